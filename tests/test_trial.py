@@ -1,0 +1,49 @@
+"""Trials, their states and the best of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sharpen.trial import GO_ON, Trial, TrialState, best
+
+
+def done(number: int, score: float | None, state: TrialState = TrialState.FINISHED) -> Trial:
+    return Trial(number, {}, state, (), score)
+
+
+@pytest.mark.parametrize("state", TrialState)
+def test_all_but_pending_and_running_are_final(state) -> None:
+    assert state.is_final == (state.value not in ("pending", "running"))
+
+
+def test_infeasible_is_an_end_without_a_score() -> None:
+    assert [s.value for s in TrialState if done(1, None, s).is_infeasible] == ["finished", "stopped"]
+    assert not any(done(1, 0.0, s).is_infeasible for s in TrialState)
+
+
+def test_the_best_is_the_earliest_finished_trial_of_the_highest_score() -> None:
+    trials = [
+        done(1, 0.2),
+        done(2, 9.0, TrialState.STOPPED),
+        done(3, 0.5),
+        done(4, 0.5),
+        done(5, None),
+        done(6, 7.0, TrialState.RUNNING),
+        done(7, 8.0, TrialState.FAILED),
+    ]
+    found = best(trials)
+    assert found is not None
+    assert found.number == 3
+    assert best(list(reversed(trials))) == found
+
+
+def test_zero_and_negative_scores_count() -> None:
+    found = best([done(1, -2.0), done(2, -1.0)])
+    assert found is not None
+    assert found.number == 2
+    assert best([done(1, None)]) is None
+    assert best([]) is None
+
+
+def test_going_on_has_no_reason() -> None:
+    assert (GO_ON.stop, GO_ON.reason) == (False, "")
