@@ -1,0 +1,12 @@
+"""Where bars come from: data sets that arrive with Python packages, and the user's own files.
+
+>>> from sharpen.data import load
+>>> stocks = load("stocks")
+>>> stocks.panel.symbols, len(stocks.panel)
+(('AAPL', 'IBM', 'MSFT'), 3270)
+"""
+
+from sharpen.data.dataset import CheckReport, Dataset, Entry, SymbolReport
+from sharpen.data.loading import catalog, check, load
+
+__all__ = ["CheckReport", "Dataset", "Entry", "SymbolReport", "catalog", "check", "load"]

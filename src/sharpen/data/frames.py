@@ -1,0 +1,142 @@
+"""Table of text and numbers -> rows of each symbol, with every fault that reading can see.
+
+The table has the columns ``time, open, high, low, close, volume`` and may have ``symbol`` and
+``adj_close``, in any order and any case, with spaces or underscores (``Adj Close``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from sharpen.bars import COLUMNS, Bars, Problem, count_rows, first_rows
+from sharpen.data.dataset import Rows
+from sharpen.errors import DataError
+from sharpen.kernels import Bools
+
+REQUIRED = ("time", *COLUMNS)
+_OFFSET = r"(?:[Tt ]\d{2}:?\d{2}.*?)(Z|z|[+-]\d{2}:?\d{2})$"
+_NO_OFFSET = "no offset"
+NAIVE_NOTE = "times have no time zone and were taken as UTC"
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Rows of each symbol, and what must be said about their times."""
+
+    rows: tuple[Rows, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_frame(frame: pl.DataFrame, symbol: str, where: str) -> Reading:
+    """Return the rows of each symbol in the order in which symbols first come.
+
+    Args:
+        frame: The table. Row numbers in messages count its rows from 1.
+        symbol: The name of the instrument, when the table has no ``symbol`` column.
+        where: The table's name, for messages.
+
+    Raises:
+        DataError: When a column is missing, comes twice, or holds what cannot be a time.
+    """
+    frame = _named(frame, where)
+    if frame.schema["time"] == pl.String:
+        frame, notes, is_mixed = _parse_times(frame)
+    else:
+        frame, notes = _convert_times(frame, where)
+        is_mixed = False
+    if "symbol" not in frame.columns:
+        frame = frame.with_columns(pl.lit(symbol).alias("symbol"))
+    if frame["symbol"].null_count():
+        row = int(frame["symbol"].is_null().arg_max() or 0) + 1
+        raise DataError(f"{where}: row {row} has no symbol. Fix: fill the column, or leave it out", row=row)
+    numbered = frame.with_row_index("row_number", offset=1)
+    parts = numbered.partition_by("symbol", maintain_order=True)
+    return Reading(tuple(_rows(part, is_mixed) for part in parts), notes)
+
+
+def _named(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Return the table with its columns' names in small letters and underscores."""
+    names = [name.strip().lower().replace(" ", "_") for name in frame.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{where}: column {', '.join(twice)} comes twice. Fix: keep one of each")
+    if missing := [name for name in REQUIRED if name not in names]:
+        raise DataError(
+            f"{where}: missing column {', '.join(missing)}; there are {', '.join(frame.columns)}. "
+            f"Fix: name the columns {', '.join(REQUIRED)}, and optionally symbol and adj_close",
+            missing=missing,
+        )
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
+
+
+def _parse_times(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...], bool]:
+    """Return the table with times parsed to UTC, notes, and whether their offsets differ."""
+    text = pl.col("time").str.strip_chars()
+    offset = text.str.extract(_OFFSET, 1).str.to_uppercase().fill_null(_NO_OFFSET)
+    frame = frame.with_columns(offset.alias("offset"), text.alias("time_text"))
+    kinds = frame["offset"].unique().to_list()
+    plain = pl.col("time_text").str.replace(r"(Z|z)$", "+00:00")
+    has_offset = pl.col("offset") != _NO_OFFSET
+    aware = plain.str.to_datetime(time_unit="us", time_zone="UTC", strict=False, format="%+")
+    naive = pl.coalesce(
+        pl.col("time_text").str.to_datetime(format, time_unit="us", strict=False).dt.replace_time_zone("UTC")
+        for format in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+    )
+    day = pl.col("time_text").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us", "UTC"))
+    parsed = pl.when(has_offset).then(aware).otherwise(pl.coalesce(naive, day))
+    notes = (NAIVE_NOTE,) if kinds == [_NO_OFFSET] else ()
+    return frame.with_columns(parsed.alias("time")), notes, len(kinds) > 1
+
+
+def _convert_times(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the table with its typed times in UTC, and notes."""
+    kind = frame.schema["time"]
+    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        return frame.with_columns(pl.col("time").dt.convert_time_zone("UTC")), ()
+    if isinstance(kind, pl.Datetime) or kind == pl.Date:
+        return frame.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")), (
+            NAIVE_NOTE,
+        )
+    raise DataError(
+        f"{where}: column time holds {kind}, not times. Fix: write ISO 8601 text or a timestamp column"
+    )
+
+
+def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
+    """Return one symbol's rows."""
+    numeric = [*COLUMNS, *(["adj_close"] if "adj_close" in part.columns else [])]
+    part = part.with_columns(pl.col(numeric).cast(pl.Float64, strict=False).fill_null(float("nan")))
+    values = {name: np.array(part[name].to_numpy(), dtype=np.float64) for name in numeric}
+    adj_close = values.pop("adj_close", None)
+    time = part["time"].dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
+    bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
+    rows = Rows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64))
+    found = [*_mixed_zone(rows, part["offset"].to_list() if is_mixed else ()), *_bad_adjustment(rows)]
+    return replace(rows, problems=tuple(found))
+
+
+def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
+    """Return a problem when one table's times carry different offsets."""
+    if not offsets:
+        return []
+    kinds = sorted(set(offsets))
+    usual = max(kinds, key=offsets.count)
+    odd: Bools = np.array([offset != usual for offset in offsets])
+    what = f"{int(odd.sum())} of {len(offsets)} times are not in the zone of the rest, {usual}"
+    fix = "write every time in UTC, with Z"
+    return [Problem("zone", what, fix, first_rows(rows.bars, odd, rows.numbers))] if odd.any() else []
+
+
+def _bad_adjustment(rows: Rows) -> list[Problem]:
+    """Return a problem when an adjusted close is missing or not positive."""
+    if rows.adj_close is None:
+        return []
+    bad = ~(np.isfinite(rows.adj_close) & (rows.adj_close > 0))
+    if not bad.any():
+        return []
+    what = f"{count_rows(bad)} whose adj_close is missing, zero or less"
+    fix = "fill the column, or leave it out if prices are adjusted already"
+    return [Problem("adjustment", what, fix, first_rows(rows.bars, bad, rows.numbers))]

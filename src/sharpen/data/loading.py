@@ -1,0 +1,108 @@
+"""Name or path -> rows -> judgement -> data set."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
+from sharpen.data.calendars import on_common_calendar
+from sharpen.data.dataset import CheckReport, Dataset, Entry, Raw, Rows, SymbolReport
+from sharpen.data.embedded import entries
+from sharpen.data.files import is_path, read_file
+from sharpen.errors import NotFound, UsageError
+
+STALE_OPEN_SHARE = 0.2
+"""Above this share of opens that repeat the previous close, a data set carries a warning."""
+
+
+def load(name_or_path: str = "stocks") -> Dataset:
+    """Return bars fit to use: a row of the catalogue, several joined by commas, or a file.
+
+    Symbols of different calendars are cut to the times that they share, and a note says what was left out.
+    Nothing else is changed but for the scaling by ``adj_close / close``, where there is such a column.
+
+    Args:
+        name_or_path: ``stocks``, ``AAPL,GOOG``, ``bars/btc.csv``.
+
+    Raises:
+        DataError: When the bars must not be used, with every kind of problem and its first rows.
+        NotFound: When there is no such name or file.
+        MissingExtra: When the package that holds the data is not installed.
+
+    >>> load("AAPL,GOOG").notes
+    ('1122 of 3270 bars of AAPL were left out: the other symbols lack them',)
+    """
+    raw = _read(name_or_path)
+    refuse({r.bars.symbol: _problems(r) for r in raw.rows}, name_or_path)
+    bars = [r.adjusted() for r in raw.rows]
+    panel, left_out = on_common_calendar(bars, MIN_ROWS, name_or_path)
+    return Dataset(name_or_path, panel, (*_stale_notes(bars), *raw.notes, *left_out), raw.provenance)
+
+
+def check(name_or_path: str) -> CheckReport:
+    """Return what is in a data set, with the problems that would make :func:`load` refuse it.
+
+    Raises:
+        DataError: When a column is missing or the file cannot be read at all.
+        NotFound: When there is no such name or file.
+        MissingExtra: When the package that holds the data is not installed.
+    """
+    raw = _read(name_or_path)
+    reports = tuple(_report(r) for r in raw.rows)
+    sound = [r.adjusted() for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
+    return CheckReport(name_or_path, reports, (*_stale_notes(sound), *raw.notes), raw.provenance)
+
+
+def catalog() -> list[Entry]:
+    """Return the data sets that need no file of the user's, the default first."""
+    return list(entries())
+
+
+def _read(name_or_path: str) -> Raw:
+    """Return what the sources give for a name, a comma list of names, or a path."""
+    if is_path(name_or_path):
+        return read_file(name_or_path)
+    raws = [_find(name.strip()).read() for name in name_or_path.split(",")]
+    rows = tuple(r for raw in raws for r in raw.rows)
+    symbols = [r.bars.symbol for r in rows]
+    if twice := sorted({s for s in symbols if symbols.count(s) > 1}):
+        raise UsageError(f"{name_or_path}: {', '.join(twice)} comes twice. Fix: name each symbol once")
+    notes = tuple(dict.fromkeys(note for raw in raws for note in raw.notes))
+    return Raw(rows, notes, "; ".join(dict.fromkeys(raw.provenance for raw in raws)))
+
+
+def _find(name: str) -> Entry:
+    table = {entry.name: entry for entry in entries()}
+    if name in table:
+        return table[name]
+    by_small = {known.lower(): known for known in table}
+    near = difflib.get_close_matches(name.lower(), by_small, n=1)
+    hint = f"did you mean {by_small[near[0]]}?" if near else f"there are {', '.join(table)}."
+    raise NotFound(f"no data set {name!r}: {hint} A path must end in .csv, .csv.gz or .parquet", name=name)
+
+
+def _problems(rows: Rows) -> list[Problem]:
+    return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers)]
+
+
+def _stale_notes(bars: Sequence[Bars]) -> tuple[str, ...]:
+    shares = [(b.symbol, stale_open_share(b)) for b in bars]
+    return tuple(
+        f"STALE OPENS: {share:.0%} of the opens of {symbol} repeat the previous close; fills at such opens "
+        "are look-ahead, so do not trust a backtest on them (natural only where trading never pauses)"
+        for symbol, share in shares
+        if share > STALE_OPEN_SHARE
+    )
+
+
+def _report(rows: Rows) -> SymbolReport:
+    time = rows.bars.time
+    return SymbolReport(
+        symbol=rows.bars.symbol,
+        n_rows=len(time),
+        first=str(time[0].astype("datetime64[s]")),
+        last=str(time[-1].astype("datetime64[s]")),
+        stale_open_share=stale_open_share(rows.adjusted()),
+        problems=tuple(_problems(rows)),
+    )

@@ -1,0 +1,185 @@
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sharpen.bars import (
+    Bars,
+    Panel,
+    bars_per_year,
+    find_problems,
+    refuse,
+    stale_open_share,
+    validate,
+)
+from sharpen.errors import DataError
+
+N = 120
+
+
+def days(n=N, start="2020-01-01"):
+    return (np.datetime64(start, "D") + np.arange(n)).astype("datetime64[us]")
+
+
+def bars(symbol="X", n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
+    open_ = close * np.exp(rng.normal(0, 0.01, n))
+    high = np.maximum(open_, close) * 1.01
+    low = np.minimum(open_, close) * 0.99
+    return Bars(symbol, days(n), open_, high, low, close, rng.uniform(1e3, 1e4, n))
+
+
+def changed(column, row, value):
+    good = bars()
+    values = getattr(good, column).copy()
+    values[row] = value
+    return replace(good, **{column: values})
+
+
+def test_sound_bars_have_no_problem():
+    validate(bars())
+    assert find_problems(bars()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "row"),
+    [
+        ("nan", changed("close", 4, np.nan), 5),
+        ("nan", changed("volume", 4, np.inf), 5),
+        ("crossed", changed("high", 7, 1.0), 8),
+        ("outside", changed("open", 9, 1e6), 10),
+        ("outside", changed("close", 9, 1e-6), 10),
+        ("price", changed("low", 2, 0.0), 3),
+        ("price", changed("low", 2, -5.0), 3),
+        ("volume", changed("volume", 11, -1.0), 12),
+        ("unsorted", changed("time", 20, np.datetime64("2020-01-10T12:00")), 21),
+        ("duplicate", changed("time", 20, days()[19]), 21),
+        ("time", changed("time", 20, np.datetime64("NaT")), 21),
+    ],
+)
+def test_each_fault_is_refused_with_its_row(kind, bad, row):
+    with pytest.raises(DataError) as caught:
+        validate(bad, where="f.csv")
+    problems = caught.value.facts["problems"]["X"]
+    assert [p.kind for p in problems] == [kind]
+    assert problems[0].rows[0][0] == row
+    message = str(caught.value)
+    assert message.startswith("f.csv: ")
+    assert "X" in message
+    assert f"row {row} (" in message
+    assert "Fix: " in message
+
+
+def test_too_few_rows():
+    with pytest.raises(DataError, match="too few rows: 99, and 100 are needed"):
+        validate(bars().slice(0, 99))
+    validate(bars().slice(0, 100))
+    validate(bars().slice(0, 5), min_rows=5)
+
+
+def test_every_kind_is_told_at_once_and_three_rows_of_each():
+    bad = changed("close", slice(0, 10), np.nan)
+    bad = replace(bad, volume=np.where(np.arange(N) == 50, -1.0, bad.volume))
+    bad = replace(bad, time=np.where(np.arange(N) == 60, bad.time[59], bad.time))
+    problems = find_problems(bad)
+    assert [p.kind for p in problems] == ["duplicate", "nan", "volume"]
+    assert [len(p.rows) for p in problems] == [1, 3, 1]
+    assert problems[1].what.startswith("10 rows")
+
+
+def test_refusal_lists_every_symbol_and_survives_pickling():
+    with pytest.raises(DataError) as caught:
+        refuse({s: find_problems(replace(changed("low", 2, -5.0), symbol=s)) for s in ("A", "B")}, "f.csv")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert list(again.facts["problems"]) == ["A", "B"]
+    assert len(again.facts["rows"]) == 2
+
+
+def test_rounding_of_one_part_in_a_billion_is_tolerated():
+    good = bars()
+    validate(replace(good, high=np.maximum(good.open, good.close) * (1 - 5e-10)))
+    with pytest.raises(DataError, match="outside low"):
+        validate(replace(good, high=np.maximum(good.open, good.close) * (1 - 5e-9)))
+
+
+def test_digest_follows_content_and_not_layout():
+    a, b = bars("A"), bars("B", seed=1)
+    panel = Panel.of([a, b])
+    same = replace(panel, open=np.asfortranarray(panel.open))
+    assert len(panel.digest) == 64
+    assert panel.digest == same.digest
+    assert Panel.of(panel.instruments()).digest == panel.digest
+    different = [
+        Panel.of([b, a]),
+        panel.slice(0, N - 1),
+        replace(panel, symbols=("A", "C")),
+        replace(panel, volume=panel.volume + 1),
+        replace(panel, open=panel.close, close=panel.open),
+        replace(panel, time=panel.time + np.timedelta64(1, "us")),
+    ]
+    assert len({panel.digest, *(p.digest for p in different)}) == 7
+    assert a.digest == bars("A").digest != replace(a, symbol="B").digest
+
+
+def test_slice_is_half_open():
+    panel = Panel.of([bars("A"), bars("B", seed=1)])
+    cut = panel.slice(10, 20)
+    assert len(cut) == 10
+    assert cut.symbols == ("A", "B")
+    np.testing.assert_array_equal(cut.close, panel.close[10:20])
+    assert len(bars().slice(3, 7)) == 4
+
+
+def test_panel_keeps_each_instrument():
+    a, b = bars("A"), bars("B", seed=1)
+    back = Panel.of([a, b]).instruments()
+    assert [x.digest for x in back] == [a.digest, b.digest]
+    assert all(x.close.flags.c_contiguous for x in back)
+
+
+def test_panel_of_other_calendars_names_the_times():
+    a = bars("A")
+    b = replace(bars("B"), time=days(start="2020-01-02"))
+    with pytest.raises(DataError) as caught:
+        Panel.of([a, b])
+    assert "only A has 2020-01-01T00:00:00" in str(caught.value)
+    assert "only B has 2020-04-30T00:00:00" in str(caught.value)
+    with pytest.raises(DataError, match="different calendars"):
+        Panel.of([a, bars("B", n=N - 1)])
+
+
+def test_panel_refuses_nothing_and_twice():
+    with pytest.raises(DataError, match="one symbol at least"):
+        Panel.of([])
+    with pytest.raises(DataError, match="A came twice"):
+        Panel.of([bars("A"), bars("A")])
+
+
+def test_bars_per_year():
+    year = days(3 * 365)
+    business = year[np.is_busday(year.astype("datetime64[D]"))]
+    assert bars_per_year(year) == 365
+    assert bars_per_year(business) == 252
+    # daylight saving moves some gaps by an hour
+    shifted = business + np.where(
+        np.arange(len(business)) > 60, np.timedelta64(1, "h"), np.timedelta64(0, "h")
+    )
+    assert bars_per_year(shifted) == 252
+    hours = np.arange("2020-01-01", "2021-01-01", dtype="datetime64[h]").astype("datetime64[us]")
+    assert bars_per_year(hours) == pytest.approx(365.25 * 24)
+    with pytest.raises(DataError, match="two bars"):
+        bars_per_year(year[:1])
+
+
+def test_stale_open_share_counts_opens_at_the_previous_close():
+    good = bars()
+    opens = good.open.copy()
+    opens[1:31] = good.close[0:30] * (1 + 0.9e-4)
+    opens[31:61] = good.close[30:60] * (1 + 1.1e-4)
+    assert stale_open_share(replace(good, open=opens)) - stale_open_share(
+        replace(good, open=np.where(np.arange(N) < 61, good.close * 2, opens))
+    ) == pytest.approx(30 / (N - 1))
+    assert stale_open_share(good.slice(0, 1)) == 0
