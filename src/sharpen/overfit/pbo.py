@@ -1,0 +1,118 @@
+"""The probability of backtest overfitting, by combinatorially symmetric cross-validation (CSCV).
+
+Axes: ``T`` bars, ``N`` configurations, ``B`` blocks of bars, ``C`` splits of the blocks into halves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from sharpen.errors import UsageError
+from sharpen.kernels import Floats, Ints
+
+_CELLS = 1 << 20  # of the (splits, N) arrays worked on at a time: they stay in cache
+
+
+@dataclass(frozen=True, eq=False)
+class Pbo:
+    """How the in-sample winner fares out of sample, over all splits.
+
+    Attributes:
+        probability: Share of splits whose in-sample winner is below the median out of sample; one that is
+            the median counts half, so that pure noise gives 0.5 for any number of configurations.
+        logits: ``ln(w / (1 - w))`` of the winner's relative out-of-sample rank ``w``. (C,)
+        in_sample_sharpes: Per-bar Sharpe ratio of each split's winner where it was chosen. (C,)
+        out_of_sample_sharpes: The same configuration on the other half. (C,)
+    """
+
+    probability: float
+    logits: Floats
+    in_sample_sharpes: Floats
+    out_of_sample_sharpes: Floats
+
+
+def pbo(returns: Floats, n_blocks: int = 16) -> Pbo:
+    """Return the probability of backtest overfitting of picking the best Sharpe ratio among columns.
+
+    The bars are cut into consecutive blocks whose lengths differ by at most one bar; each way to take half
+    of them in sample makes a split. A configuration without variance on a half has a Sharpe ratio of 0 there.
+
+    Args:
+        returns: Returns of each configuration on the same bars. (T, N)
+        n_blocks: An even number of blocks, 2 to 20; 16 make 12,870 splits.
+
+    Raises:
+        UsageError: Fewer than two columns, fewer than two bars a block, or another number of blocks.
+
+    Source: Bailey, Borwein, Lopez de Prado and Zhu (2017), The Probability of Backtest Overfitting, Journal
+        of Computational Finance 20(4), section on CSCV, steps 1 to 5.
+
+    >>> noise = np.random.default_rng(0).normal(size=(640, 8))
+    >>> good = noise + np.array([0.5, 0, 0, 0, 0, 0, 0, 0])
+    >>> pbo(good).probability
+    0.0
+    """
+    _check(returns, n_blocks)
+    n_bars, n_columns = returns.shape
+    edges: Ints = np.arange(n_blocks + 1, dtype=np.int64) * n_bars // n_blocks
+    halves = _halves(n_blocks)
+    mean = returns.mean(axis=0)
+    centred = returns - mean  # keeps the sums of squares exact
+    sums = np.add.reduceat(centred, edges[:-1], axis=0)
+    squares = np.add.reduceat(centred**2, edges[:-1], axis=0)
+    counts: Floats = (edges[1:] - edges[:-1]).astype(np.float64)
+    floor = 1e-12 * (squares.sum(axis=0) / n_bars + mean**2)
+    parts: list[tuple[Floats, Floats, Floats]] = []
+    step = max(1, _CELLS // n_columns)
+    for start in range(0, len(halves), step):
+        inside = halves[start : start + step]
+        outside = 1.0 - inside
+        fit = _sharpes(inside @ counts, inside @ sums, inside @ squares, mean, floor)
+        test = _sharpes(outside @ counts, outside @ sums, outside @ squares, mean, floor)
+        parts.append(_winners(fit, test))
+    logits = np.concatenate([part[0] for part in parts])
+    in_sample = np.concatenate([part[1] for part in parts])
+    out_of_sample = np.concatenate([part[2] for part in parts])
+    probability = 0.5 - 0.5 * float(np.sign(logits).mean())
+    return Pbo(probability, logits, in_sample, out_of_sample)
+
+
+def _check(returns: Floats, n_blocks: int) -> None:
+    if n_blocks % 2 or not 2 <= n_blocks <= 20:
+        raise UsageError(f"n_blocks is {n_blocks}, give an even number from 2 to 20", n_blocks=n_blocks)
+    if returns.ndim != 2 or returns.shape[1] < 2 or returns.shape[0] < 2 * n_blocks:
+        raise UsageError(
+            f"returns have shape {returns.shape}: give (bars, configurations) with two configurations or more"
+            f" and {2 * n_blocks} bars or more, or fewer blocks than {n_blocks}",
+            shape=returns.shape,
+            n_blocks=n_blocks,
+        )
+
+
+def _halves(n_blocks: int) -> Floats:
+    chosen = np.array(tuple(combinations(range(n_blocks), n_blocks // 2)), dtype=np.int64)
+    halves = np.zeros((len(chosen), n_blocks))
+    np.put_along_axis(halves, chosen, 1.0, axis=1)
+    return halves  # (C, B)
+
+
+def _sharpes(counts: Floats, sums: Floats, squares: Floats, mean: Floats, floor: Floats) -> Floats:
+    n = counts[:, None]
+    shift = sums / n
+    variance = (squares - sums * shift) / (n - 1.0)
+    defined = variance > floor
+    return np.where(defined, (shift + mean) / np.sqrt(np.where(defined, variance, 1.0)), 0.0)
+
+
+def _winners(fit: Floats, test: Floats) -> tuple[Floats, Floats, Floats]:
+    rows: Ints = np.arange(len(fit), dtype=np.int64)
+    best = fit.argmax(axis=1)
+    won = test[rows, best]
+    below = (test < won[:, None]).sum(axis=1)
+    equal = (test == won[:, None]).sum(axis=1)
+    rank = below + 0.5 * (equal + 1)  # ties share the mean of their ranks
+    w = rank / (test.shape[1] + 1)
+    return np.log(w / (1.0 - w)), fit[rows, best], won

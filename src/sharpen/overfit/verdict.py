@@ -1,0 +1,311 @@
+"""The verdict on a sweep's winner: luck, market exposure, or more than both as far as the data can tell.
+
+Axes: ``T`` out-of-sample bars, ``N`` trials.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from sharpen.errors import UsageError
+from sharpen.kernels import Floats
+from sharpen.overfit.bootstrap import UNKNOWN, Interval, sharpe_interval
+from sharpen.overfit.pbo import pbo
+from sharpen.overfit.sharpe import (
+    expected_max_sharpe,
+    luck_sharpe,
+    min_track_record_length,
+    moments,
+    probability_above,
+)
+from sharpen.seeds import rng_for
+
+CONFIDENCE = 0.95  # that the deflated Sharpe ratio must reach
+MAX_PBO = 0.5  # what noise gives
+MIN_BARS = 30  # below it the formulas, which hold for many bars, say nothing
+PBO_BLOCKS = 16
+MIN_PBO_BARS = 4 * PBO_BLOCKS
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a sweep has to show for its best trial, all out of sample and on the same bars.
+
+    Attributes:
+        best_returns: Returns of the best feasible trial; empty when there is none. (T,)
+        baseline_returns: Equal-weight buy-and-hold. (T,)
+        trial_sharpes: Per-bar Sharpe ratio of every trial that has out-of-sample returns, the best one and
+            those stopped early included; NaN where undefined. (N,)
+        finished_returns: Returns of the trials that finished, one a column. (T, finished trials)
+        bars_per_year: Bars per year, for annual figures.
+        seed: Root seed of the bootstrap.
+    """
+
+    best_returns: Floats
+    baseline_returns: Floats
+    trial_sharpes: Floats
+    finished_returns: Floats
+    bars_per_year: float
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What can be said about a sweep's winner.
+
+    Figures are NaN where they are undefined. Sharpe ratios are annual.
+
+    Attributes:
+        kind: ``none`` when there is nothing to judge; ``luck`` when the winner is not distinguishable from
+            the luckiest of so many; ``beta`` when it is, but not from holding the market; else ``real``.
+        sentence: The verdict for people, with its figures.
+        n_trials: Trials with a defined Sharpe ratio.
+        n_bars: Out-of-sample bars.
+        reasons: One line a check: ``passed|failed|not tested: figure, threshold``.
+        sharpe: The winner's.
+        baseline_sharpe: Buy-and-hold's on the same bars.
+        luck_sharpe: What the best of as many trials without skill is expected to show.
+        dsr: Deflated Sharpe ratio, a probability.
+        dsr_excess: The same for the winner's returns in excess of buy-and-hold; see :func:`excess_returns`.
+        psr: Probability that the true Sharpe ratio is above 0 if this had been the only trial.
+        pbo: Probability of backtest overfitting; None when it cannot be computed.
+        interval: Bootstrap confidence interval of ``sharpe``.
+        min_track_record_bars: Bars like these needed for ``dsr`` to reach 0.95; infinite if no number
+            would do.
+    """
+
+    kind: Literal["luck", "beta", "real", "none"]
+    sentence: str
+    n_trials: int
+    n_bars: int
+    reasons: tuple[str, ...] = ()
+    sharpe: float = math.nan
+    baseline_sharpe: float = math.nan
+    luck_sharpe: float = math.nan
+    dsr: float = math.nan
+    dsr_excess: float = math.nan
+    psr: float = math.nan
+    pbo: float | None = None
+    interval: Interval = UNKNOWN
+    min_track_record_bars: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    name: str
+    figure: str
+    threshold: str
+    passed: bool | None  # None: not tested
+
+    def line(self) -> str:
+        word = {True: "passed", False: "failed", None: "not tested"}[self.passed]
+        return f"{word}: {self.name} {self.figure}, {self.threshold}"
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Return the verdict on a sweep's winner.
+
+    It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more, the interval
+    of the Sharpe ratio lies above 0 and the probability of backtest overfitting, where it can be computed,
+    is below 0.5. Otherwise it is ``beta`` unless the deflated Sharpe ratio of the excess over buy-and-hold
+    is 0.95 or more, too. ``real`` says that the winner passed these checks on these bars, and no more.
+
+    Raises:
+        UsageError: The series differ in length, or the returns hold a NaN.
+
+    >>> rng = np.random.default_rng(0)
+    >>> noise = rng.normal(0, 0.01, (500, 20))
+    >>> sharpes = noise.mean(axis=0) / noise.std(axis=0, ddof=1)
+    >>> best = noise[:, sharpes.argmax()]
+    >>> judge(Evidence(best, rng.normal(0, 0.01, 500), sharpes, noise, 252)).kind
+    'luck'
+    """
+    _check_shapes(evidence)
+    n_bars = len(evidence.best_returns)
+    if not math.isfinite(moments(evidence.best_returns).sharpe):
+        return _nothing(evidence, n_bars)
+    figures = _figures(evidence)
+    checks = _checks(figures)
+    excess = _Check(
+        "deflated Sharpe of the excess over buy-and-hold",
+        _say_probability(figures.dsr_excess),
+        f"needs {CONFIDENCE} or more",
+        figures.dsr_excess >= CONFIDENCE,
+    )
+    kind: Literal["luck", "beta", "real"] = "real"
+    if any(check.passed is False for check in checks):
+        kind = "luck"
+    elif not excess.passed:
+        kind = "beta"
+    sentence = f"{_opening(kind, figures, checks)} {_context(figures)}"
+    reasons = tuple(check.line() for check in (*checks, excess))
+    return replace(figures, kind=kind, sentence=sentence, reasons=reasons)
+
+
+def excess_returns(returns: Floats, baseline_returns: Floats) -> Floats:
+    """Return what is left of returns after hedging out their exposure to the baseline.
+
+    ``r - b * baseline`` with ``b`` the least-squares slope, not below 0: a strategy that is half invested is
+    compared with half a baseline, and one that shorts the market gets no credit for the market's drift.
+    All zeros where nothing but rounding is left.
+
+    Args:
+        returns: (T,) or (T, N)
+        baseline_returns: (T,)
+
+    >>> market = np.array([0.01, -0.02, 0.03])
+    >>> excess_returns(0.5 * market, market).tolist()
+    [0.0, 0.0, 0.0]
+    """
+    centred = baseline_returns - baseline_returns.mean()
+    power = float(centred @ centred)
+    slope = np.maximum(centred @ returns / power, 0.0) if power > 0.0 else np.zeros(returns.shape[1:])
+    excess = returns - np.multiply.outer(baseline_returns, slope)
+    left = excess.std(axis=0) > 1e-9 * returns.std(axis=0)
+    return np.where(left, excess, 0.0)
+
+
+def _check_shapes(evidence: Evidence) -> None:
+    n_bars = len(evidence.best_returns)
+    lengths = {
+        "baseline_returns": len(evidence.baseline_returns),
+        "finished_returns": len(evidence.finished_returns),
+    }
+    if n_bars and any(length != n_bars for length in lengths.values()):
+        raise UsageError(f"best_returns have {n_bars} bars, but {lengths}: give the same bars", **lengths)
+    for name in ("best_returns", "baseline_returns", "finished_returns"):
+        if not np.isfinite(getattr(evidence, name)).all():
+            raise UsageError(f"{name} hold a NaN or an infinity: give the returns of every bar", where=name)
+
+
+def _figures(evidence: Evidence) -> Judgement:
+    best, baseline = evidence.best_returns, evidence.baseline_returns
+    estimate = moments(best)
+    year = math.sqrt(evidence.bars_per_year)
+    n_trials = max(int(np.isfinite(evidence.trial_sharpes).sum()), 1)
+    by_luck = luck_sharpe(evidence.trial_sharpes)
+    rng = rng_for(evidence.seed, "verdict", "interval")
+    return Judgement(
+        kind="none",
+        sentence="",
+        sharpe=estimate.sharpe * year,
+        baseline_sharpe=moments(baseline).sharpe * year,
+        luck_sharpe=by_luck * year,
+        dsr=probability_above(estimate, by_luck),
+        dsr_excess=_deflated_excess(evidence, n_trials),
+        psr=probability_above(estimate),
+        pbo=_overfitting(evidence.finished_returns),
+        interval=sharpe_interval(best, evidence.bars_per_year, rng),
+        min_track_record_bars=min_track_record_length(best, by_luck, CONFIDENCE),
+        n_trials=n_trials,
+        n_bars=len(best),
+    )
+
+
+def _deflated_excess(evidence: Evidence, n_trials: int) -> float:
+    # Only finished trials have an excess series; those stopped early spread wider, so the larger variance
+    # counts.
+    known = evidence.trial_sharpes[np.isfinite(evidence.trial_sharpes)]
+    excesses = excess_returns(evidence.finished_returns, evidence.baseline_returns)
+    ratios = np.array([moments(column).sharpe for column in excesses.T])
+    spreads = [values[np.isfinite(values)] for values in (known, ratios)]
+    variance = max((float(np.var(values, ddof=1)) for values in spreads if len(values) > 1), default=0.0)
+    excess = excess_returns(evidence.best_returns, evidence.baseline_returns)
+    return probability_above(moments(excess), expected_max_sharpe(n_trials, variance))
+
+
+def _overfitting(finished_returns: Floats) -> float | None:
+    n_bars, n_finished = finished_returns.shape
+    if n_finished < 2 or n_bars < MIN_PBO_BARS:
+        return None
+    return pbo(finished_returns, PBO_BLOCKS).probability
+
+
+def _checks(figures: Judgement) -> tuple[_Check, ...]:
+    interval = figures.interval
+    overfitting = (
+        _Check("PBO", _say_probability(figures.pbo), f"needs less than {MAX_PBO}", figures.pbo < MAX_PBO)
+        if figures.pbo is not None
+        else _Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", None)
+    )
+    return (
+        _Check("bars", str(figures.n_bars), f"needs {MIN_BARS} or more", figures.n_bars >= MIN_BARS),
+        _Check(
+            "deflated Sharpe",
+            _say_probability(figures.dsr),
+            f"needs {CONFIDENCE} or more",
+            figures.dsr >= CONFIDENCE,
+        ),
+        _Check(
+            "lower end of the Sharpe's 95% interval",
+            _say(interval.low),
+            "needs more than 0",
+            interval.low > 0,
+        ),
+        overfitting,
+    )
+
+
+def _opening(kind: str, figures: Judgement, checks: tuple[_Check, ...]) -> str:
+    dsr, over = _say_probability(figures.dsr), _say_probability(figures.dsr_excess)
+    if kind == "luck":
+        failed = [check for check in checks if check.passed is False and check.name != "deflated Sharpe"]
+        but = "".join(f", {check.name} {check.figure} ({check.threshold})" for check in failed)
+        return f"deflated Sharpe {dsr}{but}: not distinguishable from luck."
+    if kind == "beta":
+        return (
+            f"deflated Sharpe {dsr}, but {over} for the excess over buy-and-hold (needs {CONFIDENCE}):"
+            " not distinguishable from holding the market."
+        )
+    ran = "every check" if figures.pbo is not None else "every check that could be run"
+    return f"deflated Sharpe {dsr}, and {over} for the excess over buy-and-hold: passes {ran} on these bars."
+
+
+def _context(figures: Judgement) -> str:
+    interval = figures.interval
+    who = f"The best of {figures.n_trials} trials" if figures.n_trials > 1 else "The only trial"
+    parts = [
+        f"{who} has an annual Sharpe of {_say(figures.sharpe)} (95% interval {_say(interval.low)} to"
+        f" {_say(interval.high)}) over {figures.n_bars} bars; buy-and-hold has"
+        f" {_say(figures.baseline_sharpe)}."
+    ]
+    if figures.n_trials > 1:
+        parts.append(
+            f"The best of {figures.n_trials} trials without skill would be expected to show"
+            f" {_say(figures.luck_sharpe)}."
+        )
+    else:
+        parts.append("With one trial there is no selection to correct for.")
+    parts.append(
+        f"Probability of backtest overfitting: {_say_probability(figures.pbo)}."
+        if figures.pbo is not None
+        else f"Backtest overfitting was not tested: it needs 2 finished trials and {MIN_PBO_BARS} bars."
+    )
+    return " ".join(parts)
+
+
+def _nothing(evidence: Evidence, n_bars: int) -> Judgement:
+    sentence = (
+        f"no verdict: the best trial's {n_bars} out-of-sample returns do not vary, so it has no Sharpe ratio."
+        if n_bars > 1
+        else "no verdict: no feasible trial has out-of-sample returns on two bars or more."
+    )
+    n_trials = int(np.isfinite(evidence.trial_sharpes).sum())
+    return Judgement(kind="none", sentence=sentence, n_trials=n_trials, n_bars=n_bars)
+
+
+def _say(figure: float) -> str:
+    return f"{figure:.2f}" if math.isfinite(figure) else "undefined"
+
+
+def _say_probability(figure: float) -> str:
+    # rounding must neither reach certainty nor a threshold that the figure itself does not reach
+    text = _say(figure)
+    if text == "1.00":
+        return "above 0.99"
+    below = any(text == f"{bound:.2f}" and figure < bound for bound in (CONFIDENCE, MAX_PBO))
+    return f"just below {text}" if below else text

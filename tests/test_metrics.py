@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import skfolio.measures as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharpen import metrics
+from sharpen.kernels import Floats
+
+ANNUAL: list[Callable[[Floats, float], float]] = [
+    metrics.annual_return,
+    metrics.annual_volatility,
+    metrics.sharpe,
+    metrics.sortino,
+    metrics.calmar,
+]
+
+
+def series(seed: int, n_bars: int = 400) -> Floats:
+    return np.random.default_rng(seed).standard_t(4, n_bars) * 0.01 + 0.0005
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sharpe_and_volatility_agree_with_an_independent_library(seed: int) -> None:
+    returns = series(seed)
+    deviation = float(oracle.standard_deviation(returns))
+    assert metrics.annual_volatility(returns, 252) == pytest.approx(deviation * 252**0.5)
+    assert metrics.sharpe(returns, 252) == pytest.approx(float(oracle.mean(returns)) / deviation * 252**0.5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drawdown_agrees_with_an_independent_library(seed: int) -> None:
+    returns = series(seed)
+    equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
+    expected = max(1 - equity[j] / equity[i] for i in range(len(equity)) for j in range(i, len(equity)))
+    assert metrics.max_drawdown(returns) == pytest.approx(expected)
+    drawdowns = oracle.get_drawdowns(returns, compounded=True)
+    assert metrics.max_drawdown(returns) >= -drawdowns.min() - 1e-12
+
+
+def test_sortino_counts_only_losses_against_zero() -> None:
+    returns = np.array([0.02, -0.01, 0.03, -0.02])
+    downside = math.sqrt((0.01**2 + 0.02**2) / 4)
+    assert metrics.sortino(returns, 12) == pytest.approx(0.005 / downside * 12**0.5)
+
+
+def test_constant_growth_has_its_closed_forms() -> None:
+    returns = np.full(24, 0.01)
+    assert metrics.total_return(returns) == pytest.approx(1.01**24 - 1)
+    assert metrics.annual_return(returns, 12) == pytest.approx(1.01**12 - 1)
+    assert metrics.max_drawdown(returns) == 0.0
+
+
+def test_a_loss_on_the_first_bar_is_a_drawdown() -> None:
+    assert metrics.max_drawdown(np.array([-0.25, 0.1])) == pytest.approx(0.25)
+
+
+def test_calmar_is_growth_over_drawdown() -> None:
+    returns = series(1)
+    expected = metrics.annual_return(returns, 252) / metrics.max_drawdown(returns)
+    assert metrics.calmar(returns, 252) == pytest.approx(expected)
+
+
+def test_all_lost_stays_lost() -> None:
+    assert metrics.annual_return(np.array([0.5, -1.0, 0.5]), 252) == -1.0
+    assert metrics.annual_return(np.array([0.5, -1.5, 0.5]), 252) == -1.0
+
+
+def test_trades() -> None:
+    trades = np.array([0.04, -0.01, 0.0, -0.01])
+    assert metrics.profit_factor(trades) == pytest.approx(2.0)
+    assert metrics.win_rate(trades) == 0.25
+    assert metrics.profit_factor(np.array([0.01])) == math.inf
+    assert math.isnan(metrics.profit_factor(np.array([0.0])))
+    assert math.isnan(metrics.profit_factor(np.zeros(0)))
+    assert math.isnan(metrics.win_rate(np.zeros(0)))
+
+
+@pytest.mark.parametrize("measure", ANNUAL)
+@pytest.mark.parametrize("returns", [[], [0.01], [0.01, math.nan, 0.02]])
+def test_undefined_is_nan(measure: Callable[[Floats, float], float], returns: list[float]) -> None:
+    assert math.isnan(measure(np.array(returns), 252))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -0.003, 1e-9])
+def test_without_variance_there_is_no_sharpe(value: float) -> None:
+    returns = np.full(37, value)
+    assert math.isnan(metrics.sharpe(returns, 252))
+    assert math.isnan(metrics.sortino(returns, 252))
+
+
+def test_no_loss_no_sortino_no_calmar() -> None:
+    returns = np.array([0.01, 0.02])
+    assert math.isnan(metrics.sortino(returns, 252))
+    assert math.isnan(metrics.calmar(returns, 252))
+
+
+def test_nothing_happened_in_no_bars() -> None:
+    assert metrics.total_return(np.zeros(0)) == 0.0
+    assert metrics.max_drawdown(np.zeros(0)) == 0.0
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), leverage=st.floats(0.1, 5.0))
+def test_sharpe_and_sortino_do_not_depend_on_leverage(seed: int, leverage: float) -> None:
+    returns = series(seed, 50)
+    assert metrics.sharpe(leverage * returns, 252) == pytest.approx(metrics.sharpe(returns, 252))
+    assert metrics.sortino(leverage * returns, 252) == pytest.approx(metrics.sortino(returns, 252))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+import time
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from sharpen.errors import UsageError
+from sharpen.kernels import Floats
+from sharpen.overfit import pbo
+
+
+def spelled_out(returns: Floats, n_blocks: int) -> list[float]:
+    """The paper's five steps on plain slices of the returns."""
+    n_bars, n_columns = returns.shape
+    blocks = [returns[n_bars * b // n_blocks : n_bars * (b + 1) // n_blocks] for b in range(n_blocks)]
+    logits = []
+    for chosen in combinations(range(n_blocks), n_blocks // 2):
+        fit = np.vstack([blocks[b] for b in chosen])
+        test = np.vstack([blocks[b] for b in range(n_blocks) if b not in chosen])
+        best = int(np.argmax(fit.mean(axis=0) / fit.std(axis=0, ddof=1)))
+        ratios = test.mean(axis=0) / test.std(axis=0, ddof=1)
+        w = (1 + np.sum(ratios < ratios[best])) / (n_columns + 1)
+        logits.append(math.log(w / (1 - w)))
+    return logits
+
+
+@pytest.mark.parametrize(("shape", "n_blocks"), [((120, 5), 6), ((131, 12), 8), ((16, 2), 4)])
+def test_agrees_with_the_papers_steps_on_slices(shape: tuple[int, int], n_blocks: int) -> None:
+    returns = np.random.default_rng(0).normal(0.001, 0.01, shape)
+    expected = spelled_out(returns, n_blocks)
+    found = pbo(returns, n_blocks)
+    np.testing.assert_allclose(found.logits, expected, atol=1e-12)
+    share = np.mean(np.array(expected) < 0) + 0.5 * np.mean(np.array(expected) == 0)
+    assert found.probability == pytest.approx(share)
+
+
+@pytest.mark.parametrize("n_columns", [2, 3, 20])
+def test_pure_noise_averages_one_half(n_columns: int) -> None:
+    rng = np.random.default_rng(1)
+    found = [pbo(rng.normal(size=(200, n_columns)), 8).probability for _ in range(300)]
+    # each has a standard deviation of about 0.25
+    assert np.mean(found) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_column_that_dominates_is_not_overfit() -> None:
+    returns = np.random.default_rng(2).normal(0, 0.01, (800, 30))
+    returns[:, 17] += 0.003
+    found = pbo(returns)
+    assert found.probability < 0.01
+    assert np.median(found.out_of_sample_sharpes) == pytest.approx(0.3, abs=0.1)
+
+
+def test_configurations_fitted_to_their_half_are_overfit() -> None:
+    # each column earns in some blocks what it loses in the others, more or less of it
+    n_blocks, bars = 8, 50
+    signs = np.array([[1.0 if b in half else -1.0 for half in combinations(range(8), 4)] for b in range(8)])
+    drift = np.repeat(signs, bars, axis=0)
+    returns = np.random.default_rng(3).normal(0, 0.01, drift.shape) + 0.005 * drift
+    found = pbo(returns, n_blocks)
+    assert found.probability > 0.99
+    assert np.all(found.in_sample_sharpes > 0)
+    assert np.all(found.out_of_sample_sharpes < 0)
+
+
+def test_scale_of_a_column_does_not_matter_and_trends_keep_their_precision() -> None:
+    returns = np.random.default_rng(4).normal(0.001, 0.01, (160, 6))
+    scaled = returns * np.array([1e-6, 1.0, 1e6, 3.0, 0.5, 2.0])
+    np.testing.assert_allclose(pbo(returns, 8).logits, pbo(scaled, 8).logits)
+
+
+def test_a_column_that_never_trades_has_a_sharpe_of_zero() -> None:
+    returns = np.random.default_rng(5).normal(-0.01, 0.01, (160, 4))
+    returns[:, 2] = 0.0
+    found = pbo(returns, 8)
+    assert found.probability == 0.0  # doing nothing was best on every half
+    assert not found.in_sample_sharpes.any()
+
+
+def test_identical_columns_tie_at_the_median() -> None:
+    column = np.random.default_rng(6).normal(size=(64, 1))
+    assert pbo(np.hstack([column, column, column]), 4).probability == 0.5
+
+
+def test_twelve_thousand_splits_of_two_hundred_columns_take_about_a_second() -> None:
+    returns = np.random.default_rng(7).normal(size=(2000, 200))
+    start = time.process_time()
+    found = pbo(returns)
+    # 0.3 s alone; generous, as other processes may share the cores
+    assert time.process_time() - start < 10
+    assert len(found.logits) == math.comb(16, 8) == 12_870
+
+
+def test_shapes_that_cannot_be_split_are_refused() -> None:
+    for shape, n_blocks in [((100, 1), 4), ((7, 3), 4), ((100,), 4)]:
+        with pytest.raises(UsageError, match="returns have shape"):
+            pbo(np.zeros(shape), n_blocks)
+    for n_blocks in (0, 3, 22):
+        with pytest.raises(UsageError, match="n_blocks is"):
+            pbo(np.zeros((100, 3)), n_blocks)

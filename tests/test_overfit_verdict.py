@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skfolio.measures as oracle
+
+from sharpen.errors import UsageError
+from sharpen.kernels import Floats
+from sharpen.overfit import Evidence, Judgement, judge
+from sharpen.overfit.verdict import _say_probability, excess_returns
+
+DAY = 1 / 252**0.5
+
+
+def per_bar_sharpes(returns: Floats) -> Floats:
+    return returns.mean(axis=0) / returns.std(axis=0, ddof=1)
+
+
+def world(
+    rng: np.random.Generator, n_trials: int = 40, n_bars: int = 1260, annual_sharpe: float = 0.0
+) -> Evidence:
+    """Trials of noise, the first with the annual Sharpe ratio given, beside a market with one of 0.5."""
+    returns = rng.normal(0, 0.01, (n_bars, n_trials))
+    returns[:, 0] += annual_sharpe * DAY * 0.01
+    sharpes = per_bar_sharpes(returns)
+    return Evidence(
+        best_returns=returns[:, sharpes.argmax()],
+        baseline_returns=rng.normal(0.5 * DAY * 0.01, 0.01, n_bars),
+        trial_sharpes=sharpes,
+        finished_returns=returns,
+        bars_per_year=252,
+    )
+
+
+def verdicts(monkeypatch: pytest.MonkeyPatch, n_worlds: int, annual_sharpe: float) -> list[str]:
+    # fewer splits and resamples, for speed; neither decides in these worlds
+    from sharpen.overfit import verdict
+
+    full = verdict.sharpe_interval
+    monkeypatch.setattr(verdict, "PBO_BLOCKS", 6)
+    monkeypatch.setattr(verdict, "sharpe_interval", lambda r, year, rng: full(r, year, rng, n_resamples=100))
+    rng = np.random.default_rng(0)
+    return [judge(world(rng, annual_sharpe=annual_sharpe)).kind for _ in range(n_worlds)]
+
+
+def test_the_best_of_forty_noise_strategies_is_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = verdicts(monkeypatch, 300, annual_sharpe=0.0)
+    assert kinds.count("luck") >= 0.93 * 300
+
+
+def test_a_true_annual_sharpe_of_three_over_five_years_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = verdicts(monkeypatch, 100, annual_sharpe=3.0)
+    assert kinds.count("real") >= 90
+
+
+def test_a_good_year_of_the_market_is_beta() -> None:
+    rng = np.random.default_rng(1)
+    evidence = world(rng)
+    market = rng.normal(3.0 * DAY * 0.01, 0.01, 1260)
+    # half invested, and some noise: a high Sharpe ratio that is the market's
+    best = 0.5 * market + rng.normal(0, 0.001, 1260)
+    returns = np.column_stack([evidence.finished_returns[:, 1:], best])
+    judgement = judge(
+        replace(
+            evidence,
+            best_returns=best,
+            baseline_returns=market,
+            trial_sharpes=per_bar_sharpes(returns),
+            finished_returns=returns,
+        )
+    )
+    assert judgement.kind == "beta"
+    assert judgement.dsr >= 0.95 > judgement.dsr_excess
+    assert "not distinguishable from holding the market" in judgement.sentence
+    assert f"{judgement.dsr_excess:.2f} for the excess over buy-and-hold" in judgement.sentence
+    assert judgement.reasons[-1].startswith("failed: deflated Sharpe of the excess")
+
+
+def test_holding_the_market_itself_is_beta() -> None:
+    market = np.random.default_rng(2).normal(4.0 * DAY * 0.01, 0.01, 1260)
+    judgement = judge(Evidence(market, market, per_bar_sharpes(market[:, None]), market[:, None], 252))
+    assert judgement.kind == "beta"
+    assert math.isnan(judgement.dsr_excess)
+    assert "undefined for the excess" in judgement.sentence
+
+
+def test_figures_agree_with_an_independent_library() -> None:
+    evidence = world(np.random.default_rng(3), annual_sharpe=2.0)
+    judgement = judge(evidence)
+    assert judgement.dsr == pytest.approx(
+        oracle.deflated_sharpe_ratio(evidence.best_returns, evidence.trial_sharpes)
+    )
+    assert judgement.psr == pytest.approx(oracle.probabilistic_sharpe_ratio(evidence.best_returns))
+    assert judgement.sharpe == pytest.approx(evidence.trial_sharpes.max() / DAY)
+    spread = float(np.std(evidence.trial_sharpes, ddof=1))
+    assert judgement.luck_sharpe == pytest.approx(oracle.expected_max_sharpe_ratio(40, spread) / DAY)
+    assert (judgement.n_trials, judgement.n_bars) == (40, 1260)
+
+
+def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
+    judgement = judge(world(np.random.default_rng(4)))
+    assert judgement.kind == "luck"
+    assert judgement.sentence.startswith(f"deflated Sharpe {judgement.dsr:.2f}")
+    assert judgement.pbo is not None
+    for words in (
+        "not distinguishable from luck",
+        "The best of 40 trials",
+        f"annual Sharpe of {judgement.sharpe:.2f}",
+        f"95% interval {judgement.interval.low:.2f} to {judgement.interval.high:.2f}",
+        "over 1260 bars",
+        f"buy-and-hold has {judgement.baseline_sharpe:.2f}",
+        f"would be expected to show {judgement.luck_sharpe:.2f}",
+        f"overfitting: {judgement.pbo:.2f}",
+    ):
+        assert words in judgement.sentence
+    assert len(judgement.reasons) == 5
+    assert f"failed: deflated Sharpe {judgement.dsr:.2f}, needs 0.95 or more" in judgement.reasons
+    assert "passed: bars 1260, needs 30 or more" in judgement.reasons
+
+
+def test_stopped_trials_deflate_too() -> None:
+    evidence = world(np.random.default_rng(5), annual_sharpe=3.0)
+    more = np.concatenate([evidence.trial_sharpes, np.random.default_rng(6).normal(0, 0.1, 400)])
+    without, with_stopped = judge(evidence), judge(replace(evidence, trial_sharpes=more))
+    assert with_stopped.n_trials == 440
+    assert with_stopped.dsr < without.dsr
+    assert with_stopped.dsr_excess < without.dsr_excess
+    assert with_stopped.min_track_record_bars > without.min_track_record_bars
+
+
+def one_trial(annual_sharpe: float, n_bars: int = 1260) -> Judgement:
+    rng = np.random.default_rng(7)
+    returns = rng.normal(annual_sharpe * DAY * 0.01, 0.01, n_bars)
+    market = rng.normal(0, 0.01, n_bars)
+    return judge(Evidence(returns, market, per_bar_sharpes(returns[:, None]), returns[:, None], 252))
+
+
+def test_one_trial_is_not_deflated_and_says_what_was_not_tested() -> None:
+    judgement = one_trial(annual_sharpe=4.0)
+    assert judgement.kind == "real"
+    assert judgement.dsr == judgement.psr
+    assert judgement.luck_sharpe == 0.0
+    assert judgement.pbo is None
+    assert "The only trial" in judgement.sentence
+    assert "passes every check that could be run on these bars" in judgement.sentence
+    assert "Backtest overfitting was not tested: it needs 2 finished trials and 64 bars" in judgement.sentence
+    assert "not tested: PBO unknown, needs 2 finished trials and 64 bars" in judgement.reasons
+    assert one_trial(annual_sharpe=0.0).kind == "luck"
+
+
+def test_a_handful_of_bars_proves_nothing() -> None:
+    judgement = one_trial(annual_sharpe=30.0, n_bars=12)
+    assert judgement.kind == "luck"
+    assert judgement.psr > 0.95
+    assert "bars 12 (needs 30 or more): not distinguishable from luck" in judgement.sentence
+    assert "failed: bars 12, needs 30 or more" in judgement.reasons
+    assert one_trial(annual_sharpe=30.0, n_bars=2).kind == "luck"
+
+
+def test_overfitting_alone_makes_it_luck() -> None:
+    # trials whose Sharpe ratios hardly differ are not deflated; that one wins here and another there remains
+    rng = np.random.default_rng(8)
+    common = rng.normal(4 * DAY * 0.01, 0.01, 640)
+    drift = np.repeat(np.where(np.arange(16) % 2, 1.0, -1.0), 40)[:, None] * np.array([1.0, -1.0])
+    returns = common[:, None] + 0.004 * drift
+    sharpes = per_bar_sharpes(returns)
+    judgement = judge(Evidence(returns[:, sharpes.argmax()], rng.normal(0, 0.01, 640), sharpes, returns, 252))
+    assert judgement.dsr >= 0.95
+    assert judgement.interval.low > 0
+    assert judgement.pbo is not None
+    assert judgement.pbo >= 0.5
+    assert judgement.kind == "luck"
+    assert (
+        f"PBO {judgement.pbo:.2f} (needs less than 0.5): not distinguishable from luck" in judgement.sentence
+    )
+
+
+def nothing(returns: Floats) -> Judgement:
+    n_bars = len(returns)
+    return judge(Evidence(returns, np.zeros(n_bars), np.array([math.nan]), np.zeros((n_bars, 0)), 252))
+
+
+def test_nothing_to_judge() -> None:
+    judgement = nothing(np.zeros(0))
+    assert judgement.kind == "none"
+    assert "no feasible trial" in judgement.sentence
+    assert (judgement.reasons, judgement.n_trials, judgement.pbo) == ((), 0, None)
+    assert math.isnan(judgement.dsr)
+    assert math.isnan(judgement.interval.low)
+    flat = nothing(np.zeros(100))
+    assert flat.kind == "none"
+    assert "100 out-of-sample returns do not vary" in flat.sentence
+
+
+def test_the_same_evidence_gives_the_same_verdict() -> None:
+    evidence = world(np.random.default_rng(9))
+    assert judge(evidence) == judge(evidence)
+    other = judge(replace(evidence, seed=1))
+    assert other.interval != judge(evidence).interval
+    assert other.interval.low == pytest.approx(judge(evidence).interval.low, abs=0.2)
+
+
+def test_evidence_that_does_not_fit_together_is_refused() -> None:
+    evidence = world(np.random.default_rng(10))
+    with pytest.raises(UsageError, match="1260 bars, but"):
+        judge(replace(evidence, baseline_returns=evidence.baseline_returns[1:]))
+    holes = evidence.best_returns.copy()
+    holes[3] = math.nan
+    with pytest.raises(UsageError, match="best_returns hold a NaN"):
+        judge(replace(evidence, best_returns=holes))
+
+
+def test_excess_is_uncorrelated_with_the_market_and_never_long_of_its_drift() -> None:
+    rng = np.random.default_rng(11)
+    market = rng.normal(0.001, 0.01, 500)
+    alpha = rng.normal(0, 0.01, 500)
+    excess = excess_returns(0.7 * market + alpha, market)
+    assert np.corrcoef(excess, market)[0, 1] == pytest.approx(0.0, abs=1e-12)
+    slope = np.polyfit(market, 0.7 * market + alpha, 1)[0]
+    np.testing.assert_allclose(excess, 0.7 * market + alpha - slope * market)
+    short = -0.5 * market
+    np.testing.assert_array_equal(excess_returns(short, market), short)
+    np.testing.assert_array_equal(excess_returns(alpha, np.zeros(500)), alpha)
+    both = excess_returns(np.column_stack([short, 0.7 * market + alpha]), market)
+    np.testing.assert_allclose(both, np.column_stack([short, excess]))
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        (0.41, "0.41"),
+        (0.9951, "above 0.99"),
+        (1.0, "above 0.99"),
+        (0.9499, "just below 0.95"),
+        (0.95, "0.95"),
+        (0.4999, "just below 0.50"),
+        (0.5, "0.50"),
+        (math.nan, "undefined"),
+    ],
+)
+def test_rounding_claims_no_more_than_the_figure(figure: float, words: str) -> None:
+    assert _say_probability(figure) == words
