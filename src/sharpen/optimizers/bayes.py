@@ -1,0 +1,258 @@
+"""Bayesian search: Optuna's tree-structured Parzen estimator, in memory, behind the ``ask`` port."""
+# pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Container, Generator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from sharpen.errors import MissingExtra
+from sharpen.optimizers.random import draw, keys_of
+from sharpen.space import Choice, Dimension, Float, Int, Space
+from sharpen.trial import Config, Proposal, Trial, TrialState
+
+try:
+    import optuna
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+    from optuna.storages import InMemoryStorage
+    from optuna.trial import FrozenTrial
+    from optuna.trial import TrialState as Told
+except ImportError as error:
+    raise MissingExtra("optuna", "bayes") from error
+
+MOST_TRIES = 8
+_EPOCH = datetime(2000, 1, 1)  # Optuna wants a time; no result depends on it
+
+
+class _Memo:
+    """Trials already translated for one space; it saves time and changes no answer."""
+
+    def __init__(self) -> None:
+        self._space: Space | None = None
+        self._known: dict[int, tuple[Trial, FrozenTrial | None]] = {}
+
+    def told(self, space: Space, axes: Mapping[str, _Axis], history: Sequence[Trial]) -> list[FrozenTrial]:
+        """Return what Optuna is told of the history, in number order."""
+        if space is not self._space:
+            self._space, self._known = space, {}
+        past: list[FrozenTrial] = []
+        for trial in history:
+            known = self._known.get(trial.number)
+            if known is None or known[0] is not trial:  # a trial is a value: the same one says the same
+                known = (trial, _translate(space, axes, trial))
+                self._known[trial.number] = known
+            if known[1] is not None:
+                past.append(known[1])
+        return past
+
+
+@dataclass(frozen=True, slots=True)
+class Tpe:
+    """Draws where good trials are dense and bad ones are rare.
+
+    The estimator is multivariate, because learning rate and number of trees, or penalty and depth, are only
+    good or bad together. Running trials count as bad ones (the constant liar), because otherwise agents
+    that ask at the same time are sent to the same place.
+
+    What it is told of a trial: finished ones their score; a stopped one that it ranks below every finished
+    one, ordered by how far it came and then by its score; an infeasible one that it ranks below all of
+    these; failed, crashed and canceled ones, and configurations outside the space, nothing. No number is
+    made up for an infeasible trial, since only ranks matter to the estimator.
+
+    Source: Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization, NeurIPS; Watanabe (2023),
+    arXiv:2304.11127.
+
+    Attributes:
+        n_startup_trials: How many outcomes it wants before it trusts a model; random until then.
+        n_candidates: How many draws from the good density compete for a proposal.
+    """
+
+    n_startup_trials: int = 10
+    n_candidates: int = 24
+    _memo: _Memo = field(default_factory=_Memo, repr=False, compare=False)
+
+    def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
+        """Return ``n`` proposals; the same space, history and random stream give the same ones, always.
+
+        Proposals repeat nothing in the history while the space has something new to offer, and then
+        nothing that is still running.
+        """
+        axes = _axes(space)
+        past = self._memo.told(space, axes, history)
+        is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
+        suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
+        seen = keys_of(space, history)
+        busy = keys_of(space, [trial for trial in history if not trial.state.is_final])
+        number = history[-1].number if history else 0
+        proposals: list[Proposal] = []
+        for i in range(n):
+            found = _unseen(space, suggest, seen, number + i) if is_ready else None
+            config = found or draw(space, rng, (seen, busy))
+            seen.add(space.key(config))
+            busy.add(space.key(config))
+            past.append(_frozen(axes, config, Told.RUNNING, number + i))
+            proposals.append(Proposal(config, origin="tpe" if found else "random"))
+        return proposals
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """A dimension in Optuna's words; options go by their place, so that True and 1 or 0 stay apart."""
+
+    distribution: BaseDistribution
+    encode: Callable[[Any], float]
+    decode: Callable[[Any], Any]
+
+
+def _axes(space: Space) -> dict[str, _Axis]:
+    """Return an axis for each dimension that has more than one value."""
+    found: dict[str, _Axis] = {}
+    for name, dimension in space.dimensions.items():
+        values = dimension.grid()
+        if values is None or len(values) > 1:
+            found[name] = _axis(dimension)
+    return found
+
+
+def _axis(dimension: Dimension) -> _Axis:
+    match dimension:
+        case Float(low, high, log):
+            return _Axis(
+                FloatDistribution(low, high, log=log), float, lambda value: min(max(value, low), high)
+            )
+        case Int(low, high, log):
+            return _Axis(IntDistribution(low, high, log=log), int, int)
+        case Choice(options):
+            places = CategoricalDistribution(range(len(options)))
+            return _Axis(places, dimension.index, lambda place: options[int(place)])
+        case _:
+            return _Axis(FloatDistribution(0.0, 1.0), dimension.to_unit, dimension.from_unit)
+
+
+def _translate(space: Space, axes: Mapping[str, _Axis], trial: Trial) -> FrozenTrial | None:
+    if not space.contains(trial.config):
+        return None
+    number = trial.number - 1
+    match trial.state:
+        case TrialState.PENDING | TrialState.RUNNING:
+            return _frozen(axes, trial.config, Told.RUNNING, number)
+        case TrialState.FINISHED if trial.score is not None:
+            return _frozen(axes, trial.config, Told.COMPLETE, number, score=trial.score)
+        case TrialState.STOPPED if trial.score is not None:
+            return _frozen(axes, trial.config, Told.PRUNED, number, reached={len(trial.reports): trial.score})
+        case TrialState.FINISHED | TrialState.STOPPED:
+            # pruned without a report: Optuna ranks it below whatever has one
+            return _frozen(axes, trial.config, Told.PRUNED, number)
+        case _:
+            return None
+
+
+def _frozen(
+    axes: Mapping[str, _Axis],
+    config: Config,
+    state: Told,
+    number: int,
+    *,
+    score: float | None = None,
+    reached: Mapping[int, float] | None = None,
+) -> FrozenTrial:
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=state,
+        value=score,
+        datetime_start=_EPOCH,
+        datetime_complete=None if state is Told.RUNNING else _EPOCH,
+        params={name: axis.encode(config[name]) for name, axis in axes.items()},
+        distributions={name: axis.distribution for name, axis in axes.items()},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values=dict(reached or {}),
+    )
+
+
+class _Past(InMemoryStorage):
+    """Optuna's view of a history: it reads our list, and what it wants to note down is dropped."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._past = trials
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[Told] | None = None
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._past if states is None or trial.state in states]
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        pass
+
+
+def _suggester(
+    axes: Mapping[str, _Axis], past: list[FrozenTrial], n_candidates: int, seed: int
+) -> Callable[[int], dict[str, Any]]:
+    """Return a function that draws from the estimator, given the number that the new trial would have."""
+    with _quiet():
+        sampler = optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, constant_liar=True, n_startup_trials=0, n_ei_candidates=n_candidates
+        )
+        study = optuna.create_study(
+            storage=_Past(past), sampler=sampler, study_name="sharpen", direction="maximize"
+        )
+    distributions = {name: axis.distribution for name, axis in axes.items()}
+
+    def suggest(number: int) -> dict[str, Any]:
+        new = FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=Told.RUNNING,
+            value=None,
+            datetime_start=_EPOCH,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+        values = sampler.sample_relative(study, new, distributions)
+        return {name: axis.decode(values[name]) for name, axis in axes.items()}
+
+    return suggest
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Keep "experimental" warnings and "a study was created" to Optuna itself."""
+    logger = logging.getLogger("optuna.storages._in_memory")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        logger.disabled = was_disabled
+
+
+def _unseen(
+    space: Space, suggest: Callable[[int], dict[str, Any]], seen: Set[str], number: int
+) -> Config | None:
+    """Return a suggestion that is in no trial yet; None when a few tries find none."""
+    for _ in range(MOST_TRIES):
+        values = suggest(number)
+        fixed = {name: dim.from_unit(0.5) for name, dim in space.dimensions.items() if name not in values}
+        config = {name: values[name] if name in values else fixed[name] for name in space.dimensions}
+        if space.key(config) not in seen:
+            return config
+    return None

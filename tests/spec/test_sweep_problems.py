@@ -1,0 +1,298 @@
+"""Sweep files that are wrong: every problem at once, each with its place and its fix."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sharpen.errors import SpecError
+from sharpen.spec import parse
+from sharpen.spec.distributions import DISTRIBUTIONS
+
+GOOD = {
+    "program": "train.py",
+    "method": "random",
+    "metric": {"name": "loss"},
+    "parameters": {"x": {"value": 1}},
+}
+
+
+def problems(text: str) -> dict[str, str]:
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    found = caught.value.facts["problems"]
+    assert len(str(caught.value).splitlines()) == len(found) + 1
+    return dict(found)
+
+
+def with_parameter(written: str) -> dict[str, str]:
+    return problems(f"program: t.py\nmethod: random\nmetric: {{name: m}}\nparameters: {{lr: {written}}}")
+
+
+def with_key(**changed: object) -> dict[str, str]:
+    return problems(yaml.safe_dump({**GOOD, **changed}))
+
+
+P = "$.parameters.lr"
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "says"),
+    [
+        (
+            "{distribution: q_normal, mu: 1}",
+            f"{P}.distribution",
+            "'q_normal' is not supported yet; supported: constant,",
+        ),
+        ("{distribution: log_uniform_vals}", f"{P}.distribution", "did you mean 'log_uniform_values'?"),
+        ("{distribution: 3}", f"{P}.distribution", "must be the name of a distribution"),
+        ("{min: 1e-4, max: 1.0}", f"{P}.min", "not the text '1e-4': write 1.0e-4"),
+        ("{min: 0.1, max: 2E3}", f"{P}.max", "write 2.0e+3"),
+        ("{min: '0.1', max: 2.0}", f"{P}.min", "write 0.1 without quotes"),
+        ("{min: low, max: 2.0}", f"{P}.min", "must be a number, not the text 'low'"),
+        ("{min: true, max: 2.0}", f"{P}.min", "must be a number, not true"),
+        ("{min: .nan, max: 2.0}", f"{P}.min", "must be finite"),
+        ("{min: 1.0, max: .inf}", f"{P}.max", "must be finite"),
+        (f"{{min: 0, max: {2**53 + 1}}}", f"{P}.max", f"at most {2**53}"),
+        ("{min: -1.7e+308, max: 1.7e+308}", P, "narrow the range"),
+        ("{min: 3, max: 3}", P, "min 3 is not below max 3"),
+        ("{min: 3, max: 1}", P, "swap them"),
+        ("{min: 3}", f"{P}.max", "is missing"),
+        ("{max: 3}", f"{P}.min", "is missing"),
+        ("{distribution: int_uniform, min: 1.0, max: 3}", f"{P}.min", "write 1"),
+        (
+            "{distribution: int_uniform, min: 1.5, max: 3}",
+            f"{P}.min",
+            "must be a whole number, not the number 1.5",
+        ),
+        ("{distribution: log_uniform_values, min: 0, max: 3}", f"{P}.min", "must be above 0"),
+        (
+            "{distribution: log_uniform, min: 1.0e-4, max: 1000}",
+            f"{P}.max",
+            "log_uniform_values takes the values",
+        ),
+        ("{distribution: log_uniform, min: 2, max: 1}", P, "is not below"),
+        ("{values: []}", f"{P}.values", "is empty"),
+        ("{values: 3}", f"{P}.values", "must be a list, not the number 3"),
+        ("{values: [1, 2, 1]}", f"{P}.values[2]", "1 is listed twice"),
+        ("{values: [{a: 1}, 2020-01-01]}", f"{P}.values[1]", "put it in quotes"),
+        ("{values: [[.nan]]}", f"{P}.values[0][0]", "must be finite"),
+        ("{values: [1], probabilities: [1.0]}", f"{P}.probabilities", "not supported yet"),
+        (
+            "{value: 1, min: 2}",
+            f"{P}.min",
+            "unknown key (known in a constant parameter: value, distribution)",
+        ),
+        ("{vales: [1]}", P, "did you mean 'values'?"),
+        ("{}", P, "give value, values, min and max"),
+        ("0.1", P, "write {value: …} for a constant"),
+        ("null", P, "is empty"),
+        ("{parameters: {}}", f"{P}.parameters", "is empty"),
+        ("{parameters: 3}", f"{P}.parameters", "must be a mapping"),
+        ("{parameters: {a: {value: 1}}, value: 2}", f"{P}.value", "unknown key"),
+        ("{parameters: {a: {value: 1}, b: {min: 2, max: 1}}}", f"{P}.parameters.b", "is not below"),
+    ],
+)
+def test_a_parameter_with_one_problem(written, path, says) -> None:
+    found = with_parameter(written)
+    assert list(found) == [path]
+    assert says in found[path]
+
+
+@pytest.mark.parametrize(
+    ("changed", "path", "says"),
+    [
+        ({"metod": "x"}, "$.metod", "did you mean 'method'?"),
+        ({"controller": {"type": "local"}}, "$.controller", "not supported yet"),
+        ({"method": "baies"}, "$.method", "did you mean 'bayes'?"),
+        ({"method": "custom"}, "$.method", "'custom' is not supported yet"),
+        ({"method": None}, "$.method", "not empty"),
+        ({"metric": "loss"}, "$.metric", "must be a mapping"),
+        ({"metric": {"goal": "maximize"}}, "$.metric.name", "is missing"),
+        ({"metric": {"name": "a", "goal": "max"}}, "$.metric.goal", "must be one of maximize, minimize"),
+        ({"metric": {"name": "a", "target": 1}}, "$.metric.target", "not supported yet"),
+        ({"run_cap": 0}, "$.run_cap", "at least 1"),
+        ({"run_cap": 4.0}, "$.run_cap", "write 4"),
+        ({"run_cap": True}, "$.run_cap", "must be a whole number, not true"),
+        ({"seed": -1}, "$.seed", "at least 0"),
+        ({"program": 3}, "$.program", "must be text"),
+        ({"program": " "}, "$.program", "is empty text"),
+        ({"command": "python x.py"}, "$.command", "must be a list"),
+        ({"command": []}, "$.command", "is empty"),
+        ({"command": ["${prog}"]}, "$.command[0]", "did you mean 'program'?"),
+        ({"command": ["a", "${args_json}"]}, "$.command[1]", "not supported yet"),
+        ({"command": ["a", "${envvar:HOME}"]}, "$.command[1]", "not supported yet"),
+        ({"command": [3]}, "$.command[0]", "must be text"),
+        ({"parameters": {}}, "$.parameters", "is empty"),
+        ({"parameters": []}, "$.parameters", "must be a mapping"),
+        ({"parameters": {1: {"value": 2}}}, "$.parameters", "put it in quotes"),
+        ({"parameters": {"a.b": {"value": 2}}}, "$.parameters.a.b", "nest it, as a: {parameters: {b: …}}"),
+        ({"early_terminate": {"min_iter": 3}}, "$.early_terminate.type", "is missing"),
+        ({"early_terminate": {"type": "hyperban", "min_iter": 3}}, "$.early_terminate.type", "'hyperband'?"),
+        (
+            {"early_terminate": {"type": "envelope", "min_iter": 3}},
+            "$.early_terminate.type",
+            "not supported yet",
+        ),
+        ({"early_terminate": {"type": "hyperband"}}, "$.early_terminate", "either min_iter, or max_iter"),
+        ({"early_terminate": {"type": "hyperband", "max_iter": 9}}, "$.early_terminate.s", "is missing"),
+        (
+            {"early_terminate": {"type": "hyperband", "max_iter": 2, "s": 1}},
+            "$.early_terminate.max_iter",
+            "no band",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 1}},
+            "$.early_terminate.eta",
+            "above 1",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 1, "strict": 1}},
+            "$.early_terminate.strict",
+            "true or false",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_itr": 1, "min_iter": 1}},
+            "$.early_terminate.min_itr",
+            "'min_iter'?",
+        ),
+    ],
+)
+def test_a_sweep_with_one_problem(changed, path, says) -> None:
+    found = with_key(**changed)
+    assert list(found) == [path]
+    assert says in found[path]
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_a_key_that_must_be_there(missing) -> None:
+    found = problems(yaml.safe_dump({k: v for k, v in GOOD.items() if k != missing}))
+    assert list(found) == [f"$.{missing}"]
+    assert "is missing" in found[f"$.{missing}"]
+
+
+def test_grid_search_needs_values_it_can_count() -> None:
+    inner = {"parameters": {"b": {"min": 0.0, "max": 1.0}}}
+    found = with_key(method="grid", parameters={"a": inner, "n": {"min": 1, "max": 3}})
+    assert list(found) == ["$.parameters.a.parameters.b"]
+    assert "give values" in found["$.parameters.a.parameters.b"]
+
+
+def test_all_problems_are_told_at_once_and_survive_pickling() -> None:
+    text = "method: bays\nmetrics: []\nparameters: {a: {min: 2, max: 1}, b: 3, c: {values: []}}\nrun_cap: -1"
+    found = problems(text)
+    assert list(found) == [
+        "$.metrics",
+        "$.method",
+        "$.metric",
+        "$.parameters.a",
+        "$.parameters.b",
+        "$.parameters.c.values",
+        "$.run_cap",
+        "$.program",
+    ]
+    with pytest.raises(SpecError) as caught:
+        parse(text, "dir/x.yaml")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.facts == caught.value.facts
+    assert str(again).startswith("dir/x.yaml has 8 problems:\n  $.metrics: ")
+
+
+def test_a_key_written_twice_is_a_problem_with_both_lines() -> None:
+    text = yaml.safe_dump(GOOD) + "method: grid\n"
+    assert problems(text) == {"$.method": "is written twice, on lines 1 and 8: keep one"}
+    inner = "{a: {value: 1, value: 2}}"
+    assert list(problems(yaml.safe_dump({**GOOD, "parameters": 0}).replace("0", inner))) == [
+        "$.parameters.a.value"
+    ]
+
+
+# five lines, each ten times the one before: a hundred thousand values out of two hundred characters
+BOMB = "a0: &a0 [0,0,0,0,0,0,0,0,0,0]\n" + "".join(
+    f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 5)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not empty"),
+        ("just words", "must be a mapping"),
+        ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
+        ("a: [1", "is not YAML: line"),
+        ("a: *nobody", "undefined alias"),
+        ("a: 1\n---\nb: 2", "single document"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        ("a: 2020-13-45", "month"),
+        ("a: \x00", "is not YAML"),
+        ("a: &a [*a]", "an alias contains itself"),
+        ("[" * 3000, "nested deeper"),
+        ("{a: " * 3000, "nested deeper"),
+        ("? [1, 2]\n: 3", "is not YAML"),
+        (BOMB, "holds more than"),
+    ],
+)
+def test_text_that_is_no_sweep_is_refused_and_quickly(text, says) -> None:
+    started = time.perf_counter()
+    found = problems(text)
+    assert says in " ".join(found.values())
+    assert time.perf_counter() - started < 10
+
+
+WORDS = st.sampled_from(
+    """program method metric parameters command early_terminate run_cap seed name goal description
+    distribution
+    value values min max type min_iter max_iter s eta strict q mu a b.c hyperband random grid bayes maximize
+    ${args} ${x} 1e-4 x constant categorical int_uniform uniform
+    log_uniform_values log_uniform""".split()  # noqa: SIM905
+)
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+SCALARS = st.one_of(WORDS, PLAIN, st.dates(), st.binary(max_size=2))
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.one_of(WORDS, SCALARS), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+SECTIONS = {key: TREES for key in (*GOOD, "early_terminate", "command", "run_cap")}  # noqa: C420
+
+
+def problems_or_none(text: str) -> list[tuple[str, str]] | None:
+    """Return the problems of a text; None when it is a sweep whose space works."""
+    try:
+        sweep = parse(text)
+    except SpecError as error:
+        return error.facts["problems"]
+    config = sweep.space.from_unit([0.3] * len(sweep.space.dimensions))
+    assert sweep.space.contains(config)
+    return None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.fixed_dictionaries({}, optional=SECTIONS))
+def test_whatever_the_file_holds_it_is_a_sweep_or_a_list_of_problems(changed) -> None:
+    found = problems_or_none(yaml.safe_dump({**GOOD, **changed}))
+    assert found is None or (found and all(path.startswith("$") and sentence for path, sentence in found))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(WORDS, TREES, min_size=1, max_size=4))
+def test_whatever_a_parameter_holds_it_is_a_dimension_or_a_list_of_problems(parameter) -> None:
+    found = problems_or_none(yaml.safe_dump({**GOOD, "parameters": {"x": parameter}}))
+    assert found is None or all(path.startswith("$.parameters") for path, _ in found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="ab:-[]{}&*!?|>%@`'\"#,\n \t1.e", max_size=60))
+def test_whatever_the_text_is_it_is_refused_politely(text) -> None:
+    assert problems_or_none(text)
+
+
+def test_the_fuzz_knows_every_distribution() -> None:
+    assert set(DISTRIBUTIONS) <= set(WORDS.elements)
