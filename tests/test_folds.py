@@ -70,8 +70,8 @@ def test_rolling_windows_have_the_asked_ratio_and_expanding_ones_start_at_the_st
 
 
 def test_first_expanding_window_is_the_rolling_one_but_for_the_bars_left_over() -> None:
-    rolling = split(1304, WalkForward(), first_bar=4)
-    expanding = split(1304, WalkForward(window="expanding"), first_bar=4)
+    rolling = split(1304, WalkForward(n_folds=9), first_bar=4)
+    expanding = split(1304, WalkForward(n_folds=9, window="expanding"), first_bar=4)
     assert rolling == expanding[:1] + rolling[1:]
     assert rolling[0] == Fold(1, 4, 404, 404, 504)
     assert expanding[8] == Fold(9, 4, 1204, 1204, 1304)

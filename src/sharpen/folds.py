@@ -33,7 +33,7 @@ class WalkForward:
         FoldError: A number is out of its range; all such numbers are named at once.
     """
 
-    n_folds: int = 9
+    n_folds: int = 8
     train_ratio: float = 0.8
     gap_bars: int = 0
     embargo_bars: int = 0

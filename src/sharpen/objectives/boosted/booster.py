@@ -1,0 +1,111 @@
+"""The port that a boosting library fills, and the table of names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from sharpen.errors import NotFound
+from sharpen.kernels import Bools, Floats
+from sharpen.objectives.boosted.settings import ClassifierSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Examples to train on. Axes: ``N`` examples, ``F`` features.
+
+    Attributes:
+        features: May hold NaN where a feature is not known. (N, F)
+        is_up: Whether the price reached the upper barrier first. (N,)
+        weight: (N,)
+        names: Of the features. (F,)
+    """
+
+    features: Floats
+    is_up: Bools
+    weight: Floats
+    names: tuple[str, ...]
+
+
+class Model(Protocol):
+    """A trained booster."""
+
+    def predict(self, features: Floats) -> Floats:
+        """Return the probability of "up" for each row. (N, F) -> (N,)."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write the model in the library's own format, which holds data and no code."""
+        ...
+
+
+class Booster(Protocol):
+    """A boosting library."""
+
+    @property
+    def version(self) -> str:
+        """The library's version."""
+        ...
+
+    @property
+    def suffix(self) -> str:
+        """What the name of a model file ends in."""
+        ...
+
+    def fit(self, rows: Rows, settings: ClassifierSettings, seed: int) -> Model:
+        """Return a model trained on one thread; the same arguments give the same model."""
+        ...
+
+    def load(self, path: Path) -> Model:
+        """Return the model that :meth:`Model.save` wrote."""
+        ...
+
+
+def _xgboost() -> Booster:
+    return cast("Booster", import_module("sharpen.objectives.boosted.xgboost").XGBoost())
+
+
+def _lightgbm() -> Booster:
+    return cast("Booster", import_module("sharpen.objectives.boosted.lightgbm").LightGBM())
+
+
+BOOSTERS: Mapping[str, Callable[[], Booster]] = {"xgboost": _xgboost, "lightgbm": _lightgbm}
+
+
+def make(name: str) -> Booster:
+    """Return the booster of a name.
+
+    Raises:
+        NotFound: No booster has that name.
+        MissingExtra: Its library is not installed.
+
+    >>> make("catboost")
+    Traceback (most recent call last):
+    sharpen.errors.NotFound: no model 'catboost': choose from lightgbm, xgboost
+    """
+    if name not in BOOSTERS:
+        raise NotFound(f"no model {name!r}: choose from {', '.join(sorted(BOOSTERS))}", name=name)
+    return BOOSTERS[name]()
+
+
+@contextmanager
+def lean_imports() -> Generator[None]:
+    """Import libraries without scikit-learn and pandas, which they would load but not need here.
+
+    It takes about 1.5 seconds off the start of a training process. The price: in such a process the boosting
+    library's scikit-learn classes (``XGBClassifier`` and the like) stay unusable, so this is for a program
+    that owns its process. What is imported already is left alone.
+    """
+    hidden = [name for name in ("sklearn", "pandas") if name not in sys.modules]
+    modules = cast("dict[str, object]", sys.modules)
+    modules.update(dict.fromkeys(hidden))  # None makes an import of it fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]

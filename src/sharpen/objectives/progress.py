@@ -1,0 +1,112 @@
+"""What a run reports after each fold: running means, feasibility, and the returns so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sharpen.metrics import profit_factor
+from sharpen.objectives.fold_score import FoldScore
+
+_MEANS = {
+    "train/sharpe": "train_sharpe",
+    "val/sharpe": "val_sharpe",
+    "val/sortino": "val_sortino",
+    "val/max_dd": "val_max_dd",
+    "val/n_trades": "val_n_trades",
+    "val/turnover": "val_turnover",
+    "val/exposure": "val_exposure",
+    "baseline/sharpe": "baseline_sharpe",
+}
+_LOCKBOX = tuple((key, name) for key, name in _MEANS.items() if key.startswith("val/"))
+_FOLD = {
+    "fold/train_sharpe": "train_sharpe",
+    "fold/val_sharpe": "val_sharpe",
+    "fold/baseline_sharpe": "baseline_sharpe",
+    "fold/max_dd": "val_max_dd",
+    "fold/n_trades": "val_n_trades",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run knows after some folds.
+
+    Attributes:
+        metrics: Means over the folds so far (for ``val/profit_factor``, that of all their trades together,
+            for one fold may lack a losing one), and the last fold's own figures under ``fold/``.
+            ``val/sharpe`` is NaN while the configuration is infeasible.
+        infeasible: Why the configuration must not be chosen; None when it may be.
+    """
+
+    metrics: dict[str, float]
+    infeasible: str | None
+
+
+def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
+    """Return what a run reports after the last of some folds.
+
+    A configuration that has traded fewer than ``min_trades`` times a fold, on average over the folds so far,
+    is infeasible for as long as that holds. A fold without a trade earned nothing: its Sharpe ratio counts
+    as 0 in the mean.
+
+    Args:
+        scores: At least one, in fold order.
+        min_trades: Least trades a fold, all symbols together.
+    """
+    infeasible = _flaw(scores, min_trades)
+    figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
+    if infeasible:
+        figures["val/sharpe"] = math.nan
+    last = scores[-1]
+    figures["val/profit_factor"] = profit_factor(np.concatenate([s.val_trade_returns for s in scores]))
+    figures |= {key: float(getattr(last, name)) for key, name in _FOLD.items()}
+    return Progress(figures, infeasible)
+
+
+def lockbox_figures(final: FoldScore) -> dict[str, float]:
+    """Return what a run reports of the lockbox, beside buy-and-hold on the same bars."""
+    figures = {f"lockbox/{key.partition('/')[2]}": float(getattr(final, name)) for key, name in _LOCKBOX}
+    return figures | {
+        "lockbox/profit_factor": profit_factor(final.val_trade_returns),
+        "lockbox/baseline_sharpe": final.baseline_sharpe,
+    }
+
+
+def closing_line(scores: Sequence[FoldScore], infeasible: str | None) -> str:
+    """Return the result in a line for people, beside buy-and-hold on the same bars."""
+    ours, theirs = _mean(scores, "val_sharpe"), _mean(scores, "baseline_sharpe")
+    n_trades = sum(s.val_n_trades for s in scores)
+    return (
+        f"validation Sharpe {ours:.2f}, buy-and-hold {theirs:.2f} "
+        f"(means of {len(scores)} folds, {n_trades} trades)"
+    ) + (f"; infeasible: {infeasible}" if infeasible else "")
+
+
+def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
+    """Write the out-of-sample returns of some folds as Parquet: ``time``, ``fold``, ``ret``, ``baseline``."""
+    pl.DataFrame(
+        {
+            "time": np.concatenate([s.time for s in scores]),
+            "fold": np.concatenate([np.full(len(s.time), s.number, dtype=np.int32) for s in scores]),
+            "ret": np.concatenate([s.returns for s in scores]),
+            "baseline": np.concatenate([s.baseline for s in scores]),
+        }
+    ).write_parquet(path)
+
+
+def _mean(scores: Sequence[FoldScore], name: str) -> float:
+    values = (float(getattr(s, name)) for s in scores)
+    return math.fsum(value if math.isfinite(value) else 0.0 for value in values) / len(scores)
+
+
+def _flaw(scores: Sequence[FoldScore], min_trades: float) -> str | None:
+    n_trades = _mean(scores, "val_n_trades")
+    if n_trades < min_trades:
+        return f"{n_trades:.1f} trades a fold on average over {len(scores)} folds, fewer than {min_trades:g}"
+    return None

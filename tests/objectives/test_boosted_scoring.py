@@ -1,0 +1,186 @@
+"""The whole way from bars to figures, in worlds whose truth is known."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sharpen import folds
+from sharpen.errors import DataError
+from sharpen.folds import Fold, WalkForward, lockbox_start, split
+from sharpen.objectives.boosted import scoring
+from sharpen.objectives.boosted.booster import make
+from sharpen.objectives.boosted.scoring import (
+    decide,
+    evaluate_lockbox,
+    label,
+    model_facts,
+    prepare,
+    score,
+    train_final,
+    training_rows,
+)
+from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.overfit import sharpe_interval
+from sharpen.seeds import rng_for, seed_for
+
+DEFAULT = ClassifierSettings()
+QUICK = ClassifierSettings(n_estimators=30)
+PLAN = WalkForward(n_folds=3)
+
+
+def examples_and_folds(settings, panel, plan=PLAN):
+    examples = label(settings, prepare(panel))
+    return examples, split(len(panel), plan, first_bar=examples.prepared.features.warmup_bars)
+
+
+def same(a, b):
+    return all(
+        np.array_equal(getattr(a, f.name), getattr(b, f.name), equal_nan=f.name != "time")
+        for f in dataclasses.fields(a)
+    )
+
+
+def interval_of_lockbox(panel, settings=DEFAULT):
+    found = evaluate_lockbox(settings, panel, lockbox_start(len(panel)), seed=0)
+    return sharpe_interval(found.returns, 252.0, rng_for(0, "interval"))
+
+
+@pytest.mark.parametrize("model", ["xgboost", "lightgbm"])
+def test_a_planted_edge_is_found(planted, model):
+    assert interval_of_lockbox(planted, ClassifierSettings(model=model)).low > 0
+
+
+def test_the_edge_is_found_in_another_world(world):
+    assert interval_of_lockbox(world(seed=8, edge=0.012)).low > 0
+
+
+def test_noise_is_not_mistaken_for_an_edge(world):
+    found = [interval_of_lockbox(world(seed=seed)).low > 0 for seed in range(20)]
+    assert sum(found) <= 1
+
+
+def test_same_seed_same_score_other_seed_another(planted):
+    examples, (first, *_) = examples_and_folds(QUICK, planted)
+    a, b, c = (score(QUICK, examples, first, seed) for seed in (5, 5, 6))
+    assert same(a, b)
+    assert not np.array_equal(a.returns, c.returns)
+
+
+def test_another_process_gets_the_same_score(planted):
+    examples, (first, *_) = examples_and_folds(QUICK, planted)
+    here = score(QUICK, examples, first, seed=5)
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from conftest import make_world
+from test_boosted_scoring import QUICK, examples_and_folds
+from sharpen.objectives.boosted.scoring import score
+examples, (first, *_) = examples_and_folds(QUICK, make_world(seed=1, edge=0.012))
+print(score(QUICK, examples, first, seed=5).returns.tobytes().hex())
+"""
+    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == here.returns.tobytes().hex()
+
+
+def positions(settings, panel, fold, seed=0):
+    examples = label(settings, prepare(panel))
+    model = make(settings.model).fit(
+        training_rows(settings, examples, fold), settings, seed_for(seed, "fold", fold.number)
+    )
+    return decide(settings, model, examples.prepared.features.values[fold.val_start : fold.val_stop])
+
+
+@pytest.mark.parametrize("later", [0, 1, 40, 120])
+def test_the_future_changes_no_decision_of_the_past(planted, other_future, later):
+    _, (first, *_) = examples_and_folds(QUICK, planted)
+    t = first.val_start + later
+    told, untold = (positions(QUICK, p, first) for p in (planted, other_future(planted, after=t)))
+    assert np.array_equal(told[: later + 1], untold[: later + 1])
+    assert not np.array_equal(told, untold)
+
+
+def test_without_the_purge_the_future_leaks_into_training(planted, other_future, monkeypatch):
+    monkeypatch.setattr(scoring, "purged", lambda fold, end_bar, embargo_bars: _known(fold, end_bar))
+    examples, (first, *_) = examples_and_folds(QUICK, planted)
+    bars = slice(first.train_start, first.train_stop)
+    overlapping = _known(first, examples.labels.end_bar) & (examples.labels.end_bar[bars] >= first.val_start)
+    assert overlapping.sum() > 0
+    bent = other_future(planted, after=first.val_start)
+    assert not np.array_equal(positions(QUICK, planted, first)[0], positions(QUICK, bent, first)[0])
+
+
+def _known(fold, end_bar):
+    return end_bar[fold.train_start : fold.train_stop] >= 0
+
+
+@pytest.mark.parametrize("embargo_bars", [0, 7])
+def test_training_rows_are_decided_before_validation_and_balanced(planted, embargo_bars):
+    settings = ClassifierSettings(embargo_bars=embargo_bars, tp_atr_mult=3.0)
+    examples, found = examples_and_folds(settings, planted)
+    for fold in found:
+        bars = slice(fold.train_start, fold.train_stop)
+        outcome, end_bar = examples.labels.label[bars], examples.labels.end_bar[bars]
+        usable = (end_bar >= 0) & (end_bar + embargo_bars < fold.val_start) & (outcome != 0)
+        rows = training_rows(settings, examples, fold)
+        assert len(rows.is_up) == usable.sum()
+        assert rows.is_up.sum() == (outcome[usable] == 1).sum()
+        assert np.isfinite(rows.features).all()
+        assert rows.weight[rows.is_up].sum() == pytest.approx(rows.weight[~rows.is_up].sum())
+        assert rows.weight.mean() == pytest.approx(1.0)
+
+
+def test_a_fold_with_one_class_bets_nothing(planted):
+    settings = ClassifierSettings(tp_atr_mult=500.0)
+    examples, (first, *_) = examples_and_folds(settings, planted)
+    found = score(settings, examples, first, seed=0)
+    assert (found.val_n_trades, found.val_exposure) == (0, 0.0)
+    assert np.isnan(found.val_sharpe)
+    assert (found.returns == 0).all()
+    with pytest.raises(DataError, match="same label"):
+        train_final(settings, examples, seed=0)
+
+
+def test_the_lockbox_is_met_by_the_final_model(planted):
+    cut = lockbox_start(len(planted))
+    development = label(QUICK, prepare(planted.slice(0, cut)))
+    final = train_final(QUICK, development, seed=3)
+    whole = prepare(planted)
+    wanted = decide(QUICK, final, whole.features.values[cut:])
+    fold = Fold(0, whole.features.warmup_bars, cut, cut, len(planted))
+    seen = positions(QUICK, planted, fold, seed=3)
+    assert np.array_equal(wanted, seen)
+    found = evaluate_lockbox(QUICK, planted, cut, seed=3)
+    assert found.number == 0
+    assert np.array_equal(found.time, planted.time[cut:])
+    facts = model_facts(QUICK, development)
+    assert facts["trained_through"] == str(planted.time[cut - 1])
+    assert facts["data_hash"] == planted.slice(0, cut).digest
+
+
+def test_costs_cost(planted):
+    free, dear = (ClassifierSettings(n_estimators=30, cost_bps=bps) for bps in (0.0, 50.0))
+    examples, (first, *_) = examples_and_folds(free, planted)
+    assert score(free, examples, first, 0).returns.sum() > score(dear, examples, first, 0).returns.sum()
+
+
+def test_the_baseline_is_buy_and_hold_on_the_same_bars(planted):
+    examples, (first, *_) = examples_and_folds(ClassifierSettings(n_estimators=5, cost_bps=0.0), planted)
+    found = score(ClassifierSettings(n_estimators=5, cost_bps=0.0), examples, first, 0)
+    bars = planted.slice(first.val_start, first.val_stop)
+    assert len(found.returns) == len(found.baseline) == len(found.time) == len(bars)
+    entry = np.concatenate([[np.nan], bars.close[1:].mean(axis=1)])
+    assert np.isfinite(entry[1:]).all()
+    assert found.baseline[0] == 0.0
+    assert found.baseline[1] == pytest.approx((bars.close[1] / bars.open[1] - 1).mean(), rel=1e-9)
+
+
+def test_folds_that_cannot_be_trained_on_say_so(planted):
+    settings = ClassifierSettings(n_estimators=5, embargo_bars=100_000)
+    examples, (first, *_) = examples_and_folds(settings, planted)
+    with pytest.raises(folds.FoldError):
+        score(settings, examples, first, 0)

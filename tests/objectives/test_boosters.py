@@ -1,0 +1,117 @@
+"""The contract of the Booster port: every row of the table keeps it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sharpen.errors import MissingExtra, NotFound
+from sharpen.objectives.boosted.booster import BOOSTERS, Rows, lean_imports, make
+from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.seeds import rng_for
+
+SETTINGS = ClassifierSettings(n_estimators=40, max_depth=3)
+
+booster_of_each_kind = pytest.mark.parametrize("name", sorted(BOOSTERS))
+
+
+def rows(n=400, seed=0):
+    rng = rng_for(seed, "rows")
+    features = rng.normal(size=(n, 4))
+    features[::7, 3] = np.nan
+    is_up = features[:, 0] + 0.5 * rng.normal(size=n) > 0
+    return Rows(features, is_up, np.ones(n), ("a", "b", "c", "d"))
+
+
+@booster_of_each_kind
+def test_learns_what_is_there_to_learn(name):
+    unseen = rows(seed=1)
+    p_up = make(name).fit(rows(), SETTINGS, 0).predict(unseen.features)
+    assert p_up.dtype == np.float64
+    assert p_up.shape == (400,)
+    assert ((p_up >= 0) & (p_up <= 1)).all()
+    assert ((p_up > 0.5) == unseen.is_up).mean() > 0.8
+
+
+@booster_of_each_kind
+def test_same_seed_same_model_other_seed_another(name):
+    p = [make(name).fit(rows(), SETTINGS, seed).predict(rows().features) for seed in (3, 3, 4)]
+    assert (p[0] == p[1]).all()
+    assert (p[0] != p[2]).any()
+
+
+@booster_of_each_kind
+def test_a_saved_model_predicts_the_same(name, tmp_path):
+    booster = make(name)
+    model = booster.fit(rows(), SETTINGS, 0)
+    path = tmp_path / f"model{booster.suffix}"
+    model.save(path)
+    assert (booster.load(path).predict(rows().features) == model.predict(rows().features)).all()
+
+
+@booster_of_each_kind
+def test_weights_count(name):
+    data = rows()
+    heavy = Rows(data.features, data.is_up, np.where(data.is_up, 10.0, 1.0), data.names)
+    plain, tilted = (make(name).fit(d, SETTINGS, 0).predict(data.features) for d in (data, heavy))
+    assert tilted.mean() > plain.mean() + 0.05
+
+
+@booster_of_each_kind
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_depth": 1},
+        {"learning_rate": 0.3},
+        {"n_estimators": 5},
+        {"min_child_weight": 30.0},
+        {"subsample": 0.3},
+        {"colsample_bytree": 0.3},
+        {"reg_lambda": 50.0},
+        {"reg_alpha": 5.0},
+        {"gamma": 5.0},
+        {"max_bin": 4},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_tree_setting_reaches_the_library(name, change):
+    data = rows()
+    settings = ClassifierSettings(**{"n_estimators": 40, "max_depth": 3, **change})
+    a, b = (make(name).fit(data, s, 0).predict(data.features) for s in (SETTINGS, settings))
+    assert (a != b).any()
+
+
+def test_unknown_name():
+    with pytest.raises(NotFound, match="no model 'svm': choose from lightgbm, xgboost"):
+        make("svm")
+
+
+@booster_of_each_kind
+def test_a_missing_library_names_the_extra(name, monkeypatch):
+    monkeypatch.delitem(sys.modules, f"sharpen.objectives.boosted.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtra, match=rf"{name} is not installed: pip install 'sharpen\[boosted\]'"):
+        make(name)
+
+
+@booster_of_each_kind
+def test_lean_imports_leave_scikit_learn_and_pandas_out_but_importable(name):
+    program = f"""
+import sys
+from sharpen.objectives.boosted.booster import lean_imports, make
+with lean_imports():
+    make({name!r})
+assert "sklearn" not in sys.modules and "pandas" not in sys.modules
+import pandas
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lean_imports_leave_alone_what_is_imported(monkeypatch):
+    marker = object()
+    monkeypatch.setitem(sys.modules, "pandas", marker)
+    with lean_imports():
+        assert sys.modules["pandas"] is marker
+    assert sys.modules["pandas"] is marker
