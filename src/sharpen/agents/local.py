@@ -1,0 +1,228 @@
+"""An agent on this machine: one thread, a few slots, a program in each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import selectors
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sharpen import spec
+from sharpen.agents.output import last_words
+from sharpen.agents.program import Program
+from sharpen.coordinator import born, hostname
+from sharpen.errors import Refused
+from sharpen.space import nest
+from sharpen.store.queries import SweepRow
+from sharpen.wire import Client
+
+BEAT_S = 2.0
+ASK_AGAIN_S = 0.2
+FLUSH_S = 0.2
+TERM_AFTER_S = 2.0
+KILL_AFTER_S = 5.0
+CANNOT_START_EXIT_CODE = 127
+
+
+@dataclass
+class Slot:
+    """A run at work, and the signals that are due when it was told to end and goes on."""
+
+    run_id: str
+    token: int
+    program: Program
+    flushed_at: float
+    signals_due: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    is_stopping: bool = False
+    is_lost: bool = False
+
+
+class LocalAgent:
+    """Leases runs of one sweep and carries them out until there are none left.
+
+    Args:
+        client: A connection to the store's coordinator.
+        sweep: The sweep as stored.
+        n_slots: How many programs run at once.
+        n_runs: How many runs to take in all; None for no limit.
+    """
+
+    def __init__(self, client: Client, sweep: SweepRow, n_slots: int = 1, n_runs: int | None = None) -> None:
+        self.id = f"{hostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._client = client
+        self._row = sweep
+        self._spec = spec.parse(sweep.spec, where=sweep.source)
+        self._n_slots = n_slots
+        self._n_left = n_runs
+        self._slots: list[Slot] = []
+        self._over: str | None = None
+        self._ask_at = 0.0
+        self._beat_at = 0.0
+        self._interrupted = 0
+        self._selector = selectors.DefaultSelector()
+
+    def work(self) -> str:
+        """Carry out runs; return why there are no more, or ``interrupted``.
+
+        SIGINT and SIGTERM make it end its programs and give their runs back.
+
+        Raises:
+            Unreachable: No coordinator could be reached or started for a long time.
+        """
+        before = {
+            number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        pid = os.getpid()
+        place = {"host": hostname(), "pid": pid, "born": born(pid)}
+        try:
+            self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
+            while not self._interrupted:
+                self._fill()
+                if not self._slots and (self._over is not None or self._n_left == 0):
+                    return self._over or "took as many runs as it was asked to"
+                self._attend()
+        finally:
+            try:
+                self._give_back()
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        return "interrupted"
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self._interrupted = number
+
+    def _fill(self) -> None:
+        """Lease runs for the free slots."""
+        now = time.monotonic()
+        while len(self._slots) < self._n_slots and self._over is None and self._n_left != 0:
+            if now < self._ask_at:
+                return
+            key = secrets.token_hex(8)
+            answer = self._client.call("lease", sweep_id=self._row.id, agent_id=self.id, key=key)
+            if "run" in answer:
+                self._start(answer["run"])
+            elif "over" in answer:
+                self._over = answer["reason"] or answer["over"]
+            else:
+                self._ask_at = now + ASK_AGAIN_S
+
+    def _start(self, run: dict[str, Any]) -> None:
+        about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
+        about |= {"seed": self._row.seed, "stage": "search", "config": nest(run["config"])}
+        words = spec.arguments(self._spec, run["config"], sys.executable)
+        if self._n_left is not None:
+            self._n_left -= 1
+        try:
+            program = Program(words, Path(self._row.workdir), {"SHARPEN_RUN": json.dumps(about)})
+        except (OSError, ValueError) as problem:
+            self._cannot_start(run, f"cannot start {words[0]}: {problem}")
+            return
+        slot = Slot(run["run_id"], run["token"], program, time.monotonic())
+        self._slots.append(slot)
+        self._selector.register(program.pipe, selectors.EVENT_READ, slot)
+
+    def _cannot_start(self, run: dict[str, Any], why: str) -> None:
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
+            self._client.call("console", **lease, first_line=0, text=f"{why}\n")
+            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=last_words(why))
+
+    def _attend(self) -> None:
+        """Wait a moment for output, then see to every slot, and tell the coordinator that we live."""
+        for key, _ in self._selector.select(timeout=0.05):
+            slot: Slot = key.data
+            if not slot.program.read():
+                self._selector.unregister(slot.program.pipe)
+        now = time.monotonic()
+        if now >= self._beat_at and self._slots:
+            self._beat_at = now + BEAT_S
+            self._beat()
+        for slot in list(self._slots):
+            self._see_to(slot, now)
+
+    def _beat(self) -> None:
+        held = [(slot.run_id, slot.token) for slot in self._slots]
+        answer = self._client.call("beat", sweep_id=self._row.id, agent_id=self.id, held=held)
+        for slot in self._slots:
+            if [slot.run_id, slot.token] in answer["lost"]:
+                slot.is_lost = True
+                slot.program.terminate(signal.SIGKILL)
+            elif slot.run_id in answer["stop"] and not slot.is_stopping:
+                # the answer to its report said so too: the signals are for a program that does not listen
+                slot.is_stopping = True
+                term_at = time.monotonic() + TERM_AFTER_S
+                slot.signals_due = [(term_at, signal.SIGTERM), (term_at + KILL_AFTER_S, signal.SIGKILL)]
+
+    def _see_to(self, slot: Slot, now: float) -> None:
+        exit_code = slot.program.exit_code
+        if exit_code is not None:
+            self._forget(slot)
+            self._settle(slot, exit_code)
+        elif slot.signals_due and now > slot.signals_due[0][0]:
+            slot.program.terminate(slot.signals_due.pop(0)[1])
+        elif now > slot.flushed_at + FLUSH_S:
+            slot.flushed_at = now
+            self._flush(slot)
+
+    def _forget(self, slot: Slot) -> None:
+        if slot.program.pipe in self._selector.get_map():
+            self._selector.unregister(slot.program.pipe)
+        slot.program.close()
+        self._slots.remove(slot)
+
+    def _settle(self, slot: Slot, exit_code: int) -> None:
+        """Hand over the last output and the exit code; somebody else may have the run by now."""
+        if slot.is_lost:
+            return
+        self._flush(slot)
+        words = last_words(slot.program.output.last_line)
+        lease = {"run_id": slot.run_id, "token": slot.token}
+        try:
+            self._client.call("exit", **lease, exit_code=exit_code, last_words=words)
+        except Refused:
+            slot.is_lost = True
+
+    def _flush(self, slot: Slot) -> None:
+        first_line, text = slot.program.output.take()
+        if not text or slot.is_lost:
+            return
+        lease = {"run_id": slot.run_id, "token": slot.token}
+        try:
+            self._client.call("console", **lease, first_line=first_line, text=text)
+        except Refused:
+            slot.is_lost = True
+
+    def _give_back(self) -> None:
+        """End every program, gently at first, and put its run back into the queue."""
+        slots = list(self._slots)
+        done = {slot.run_id: code for slot in slots if (code := slot.program.exit_code) is not None}
+        for slot in slots:
+            slot.program.terminate(signal.SIGTERM)
+        deadline = time.monotonic() + KILL_AFTER_S
+        while any(slot.program.exit_code is None for slot in slots) and time.monotonic() < deadline:
+            for slot in slots:
+                slot.program.read()  # what it prints at its end must not hold it up
+            time.sleep(0.02)
+        for slot in slots:  # all of them, before a coordinator that is gone can keep us waiting
+            self._forget(slot)
+        self._selector.close()
+        for slot in slots:
+            if slot.run_id in done:
+                self._settle(slot, done[slot.run_id])
+            else:
+                self._release(slot)
+
+    def _release(self, slot: Slot) -> None:
+        self._flush(slot)
+        if slot.is_lost:
+            return
+        with contextlib.suppress(Refused):
+            self._client.call("release", run_id=slot.run_id, token=slot.token)

@@ -1,0 +1,108 @@
+"""Requests in, one transaction, replies out.
+
+Every sweep's state is kept in memory as an immutable value; a batch of requests moves the states forward
+and writes the same in one transaction. When the commit fails, the old values are still there: nothing was
+acknowledged and nothing has changed. That is why every request may be repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
+
+from sharpen.coordinator.desk import Clock, Desk
+from sharpen.coordinator.operations import OPERATIONS, Reply
+from sharpen.errors import Refused, SharpenError, StoreError, UsageError
+from sharpen.store.database import open_writer
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+from sharpen.sweep.events import AgentLost, Event, Ticked
+
+Request = Mapping[str, Any]
+
+
+class Coordinator:
+    """The one writer of a store. Not for several threads at once.
+
+    Args:
+        home: The store's folder.
+        clock: The :mod:`time` module, or a test's.
+    """
+
+    def __init__(self, home: Path, clock: Clock) -> None:
+        self._engine = open_writer(home)
+        self._desk = Desk(Reader(home, self._engine), clock)
+        for row in self._desk.reader.sweeps():
+            if row.status == SweepStatus.RUNNING:
+                with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
+                    self._desk.sweep(row.id)
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """Return the replies to a batch of requests; all that they changed is on the disk by then."""
+        before = dict(self._desk.open), dict(self._desk.agents)
+        try:
+            with self._engine.begin() as self._desk.connection:
+                return [self._reply(request) for request in requests]
+        except Exception as problem:  # a batch must not fail for one of its requests
+            self._desk.open, self._desk.agents = before
+            if len(requests) > 1:
+                return [reply for request in requests for reply in self.answer([request])]
+            return [_error(problem)]
+
+    def tick(self) -> None:
+        """Take back the runs of agents that have died or been silent for too long.
+
+        Raises:
+            StoreError: The store cannot be written; nothing has changed.
+        """
+        events = self._overdue()
+        if not events:
+            return
+        before = dict(self._desk.open)
+        try:
+            with self._engine.begin() as self._desk.connection:
+                for sweep_id, event in events:
+                    self._desk.advance(sweep_id, event)
+        except Exception as problem:
+            self._desk.open = before
+            if isinstance(problem, DBAPIError):
+                raise StoreError(f"the store cannot be written: {problem.orig}") from problem
+            raise
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    def _reply(self, request: Request) -> Reply:
+        operation = OPERATIONS.get(request.get("op", ""))
+        if operation is None:
+            return _error(UsageError(f"no request {request.get('op')!r}; there are: {', '.join(OPERATIONS)}"))
+        try:
+            return {"ok": operation(self._desk, **request.get("args", {}))}
+        except (UsageError, Refused) as refusal:  # raised before anything is written
+            return _error(refusal)
+
+    def _overdue(self) -> list[tuple[str, Event]]:
+        events: list[tuple[str, Event]] = []
+        now = self._desk.clock.monotonic()
+        for sweep_id, sweep in self._desk.open.items():
+            leases = [live.lease for live in sweep.state.live.values() if live.lease is not None]
+            names = sorted({lease.agent for lease in leases})
+            events += [(sweep_id, AgentLost(name)) for name in names if self._desk.is_dead(name)]
+            if any(lease.deadline < now for lease in leases):
+                events.append((sweep_id, Ticked(now)))
+        return events
+
+
+def _error(problem: Exception) -> Reply:
+    if isinstance(problem, SharpenError):
+        kind, message, facts = type(problem).__name__, problem.message, problem.facts
+    elif isinstance(problem, DatabaseError) and not isinstance(problem, IntegrityError):
+        kind, message, facts = "StoreError", f"the store cannot be written: {problem.orig}", {}
+    else:
+        kind, message, facts = "SharpenError", f"{type(problem).__name__}: {problem}", {}
+    return {"error": {"kind": kind, "message": message, "facts": facts}}

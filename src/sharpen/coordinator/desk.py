@@ -1,0 +1,108 @@
+"""What the coordinator has in memory: the sweeps' states, and the moves that keep store and memory one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from sharpen import spec
+from sharpen.coordinator import processes
+from sharpen.coordinator.restoring import restore
+from sharpen.coordinator.writing import split_run_id, write
+from sharpen.errors import NotFound, Refused
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepState, held, step
+from sharpen.sweep.commands import Command, Rejected
+from sharpen.sweep.events import Event
+
+
+class Clock(Protocol):
+    """Two clocks: one for people, one that never jumps."""
+
+    def time(self) -> float:
+        """Return Unix seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSweep:
+    """A sweep in memory: its file, and where it is."""
+
+    spec: spec.Sweep
+    state: SweepState
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProcess:
+    """Where an agent runs, so that its death can be seen."""
+
+    sweep_id: str
+    host: str
+    pid: int
+    born: str
+
+
+@dataclass
+class Desk:
+    """The open sweeps and their agents.
+
+    Attributes:
+        reader: The store, to read what is not in memory yet.
+        clock: The :mod:`time` module, or a test's.
+        open: Sweeps in memory, by id.
+        agents: Processes that have joined them, by agent id.
+        connection: The transaction that is open; set anew for each.
+    """
+
+    reader: Reader
+    clock: Clock
+    connection: sa.Connection = field(init=False)
+    open: dict[str, OpenSweep] = field(default_factory=dict[str, OpenSweep])
+    agents: dict[str, AgentProcess] = field(default_factory=dict[str, AgentProcess])
+
+    def sweep(self, sweep_id: str) -> OpenSweep:
+        """Return a sweep in memory, read from the store when it is not there yet."""
+        if sweep_id not in self.open:
+            row = self.reader.sweep(sweep_id)
+            if row.id != sweep_id:
+                raise NotFound(f"no sweep {sweep_id!r}")
+            sweep = spec.parse(row.spec, where=row.source)
+            state = restore(self.reader, row, sweep, self.clock.monotonic())
+            self.open[sweep_id] = OpenSweep(sweep, state)
+            for name, host, pid, born in self.reader.agents(sweep_id):
+                self.agents[name] = AgentProcess(sweep_id, host, pid, born)
+        return self.open[sweep_id]
+
+    def advance(self, sweep_id: str, event: Event) -> Command | None:
+        """Move a sweep by an event, write what that says, and return the answer."""
+        sweep = self.sweep(sweep_id)
+        state, commands = step(sweep.state, event)
+        for command in commands:
+            write(self.connection, sweep_id, sweep.spec, command, self.clock.time())
+        self.open[sweep_id] = replace(sweep, state=state)
+        return commands[-1] if commands else None
+
+    def leased(self, run_id: str, token: int) -> tuple[str, int]:
+        """Return the sweep and number of a run that is held under a token.
+
+        Raises:
+            Refused: It has ended, or somebody else has it.
+        """
+        sweep_id, n = split_run_id(run_id)
+        live = held(self.sweep(sweep_id).state, n, token)
+        if isinstance(live, Rejected):
+            raise Refused(f"{run_id}: {live.message}", why=live.why)
+        return sweep_id, n
+
+    def is_dead(self, agent_id: str) -> bool:
+        """Return whether an agent of this machine is no more; False for one of another machine."""
+        agent = self.agents.get(agent_id)
+        if agent is None or agent.host != processes.hostname() or not agent.born:
+            return False
+        return processes.born(agent.pid) != agent.born

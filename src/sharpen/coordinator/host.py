@@ -1,0 +1,169 @@
+"""Hosting a store: whoever holds its lock answers on its socket.
+
+The first process that opens a store takes the lock and hosts; later ones connect. The kernel drops the
+lock when the holder dies, however it dies, and the next client that finds nobody at the socket takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from sharpen.coordinator.core import Coordinator
+from sharpen.coordinator.operations import Reply
+from sharpen.errors import StoreError
+from sharpen.wire import Client, dumps, socket_path
+
+TICK_S = 0.5
+MAX_LINE_BYTES = 64 << 20
+
+
+class Host:
+    """A coordinator on a socket, in a thread of this process, until :meth:`close`.
+
+    Args:
+        home: The store's folder.
+        lock: The descriptor that holds the store's lock; :meth:`close` closes it.
+
+    Raises:
+        StoreError: The database cannot be opened, or the socket cannot be made.
+    """
+
+    def __init__(self, home: Path, lock: int) -> None:
+        self._lock = lock
+        self._path = socket_path(home)
+        self._coordinator = Coordinator(home, time)
+        self._requests: list[tuple[Any, asyncio.Future[Reply]]] = []
+        self._loop = asyncio.new_event_loop()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(started,), name="sharpen-host", daemon=True)
+        self._problem: OSError | None = None
+        self._thread.start()
+        started.wait()
+        if self._problem is not None:
+            raise StoreError(f"cannot listen on {self._path}: {self._problem}")
+
+    def close(self) -> None:
+        """Answer what has been asked, close the store and give up the lock."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        os.close(self._lock)
+
+    def _serve(self, started: threading.Event) -> None:
+        try:
+            self._loop.run_until_complete(self._main(started))
+        except OSError as problem:
+            self._problem = problem
+        finally:
+            self._coordinator.close()
+            self._loop.close()
+            started.set()
+
+    async def _main(self, started: threading.Event) -> None:
+        self._path.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self._connected, self._path, limit=MAX_LINE_BYTES)
+        self._path.chmod(0o600)
+        started.set()
+        chores = [asyncio.create_task(self._write()), asyncio.create_task(self._tick())]
+        await self._stop.wait()
+        server.close()
+        for task in (*chores, *self._connections):
+            task.cancel()
+        await asyncio.gather(*chores, *self._connections, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a connection is served by a task
+        self._connections.add(task)
+        try:
+            while line := await reader.readline():
+                answered: asyncio.Future[Reply] = self._loop.create_future()
+                self._requests.append((json.loads(line), answered))
+                self._wake.set()
+                writer.write(dumps(await answered).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.CancelledError):
+            pass  # the client has gone, does not speak the protocol, or must find another host: drop it
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _write(self) -> None:
+        """Commit in groups: what arrives while one transaction is written goes into the next."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._requests = self._requests, []
+            replies = self._coordinator.answer([request for request, _ in batch])
+            for (_, answered), reply in zip(batch, replies, strict=True):
+                if not answered.done():
+                    answered.set_result(reply)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            with contextlib.suppress(StoreError):  # the disk may be full for a while; try again
+                self._coordinator.tick()
+
+
+def try_host(home: Path) -> Host | None:
+    """Return a host of a store in this process, or None when another process has it.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise StoreError(f"cannot open the store in {home} for writing: {problem}") from problem
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError as problem:
+        os.close(lock)
+        raise StoreError(f"cannot lock the store in {home}: {problem}") from problem
+    try:
+        return Host(home, lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+@contextlib.contextmanager
+def connect(home: Path, patience_s: float = 60.0) -> Generator[Client]:
+    """Give a client of a store; this process hosts it whenever no other does.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
+    hosts: list[Host] = []
+
+    def host_if_free() -> None:
+        host = try_host(home)
+        if host is not None:
+            hosts.append(host)
+
+    client = Client(home, host_if_free, patience_s)
+    try:
+        client.call("ping")
+        yield client
+    finally:
+        client.close()
+        for host in hosts:
+            host.close()

@@ -1,0 +1,211 @@
+"""What may be asked of the coordinator: one function a request, and the table of their names.
+
+Each raises before it writes anything, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen import spec
+from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep
+from sharpen.coordinator.restoring import rules_for
+from sharpen.coordinator.writing import run_id, split_run_id
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.store import schema
+from sharpen.sweep import SweepState
+from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Rejected, Wait
+from sharpen.sweep.events import Beat, LeaseAsked, ProgramExited, Released, Reopened, Reported
+from sharpen.wire import dumps, number
+
+ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another
+DEFAULT_SEED = 0
+
+Reply = dict[str, Any]
+
+
+def _create_sweep(
+    desk: Desk,
+    key: str,
+    text: str,
+    place: Mapping[str, str],
+    seed: int | None = None,
+    run_cap: int | None = None,
+) -> Reply:
+    table = schema.sweeps
+    known = desk.connection.execute(sa.select(table.c.id).where(table.c.key == key)).scalar()
+    if known is not None:
+        return {"sweep_id": known}
+    sweep = spec.parse(text, where=place["source"])
+    seed = next(s for s in (seed, sweep.seed, DEFAULT_SEED) if s is not None)
+    run_cap = sweep.run_cap if run_cap is None else run_cap
+    state = SweepState(rules_for(sweep, seed, run_cap))
+    sweep_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
+    values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
+    values |= {"source": place["source"], "workdir": place["workdir"], "seed": seed, "run_cap": run_cap}
+    desk.connection.execute(table.insert(), values | {"created_at": desk.clock.time()})
+    desk.open[sweep_id] = OpenSweep(sweep, state)
+    return {"sweep_id": sweep_id}
+
+
+def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
+    answer = desk.advance(sweep_id, Reopened(run_cap))
+    if isinstance(answer, Rejected):
+        raise Refused(f"sweep {sweep_id}: {answer.message}", why=answer.why)
+    return {"status": desk.sweep(sweep_id).state.status}
+
+
+def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
+    desk.sweep(sweep_id)
+    if agent_id not in desk.agents:
+        values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
+        desk.connection.execute(schema.agents.insert(), values | {"started_at": desk.clock.time()})
+        desk.agents[agent_id] = AgentProcess(sweep_id, host, pid, born)
+    return {}
+
+
+def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
+    answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
+    match answer:
+        case Granted(number, token):
+            config = desk.sweep(sweep_id).state.live[number].trial.config
+            run = {"run_id": run_id(sweep_id, number), "token": token, "config": config}
+            return {"run": run}
+        case Over(status, reason):
+            return {"over": status, "reason": reason}
+        case _:
+            return {"wait": isinstance(answer, Wait)}
+
+
+def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, int]]) -> Reply:
+    pairs = tuple((split_run_id(run)[1], token) for run, token in held)
+    answer = desk.advance(sweep_id, Beat(agent_id, pairs, desk.clock.monotonic()))
+    if not isinstance(answer, BeatAnswer):
+        raise Refused(f"agent {agent_id} got no answer", why="illegal")
+    stop = {run_id(sweep_id, number): reason for number, reason in answer.stop.items()}
+    return {"stop": stop, "lost": [(run_id(sweep_id, number), token) for number, token in answer.lost]}
+
+
+def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
+    sweep_id, n = desk.leased(run_id, token)
+    if any(step_number < 0 for step_number, _ in rows):
+        raise UsageError(f"{run_id}: a step is a whole number from 0")
+    stop = ""
+    metric = desk.sweep(sweep_id).spec.metric
+    for step_number, metrics in rows:
+        value = _finite(metrics[metric.name]) if metric.name in metrics else None
+        turned = None if value is None else metric.larger_is_better(value)
+        before = desk.sweep(sweep_id).state.live[n]
+        answer = desk.advance(sweep_id, Reported(n, token, step_number, turned, desk.clock.monotonic()))
+        stop = answer.stop if isinstance(answer, Accepted) else stop
+        counts = len(desk.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
+        row = {"run_id": run_id, "token": token, "step": step_number, "at": desk.clock.time()}
+        row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
+        _write_report(desk.connection, row, metric.name, is_new=step_number > before.last_step)
+    return {"stop": stop}
+
+
+def _console(desk: Desk, run_id: str, token: int, first_line: int, text: str) -> Reply:
+    desk.leased(run_id, token)
+    row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
+    insert = schema.console.insert().prefix_with("OR REPLACE")
+    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    return {}
+
+
+def _summarize(desk: Desk, run_id: str, token: int, values: dict[str, Any]) -> Reply:
+    desk.leased(run_id, token)
+    table = schema.runs
+    here = table.c.id == run_id
+    old = json.loads(desk.connection.execute(sa.select(table.c.summary).where(here)).scalar_one())
+    desk.connection.execute(table.update().where(here), {"summary": dumps(old | values)})
+    return {}
+
+
+def _artifact(desk: Desk, run_id: str, token: int, name: str, **about: Any) -> Reply:
+    desk.leased(run_id, token)
+    row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
+    row |= {"n_bytes": about["n_bytes"], "metadata": dumps(about["metadata"])}
+    insert = schema.artifacts.insert().prefix_with("OR REPLACE")
+    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    return {}
+
+
+def _exit(desk: Desk, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:
+    sweep_id, n = desk.leased(run_id, token)
+    desk.advance(sweep_id, ProgramExited(n, token, exit_code, last_words))
+    return {}
+
+
+def _release(desk: Desk, run_id: str, token: int) -> Reply:
+    sweep_id, n = desk.leased(run_id, token)
+    desk.advance(sweep_id, Released(n, token))
+    return {}
+
+
+def _look(desk: Desk, look_id: str, run_id: str, who: str) -> Reply:
+    run = desk.reader.run(run_id)
+    row = {"id": look_id, "sweep_id": run.sweep_id, "run_id": run_id, "who": who}
+    insert = schema.looks.insert().prefix_with("OR IGNORE")
+    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    return {}
+
+
+def _looked(desk: Desk, look_id: str, result: dict[str, Any]) -> Reply:
+    table = schema.looks
+    found = desk.connection.execute(table.update().where(table.c.id == look_id), {"result": dumps(result)})
+    if found.rowcount == 0:
+        raise NotFound(f"no look {look_id!r} at a lockbox has begun")
+    return {}
+
+
+def _ping(desk: Desk) -> Reply:
+    return {"schema": desk.connection.exec_driver_sql("PRAGMA user_version").scalar_one()}
+
+
+def _finite(value: Any) -> float:
+    """Return a logged metric as a float; whatever is not a finite number counts as not a number."""
+    as_number = number(value)
+    return as_number if as_number is not None and math.isfinite(as_number) else math.nan
+
+
+def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, is_new: bool) -> None:
+    """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays."""
+    table = schema.reports
+    if not is_new:
+        c = table.c
+        here = sa.and_(c.run_id == row["run_id"], c.token == row["token"], c.step == row["step"])
+        old = connection.execute(sa.select(table).where(here)).one_or_none()
+        if old is not None:
+            logged = json.loads(old.metrics)
+            row["metrics"] = logged | row["metrics"]
+            if old.has_metric:
+                row["metrics"][metric] = logged[metric]
+                row |= {"has_metric": True, "value": old.value}
+    value = row["value"]
+    row |= {"metrics": dumps(row["metrics"]), "value": None if value is None or math.isnan(value) else value}
+    connection.execute(table.insert().prefix_with("OR REPLACE"), row)
+
+
+OPERATIONS: Mapping[str, Callable[..., Reply]] = {
+    "create_sweep": _create_sweep,
+    "reopen": _reopen,
+    "join": _join,
+    "lease": _lease,
+    "beat": _beat,
+    "report": _report,
+    "console": _console,
+    "summarize": _summarize,
+    "artifact": _artifact,
+    "exit": _exit,
+    "release": _release,
+    "look": _look,
+    "looked": _looked,
+    "ping": _ping,
+}

@@ -1,0 +1,60 @@
+"""How a store of an older version becomes one of today's: one function a version, run in order.
+
+The database's ``user_version`` says where it is. Before the first step the whole file is copied beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sharpen.errors import StoreError
+from sharpen.store import schema
+
+Step = Callable[[sa.Connection], None]
+
+
+def _create(connection: sa.Connection) -> None:
+    schema.metadata.create_all(connection)
+
+
+STEPS: Mapping[int, Step] = {1: _create}
+
+
+def migrate(engine: sa.Engine, path: Path, steps: Mapping[int, Step] = STEPS) -> list[int]:
+    """Bring a database up to the newest version and return the versions that were gone through.
+
+    Args:
+        engine: The database.
+        path: Its file; a copy named ``NAME.vN.backup`` is left beside it when there is something to lose.
+        steps: What leads to each version from the one before.
+
+    Raises:
+        StoreError: The database was written by a newer sharpen.
+    """
+    target = max(steps)
+    with engine.connect() as connection:
+        current = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if current > target:
+            raise StoreError(
+                f"{path} has schema version {current}, and this sharpen knows up to {target}: "
+                "upgrade sharpen, or use another --home"
+            )
+    todo = [version for version in sorted(steps) if version > current]
+    if todo and current > 0:
+        _backup(engine, path.with_name(f"{path.name}.v{current}.backup"))
+    for version in todo:
+        with engine.begin() as connection:
+            steps[version](connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+    return todo
+
+
+def _backup(engine: sa.Engine, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    with contextlib.closing(engine.raw_connection()) as connection:
+        # past SQLAlchemy, which would begin a transaction: SQLite cannot copy itself inside one
+        connection.cursor().execute("VACUUM INTO ?", (str(target),))

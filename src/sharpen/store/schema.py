@@ -1,0 +1,112 @@
+"""The tables. Times are Unix seconds; JSON columns hold compact JSON text.
+
+A change here needs a migration in :mod:`~sharpen.store.migrations`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+VERSION = 1
+
+metadata = sa.MetaData()
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True, comment="the request that made it"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("spec", sa.Text, nullable=False, comment="the sweep file as written"),
+    sa.Column("source", sa.Text, nullable=False, comment="where the sweep file was"),
+    sa.Column("workdir", sa.Text, nullable=False, comment="the folder that programs run in"),
+    sa.Column("seed", sa.Integer, nullable=False),
+    sa.Column("run_cap", sa.Integer),
+    sa.Column("n_forgiven", sa.Integer, nullable=False, default=0, comment="runs ended when last reopened"),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sweep_id", sa.Text, sa.ForeignKey("sweeps.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, comment="its place in the sweep, from 1"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("config", sa.Text, nullable=False, comment="JSON, by dotted name"),
+    sa.Column("origin", sa.Text, nullable=False, default=""),
+    sa.Column("score", sa.Float, comment="the metric as logged last; null when there is none"),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("token", sa.Integer, nullable=False, default=0, comment="leases so far"),
+    sa.Column("lost", sa.Integer, nullable=False, default=0, comment="leases lost to a crash"),
+    sa.Column("agent_id", sa.Text),
+    sa.Column("lease_key", sa.Text),
+    sa.Column("stop", sa.Text, nullable=False, default="", comment="why it was told to end"),
+    sa.Column("summary", sa.Text, nullable=False, default="{}"),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float),
+    sa.Column("ended_at", sa.Float),
+    sa.UniqueConstraint("sweep_id", "number"),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("token", sa.Integer, primary_key=True, comment="the lease under which it was logged"),
+    sa.Column("step", sa.Integer, primary_key=True),
+    sa.Column("metrics", sa.Text, nullable=False),
+    sa.Column("has_metric", sa.Boolean, nullable=False, comment="whether it counts for the trial"),
+    sa.Column("value", sa.Float, comment="the sweep's metric as logged; null for not a number"),
+    sa.Column("at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+console = sa.Table(
+    "console",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("token", sa.Integer, primary_key=True),
+    sa.Column("first_line", sa.Integer, primary_key=True, comment="number of the first line, from 0"),
+    sa.Column("text", sa.Text, nullable=False, comment="whole lines"),
+    sa.Column("at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("n_bytes", sa.Integer, nullable=False),
+    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sweep_id", sa.Text, sa.ForeignKey("sweeps.id"), nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("born", sa.Text, nullable=False, comment="tells this process from a later one of its pid"),
+    sa.Column("started_at", sa.Float, nullable=False),
+)
+
+looks = sa.Table(
+    "looks",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sweep_id", sa.Text, sa.ForeignKey("sweeps.id"), nullable=False),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("result", sa.Text, comment="JSON; null when the look never came to an end"),
+)

@@ -1,0 +1,14 @@
+"""What a training program calls: ``init``, ``log``, ``config``, ``summary``, ``log_artifact``.
+
+The same program runs in a sweep, opens the lockbox for ``sharpen validate``, or runs alone; the
+environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracking.sinks` cares.
+
+>>> from sharpen import tracking
+>>> with tracking.init(config={"max_depth": 5}) as run:
+...     run.log({"val/sharpe": 0.25 * run.config["max_depth"]}, step=1)
+step 1  val/sharpe=1.25
+"""
+
+from sharpen.tracking.run import Run, Stopped, init, log, log_artifact
+
+__all__ = ["Run", "Stopped", "init", "log", "log_artifact"]

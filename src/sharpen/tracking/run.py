@@ -1,0 +1,179 @@
+"""The run, as the program that trains sees it."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from sharpen.errors import Refused, UsageError
+from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
+
+Stage = Literal["search", "lockbox"]
+_current: list[Run] = []
+
+
+class Stopped(SystemExit):
+    """The sweep ended this run early. It unwinds the program like ``sys.exit(0)``; do not swallow it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(0)
+        self.reason = reason
+
+
+class Summary:
+    """Values that describe the run as a whole; each is stored the moment it is set."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._values: dict[str, Any] = {}
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set several values at once."""
+        self._values.update(values)
+        self._sink.summarize(values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+
+class Run:
+    """One evaluation of one configuration. Made by :func:`init`; a context manager.
+
+    Attributes:
+        config: The program's values with the sweep's laid over them.
+        seed: The root seed of the sweep; 0 for a program that runs alone.
+        stage: ``search``, or ``lockbox`` when ``sharpen validate`` asks for the final period's figures.
+        in_sweep: Whether a sweep started this program.
+        summary: Values that describe the run as a whole.
+    """
+
+    def __init__(
+        self, sink: Sink, config: Mapping[str, Any], seed: int, stage: Stage, in_sweep: bool
+    ) -> None:
+        self.config = dict(config)
+        self.seed = seed
+        self.stage: Stage = stage
+        self.in_sweep = in_sweep
+        self.summary = Summary(sink)
+        self._sink = sink
+        self._step = 0
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Store the metrics of a step; they are on the disk when this returns.
+
+        Args:
+            metrics: Names to numbers. NaN is a value: for the sweep's metric it means *infeasible*.
+            step: A whole number that grows from call to call; one more than the last by default.
+
+        Raises:
+            Stopped: The sweep ends this run early, or has given it to another agent.
+            UsageError: A step that is no whole number or smaller than the last, or a metric without a name.
+        """
+        step = self._step + 1 if step is None else _whole(step)
+        if step < self._step:
+            raise UsageError(f"log(step={step}): the last step was {self._step}, and steps only grow")
+        for name in metrics:
+            if not name:
+                raise UsageError(f"log({dict(metrics)!r}): a metric needs a name")
+        self._step = step
+        try:
+            reason = self._sink.report(step, metrics)
+        except Refused as refusal:
+            raise Stopped(refusal.message) from refusal
+        if reason:
+            raise Stopped(reason)
+
+    def log_artifact(
+        self,
+        path: str | Path,
+        name: str | None = None,
+        type: str = "file",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Store a file with the run, under a name; a second one under it replaces the first.
+
+        Args:
+            path: The file.
+            name: What to call it; the file's own name by default.
+            type: What it is for: ``model``, ``returns``, ``file``.
+            metadata: Facts about it that JSON can hold.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UsageError(f"log_artifact: there is no file {path}")
+        self._sink.artifact(path, name or path.name, type, metadata or {})
+
+    def finish(self) -> None:
+        """Close the run for this process; logging goes on being possible until the program ends."""
+        if self in _current:
+            _current.remove(self)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+
+def init(config: Mapping[str, Any] | None = None) -> Run:
+    """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
+
+    Args:
+        config: The program's own values; those that the sweep chose win over them.
+    """
+    about: dict[str, Any] = json.loads(os.environ.get("SHARPEN_RUN", "{}"))
+    sink: Sink
+    if "token" in about:
+        sink = SweepSink(Path(about["home"]), about["run_id"], about["token"])
+    elif "results" in about:
+        sink = FileSink(Path(about["home"]), Path(about["results"]))
+    else:
+        sink = TerminalSink()
+    run = Run(
+        sink,
+        {**(config or {}), **about.get("config", {})},
+        seed=about.get("seed", 0),
+        stage=about.get("stage", "search"),
+        in_sweep="token" in about,
+    )
+    _current.append(run)
+    return run
+
+
+def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
+    """Log to the run that :func:`init` made last; see :meth:`Run.log`."""
+    _last().log(metrics, step)
+
+
+def log_artifact(path: str | Path, name: str | None = None, type: str = "file") -> None:
+    """Store a file with the run that :func:`init` made last; see :meth:`Run.log_artifact`."""
+    _last().log_artifact(path, name, type)
+
+
+def _whole(step: int) -> int:
+    try:
+        return operator.index(step)
+    except TypeError as problem:
+        raise UsageError(f"log(step={step!r}): a step is a whole number") from problem
+
+
+def _last() -> Run:
+    if not _current:
+        raise UsageError("call sharpen.tracking.init() before logging")
+    return _current[-1]

@@ -1,0 +1,106 @@
+"""Where a run's words go: to the sweep's coordinator, to a file, or to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sharpen.store.blobs import put_file
+from sharpen.wire import Client, dumps, number
+
+
+class Sink(Protocol):
+    """What a run writes to; each method returns once the words are safe."""
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
+        """Keep the metrics of a step; return why the run must end now, or nothing."""
+        ...
+
+    def summarize(self, values: Mapping[str, Any]) -> None:
+        """Keep values that describe the run as a whole."""
+        ...
+
+    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
+        """Keep a file under a name; a second one under it replaces the first."""
+        ...
+
+
+class SweepSink:
+    """Speaks to the coordinator for one lease of one run of a sweep."""
+
+    def __init__(self, home: Path, run_id: str, token: int) -> None:
+        self._home = home
+        self._lease = {"run_id": run_id, "token": token}
+        self._client = Client(home)
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
+        """Return the sweep's word on going on, once the metrics are on the disk."""
+        return self._client.call("report", **self._lease, rows=[[step, metrics]])["stop"]
+
+    def summarize(self, values: Mapping[str, Any]) -> None:
+        """Store the values with the run."""
+        self._client.call("summarize", **self._lease, values=values)
+
+    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
+        """Copy the file into the store's blobs, then tell the coordinator its name."""
+        digest, n_bytes = put_file(self._home, path)
+        self._client.call(
+            "artifact",
+            **self._lease,
+            name=name,
+            type=type,
+            digest=digest,
+            n_bytes=n_bytes,
+            metadata=metadata,
+        )
+
+
+class FileSink:
+    """Appends one JSON object a line; ``sharpen validate`` reads them when the program is done."""
+
+    def __init__(self, home: Path, path: Path) -> None:
+        self._home = home
+        self._path = path
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
+        """Write the metrics; nothing ends such a run early."""
+        self._append({"step": step, "metrics": metrics})
+        return ""
+
+    def summarize(self, values: Mapping[str, Any]) -> None:
+        """Write the values."""
+        self._append({"summary": values})
+
+    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
+        """Copy the file into the store's blobs and write down its name and digest."""
+        digest, n_bytes = put_file(self._home, path)
+        about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
+        self._append({"artifact": about})
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with self._path.open("a") as file:
+            file.write(dumps(row) + "\n")
+
+
+class TerminalSink:
+    """Prints what is logged; for a program that runs alone."""
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
+        """Print one line a step."""
+        words = (f"{name}={_shown(value)}" for name, value in metrics.items())
+        print(f"step {step}  {'  '.join(words)}", flush=True)
+        return ""
+
+    def summarize(self, values: Mapping[str, Any]) -> None:
+        """Print one line a value."""
+        for name, value in values.items():
+            print(f"summary  {name}={_shown(value)}", flush=True)
+
+    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
+        """Print nothing: the file stays where the program wrote it."""
+
+
+def _shown(value: Any) -> str:
+    as_number = number(value)
+    return f"{as_number:.6g}" if as_number is not None else str(value)

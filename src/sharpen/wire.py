@@ -1,0 +1,157 @@
+"""How a client talks to the coordinator of a store: one JSON object a line, over a Unix socket.
+
+A request is ``{"op": name, "args": {...}}``; a reply is ``{"ok": result}`` or ``{"error": {kind, message,
+facts}}``. Every request may be sent twice: the coordinator answers the second as it answered the first. That
+is what lets :class:`Client` retry through the death of one host and the birth of the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from sharpen import errors
+
+MAX_SOCKET_PATH_BYTES = 100  # the kernel allows 107
+
+
+def socket_path(home: Path) -> Path:
+    """Return where the coordinator of a store listens.
+
+    That is ``HOME/socket``, or a name made from the folder's in the temporary directory when the path is
+    longer than a Unix socket's may be.
+    """
+    path = home.resolve() / "socket"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"sharpen-{os.getuid()}-{digest}.socket"
+
+
+def dumps(value: Any) -> str:
+    """Return compact JSON; numbers that JSON lacks become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
+
+    >>> dumps({"a": float("nan"), "b": 1.5})
+    '{"a":"NaN","b":1.5}'
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
+
+
+def number(value: Any) -> float | None:
+    """Return a logged value as a float, the names of :func:`dumps` included; None when it is no number.
+
+    >>> number("-Infinity"), number(True), number("fast")
+    (-inf, 1.0, None)
+    """
+    if isinstance(value, bool | int | float):
+        try:
+            return float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return math.inf if value > 0 else -math.inf
+    is_name = isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity")
+    return float(value) if is_name else None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {str(k): _without_nan(v) for k, v in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in cast("list[Any]", value)]
+    plain = value if value is None or isinstance(value, bool | int | str) else _plain(value)
+    return _without_nan(plain) if isinstance(plain, float) else plain
+
+
+def _plain(value: Any) -> Any:
+    """Turn scalars of numpy and torch, also those in arrays of one, into Python's; show the rest as text."""
+    try:
+        scalar = value.item()
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return str(value)
+    return scalar if isinstance(scalar, bool | int | float | str) else str(value)
+
+
+class Client:
+    """A connection to the coordinator of a store that outlives any one host.
+
+    Args:
+        home: The store's folder.
+        host_if_free: Called when nobody answers; may start a host in this process. None for a process
+            that must never host, such as a training script.
+        patience_s: How long to go on trying before :class:`~sharpen.errors.Unreachable`.
+    """
+
+    def __init__(
+        self, home: Path, host_if_free: Callable[[], object] | None = None, patience_s: float = 60.0
+    ) -> None:
+        self.home = home
+        self.patience_s = patience_s
+        self._host_if_free = host_if_free
+        self._file: Any = None
+
+    def call(self, op: str, **args: Any) -> Any:
+        """Return the coordinator's answer to a request.
+
+        Raises:
+            Unreachable: Nobody answered within ``patience_s``.
+            StoreError: For as long as that, the store could not be written (a full disk, say).
+            SharpenError: Whatever the coordinator answered with.
+        """
+        line = dumps({"op": op, "args": args}).encode() + b"\n"
+        deadline = time.monotonic() + self.patience_s
+        pause_s = 0.01
+        while True:
+            try:
+                return _result(self._exchange(line))
+            except errors.StoreError:
+                if time.monotonic() > deadline:
+                    raise
+            except OSError as problem:
+                self.close()
+                if time.monotonic() > deadline:
+                    raise errors.Unreachable(
+                        f"no coordinator answered for {self.home} within {self.patience_s:g} s: {problem}"
+                    ) from problem
+            if self._host_if_free is not None:
+                self._host_if_free()
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.5)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # closing flushes, to a host that may be dead
+                self._file.close()
+            self._file = None
+
+    def _exchange(self, line: bytes) -> Mapping[str, Any]:
+        if self._file is None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self.patience_s)
+                connection.connect(str(socket_path(self.home)))
+                self._file = connection.makefile("rwb")
+        self._file.write(line)
+        self._file.flush()
+        reply = self._file.readline()
+        if not reply.endswith(b"\n"):
+            raise ConnectionError("the host closed the connection")
+        return json.loads(reply)
+
+
+def _result(reply: Mapping[str, Any]) -> Any:
+    if "error" not in reply:
+        return reply["ok"]
+    raise errors.from_facts(**reply["error"])
