@@ -1,0 +1,54 @@
+"""The verbs about market data: data ls, data check."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from sharpen.cli.printing import json_option, print_json, print_rows
+
+
+@click.group()
+def data() -> None:
+    """Look at market data: what comes with sharpen, and whether a file is fit to use."""
+
+
+@data.command("ls")
+@json_option
+def ls(as_json: bool) -> None:
+    """List the data sets that need no file and no download."""
+    from sharpen.data import catalog  # noqa: PLC0415 - polars and pyarrow take a moment to import
+
+    brief = ("name", "what", "period", "licence")
+    names = (*brief, "symbols", "source", "notes") if as_json else brief
+    print_rows([{name: getattr(entry, name) for name in names} for entry in catalog()], as_json, "none")
+
+
+@data.command("check")
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> None:
+    """Say what is in NAME, a data set or a CSV or parquet file, and whether it is fit to use.
+
+    A file has the columns time, [symbol], open, high, low, close, volume, [adj_close]. Every problem is
+    shown with the first rows that have it; the exit code is 2 when there is one.
+    """
+    from sharpen.data import check as check_data  # noqa: PLC0415 - as above
+
+    found = check_data(name)
+    if as_json:
+        print_json(asdict(found) | {"is_usable": found.is_usable})
+    else:
+        rows = [asdict(symbol) for symbol in found.symbols]
+        print_rows([{k: v for k, v in row.items() if k != "problems"} for row in rows], False, "no rows")
+        click.echo(f"\n{found.provenance}")
+        for note in found.notes:
+            click.secho(f"warning: {note}", err=True, fg="yellow")
+        for symbol in found.symbols:
+            for problem in symbol.problems:
+                click.secho(f"{symbol.symbol}: {problem}", err=True, fg="red")
+        click.echo("fit to use" if found.is_usable else "not fit to use", err=True)
+    if not found.is_usable:
+        sys.exit(2)

@@ -1,0 +1,25 @@
+"""How a sweep ends on the terminal: the leaderboard, the verdict, the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sharpen.cli.printing import stdout
+from sharpen.store.queries import Reader, SweepRow
+
+N_LEADERS = 10
+
+
+def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
+    """Print the leaderboard and the verdict, and write the report."""
+    from sharpen.report import analyse, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
+
+    analysis = analyse(reader, sweep)
+    console = stdout()
+    console.print(leaderboard(analysis, N_LEADERS))
+    for line in verdict(analysis):
+        console.print(line, markup=False)
+    write_html(analysis, report_path)
+    click.echo(f"\nreport: {report_path}", err=True)

@@ -1,0 +1,76 @@
+"""The root command, and what every verb shares: the store's folder and the exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sharpen import __version__
+from sharpen.cli import data, judging, listing, sweeping
+from sharpen.errors import SharpenError, UsageError
+
+HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
+
+
+class Root(click.Group):
+    """Lists the verbs in the order of a day's work, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; an error of ours ends as a sentence on stderr."""
+        try:
+            return super().invoke(ctx)
+        except SharpenError as problem:
+            click.secho(f"sharpen: {problem.message}", err=True, fg="red")
+            sys.exit(2 if isinstance(problem, UsageError) else 1)
+        except KeyboardInterrupt:
+            click.echo("sharpen: interrupted", err=True)
+            sys.exit(sweeping.EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has left, as `sharpen runs SWEEP | head` does
+            sys.exit(0)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--home", envvar="SHARPEN_HOME", type=click.Path(path_type=Path), help=HOME_HELP)
+@click.version_option(__version__, prog_name="sharpen")
+@click.pass_context
+def main(ctx: click.Context, home: Path | None) -> None:
+    """Tune trading models honestly.
+
+    Describe a search in one YAML file; sharpen runs it on every core, validates each configuration
+    walk-forward, and says whether the winner is real or merely the luckiest of N.
+
+    \b
+      sharpen run sweeps/xgboost_sweep.yaml --agents 2     run a sweep and judge it
+      sharpen ls                                           what there is
+      sharpen best last                                    the winner of the newest sweep
+      sharpen validate RUN                                 open the lockbox for it, once
+
+    SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a run's id, such as k3v9x2aq-7, or
+    "last-7". Everything lives in one folder, .sharpen, which --home or SHARPEN_HOME can move.
+    """
+    ctx.obj = (home or Path(".sharpen")).absolute()
+
+
+for verb in (
+    sweeping.run,
+    sweeping.resume,
+    sweeping.sweep,
+    sweeping.agent,
+    listing.ls,
+    listing.info,
+    listing.best,
+    listing.runs,
+    listing.logs,
+    judging.report,
+    judging.validate,
+    data.data,
+):
+    main.add_command(verb)

@@ -1,0 +1,99 @@
+"""Printing for people and for programs: tables, or JSON on request."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+
+
+def stdout() -> Console:
+    """Return a console on stdout; as wide as its lines need when nobody watches."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def stderr() -> Console:
+    """Return a console on stderr, for words."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; numbers that JSON lacks become null."""
+    click.echo(json.dumps(_jsonable(value), indent=2))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
+    """Print rows of the same columns as a table, or as a JSON list.
+
+    Args:
+        rows: One mapping a row; values print as they are.
+        as_json: Which of the two.
+        empty: What to say on stderr when there are no rows.
+    """
+    if as_json:
+        print_json(list(rows))
+    elif not rows:
+        click.echo(empty, err=True)
+    else:
+        stdout().print(table(rows))
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return rows of the same columns as a table, numbers to the right."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name, value in rows[0].items():
+        grid.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(shown(value) for value in row.values()))
+    return grid
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it.
+
+    >>> shown(0.123456789), shown(None), shown(7), shown(float("nan"))
+    ('0.1235', '', '7', 'nan')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def when(seconds: float | None) -> str:
+    """Return a Unix time in local words."""
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words.
+
+    >>> duration(59.6), duration(61), duration(7322)
+    ('60s', '1m01s', '2h02m')
+    """
+    whole = round(seconds)
+    if whole <= 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours}h{left:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, list | tuple):
+        return [_jsonable(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
+    return value

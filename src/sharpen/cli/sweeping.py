@@ -1,0 +1,176 @@
+"""The verbs that make sweeps and work on them: run, resume, sweep, agent."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+import click
+
+from sharpen import spec
+from sharpen.agents import LocalAgent
+from sharpen.cli.driving import drive, n_cores
+from sharpen.cli.ending import conclude
+from sharpen.cli.live import view
+from sharpen.coordinator import connect
+from sharpen.errors import UsageError
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+from sharpen.wire import Client
+
+EXIT_INTERRUPTED = 130
+
+file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+agents_option = click.option(
+    "--agents",
+    "n_agents",
+    type=click.IntRange(min=1),
+    help="Agents to start, one run at a time each. [default: one a core]",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help="Root of every random choice. [default: the file's, or 0]",
+)
+trials_option = click.option(
+    "--trials", "run_cap", type=click.IntRange(min=1), help="Runs in all; replaces the file's run_cap."
+)
+report_option = click.option(
+    "--report",
+    "report_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to write the report.",
+)
+
+
+@click.command()
+@file_argument
+@agents_option
+@trials_option
+@seed_option
+@report_option
+@click.pass_obj
+def run(
+    home: Path, file: Path, n_agents: int | None, run_cap: int | None, seed: int | None, report_path: Path
+) -> None:
+    """Run a sweep: create it, work on it with local agents, judge it, write its report.
+
+    FILE is a sweep file, as for W&B. On a terminal a live table shows the runs; elsewhere each run that
+    starts or ends is a line on stderr. The leaderboard and the verdict go to stdout at the end. Ctrl-C gives
+    the unfinished runs back; `sharpen resume` goes on where it stopped.
+
+    \b
+      sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
+    """
+    read = _read(file)
+    with connect(home) as client:
+        sweep_id = _create(client, read, file, run_cap, seed)
+        _work(home, sweep_id, n_agents, report_path)
+
+
+@click.command()
+@click.argument("sweep")
+@agents_option
+@trials_option
+@report_option
+@click.pass_obj
+def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, report_path: Path) -> None:
+    """Go on with a sweep that was interrupted or has crashed, or extend one that has ended.
+
+    Nothing that was stored is done again: runs that were cut off start anew, all others stay as they are.
+
+    \b
+      sharpen resume last
+      sharpen resume k3v9x2aq --trials 80      # 80 runs in all
+    """
+    sweep_id = Reader(home).sweep(sweep).id
+    with connect(home) as client:
+        client.call("reopen", sweep_id=sweep_id, run_cap=run_cap)
+        _work(home, sweep_id, n_agents, report_path)
+
+
+@click.command("sweep")
+@file_argument
+@click.option("--check", is_flag=True, help="Only say whether the file is right.")
+@trials_option
+@seed_option
+@click.pass_obj
+def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | None) -> None:
+    """Create a sweep and print its id; `sharpen agent` works on it.
+
+    \b
+      SWEEP=$(sharpen sweep sweeps/xgboost_sweep.yaml)
+      sharpen agent $SWEEP --slots 2
+    """
+    if check:
+        read = spec.load(file)
+        click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
+        return
+    read = _read(file)
+    with connect(home) as client:
+        click.echo(_create(client, read, file, run_cap, seed))
+
+
+@click.command()
+@click.argument("sweep")
+@click.option(
+    "--slots", "n_slots", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time."
+)
+@click.option(
+    "--count", "n_runs", type=click.IntRange(min=1), help="Runs to take in all. [default: no limit]"
+)
+@click.pass_obj
+def agent(home: Path, sweep: str, n_slots: int, n_runs: int | None) -> None:
+    """Work on a sweep from this terminal until it has no more runs.
+
+    Any number of agents may work on one sweep. Ctrl-C ends the programs and gives their runs back.
+
+    \b
+      sharpen agent last --slots 2 --count 10
+    """
+    row = Reader(home).sweep(sweep)
+    with connect(home) as client:
+        ending = LocalAgent(client, row, n_slots, n_runs).work()
+    click.echo(f"agent done: {ending}", err=True)
+    if ending == "interrupted":
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _read(file: Path) -> spec.Sweep:
+    """Return what a sweep file says, once its program is known to be there."""
+    read = spec.load(file)
+    workdir = Path.cwd()
+    if read.program and not (workdir / read.program).is_file():
+        raise UsageError(
+            f"{file}: $.program: there is no {read.program} in {workdir}, where programs run: "
+            "change to the folder that it is relative to"
+        )
+    return read
+
+
+def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, seed: int | None) -> str:
+    place = {"source": str(file), "workdir": str(Path.cwd())}
+    key = secrets.token_hex(16)
+    words = {"text": read.source_text, "place": place, "run_cap": run_cap, "seed": seed}
+    return client.call("create_sweep", key=key, **words)["sweep_id"]
+
+
+def _work(home: Path, sweep_id: str, n_agents: int | None, report_path: Path) -> None:
+    """Drive a sweep to its end and conclude, or say how to go on."""
+    reader = Reader(home)
+    row = reader.sweep(sweep_id)
+    n_agents = n_agents or n_cores()
+    click.echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_agents} agents", err=True)
+    try:
+        drive(home, sweep_id, n_agents, view(reader, row, n_agents))
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    row = reader.sweep(sweep_id)
+    conclude(reader, row, report_path)
+    if row.status == SweepStatus.FAILED:
+        click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
+        sys.exit(1)
