@@ -86,24 +86,21 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     versions = {"sharpen": version("sharpen"), "numpy": version("numpy"), settings.model: booster.version}
     facts = {"data/name": data.name, "data/hash": development.digest, "data/notes": list(data.notes)}
     run.summary.update(facts | {"infeasible": None, "versions": versions})
-    seed = run.seed if run.in_sweep or run.stage == "lockbox" else config["seed"]
     if run.stage == "lockbox":
-        report_lockbox(run, evaluate_lockbox(settings, data.panel, cut, seed), folder)
+        report_lockbox(run, evaluate_lockbox(settings, data.panel, cut, run.seed), folder)
         return
     examples = label(settings, prepare(development))
     began = lap(run, "data", began)
     try:
-        scores = search(run, settings, examples, seed, folder)
+        scores = search(run, settings, examples, folder)
         if run.summary["infeasible"] is None:
-            keep_model(run, settings, examples, seed, folder)
+            keep_model(run, settings, examples, folder)
     finally:  # the sweep may stop the run
         lap(run, "training", began)
     print(closing_line(scores, run.summary["infeasible"]))
 
 
-def search(
-    run: Run, settings: ClassifierSettings, examples: Examples, seed: int, folder: Path
-) -> list[FoldScore]:
+def search(run: Run, settings: ClassifierSettings, examples: Examples, folder: Path) -> list[FoldScore]:
     """Return the configuration's score on every fold, each reported as it is known."""
     from sharpen.folds import WalkForward, split
     from sharpen.objectives.boosted.scoring import score
@@ -114,7 +111,7 @@ def search(
     prepared = examples.prepared
     scores: list[FoldScore] = []
     for fold in split(len(prepared.panel), plan, first_bar=prepared.features.warmup_bars):
-        scores.append(score(settings, examples, fold, seed))
+        scores.append(score(settings, examples, fold, run.seed))
         so_far = progress(scores, run.config["min_trades"])
         if so_far.infeasible != run.summary["infeasible"]:
             run.summary["infeasible"] = so_far.infeasible
@@ -133,13 +130,13 @@ def report_lockbox(run: Run, final: FoldScore, folder: Path) -> None:
     run.log(lockbox_figures(final), step=0)
 
 
-def keep_model(run: Run, settings: ClassifierSettings, examples: Examples, seed: int, folder: Path) -> None:
+def keep_model(run: Run, settings: ClassifierSettings, examples: Examples, folder: Path) -> None:
     """Train on all of the development bars, and keep the model with the run."""
     from sharpen.objectives.boosted.booster import make
     from sharpen.objectives.boosted.scoring import model_facts, train_final
 
     path = folder / f"model{make(settings.model).suffix}"
-    train_final(settings, examples, seed).save(path)
+    train_final(settings, examples, run.seed).save(path)
     run.log_artifact(path, name="model", type="model", metadata=model_facts(settings, examples))
 
 

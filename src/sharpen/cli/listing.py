@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sharpen import spec
 from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
 from sharpen.coordinator import born, hostname
@@ -81,7 +83,7 @@ def best(home: Path, sweep: str, as_json: bool) -> None:
     logged = reader.reports(run_id=winner.id)
     metrics = logged[-1].metrics if logged else {}
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=winner.id)}
-    command = " ".join(_command(now.sweep, winner.config))
+    command = _command(now.sweep, winner.config)
     if as_json:
         facts = {"run": winner.id, "metric": now.metric.name, "score": winner.score, "config": winner.config}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
@@ -140,11 +142,11 @@ def logs(home: Path, run: str, follow: bool) -> None:
         click.echo(f"run {row.id} {row.state}: {row.reason}", err=True)
 
 
-def _command(sweep: SweepRow, config: dict[str, Any]) -> list[str]:
-    from sharpen import spec  # noqa: PLC0415 - keeps `sharpen --help` fast
-
+def _command(sweep: SweepRow, config: dict[str, Any]) -> str:
+    """Return what a user types to repeat a run alone."""
     read = spec.parse(sweep.spec, where=sweep.source)
-    return [word for word in spec.arguments(read, config, "python") if word != "/usr/bin/env"]
+    words = [word for word in spec.arguments(read, config, "python") if word != "/usr/bin/env"]
+    return f"SHARPEN_SEED={sweep.seed} {shlex.join(words)}"
 
 
 def _done(sweep: SweepRow) -> int:

@@ -52,8 +52,8 @@ class Run:
 
     Attributes:
         config: The program's values with the sweep's laid over them.
-        seed: The root seed of the sweep; 0 for a program that runs alone.
-        stage: ``search``, or ``lockbox`` when ``sharpen validate`` asks for the final period's figures.
+        seed: The root seed of the sweep. For a program that runs alone it is SHARPEN_SEED of the environment,
+            else the configuration's own ``seed``, else 0.
         in_sweep: Whether a sweep started this program.
         summary: Values that describe the run as a whole.
     """
@@ -63,11 +63,18 @@ class Run:
     ) -> None:
         self.config = dict(config)
         self.seed = seed
-        self.stage: Stage = stage
         self.in_sweep = in_sweep
         self.summary = Summary(sink)
         self._sink = sink
         self._step = 0
+        self._stage: Stage = stage
+        self._asked_stage = False
+
+    @property
+    def stage(self) -> Stage:
+        """``search``, or ``lockbox`` when ``sharpen validate`` asks for the final period's figures."""
+        self._asked_stage = True
+        return self._stage
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Store the metrics of a step; they are on the disk when this returns.
@@ -78,8 +85,15 @@ class Run:
 
         Raises:
             Stopped: The sweep ends this run early, or has given it to another agent.
-            UsageError: A step that is no whole number or smaller than the last, or a metric without a name.
+            UsageError: A step that is no whole number or smaller than the last, a metric without a name,
+                or the lockbox is open and the program has not asked for :attr:`stage`: these would be the
+                search's figures again.
         """
+        if self._stage == "lockbox" and not self._asked_stage:
+            raise UsageError(
+                "log: the program never looks at run.stage, so it does not know the lockbox: when that is "
+                "'lockbox' it must train on all development data and log figures of the lockbox"
+            )
         step = self._step + 1 if step is None else _whole(step)
         if step < self._step:
             raise UsageError(f"log(step={step}): the last step was {self._step}, and steps only grow")
@@ -148,12 +162,16 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
     run = Run(
         sink,
         {**(config or {}), **about.get("config", {})},
-        seed=about.get("seed", 0),
+        seed=_seed(about, config or {}),
         stage=about.get("stage", "search"),
         in_sweep="token" in about,
     )
     _current.append(run)
     return run
+
+
+def _seed(about: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    return int(about.get("seed", os.environ.get("SHARPEN_SEED", config.get("seed", 0))))
 
 
 def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
