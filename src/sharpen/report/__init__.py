@@ -1,0 +1,20 @@
+"""From a sweep's history to what people read: figures with their verdict, tables, one HTML file.
+
+:func:`analyse` reads a store once and returns an :class:`Analysis`; everything else is made from that.
+"""
+
+from sharpen.report.analysis import analyse
+from sharpen.report.html import write_html
+from sharpen.report.lockbox import lockbox_figures
+from sharpen.report.model import Analysis
+from sharpen.report.tables import configuration, leaderboard, verdict
+
+__all__ = [
+    "Analysis",
+    "analyse",
+    "configuration",
+    "leaderboard",
+    "lockbox_figures",
+    "verdict",
+    "write_html",
+]

@@ -1,0 +1,226 @@
+"""From a store to everything that a report shows of a sweep."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from sharpen import spec
+from sharpen.kernels import Floats
+from sharpen.report import cautions
+from sharpen.report.lockbox import look
+from sharpen.report.model import (
+    Analysis,
+    DataFacts,
+    Entry,
+    Estimate,
+    GapPoint,
+    HistoryPoint,
+    Performance,
+    Series,
+)
+from sharpen.report.returns import estimated, find, performance, read_series, yearly
+from sharpen.spec import Metric
+from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
+from sharpen.trial import TrialState
+from sharpen.wire import number as as_number
+
+BASELINE_STEP = "fold/baseline_sharpe"
+LOST = (TrialState.FAILED, TrialState.CRASHED)
+ENDED = (TrialState.FINISHED, TrialState.STOPPED)
+
+
+def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
+    """Return everything that a report shows of a sweep: finished or not, feasible or not, empty or not.
+
+    The same store gives the same analysis: bootstraps draw from streams of the sweep's seed.
+
+    Args:
+        reader: The store.
+        sweep: The sweep, as the reader returns it.
+
+    Raises:
+        SpecError: The stored sweep file cannot be read by this version.
+    """
+    parsed = spec.parse(sweep.spec, where=sweep.source)
+    runs = reader.runs(sweep.id)
+    logged = _by_run(reader.reports(sweep_id=sweep.id))
+    fold_metric = _fold_metric(parsed.metric.name, logged)
+    entries = [_entry(run, logged.get(run.id, []), fold_metric, parsed.metric.name) for run in runs]
+    series, unusable = read_series(reader.artifacts(sweep_id=sweep.id), {r.id: r.number for r in runs})
+
+    ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
+    best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
+    finding = find(best, ranked, series, sweep.seed)
+    if best is not None and best.sharpe is not None and finding.checks:
+        judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
+        best = replace(best, sharpe=judged)
+        ranked = (best, *ranked[1:])
+
+    infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
+    failed = _those(entries, lambda e: e.state in LOST)
+    unfinished = _those(entries, lambda e: not e.state.is_final)
+    data, versions = _data(runs), _versions(runs)
+    looks = tuple(look(row) for row in reader.looks(sweep.id))
+    steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
+    gap_metrics = _gap_metrics(parsed.metric.name)
+    warnings = [
+        *cautions.about_sweep(sweep, len(runs) - len(unfinished), len(runs)),
+        *cautions.about_data(data, versions),
+        *cautions.about_looks(looks),
+        *cautions.about_runs(infeasible, failed, entries),
+        *cautions.about_returns(unusable, finding.left_out, len(ranked)),
+        *cautions.about_best(best, parsed.space),
+    ]
+    return Analysis(
+        sweep=sweep,
+        spec=parsed,
+        ranked=ranked,
+        infeasible=infeasible,
+        failed=failed,
+        canceled=_those(entries, lambda e: e.state is TrialState.CANCELED),
+        unfinished=unfinished,
+        best=best,
+        fold_metric=fold_metric,
+        steps=steps,
+        fold_values=_matrix(ranked, steps),
+        baseline_steps=_baseline_steps(best, logged),
+        history=_history(entries, parsed.metric),
+        gap=_gap(ranked, gap_metrics),
+        gap_metrics=gap_metrics,
+        series=series,
+        bars_per_year=yearly(_series_of(best, series)),
+        judgement=finding.judgement,
+        checks=finding.checks,
+        performance=_performance(_series_of(best, series)),
+        data=data,
+        versions=versions,
+        cautions=tuple(warnings),
+        looks=looks,
+    )
+
+
+def _by_run(reports: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
+    logged: dict[str, list[ReportRow]] = {}
+    for report in reports:
+        logged.setdefault(report.run_id, []).append(report)
+    return logged
+
+
+def _fold_metric(metric: str, logged: Mapping[str, Sequence[ReportRow]]) -> str:
+    """Return the name under which programs log the metric of one fold; the metric's own without one."""
+    seen = {name for reports in logged.values() for report in reports for name in report.metrics}
+    names = (f"fold/{metric.replace('/', '_')}", f"fold/{metric}", metric)
+    return next((name for name in names if name in seen), metric)
+
+
+def _entry(run: RunRow, reports: Sequence[ReportRow], fold_metric: str, metric: str) -> Entry:
+    metrics: dict[str, float] = {}
+    steps: dict[int, float] = {}
+    for report in reports:
+        figures = {name: as_number(value) for name, value in report.metrics.items()}
+        metrics |= {name: value for name, value in figures.items() if value is not None}
+        of_fold = figures.get(fold_metric)
+        if of_fold is not None:
+            steps[report.step] = of_fold
+    state = TrialState(run.state)
+    return Entry(run, state, metrics, steps, why=_why(run, state, metric))
+
+
+def _why(run: RunRow, state: TrialState, metric: str) -> str:
+    if state in LOST:
+        return run.reason or "no reason given"
+    if state in ENDED and run.score is None:
+        return str(run.summary.get("infeasible") or f"{metric} was not a number")
+    return ""
+
+
+def _those(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if wanted(entry))
+
+
+def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
+    def place(entry: Entry) -> tuple[bool, float, int]:
+        score = metric.larger_is_better(entry.run.score or 0.0)
+        return (entry.state is not TrialState.FINISHED, -score, entry.number)
+
+    return sorted((e for e in entries if e.state in ENDED and e.run.score is not None), key=place)
+
+
+def _matrix(ranked: Sequence[Entry], steps: Sequence[int]) -> Floats:
+    rows = [[entry.steps.get(step, math.nan) for step in steps] for entry in ranked]
+    return np.array(rows, dtype=np.float64).reshape(len(ranked), len(steps))
+
+
+def _baseline_steps(best: Entry | None, logged: Mapping[str, Sequence[ReportRow]]) -> dict[int, float]:
+    reports: Sequence[ReportRow] = logged.get(best.run.id, ()) if best else ()
+    found = {report.step: as_number(report.metrics.get(BASELINE_STEP)) for report in reports}
+    return {step: value for step, value in found.items() if value is not None}
+
+
+def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ...]:
+    ended = [entry for entry in entries if entry.state.is_final]
+    ended.sort(key=lambda entry: (entry.run.ended_at or 0.0, entry.number))
+    points: list[HistoryPoint] = []
+    best: float | None = None
+    for order, entry in enumerate(ended, start=1):
+        score = entry.run.score
+        if score is None or entry.state not in ENDED:
+            continue
+        turned = metric.larger_is_better(score)
+        if entry.state is TrialState.FINISHED and (best is None or turned > metric.larger_is_better(best)):
+            best = score
+        points.append(HistoryPoint(order, entry.number, entry.state, score, best))
+    return tuple(points)
+
+
+def _gap_metrics(metric: str) -> tuple[str, str]:
+    room, _, leaf = metric.partition("/")
+    return (f"train/{leaf}", metric) if room == "val" and leaf else ("train/sharpe", "val/sharpe")
+
+
+def _gap(ranked: Sequence[Entry], names: tuple[str, str]) -> tuple[GapPoint, ...]:
+    points = [
+        GapPoint(e.number, e.state, e.metrics.get(names[0], math.nan), e.metrics.get(names[1], math.nan))
+        for e in ranked
+    ]
+    return tuple(p for p in points if math.isfinite(p.train) and math.isfinite(p.validation))
+
+
+def _series_of(best: Entry | None, series: Mapping[int, Series]) -> Series | None:
+    return None if best is None else series.get(best.number)
+
+
+def _performance(series: Series | None) -> tuple[Performance, Performance] | None:
+    if series is None or len(series.time) < 2:
+        return None
+    per_year = yearly(series)
+    return performance(series.returns, per_year), performance(series.baseline, per_year)
+
+
+def _data(runs: Sequence[RunRow]) -> tuple[DataFacts, ...]:
+    counted: Counter[tuple[str, str]] = Counter()
+    notes: dict[tuple[str, str], dict[str, None]] = {}
+    for run in runs:
+        if "data/name" not in run.summary and "data/hash" not in run.summary:
+            continue
+        key = str(run.summary.get("data/name", "")), str(run.summary.get("data/hash", ""))
+        counted[key] += 1
+        said: list[Any] = run.summary.get("data/notes") or []
+        notes.setdefault(key, {}).update(dict.fromkeys(str(note) for note in said))
+    return tuple(DataFacts(*key, tuple(notes[key]), n_runs) for key, n_runs in counted.most_common())
+
+
+def _versions(runs: Sequence[RunRow]) -> dict[str, tuple[str, ...]]:
+    seen: dict[str, dict[str, None]] = {}
+    for run in runs:
+        said = run.summary.get("versions")
+        if isinstance(said, Mapping):
+            for package, version in cast("Mapping[str, Any]", said).items():
+                seen.setdefault(package, {})[str(version)] = None
+    return {package: tuple(sorted(versions)) for package, versions in sorted(seen.items())}

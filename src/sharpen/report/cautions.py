@@ -1,0 +1,136 @@
+"""What to know before believing a figure, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sharpen.report.model import Caution, DataFacts, Entry, Look
+from sharpen.space import Constant, Float, Int, Space
+from sharpen.store.queries import SweepRow
+from sharpen.trial import TrialState
+
+EDGE = 0.02  # of a range: closer than this to its end is "at the end"
+SHOWN = 5
+STALE = "STALE OPENS: "  # how a data set's note of it begins
+
+
+def about_sweep(sweep: SweepRow, n_ended: int, n_runs: int) -> list[Caution]:
+    """Return what the sweep's own state has to say."""
+    if sweep.status == "running":
+        cap = f" of {sweep.run_cap}" if sweep.run_cap is not None else ""
+        rest = f", {n_runs - n_ended} wait or run" if n_runs > n_ended else ""
+        text = f"{n_ended} runs{cap} have ended so far{rest}: every figure may change."
+        return [Caution("The sweep is not over", text)]
+    if sweep.status == "finished":
+        return []
+    return [Caution(f"The sweep {sweep.status}", sweep.reason or "It did not run to its end.")]
+
+
+def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]]) -> list[Caution]:
+    """Return warnings of the data, and of runs that did not see the same."""
+    found = [
+        Caution("Stale opens", note.removeprefix(STALE), is_grave=True)
+        if note.startswith(STALE)
+        else Caution("Data", note)
+        for note in dict.fromkeys(note for facts in data for note in facts.notes)
+    ]
+    if len(data) > 1:
+        kinds = "; ".join(f"{d.name} {d.digest[:12]} ({d.n_runs} runs)" for d in data)
+        text = f"The runs did not all see the same bars: {kinds}."
+        found.append(Caution("Different data", text, is_grave=True))
+    mixed = [f"{name} {' and '.join(seen)}" for name, seen in versions.items() if len(seen) > 1]
+    if mixed:
+        found.append(Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}."))
+    return found
+
+
+def about_runs(infeasible: Sequence[Entry], failed: Sequence[Entry], runs: Iterable[Entry]) -> list[Caution]:
+    """Return how many runs cannot be chosen, and why."""
+    everything = list(runs)
+    found: list[Caution] = []
+    if infeasible:
+        text = (
+            f"{len(infeasible)} of {len(everything)} runs ended without a usable score: {_causes(infeasible)}"
+        )
+        found.append(Caution("Infeasible runs", text))
+    if failed:
+        text = f"{len(failed)} of {len(everything)} runs failed: {_causes(failed)}"
+        found.append(Caution("Failed runs", text))
+    restarted = [entry for entry in everything if entry.run.lost and entry.state is not TrialState.CRASHED]
+    if restarted:
+        numbers = _numbers([entry.number for entry in restarted])
+        text = (
+            f"{_runs(len(restarted))} began anew after an agent was lost, and counts from there: {numbers}."
+        )
+        found.append(Caution("Runs begun anew", text))
+    return found
+
+
+def _causes(entries: Sequence[Entry]) -> str:
+    """Return the reasons, the most frequent first, with the runs that they ended."""
+    counted = Counter(entry.why for entry in entries)
+    parts = [
+        f"{why} (run {_numbers([e.number for e in entries if e.why == why])})"
+        for why, _ in counted.most_common(SHOWN)
+    ]
+    more = f"; and {len(counted) - SHOWN} other reasons" if len(counted) > SHOWN else ""
+    return "; ".join(parts) + more + "."
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    listed = ", ".join(str(n) for n in numbers[:SHOWN])
+    return listed + (f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else "")
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+def about_returns(unusable: Mapping[int, str], left_out: Sequence[int], n_ranked: int) -> list[Caution]:
+    """Return which returns the verdict could not use."""
+    found: list[Caution] = []
+    if unusable:
+        parts = "; ".join(f"run {number}: {why}" for number, why in list(unusable.items())[:SHOWN])
+        found.append(Caution("Unusable returns", f"Left out of the verdict: {parts}."))
+    if left_out and n_ranked > len(left_out):
+        text = "Not in the overfitting test, for they lack some of the best run's bars: run "
+        found.append(Caution("Other bars", f"{text}{_numbers(left_out)}."))
+    return found
+
+
+def about_best(best: Entry | None, space: Space) -> list[Caution]:
+    """Return the parameters whose best value lies at the end of its range."""
+    if best is None:
+        return []
+    ends = [
+        f"{name} = {best.run.config[name]:g}"
+        for name, dimension in space.dimensions.items()
+        if isinstance(dimension, Float | Int) and _at_end(dimension, best.run.config.get(name))
+    ]
+    if not ends:
+        return []
+    text = f"The best run has {', '.join(ends)}: better values may lie outside what was searched."
+    return [Caution("At the end of a range", text)]
+
+
+def _at_end(dimension: Float | Int, value: Any) -> bool:
+    if not dimension.contains(value):
+        return False
+    if isinstance(dimension, Int):
+        return dimension.high - dimension.low > 1 and value in (dimension.low, dimension.high)
+    return not EDGE <= dimension.to_unit(value) <= 1.0 - EDGE
+
+
+def about_looks(looks: Sequence[Look]) -> list[Caution]:
+    """Return a word on a lockbox that was opened more than once."""
+    if len(looks) < 2:
+        return []
+    text = f"It has been opened {len(looks)} times; only the first look saw bars that nobody had seen."
+    return [Caution("The lockbox", text)]
+
+
+def varying(space: Space) -> list[str]:
+    """Return the names of the parameters that can vary."""
+    return [name for name, dimension in space.dimensions.items() if not isinstance(dimension, Constant)]

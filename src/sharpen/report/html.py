@@ -1,0 +1,88 @@
+"""The report: one HTML file that needs no network, on a desk, on a phone, on paper."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import jinja2
+from markupsafe import Markup
+
+from sharpen.report import wording
+from sharpen.report.blocks import board, commands, ruler, settings
+from sharpen.report.cautions import varying
+from sharpen.report.figures import figures
+from sharpen.report.model import Analysis
+
+
+def write_html(analysis: Analysis, path: Path) -> None:
+    """Write the report of a sweep; the file appears, or is replaced, only when all of it is on the disk.
+
+    The same analysis gives the same bytes. The page names no address outside itself and forbids its own
+    scripts to reach for one.
+
+    Args:
+        analysis: What to show.
+        path: The file; its folder is made when it is missing.
+    """
+    text = render(analysis)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def render(analysis: Analysis) -> str:
+    """Return the page."""
+    drawn = figures(analysis)
+    room = jinja2.Environment(
+        loader=jinja2.PackageLoader("sharpen.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration"):
+        room.filters[name] = getattr(wording, name)
+    opening, _, context = analysis.judgement.sentence.partition(". ")
+    finite = [e.run.score for e in analysis.ranked if e.run.score is not None]
+    return room.get_template("report.html").render(
+        a=analysis,
+        j=analysis.judgement,
+        label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
+        opening=opening + ("." if context else ""),
+        context=context,
+        ruler=ruler(analysis),
+        board=board(analysis),
+        decimals=wording.decimals_for(finite),
+        settings=settings(analysis),
+        varying=varying(analysis.spec.space),
+        excluded=(*analysis.infeasible, *analysis.failed, *analysis.canceled),
+        commands=commands(analysis),
+        figures=_plain(drawn),
+        plotly=_plotly() if drawn else "",
+    )
+
+
+def _plotly() -> Markup:
+    from plotly.offline import get_plotlyjs  # noqa: PLC0415 - the terminal's tables do without it
+
+    script = str(get_plotlyjs())
+    return Markup(script.replace("</script", "<\\/script"))  # noqa: S704 - a library, not a user's text
+
+
+def _plain(value: Any) -> Any:
+    """Return a specification as JSON can hold it: numbers that are none become null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

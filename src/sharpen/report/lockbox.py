@@ -1,0 +1,82 @@
+"""What a look at the lockbox found: worked out when it is taken, read back when it is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from sharpen.metrics import sharpe
+from sharpen.overfit import Interval, sharpe_interval
+from sharpen.report.model import Estimate, LockboxSide, Look
+from sharpen.report.returns import read_file, yearly
+from sharpen.seeds import rng_for
+from sharpen.store.blobs import blob_path
+from sharpen.store.queries import LookRow
+from sharpen.wire import number
+
+
+def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:
+    """Return what to store of a configuration's returns on the lockbox.
+
+    That is its annual ``sharpe`` with the bootstrap ``interval`` (low, high), ``baseline_sharpe`` of
+    buy-and-hold on the same bars with its own ``baseline_interval``, and ``n_bars``.
+
+    Args:
+        home: The store's folder.
+        digest: Of the returns among its blobs.
+        seed: Of the sweep.
+
+    Raises:
+        DataError: The returns cannot be used.
+    """
+    series = read_file(blob_path(home, digest))
+    per_year = yearly(series)
+    own = sharpe_interval(series.returns, per_year, rng_for(seed, "lockbox", "interval"))
+    holding = sharpe_interval(series.baseline, per_year, rng_for(seed, "lockbox", "baseline"))
+    return {
+        "sharpe": sharpe(series.returns, per_year),
+        "interval": [own.low, own.high],
+        "baseline_sharpe": sharpe(series.baseline, per_year),
+        "baseline_interval": [holding.low, holding.high],
+        "n_bars": len(series.time),
+    }
+
+
+def look(row: LookRow) -> Look:
+    """Return a stored look with what it found of each configuration.
+
+    >>> row = LookRow("l1", "s", "s-1", "ann", 0.0, {"chosen": {"sharpe": 0.4, "interval": [-0.2, 1.0]}})
+    >>> look(row).sides[0].sharpe
+    Estimate(value=0.4, interval=Interval(low=-0.2, high=1.0, level=0.95))
+    """
+    sides = [
+        _side(name, cast("Mapping[str, Any]", found))
+        for name, found in (row.result or {}).items()
+        if isinstance(found, Mapping)
+    ]
+    return Look(row, tuple(sides))
+
+
+def _side(name: str, side: Mapping[str, Any]) -> LockboxSide:
+    logged = cast("Mapping[str, Any]", side.get("metrics", {}))
+    figures = {key: number(value) for key, value in logged.items()}
+    return LockboxSide(
+        name=name,
+        sharpe=_estimate(side, "sharpe", "interval"),
+        baseline=_estimate(side, "baseline_sharpe", "baseline_interval"),
+        n_bars=int(side.get("n_bars", 0)),
+        metrics={key: value for key, value in figures.items() if value is not None},
+    )
+
+
+def _estimate(side: Mapping[str, Any], name: str, interval: str) -> Estimate | None:
+    ratio = number(side.get(name))
+    low, high = (_float(end) for end in side.get(interval, (None, None)))
+    return None if ratio is None else Estimate(ratio, Interval(low, high))
+
+
+def _float(value: Any) -> float:
+    as_number = number(value)
+    return math.nan if as_number is None else as_number

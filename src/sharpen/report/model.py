@@ -1,0 +1,238 @@
+"""What a report knows of a sweep, as frozen values.
+
+Axes: ``T`` out-of-sample bars, ``R`` ranked runs, ``K`` steps (folds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sharpen.kernels import Floats, Ints, Times
+from sharpen.overfit import Interval, Judgement
+from sharpen.spec import Sweep
+from sharpen.store.queries import LookRow, RunRow, SweepRow
+from sharpen.trial import TrialState
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Series:
+    """A run's out-of-sample returns, bar by bar in time order, beside buy-and-hold on the same bars.
+
+    Attributes:
+        time: The bars. (T,)
+        fold: Which fold validated each. (T,)
+        returns: The run's, after costs. (T,)
+        baseline: Equal-weight buy-and-hold's. (T,)
+    """
+
+    time: Times
+    fold: Ints
+    returns: Floats
+    baseline: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An annual Sharpe ratio over all out-of-sample bars, and its bootstrap interval."""
+
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What a series of returns amounts to; NaN where a measure is undefined."""
+
+    annual_return: float
+    annual_volatility: float
+    sharpe: float
+    sortino: float
+    max_drawdown: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run as a row of the report.
+
+    Attributes:
+        run: As stored; its score is the metric as logged, whichever way is better.
+        state: Where it is in its life.
+        metrics: The last number logged under each name.
+        steps: The fold metric at each step.
+        sharpe: The run's Sharpe ratio over all of its out-of-sample bars; None without returns.
+        baseline: Buy-and-hold's over the same bars.
+        why: Why it cannot be chosen; empty when it can.
+    """
+
+    run: RunRow
+    state: TrialState
+    metrics: Mapping[str, float]
+    steps: Mapping[int, float]
+    sharpe: Estimate | None = None
+    baseline: Estimate | None = None
+    why: str = ""
+
+    @property
+    def number(self) -> int:
+        """The run's place in the sweep, from 1."""
+        return self.run.number
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """A run that ended with a score, in the order of ending.
+
+    Attributes:
+        order: How many runs had ended by then.
+        number: The run.
+        state: Finished or stopped.
+        score: Its own.
+        best: The best score of a finished run so far; None before the first.
+    """
+
+    order: int
+    number: int
+    state: TrialState
+    score: float
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GapPoint:
+    """A run's metric where it was trained and where it was validated."""
+
+    number: int
+    state: TrialState
+    train: float
+    validation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One test behind the verdict, in words: what was measured, what it needed, how it went."""
+
+    name: str
+    figure: str
+    threshold: str
+    outcome: Literal["passed", "failed", "not tested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something to know before believing a figure; a grave one puts the verdict itself in doubt."""
+
+    topic: str
+    sentence: str
+    is_grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """A data set that runs of the sweep say they saw."""
+
+    name: str
+    digest: str
+    notes: tuple[str, ...]
+    n_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockboxSide:
+    """What one configuration showed on the lockbox.
+
+    Attributes:
+        name: ``chosen`` or ``default``.
+        sharpe: Its Sharpe ratio there; None when the program kept no returns.
+        baseline: Buy-and-hold's on the same bars.
+        n_bars: How many bars there were.
+        metrics: What the program logged.
+    """
+
+    name: str
+    sharpe: Estimate | None
+    baseline: Estimate | None
+    n_bars: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One opening of the lockbox; without sides when it never came to an end."""
+
+    row: LookRow
+    sides: tuple[LockboxSide, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Analysis:
+    """Everything that a report shows of a sweep.
+
+    Attributes:
+        sweep: As stored.
+        spec: Its file, parsed.
+        ranked: Finished feasible runs from the best down, then stopped ones alike.
+        infeasible: Runs that came to an end without a usable score.
+        failed: Failed and crashed runs.
+        canceled: Runs that were called off.
+        unfinished: Runs that wait or run.
+        best: The best finished run; None without one.
+        fold_metric: What ``steps`` and ``fold_values`` hold.
+        steps: The steps at which any ranked run logged it. (K,)
+        fold_values: The fold metric of each ranked run at each step, NaN where it has none. (R, K)
+        baseline_steps: Buy-and-hold's Sharpe ratio at each step, when programs log it.
+        history: Runs with a score, in the order of ending.
+        gap: Training against validation, of runs that logged both.
+        gap_metrics: The names of the two.
+        series: Out-of-sample returns, by run number.
+        bars_per_year: Of the best run's bars; NaN without returns.
+        judgement: The verdict; of kind ``none``, with the reason as its sentence, when there can be none.
+        checks: What the verdict rests on.
+        performance: The best run's and buy-and-hold's, over the same bars; None without returns.
+        data: Data sets that the runs saw, the most used first.
+        versions: Versions of each package that the runs said they used.
+        cautions: What to know before believing a figure.
+        looks: Openings of the lockbox, the oldest first.
+    """
+
+    sweep: SweepRow
+    spec: Sweep
+    ranked: tuple[Entry, ...]
+    infeasible: tuple[Entry, ...]
+    failed: tuple[Entry, ...]
+    canceled: tuple[Entry, ...]
+    unfinished: tuple[Entry, ...]
+    best: Entry | None
+    fold_metric: str
+    steps: tuple[int, ...]
+    fold_values: Floats
+    baseline_steps: Mapping[int, float]
+    history: tuple[HistoryPoint, ...]
+    gap: tuple[GapPoint, ...]
+    gap_metrics: tuple[str, str]
+    series: Mapping[int, Series]
+    bars_per_year: float
+    judgement: Judgement
+    checks: tuple[Check, ...]
+    performance: tuple[Performance, Performance] | None
+    data: tuple[DataFacts, ...]
+    versions: Mapping[str, tuple[str, ...]]
+    cautions: tuple[Caution, ...]
+    looks: tuple[Look, ...]
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the sweep has."""
+        parts = (self.ranked, self.infeasible, self.failed, self.canceled, self.unfinished)
+        return sum(len(part) for part in parts)
+
+    @property
+    def doubts(self) -> tuple[Caution, ...]:
+        """The cautions that put the verdict itself in doubt, whatever the statistics say."""
+        return tuple(caution for caution in self.cautions if caution.is_grave)
+
+    @property
+    def best_series(self) -> Series | None:
+        """The best run's out-of-sample returns; None without a best run or its returns."""
+        return None if self.best is None else self.series.get(self.best.number)

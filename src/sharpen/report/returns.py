@@ -1,0 +1,219 @@
+"""Out-of-sample returns: read from the store, estimated, and put before the judge."""
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sharpen import metrics
+from sharpen.bars import bars_per_year
+from sharpen.errors import DataError
+from sharpen.kernels import Floats, Ints, Times
+from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
+from sharpen.report.model import Check, Entry, Estimate, Performance, Series
+from sharpen.seeds import rng_for
+from sharpen.store.queries import ArtifactRow
+from sharpen.trial import TrialState
+
+COLUMNS = ("time", "fold", "ret", "baseline")
+LINE = re.compile(r"([a-z ]+): (.+?) ((?:above |below )?\S+), (.+)")  # a judge's
+N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
+N_RESAMPLES = 500
+N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows with their number
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Finding:
+    """The verdict, and what had to be left out of it."""
+
+    judgement: Judgement
+    checks: tuple[Check, ...] = ()
+    left_out: tuple[int, ...] = ()
+
+
+def read_series(
+    artifacts: Sequence[ArtifactRow], numbers: Mapping[str, int]
+) -> tuple[dict[int, Series], dict[int, str]]:
+    """Return the returns of each run that kept some, and why those of the others cannot be used.
+
+    Args:
+        artifacts: The sweep's files.
+        numbers: Each run's number, by its id.
+    """
+    chosen: dict[int, ArtifactRow] = {}
+    for artifact in artifacts:
+        number = numbers.get(artifact.run_id)
+        if artifact.type != "returns" or number is None:
+            continue
+        if number not in chosen or artifact.name == "returns":
+            chosen[number] = artifact
+    series: dict[int, Series] = {}
+    unusable: dict[int, str] = {}
+    for number, artifact in sorted(chosen.items()):
+        try:
+            series[number] = read_file(artifact.path)
+        except DataError as problem:
+            unusable[number] = problem.message
+    return series, unusable
+
+
+def read_file(path: Path) -> Series:
+    """Return the returns in a Parquet file of the columns time, fold, ret and baseline.
+
+    Raises:
+        DataError: They cannot be used: no such file, a column less, a gap, a time that comes twice.
+    """
+    try:
+        return _read(path)
+    except (OSError, pl.exceptions.PolarsError) as problem:
+        text = str(problem).strip().splitlines()
+        raise DataError(text[0] if text else type(problem).__name__, path=str(path)) from problem
+
+
+def _read(path: Path) -> Series:
+    frame = pl.read_parquet(path)
+    if missing := [name for name in COLUMNS if name not in frame.columns]:
+        raise DataError(f"no column {', '.join(missing)}: returns need {', '.join(COLUMNS)}")
+    frame = frame.select(
+        pl.col("time").cast(pl.Datetime("us")),
+        pl.col("fold").cast(pl.Int64),
+        pl.col("ret").cast(pl.Float64),
+        pl.col("baseline").cast(pl.Float64),
+    ).sort("time")
+    time: Times = frame["time"].to_numpy()
+    fold: Ints = frame["fold"].to_numpy()
+    returns: Floats = frame["ret"].to_numpy()
+    baseline: Floats = frame["baseline"].to_numpy()
+    if not (np.isfinite(returns).all() and np.isfinite(baseline).all()):
+        raise DataError("a return that is not a number")
+    if len(time) > 1 and not (np.diff(time) > np.timedelta64(0)).all():
+        raise DataError("two returns of one time: validation folds must not overlap")
+    return Series(time, fold, returns, baseline)
+
+
+def yearly(series: Series | None) -> float:
+    """Return the bars that make a year of a series; NaN without two bars."""
+    return bars_per_year(series.time) if series is not None and len(series.time) > 1 else math.nan
+
+
+def performance(returns: Floats, per_year: float) -> Performance:
+    """Return what a series of returns amounts to."""
+    return Performance(
+        annual_return=metrics.annual_return(returns, per_year),
+        annual_volatility=metrics.annual_volatility(returns, per_year),
+        sharpe=metrics.sharpe(returns, per_year),
+        sortino=metrics.sortino(returns, per_year),
+        max_drawdown=metrics.max_drawdown(returns),
+    )
+
+
+def estimated(entries: Sequence[Entry], series: Mapping[int, Series], seed: int) -> tuple[Entry, ...]:
+    """Return the entries with Sharpe ratios over all out-of-sample bars, beside buy-and-hold's.
+
+    The first :data:`N_ESTIMATED` get bootstrap intervals; further down they are NaN.
+    """
+    holding: dict[tuple[bytes, bytes], Estimate] = {}
+    done: list[Entry] = []
+    for place, entry in enumerate(entries):
+        found = series.get(entry.number)
+        if found is None or len(found.time) < 2:
+            done.append(entry)
+            continue
+        n_resamples = N_RESAMPLES if place < N_ESTIMATED else 0
+        window = found.time.tobytes(), found.baseline.tobytes()
+        if window not in holding:
+            stream = rng_for(seed, "report", "baseline", len(found.time))
+            holding[window] = _estimate(found.baseline, yearly(found), stream, 4 * n_resamples)
+        stream = rng_for(seed, "report", "run", entry.number)
+        own = _estimate(found.returns, yearly(found), stream, n_resamples)
+        done.append(replace(entry, sharpe=own, baseline=holding[window]))
+    return tuple(done)
+
+
+def _estimate(returns: Floats, per_year: float, rng: np.random.Generator, n_resamples: int) -> Estimate:
+    interval = Interval(math.nan, math.nan)
+    if n_resamples:
+        interval = sharpe_interval(returns, per_year, rng, n_resamples=n_resamples)
+    return Estimate(metrics.sharpe(returns, per_year), interval)
+
+
+def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Series], seed: int) -> Finding:
+    """Return the verdict on the best run, or one of kind ``none`` that says why there is no other.
+
+    Every run with returns counts as a trial, whatever became of it. The overfitting test takes the finished
+    feasible runs that were validated on all of the best run's bars, the first :data:`N_COLUMNS` of them.
+
+    Args:
+        best: The best finished run.
+        ranked: Finished feasible runs, then stopped ones.
+        series: Returns, by run number.
+        seed: The sweep's.
+    """
+    if best is None:
+        return _no_verdict("no run has finished with a usable score.", len(series))
+    if not series:
+        return _no_verdict(
+            "no run kept its out-of-sample returns (an artifact of type 'returns'),"
+            " so the score cannot be tested against luck."
+        )
+    if best.number not in series:
+        return _no_verdict(f"the best run, {best.number}, kept no usable out-of-sample returns.", len(series))
+    ours = series[best.number]
+    columns: list[Floats] = []
+    left_out: list[int] = []
+    for entry in ranked:
+        if entry.state is not TrialState.FINISHED:
+            continue
+        column = _aligned(series.get(entry.number), ours.time)
+        if column is None:
+            left_out.append(entry.number)
+        elif len(columns) < N_COLUMNS:
+            columns.append(column)
+    judgement = judge(
+        Evidence(
+            best_returns=ours.returns,
+            baseline_returns=ours.baseline,
+            trial_sharpes=np.array([moments(s.returns).sharpe for _, s in sorted(series.items())]),
+            finished_returns=np.column_stack(columns),
+            bars_per_year=yearly(ours),
+            seed=seed,
+        )
+    )
+    return Finding(judgement, tuple(check(line) for line in judgement.reasons), tuple(left_out))
+
+
+def check(line: str) -> Check:
+    """Return a judge's line as a check.
+
+    >>> check("failed: deflated Sharpe 0.41, needs 0.95 or more")
+    Check(name='deflated Sharpe', figure='0.41', threshold='needs 0.95 or more', outcome='failed')
+    >>> check("passed: deflated Sharpe above 0.99, needs 0.95 or more").figure
+    'above 0.99'
+    """
+    found = LINE.fullmatch(line)
+    if found is None:
+        return Check(line, "", "", "not tested")
+    word, name, figure, threshold = found.groups()
+    outcome = "passed" if word == "passed" else "failed" if word == "failed" else "not tested"
+    return Check(name, figure, threshold, outcome)
+
+
+def _no_verdict(why: str, n_trials: int = 0) -> Finding:
+    return Finding(Judgement(kind="none", sentence=f"no verdict: {why}", n_trials=n_trials, n_bars=0))
+
+
+def _aligned(series: Series | None, time: Times) -> Floats | None:
+    """Return the returns at these times; None when the series lacks one of them."""
+    if series is None or len(series.time) < len(time):
+        return None
+    at = np.searchsorted(series.time, time)
+    if (at >= len(series.time)).any() or not np.array_equal(series.time[at], time):
+        return None
+    return series.returns[at]

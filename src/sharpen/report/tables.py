@@ -1,0 +1,95 @@
+"""The same figures on the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from sharpen.report.model import Analysis, Entry, Estimate
+from sharpen.report.wording import decimals_for, fixed, label, setting, span
+from sharpen.trial import TrialState
+
+STYLES = {"luck": "bold yellow", "beta": "bold magenta", "real": "bold green", "none": "bold"}
+OUTCOMES = {"passed": ("✓", "green"), "failed": ("✕", "yellow"), "not tested": ("–", "dim")}
+
+
+def leaderboard(analysis: Analysis, n: int = 10) -> Table:
+    """Return the best runs as a table: the score beside buy-and-hold, and the spread over the folds.
+
+    Args:
+        analysis: Whose runs.
+        n: How many to show at most.
+    """
+    metric = analysis.spec.metric.name
+    shown = analysis.ranked[:n]
+    decimals = decimals_for(e.run.score for e in shown if e.run.score is not None)
+    has_baseline = any("baseline/sharpe" in e.metrics for e in shown)
+    has_sharpe = any(e.sharpe is not None for e in shown)
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(analysis, len(shown)))
+    table.caption_justify = "left"
+    table.add_column("run", justify="right")
+    table.add_column(metric, justify="right")
+    if has_baseline:
+        table.add_column("buy-and-hold", justify="right")
+    if has_sharpe:
+        table.add_column("Sharpe, all bars", justify="right")
+        table.add_column("95% interval", justify="right")
+        table.add_column("buy-and-hold, all bars", justify="right")
+    table.add_column("steps", justify="right")
+    table.add_column("state")
+    for entry in shown:
+        cells = [str(entry.number), fixed(entry.run.score, decimals)]
+        cells += [fixed(entry.metrics.get("baseline/sharpe"))] if has_baseline else []
+        cells += _estimates(entry) if has_sharpe else []
+        is_best = analysis.best is not None and entry.number == analysis.best.number
+        style = "bold" if is_best else "dim" if entry.state is TrialState.STOPPED else ""
+        table.add_row(*(Text(cell) for cell in (*cells, str(len(entry.steps)), _state(entry))), style=style)
+    return table
+
+
+def configuration(analysis: Analysis) -> Table:
+    """Return the best run's parameters as a table; without rows when there is no best run."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("parameter")
+    table.add_column("value", justify="right")
+    if analysis.best is not None:
+        for name, value in analysis.best.run.config.items():
+            table.add_row(Text(name), Text(setting(value)))
+    return table
+
+
+def verdict(analysis: Analysis) -> list[Text]:
+    """Return the verdict, its checks and the cautions, a line each."""
+    judgement = analysis.judgement
+    style = STYLES["luck" if analysis.doubts else judgement.kind]
+    words = label(judgement.kind, bool(analysis.doubts))
+    lines = [Text(""), Text(f"{words}.", style=style), Text(judgement.sentence)]
+    for check in analysis.checks:
+        sign, color = OUTCOMES[check.outcome]
+        lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
+    lines += [Text(f"{c.topic}: {c.sentence}", style="yellow") for c in analysis.cautions]
+    return lines
+
+
+def _estimates(entry: Entry) -> list[str]:
+    return [*_pair(entry.sharpe), "–" if entry.baseline is None else fixed(entry.baseline.value)]
+
+
+def _pair(estimate: Estimate | None) -> list[str]:
+    return ["–", "–"] if estimate is None else [fixed(estimate.value), span(estimate.interval)]
+
+
+def _state(entry: Entry) -> str:
+    return "stopped early" if entry.state is TrialState.STOPPED else str(entry.state)
+
+
+def _caption(analysis: Analysis, n_shown: int) -> str:
+    counts = [
+        (len(analysis.ranked) - n_shown, "more"),
+        (len(analysis.infeasible), "infeasible"),
+        (len(analysis.failed), "failed"),
+        (len(analysis.canceled), "canceled"),
+        (len(analysis.unfinished), "not over yet"),
+    ]
+    words = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"and {words}" if words and n_shown else words or ("" if n_shown else "no runs")

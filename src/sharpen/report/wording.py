@@ -1,0 +1,120 @@
+"""Numbers, times and values as people read them; the same in the page and on the terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from sharpen.overfit import Interval
+
+UNKNOWN = "–"
+VERDICTS = {
+    "luck": "Not distinguishable from luck",
+    "beta": "Not distinguishable from holding the market",
+    "real": "Passes the checks",
+    "none": "No verdict",
+}
+
+
+def label(kind: str, is_doubtful: bool) -> str:
+    """Return a verdict in a few words.
+
+    >>> label("real", is_doubtful=True)
+    'Passes the checks, on data that is in doubt'
+    """
+    return VERDICTS[kind] + (", on data that is in doubt" if is_doubtful and kind in ("beta", "real") else "")
+
+
+def fixed(value: float | None, decimals: int = 2) -> str:
+    """Return a number with so many decimals and a true minus sign; a dash when there is none.
+
+    >>> fixed(-0.161), fixed(None), fixed(1234.5, 1)
+    ('−0.16', '–', '1,234.5')
+    """
+    if value is None or not math.isfinite(value):
+        return "∞" if value == math.inf else UNKNOWN
+    text = f"{value:,.{decimals}f}"
+    if text.startswith("-") and not text.strip("-0.,"):
+        text = text[1:]  # no minus zero
+    return text.replace("-", "−")
+
+
+def chance(value: float | None) -> str:
+    """Return a probability; one too close to certainty for two decimals is given as a bound.
+
+    >>> chance(0.41), chance(0.9999), chance(0.0001), chance(None)
+    ('0.41', '> 0.99', '< 0.01', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else fixed(value)
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in per cent.
+
+    >>> percent(0.1234)
+    '12.3 %'
+    """
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{fixed(100 * value, 1)} %"
+
+
+def span(interval: Interval) -> str:
+    """Return an interval as its two ends; a dash when it is not known.
+
+    >>> span(Interval(-0.28, 1.381))
+    '−0.28 to 1.38'
+    """
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return UNKNOWN
+    return f"{fixed(interval.low)} to {fixed(interval.high)}"
+
+
+def decimals_for(values: Iterable[float]) -> int:
+    """Return how many decimals tell values apart: two for Sharpe ratios, more for small losses.
+
+    >>> decimals_for([0.4, 1.2]), decimals_for([0.0012, 0.00125]), decimals_for([])
+    (2, 6, 2)
+    """
+    known = [value for value in values if math.isfinite(value)]
+    spread = max(known) - min(known) if known else 0.0
+    return min(max(2, 1 - math.floor(math.log10(spread))), 8) if spread > 0.0 else 2
+
+
+def setting(value: Any) -> str:
+    """Return a parameter's value, real numbers to four figures.
+
+    >>> setting(0.0123456), setting(True), setting("hist"), setting([1, 2])
+    ('0.01235', 'true', 'hist', '[1, 2]')
+    """
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", "−", 1) if value < 0 else f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def when(seconds: float | None) -> str:
+    """Return a Unix time as a minute in UTC; a dash without one.
+
+    >>> when(0.0)
+    '1970-01-01 00:00 UTC'
+    """
+    return UNKNOWN if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time in words.
+
+    >>> duration(59.6), duration(61), duration(7322)
+    ('60 s', '1 min 1 s', '2 h 2 min')
+    """
+    if seconds is None:
+        return UNKNOWN
+    whole = round(seconds)
+    if whole <= 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,33 @@
+"""What every test shares: hypothesis profiles, and waiting for a condition with a deadline."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile(
+    "default", max_examples=25, deadline=None, derandomize=True, suppress_health_check=QUIET
+)
+settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+WaitUntil = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> WaitUntil:
+    """Return a function that waits for a condition to hold, and fails when it does not in time."""
+
+    def wait(condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout_s:g} s in vain for: {what}")
+            time.sleep(0.02)
+
+    return wait

@@ -1,0 +1,70 @@
+"""The terminal's tables say what the page says."""
+
+from __future__ import annotations
+
+import io
+import math
+
+from rich.console import Console
+
+from sharpen.report import configuration, leaderboard, verdict
+from sharpen.report.wording import fixed, span
+
+from .stores import SPEC, fill
+
+
+def printed(*parts) -> str:
+    console = Console(width=400, file=io.StringIO())
+    for part in parts:
+        console.print(part, markup=False)
+    return console.file.getvalue()
+
+
+def test_the_leaderboard_shows_the_best_runs_beside_buy_and_hold(lab) -> None:
+    lab.sweep()
+    fill(lab, n_runs=5)
+    lab.run([(1, {"val/sharpe": math.nan})])
+    lab.run([], exit_code=1, last_words="no")
+    found = lab.analysis()
+    lines = printed(leaderboard(found, 3)).splitlines()
+    assert lines[0].split()[:2] == ["run", "val/sharpe"]
+    for line, entry in zip(lines[1:4], found.ranked, strict=False):
+        assert entry.sharpe is not None
+        assert entry.baseline is not None
+        assert line.split()[:2] == [str(entry.number), fixed(entry.run.score)]
+        assert span(entry.sharpe.interval) in line
+        assert fixed(entry.baseline.value) in line
+    assert lines[4].strip() == "and 2 more, 1 infeasible, 1 failed"
+
+
+def test_the_verdict_is_its_sentence_checks_and_cautions(lab) -> None:
+    lab.sweep()
+    fill(lab)
+    found = lab.analysis()
+    text = printed(*verdict(found))
+    assert found.judgement.sentence in text
+    assert all(f"{c.name} {c.figure}, {c.threshold}" in text for c in found.checks)
+    assert all(c.sentence in text for c in found.cautions)
+
+
+def test_the_best_configuration(lab) -> None:
+    lab.sweep()
+    config = lab.run([(1, {"val/sharpe": 1.0})])
+    text = printed(configuration(lab.analysis()))
+    assert next(line.split() for line in text.splitlines()[1:]) == ["max_depth", str(config["max_depth"])]
+    assert config["booster"] in text
+
+
+def test_words_of_users_are_no_markup(lab) -> None:
+    lab.sweep(SPEC.replace("[gbtree, dart]", '["[bold]x[/]"]'))
+    lab.run([(1, {"val/sharpe": 1.0})])
+    found = lab.analysis()
+    assert "[bold]x[/]" in printed(configuration(found))
+
+
+def test_a_sweep_without_runs(lab) -> None:
+    lab.sweep()
+    found = lab.analysis()
+    assert "no runs" in printed(leaderboard(found))
+    assert "no verdict" in printed(*verdict(found))
+    assert configuration(found).row_count == 0
