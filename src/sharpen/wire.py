@@ -13,7 +13,6 @@ import json
 import math
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,19 +21,20 @@ from typing import Any, cast
 from sharpen import errors
 
 MAX_SOCKET_PATH_BYTES = 100  # the kernel allows 107
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 - not TMPDIR: every client of a store must find the same place
 
 
 def socket_path(home: Path) -> Path:
     """Return where the coordinator of a store listens.
 
-    That is ``HOME/socket``, or a name made from the folder's in the temporary directory when the path is
-    longer than a Unix socket's may be.
+    That is ``HOME/socket``, or a name made from the folder's under ``/tmp`` when the path is longer than a
+    Unix socket's may be.
     """
     path = home.resolve() / "socket"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return path
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"sharpen-{os.getuid()}-{digest}.socket"
+    return SHORT_FOLDER / f"sharpen-{os.getuid()}-{digest}.socket"
 
 
 def dumps(value: Any) -> str:
@@ -71,7 +71,9 @@ def _without_nan(value: Any) -> Any:
         return {str(k): _without_nan(v) for k, v in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [_without_nan(v) for v in cast("list[Any]", value)]
-    plain = value if value is None or isinstance(value, bool | int | str) else _plain(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    plain = _plain(value)
     return _without_nan(plain) if isinstance(plain, float) else plain
 
 

@@ -27,6 +27,8 @@ from sharpen.wire import dumps, number
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another
 DEFAULT_SEED = 0
 
+PUT_REPORT = schema.reports.insert().prefix_with("OR REPLACE")
+
 Reply = dict[str, Any]
 
 
@@ -190,7 +192,7 @@ def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, i
                 row |= {"has_metric": True, "value": old.value}
     value = row["value"]
     row |= {"metrics": dumps(row["metrics"]), "value": None if value is None or math.isnan(value) else value}
-    connection.execute(table.insert().prefix_with("OR REPLACE"), row)
+    connection.execute(PUT_REPORT, row)
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {

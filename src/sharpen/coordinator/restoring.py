@@ -50,8 +50,8 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         if not TrialState(run.state).is_final
     }
     done = [run for run in runs if TrialState(run.state).is_final]
-    done.sort(key=lambda run: (run.ended_at or 0.0, run.number))
-    last_failure, n_same_failures = _failures(done[row.n_forgiven :])
+    as_they_ended = sorted(done, key=lambda run: (run.ended_at or 0.0, run.number))
+    last_failure, n_same_failures = _failures(as_they_ended[row.n_forgiven :])
     return SweepState(
         rules=rules,
         status=SweepStatus(row.status),

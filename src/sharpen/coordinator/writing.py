@@ -22,6 +22,11 @@ from sharpen.sweep.state import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.wire import dumps
 
+# built once: on the hot path, building a statement costs as much as executing it
+INSERT_RUN = schema.runs.insert()
+UPDATE_RUN = schema.runs.update().where(schema.runs.c.id == sa.bindparam("which"))
+UPDATE_SWEEP = schema.sweeps.update().where(schema.sweeps.c.id == sa.bindparam("which"))
+
 
 def run_id(sweep_id: str, number: int) -> str:
     """Return the id of a sweep's run.
@@ -53,14 +58,11 @@ def write(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Comman
         case CreateRun(trial):
             values = {"id": run_id(sweep_id, trial.number), "sweep_id": sweep_id, "number": trial.number}
             values |= {"state": TrialState.PENDING, "config": dumps(trial.config), "origin": trial.origin}
-            connection.execute(schema.runs.insert(), values | {"created_at": at})
+            connection.execute(INSERT_RUN, values | {"created_at": at})
         case SetStatus(status, reason, run_cap, n_forgiven):
             ended_at = None if status is SweepStatus.RUNNING else at
             values = {"status": status, "reason": reason, "run_cap": run_cap, "ended_at": ended_at}
-            table = schema.sweeps
-            connection.execute(
-                table.update().where(table.c.id == sweep_id), values | {"n_forgiven": n_forgiven}
-            )
+            connection.execute(UPDATE_SWEEP, values | {"n_forgiven": n_forgiven, "which": sweep_id})
         case _:
             _write_run(connection, sweep_id, spec, command, at)
 
@@ -83,5 +85,4 @@ def _write_run(connection: sa.Connection, sweep_id: str, spec: Sweep, command: C
             values |= {"reason": reason, "ended_at": at}
         case _:
             return
-    table = schema.runs
-    connection.execute(table.update().where(table.c.id == run_id(sweep_id, number)), values)
+    connection.execute(UPDATE_RUN, values | {"which": run_id(sweep_id, number)})

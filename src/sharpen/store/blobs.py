@@ -42,7 +42,17 @@ def put_file(home: Path, source: Path) -> tuple[str, int]:
         path = blob_path(home, sha256.hexdigest())
         path.parent.mkdir(exist_ok=True)
         Path(name).replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return sha256.hexdigest(), n_bytes
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a folder's own entries on the disk: a file that is safe under a name that is not is lost."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

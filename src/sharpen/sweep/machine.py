@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,7 @@ from sharpen.sweep.events import (
     Reported,
     Ticked,
 )
-from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.state import NUMBER, Lease, Live, SweepState, SweepStatus
 from sharpen.trial import Report, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
@@ -134,12 +135,13 @@ def _end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, 
     has_score = how in (TrialState.FINISHED, TrialState.STOPPED) and math.isfinite(value)
     trial = replace(live.trial, state=how, score=value if has_score else None)
     rest = {n: other for n, other in state.live.items() if n != trial.number}
+    place = bisect_left(state.ended, trial.number, key=NUMBER)
     failed = how in (TrialState.FAILED, TrialState.CRASHED)
     is_same = failed and reason == state.last_failure
     state = replace(
         state,
         live=rest,
-        ended=(*state.ended, trial),
+        ended=(*state.ended[:place], trial, *state.ended[place:]),
         last_failure=reason if failed else "",
         n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
     )

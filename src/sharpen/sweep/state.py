@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 
 from sharpen.optimizers import Optimizer
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
 from sharpen.trial import Trial
+
+NUMBER = attrgetter("number")
 
 
 class SweepStatus(StrEnum):
@@ -93,7 +97,7 @@ class SweepState:
         status: Where the sweep is in its life.
         reason: Why it is there; empty when it speaks for itself.
         live: Runs that have not ended, by number.
-        ended: Those that have, in the order in which they did.
+        ended: Those that have, by number.
         last_failure: The last words of the newest failure.
         n_same_failures: How often they came in a row.
         n_forgiven: How many runs had ended when the sweep was last reopened; their failures no longer count.
@@ -118,5 +122,7 @@ class SweepState:
     @property
     def history(self) -> list[Trial]:
         """Every trial by number, running ones included."""
-        trials = [*self.ended, *(live.trial for live in self.live.values())]
-        return sorted(trials, key=lambda trial: trial.number)
+        trials = list(self.ended)
+        for live in self.live.values():
+            insort(trials, live.trial, key=NUMBER)
+        return trials

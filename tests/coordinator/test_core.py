@@ -1,0 +1,565 @@
+"""Requests, transactions, replies."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from sharpen.coordinator import born, hostname
+from sharpen.coordinator.core import Coordinator
+from sharpen.errors import NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+from sharpen.trial import TrialState
+
+from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office, unpack
+
+
+def reader(office: Office) -> Reader:
+    return Reader(office.home, office.coordinator._engine)
+
+
+def same_on_disk(office: Office) -> None:
+    assert office.restarted() == office.in_memory()
+
+
+def test_a_sweep_from_its_creation_to_its_end(office: Office) -> None:
+    sweep_id = office.create(run_cap=1, seed=5)
+    assert len(sweep_id) == 8
+    office.ask("join", sweep_id=sweep_id, agent_id="a", host="elsewhere", pid=1, born="b")
+    run = office.lease(sweep_id, "k1")["run"]
+    assert (run["run_id"], run["token"], set(run["config"])) == (f"{sweep_id}-1", 1, {"x", "kind"})
+    held = {"run_id": run["run_id"], "token": 1}
+    assert office.lease(sweep_id, "k2", "b") == {"wait": True}
+    assert office.report(held, 1, val_sharpe=0.5, other=2) == ""
+    assert office.ask("console", **held, first_line=0, text="hello\n") == {}
+    assert office.ask("summarize", **held, values={"a": 1}) == {}
+    assert office.ask("summarize", **held, values={"b": math.nan}) == {}
+    same_on_disk(office)
+    assert office.ask("exit", **held, exit_code=0, last_words="") == {}
+    assert office.lease(sweep_id, "k3") == {"over": "finished", "reason": ""}
+    found, row = reader(office).run(run["run_id"]), reader(office).sweep(sweep_id)
+    assert (found.state, found.score, found.exit_code) == ("finished", 0.5, 0)
+    assert found.summary == {"a": 1, "b": "NaN"}
+    assert (row.status, row.seed, row.run_cap, row.source, row.workdir) == ("finished", 5, 1, "s.yaml", "/")
+    assert row.ended_at is not None
+    assert reader(office).console(run["run_id"]) == "hello\n"
+    assert [r.metrics for r in reader(office).reports(run_id=run["run_id"])] == [
+        {"val/sharpe": 0.5, "other": 2}
+    ]
+    same_on_disk(office)
+
+
+def test_a_seed_is_the_caller_s_then_the_file_s_then_zero(office: Office) -> None:
+    seeded = SWEEP + "seed: 7\nrun_cap: 4\n"
+    ids = [
+        office.create(SWEEP, "1"),
+        office.create(seeded, "2"),
+        office.create(seeded, "3", seed=0, run_cap=9),
+    ]
+    assert [office.state(i).rules.seed for i in ids] == [0, 7, 0]
+    assert [office.state(i).rules.run_cap for i in ids] == [None, 4, 9]
+
+
+def test_a_metric_to_minimise_is_shown_as_logged_and_judged_turned(office: Office) -> None:
+    sweep_id = office.create(MINIMIZE)
+    held = office.held(sweep_id)
+    office.report(held, 1, val_sharpe=0.25)
+    office.ask("exit", **held, exit_code=0, last_words="")
+    assert office.state(sweep_id).ended[0].score == -0.25
+    assert reader(office).run(held["run_id"]).score == 0.25
+    same_on_disk(office)
+
+
+REPEATABLE: list[tuple[str, dict[str, Any]]] = [
+    ("report", {"rows": [[1, {"val/sharpe": 0.5}], [2, {"val/sharpe": math.nan}]]}),
+    ("console", {"first_line": 0, "text": "a\nb\n"}),
+    ("summarize", {"values": {"a": 1}}),
+    ("artifact", {"name": "m", "type": "model", "digest": "ab" * 32, "n_bytes": 3, "metadata": {"k": [1]}}),
+]
+
+
+@pytest.mark.parametrize(("op", "args"), REPEATABLE)
+def test_the_same_words_twice_are_answered_and_kept_once(
+    office: Office, op: str, args: dict[str, Any]
+) -> None:
+    held = office.held(office.create())
+    first, before = office.ask(op, **held, **args), dump(office)
+    assert office.ask(op, **held, **args) == first
+    assert dump(office) == before
+    same_on_disk(office)
+
+
+def dump(office: Office) -> dict[str, list[Any]]:
+    """Return every row of every table, without times."""
+    with office.coordinator._engine.connect() as connection:
+        names = (
+            connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+        )
+        return {
+            name: [
+                {k: v for k, v in row.items() if not k.endswith("at")}
+                for row in connection.exec_driver_sql(f"SELECT * FROM {name}").mappings()
+            ]
+            for name in names
+        }
+
+
+def test_creating_joining_and_leasing_twice_is_once(office: Office) -> None:
+    sweep_id = office.create()
+    assert office.create(key="key") == sweep_id
+    assert office.create(key="other") != sweep_id
+    place = {"sweep_id": sweep_id, "agent_id": "a", "host": "h", "pid": 1, "born": ""}
+    assert office.ask("join", **place) == office.ask("join", **place) == {}
+    assert office.lease(sweep_id, "k") == office.lease(sweep_id, "k")
+    assert [run.number for run in reader(office).runs(sweep_id)] == [1]
+    same_on_disk(office)
+
+
+@pytest.mark.parametrize("op", ["exit", "release"])
+def test_ending_a_lease_twice_is_refused_and_harmless(office: Office, op: str) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    args = {"exit_code": 1, "last_words": "boom"} if op == "exit" else {}
+    office.ask(op, **held, **args)
+    before = dump(office)
+    with pytest.raises(Refused) as refusal:
+        office.ask(op, **held, **args)
+    assert refusal.value.facts["why"] == ("ended" if op == "exit" else "stale")
+    assert dump(office) == before
+
+
+def test_a_lease_key_outlives_the_coordinator(office: Office) -> None:
+    sweep_id = office.create()
+    first = office.lease(sweep_id, "k")
+    again = Office(office.home, office.clock)
+    assert again.lease(sweep_id, "k") == first
+    assert again.create(key="key") == sweep_id
+    again.close()
+
+
+STALE_WORDS = [
+    ("report", {"rows": [[1, {"val/sharpe": 9.0}]]}),
+    ("console", {"first_line": 0, "text": "late\n"}),
+    ("summarize", {"values": {"late": 1}}),
+    ("artifact", {"name": "late", "type": "t", "digest": "d", "n_bytes": 1, "metadata": {}}),
+    ("exit", {"exit_code": 0, "last_words": ""}),
+    ("release", {}),
+]
+
+
+@pytest.mark.parametrize(("op", "args"), STALE_WORDS)
+def test_words_of_a_lease_that_was_given_on_are_refused(
+    office: Office, op: str, args: dict[str, Any]
+) -> None:
+    sweep_id = office.create()
+    old = office.held(sweep_id, "k1")
+    office.ask("release", **old)
+    new = office.held(sweep_id, "k2", "b")
+    assert (new["run_id"], new["token"]) == (old["run_id"], 2)
+    before = dump(office)
+    with pytest.raises(Refused, match="no longer leased under token 1") as refusal:
+        office.ask(op, **old, **args)
+    assert refusal.value.facts == {"why": "stale"}
+    assert dump(office) == before
+
+
+def test_two_logs_of_a_step_are_laid_over_each_other(office: Office) -> None:
+    held = office.held(office.create())
+    for step, metrics in (
+        (1, {"a": 1, "b": 1}),
+        (1, {"b": 2, "val/sharpe": 0.5}),
+        (1, {"val/sharpe": 9.0, "c": 3}),
+    ):
+        office.ask("report", **held, rows=[[step, metrics]])
+    (row,) = reader(office).reports(run_id=held["run_id"])
+    assert row.metrics == {"a": 1, "b": 2, "val/sharpe": 0.5, "c": 3}
+    assert (row.has_metric, row.value) == (True, 0.5)
+    same_on_disk(office)
+
+
+def test_steps_out_of_order_are_kept_but_do_not_count(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    for step, value in ((5, 0.5), (3, 9.0), (7, 0.7)):
+        office.report(held, step, val_sharpe=value)
+    rows = reader(office).reports(run_id=held["run_id"])
+    assert [(r.step, r.has_metric, r.metrics["val/sharpe"]) for r in rows] == [
+        (3, False, 9.0),
+        (5, True, 0.5),
+        (7, True, 0.7),
+    ]
+    assert [r.value for r in office.state(sweep_id).live[1].trial.reports] == [0.5, 0.7]
+    same_on_disk(office)
+    with pytest.raises(UsageError, match="a step is a whole number from 0"):
+        office.report(held, -1, val_sharpe=0.0)
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", "-Infinity", math.nan, -math.inf, "fast", None, [1], {}]
+)
+def test_a_metric_that_is_no_finite_number_is_infeasible(office: Office, value: Any) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    office.report(held, 1, val_sharpe=value, other=math.nan)
+    (row,) = reader(office).reports(run_id=held["run_id"])
+    assert math.isnan(row.value)
+    assert row.has_metric
+    assert row.metrics["other"] == "NaN"
+    office.ask("exit", **held, exit_code=0, last_words="")
+    assert office.state(sweep_id).ended[0].is_infeasible
+    same_on_disk(office)
+
+
+def test_hyperband_stops_a_run_and_a_restart_remembers_it(office: Office) -> None:
+    sweep_id = office.create(STOPPING)
+    good, bad = office.held(sweep_id, "k1"), office.held(sweep_id, "k2")
+    for step, value in ((1, 0.4), (2, 0.5)):
+        office.report(good, step, val_sharpe=value)
+    assert office.report(bad, 1, val_sharpe=0.1) == ""
+    why = office.report(bad, 2, val_sharpe=0.2)
+    assert "0.2 at iteration 2 is below the top third's" in why
+    assert office.report(bad, 3, val_sharpe=9.0) == why
+    beat = office.ask(
+        "beat",
+        sweep_id=sweep_id,
+        agent_id="a",
+        held=[[bad["run_id"], 1], [good["run_id"], 1], [good["run_id"], 9]],
+    )
+    assert beat == {"stop": {bad["run_id"]: why}, "lost": [(good["run_id"], 9)]}
+    same_on_disk(office)
+    office.ask("exit", **bad, exit_code=-15, last_words="Terminated")
+    run = reader(office).run(bad["run_id"])
+    assert (run.state, run.score, run.reason, run.exit_code) == ("stopped", 0.2, why, -15)
+    same_on_disk(office)
+
+
+def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(office: Office) -> None:
+    sweep_id = office.create()
+
+    def fail(who: Office, n: int) -> None:
+        for i in range(n):
+            held = who.held(sweep_id, f"f{who.clock.now}-{i}")
+            who.ask("exit", **held, exit_code=1, last_words="ImportError: torch")
+
+    fail(office, 3)
+    second = Office(office.home, office.clock)
+    fail(second, 2)
+    assert second.lease(sweep_id, "over") == {
+        "over": "failed",
+        "reason": "5 runs in a row failed alike: ImportError: torch",
+    }
+    assert second.ask("reopen", sweep_id=sweep_id) == {"status": SweepStatus.RUNNING}
+    fail(second, 1)
+    assert second.restarted() == second.in_memory()
+    second.close()
+    third = Office(office.home, office.clock)
+    fail(third, 3)
+    assert third.state(sweep_id).status is SweepStatus.RUNNING
+    fail(third, 1)
+    assert third.state(sweep_id).status is SweepStatus.FAILED
+    third.close()
+
+
+BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
+    ("fly", {}, UsageError, "no request 'fly'; there are: create_sweep"),
+    ("lease", {"sweep_id": "nowhere", "agent_id": "a", "key": "k"}, NotFound, "no sweep 'nowhere'"),
+    ("join", {"sweep_id": "nowhere", "agent_id": "a", "host": "", "pid": 1, "born": ""}, NotFound, "nowhere"),
+    ("reopen", {"sweep_id": ""}, NotFound, "no sweep ''"),
+    (
+        "exit",
+        {"run_id": "rubbish", "token": 1, "exit_code": 0, "last_words": ""},
+        NotFound,
+        "no run 'rubbish'",
+    ),
+    ("release", {"run_id": "a-b", "token": 1}, NotFound, "no run 'a-b'"),
+    ("look", {"look_id": "l", "run_id": "a-1", "who": "me"}, NotFound, "no run 'a-1'"),
+    ("looked", {"look_id": "l", "result": {}}, NotFound, "no look 'l'"),
+    ("ping", {"extra": 1}, SharpenError, "TypeError"),
+    ("lease", {}, SharpenError, "TypeError"),
+]
+
+
+@pytest.mark.parametrize(("op", "args", "kind", "words"), BAD)
+def test_a_bad_request_is_answered_with_what_is_wrong(
+    office: Office, op: str, args: dict[str, Any], kind: type[SharpenError], words: str
+) -> None:
+    before = dump(office)
+    with pytest.raises(kind, match=words) as problem:
+        office.ask(op, **args)
+    assert type(problem.value) is kind
+    assert dump(office) == before
+
+
+@pytest.mark.parametrize("request_", [{}, {"op": None}, [], None, 3, "ping", {"op": "ping", "args": [1]}])
+def test_a_request_of_another_shape_is_answered_too(office: Office, request_: Any) -> None:
+    good, bad = office.coordinator.answer([{"op": "ping"}, request_])
+    assert good == {"ok": {"schema": 1}}
+    assert "error" in bad
+
+
+def test_a_prefix_of_an_id_is_not_a_sweep_to_the_coordinator(office: Office) -> None:
+    sweep_id = office.create()
+    fresh = Office(office.home, office.clock)
+    fresh.coordinator._desk.open.clear()
+    with pytest.raises(NotFound):
+        fresh.lease(sweep_id[:4], "k")
+    with pytest.raises(NotFound):
+        fresh.lease("last", "k")
+    fresh.close()
+
+
+def test_a_sweep_file_with_problems_is_refused_with_all_of_them(office: Office) -> None:
+    with pytest.raises(SpecError) as problem:
+        office.create("program: 1\nmethod: rando\n")
+    assert len(problem.value.facts["problems"]) >= 3
+    assert reader(office).sweeps() == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [("fly", {}), ("lease", {}), ("exit", {"run_id": "x-1", "token": "?", "exit_code": 0, "last_words": ""})],
+)
+def test_a_bad_request_in_a_batch_does_not_hurt_the_others(
+    office: Office, bad: tuple[str, dict[str, Any]]
+) -> None:
+    sweep_id = office.create(run_cap=2)
+    requests = [
+        {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k1"}},
+        {"op": bad[0], "args": bad[1]},
+        {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
+        {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k1"}},
+    ]
+    first, wrong, second, again = office.coordinator.answer(requests)
+    assert [unpack(r)["run"]["run_id"] for r in (first, second, again)] == [
+        f"{sweep_id}-{n}" for n in (1, 2, 1)
+    ]
+    assert "error" in wrong
+    same_on_disk(office)
+
+
+def break_commits(engine: sa.Engine) -> Any:
+    def fail(connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("COMMIT", {}, sa.exc.DBAPIError("x", {}, Exception("disk I/O error")))
+
+    event.listen(engine, "commit", fail)
+    return lambda: event.remove(engine, "commit", fail)
+
+
+def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    before, states = dump(office), office.in_memory()
+    mend = break_commits(office.coordinator._engine)
+    requests = [
+        {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
+        {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
+        {"op": "exit", "args": {**held, "exit_code": 0, "last_words": ""}},
+        {"op": "join", "args": {"sweep_id": sweep_id, "agent_id": "a", "host": "h", "pid": 1, "born": ""}},
+    ]
+    replies = office.coordinator.answer(requests)
+    assert [reply["error"]["kind"] for reply in replies] == ["StoreError"] * 4
+    assert "the store cannot be written" in replies[0]["error"]["message"]
+    mend()
+    assert dump(office) == before
+    assert office.in_memory() == states
+    assert office.coordinator._desk.agents == {}
+    assert all("ok" in reply for reply in office.coordinator.answer(requests))
+    assert office.state(sweep_id).ended[0].score == 1.0
+    same_on_disk(office)
+
+
+def test_a_tick_that_cannot_be_written_changes_nothing(office: Office) -> None:
+    sweep_id = office.create()
+    office.held(sweep_id)
+    states = office.in_memory()
+    office.clock.now += 1000
+    mend = break_commits(office.coordinator._engine)
+    with pytest.raises(StoreError, match="cannot be written"):
+        office.coordinator.tick()
+    assert office.in_memory() == states
+    mend()
+    office.coordinator.tick()
+    assert office.state(sweep_id).live[1].lease is None
+    same_on_disk(office)
+
+
+def limit_pages(engine: sa.Engine, more: int | None) -> None:
+    """Let the database grow by so many pages only, on every pooled connection; None lifts the limit."""
+    connections = [engine.connect() for _ in range(5)]
+    for connection in connections:
+        n_pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        limit = 1 << 30 if more is None else n_pages + more
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
+    for connection in connections:
+        connection.close()
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    limit_pages(office.coordinator._engine, 1)
+    big = {"first_line": 0, "text": "x" * 200_000}
+    states = office.in_memory()
+    with pytest.raises(StoreError, match="full"):
+        office.ask("console", **held, **big)
+    replies = office.coordinator.answer(
+        [
+            {"op": "console", "args": {**held, **big}},
+            {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
+        ]
+    )
+    assert [("error" in reply) for reply in replies] == [True, False], "a small one still fits"
+    assert office.in_memory() != states
+    same_on_disk(office)
+    limit_pages(office.coordinator._engine, None)
+    assert office.ask("console", **held, **big) == {}
+    with office.coordinator._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+
+
+def test_a_constraint_that_fails_is_not_taken_for_a_full_disk(office: Office) -> None:
+    sweep_id = office.create()
+    with pytest.raises(SharpenError, match="IntegrityError") as problem:
+        office.ask("join", sweep_id=sweep_id, agent_id="a", host=None, pid=1, born="")
+    assert type(problem.value) is SharpenError
+
+
+def dead_process() -> tuple[int, str]:
+    """Return the number and birth of a process that has died since."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        birth = born(process.pid)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert birth
+    return process.pid, birth
+
+
+def test_the_run_of_a_dead_agent_goes_back_at_the_next_tick(office: Office) -> None:
+    sweep_id = office.create()
+    pid, birth = dead_process()
+    for name, number, birth_of in (("dead", pid, birth), ("alive", os.getpid(), born(os.getpid()))):
+        office.ask("join", sweep_id=sweep_id, agent_id=name, host=hostname(), pid=number, born=birth_of)
+    office.ask("join", sweep_id=sweep_id, agent_id="far", host="another-machine", pid=pid, born=birth)
+    leases = {name: office.held(sweep_id, name, name) for name in ("dead", "alive", "far", "unknown")}
+    fresh = Office(office.home, office.clock)  # a new host knows the agents from the store
+    for each in (office, fresh):
+        each.coordinator.tick()
+        live = each.state(sweep_id).live
+        assert [n for n, run in live.items() if run.lease is None] == [1]
+    assert reader(office).run(leases["dead"]["run_id"]).reason == "agent dead died"
+    fresh.close()
+
+
+def test_a_process_that_took_over_a_dead_agent_s_number_is_not_the_agent(office: Office) -> None:
+    sweep_id = office.create()
+    office.ask(
+        "join", sweep_id=sweep_id, agent_id="a", host=hostname(), pid=os.getpid(), born="another boot:1"
+    )
+    office.held(sweep_id)
+    office.coordinator.tick()
+    assert office.state(sweep_id).live[1].lease is None
+
+
+def test_an_agent_silent_for_too_long_loses_its_run_and_a_beat_prevents_it(office: Office) -> None:
+    sweep_id = office.create()
+    quiet, loud = office.held(sweep_id, "k1", "quiet"), office.held(sweep_id, "k2", "loud")
+    office.clock.now += 29
+    office.coordinator.tick()
+    assert all(run.lease for run in office.state(sweep_id).live.values())
+    office.ask("beat", sweep_id=sweep_id, agent_id="loud", held=[[loud["run_id"], 1]])
+    office.clock.now += 2
+    office.coordinator.tick()
+    assert [run.lease is None for run in office.state(sweep_id).live.values()] == [True, False]
+    row = reader(office).run(quiet["run_id"])
+    assert (row.state, row.lost, row.agent_id, row.reason) == (
+        "pending",
+        1,
+        None,
+        "agent quiet was silent for 30 s",
+    )
+    same_on_disk(office)
+
+
+def test_a_restart_gives_every_lease_its_full_time_again(office: Office) -> None:
+    sweep_id = office.create()
+    office.held(sweep_id)
+    office.clock.now += 1000
+    fresh = Office(office.home, office.clock)
+    fresh.coordinator.tick()
+    assert fresh.state(sweep_id).live[1].lease is not None
+    fresh.clock.now += 31
+    fresh.coordinator.tick()
+    assert fresh.state(sweep_id).live[1].lease is None
+    fresh.close()
+
+
+def test_a_sweep_that_cannot_be_had_does_not_lock_up_the_store(office: Office) -> None:
+    broken, good = office.create(key="1"), office.create(key="2")
+    with office.coordinator._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE sweeps SET spec = 'method: unheard-of' WHERE key = '1'")
+    fresh = Office(office.home, HandClock())
+    assert "run" in fresh.lease(good, "k")
+    with pytest.raises(SpecError):
+        fresh.lease(broken, "k")
+    fresh.close()
+
+
+def test_looks_at_the_lockbox_are_kept_once_each(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    for look in ("l1", "l1", "l2"):
+        office.ask("look", look_id=look, run_id=held["run_id"], who="me")
+    office.ask("looked", look_id="l2", result={"sharpe": math.nan})
+    assert [(row.id, row.who, row.result) for row in reader(office).looks(sweep_id)] == [
+        ("l1", "me", None),
+        ("l2", "me", {"sharpe": "NaN"}),
+    ]
+
+
+def test_an_artifact_under_the_same_name_replaces_the_first(office: Office) -> None:
+    held = office.held(office.create())
+    for digest in ("aa" * 32, "bb" * 32):
+        about = {"name": "m", "type": "model", "digest": digest, "n_bytes": 3, "metadata": {"n": 1}}
+        office.ask("artifact", **held, **about)
+    (row,) = reader(office).artifacts(run_id=held["run_id"])
+    assert (row.digest, row.metadata) == ("bb" * 32, {"n": 1})
+    assert row.path == office.home / "blobs" / "bb" / ("bb" * 31)
+
+
+def test_born_is_empty_for_the_dead_and_for_zombies() -> None:
+    pid, birth = dead_process()
+    assert born(pid) != birth
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
+    assert born(child) == ""
+    os.waitpid(child, 0)
+
+
+def test_replies_can_be_written_as_json(office: Office) -> None:
+    sweep_id = office.create()
+    for reply in (office.lease(sweep_id, "k"), office.ask("reopen", sweep_id=sweep_id)):
+        assert json.loads(json.dumps(reply)) == reply
+
+
+def test_a_home_that_is_a_file_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(StoreError, match="cannot open the store"):
+        Coordinator(tmp_path / "home", HandClock())
+
+
+def test_run_states_in_the_store_are_the_trial_s(office: Office) -> None:
+    sweep_id = office.create()
+    office.held(sweep_id)
+    assert {run.state for run in reader(office).runs(sweep_id)} == {TrialState.RUNNING}

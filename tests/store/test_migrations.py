@@ -1,0 +1,163 @@
+"""Opening a store: the newest schema, however it got there."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sharpen.errors import NotFound, StoreError
+from sharpen.store import schema
+from sharpen.store.database import FILE, open_reader, open_writer
+from sharpen.store.migrations import STEPS, migrate
+
+
+def shape(path: Path) -> list[tuple[str, str, str]]:
+    """Return every table and index of a database, its white space made one."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+    connection.close()
+    return sorted((kind, name, re.sub(r"\s+", " ", sql).strip()) for kind, name, sql in rows)
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return int(found)
+
+
+def test_a_store_migrated_step_by_step_is_the_one_that_the_metadata_says(tmp_path: Path) -> None:
+    open_writer(tmp_path).dispose()
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'metadata.db'}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    assert shape(tmp_path / FILE) == shape(tmp_path / "metadata.db")
+    assert len(shape(tmp_path / FILE)) >= 7
+
+
+def test_versions_go_up_by_one_to_the_schema_s() -> None:
+    assert sorted(STEPS) == list(range(1, schema.VERSION + 1))
+
+
+def test_opening_twice_migrates_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        engine = open_writer(tmp_path)
+        assert migrate(engine, tmp_path / FILE) == []
+        engine.dispose()
+    assert version(tmp_path / FILE) == schema.VERSION
+    assert not list(tmp_path.glob("*.backup"))
+
+
+def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
+    engine = open_writer(tmp_path)
+    with engine.connect() as connection:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
+        ]
+        found.append(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+    engine.dispose()
+    assert found == ["wal", 2, 1]
+
+
+def add_column(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE agents ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'")
+
+
+def fill(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            schema.sweeps.insert(),
+            {
+                "id": "s1",
+                "key": "k",
+                "name": "n",
+                "status": "running",
+                "spec": "",
+                "source": "",
+                "workdir": "",
+                "seed": 0,
+                "created_at": 1.0,
+            },
+        )
+        about = {"id": "a1", "sweep_id": "s1", "host": "h", "pid": 1, "born": "b", "started_at": 2.0}
+        connection.execute(schema.agents.insert(), about)
+
+
+def test_a_step_keeps_the_data_and_leaves_a_backup(tmp_path: Path) -> None:
+    engine = open_writer(tmp_path)
+    fill(engine)
+    before = shape(tmp_path / FILE)
+    newer = schema.VERSION + 1
+    assert migrate(engine, tmp_path / FILE, {**STEPS, newer: add_column}) == [newer]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id, colour FROM agents").all() == [("a1", "blue")]
+    engine.dispose()
+    backup = tmp_path / f"{FILE}.v{schema.VERSION}.backup"
+    assert (version(tmp_path / FILE), version(backup)) == (newer, schema.VERSION)
+    assert shape(backup) == before
+    copy = sqlite3.connect(backup)
+    assert copy.execute("SELECT id FROM agents").fetchall() == [("a1",)]
+    assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    copy.close()
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path: Path) -> None:
+    def broken(connection: sa.Connection) -> None:
+        add_column(connection)
+        connection.exec_driver_sql("SELECT * FROM nowhere")
+
+    engine = open_writer(tmp_path)
+    before = shape(tmp_path / FILE)
+    with pytest.raises(sa.exc.OperationalError, match="nowhere"):
+        migrate(engine, tmp_path / FILE, {**STEPS, schema.VERSION + 1: broken})
+    assert migrate(engine, tmp_path / FILE, {**STEPS, schema.VERSION + 1: add_column}) == [schema.VERSION + 1]
+    engine.dispose()
+    assert version(tmp_path / FILE) == schema.VERSION + 1
+    assert shape(tmp_path / FILE) != before
+
+
+def test_a_newer_store_is_refused_to_writers_and_readers(tmp_path: Path) -> None:
+    engine = open_writer(tmp_path)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA user_version = 99")
+    engine.dispose()
+    for opener in (open_writer, open_reader):
+        with pytest.raises(StoreError, match=r"schema version 99.*upgrade sharpen, or use another --home"):
+            opener(tmp_path)
+
+
+def test_a_reader_of_an_older_store_says_how_to_bring_it_up_to_date(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / FILE).close()
+    (tmp_path / FILE).touch()
+    with pytest.raises(StoreError, match="brings it up to date"):
+        open_reader(tmp_path)
+
+
+def test_no_store_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no store in"):
+        open_reader(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("opener", [open_writer, open_reader])
+def test_a_file_that_is_no_database_is_a_store_error(tmp_path: Path, opener: object) -> None:
+    (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at " * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        opener(tmp_path)  # type: ignore[operator]
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot open the store"):
+        open_writer(tmp_path / "file" / "home")
+
+
+@pytest.mark.parametrize("name", ["a b", "what?x=1", "50%25", "#1", "né:e"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    open_writer(tmp_path / name).dispose()
+    assert (tmp_path / name / FILE).is_file()
+    open_reader(tmp_path / name).dispose()

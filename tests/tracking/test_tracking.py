@@ -1,0 +1,211 @@
+"""What a training program calls: alone, in a sweep, and at the lockbox."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sharpen import tracking
+from sharpen.coordinator import connect
+from sharpen.errors import UsageError
+from sharpen.store.blobs import blob_path
+from sharpen.store.queries import Reader
+from sharpen.tracking import Stopped
+from sharpen.wire import Client
+
+SWEEP = """
+program: train.py
+method: grid
+metric: {name: val/sharpe, goal: maximize}
+parameters: {x: {values: [1, 2, 3]}, model: {parameters: {depth: {value: 4}}}}
+early_terminate: {type: hyperband, min_iter: 1, eta: 3}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("SHARPEN_RUN", raising=False)
+    tracking.run._current.clear()
+    yield
+    tracking.run._current.clear()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with connect(tmp_path / "home") as found:
+        yield found
+
+
+@pytest.fixture
+def sweep_id(client: Client) -> str:
+    place = {"source": "s.yaml", "workdir": "/"}
+    return client.call("create_sweep", key="k", text=SWEEP, place=place, seed=11)["sweep_id"]
+
+
+class Leased:
+    """A run that an agent would have given to this process."""
+
+    def __init__(
+        self, client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch, key: str = "k"
+    ) -> None:
+        run = client.call("lease", sweep_id=sweep_id, agent_id="a", key=key)["run"]
+        self.run_id: str = run["run_id"]
+        self.lease = {"run_id": self.run_id, "token": run["token"]}
+        about = {**self.lease, "home": str(client.home), "seed": 11, "stage": "search"}
+        about["config"] = {"x": run["config"]["x"], "model": {"depth": 4}}
+        monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
+
+
+def test_alone_it_prints_what_is_logged(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "m").touch()
+    with tracking.init({"a": 1}) as run:
+        run.log({"val/sharpe": 0.123456789, "n": 3, "word": "x"})
+        run.log({"val/sharpe": math.nan, "array": np.array([1, 2]), "f": np.float32(0.5)}, step=7)
+        run.log({"after": 1})
+        run.summary.update({"best": 2.0})
+        run.summary["note"] = "hi"
+        run.log_artifact(tmp_path / "m")
+    assert capsys.readouterr().out.splitlines() == [
+        "step 1  val/sharpe=0.123457  n=3  word=x",
+        "step 7  val/sharpe=nan  array=[1 2]  f=0.5",
+        "step 8  after=1",
+        "summary  best=2",
+        "summary  note=hi",
+    ]
+    assert (run.config, run.seed, run.stage, run.in_sweep) == ({"a": 1}, 0, "search", False)
+    assert {name: run.summary[name] for name in run.summary} == {"best": 2.0, "note": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "step", "words"),
+    [
+        ({"a": 1}, 4, r"log\(step=4\): the last step was 5, and steps only grow"),
+        ({"a": 1}, -1, "steps only grow"),
+        ({"a": 1}, 5.5, r"log\(step=5\.5\): a step is a whole number"),
+        ({"a": 1}, "6", "a step is a whole number"),
+        ({"": 1}, 6, "a metric needs a name"),
+    ],
+)
+def test_what_cannot_be_logged_is_refused(
+    metrics: dict[str, Any], step: Any, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.init() as run:
+        run.log({"a": 1}, step=5)
+        with pytest.raises(UsageError, match=words):
+            run.log(metrics, step=step)
+        run.log({"b": 2}, step=np.int64(5))
+    assert capsys.readouterr().out == "step 5  a=1\nstep 5  b=2\n"
+
+
+def test_a_file_that_is_not_there_cannot_be_kept(tmp_path: Path) -> None:
+    with tracking.init() as run, pytest.raises(UsageError, match="there is no file"):
+        run.log_artifact(tmp_path / "nothing")
+    with tracking.init() as run, pytest.raises(UsageError, match="there is no file"):
+        run.log_artifact(tmp_path)
+
+
+def test_module_functions_speak_to_the_run_made_last(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"call sharpen\.tracking\.init\(\) before logging"):
+        tracking.log({"a": 1})
+    (tmp_path / "m").touch()
+    with tracking.init():
+        tracking.log({"a": 1})
+        tracking.log_artifact(tmp_path / "m")
+    assert capsys.readouterr().out == "step 1  a=1\n"
+    with pytest.raises(UsageError, match="before logging"):
+        tracking.log({"a": 1})
+
+
+def test_in_a_sweep_everything_is_stored_by_the_time_a_call_returns(
+    client: Client,
+    sweep_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    leased = Leased(client, sweep_id, monkeypatch)
+    reader = Reader(client.home)
+    (tmp_path / "model.json").write_text("{}")
+    with tracking.init({"x": 99, "model": {"width": 1}, "extra": 5}) as run:
+        assert run.config == {"x": 1, "model": {"depth": 4}, "extra": 5}
+        assert (run.seed, run.stage, run.in_sweep) == (11, "search", True)
+        run.log({"val/sharpe": np.float32(0.5), "loss": math.nan}, step=1)
+        assert [(r.value, r.metrics) for r in reader.reports(run_id=leased.run_id)] == [
+            (0.5, {"val/sharpe": 0.5, "loss": "NaN"})
+        ]
+        run.summary["data"] = {"name": "toy"}
+        assert reader.run(leased.run_id).summary == {"data": {"name": "toy"}}
+        run.log_artifact(tmp_path / "model.json", type="model", metadata={"n": np.int64(3)})
+        (kept,) = reader.artifacts(run_id=leased.run_id)
+    assert (kept.name, kept.type, kept.n_bytes, kept.metadata) == ("model.json", "model", 2, {"n": 3})
+    assert kept.path.read_text() == "{}"
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_falls_behind_is_stopped_like_sys_exit_0(
+    client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, key in ((0.9, "k1"), (0.8, "k2"), (0.7, "k3")):
+        leased = Leased(client, sweep_id, monkeypatch, key)
+        with tracking.init() as run:
+            if key == "k1":
+                run.log({"val/sharpe": value})
+                continue
+            with pytest.raises(Stopped, match="0") as stopped:
+                run.log({"val/sharpe": value})
+        assert isinstance(stopped.value, SystemExit)
+        assert stopped.value.code == 0
+        assert f"val/sharpe {value} at iteration 1 is below the top third's" in stopped.value.reason
+        client.call("exit", **leased.lease, exit_code=0, last_words="")
+        assert Reader(client.home).run(leased.run_id).state == "stopped"
+
+
+@pytest.mark.parametrize("op", ["exit", "release"])
+def test_a_run_that_somebody_else_has_or_that_has_ended_is_stopped(
+    client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch, op: str
+) -> None:
+    leased = Leased(client, sweep_id, monkeypatch)
+    with tracking.init() as run:
+        run.log({"val/sharpe": 0.5})
+        more = {"exit_code": 0, "last_words": ""} if op == "exit" else {}
+        client.call(op, **leased.lease, **more)
+        with pytest.raises(Stopped) as stopped:
+            run.log({"val/sharpe": 0.6})
+    assert leased.run_id in stopped.value.reason
+
+
+def test_at_the_lockbox_everything_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, home = tmp_path / "results.jsonl", tmp_path / "home"
+    about = {"home": str(home), "results": str(results), "config": {"x": 2}, "seed": 3, "stage": "lockbox"}
+    monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
+    (tmp_path / "returns.npy").write_bytes(b"123")
+    with tracking.init({"x": 1, "y": 1}) as run:
+        assert (run.config, run.seed, run.stage, run.in_sweep) == ({"x": 2, "y": 1}, 3, "lockbox", False)
+        run.log({"test/sharpe": math.nan})
+        run.log({"test/sharpe": 1.5}, step=4)
+        run.summary["n"] = 2
+        run.log_artifact(tmp_path / "returns.npy", name="returns", type="returns", metadata={"bars": 3})
+    digest = "a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3"  # SHA-256 of "123"
+    assert [json.loads(line) for line in results.read_text().splitlines()] == [
+        {"step": 1, "metrics": {"test/sharpe": "NaN"}},
+        {"step": 4, "metrics": {"test/sharpe": 1.5}},
+        {"summary": {"n": 2}},
+        {
+            "artifact": {
+                "name": "returns",
+                "type": "returns",
+                "digest": digest,
+                "n_bytes": 3,
+                "metadata": {"bars": 3},
+            }
+        },
+    ]
+    assert blob_path(home, digest).read_bytes() == b"123"
