@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,19 +94,18 @@ class Agents:
         return AgentChild(process, log)
 
 
-def drive(home: Path, sweep_id: str, n_agents: int, view: View) -> None:
-    """Work on a sweep until it is over, or until we are interrupted; the agents have left when this returns.
+def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequence[int]) -> None:
+    """Work on a sweep until it is over or there are interrupts; the agents have left when this returns.
 
     Raises:
-        KeyboardInterrupt: By Ctrl-C or SIGTERM.
         SharpenError: The agents cannot be kept alive.
     """
     reader = Reader(home)
     agents = Agents(home, sweep_id, n_agents)
-    with _interruptible(), view:
+    with view:
         try:
             wanted = True
-            while agents.tend(wanted):
+            while not interrupts and agents.tend(wanted):
                 time.sleep(REFRESH_S)
                 view.update()
                 wanted = reader.sweep(sweep_id).status == SweepStatus.RUNNING
@@ -115,23 +114,22 @@ def drive(home: Path, sweep_id: str, n_agents: int, view: View) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Let the first SIGINT or SIGTERM interrupt us; later ones find us on our way out and change nothing."""
-    before: dict[int, Any] = {}
+def interrupts() -> Generator[Sequence[int]]:
+    """Collect SIGINT and SIGTERM in place of dying of them; when there was one, ignore them from then on.
 
-    def interrupt(number: int, frame: Any) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    An exception from a signal can come up anywhere, also where Python drops it, such as in a destructor.
+    """
+    seen: list[int] = []
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, interrupt)
+    def collect(number: int, frame: Any) -> None:
+        seen.append(number)
+
+    before = {number: signal.signal(number, collect) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield seen
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if seen else handler)
 
 
 def _tail(log: Path) -> str:

@@ -13,13 +13,13 @@ N_LEADERS = 10
 
 
 def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
-    """Print the leaderboard and the verdict, and write the report."""
+    """Write the report, and print the leaderboard and the verdict."""
     from sharpen.report import analyse, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
 
     analysis = analyse(reader, sweep)
+    write_html(analysis, report_path)  # first: whoever reads stdout may leave
     console = stdout()
     console.print(leaderboard(analysis, N_LEADERS))
     for line in verdict(analysis):
         console.print(line, markup=False)
-    write_html(analysis, report_path)
     click.echo(f"\nreport: {report_path}", err=True)

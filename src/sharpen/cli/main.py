@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class Root(click.Group):
             click.echo("sharpen: interrupted", err=True)
             sys.exit(sweeping.EXIT_INTERRUPTED)
         except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has left, as `sharpen runs SWEEP | head` does
+            # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
 
 

@@ -11,14 +11,23 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 
+class Stdout(Console):
+    """A console on stdout that leaves it to the root command what to do when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error through."""
+        raise BrokenPipeError
+
+
 def stdout() -> Console:
     """Return a console on stdout; as wide as its lines need when nobody watches."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console = Stdout(highlight=False)
+    return console if console.is_terminal else Stdout(highlight=False, width=200)
 
 
 def stderr() -> Console:
@@ -51,9 +60,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same columns as a table, numbers to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name, value in rows[0].items():
-        grid.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+        justify = "right" if isinstance(value, int | float) else "left"
+        grid.add_column(Text(name), justify=justify, overflow="fold")
     for row in rows:
-        grid.add_row(*(shown(value) for value in row.values()))
+        grid.add_row(*(Text(shown(value)) for value in row.values()))  # Text: a "[word]" is no markup
     return grid
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from sharpen import spec
 from sharpen.agents import LocalAgent
-from sharpen.cli.driving import drive, n_cores
+from sharpen.cli.driving import drive, interrupts, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import view
 from sharpen.coordinator import connect
@@ -67,8 +68,10 @@ def run(
     """
     read = _read(file)
     with connect(home) as client:
-        sweep_id = _create(client, read, file, run_cap, seed)
-        _work(home, sweep_id, n_agents, report_path)
+        with interrupts() as seen:
+            sweep_id = _create(client, read, file, run_cap, seed)
+            _work(home, sweep_id, n_agents, seen)
+        _conclude(home, sweep_id, report_path)
 
 
 @click.command()
@@ -88,8 +91,10 @@ def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, re
     """
     sweep_id = Reader(home).sweep(sweep).id
     with connect(home) as client:
-        client.call("reopen", sweep_id=sweep_id, run_cap=run_cap)
-        _work(home, sweep_id, n_agents, report_path)
+        with interrupts() as seen:
+            client.call("reopen", sweep_id=sweep_id, run_cap=run_cap)
+            _work(home, sweep_id, n_agents, seen)
+        _conclude(home, sweep_id, report_path)
 
 
 @click.command("sweep")
@@ -158,17 +163,20 @@ def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, s
     return client.call("create_sweep", key=key, **words)["sweep_id"]
 
 
-def _work(home: Path, sweep_id: str, n_agents: int | None, report_path: Path) -> None:
-    """Drive a sweep to its end and conclude, or say how to go on."""
+def _work(home: Path, sweep_id: str, n_agents: int | None, seen: Sequence[int]) -> None:
+    """Drive a sweep to its end, or say how to go on after an interrupt."""
     reader = Reader(home)
     row = reader.sweep(sweep_id)
     n_agents = n_agents or n_cores()
     click.echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_agents} agents", err=True)
-    try:
-        drive(home, sweep_id, n_agents, view(reader, row, n_agents))
-    except KeyboardInterrupt:
+    drive(home, sweep_id, n_agents, view(reader, row, n_agents), seen)
+    if seen:
         click.echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
+    reader = Reader(home)
     row = reader.sweep(sweep_id)
     conclude(reader, row, report_path)
     if row.status == SweepStatus.FAILED:

@@ -1,0 +1,1 @@
+"""The command line: every verb, its exit codes, and what goes to which stream."""

@@ -1,0 +1,207 @@
+"""run, resume, sweep, agent: what they print, how they end, and files that are off."""
+
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import time
+from fcntl import ioctl
+from termios import TIOCSWINSZ
+
+import pytest
+
+from cli.conftest import PROGRAMS, TILTS
+from cli.programs.strategy import N_FOLDS, mean
+from faults.bench import Bench, until
+
+BAD = """
+program: strategy.py
+method: randm
+metric: {name: score, goal: upwards}
+parameters:
+  lr: {min: 1.0, max: 0.1}
+  depth: {values: []}
+"""
+BAD_PATHS = ("$.method", "$.metric.goal", "$.parameters.lr", "$.parameters.depth.values")
+
+
+@pytest.fixture
+def bench(tmp_path):
+    with Bench(tmp_path / "bench", program=PROGRAMS / "strategy.py") as bench:
+        yield bench
+
+
+def test_run_puts_data_on_stdout_and_words_on_stderr(finished):
+    out, err = finished.ran.stdout, finished.ran.stderr
+    assert "\x1b" not in out + err
+    assert out.splitlines()[0].split()[:2] == ["run", "score"]
+    assert [line.split()[0] for line in out.splitlines()[1:5]] == ["4", "3", "2", "1"]
+    assert "deflated Sharpe" in out
+    lines = err.splitlines()
+    sweep_id = finished.reader().sweep("last").id
+    assert lines[0] == f"sweep {sweep_id} (tilts), seed 3, 1 agents"
+    ends = [line for line in lines if re.match(r"run +\d  finished", line)]
+    assert [line.split()[1] for line in ends] == ["1", "2", "3", "4"]
+    assert f"{N_FOLDS} steps  score {mean(0, N_FOLDS):.4g}" in ends[0]
+    assert ends[-1].endswith("[4/4]")
+    assert lines[-1] == "report: report.html"
+    assert (finished.work / "report.html").exists()
+
+
+def test_on_a_terminal_a_table_is_drawn_in_place(bench):
+    file = bench.write_sweep(4, method="grid", space=TILTS)
+    code, drawn = on_terminal(bench, "run", file, "--agents", "1")
+    assert code == 0
+    assert "\x1b[2K" in drawn  # lines are drawn over
+    assert "\x1b[1A" in drawn
+    headlines = re.findall(r"sweep \w+ sweep: (\d)/4 runs done", drawn)
+    assert headlines == sorted(headlines)
+    assert headlines[-1] == "4"
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    assert re.search(r"run +state +steps +score +best +time", plain)
+    after = plain.rpartition("runs done")[2]
+    assert "deflated Sharpe" in after  # the verdict stays
+    assert "\x1b[?25h" in drawn  # the cursor is shown again
+
+
+def on_terminal(bench, *words, seconds=90):
+    """Run the command on a terminal of its own; return its exit code and all that was drawn."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sharpen", "--home", str(bench.home), *words],
+            cwd=bench.work,
+            env=bench.environment | {"TERM": "xterm-256color"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        drawn = read_all(ours, time.monotonic() + seconds)
+        return process.wait(10), drawn
+    finally:
+        os.close(ours)
+
+
+def read_all(descriptor, deadline):
+    """Return what comes until the other side closes."""
+    parts = []
+    while time.monotonic() < deadline:
+        if select.select([descriptor], [], [], 0.2)[0]:
+            try:
+                data = os.read(descriptor, 1 << 16)
+            except OSError:  # Linux's way to say that a terminal has been left
+                break
+            parts.append(data)
+    return b"".join(parts).decode()
+
+
+@pytest.mark.slow
+def test_two_halves_sweep_and_agent(bench):
+    created = bench.call("sweep", bench.write_sweep(6, space=TILTS))
+    sweep_id = created.stdout.strip()
+    assert created.stdout == f"{sweep_id}\n"
+    assert (created.returncode, created.stderr) == (0, "")
+    assert json.loads(bench.call("ls", "--json").stdout)[0]["status"] == "idle"
+
+    first = bench.call("agent", sweep_id, "--slots", "2", "--count", "3")
+    assert (first.returncode, first.stdout) == (0, "")
+    assert first.stderr == "agent done: took as many runs as it was asked to\n"
+    assert bench.states() == {"finished": 3}
+    assert json.loads(bench.call("ls", "--json").stdout)[0]["status"] == "idle"
+
+    second = bench.call("agent", "last", "--slots", "2", "--count", "9")
+    assert (second.returncode, second.stderr) == (0, "agent done: finished\n")
+    assert bench.states() == {"finished": 6}
+    assert json.loads(bench.call("ls", "--json").stdout)[0]["status"] == "finished"
+    bench.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_can_be_extended_and_not_shortened(bench):
+    assert bench.call("run", bench.write_sweep(2, space=TILTS), "--agents", "1").returncode == 0
+    before = bench.runs()
+    longer = bench.call("resume", "last", "--trials", "4", "--agents", "1")
+    assert longer.returncode == 0, longer.stderr
+    assert bench.states() == {"finished": 4}
+    assert bench.runs()[:2] == before
+    shorter = bench.call("resume", "last", "--trials", "3")
+    assert shorter.returncode in (1, 2)
+    assert "run_cap 3 is below the 4 runs" in shorter.stderr
+    again = bench.call("resume", "last", "--agents", "1")  # nothing to do: the report again
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == longer.stdout
+    assert bench.states() == {"finished": 4}
+
+
+def test_five_failures_alike_end_the_sweep(failed):
+    assert failed.ran.returncode == 1
+    last = failed.ran.stderr.splitlines()[-1]
+    reason = "5 runs in a row failed alike: RuntimeError: no such column: close (object at 0x…)"
+    assert last == f"sharpen: sweep {failed.reader().sweep('last').id} failed: {reason}"
+    assert failed.states() == {"failed": 5}
+    logs = failed.call("logs", "last-5")
+    assert logs.returncode == 0
+    assert logs.stdout.splitlines()[0] == "about to fail"
+    assert logs.stdout.splitlines()[-1].startswith("RuntimeError: no such column: close (object at 0x")
+    assert "failed: RuntimeError: no such column" in logs.stderr
+    failed.assert_nothing_left()
+
+
+def test_a_failed_sweep_can_be_resumed(sharpen, failed, failed_store):
+    again = failed.call("--home", str(failed_store), "resume", "last", "--agents", "1")
+    assert again.returncode == 1
+    assert "5 runs in a row failed alike" in again.stderr
+    rows = json.loads(sharpen("runs", "last", "--json", home=failed_store).stdout)
+    assert [row["state"] for row in rows] == ["failed"] * 10
+
+
+@pytest.mark.parametrize("words", [("run",), ("sweep",), ("sweep", "--check")])
+def test_every_problem_of_a_bad_file_is_shown_at_once(sharpen, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text(BAD)
+    said = sharpen(*words, "bad.yaml", home=tmp_path / "none")
+    assert (said.exit_code, said.stdout) == (2, "")
+    for path in BAD_PATHS:
+        assert path in said.stderr, path
+    assert len(said.stderr.splitlines()) >= len(BAD_PATHS)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("verb", ["run", "sweep"])
+def test_a_program_that_is_not_there_is_named_with_the_fix(sharpen, bench, tmp_path, monkeypatch, verb):
+    file = bench.work / bench.write_sweep(1, space=TILTS)
+    monkeypatch.chdir(tmp_path)
+    said = sharpen(verb, file, home=tmp_path / "none")
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert f"there is no strategy.py in {tmp_path}" in said.stderr
+    assert "$.program" in said.stderr
+    assert "change to the folder" in said.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_check_says_that_a_file_is_right_and_does_nothing(sharpen, bench, tmp_path):
+    file = bench.work / bench.write_sweep(1, space=TILTS)
+    said = sharpen("sweep", "--check", file, home=tmp_path / "none")
+    assert (said.exit_code, said.stdout) == (0, "")
+    assert "1 parameters, method random: right" in said.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_logs_can_be_followed_to_the_end(tmp_path):
+    with Bench(tmp_path, TOY_STEP_S="0.1") as bench:
+        sweep_id = bench.call("sweep", bench.write_sweep(1)).stdout.strip()
+        agent = bench.start("agent", sweep_id)
+        until(bench.acknowledged, "a step")
+        assert bench.states() == {"running": 1}
+        said = bench.call("logs", "last-1", "--follow")
+        assert said.returncode == 0
+        assert re.fullmatch(r"pid \d+\n", said.stdout)
+        assert bench.states() == {"finished": 1}
+        assert agent.wait(20) == 0

@@ -1,0 +1,1 @@
+"""What must hold when processes die: nothing lost, nothing counted twice, nothing left behind."""

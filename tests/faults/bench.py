@@ -1,0 +1,192 @@
+"""A folder with a store, a sweep file and a program, and the processes that the real command starts there."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from sharpen.store.queries import Reader
+
+PROGRAMS = Path(__file__).parent / "programs"
+TOY = PROGRAMS / "toy.py"
+SCORED = ("finished", "stopped")
+
+SPACE = """
+parameters:
+  x: {distribution: uniform, min: 0.0, max: 1.0}
+  depth: {values: [1, 2, 3]}
+"""
+SCORE = "metric: {name: score, goal: maximize}\n"
+HYPERBAND = "early_terminate: {type: hyperband, min_iter: 3, eta: 3}\n"
+
+
+def until(condition, what, seconds=60.0):
+    """Return the condition's first true value; fail, saying what was awaited, when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.01)
+    return found
+
+
+class Bench:
+    """Runs ``python -m sharpen`` in a folder of its own; whatever that starts carries this bench's mark."""
+
+    def __init__(self, folder, program=TOY, **environment):
+        self.home = folder / "store"
+        self.work = folder / "work"
+        self.words = folder / "words.txt"
+        self.acks = folder / "acks.jsonl"
+        self.mark = uuid.uuid4().hex
+        self._started = []
+        self.work.mkdir(parents=True)
+        shutil.copy(program, self.work)
+        self.program = program.name
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("SHARPEN_")}
+        marks = {"SHARPEN_TEST_MARK": self.mark, "TOY_ACKS": str(self.acks)}
+        self.environment = kept | marks | {"NO_COLOR": "1"} | environment
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes():  # by their own ids: only what carries the mark
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        for process in self._started:
+            process.wait(10)
+
+    def write_sweep(self, run_cap, method="random", more="", space=SPACE, metric=SCORE):
+        """Write a sweep file for the program and return its name."""
+        head = f"program: {self.program}\nmethod: {method}\nrun_cap: {run_cap}\n"
+        (self.work / "sweep.yaml").write_text(head + metric + more + space)
+        return "sweep.yaml"
+
+    def start(self, *words):
+        """Start the command in a session of its own; what it says goes to ``words``."""
+        with self.words.open("ab") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sharpen", "--home", str(self.home), *words],
+                cwd=self.work,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def call(self, *words, timeout=120):
+        """Run the command to its end and return what came of it."""
+        return subprocess.run(
+            [sys.executable, "-m", "sharpen", "--home", str(self.home), *words],
+            cwd=self.work,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            start_new_session=True,
+        )
+
+    def said(self):
+        return self.words.read_text(errors="replace") if self.words.exists() else ""
+
+    # -- what is in the store
+
+    def reader(self):
+        return Reader(self.home)
+
+    def sweep_id(self, seconds=30.0):
+        """Return the id of the one sweep, once it is there."""
+
+        def look():
+            with contextlib.suppress(Exception):
+                return [row.id for row in self.reader().sweeps()]
+
+        return until(look, "the sweep to be made", seconds)[0]
+
+    def runs(self):
+        return self.reader().runs(self.reader().sweep("last").id)
+
+    def states(self):
+        return Counter(run.state for run in self.runs())
+
+    def sql(self, query, *values):
+        with contextlib.closing(sqlite3.connect(self.home / "store.db")) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def steps_of(self, agent_pid):
+        """Return the steps that an agent's runs have reached."""
+        reader = self.reader()
+        mine = [run.id for run in self.runs() if run.state == "running" and f"-{agent_pid}-" in run.agent_id]
+        return {report.step for run in mine for report in reader.reports(run_id=run)[-1:]}
+
+    def acknowledged(self):
+        """Return (run id, token, step, time) of every step that a program knows to be stored."""
+        lines = self.acks.read_text().splitlines() if self.acks.exists() else []
+        return [tuple(json.loads(line)) for line in lines]
+
+    # -- processes
+
+    def processes(self):
+        """Return every live process that carries the mark."""
+        return [p for p in psutil.process_iter() if self._is_ours(p)]
+
+    def agents_of(self, driver):
+        """Return the driver's agents."""
+        return [p for p in _children(driver.pid) if "agent" in _words(p)]
+
+    def programs_of(self, pid):
+        """Return the programs that an agent, or any agent of a driver, has at work."""
+        near = _children(pid)
+        below = [child for p in near if "agent" in _words(p) for child in _children(p.pid)]
+        return [p for p in (*near, *below) if self.program in _words(p)]
+
+    def assert_nothing_left(self, seconds=15.0):
+        """Wait until no process of ours is alive, and none is a zombie of this process."""
+        until(lambda: not self.processes(), "every process to be gone", seconds)
+        zombies = [p for p in psutil.Process().children() if p.status() == psutil.STATUS_ZOMBIE]
+        assert not zombies
+
+    def _is_ours(self, process):
+        try:
+            return process.environ().get("SHARPEN_TEST_MARK") == self.mark
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            return False
+
+
+def _children(pid):
+    try:
+        return psutil.Process(pid).children()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _words(process):
+    """Return the words of a process's command, the last parts of paths; none when it is gone."""
+    try:
+        return [word.rpartition("/")[2] for word in process.cmdline()]
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
+def kill(process):
+    """Send SIGKILL to a process by its id; return whether it was still there."""
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

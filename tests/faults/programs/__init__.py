@@ -1,0 +1,1 @@
+"""Programs that sweeps of the tests run."""
