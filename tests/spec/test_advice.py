@@ -118,6 +118,11 @@ def test_a_nested_parameter_is_named_where_it_is() -> None:
             "lower it to 3",
         ),
         (
+            {"early_terminate": {"type": "hyperband", "min_iter": 3}, "folds": {"n_folds": 9}},
+            "$.early_terminate.min_iter",
+            "take 8 or 10 folds",
+        ),
+        (
             {"early_terminate": {"type": "hyperband", "max_iter": 27, "s": 2}, "folds": {"n_folds": 9}},
             "$.early_terminate.max_iter",
             "write 9",

@@ -259,9 +259,9 @@ def test_keys_of_w_and_bs_service_are_taken_and_named() -> None:
         f"{HEAD}parameters: {{x: {{value: 1}}}}\ncontroller: {{type: local}}\nscheduler: {{engine: optuna}}\n"
         "apiVersion: v1\nkind: sweep\njob: j\nimage_uri: u\nlaunch: {queue: q}"
     )
-    assert set(sweep.ignored) == set(
-        ["controller", "scheduler", "apiVersion", "kind", "job", "image_uri", "launch"]
-    )
+    assert set(sweep.ignored) == {
+        *("controller", "scheduler", "apiVersion", "kind", "job", "image_uri", "launch")
+    }
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,16 @@ def _beyond_folds(stop: EarlyTerminate, n_folds: int) -> Advice:
             f"runs are first compared after fold {stop.min_iter}, but there are {n_folds} folds, so that "
             f"none is ended early: lower it to {max(1, n_folds // 3)}",
         )
+    elif stop.min_iter is not None and stop.type in ("hyperband", "asha"):
+        band = float(stop.min_iter)
+        while band < n_folds:
+            band *= stop.eta
+        if int(band) == n_folds:
+            yield (
+                "$.early_terminate.min_iter",
+                f"runs are compared again after fold {n_folds}, their last, when nothing is left to save: "
+                f"take {n_folds - 1} or {n_folds + 1} folds",
+            )
     if stop.max_iter is not None and stop.max_iter > n_folds:
         yield (
             "$.early_terminate.max_iter",

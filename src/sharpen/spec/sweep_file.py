@@ -18,8 +18,8 @@ from sharpen.spec.shorthands import SHORTHANDS, constants, resources
 from sharpen.spec.stopping import early_terminate
 from sharpen.spec.table import Key, record, schema_of
 
-WANDB_METHODS = ("random", "grid", "bayes", "custom")
-METHODS = (*WANDB_METHODS, "tpe", "gp", "cmaes", "nsga2")
+METHODS = ("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2")
+_WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
 
 
 def load(path: str | Path) -> Sweep:
@@ -176,7 +176,7 @@ SWEEP = {
     "description": Key(words, "For people.", default=""),
     "program": Key(text, "The training script.", default=""),
     "command": Key(command, "The words that start a run.", default=DEFAULT_COMMAND),
-    "method": Key(one_of(METHODS), "How to search.", missing=f"give one of {', '.join(METHODS)}"),
+    "method": Key(one_of(_WRITTEN_METHODS), "How to search.", missing=f"give one of {', '.join(METHODS)}"),
     "metric": Key(metric, "What to optimise."),
     "metrics": Key(metrics, "Several metrics to optimise, instead of metric."),
     "parameters": Key(PARAMETERS, "What may vary.", missing="give at least one parameter"),
