@@ -23,6 +23,10 @@ def test_every_setting_has_help_and_refuses_a_wrong_type(setting):
         ("threshold", -0.1),
         ("tp_atr_mult", 0.0),
         ("horizon_bars", 0),
+        ("max_depth", 0),
+        ("max_depth", -2),
+        ("num_leaves", -1),
+        ("min_child_samples", 0),
         ("cost_bps", -1.0),
     ],
 )

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sharpen.errors import MissingExtra, NotFound
+from sharpen.errors import MissingExtra, NotFound, UsageError
 from sharpen.objectives.boosted.booster import BOOSTERS, Rows, lean_imports, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.seeds import rng_for
@@ -71,6 +71,9 @@ def test_weights_count(name):
         {"reg_lambda": 50.0},
         {"reg_alpha": 5.0},
         {"gamma": 5.0},
+        {"min_split_gain": 5.0},
+        {"num_leaves": 3},
+        {"max_depth": -1, "num_leaves": 40},
         {"max_bin": 4},
     ],
     ids=lambda change: next(iter(change)),
@@ -80,6 +83,24 @@ def test_every_tree_setting_reaches_the_library(name, change):
     settings = ClassifierSettings(**{"n_estimators": 40, "max_depth": 3, **change})
     a, b = (make(name).fit(data, s, 0).predict(data.features) for s in (SETTINGS, settings))
     assert (a != b).any()
+
+
+def test_least_rows_in_a_leaf_reaches_lightgbm():
+    data = rows()
+    settings = ClassifierSettings(model="lightgbm", n_estimators=40, max_depth=3, min_child_samples=60)
+    with pytest.raises(UsageError, match="must be 1 for xgboost, which has no such limit"):
+        ClassifierSettings(model="xgboost", min_child_samples=60)
+    a, b = (make("lightgbm").fit(data, s, 0).predict(data.features) for s in (SETTINGS, settings))
+    assert (a != b).any()
+
+
+@booster_of_each_kind
+def test_a_tree_without_a_limit_on_its_depth_is_limited_by_its_leaves(name):
+    booster = make(name)
+    stump = ClassifierSettings(n_estimators=1, max_depth=-1, num_leaves=2, min_child_weight=0.0)
+    assert len(np.unique(booster.fit(rows(), stump, 0).predict(rows().features))) == 2
+    large = ClassifierSettings(n_estimators=1, max_depth=-1, num_leaves=12, min_child_weight=0.0)
+    assert 2 < len(np.unique(booster.fit(rows(), large, 0).predict(rows().features))) <= 12
 
 
 def test_unknown_name():

@@ -8,8 +8,27 @@ from pathlib import Path
 import pytest
 
 from sharpen.errors import NotFound, UsageError
-from sharpen.space import Choice, Constant, Float, Int
-from sharpen.spec import DEFAULT_COMMAND, EarlyTerminate, Metric, arguments, load, parse
+from sharpen.space import (
+    Beta,
+    Choice,
+    Condition,
+    Constant,
+    Float,
+    Int,
+    LogNormal,
+    Normal,
+    Rounded,
+    Weighted,
+)
+from sharpen.spec import (
+    DEFAULT_COMMAND,
+    Constraint,
+    EarlyTerminate,
+    Metric,
+    Resources,
+    load,
+    parse,
+)
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 HEAD = "program: train.py\nmethod: random\nmetric: {name: val/loss}\n"
@@ -60,6 +79,31 @@ def test_the_xgboost_sweep_says_what_its_comments_say() -> None:
         ("{distribution: uniform, min: 0, max: 1}", Float(0.0, 1.0)),
         ("{distribution: log_uniform_values, min: 1.0e-4, max: 1}", Float(1e-4, 1.0, log=True)),
         ("{distribution: log_uniform, min: -7, max: 0}", Float(math.exp(-7), 1.0, log=True)),
+        ("{distribution: inv_log_uniform, min: 0, max: 7}", Float(math.exp(-7), 1.0, log=True)),
+        ("{distribution: inv_log_uniform_values, min: 0.5, max: 4}", Float(0.5, 4.0, log=True)),
+        ("{distribution: q_uniform, min: 0, max: 10}", Rounded(Float(0.0, 10.0), 1)),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0.1}", Rounded(Float(0.0, 1.0), 0.1)),
+        (
+            "{distribution: q_log_uniform, min: 0, max: 2, q: 2}",
+            Rounded(Float(1.0, math.exp(2), log=True), 2),
+        ),
+        (
+            "{distribution: q_log_uniform_values, min: 16, max: 512, q: 16}",
+            Rounded(Float(16.0, 512.0, log=True), 16),
+        ),
+        ("{distribution: normal}", Normal(0.0, 1.0)),
+        ("{distribution: normal, mu: 3, sigma: 0.5}", Normal(3.0, 0.5)),
+        ("{distribution: q_normal, mu: 3, q: 0.5}", Rounded(Normal(3.0, 1.0), 0.5)),
+        ("{distribution: log_normal, mu: -3, sigma: 0.5}", LogNormal(-3.0, 0.5)),
+        ("{distribution: q_log_normal, mu: 3}", Rounded(LogNormal(3.0, 1.0), 1)),
+        ("{distribution: beta}", Beta(1.0, 1.0)),
+        ("{distribution: beta, a: 2, b: 7}", Beta(2.0, 7.0)),
+        ("{distribution: q_beta, a: 2, b: 7, q: 0.05}", Rounded(Beta(2.0, 7.0), 0.05)),
+        ("{values: [a, b], probabilities: [0.25, 0.75]}", Weighted(("a", "b"), (0.25, 0.75))),
+        (
+            "{distribution: categorical_w_probabilities, values: [1], probabilities: [1]}",
+            Weighted((1,), (1.0,)),
+        ),
     ],
 )
 def test_each_distribution_has_its_dimension(written, dimension) -> None:
@@ -94,6 +138,17 @@ def test_what_a_file_leaves_out_has_w_and_bs_default() -> None:
             EarlyTerminate(3, None, 2, 2.0, False),
         ),
         ("{type: hyperband, max_iter: 27, s: 2}", EarlyTerminate(max_iter=27, s=2)),
+        ("{type: asha}", EarlyTerminate(min_iter=1, s=0, type="asha")),
+        ("{type: asha, min_iter: 2, max_iter: 9, eta: 2}", EarlyTerminate(2, 9, 0, 2.0, type="asha")),
+        (
+            "{type: median, min_iter: 3}",
+            EarlyTerminate(min_iter=3, type="median", options={"min_runs": 5, "interval": 1}),
+        ),
+        (
+            "{type: racing, level: 0.1}",
+            EarlyTerminate(min_iter=2, type="racing", options={"min_runs": 5, "level": 0.1}),
+        ),
+        ("{type: custom, name: mine, options: {a: [1]}}", EarlyTerminate(type="mine", options={"a": [1]})),
     ],
 )
 def test_early_termination(written, rule) -> None:
@@ -115,35 +170,147 @@ def test_a_metric_to_minimise_is_turned_round_and_back(value) -> None:
     assert str(loss.larger_is_better(0.0)) == "0.0"
 
 
-def test_the_command_of_a_run() -> None:
-    parameters = (
-        "{lr: {min: 0.0, max: 1.0}, flag: {values: [true, false]}, opt: {parameters: {name: {value: adam}, "
-        "eps: {value: 1.0e-8}}}, none: {value: null}}"
+OWN = """
+program: train.py
+method: bayes
+optimizer: {type: gp, n_startup: 20}
+metric: {name: val/sharpe, goal: maximize, target: 3, impute: best, impute_while_running: false}
+parameters:
+  booster: {values: [gbtree, dart]}
+  drop: {min: 0, max: 1.0, when: {booster: dart}}
+  tree: {parameters: {depth: {min: 1, max: 9}, leaves: {min: 2, max: 99, when: {depth: [8, 9]}}}}
+forbidden:
+  - {booster: dart, tree.depth: 9}
+prior:
+  - {booster: gbtree, tree: {depth: 8.0, leaves: 31}}
+  - {booster: dart, tree.depth: 2}
+constraints: {val/n_trades: ">= 30", val/turnover: ["> 0", "<= 5e-1"]}
+repeats: 3
+max_failures: 7
+time_cap: 1h 30m
+resume: true
+resources: {threads: 2, gpu: 0.5}
+seed: 4
+data: stocks
+folds: {n_folds: 9, window: rolling}
+costs: {bps: 5}
+lockbox: {share: 0.2}
+"""
+
+
+def test_sharpens_own_keys() -> None:
+    sweep = parse(OWN)
+    assert (sweep.method, dict(sweep.options)) == ("gp", {"n_startup": 20})
+    assert sweep.metric == Metric("val/sharpe", "maximize", 3.0, "best", "false")
+    assert (sweep.impute, sweep.metrics) == ("best", (sweep.metric,))
+    assert dict(sweep.space.conditions) == {
+        "drop": Condition("booster", ("dart",)),
+        "tree.leaves": Condition("tree.depth", (8, 9)),
+    }
+    assert sweep.space.forbidden == ({"booster": "dart", "tree.depth": 9},)
+    constants = {"data": "stocks", "n_folds": 9, "window": "rolling", "cost_bps": 5.0, "lockbox_share": 0.2}
+    assert sweep.prior == (
+        {"booster": "gbtree", "tree.depth": 8, "tree.leaves": 31, **constants},
+        {"booster": "dart", "drop": 0.5, "tree.depth": 2, **constants},
     )
-    sweep = parse(f"{HEAD}parameters: {parameters}")
-    config = {"none": None, "flag": False, "lr": 1e-05, "opt.name": "adam", "opt.eps": 1e-8}
-    assert arguments(sweep, config, "/venv/bin/python") == [
-        "/usr/bin/env",
-        "/venv/bin/python",
-        "train.py",
-        "--lr=1e-05",
-        "--flag=False",
-        "--opt={'name': 'adam', 'eps': 1e-08}",
-        "--none=None",
-    ]
+    assert sweep.constraints == (
+        Constraint("val/n_trades", ">=", 30.0),
+        Constraint("val/turnover", ">", 0.0),
+        Constraint("val/turnover", "<=", 0.5),
+    )
+    assert (sweep.repeats, sweep.max_failures, sweep.time_cap_s, sweep.resume) == (3, 7, 5400.0, True)
+    assert (sweep.resources, sweep.seed) == (Resources(2, 0.5), 4)
+    added = {name: dim for name, dim in sweep.space.dimensions.items() if isinstance(dim, Constant)}
+    assert added == {name: Constant(value) for name, value in constants.items()}
+    assert list(sweep.space.dimensions)[:4] == ["booster", "drop", "tree.depth", "tree.leaves"]
 
 
-def test_a_command_of_ones_own_keeps_its_other_words() -> None:
-    command = "[nice, '${program}', --, 'a b$c ${HOME}/x', '${args}']"
-    sweep = parse(f"{HEAD}parameters: {{x: {{value: 1}}}}\ncommand: {command}")
-    assert arguments(sweep, {"x": 1}, "python") == ["nice", "train.py", "--", "a b$c ${HOME}/x", "--x=1"]
+def test_a_group_may_wait_and_names_mean_the_nearest_parameter() -> None:
+    found = parse(
+        f"""{HEAD}parameters:
+  kind: {{values: [a, b]}}
+  kind_of_c: {{values: [1, 2], when: {{kind: b}}}}
+  g:
+    when: {{kind: a}}
+    parameters:
+      kind: {{values: [1, 2]}}
+      x: {{min: 0.0, max: 1.0, when: {{kind: 2}}}}
+"""
+    ).space
+    assert dict(found.conditions) == {
+        "kind_of_c": Condition("kind", ("b",)),
+        "g.kind": Condition("kind", ("a",)),
+        "g.x": Condition("g.kind", (2,)),
+    }
+    assert found.size is None
+    assert found.contains({"kind": "b", "kind_of_c": 1})
 
 
-def test_a_command_without_the_program_macro_needs_no_program() -> None:
+def test_several_metrics_make_a_search_for_trade_offs() -> None:
+    both = "{metrics: [{name: a, goal: maximize}, {name: b}], program: t, parameters: {x: {value: 1}}, "
+    sweep = parse(f"{both} method: custom}}")
+    assert sweep.metrics == (Metric("a", "maximize"), Metric("b"))
+    assert (sweep.metric, sweep.method) == (sweep.metrics[0], "nsga2")
+    assert parse(f"{both} method: random}}").method == "random"
+
+
+def test_keys_of_w_and_bs_service_are_taken_and_named() -> None:
     sweep = parse(
-        "{method: random, metric: {name: m}, parameters: {x: {value: 1}}, command: [./run.sh, '${args}']}"
+        f"{HEAD}parameters: {{x: {{value: 1}}}}\ncontroller: {{type: local}}\nscheduler: {{engine: optuna}}\n"
+        "apiVersion: v1\nkind: sweep\njob: j\nimage_uri: u\nlaunch: {queue: q}"
     )
-    assert arguments(sweep, {"x": 1}, "python") == ["./run.sh", "--x=1"]
+    assert set(sweep.ignored) == {
+        *("controller", "scheduler", "apiVersion", "kind", "job", "image_uri", "launch")
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90", 90),
+        ("1.5", 1.5),
+        ("2h", 7200),
+        ("90m", 5400),
+        ("90 min", 5400),
+        ("1d2h3m4s", 93784),
+        ("0.5 h", 1800),
+    ],
+)
+def test_lengths_of_time(written, seconds) -> None:
+    assert parse(f"{HEAD}parameters: {{x: {{value: 1}}}}\ntime_cap: {written}").time_cap_s == seconds
+
+
+def test_a_target_is_reached_from_its_own_side() -> None:
+    assert Metric("m", "maximize", target=2.0).reaches(2.0)
+    assert not Metric("m", "maximize", target=2.0).reaches(1.9)
+    assert Metric("m", "minimize", target=2.0).reaches(1.9)
+    assert not Metric("m", "minimize", target=2.0).reaches(math.nan)
+    assert not Metric("m").reaches(-1e9)
+
+
+@pytest.mark.parametrize(
+    ("op", "bound", "kept", "missed"),
+    [
+        (">=", 30.0, [(30.0), (99.0)], {24.0: 0.2, 0.0: 1.0}),
+        ("<=", 0.5, [0.5, -1.0], {1.0: 1.0}),
+        ("<=", -2.0, [-2.0, -3.0], {-1.0: 0.5}),
+        (">=", 0.0, [0.0], {-0.25: 0.25}),
+        (">", 1.0, [1.1], {0.5: 0.5, math.nan: math.inf}),
+        ("<", 1.0, [0.9], {1.5: 0.5, math.inf: math.inf}),
+    ],
+)
+def test_a_violation_is_counted_in_units_of_the_bound(op, bound, kept, missed) -> None:
+    constraint = Constraint("m", op, bound)
+    assert all(constraint.violation(value) == 0.0 for value in kept)
+    assert {value: constraint.violation(value) for value in missed} == pytest.approx(missed, nan_ok=True)
+    if op in "<>":
+        assert 0 < constraint.violation(bound) < 1e-9
+
+
+def test_names_with_dots_stay_flat_where_they_are_written_flat() -> None:
+    sweep = parse(f"{HEAD}parameters: {{a.lr: {{value: 1}}, b: {{parameters: {{lr: {{value: 2}}}}}}}}")
+    assert sweep.dotted == {"a.lr"}
+    assert sweep.nested({"b.lr": 2, "a.lr": 1}) == {"a.lr": 1, "b": {"lr": 2}}
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path) -> None:

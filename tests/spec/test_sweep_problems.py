@@ -5,15 +5,18 @@ from __future__ import annotations
 import pickle
 import time
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharpen.errors import SpecError
-from sharpen.spec import parse
+from sharpen.spec import lint, parse, schema
 from sharpen.spec.distributions import DISTRIBUTIONS
+from sharpen.spec.sweep_file import SWEEP
 
+EDITOR = jsonschema.Draft7Validator(schema())
 GOOD = {
     "program": "train.py",
     "method": "random",
@@ -44,11 +47,24 @@ P = "$.parameters.lr"
 @pytest.mark.parametrize(
     ("written", "path", "says"),
     [
-        (
-            "{distribution: q_normal, mu: 1}",
-            f"{P}.distribution",
-            "'q_normal' is not supported yet; supported: constant,",
-        ),
+        ("{distribution: q_norml}", f"{P}.distribution", "did you mean 'q_normal'?; known: constant,"),
+        ("{distribution: normal, sigma: 0}", f"{P}.sigma", "above 0"),
+        ("{distribution: normal, mu: 1.0e+9, sigma: 1.0e-9}", P, "too small beside mu"),
+        ("{distribution: normal, sigma: 1.0e+308}", P, "make sigma smaller"),
+        ("{distribution: log_normal, mu: 900}", P, "those of the logarithm"),
+        ("{distribution: beta, a: 0}", f"{P}.a", "at least 0.001"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0}", f"{P}.q", "at least 1"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 0.0}", f"{P}.q", "above 0"),
+        ("{distribution: q_uniform, min: 0, max: 1, q: 1.0e-12}", f"{P}.q", "too small for the range"),
+        ("{distribution: uniform, min: 0, max: 1, q: 1}", f"{P}.q", "unknown key"),
+        ("{distribution: inv_log_uniform, min: 3, max: 2}", P, "min 3.0 is not below max 2.0"),
+        ("{values: [1, 2], probabilities: [1.0]}", f"{P}.probabilities", "has 1 numbers for 2 values"),
+        ("{values: [1, 2], probabilities: [0.5, 0.6]}", f"{P}.probabilities", "add up to 1.1"),
+        ("{values: [1, 2], probabilities: [1.5, 0.5]}", f"{P}.probabilities[0]", "at most 1"),
+        ("{values: [1], distribution: categorical_w_probabilities}", f"{P}.probabilities", "is missing"),
+        ("{value: 1, when: 3}", f"{P}.when", "must be a mapping"),
+        ("{value: 1, when: {a: 1, b: 2}}", f"{P}.when", "names one parameter"),
+        ("{value: 1, when: {lr: 1}}", f"{P}.when.lr", "there is no parameter 'lr'"),
         ("{distribution: log_uniform_vals}", f"{P}.distribution", "did you mean 'log_uniform_values'?"),
         ("{distribution: 3}", f"{P}.distribution", "must be the name of a distribution"),
         ("{min: 1e-4, max: 1.0}", f"{P}.min", "not the text '1e-4': write 1.0e-4"),
@@ -82,11 +98,10 @@ P = "$.parameters.lr"
         ("{values: [1, 2, 1]}", f"{P}.values[2]", "1 is listed twice"),
         ("{values: [{a: 1}, 2020-01-01]}", f"{P}.values[1]", "put it in quotes"),
         ("{values: [[.nan]]}", f"{P}.values[0][0]", "must be finite"),
-        ("{values: [1], probabilities: [1.0]}", f"{P}.probabilities", "not supported yet"),
         (
             "{value: 1, min: 2}",
             f"{P}.min",
-            "unknown key (known in a constant parameter: value, distribution)",
+            "unknown key (known in a constant parameter: value, distribution, when)",
         ),
         ("{vales: [1]}", P, "did you mean 'values'?"),
         ("{}", P, "give value, values, min and max"),
@@ -108,14 +123,51 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
     ("changed", "path", "says"),
     [
         ({"metod": "x"}, "$.metod", "did you mean 'method'?"),
-        ({"controller": {"type": "local"}}, "$.controller", "not supported yet"),
         ({"method": "baies"}, "$.method", "did you mean 'bayes'?"),
-        ({"method": "custom"}, "$.method", "'custom' is not supported yet"),
+        ({"method": "custom"}, "$.method", "'custom' does not say which"),
         ({"method": None}, "$.method", "not empty"),
         ({"metric": "loss"}, "$.metric", "must be a mapping"),
         ({"metric": {"goal": "maximize"}}, "$.metric.name", "is missing"),
         ({"metric": {"name": "a", "goal": "max"}}, "$.metric.goal", "must be one of maximize, minimize"),
-        ({"metric": {"name": "a", "target": 1}}, "$.metric.target", "not supported yet"),
+        ({"metric": {"name": "a", "target": "x"}}, "$.metric.target", "must be a number"),
+        ({"metric": {"name": "a", "impute": "wrst"}}, "$.metric.impute", "did you mean 'worst'?"),
+        ({"metric": {"name": "a", "impute_while_running": True}}, "$.metric.impute_while_running", "false"),
+        ({"metrics": [{"name": "a"}, {"name": "b"}]}, "$.metrics", "stands beside metric"),
+        ({"optimizer": 3}, "$.optimizer", "must be a mapping"),
+        ({"optimizer": {"type": 3}}, "$.optimizer.type", "must be text"),
+        ({"constraints": ["a"]}, "$.constraints", "must be a mapping"),
+        ({"constraints": {"a": "30"}}, "$.constraints.a", 'a bound such as ">= 30"'),
+        ({"constraints": {"a": "== 30"}}, "$.constraints.a", "one of >=, <=, >, <"),
+        ({"constraints": {"a": 30}}, "$.constraints.a", "not the number 30"),
+        ({"constraints": {"a": []}}, "$.constraints.a", "is empty"),
+        ({"constraints": {"a": [">= 1", "x"]}}, "$.constraints.a[1]", "must be a bound"),
+        ({"repeats": 0}, "$.repeats", "at least 1"),
+        ({"max_failures": 0}, "$.max_failures", "at least 1"),
+        ({"time_cap": "2 weeks"}, "$.time_cap", "such as 2h, 90m"),
+        ({"time_cap": 0}, "$.time_cap", "longer than 0"),
+        ({"time_cap": True}, "$.time_cap", "such as 2h"),
+        ({"resume": "yes"}, "$.resume", "true or false"),
+        ({"resources": {"thread": 2}}, "$.resources.thread", "did you mean 'threads'?"),
+        ({"resources": {"gpu": -1}}, "$.resources.gpu", "at least 0"),
+        ({"data": 3}, "$.data", "must be text"),
+        ({"folds": {"n_fold": 2}}, "$.folds.n_fold", "did you mean 'n_folds'?"),
+        ({"folds": {"train_ratio": 1.0}}, "$.folds.train_ratio", "at most 0.999"),
+        ({"folds": {"window": "roling"}}, "$.folds.window", "did you mean 'rolling'?"),
+        ({"costs": {"bps": -1}}, "$.costs.bps", "at least 0"),
+        ({"lockbox": {"share": 0}}, "$.lockbox.share", "above 0"),
+        (
+            {"data": "stocks", "parameters": {"data": {"value": "other"}}},
+            "$.data",
+            "sets 'data', which $.parameters.data sets too",
+        ),
+        ({"forbidden": {"x": 1}}, "$.forbidden", "must be a list"),
+        ({"forbidden": [{"x": 1}]}, "$.forbidden[0]", "would forbid every configuration"),
+        ({"forbidden": [{}]}, "$.forbidden[0]", "would forbid every configuration"),
+        ({"forbidden": [3]}, "$.forbidden[0]", "must be a mapping"),
+        ({"forbidden": [{"y": 1}]}, "$.forbidden[0].y", "there is no parameter 'y'"),
+        ({"prior": [{"x": 2}]}, "$.prior[0].x", "cannot be 2: the parameter takes 1"),
+        ({"prior": [{"xs": 2}]}, "$.prior[0].xs", "did you mean 'x'?"),
+        ({"prior": [{"x": 1}, {}]}, "$.prior[1]", "same configuration as one above"),
         ({"run_cap": 0}, "$.run_cap", "at least 1"),
         ({"run_cap": 4.0}, "$.run_cap", "write 4"),
         ({"run_cap": True}, "$.run_cap", "must be a whole number, not true"),
@@ -125,19 +177,32 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"command": "python x.py"}, "$.command", "must be a list"),
         ({"command": []}, "$.command", "is empty"),
         ({"command": ["${prog}"]}, "$.command[0]", "did you mean 'program'?"),
-        ({"command": ["a", "${args_json}"]}, "$.command[1]", "not supported yet"),
-        ({"command": ["a", "${envvar:HOME}"]}, "$.command[1]", "not supported yet"),
-        ({"command": [3]}, "$.command[0]", "must be text"),
+        ({"command": ["a", "${envvar:}"]}, "$.command[1]", "known: ${env}"),
+        ({"command": [True]}, "$.command[0]", "must be text"),
         ({"parameters": {}}, "$.parameters", "is empty"),
         ({"parameters": []}, "$.parameters", "must be a mapping"),
         ({"parameters": {1: {"value": 2}}}, "$.parameters", "put it in quotes"),
-        ({"parameters": {"a.b": {"value": 2}}}, "$.parameters.a.b", "nest it, as a: {parameters: {b: …}}"),
+        (
+            {"parameters": {"g": {"parameters": {"a.b": {"value": 2}}}}},
+            "$.parameters.g.parameters.a.b",
+            "nest it, as a: {parameters: {b: …}}",
+        ),
+        (
+            {"parameters": {"a": {"value": 1}, "a.b": {"value": 2}}},
+            "$.parameters.a.b",
+            "begins with 'a', which is a parameter itself",
+        ),
+        (
+            {"parameters": {"a.b": {"value": 1}, "a": {"parameters": {"b": {"value": 2}}}}},
+            "$.parameters.a.b",
+            "is also at $.parameters.a.parameters.b",
+        ),
         ({"early_terminate": {"min_iter": 3}}, "$.early_terminate.type", "is missing"),
         ({"early_terminate": {"type": "hyperban", "min_iter": 3}}, "$.early_terminate.type", "'hyperband'?"),
         (
             {"early_terminate": {"type": "envelope", "min_iter": 3}},
             "$.early_terminate.type",
-            "not supported yet",
+            "must be one of hyperband, asha, median, racing, custom",
         ),
         ({"early_terminate": {"type": "hyperband"}}, "$.early_terminate", "either min_iter, or max_iter"),
         ({"early_terminate": {"type": "hyperband", "max_iter": 9}}, "$.early_terminate.s", "is missing"),
@@ -169,6 +234,81 @@ def test_a_sweep_with_one_problem(changed, path, says) -> None:
     assert says in found[path]
 
 
+@pytest.mark.parametrize(
+    ("changed", "path", "says"),
+    [
+        ({"type": "asha", "min_iter": 9, "max_iter": 9}, "max_iter", "must be above min_iter 9"),
+        ({"type": "asha", "strict": True}, "strict", "unknown key"),
+        ({"type": "median", "eta": 3}, "eta", "unknown key (known in early_terminate of type median: type"),
+        ({"type": "racing", "min_iter": 1}, "min_iter", "at least 2"),
+        ({"type": "racing", "level": 0.9}, "level", "at most 0.5"),
+        ({"type": "custom"}, "name", "is missing"),
+    ],
+)
+def test_a_stop_rule_of_sharpens_own_with_one_problem(changed, path, says) -> None:
+    found = with_key(early_terminate=changed)
+    assert list(found) == [f"$.early_terminate.{path}"]
+    assert says in found[f"$.early_terminate.{path}"]
+
+
+BOOSTERS = {
+    "booster": {"values": ["gbtree", "dart"]},
+    "rate": {"min": 0.0, "max": 1.0},
+    "n": {"min": 1, "max": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("when", "path", "says"),
+    [
+        ({"boster": "dart"}, "boster", "did you mean 'booster'?"),
+        ({"booster": "drt"}, "booster", "cannot be 'drt': the parameter takes 'gbtree', 'dart'"),
+        ({"booster": ["dart", 1]}, "booster[1]", "cannot be 1"),
+        ({"booster": []}, "booster", "is empty"),
+        ({"rate": 0.5}, "rate", "takes any number of a range"),
+        ({"n": 4}, "n", "cannot be 4: the parameter takes 1, 2, 3"),
+    ],
+)
+def test_a_condition_with_one_problem(when, path, says) -> None:
+    found = with_key(parameters={**BOOSTERS, "x": {"value": 1, "when": when}})
+    assert list(found) == [f"$.parameters.x.when.{path}"]
+    assert says in found[f"$.parameters.x.when.{path}"]
+
+
+def test_parameters_that_wait_for_one_another_are_refused() -> None:
+    a = {"values": [1, 2], "when": {"b": 1}}
+    b = {"values": [1, 2], "when": {"c": 1}}
+    c = {"values": [1, 2], "when": {"a": 1}}
+    found = with_key(parameters={"a": a, "b": b, "c": c})
+    assert found["$.parameters.a.when"] == "waits for itself: a waits for b waits for c waits for a"
+
+
+def test_a_parameter_cannot_wait_for_two_others_at_once() -> None:
+    group = {"when": {"booster": "dart"}, "parameters": {"m": {"value": 1, "when": {"n": 1}}}}
+    found = with_key(parameters={**BOOSTERS, "g": group})
+    assert list(found) == ["$.parameters.g.parameters.m.when"]
+    assert "give 'n' the group's when" in found["$.parameters.g.parameters.m.when"]
+
+
+@pytest.mark.parametrize(
+    ("key", "config", "path", "says"),
+    [
+        ("forbidden", {"rate": 0.5}, ".rate", "never exactly one"),
+        ("prior", {"n": 2.5}, ".n", "the parameter takes 1, 2, 3"),
+        ("prior", {"rate": 2}, ".rate", "goes from 0 to 1"),
+        ("prior", {"rate": True}, ".rate", "cannot be True"),
+        ("prior", {"booster": "gbtree", "drop": 0.5}, ".drop", "is only there when booster is 'dart'"),
+        ("prior", {"booster": "dart", "n": 3}, "", "has a forbidden combination"),
+    ],
+)
+def test_a_configuration_with_one_problem(key, config, path, says) -> None:
+    drop = {"min": 0.0, "max": 1.0, "when": {"booster": "dart"}}
+    fixed = {"parameters": {**BOOSTERS, "drop": drop}, "forbidden": [{"booster": "dart", "n": 3}]}
+    found = with_key(**{**fixed, key: [config]})
+    assert list(found) == [f"$.{key}[0]{path}"]
+    assert says in found[f"$.{key}[0]{path}"]
+
+
 @pytest.mark.parametrize("missing", GOOD)
 def test_a_key_that_must_be_there(missing) -> None:
     found = problems(yaml.safe_dump({k: v for k, v in GOOD.items() if k != missing}))
@@ -187,9 +327,8 @@ def test_all_problems_are_told_at_once_and_survive_pickling() -> None:
     text = "method: bays\nmetrics: []\nparameters: {a: {min: 2, max: 1}, b: 3, c: {values: []}}\nrun_cap: -1"
     found = problems(text)
     assert list(found) == [
-        "$.metrics",
         "$.method",
-        "$.metric",
+        "$.metrics",
         "$.parameters.a",
         "$.parameters.b",
         "$.parameters.c.values",
@@ -200,7 +339,7 @@ def test_all_problems_are_told_at_once_and_survive_pickling() -> None:
         parse(text, "dir/x.yaml")
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.facts == caught.value.facts
-    assert str(again).startswith("dir/x.yaml has 8 problems:\n  $.metrics: ")
+    assert str(again).startswith("dir/x.yaml has 7 problems:\n  $.method: ")
 
 
 def test_a_key_written_twice_is_a_problem_with_both_lines() -> None:
@@ -248,8 +387,11 @@ WORDS = st.sampled_from(
     """program method metric parameters command early_terminate run_cap seed name goal description
     distribution
     value values min max type min_iter max_iter s eta strict q mu a b.c hyperband random grid bayes maximize
-    ${args} ${x} 1e-4 x constant categorical int_uniform uniform
-    log_uniform_values log_uniform""".split()  # noqa: SIM905
+    ${args} ${x} 1e-4 x asha median custom when probabilities sigma
+    optimizer prior forbidden constraints data folds time_cap
+    constant categorical categorical_w_probabilities int_uniform uniform q_uniform
+    log_uniform log_uniform_values q_log_uniform q_log_uniform_values inv_log_uniform inv_log_uniform_values
+    normal q_normal log_normal q_log_normal beta q_beta""".split()  # noqa: SIM905
 )
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
 SCALARS = st.one_of(WORDS, PLAIN, st.dates(), st.binary(max_size=2))
@@ -260,7 +402,7 @@ TREES = st.recursive(
     ),
     max_leaves=25,
 )
-SECTIONS = {key: TREES for key in (*GOOD, "early_terminate", "command", "run_cap")}  # noqa: C420
+SECTIONS = {key: TREES for key in SWEEP}  # noqa: C420
 
 
 def problems_or_none(text: str) -> list[tuple[str, str]] | None:
@@ -271,6 +413,8 @@ def problems_or_none(text: str) -> list[tuple[str, str]] | None:
         return error.facts["problems"]
     config = sweep.space.from_unit([0.3] * len(sweep.space.dimensions))
     assert sweep.space.contains(config)
+    assert all(advice.path.startswith("$.") and advice.sentence for advice in lint(sweep))
+    assert EDITOR.is_valid(yaml.safe_load(text)), "an editor would refuse what the reader takes"
     return None
 
 

@@ -1,16 +1,31 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
-from sharpen.spec.command import arguments
-from sharpen.spec.model import DEFAULT_COMMAND, EarlyTerminate, Metric, Sweep
-from sharpen.spec.sweep_file import METHODS, load, parse
+from sharpen.spec.advice import Lint, lint
+from sharpen.spec.command import Words, arguments, words
+from sharpen.spec.model import (
+    DEFAULT_COMMAND,
+    Constraint,
+    EarlyTerminate,
+    Metric,
+    Resources,
+    Sweep,
+)
+from sharpen.spec.sweep_file import METHODS, load, parse, schema
 
 __all__ = [
     "DEFAULT_COMMAND",
     "METHODS",
+    "Constraint",
     "EarlyTerminate",
+    "Lint",
     "Metric",
+    "Resources",
     "Sweep",
+    "Words",
     "arguments",
+    "lint",
     "load",
     "parse",
+    "schema",
+    "words",
 ]

@@ -1,27 +1,36 @@
-"""The words that start a run: reading them, and filling in their macros."""
+"""The words that start a run: reading them, and filling in their macros.
+
+Source: what each macro stands for is as in W&B's client, wandb 0.31.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sharpen.space import nest
+from sharpen.errors import UsageError
+from sharpen.spec.kinds import Kind, text
 from sharpen.spec.model import Sweep
-from sharpen.spec.reader import Node, join, nearest, text
+from sharpen.spec.node import Node, join, nearest
 
-LATER = frozenset(
-    f"args_{form}"
-    for form in (
-        "append_hydra",
-        "json",
-        "json_file",
-        "no_boolean_flags",
-        "no_equals",
-        "no_hyphens",
-        "override_hydra",
-    )
-)
+CONFIG_FILE = "config.json"
+_VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What it takes to start a run.
+
+    Attributes:
+        argv: The words of the command.
+        files: Files to write before, text by path.
+    """
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +38,82 @@ class _Call:
     interpreter: str
     program: str
     config: Mapping[str, Any]
+    config_file: str
+
+    def each(self, form: str) -> list[str]:
+        """Return a word a parameter; the values print as Python prints them, as in W&B."""
+        return [form.format(name=name, value=value) for name, value in self.config.items()]
 
 
-# One row a macro: what stands in its place. The values print as Python prints them, as in W&B.
+def _no_equals(call: _Call) -> list[str]:
+    return [word for name, value in call.config.items() for word in (f"--{name}", str(value))]
+
+
+def _no_boolean_flags(call: _Call) -> list[str]:
+    pairs = [pair for pair in call.config.items() if pair[1] is not False]
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in pairs]
+
+
+# one row a macro: what stands in its place
 MACROS: Mapping[str, Callable[[_Call], list[str]]] = {
     "env": lambda call: ["/usr/bin/env"],
     "interpreter": lambda call: [call.interpreter],
     "program": lambda call: [call.program],
-    "args": lambda call: [f"--{name}={value}" for name, value in call.config.items()],
+    "args": lambda call: call.each("--{name}={value}"),
+    "args_no_equals": _no_equals,
+    "args_no_hyphens": lambda call: call.each("{name}={value}"),
+    "args_no_boolean_flags": _no_boolean_flags,
+    "args_json": lambda call: [json.dumps(call.config)],
+    "args_json_file": lambda call: [call.config_file],
+    "args_append_hydra": lambda call: call.each("+{name}={value}"),
+    "args_override_hydra": lambda call: call.each("++{name}={value}"),
 }
 
 
-def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list[str]:
-    """Return the words that start a run of a configuration.
+def words(
+    sweep: Sweep,
+    config: Mapping[str, Any],
+    interpreter: str,
+    environ: Mapping[str, str],
+    config_file: str = CONFIG_FILE,
+) -> Words:
+    """Return the words that start a run of a configuration, and the files that they need.
 
     Parameters follow in the order of the space, a group of nested ones as the dictionary that Python
-    prints: ``--model={'depth': 3}``. A word that is not a macro as a whole is passed on unchanged.
+    prints: ``--model={'depth': 3}``. A word that is not a macro as a whole is passed on unchanged, except
+    for ``${envvar:NAME}``, which is filled in anywhere.
 
     Args:
         sweep: Whose command it is.
-        config: Every parameter's value, by its dotted name.
+        config: The parameters' values, by their dotted names.
         interpreter: What runs the program, such as ``sys.executable``.
+        environ: The environment variables that ``${envvar:NAME}`` may name.
+        config_file: Where the file of ``${args_json_file}`` is to be.
+
+    Raises:
+        UsageError: The command names an environment variable that is not set. (W&B would pass its name.)
+
+    >>> from sharpen.space import Int, Space
+    >>> from sharpen.spec.model import Metric
+    >>> space = Space({"depth": Int(1, 9)})
+    >>> sweep = Sweep("demo", "t.py", ("${program}", "${args_json_file}"), "random", Metric("loss"), space)
+    >>> words(sweep, {"depth": 3}, "python3", {}, "/tmp/run.json")
+    Words(argv=('t.py', '/tmp/run.json'), files={'/tmp/run.json': '{"depth": 3}'})
+    """
+    call = _Call(interpreter, sweep.program, sweep.nested(config), config_file)
+    argv: list[str] = []
+    for word in sweep.command:
+        name = _macro(word)
+        argv += MACROS[name](call) if name in MACROS else [_with_variables(word, environ)]
+    needs_file = "${args_json_file}" in sweep.command
+    return Words(tuple(argv), {config_file: json.dumps(call.config)} if needs_file else {})
+
+
+def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list[str]:
+    """Return the words that start a run, for a command that needs no file and no environment variable.
+
+    Raises:
+        UsageError: It needs either: :func:`words` gives both.
 
     >>> from sharpen.space import Int, Space
     >>> from sharpen.spec.model import DEFAULT_COMMAND, Metric
@@ -58,17 +122,20 @@ def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list
     >>> arguments(sweep, {"depth": 3}, "python3")
     ['/usr/bin/env', 'python3', 'train.py', '--depth=3']
     """
-    ordered = {name: config[name] for name in sweep.space.dimensions}
-    call = _Call(interpreter, sweep.program, nest(ordered))
-    found: list[str] = []
-    for word in sweep.command:
-        name = _macro(word)
-        found += MACROS[name](call) if name in MACROS else [word]
-    return found
+    found = words(sweep, config, interpreter, {})
+    if found.files:
+        raise UsageError("the command needs a file: ${args_json_file}")
+    return list(found.argv)
 
 
-def command(node: Node) -> tuple[str, ...] | None:
-    """Read a command: a list of words, those of the form ``${…}`` known macros."""
+def _with_variables(word: str, environ: Mapping[str, str]) -> str:
+    for name in _VARIABLE.findall(word):
+        if name not in environ:
+            raise UsageError(f"the command's {word} needs the environment variable {name}, which is not set")
+    return _VARIABLE.sub(lambda match: environ[match[1]], word)
+
+
+def _read(node: Node) -> tuple[str, ...] | None:
     items = node.items()
     if items is None:
         return None
@@ -77,15 +144,18 @@ def command(node: Node) -> tuple[str, ...] | None:
     return tuple(word for item in items if (word := _word(item)) is not None)
 
 
+command = Kind(_read, {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1})
+
+
 def _word(item: Node) -> str | None:
-    word = text(item)
+    if isinstance(item.value, int | float) and not isinstance(item.value, bool):
+        return str(item.value)
+    word: str | None = text(item)
     name = _macro(word) if word else ""
-    if not name or name in MACROS:
+    if not word or not name or name in MACROS or _VARIABLE.fullmatch(word):
         return word
-    supported = join(f"${{{macro}}}" for macro in MACROS)
-    if name in LATER or name.startswith("envvar:"):
-        return item.wrong(f"the macro {word} is not supported yet; supported: {supported}")
-    return item.wrong(f"there is no macro {word}{nearest(name, MACROS)}; supported: {supported}")
+    known = join(f"${{{macro}}}" for macro in (*MACROS, "envvar:NAME"))
+    return item.wrong(f"there is no macro {word}{nearest(name, MACROS)}; known: {known}")
 
 
 def _macro(word: str) -> str:

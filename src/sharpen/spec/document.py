@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from sharpen.spec.reader import Problem, refuse
+from sharpen.spec.node import Problem, refuse
 
 LARGEST_DOCUMENT = 100_000
 DEEPEST_DOCUMENT = 100

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+import operator
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sharpen.space import Space
+from sharpen.space import Space, nest
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +27,17 @@ class Metric:
     Attributes:
         name: The key under which the program logs it.
         goal: Which way is better; ``minimize`` unless the file says otherwise, as in W&B.
+        target: The value at which the search has what it wants: once a run ends at it or better, no new
+            runs start. None for no such value.
+        impute: What W&B's search takes for the value of a failed run: the ``worst``, ``best`` or ``latest``.
+        impute_while_running: The same for a run that has not ended; ``false`` leaves it out.
     """
 
     name: str
     goal: Literal["maximize", "minimize"] = "minimize"
+    target: float | None = None
+    impute: str = "worst"
+    impute_while_running: str = "false"
 
     def larger_is_better(self, value: float) -> float:
         """Return a logged value turned so that larger is better; applied twice it gives the value back.
@@ -31,18 +48,64 @@ class Metric:
         """
         return value if self.goal == "maximize" else 0.0 - value
 
+    def reaches(self, value: float) -> bool:
+        """Return whether a logged value is at the target or better; never, without a target.
+
+        >>> Metric("val/sharpe", "maximize", target=2.0).reaches(2.1)
+        True
+        """
+        if self.target is None or math.isnan(value):
+            return False
+        return self.larger_is_better(value) >= self.larger_is_better(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A bound that a metric must keep for its run to count.
+
+    Attributes:
+        metric: The key under which the program logs it.
+        op: ``>=``, ``<=``, ``>`` or ``<``.
+        bound: What it is compared with.
+    """
+
+    metric: str
+    op: str
+    bound: float
+
+    def violation(self, value: float) -> float:
+        """Return by how much a logged value misses the bound, in units of the bound's size; 0 when kept.
+
+        A bound of 0 has the unit 1; a value that is not a number misses it infinitely.
+
+        >>> enough = Constraint("val/n_trades", ">=", 30)
+        >>> enough.violation(30), enough.violation(24)
+        (0.0, 0.2)
+        """
+        if math.isnan(value):
+            return math.inf
+        if OPERATORS[self.op](value, self.bound):
+            return 0.0
+        # a strict bound that is met exactly is missed by nothing, and yet missed
+        return max(abs(value - self.bound) / (abs(self.bound) or 1.0), sys.float_info.epsilon)
+
 
 @dataclass(frozen=True, slots=True)
 class EarlyTerminate:
-    """When to end runs early: Hyperband, in W&B's words.
+    """When to end runs early.
 
     Attributes:
-        min_iter: The first iteration at which runs are compared; the next ones are ``eta`` times later.
-        max_iter: The other way to say it: bands are ``max_iter / eta``, ``max_iter / eta**2``, …
-        s: How many such bands ``max_iter`` gets; without effect next to ``min_iter``.
+        min_iter: ``hyperband``, ``asha``: the first iteration at which runs are compared; the next ones are
+            ``eta`` times later. ``median``, ``racing``: the first at which a run may be ended.
+        max_iter: ``hyperband``: the other way to say it: bands are ``max_iter / eta``,
+            ``max_iter / eta**2``, … ``asha``: no comparison from here on.
+        s: ``hyperband``: how many such bands ``max_iter`` gets; without effect next to ``min_iter``.
+            ``asha``: how many of the first rungs are left out.
         eta: Of the runs that reach a band, the best ``1 / eta`` go on.
         strict: Compare the value at the band; otherwise the best value so far. True unless the file
             says otherwise, which is what W&B's engine does (its documentation says false).
+        type: The rule: ``hyperband`` is W&B's, all others are sharpen's own.
+        options: What the rule takes beyond these, by name; for a rule of another package, all of it.
     """
 
     min_iter: int | None = None
@@ -51,6 +114,20 @@ class EarlyTerminate:
     eta: float = 3.0
     strict: bool = True
     type: str = "hyperband"
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one run needs.
+
+    Attributes:
+        threads: Processor threads.
+        gpu: GPUs; a half lets two runs share one.
+    """
+
+    threads: int = 1
+    gpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +138,9 @@ class Sweep:
         name: What people call it; the file's name without its ending when the file does not say.
         program: The training script; empty only when the command does not use ``${program}``.
         command: The words that start a run, macros not yet expanded.
-        method: A name from the optimizer table.
-        metric: What to optimise.
-        space: What may vary, in the order of the file.
+        method: A name from the optimizer table: the file's ``method``, or the ``type`` of its ``optimizer``.
+        metric: What to optimise; the first of ``metrics``.
+        space: What may vary, in the order of the file, then the constants of its shorthands.
         stop: When to end runs early; None for never.
         run_cap: How many runs at most; None for no limit.
         seed: The root of every random stream of the sweep; None lets the caller choose one.
@@ -71,6 +148,17 @@ class Sweep:
         project: For people; W&B's grouping of sweeps.
         source_text: The file, to the letter.
         entity: For people; W&B's owner of a project.
+        metrics: Everything to optimise; more than one makes it a search for trade-offs.
+        constraints: Bounds on metrics that a run must keep to count.
+        prior: Configurations to try before any other, complete and in the order of the file.
+        options: Settings of the search method, without its ``type``.
+        repeats: How many runs, each with a seed of its own, a configuration gets.
+        max_failures: How many failed runs end the sweep; None for the default rule.
+        time_cap_s: After how many seconds no new run starts; None for no limit.
+        resume: Whether an interrupted run continues from its newest checkpoint rather than from the start.
+        resources: What one run needs.
+        dotted: Names of parameters whose dots are part of the name, as in ``optimizer.lr: {…}`` written flat.
+        ignored: Keys of W&B's in the file that have no effect here.
     """
 
     name: str
@@ -86,3 +174,31 @@ class Sweep:
     project: str = ""
     source_text: str = ""
     entity: str = ""
+    metrics: tuple[Metric, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    prior: tuple[Mapping[str, Any], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeats: int = 1
+    max_failures: int | None = None
+    time_cap_s: float | None = None
+    resume: bool = False
+    resources: Resources = field(default_factory=Resources)
+    dotted: frozenset[str] = frozenset()
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.metrics:
+            object.__setattr__(self, "metrics", (self.metric,))
+
+    @property
+    def impute(self) -> str:
+        """What W&B's search takes for the value of a failed run."""
+        return self.metric.impute
+
+    def nested(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration as programs see it: nested where the file nests, flat where it does not.
+
+        What the configuration leaves out, because its condition does not hold, stays out.
+        """
+        ordered = {name: config[name] for name in self.space.dimensions if name in config}
+        return nest(ordered, self.dotted)

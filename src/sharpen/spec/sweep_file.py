@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 from sharpen.errors import NotFound, UsageError
-from sharpen.space import Dimension, Space
-from sharpen.spec import document
+from sharpen.space import Space
+from sharpen.spec import document, fitting
 from sharpen.spec.command import command
-from sharpen.spec.distributions import dimension
-from sharpen.spec.model import DEFAULT_COMMAND, EarlyTerminate, Metric, Sweep
-from sharpen.spec.reader import (
-    Key,
-    Node,
-    boolean,
-    describe,
-    integer,
-    number,
-    one_of,
-    record,
-    refuse,
-    reject_key,
-    text,
-    words,
-)
+from sharpen.spec.kinds import Kind, boolean, duration, integer, mapping, one_of, text, words
+from sharpen.spec.model import DEFAULT_COMMAND, Resources, Sweep
+from sharpen.spec.node import Node, refuse
+from sharpen.spec.objectives import constraints, metric, metrics
+from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
+from sharpen.spec.shorthands import SHORTHANDS, constants, resources
+from sharpen.spec.stopping import early_terminate
+from sharpen.spec.table import Key, record, schema_of
 
-METHODS = ("random", "grid", "bayes")
+METHODS = ("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2")
+_WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
 
 
 def load(path: str | Path) -> Sweep:
@@ -51,7 +43,7 @@ def parse(text: str, where: str = "sweep.yaml") -> Sweep:
     """Return the sweep that a text describes.
 
     Args:
-        text: A W&B sweep configuration in YAML; ``seed`` may stand beside W&B's own keys.
+        text: A W&B sweep configuration in YAML; sharpen's own keys may stand beside W&B's.
         where: What to call it in messages; its stem is the sweep's name when the text gives none.
 
     Raises:
@@ -71,119 +63,144 @@ did you mean 'values'?
     """
     value, problems = document.read(text, where)
     root = Node(value, "$", problems)
-    values = record(root, _SWEEP, later=_LATER, what="in a sweep")
-    if values is not None:
-        _between_keys(root, values)
-    if problems or values is None:
+    values = record(root, SWEEP, "in a sweep")
+    if values is None:
         raise refuse(where, problems)
-    return Sweep(
-        space=values.pop("parameters"),
-        stop=values.pop("early_terminate"),
-        name=values.pop("name") or PurePath(where).stem,
-        source_text=text,
-        **values,
-    )
+    found = _between_keys(root, values)
+    if problems:
+        raise refuse(where, problems)
+    fields: dict[str, Any] = {name: values[name] for name in _AS_READ}
+    name = values["name"] or PurePath(where).stem
+    return Sweep(**fields, **found, name=name, source_text=text)
 
 
-def _between_keys(root: Node, values: Mapping[str, Any]) -> None:
+def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a sweep that several keys, or keys of another name, decide."""
     if not values["program"] and "${program}" in (values["command"] or ()) and "program" not in root.value:
         root.child("program", None).wrong("is missing: name the training script")
-    if values["method"] == "grid" and values["parameters"] is not None:
-        for name, dim in values["parameters"].dimensions.items():
-            if dim.grid() is None:
-                place = root.child("parameters." + ".parameters.".join(name.split(".")), None)
-                place.wrong("grid search cannot count real numbers: give values: [a, b, …]")
+    method, options = _method(root, values)
+    if method == "grid":
+        _check_grid(values["parameters"])
+    return {
+        "method": method,
+        "options": options,
+        "stop": values["early_terminate"],
+        "time_cap_s": values["time_cap"],
+        "ignored": tuple(name for name in IGNORED if name in root.value),
+        **_metrics(root, values),
+        **_space(root, values),
+    }
 
 
-def _metric(node: Node) -> Metric | None:
-    values = record(node, _METRIC, later=_LATER_METRIC, what="in metric")
-    return Metric(values["name"], values["goal"]) if values and values["name"] and values["goal"] else None
-
-
-def _space(node: Node) -> Space | None:
-    entries = node.children()
-    if entries is None:
-        return None
-    if not node.value:
-        return node.wrong("is empty: give at least one parameter")
-    return Space(dict(_dimensions(entries, "")))
-
-
-def _dimensions(entries: Mapping[str, Node], prefix: str) -> Iterator[tuple[str, Dimension]]:
-    for name, entry in entries.items():
-        if "." in name:
-            first, _, rest = name.partition(".")
-            entry.wrong(f"a name has no dots: nest it, as {first}: {{parameters: {{{rest}: …}}}}")
-        elif not entry.is_mapping:
-            entry.wrong(f"is {describe(entry.value)}: write {{value: …}} for a constant")
-        elif "parameters" in entry.value:
-            yield from _group(entry, f"{prefix}{name}.")
-        elif (found := dimension(entry)) is not None:
-            yield f"{prefix}{name}", found
-
-
-def _group(node: Node, prefix: str) -> Iterator[tuple[str, Dimension]]:
-    for name, entry in (node.children() or {}).items():
-        if name != "parameters":
-            reject_key(entry, name, ["parameters"], what="beside nested parameters")
-        elif inner := entry.children():
-            yield from _dimensions(inner, prefix)
-        elif inner is not None:
-            entry.wrong("is empty: give at least one parameter")
-
-
-def _early_terminate(node: Node) -> EarlyTerminate | None:
-    n_problems = len(node.problems)
-    values = record(node, _EARLY_TERMINATE, what="in early_terminate")
-    if values is None or len(node.problems) > n_problems:
-        return None
-    stop = EarlyTerminate(**values)
-    if (stop.min_iter is None) == (stop.max_iter is None):
-        return node.wrong("needs either min_iter, or max_iter with s")
-    if stop.max_iter is not None and stop.s is None:
-        return node.child("s", None).wrong("is missing: max_iter needs s, the number of bands")
-    if stop.max_iter is not None and stop.max_iter < stop.eta:
-        return node.child("max_iter", None).wrong(
-            f"{stop.max_iter} leaves no band, as max_iter / eta is below 1: raise it to {stop.eta:g} or more"
+def _method(root: Node, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    options = dict(values["optimizer"] or {})
+    name = text(root.child("optimizer.type", options.pop("type"))) if "type" in options else values["method"]
+    if name == "custom" and "type" not in (values["optimizer"] or {}):
+        if values["metrics"]:
+            return "nsga2", options
+        root.child("method", None).wrong(
+            "'custom' does not say which: write optimizer: {type: tpe}, or a method by its name"
         )
-    return stop
+    return name or "", options
 
 
-def _eta(node: Node) -> float | None:
-    value = number(node)
-    if value is None or value > 1:
-        return value
-    return node.wrong(f"must be above 1, not {node.value}: of the runs at a band the best 1/eta go on")
+def _metrics(root: Node, values: dict[str, Any]) -> dict[str, Any]:
+    several = values["metrics"] or ()
+    given = [name for name in ("metric", "metrics") if name in root.value]
+    if not given:
+        root.child("metric", None).wrong("is missing: give the metric's name and goal")
+    elif len(given) > 1:
+        root.child("metrics", None).wrong("stands beside metric: keep one")
+    return {"metric": several[0] if several else values["metric"], "metrics": several}
 
 
-_METRIC = {
-    "name": Key(text, missing="name what the program logs"),
-    "goal": Key(one_of(("maximize", "minimize")), default="minimize"),
+def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
+    parameters: Parameters | None = values["parameters"]
+    if parameters is None:
+        return {}
+    added = dict(constants(root, values, parameters.nodes))
+    space = Space({**parameters.space.dimensions, **added}, parameters.space.conditions)
+    if len(space.dimensions) < len(parameters.nodes) + len(added):
+        return {}  # what is said of a parameter that cannot be read would only confuse
+    combinations = fitting.forbidden(values["forbidden"] or [], space)
+    space = Space(space.dimensions, space.conditions, combinations)
+    prior = fitting.prior(values["prior"] or [], space)
+    return {"space": space, "prior": prior, "dotted": parameters.dotted}
+
+
+def _check_grid(parameters: Parameters | None) -> None:
+    if parameters is None:
+        return
+    for name, dimension in parameters.space.dimensions.items():
+        if dimension.grid() is None:
+            parameters.nodes[name].wrong(
+                "grid search cannot count real numbers: give values: [a, b, …], or a q to round to"
+            )
+
+
+def _configurations() -> Kind:
+    """Return the kind of lists of configurations, which are read when the space is known."""
+    schema = {"type": "array", "items": {"type": "object", "minProperties": 1}}
+    return Kind(lambda node: node.items(), schema)
+
+
+_OWN = {
+    "seed": Key(integer(0), "The root of every random stream."),
+    "optimizer": Key(
+        mapping, "Settings of the search method; its type, if given, replaces method here.", default={}
+    ),
+    "forbidden": Key(_configurations(), "Combinations of values that no run may have."),
+    "prior": Key(
+        _configurations(), "Configurations to try first; what one leaves out is its range's middle."
+    ),
+    "constraints": Key(
+        constraints, 'Bounds that runs must keep to count: {val/n_trades: ">= 30"}.', default=()
+    ),
+    "repeats": Key(integer(1), "Runs of each configuration, each with a seed of its own.", default=1),
+    "max_failures": Key(integer(1), "How many failed runs end the sweep."),
+    "time_cap": Key(duration, "No new runs after this long: 2h, 90m, or seconds."),
+    "resume": Key(boolean, "Whether an interrupted run continues from its newest checkpoint.", default=False),
+    "resources": Key(resources, "What one run needs.", default=Resources()),
 }
-_LATER_METRIC = frozenset({"impute", "impute_while_running", "target"})
-
-_EARLY_TERMINATE = {
-    "type": Key(one_of(("hyperband",), later=("envelope",)), missing="give hyperband"),
-    "min_iter": Key(integer(1)),
-    "max_iter": Key(integer(1)),
-    "s": Key(integer(1)),
-    "eta": Key(_eta, default=3.0),
-    "strict": Key(boolean, default=True),
+IGNORED = {
+    "controller": Key(mapping, "W&B's choice of where the search runs: no effect here."),
+    "scheduler": Key(mapping, "W&B's custom schedulers: no effect here; see optimizer."),
+    "apiVersion": Key(text, "W&B's version of the format: no effect here."),
+    "kind": Key(one_of(("sweep",)), "W&B's name of the format: no effect here."),
+    "job": Key(text, "W&B Launch: no effect here; name a program."),
+    "image_uri": Key(text, "W&B Launch: no effect here; name a program."),
+    "launch": Key(mapping, "W&B Launch: no effect here; name a program."),
 }
-
-
-_SWEEP = {
-    "name": Key(text),
-    "program": Key(text, default=""),
-    "command": Key(command, default=DEFAULT_COMMAND),
-    "method": Key(one_of(METHODS, later=("custom",)), missing=f"give one of {', '.join(METHODS)}"),
-    "metric": Key(_metric, missing="give the metric's name and goal"),
-    "parameters": Key(_space, missing="give at least one parameter"),
-    "early_terminate": Key(_early_terminate),
-    "run_cap": Key(integer(1)),
-    "seed": Key(integer(0)),
-    "description": Key(words, default=""),
-    "project": Key(words, default=""),
-    "entity": Key(words, default=""),
+SWEEP = {
+    "name": Key(text, "What people call the sweep; the file's name when it is missing."),
+    "description": Key(words, "For people.", default=""),
+    "program": Key(text, "The training script.", default=""),
+    "command": Key(command, "The words that start a run.", default=DEFAULT_COMMAND),
+    "method": Key(one_of(_WRITTEN_METHODS), "How to search.", missing=f"give one of {', '.join(METHODS)}"),
+    "metric": Key(metric, "What to optimise."),
+    "metrics": Key(metrics, "Several metrics to optimise, instead of metric."),
+    "parameters": Key(PARAMETERS, "What may vary.", missing="give at least one parameter"),
+    "early_terminate": Key(early_terminate, "When to end runs early."),
+    "run_cap": Key(integer(1), "How many runs at most."),
+    "project": Key(words, "For people.", default=""),
+    "entity": Key(words, "For people.", default=""),
+    **{name: Key(key.kind, key.doc, key.default, is_extension=True) for name, key in _OWN.items()},
+    **SHORTHANDS,
+    **IGNORED,
 }
-_LATER = frozenset({"apiVersion", "controller", "image_uri", "job", "kind", "launch", "metrics", "scheduler"})
+_AS_READ = (
+    *("program", "command", "description", "project", "entity", "run_cap", "seed"),
+    *("constraints", "repeats", "max_failures", "resume", "resources"),
+)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of sweep files."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "sharpen sweep",
+        "description": "A search: W&B's sweep configuration, and keys of sharpen's own beside it.",
+        **schema_of(SWEEP),
+        "anyOf": [{"required": ["metric"]}, {"required": ["metrics"]}],
+        "definitions": definitions(),
+    }

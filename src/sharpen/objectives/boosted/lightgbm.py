@@ -24,7 +24,10 @@ except ImportError as error:
 
 @dataclass(frozen=True, slots=True)
 class LightGBM:
-    """LightGBM's ``gbdt`` boosting; a tree of depth ``d`` may have all of its ``2**d`` leaves."""
+    """LightGBM's ``gbdt`` boosting; a tree of depth ``d`` may have all of its ``2**d`` leaves.
+
+    Without a limit on either, a tree has up to LightGBM's own 31 leaves.
+    """
 
     version: str = lgb.__version__
     suffix: str = ".txt"
@@ -63,16 +66,16 @@ def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
         "boost_from_average": False,  # the weights balance the classes
         "max_bin": settings.max_bin,
         "max_depth": settings.max_depth,
-        "num_leaves": 2 ** min(settings.max_depth, 12),
+        "num_leaves": _most_leaves(settings),
         "learning_rate": settings.learning_rate,
         "min_sum_hessian_in_leaf": settings.min_child_weight,
-        "min_data_in_leaf": 1,  # the sum of hessians is the limit, as in xgboost
+        "min_data_in_leaf": settings.min_child_samples,
         "bagging_fraction": settings.subsample,
         "bagging_freq": 1 if settings.subsample < 1 else 0,
         "feature_fraction": settings.colsample_bytree,
         "lambda_l2": settings.reg_lambda,
         "lambda_l1": settings.reg_alpha,
-        "min_gain_to_split": settings.gamma,
+        "min_gain_to_split": settings.split_gain,
         "feature_pre_filter": False,
         "deterministic": True,
         "force_row_wise": True,
@@ -80,3 +83,9 @@ def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
         "seed": seed,
         "verbosity": -1,
     }
+
+
+def _most_leaves(settings: ClassifierSettings) -> int:
+    of_depth = 2 ** min(settings.max_depth, 12) if settings.max_depth > 0 else 0
+    limits = [limit for limit in (settings.num_leaves, of_depth) if limit > 0]
+    return max(min(limits, default=31), 2)

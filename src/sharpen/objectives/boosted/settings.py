@@ -34,6 +34,16 @@ def _count(default: int, low: int, high: float, text: str) -> Any:
     return _number(default, low, high, text, int_only=True)
 
 
+def _depth(default: int, most: int, text: str) -> Any:
+    def allows(value: int) -> bool:
+        return value == -1 or 1 <= value <= most
+
+    return field(
+        default=default,
+        metadata={"kind": int, "help": text, "range": f"[1, {most}], or -1", "allows": allows},
+    )
+
+
 def _flag(default: bool, text: str) -> Any:
     return field(default=default, metadata={"kind": bool, "help": text, "range": "true or false"})
 
@@ -42,8 +52,8 @@ def _flag(default: bool, text: str) -> Any:
 class ClassifierSettings:
     """One configuration: the trees, the labels, and how probabilities become positions.
 
-    The names of the tree settings are those of xgboost's; for lightgbm they are translated. Each field's
-    ``metadata`` holds its ``help`` and ``range``.
+    The names of the tree settings are those of xgboost's, and those of lightgbm's that xgboost has no name
+    for; each library gets them in its own words. Each field's ``metadata`` holds its ``help`` and ``range``.
 
     Raises:
         UsageError: A value is of the wrong type or out of range; all problems at once.
@@ -56,7 +66,8 @@ class ClassifierSettings:
     """
 
     model: str = field(default="xgboost", metadata={"kind": str, "help": "xgboost or lightgbm"})
-    max_depth: int = _count(4, 1, 16, "deepest a tree may grow")
+    max_depth: int = _depth(4, 16, "deepest a tree may grow; -1 for no limit")
+    num_leaves: int = _count(0, 0, 131_072, "most leaves of a tree; 0 for no limit but the depth's")
     learning_rate: float = _number(0.05, 0, 1, "shrinkage of each tree", above=True)
     n_estimators: int = _count(200, 1, 100_000, "number of trees")
     min_child_weight: float = _number(1.0, 0, math.inf, "least sum of hessians in a leaf")
@@ -65,6 +76,10 @@ class ClassifierSettings:
     reg_lambda: float = _number(1.0, 0, math.inf, "L2 penalty of the leaf weights")
     reg_alpha: float = _number(0.0, 0, math.inf, "L1 penalty of the leaf weights")
     gamma: float = _number(0.0, 0, math.inf, "least loss that a split must save")
+    min_split_gain: float = _number(
+        0.0, 0, math.inf, "the same by lightgbm's name; the larger of the two counts"
+    )
+    min_child_samples: int = _count(1, 1, math.inf, "least rows in a leaf; lightgbm only")
     max_bin: int = _count(64, 2, 65_535, "bins of each feature's histogram")
     atr_window_bars: int = _count(14, 2, 10_000, "bars of the average true range that scales the barriers")
     tp_atr_mult: float = _number(2.0, 0, math.inf, "take-profit barrier, in average true ranges", above=True)
@@ -78,8 +93,18 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         problems = [p for f in fields(self) if (p := _problem(f, getattr(self, f.name)))]
+        if self.model == "xgboost" and self.min_child_samples != 1:
+            problems.append(
+                f"min_child_samples is {self.min_child_samples!r}, must be 1 for xgboost, which has no such "
+                "limit: use min_child_weight"
+            )
         if problems:
             raise UsageError("; ".join(problems), problems=problems)
+
+    @property
+    def split_gain(self) -> float:
+        """The least loss that a split must save, by either of its names."""
+        return max(self.gamma, self.min_split_gain)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> ClassifierSettings:

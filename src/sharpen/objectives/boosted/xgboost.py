@@ -66,14 +66,15 @@ def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
         "base_score": 0.5,  # the weights balance the classes; also saves a pass over the rows
         "tree_method": "hist",
         "max_bin": settings.max_bin,
-        "max_depth": settings.max_depth,
+        "max_depth": max(settings.max_depth, 0),  # 0 is no limit
+        "max_leaves": settings.num_leaves,
         "learning_rate": settings.learning_rate,
         "min_child_weight": settings.min_child_weight,
         "subsample": settings.subsample,
         "colsample_bytree": settings.colsample_bytree,
         "reg_lambda": settings.reg_lambda,
         "reg_alpha": settings.reg_alpha,
-        "gamma": settings.gamma,
+        "gamma": settings.split_gain,
         "disable_default_eval_metric": True,
         "nthread": 1,
         "seed": seed,

@@ -1,15 +1,9 @@
-"""The search space: each dimension maps the unit interval onto its values, and back.
-
-An optimizer may work in the unit cube (:meth:`Space.from_unit`), read the dimensions' own bounds, or do
-both. A distribution of any shape is its quantile function, so a new one is a new small class here.
-
-Notation: ``u`` is a point of [0, 1]; names of nested parameters are dotted (``optimizer.lr``).
-"""
+"""Ranges, lists and single values: the dimensions whose values are equally likely, or so in the logarithm."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,8 +59,7 @@ class Float:
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is a number within the bounds."""
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
+        return is_number(value) and self.low <= value <= self.high
 
     def grid(self) -> None:
         """Return None: real numbers are too many to count."""
@@ -129,7 +122,7 @@ class Choice:
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is one of the options, ``1`` and ``True`` told apart."""
-        return any(_same(value, option) for option in self.options)
+        return any(same(value, option) for option in self.options)
 
     def grid(self) -> Sequence[Any]:
         """Return the options in order."""
@@ -137,7 +130,7 @@ class Choice:
 
     def index(self, value: Any) -> int:
         """Return the place of a value among the options."""
-        return next(i for i, option in enumerate(self.options) if _same(value, option))
+        return next(i for i, option in enumerate(self.options) if same(value, option))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,70 +153,18 @@ class Constant:
 
     def contains(self, value: Any) -> bool:
         """Return whether it is the value."""
-        return _same(value, self.value)
+        return same(value, self.value)
 
     def grid(self) -> Sequence[Any]:
         """Return the value alone."""
         return (self.value,)
 
 
-def _same(a: Any, b: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number, which True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two values are the same, ``1``, ``1.0`` and ``True`` told apart."""
     return type(a) is type(b) and bool(a == b)
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """The parameters of a search, in the order in which they were written.
-
-    >>> space = Space({"depth": Int(3, 8), "model.booster": Constant("gbtree")})
-    >>> config = space.from_unit([0.0, 0.5])
-    >>> config, nest(config)
-    ({'depth': 3, 'model.booster': 'gbtree'}, {'depth': 3, 'model': {'booster': 'gbtree'}})
-    """
-
-    dimensions: Mapping[str, Dimension]
-
-    @property
-    def size(self) -> int | None:
-        """How many configurations there are; None when too many to count.
-
-        >>> Space({"depth": Int(3, 8), "bagging": Choice((True, False))}).size
-        12
-        """
-        grids = [dimension.grid() for dimension in self.dimensions.values()]
-        return None if None in grids else math.prod(len(grid) for grid in grids if grid is not None)
-
-    def key(self, config: Mapping[str, Any]) -> str:
-        """Return a text that only the same configuration has, ``1`` and ``True`` told apart."""
-        return repr([config.get(name) for name in self.dimensions])
-
-    def from_unit(self, point: Sequence[float]) -> dict[str, Any]:
-        """Return the configuration at a point of the unit cube, one coordinate a dimension."""
-        pairs = zip(self.dimensions.items(), point, strict=True)
-        return {name: dimension.from_unit(float(u)) for (name, dimension), u in pairs}
-
-    def to_unit(self, config: Mapping[str, Any]) -> list[float]:
-        """Return the point of the unit cube of a configuration."""
-        return [dimension.to_unit(config[name]) for name, dimension in self.dimensions.items()]
-
-    def contains(self, config: Mapping[str, Any]) -> bool:
-        """Return whether every parameter is there, no other is, and each value is possible."""
-        return config.keys() == self.dimensions.keys() and all(
-            dimension.contains(config[name]) for name, dimension in self.dimensions.items()
-        )
-
-
-def nest(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with its dotted names unfolded into dictionaries.
-
-    >>> nest({"optimizer.lr": 0.1, "optimizer.name": "adam"})
-    {'optimizer': {'lr': 0.1, 'name': 'adam'}}
-    """
-    nested: dict[str, Any] = {}
-    for name, value in config.items():
-        *parents, leaf = name.split(".")
-        room = nested
-        for parent in parents:
-            room = room.setdefault(parent, {})
-        room[leaf] = value
-    return nested

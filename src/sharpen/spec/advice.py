@@ -1,0 +1,265 @@
+"""Advice on sweep files that are right: what will waste runs or mislead, and the fix."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sharpen.space import Choice, Constant, Dimension, Float, Int, LogNormal, Rounded
+from sharpen.spec.command import MACROS
+from sharpen.spec.model import EarlyTerminate, Metric, Sweep
+
+N_STARTUP_TRIALS = 10
+LINEAR_DECADES = 2
+HUGE_DECADES = 6
+
+_RATE = re.compile(r"(^|_)(lr|learning_rate|eta0|weight_decay|wd)$")
+_LARGER_IS_BETTER = re.compile(
+    r"(^|[^a-z])(sharpe|sortino|calmar|acc|accuracy|auc|auroc|f1|r2|precision|recall|return|returns|reward"
+    r"|profit|profit_factor|pnl|hit_rate|ic)($|[^a-z])"
+)
+_SMALLER_IS_BETTER = re.compile(
+    r"(^|[^a-z])(loss|logloss|nll|error|err|rmse|mse|mae|mape|perplexity|ppl|drawdown|max_drawdown|turnover)"
+    r"($|[^a-z])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """A piece of advice.
+
+    Attributes:
+        path: Where in the file.
+        sentence: What is likely to go wrong, and the fix.
+    """
+
+    path: str
+    sentence: str
+
+
+def lint(sweep: Sweep) -> list[Lint]:
+    """Return advice on a sweep, in the order of the rules; nothing for one that needs none.
+
+    >>> from sharpen.spec import parse
+    >>> for advice in lint(parse('''
+    ... {program: t.py, method: random, run_cap: 9, metric: {name: val/sharpe},
+    ...  parameters: {lr: {min: 0.0001, max: 0.1}}}''')):
+    ...     print(advice.path, advice.sentence)
+    $.metric.goal val/sharpe sounds better when larger, but goal is minimize: write goal: maximize
+    $.parameters.lr nine tenths of the draws fall between 0.01009 and 0.1, since the scale is linear: add \
+distribution: log_uniform_values
+    """
+    return [Lint(path, sentence) for rule in RULES for path, sentence in rule(sweep)]
+
+
+Advice = Iterator[tuple[str, str]]
+
+
+def place(sweep: Sweep, name: str) -> str:
+    """Return where a parameter is in the file.
+
+    >>> from sharpen.spec import parse
+    >>> place(parse("{program: t, method: grid, metric: {name: m}, parameters: {a.b: {value: 1}}}"), "a.b")
+    '$.parameters.a.b'
+    """
+    nested = name if name in sweep.dotted else ".parameters.".join(name.split("."))
+    return f"$.parameters.{nested}"
+
+
+def _goals(sweep: Sweep) -> Advice:
+    for i, metric in enumerate(sweep.metrics):
+        path = "$.metric.goal" if len(sweep.metrics) == 1 else f"$.metrics[{i}].goal"
+        if metric.goal == "minimize" and _sounds(metric, _LARGER_IS_BETTER, _SMALLER_IS_BETTER):
+            yield (
+                path,
+                f"{metric.name} sounds better when larger, but goal is minimize: write goal: maximize",
+            )
+        if metric.goal == "maximize" and _sounds(metric, _SMALLER_IS_BETTER, _LARGER_IS_BETTER):
+            yield (
+                path,
+                f"{metric.name} sounds better when smaller, but goal is maximize: write goal: minimize",
+            )
+
+
+def _sounds(metric: Metric, like: re.Pattern[str], unlike: re.Pattern[str]) -> bool:
+    name = metric.name.lower()
+    return bool(like.search(name)) and not unlike.search(name)
+
+
+def _run_cap(sweep: Sweep) -> Advice:
+    endless = sweep.method != "grid" and sweep.metric.target is None and sweep.time_cap_s is None
+    if endless and sweep.run_cap is None:
+        yield "$.run_cap", f"{sweep.method} search never ends by itself: add run_cap, or time_cap"
+    size = sweep.space.size
+    if sweep.run_cap is None:
+        return
+    if sweep.method == "grid" and size is not None and size > sweep.run_cap:
+        yield (
+            "$.run_cap",
+            f"the grid has {size} configurations and only the first {sweep.run_cap} will run, which leaves "
+            "whole values of the first parameters out: raise run_cap, list fewer values, or take random",
+        )
+    if sweep.method in ("bayes", "tpe", "gp") and sweep.run_cap <= N_STARTUP_TRIALS:
+        yield (
+            "$.run_cap",
+            f"the first {N_STARTUP_TRIALS} runs of {sweep.method} are random, so that it learns nothing from "
+            f"{sweep.run_cap}: raise it to 30 or more",
+        )
+    if len(sweep.prior) > sweep.run_cap:
+        yield (
+            "$.prior",
+            f"lists {len(sweep.prior)} configurations, but run_cap is {sweep.run_cap}: raise it",
+        )
+
+
+def _scales(sweep: Sweep) -> Advice:
+    for name, dimension in sweep.space.dimensions.items():
+        linear = _linear(dimension)
+        if linear is None:
+            continue
+        low, high = linear
+        is_rate = bool(_RATE.search(name.rsplit(".", 1)[-1].lower()))
+        fix = "log_uniform_values" if isinstance(dimension, Float) else "q_log_uniform_values"
+        if low <= 0 < high and is_rate:
+            yield (
+                place(sweep, name),
+                f"a rate matters by its order of magnitude, and {low:g} has none: give a min such as "
+                f"{high / 1000:g} and distribution: {fix}",
+            )
+        elif low > 0 and (high / low > 10**LINEAR_DECADES or (is_rate and high / low > 2)):
+            yield (
+                place(sweep, name),
+                f"nine tenths of the draws fall between {low + (high - low) / 10:.4g} and {high:g}, since "
+                f"the scale is linear: add distribution: {fix}",
+            )
+
+
+def _linear(dimension: Dimension) -> tuple[float, float] | None:
+    match dimension:
+        case Rounded(inner, _):
+            return _linear(inner)
+        case Float(low, high, False) | Int(low, high, False):
+            return low, high
+        case _:
+            return None
+
+
+def _ranges(sweep: Sweep) -> Advice:
+    for name, dimension in sweep.space.dimensions.items():
+        inner = dimension.dimension if isinstance(dimension, Rounded) else dimension
+        path = place(sweep, name)
+        if isinstance(inner, Float | LogNormal):
+            yield from ((path, sentence) for sentence in _log_range(inner))
+        if isinstance(dimension, Rounded) and isinstance(inner, Float):
+            yield from ((path, sentence) for sentence in _passed_bounds(dimension, inner))
+        if isinstance(dimension, Int) and (dimension.low, dimension.high) == (0, 1):
+            yield (
+                path,
+                "only 0 and 1 are drawn, as both bounds are whole numbers: write min: 0.0 and max: 1.0 for "
+                "all numbers between, or values: [0, 1]",
+            )
+        if isinstance(dimension, Choice):
+            yield from ((path, sentence) for sentence in _listed(dimension))
+
+
+def _log_range(dimension: Float | LogNormal) -> Iterator[str]:
+    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
+    if isinstance(dimension, Float) and not dimension.log:
+        return
+    if high / low > 10**HUGE_DECADES:
+        yield (
+            f"spans {math.log10(high / low):.0f} powers of ten, most of which will be wasted: two to four "
+            "are usual"
+        )
+    if isinstance(dimension, Float) and 1 < low < high <= math.e:
+        yield (
+            f"draws from {low:.4g} to {high:.4g}, as log_uniform takes exponents of e: write "
+            f"distribution: log_uniform_values for {math.log(low):.4g} to {math.log(high):.4g}"
+        )
+
+
+def _passed_bounds(dimension: Rounded, inner: Float) -> Iterator[str]:
+    first, last = dimension.from_unit(0.0), dimension.from_unit(1.0)
+    if first < inner.low or last > inner.high:
+        yield (
+            f"rounding to multiples of {dimension.q:g} gives {first:g} to {last:g}, beyond "
+            f"{inner.low:g} to {inner.high:g}: let min and max be multiples of q"
+        )
+
+
+def _listed(dimension: Choice) -> Iterator[str]:
+    options = dimension.options
+    if len(options) == 1:
+        yield "lists one value: write value: for a constant, which says so"
+    numbers = [option for option in options if type(option) is int]
+    if len(numbers) == len(options) > 3 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        yield (
+            f"lists whole numbers in a row, whose order the search then does not know: write "
+            f"min: {numbers[0]} and max: {numbers[-1]}"
+        )
+
+
+def _stopping(sweep: Sweep) -> Advice:
+    stop = sweep.stop
+    if stop is None:
+        return
+    path = "$.early_terminate"
+    if stop.type == "hyperband" and stop.min_iter is not None and stop.s is not None:
+        yield f"{path}.s", "has no effect beside min_iter: remove it, or give max_iter instead of min_iter"
+    n_folds = sweep.space.dimensions.get("n_folds")
+    if isinstance(n_folds, Constant) and isinstance(n_folds.value, int):
+        yield from _beyond_folds(stop, n_folds.value)
+    min_runs = stop.options.get("min_runs", 0)
+    if sweep.run_cap is not None and isinstance(min_runs, int) and min_runs >= sweep.run_cap:
+        yield (
+            f"{path}.min_runs",
+            f"{min_runs} runs are needed before one is ended, but run_cap is {sweep.run_cap}: lower it",
+        )
+
+
+def _beyond_folds(stop: EarlyTerminate, n_folds: int) -> Advice:
+    if stop.min_iter is not None and stop.min_iter >= n_folds:
+        yield (
+            "$.early_terminate.min_iter",
+            f"runs are first compared after fold {stop.min_iter}, but there are {n_folds} folds, so that "
+            f"none is ended early: lower it to {max(1, n_folds // 3)}",
+        )
+    elif stop.min_iter is not None and stop.type in ("hyperband", "asha"):
+        band = float(stop.min_iter)
+        while band < n_folds:
+            band *= stop.eta
+        if int(band) == n_folds:
+            yield (
+                "$.early_terminate.min_iter",
+                f"runs are compared again after fold {n_folds}, their last, when nothing is left to save: "
+                f"take {n_folds - 1} or {n_folds + 1} folds",
+            )
+    if stop.max_iter is not None and stop.max_iter > n_folds:
+        yield (
+            "$.early_terminate.max_iter",
+            f"is {stop.max_iter}, but a run ends after {n_folds} folds: write {n_folds}",
+        )
+
+
+def _without_effect(sweep: Sweep) -> Advice:
+    for name in sweep.ignored:
+        yield f"$.{name}", "has no effect here: it is part of W&B's own service"
+    for i, word in enumerate(sweep.command):
+        inside = [f"${{{name}}}" for name in MACROS if f"${{{name}}}" in word and word != f"${{{name}}}"]
+        if inside:
+            yield (
+                f"$.command[{i}]",
+                f"{inside[0]} is only filled in when it is a word by itself: split {word!r}",
+            )
+
+
+RULES: tuple[Callable[[Sweep], Advice], ...] = (
+    _goals,
+    _run_cap,
+    _scales,
+    _ranges,
+    _stopping,
+    _without_effect,
+)

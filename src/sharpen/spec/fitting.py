@@ -1,0 +1,114 @@
+"""Values and partial configurations that must fit the space: ``when``, ``forbidden`` and ``prior``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sharpen.space import Constant, Dimension, Space
+from sharpen.spec.kinds import plain
+from sharpen.spec.node import Node, join, nearest
+
+MOST_SHOWN = 8
+
+
+def fit(node: Node, dimension: Dimension) -> Any:
+    """Return a value as the dimension writes it, ``3`` and ``3.0`` being one; None when it cannot take it."""
+    n_problems = len(node.problems)
+    value = plain(node)
+    if len(node.problems) > n_problems:
+        return None
+    is_real = isinstance(dimension.from_unit(0.5), float)
+    for candidate in _spellings(value, is_real):
+        if dimension.contains(candidate):
+            return candidate
+    return node.wrong(f"cannot be {value!r}: {_possible(dimension)}")
+
+
+def _spellings(value: Any, is_real: bool) -> Iterator[Any]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield from (float(value), value) if is_real else (value, float(value))
+    else:
+        yield value
+        if isinstance(value, float) and value.is_integer():
+            yield int(value)
+
+
+def _possible(dimension: Dimension) -> str:
+    values = dimension.grid()
+    if values is not None and len(values) <= MOST_SHOWN:
+        return f"the parameter takes {join(map(repr, values))}"
+    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
+    if isinstance(dimension, Constant) or isinstance(low, bool) or not isinstance(low, int | float):
+        return "the parameter takes other values"
+    return f"the parameter goes from {low:g} to {high:g}"
+
+
+def partial(node: Node, space: Space) -> dict[str, Any]:
+    """Return a configuration that need not be whole, by full names; what does not fit is noted and left out.
+
+    Names may be dotted (``optimizer.lr: 0.1``) or nested (``optimizer: {lr: 0.1}``).
+    """
+    found: dict[str, Any] = {}
+    for name, entry in _leaves(node, "", space):
+        if name not in space.dimensions:
+            entry.wrong(f"there is no parameter {name!r}{nearest(name, space.dimensions)}")
+            continue
+        if name in found:
+            entry.wrong(f"{name!r} is given twice: keep one")
+        n_problems = len(node.problems)
+        value = fit(entry, space.dimensions[name])
+        if len(node.problems) == n_problems:
+            found[name] = value
+    return found
+
+
+def _leaves(node: Node, prefix: str, space: Space) -> Iterator[tuple[str, Node]]:
+    for name, entry in (node.children() or {}).items():
+        full = f"{prefix}{name}"
+        is_group = entry.is_mapping and any(known.startswith(f"{full}.") for known in space.dimensions)
+        if is_group and full not in space.dimensions:
+            yield from _leaves(entry, f"{full}.", space)
+        else:
+            yield full, entry
+
+
+def forbidden(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
+    """Return the combinations that no configuration may have."""
+    found: list[Mapping[str, Any]] = []
+    for node in nodes:
+        n_problems = len(node.problems)
+        combination = partial(node, space)
+        for name in combination:
+            if space.dimensions[name].grid() is None:
+                node.child(name, None).wrong(
+                    "takes any number of a range, which is never exactly one: forbid listed values or whole "
+                    "numbers"
+                )
+        is_always = all(isinstance(space.dimensions[name], Constant) for name in combination)
+        if is_always and len(node.problems) == n_problems:
+            node.wrong("would forbid every configuration: name values that do not go together")
+        if len(node.problems) == n_problems:
+            found.append(combination)
+    return tuple(found)
+
+
+def prior(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
+    """Return the configurations to try first, each completed with the middle of what it leaves out."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for node in nodes:
+        n_problems = len(node.problems)
+        given = partial(node, space)
+        if len(node.problems) > n_problems:
+            continue
+        config = space.complete(given)
+        for name in [name for name in given if name not in config]:
+            waits = space.conditions[name]
+            wanted = join(map(repr, waits.values))
+            node.child(name, None).wrong(f"is only there when {waits.parent} is {wanted}: remove it")
+        if not space.allows(config):
+            node.wrong("has a forbidden combination")
+        if space.key(config) in found:
+            node.wrong("is the same configuration as one above: keep one")
+        found[space.key(config)] = config
+    return tuple(found.values())

@@ -1,0 +1,204 @@
+"""Kinds of values that a sweep file holds: how each is read, and what a JSON schema says of it.
+
+A reader is a function ``(node) -> value``; it notes what is wrong and then returns None. The schema is what
+an editor checks while the file is being written: it refuses nothing that the reader takes, and may be less
+strict.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sharpen.spec.node import LARGEST_INTEGER, Node, describe, join, nearest
+
+_EXPONENT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
+_SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "m": 60.0, "s": 1.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s)\s*)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value.
+
+    Attributes:
+        read: Its reader.
+        schema: Its JSON schema.
+    """
+
+    read: Callable[[Node], Any]
+    schema: Mapping[str, Any]
+
+    def __call__(self, node: Node) -> Any:
+        """Read a value."""
+        return self.read(node)
+
+
+def kind(**schema: Any) -> Callable[[Callable[[Node], Any]], Kind]:
+    """Return a decorator that makes a reader a kind of that schema."""
+    return lambda read: Kind(read, schema)
+
+
+@kind(type="string", pattern=r"\S")
+def text(node: Node) -> str | None:
+    """Read a text that is not empty."""
+    if isinstance(node.value, str):
+        return node.value if node.value.strip() else node.wrong("is empty text: write a word or remove it")
+    return node.wrong(f"must be text, not {describe(node.value)}: put it in quotes")
+
+
+@kind(type=["string", "null"])
+def words(node: Node) -> str | None:
+    """Read a text that may be empty."""
+    return "" if node.value in ("", None) else text(node)
+
+
+@kind(type="boolean")
+def boolean(node: Node) -> bool | None:
+    """Read true or false."""
+    if isinstance(node.value, bool):
+        return node.value
+    return node.wrong(f"must be true or false, not {describe(node.value)}")
+
+
+@kind(type="number")
+def number(node: Node) -> float | None:
+    """Read a finite number; a text that looks like one is a problem whose fix is shown."""
+    if isinstance(node.value, str):
+        return _number_as_text(node, node.value)
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+        return node.wrong(f"must be a number, not {describe(node.value)}")
+    try:
+        value = float(node.value)
+    except OverflowError:
+        return node.wrong("is too large for a number")
+    return value if math.isfinite(value) else node.wrong(f"must be finite, not {node.value}")
+
+
+def _number_as_text(node: Node, written: str) -> None:
+    try:
+        value = float(written)
+    except ValueError:
+        return node.wrong(f"must be a number, not {describe(written)}")
+    exponent = _EXPONENT.fullmatch(written.strip())
+    if exponent:
+        whole, fraction, sign, power = exponent.groups()
+        fix = f"{whole}{fraction or '.0'}e{sign or '+'}{power}"
+        return node.wrong(
+            f"must be a number, not {describe(written)}: write {fix} "
+            "(in YAML a power of ten needs a point and a sign)"
+        )
+    return node.wrong(f"must be a number, not {describe(written)}: write {value!r} without quotes")
+
+
+def number_in(
+    least: float = -math.inf, most: float = math.inf, *, above: float | None = None, why: str = ""
+) -> Kind:
+    """Return the kind of numbers in [least, most], or above a number; ``why`` ends the message."""
+    schema: dict[str, Any] = {"type": "number"}
+    bounds = {"minimum": least, "maximum": most, "exclusiveMinimum": above}
+    schema |= {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
+
+    def read(node: Node) -> float | None:
+        value = number(node)
+        if value is None:
+            return None
+        if above is not None and value <= above:
+            return node.wrong(f"must be above {above:g}{why}, not {node.value}")
+        if least <= value <= most:
+            return value
+        bound = f"at least {least:g}" if value < least else f"at most {most:g}"
+        return node.wrong(f"must be {bound}{why}, not {node.value}")
+
+    return Kind(read, schema)
+
+
+def integer(least: int = -LARGEST_INTEGER, most: int = LARGEST_INTEGER) -> Kind:
+    """Return the kind of whole numbers in [least, most]."""
+
+    def read(node: Node) -> int | None:
+        if isinstance(node.value, bool) or not isinstance(node.value, int):
+            whole = isinstance(node.value, float) and node.value.is_integer()
+            fix = f": write {int(node.value)}" if whole else ""
+            return node.wrong(f"must be a whole number, not {describe(node.value)}{fix}")
+        if least <= node.value <= most:
+            return node.value
+        bound = f"at least {least}" if node.value < least else f"at most {most}"
+        return node.wrong(f"must be {bound}, not {describe(node.value)}")
+
+    schema: dict[str, Any] = {"type": "integer"}
+    schema |= {"minimum": least} if least > -LARGEST_INTEGER else {}
+    schema |= {"maximum": most} if most < LARGEST_INTEGER else {}
+    return Kind(read, schema)
+
+
+def one_of(options: Collection[str]) -> Kind:
+    """Return the kind of words out of a few."""
+
+    def read(node: Node) -> str | None:
+        value = node.value
+        if isinstance(value, str) and value in options:
+            return value
+        hint = nearest(value, options) if isinstance(value, str) else ""
+        return node.wrong(f"must be one of {join(options)}, not {describe(value)}{hint}")
+
+    return Kind(read, {"enum": list(options)})
+
+
+def listing(item: Kind, what: str, n_least: int = 1) -> Kind:
+    """Return the kind of lists of at least so many items; ``what`` says what to give."""
+
+    def read(node: Node) -> tuple[Any, ...] | None:
+        items = node.items()
+        if items is None:
+            return None
+        if len(items) < n_least:
+            return node.wrong(f"is {'too short' if items else 'empty'}: give {what}")
+        n_problems = len(node.problems)
+        values = tuple(item(entry) for entry in items)
+        return None if len(node.problems) > n_problems else values
+
+    return Kind(read, {"type": "array", "items": dict(item.schema), "minItems": n_least})
+
+
+@kind()
+def plain(node: Node) -> Any:
+    """Read anything that JSON can hold: null, true, numbers, text, lists and mappings of them."""
+    match node.value:
+        case None | bool() | str():
+            return node.value
+        case int():
+            return integer()(node)
+        case float():
+            return number(node)
+        case list():
+            return [plain(item) for item in node.items() or []]
+        case dict():
+            return {key: plain(entry) for key, entry in (node.children() or {}).items()}
+        case _:
+            return node.wrong(f"is {describe(node.value)}: put it in quotes to make it text")
+
+
+@kind(type="object")
+def mapping(node: Node) -> dict[str, Any] | None:
+    """Read a mapping of names to anything."""
+    return None if node.children() is None else plain(node)
+
+
+@kind(type=["string", "number"])
+def duration(node: Node) -> float | None:
+    """Read a length of time as seconds: ``2h``, ``90m``, ``1h 30m``, or a number of seconds."""
+    written = node.value
+    if isinstance(written, str) and _DURATION.fullmatch(written.strip()):
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)", written)
+        seconds = sum(float(count) * _SECONDS[unit] for count, unit in parts)
+    elif isinstance(written, int | float) and not isinstance(written, bool):
+        seconds = number(node)
+    else:
+        return node.wrong(
+            f"must be a length of time such as 2h, 90m or 1h 30m, or seconds, not {describe(written)}"
+        )
+    return node.wrong("must be longer than 0") if seconds is not None and seconds <= 0 else seconds

@@ -1,0 +1,164 @@
+"""Advice on sweep files that are right."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from sharpen.spec import lint, parse
+
+QUIET = {
+    "program": "train.py",
+    "method": "random",
+    "run_cap": 40,
+    "metric": {"name": "val/sharpe", "goal": "maximize"},
+    "parameters": {
+        "depth": {"min": 3, "max": 8},
+        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1},
+        "n_trees": {"min": 50, "max": 500},
+        "kind": {"values": ["a", "b"]},
+        "batch": {"distribution": "q_log_uniform_values", "min": 16, "max": 256, "q": 16},
+    },
+}
+
+
+def advice(**changed: object) -> dict[str, str]:
+    return {found.path: found.sentence for found in lint(parse(yaml.safe_dump({**QUIET, **changed})))}
+
+
+def about(parameter: object, name: str = "x") -> dict[str, str]:
+    return advice(parameters={name: parameter})
+
+
+def test_a_good_file_needs_no_advice() -> None:
+    assert advice() == {}
+    assert advice(method="bayes", early_terminate={"type": "hyperband", "min_iter": 3}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "goal", "says"),
+    [
+        ("val/sharpe", "minimize", "write goal: maximize"),
+        ("accuracy", "minimize", "write goal: maximize"),
+        ("val_auc", "minimize", "write goal: maximize"),
+        ("val/loss", "maximize", "write goal: minimize"),
+        ("max_drawdown", "maximize", "write goal: minimize"),
+        ("val/loss", "minimize", None),
+        ("error_of_return", "minimize", None),
+        ("accurate_thing", "minimize", None),
+        ("basic", "minimize", None),
+    ],
+)
+def test_goals_that_sound_the_wrong_way_round(name, goal, says) -> None:
+    found = advice(metric={"name": name, "goal": goal})
+    assert list(found) == ([] if says is None else ["$.metric.goal"])
+    assert says is None or says in found["$.metric.goal"]
+
+
+def test_goals_of_several_metrics() -> None:
+    both = [{"name": "val/sharpe", "goal": "maximize"}, {"name": "val/sortino"}]
+    text = yaml.safe_dump({**{k: v for k, v in QUIET.items() if k != "metric"}, "metrics": both})
+    assert [found.path for found in lint(parse(text))] == ["$.metrics[1].goal"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "says"),
+    [
+        ("lr", {"min": 0.01, "max": 0.1}, "add distribution: log_uniform_values"),
+        (
+            "net_lr",
+            {"min": 0.0, "max": 0.1},
+            "give a min such as 0.0001 and distribution: log_uniform_values",
+        ),
+        ("x", {"min": 0.001, "max": 1.0}, "between 0.1009 and 1, since the scale is linear"),
+        ("x", {"min": 1, "max": 1000}, "add distribution: q_log_uniform_values"),
+        ("x", {"distribution": "q_uniform", "min": 1, "max": 1000, "q": 1}, "q_log_uniform_values"),
+        ("x", {"min": 0.01, "max": 1.0}, None),
+        ("x", {"min": 0.0, "max": 1000.0}, None),
+        ("lr", {"min": 0.09, "max": 0.1}, None),
+        ("lr_decay_steps", {"min": 10, "max": 100}, None),
+        ("x", {"distribution": "log_uniform_values", "min": 1e-9, "max": 1.0}, "spans 9 powers of ten"),
+        ("x", {"distribution": "log_normal", "sigma": 4.0}, "powers of ten"),
+        ("x", {"distribution": "log_uniform", "min": 0.001, "max": 0.1}, "takes exponents of e"),
+        ("x", {"distribution": "q_uniform", "min": 1, "max": 10, "q": 4}, "gives 0 to 8, beyond 1 to 10"),
+        ("x", {"min": 0, "max": 1}, "only 0 and 1 are drawn"),
+        ("x", {"values": [3]}, "write value:"),
+        ("x", {"values": [3, 4, 5, 6]}, "write min: 3 and max: 6"),
+        ("x", {"values": [1, 2, 4, 8]}, None),
+    ],
+)
+def test_scales_and_ranges(name, parameter, says) -> None:
+    found = about(parameter, name)
+    assert list(found) == ([] if says is None else [f"$.parameters.{name}"])
+    assert says is None or says in found[f"$.parameters.{name}"]
+
+
+def test_a_nested_parameter_is_named_where_it_is() -> None:
+    inner = {"parameters": {"lr": {"min": 0.01, "max": 0.1}}}
+    assert list(advice(parameters={"opt": inner})) == ["$.parameters.opt.parameters.lr"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "path", "says"),
+    [
+        ({"run_cap": 9, "method": "bayes"}, "$.run_cap", "first 10 runs of bayes are random"),
+        (
+            {"method": "grid", "parameters": {"x": {"min": 1, "max": 60}}},
+            "$.run_cap",
+            "has 60 configurations",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 3, "s": 2}},
+            "$.early_terminate.s",
+            "no effect beside min_iter",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 9}, "folds": {"n_folds": 9}},
+            "$.early_terminate.min_iter",
+            "lower it to 3",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 3}, "folds": {"n_folds": 9}},
+            "$.early_terminate.min_iter",
+            "take 8 or 10 folds",
+        ),
+        (
+            {"early_terminate": {"type": "hyperband", "max_iter": 27, "s": 2}, "folds": {"n_folds": 9}},
+            "$.early_terminate.max_iter",
+            "write 9",
+        ),
+        (
+            {"early_terminate": {"type": "median", "min_runs": 40}},
+            "$.early_terminate.min_runs",
+            "run_cap is 40: lower it",
+        ),
+        ({"controller": {"type": "local"}}, "$.controller", "has no effect here"),
+        ({"command": ["--file=${program}"]}, "$.command[0]", "only filled in when it is a word by itself"),
+        (
+            {"run_cap": 1, "prior": [{"depth": 3}, {"depth": 4}]},
+            "$.prior",
+            "lists 2 configurations, but run_cap is 1",
+        ),
+    ],
+)
+def test_what_must_go_together(changed, path, says) -> None:
+    found = advice(**changed)
+    assert list(found) == [path]
+    assert says in found[path]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_endless"),
+    [
+        ({}, True),
+        ({"method": "bayes"}, True),
+        ({"time_cap": "2h"}, False),
+        ({"metric": {"name": "loss", "target": 0.1}}, False),
+        ({"method": "grid", "parameters": {"x": {"value": 1}}}, False),
+    ],
+)
+def test_a_search_without_an_end(changed, is_endless) -> None:
+    text = yaml.safe_dump({**{k: v for k, v in QUIET.items() if k != "run_cap"}, **changed})
+    found = {one.path: one.sentence for one in lint(parse(text))}
+    assert ("$.run_cap" in found) is is_endless
+    assert not is_endless or "add run_cap, or time_cap" in found["$.run_cap"]
