@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -172,6 +172,18 @@ def _same(a: Any, b: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """When a parameter is there: its parent is, and has one of the values."""
+
+    parent: str
+    values: tuple[Any, ...]
+
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Return whether a configuration meets the condition."""
+        return self.parent in config and any(_same(config[self.parent], value) for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """The parameters of a search, in the order in which they were written.
 
@@ -182,6 +194,8 @@ class Space:
     """
 
     dimensions: Mapping[str, Dimension]
+    conditions: Mapping[str, Condition] = field(default_factory=dict[str, Condition])
+    forbidden: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -200,17 +214,44 @@ class Space:
     def from_unit(self, point: Sequence[float]) -> dict[str, Any]:
         """Return the configuration at a point of the unit cube, one coordinate a dimension."""
         pairs = zip(self.dimensions.items(), point, strict=True)
-        return {name: dimension.from_unit(float(u)) for (name, dimension), u in pairs}
+        return self._active({name: dimension.from_unit(float(u)) for (name, dimension), u in pairs})
 
     def to_unit(self, config: Mapping[str, Any]) -> list[float]:
-        """Return the point of the unit cube of a configuration."""
-        return [dimension.to_unit(config[name]) for name, dimension in self.dimensions.items()]
+        """Return the point of the unit cube of a configuration; 0.5 for a parameter that is not there."""
+        return [
+            dimension.to_unit(config[name]) if name in config else 0.5
+            for name, dimension in self.dimensions.items()
+        ]
 
     def contains(self, config: Mapping[str, Any]) -> bool:
-        """Return whether every parameter is there, no other is, and each value is possible."""
-        return config.keys() == self.dimensions.keys() and all(
-            dimension.contains(config[name]) for name, dimension in self.dimensions.items()
+        """Return whether the parameters that should be there are, no others, and each value is possible."""
+        return (
+            config.keys() <= self.dimensions.keys()
+            and all(self.dimensions[name].contains(value) for name, value in config.items())
+            and all(
+                (name in config) == (name not in self.conditions or self.conditions[name].holds(config))
+                for name in self.dimensions
+            )
         )
+
+    def allows(self, config: Mapping[str, Any]) -> bool:
+        """Return whether no forbidden combination is part of the configuration."""
+        return not any(
+            all(name in config and _same(config[name], value) for name, value in combination.items())
+            for combination in self.forbidden
+        )
+
+    def _active(self, config: dict[str, Any]) -> dict[str, Any]:
+        while self.conditions:
+            kept = {
+                n: v
+                for n, v in config.items()
+                if n not in self.conditions or self.conditions[n].holds(config)
+            }
+            if len(kept) == len(config):
+                break
+            config = kept
+        return config
 
 
 def nest(config: Mapping[str, Any]) -> dict[str, Any]:
