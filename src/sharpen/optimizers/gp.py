@@ -66,7 +66,7 @@ class GaussianProcess:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
         seen = self._keys.of(space, history)
-        busy = self._keys.of(space, [trial for trial in history if not trial.state.is_final])
+        busy = self._keys.of_live(space, history)
         known = outcomes.read(space, history, self.n_most_trials, self.fold_noise)
         model = _Model.of(cube, known) if cube.axes and len(known.judged) >= self.n_startup_trials else None
         number = history[-1].number if history else 0

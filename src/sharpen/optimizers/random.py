@@ -42,6 +42,10 @@ class Keys:
             found.add(known[1])
         return found
 
+    def of_live(self, space: Space, trials: Sequence[Trial]) -> set[str]:
+        """Return the keys of those configurations that are pending or running."""
+        return set() if space.size is None else self.of(space, [t for t in trials if not t.state.is_final])
+
 
 @dataclass(frozen=True, slots=True)
 class RandomSearch:
@@ -72,7 +76,7 @@ class RandomSearch:
         [False, True]
         """
         seen = self._keys.of(space, history)
-        taken = self._keys.of(space, [trial for trial in history if not trial.state.is_final])
+        taken = self._keys.of_live(space, history)
         number = history[-1].number if history else 0
         proposals: list[Proposal] = []
         for i in range(number, number + n):
