@@ -44,7 +44,7 @@ class Prior:
         noise: The same.
     """
 
-    lengthscale: tuple[float, float] = (-0.9, 0.9)
+    lengthscale: tuple[float, float] = (-1.4, 0.7)
     signal: tuple[float, float] = (0.0, 0.75)
     noise: tuple[float, float] = (-7.0, 2.0)
 

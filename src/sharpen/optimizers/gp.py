@@ -19,6 +19,7 @@ from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial
 
 SMALLEST_VARIANCE = 1e-12
+NEAREST = 1e-3
 FEASIBILITY_PRIOR = Prior(noise=(-4.0, 0.5))
 
 
@@ -166,7 +167,15 @@ def _improving(model: _Model, seen: set[str], n_candidates: int, rng: np.random.
     cube = model.cube
     spread = qmc.Sobol(len(cube.axes), scramble=True, rng=rng).random(n_candidates)
     for u in best_first(model.acquisition, cube, spread, model.centres, rng):
+        if _is_next_to_one(model, u):
+            continue
         config = cube.decode(u)
         if cube.space.key(config) not in seen and cube.space.allows(config):
             return config
     return None
+
+
+def _is_next_to_one(model: _Model, u: Floats) -> bool:
+    """Return whether a trial is so near that another would say nothing new."""
+    outcome = model.acquisition.outcome
+    return outcome is not None and bool((np.abs(outcome.x - u).max(1) < NEAREST).any())
