@@ -22,12 +22,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 from scipy.optimize import minimize
 
 from sharpen.kernels import Bools, Floats
 
 ROOT5 = math.sqrt(5.0)
+FACTOR, SOLVE, INVERT, SOLVE_HALF = get_lapack_funcs(("potrf", "potrs", "potri", "trtrs"), dtype=np.float64)
 MEAN_VARIANCE = 1.0
 JITTER = 1e-8
 _LOWEST, _HIGHEST = -4.0, 5.0  # log ℓ
@@ -82,14 +83,14 @@ class Posterior:
     def predict(self, u: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance of the noise-free outcome at points ``u``, each (M,)."""
         k, _ = self._cross(u)
-        half, _ = lapack.dtrtrs(self.cholesky, k.T, lower=1)
+        half, _ = SOLVE_HALF(self.cholesky, k.T, lower=1)
         variance = self.highest_variance - np.einsum("ij,ij->j", half, half)
         return k @ self.weights, np.maximum(variance, 1e-12)
 
     def gradient(self, u: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return mean and variance (M,) and their derivatives by the coordinates (M, D); 0 for categories."""
         k, slope = self._cross(u)
-        solved, _ = lapack.dpotrs(self.cholesky, k.T, lower=1)  # (N, M)
+        solved, _ = SOLVE(self.cholesky, k.T, lower=1)  # (N, M)
         variance = np.maximum(self.highest_variance - np.einsum("mn,nm->m", k, solved), 1e-12)
         scale = np.where(self.is_category, 0.0, np.exp(-2 * self.theta[:-2]))
         by_mean, by_variance = slope * self.weights, -2 * slope * solved.T
@@ -149,7 +150,7 @@ def fit(x: Floats, y: Floats, v: Floats, is_category: Bools, prior: Prior) -> Fl
         minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": n_steps})
         for start, n_steps in ((starts[0], 30), (starts[1], 12))
     ]
-    return min(found, key=lambda result: result.fun).x
+    return found[int(np.argmin([result.fun for result in found]))].x
 
 
 def negative_log_likelihood(theta: Floats, squared: Floats, y: Floats, v: Floats) -> tuple[float, Floats]:
@@ -167,11 +168,11 @@ def negative_log_likelihood(theta: Floats, squared: Floats, y: Floats, v: Floats
     r2 = (inverse @ squared.reshape(n_axes, -1)).reshape(n, n)
     k, slope = _matern(r2, signal)
     covariance = k + np.diag(v + noise + JITTER)
-    cholesky, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+    cholesky, failed = FACTOR(covariance, lower=1, clean=1)
     if failed:
         return _NOT_POSITIVE, np.zeros_like(theta)
-    weights, _ = lapack.dpotrs(cholesky, y, lower=1)
-    inverted, _ = lapack.dpotri(cholesky, lower=1)
+    weights, _ = SOLVE(cholesky, y, lower=1)
+    inverted, _ = INVERT(cholesky, lower=1)
     inverted = np.tril(inverted) + np.tril(inverted, -1).T
     value = 0.5 * y @ weights + np.log(np.diag(cholesky)).sum() + 0.5 * n * math.log(2 * math.pi)
     outer = 0.5 * (inverted - np.outer(weights, weights))  # d value / d covariance
@@ -185,9 +186,9 @@ def condition(x: Floats, y: Floats, v: Floats, is_category: Bools, theta: Floats
     squared = np.tensordot(np.exp(-2 * theta[:-2]), distances(x, is_category), axes=1)
     k, _ = _matern(squared, math.exp(theta[-2]))
     covariance = k + np.diag(v + math.exp(theta[-1]) + JITTER)
-    cholesky, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+    cholesky, failed = FACTOR(covariance, lower=1, clean=1)
     while failed:  # equal points and next to no noise
         covariance[np.diag_indices_from(covariance)] *= 1.001
-        cholesky, failed = lapack.dpotrf(covariance, lower=1, clean=1)
-    weights, _ = lapack.dpotrs(cholesky, y, lower=1)
+        cholesky, failed = FACTOR(covariance, lower=1, clean=1)
+    weights, _ = SOLVE(cholesky, y, lower=1)
     return Posterior(x, is_category, theta, cholesky, weights)

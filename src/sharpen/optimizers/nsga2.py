@@ -14,7 +14,6 @@ from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
 MOST_TRIES = 8
-_PARENTLESS = (TrialState.FINISHED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,9 @@ class Nsga2:
         cube = cube_of(space)
         seen = self._keys.of(space, history)
         busy = self._keys.of_live(space, history)
-        parents = [t for t in history if t.state in _PARENTLESS and _is_whole(t) and space.contains(t.config)]
+        parents = [
+            t for t in history if t.state is TrialState.FINISHED and _is_whole(t) and space.contains(t.config)
+        ]
         is_ready = bool(cube.axes) and len(parents) >= self.population
         u = cube.encode([t.config for t in survivors(parents, self.population)]) if is_ready else None
         number = history[-1].number if history else 0
@@ -115,7 +116,8 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
     for rank in range(int(front.max()) + 1):
         lonely[front == rank] = crowding(values[front == rank])
     order = chosen[np.lexsort((chosen, -lonely[chosen], front[chosen]))]
-    return [*(feasible[i] for i in order), *broken][:n]
+    ranked = [feasible[int(i)] for i in order]
+    return [*ranked, *broken][:n]
 
 
 def fronts(values: Floats, most: int | None = None) -> Ints:
