@@ -98,12 +98,13 @@ def cube_of(space: Space) -> Cube:
         values = dimension.grid()
         if values is not None and len(values) <= 1:
             continue
-        kind, units = _kind(dimension, values)
+        kind, units = kind_of(dimension, values)
         axes.append(Axis(name, place, kind, units))
     return Cube(space, tuple(_conditioned(axis, axes, space) for axis in axes))
 
 
-def _kind(dimension: Dimension, values: Sequence[Any] | None) -> tuple[Kind, Floats]:
+def kind_of(dimension: Dimension, values: Sequence[Any] | None) -> tuple[Kind, Floats]:
+    """Return what kind of axis a parameter is, and the coordinate of each value unless it is ``real``."""
     if values is None or (isinstance(values, range) and len(values) > MOST_LEVELS):
         return "real", np.empty(0)
     is_rising = all(_is_number(v) for v in values) and list(values) in (sorted(values), sorted(values)[::-1])

@@ -20,6 +20,7 @@ from sharpen.trial import Config, Proposal, Trial
 
 SMALLEST_VARIANCE = 1e-12
 NEAREST = 1e-3
+MOST_FITTED = 100  # trials that the kernel's parameters are fitted to: its time is cubic in them
 FEASIBILITY_PRIOR = Prior(noise=(-4.0, 0.5))
 
 
@@ -114,7 +115,8 @@ class _Model:
         if is_good.any():
             x = cube.encode([t.config for t in known.scored])
             y, v = standardised(known.y, known.v, is_good)
-            theta = gaussian.fit(x, y, v, is_category, Prior())
+            some = np.unique(np.linspace(0, len(y) - 1, MOST_FITTED).astype(int))
+            theta = gaussian.fit(x[some], y[some], v[some], is_category, Prior())
             outcome = gaussian.condition(x, y, v, is_category, theta)
             predicted, _ = outcome.predict(x)
             target = float(predicted[is_good].max())

@@ -51,7 +51,7 @@ def read(space: Space, history: Sequence[Trial], most: int, use_reports: bool = 
         use_reports: Whether the spread of reports says how exact a score is.
     """
     ended = [t for t in history if t.state in (TrialState.FINISHED, TrialState.STOPPED)]
-    scored = _chosen(space, [t for t in ended if _has_score(t)], most)
+    scored = best_and_newest(space, [t for t in ended if _has_score(t)], most // 2, most - most // 2)
     finished = [t for t in scored if t.state is TrialState.FINISHED]
     y = np.array([t.score for t in scored], dtype=float)
     v = np.zeros(len(scored))
@@ -83,15 +83,22 @@ def _feasibility(trial: Trial) -> float:
     return 1.0 if trial.violation <= 0 else -min(max(trial.violation, 0.1), 1.0)
 
 
-def _chosen(space: Space, trials: Sequence[Trial], most: int) -> list[Trial]:
-    """Return at most so many trials of the space, in number order: the best finished and the newest."""
-    if len(trials) <= most:
+def best_and_newest(space: Space, trials: Sequence[Trial], n_best: int, n_newest: int) -> list[Trial]:
+    """Return the best finished and feasible trials of the space and the newest of the others, in order.
+
+    Args:
+        space: Trials with a configuration from outside it are passed over.
+        trials: That have ended.
+        n_best: How many of the one.
+        n_newest: How many of the other.
+    """
+    if len(trials) <= n_best + n_newest:
         return [t for t in trials if space.contains(t.config)]
-    finished = [t for t in trials if t.state is TrialState.FINISHED and not t.is_infeasible]
-    ranked = sorted(finished, key=lambda t: t.objectives[0], reverse=True)
-    best = _first(space, ranked, most // 2)
+    comparable = [t for t in trials if t.state is TrialState.FINISHED and _has_score(t) and t.violation <= 0]
+    ranked = sorted(comparable, key=lambda t: t.objectives[0], reverse=True)
+    best = _first(space, ranked, n_best)
     taken = {t.number for t in best}
-    newest = _newest(space, [t for t in trials if t.number not in taken], most - len(best))
+    newest = _newest(space, [t for t in trials if t.number not in taken], n_best + n_newest - len(best))
     return sorted([*best, *newest], key=lambda t: t.number)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import warnings
 from collections.abc import Callable, Container, Generator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from sharpen.errors import MissingExtra
+from sharpen.optimizers.cube import kind_of
+from sharpen.optimizers.outcomes import best_and_newest
 from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
@@ -101,7 +102,7 @@ class Tpe:
         nothing that is still running.
         """
         axes = _axes(space)
-        past = _shortened(self._memo.told(space, axes, history), self.n_most_trials)
+        past = self._memo.told(space, axes, _worth_telling(space, history, self.n_most_trials))
         is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
         suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
         seen = self._keys.of(space, history)
@@ -119,20 +120,12 @@ class Tpe:
         return proposals
 
 
-def _shortened(past: list[FrozenTrial], most: int) -> list[FrozenTrial]:
-    """Return the running trials, the best quarter of the others and the newest of the rest, in order."""
-    ended = [trial for trial in past if trial.state is not Told.RUNNING]
-    if len(ended) <= most:
-        return past
-    best = sorted((t for t in ended if t.state is Told.COMPLETE), key=_score, reverse=True)[: most // 4]
-    kept = {trial.number for trial in best}
-    newest = [trial for trial in reversed(ended) if trial.number not in kept][: most - len(best)]
-    kept.update(trial.number for trial in newest)
-    return [trial for trial in past if trial.state is Told.RUNNING or trial.number in kept]
-
-
-def _score(trial: FrozenTrial) -> float:
-    return trial.value if trial.value is not None else -math.inf
+def _worth_telling(space: Space, history: Sequence[Trial], most: int) -> list[Trial]:
+    """Return the waiting trials, the best quarter of the others and the newest of the rest, in order."""
+    live = [t for t in history if not t.state.is_final]
+    ended = [t for t in history if t.state in (TrialState.FINISHED, TrialState.STOPPED)]
+    told = [*live, *best_and_newest(space, ended, most // 4, most - most // 4)]
+    return sorted(told, key=lambda t: t.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +159,9 @@ def _axis(dimension: Dimension) -> _Axis:
             places = CategoricalDistribution(range(len(options)))
             return _Axis(places, dimension.index, lambda place: options[int(place)])
         case _:
+            values = dimension.grid()
+            if values is not None and kind_of(dimension, values)[0] == "category":
+                return _axis(Choice(tuple(values)))
             return _Axis(FloatDistribution(0.0, 1.0), dimension.to_unit, dimension.from_unit)
 
 
