@@ -146,7 +146,7 @@ def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Flo
 
     >>> y = np.array([1.0, 2.0, 3.0, 4.0, -1e9])
     >>> standardised(y, np.zeros(5), np.full(5, True))[0].round(2).tolist()
-    [0.09, 0.44, 0.79, 1.14, -1.94]
+    [-0.07, 0.29, 0.65, 1.01, -1.87]
     """
     low, middle, high = np.quantile(y[is_good], (0.25, 0.5, 1.0))
     pulled = np.maximum(y, middle - 3.0 * max(high - middle, middle - low))
