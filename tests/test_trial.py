@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sharpen.trial import GO_ON, Trial, TrialState, best
+from sharpen.trial import GO_ON, Trial, TrialState, best, pareto
 
 
 def done(number: int, score: float | None, state: TrialState = TrialState.FINISHED) -> Trial:
@@ -47,3 +47,17 @@ def test_zero_and_negative_scores_count() -> None:
 
 def test_going_on_has_no_reason() -> None:
     assert (GO_ON.stop, GO_ON.reason) == (False, "")
+
+
+def test_a_broken_constraint_keeps_a_trial_from_being_the_best() -> None:
+    broken = Trial(1, {}, TrialState.FINISHED, (), 9.0, violation=0.1)
+    kept = done(2, 1.0)
+    assert broken.is_infeasible
+    assert best([broken, kept]) == kept
+    assert pareto([broken, kept]) == [kept]
+
+
+def test_the_pareto_front_of_one_metric_is_every_trial_of_the_best_score() -> None:
+    trials = [done(1, 0.5), done(2, 0.2), done(3, 0.5), done(4, None), done(5, 9.0, TrialState.STOPPED)]
+    assert [t.number for t in pareto(trials)] == [1, 3]
+    assert pareto([]) == []

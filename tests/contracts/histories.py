@@ -2,61 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-import numpy as np
-
-from sharpen.space import Choice, Constant, Float, Int, Space
-from sharpen.trial import Report, Trial, TrialState
-
-COUNTABLE = Space(
-    {
-        "depth": Int(1, 6),
-        "flag": Choice((True, False)),
-        "odd": Choice((0, None, "", False, 1)),
-        "model.kind": Constant("tree"),
-    }
-)
-MIXED = Space({"lr": Float(1e-4, 1e-1, log=True), "drop": Float(0.0, 0.5), **COUNTABLE.dimensions})
-
-
-def trial(
-    number: int,
-    *values: float,
-    state: TrialState = TrialState.RUNNING,
-    score: float | None = None,
-    config: dict[str, object] | None = None,
-    origin: str = "",
-) -> Trial:
-    reports = tuple(Report(step, value) for step, value in enumerate(values))
-    return Trial(number, config or {}, state, reports, score, origin)
-
-
-def history(space: Space, states: Sequence[TrialState], seed: int = 0, origin: str = "random") -> list[Trial]:
-    """Return one trial a state, with random configurations, reports and scores; every fifth is infeasible."""
-    rng = np.random.default_rng(seed)
-    trials: list[Trial] = []
-    for number, state in enumerate(states, start=1):
-        config = space.from_unit(rng.random(len(space.dimensions)).tolist())
-        values = rng.normal(size=0 if state is TrialState.PENDING else 4).tolist()
-        has_score = state in (TrialState.FINISHED, TrialState.STOPPED) and number % 5 > 0
-        if number % 5 == 0 and values:
-            values[-1] = math.nan
-        score = float(np.mean(values)) if has_score else None
-        trials.append(trial(number, *values, state=state, score=score, config=config, origin=origin))
-    return trials
-
+from sharpen.testing.histories import COUNTABLE, HISTORIES, MIXED, history, trial
+from sharpen.trial import TrialState
 
 EVERY_STATE = tuple(TrialState)
-HISTORIES = {
-    "empty": (),
-    "one": (TrialState.FINISHED,),
-    "all failed": (TrialState.FAILED,) * 15,
-    "all canceled or crashed": (TrialState.CANCELED, TrialState.CRASHED) * 8,
-    "all running": (TrialState.RUNNING,) * 15,
-    "all pending": (TrialState.PENDING,) * 4,
-    "finished": (TrialState.FINISHED,) * 20,
-    "stopped": (TrialState.STOPPED,) * 20,
-    "every state": EVERY_STATE * 5,
-}
+
+__all__ = ["COUNTABLE", "EVERY_STATE", "HISTORIES", "MIXED", "history", "trial"]

@@ -3,22 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
+from scipy.stats import qmc
 
+from sharpen.errors import UsageError
+from sharpen.kernels import Floats
+from sharpen.optimizers.grid import points
+from sharpen.seeds import rng_for
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial
 
-MOST_DRAWS = 1000
+MOST_DRAWS = 256
+LARGEST_LISTED = 20_000
+_STRETCH = 128
+
+
+@dataclass(slots=True)
+class Keys:
+    """Texts that tell configurations apart, kept by trial; it saves time and changes no answer."""
+
+    _space: Space | None = None
+    _known: dict[int, tuple[Config, str]] = field(default_factory=dict[int, tuple[Config, str]])
+
+    def of(self, space: Space, trials: Sequence[Trial]) -> set[str]:
+        """Return the keys of the trials' configurations; none for a space in which no two draws ever meet."""
+        if space.size is None:
+            return set()
+        if space is not self._space:
+            self._space, self._known = space, {}
+        found: set[str] = set()
+        for trial in trials:
+            known = self._known.get(trial.number)
+            if known is None or known[0] is not trial.config:
+                known = self._known[trial.number] = (trial.config, space.key(trial.config))
+            found.add(known[1])
+        return found
+
+    def of_live(self, space: Space, trials: Sequence[Trial]) -> set[str]:
+        """Return the keys of those configurations that are pending or running."""
+        return set() if space.size is None else self.of(space, [t for t in trials if not t.state.is_final])
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSearch:
-    """Independent draws from the space, without repeating one while new ones can be found.
+    """Draws that cover the space evenly, without repeating one while there are new ones.
 
-    Source: Bergstra, Bengio (2012), Random Search for Hyper-Parameter Optimization, JMLR 13.
+    With a seed, trial ``n`` is point ``n`` of a scrambled Sobol sequence: any first part of a sweep covers
+    every parameter, and every few of them together, more evenly than independent draws do, and which
+    point it is does not depend on the other trials. Without a seed, draws are independent. A point that
+    is forbidden, or a repetition in a countable space, is replaced by an independent draw.
+
+    Source: Bergstra, Bengio (2012), Random Search for Hyper-Parameter Optimization, JMLR 13; Owen (1998),
+    Scrambling Sobol' and Niederreiter-Xing Points, Journal of Complexity 14.
+
+    Attributes:
+        seed: The sweep's seed.
     """
+
+    seed: int | None = None
+    _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` draws; a small space that is used up gives repeats rather than an end.
@@ -29,37 +75,84 @@ class RandomSearch:
         >>> sorted(p.config["a"] for p in proposals)
         [False, True]
         """
-        seen = keys_of(space, history)
-        taken: set[str] = set()
+        seen = self._keys.of(space, history)
+        taken = self._keys.of_live(space, history)
+        number = history[-1].number if history else 0
         proposals: list[Proposal] = []
-        for _ in range(n):
-            config = draw(space, rng, (seen, taken))
+        for i in range(number, number + n):
+            config = draw(space, rng, (seen, taken), first=sobol(self.seed, len(space.dimensions), i))
+            seen.add(space.key(config))
             taken.add(space.key(config))
             proposals.append(Proposal(config, origin="random"))
         return proposals
 
 
-def keys_of(space: Space, trials: Sequence[Trial]) -> set[str]:
-    """Return the keys of the trials' configurations; none for a space in which no two draws ever meet."""
-    return set() if space.size is None else {space.key(trial.config) for trial in trials}
+def sobol(seed: int | None, n_dimensions: int, index: int) -> Floats | None:
+    """Return a point of a scrambled Sobol sequence; None without a seed or in too many dimensions.
+
+    Args:
+        seed: What the scrambling follows from.
+        n_dimensions: Of the unit cube.
+        index: Which point, from 0.
+    """
+    if seed is None or not 0 < n_dimensions <= qmc.Sobol.MAXDIM:
+        return None
+    return _stretch(seed, n_dimensions, index // _STRETCH)[index % _STRETCH]
 
 
-def draw(space: Space, rng: np.random.Generator, avoid: Sequence[Set[str]]) -> Config:
-    """Return a random configuration that is in none of the given sets of keys, as far as there is one.
+@lru_cache(maxsize=64)
+def _stretch(seed: int, n_dimensions: int, number: int) -> Floats:
+    sequence = qmc.Sobol(n_dimensions, scramble=True, rng=rng_for(seed, "sobol"))
+    if number:
+        sequence.fast_forward(number * _STRETCH)
+    return sequence.random(_STRETCH)
+
+
+def draw(
+    space: Space, rng: np.random.Generator, avoid: Sequence[Set[str]] = (), first: Floats | None = None
+) -> Config:
+    """Return an allowed configuration that is in none of the given sets of keys, as far as there is one.
 
     Args:
         space: Where from.
         rng: The random stream.
         avoid: Keys of configurations not to repeat, by rising importance: once the space has nothing
             else to offer, the first set is allowed, then the second.
+        first: A point of the unit cube to try before random ones.
     """
     n_values = space.size
-    for first in range(len(avoid) if n_values is not None else 0):
-        forbidden = frozenset[str]().union(*avoid[first:])
-        if n_values is not None and len(forbidden) >= n_values:
-            continue
-        for _ in range(MOST_DRAWS):
-            config = space.from_unit(rng.random(len(space.dimensions)).tolist())
-            if space.key(config) not in forbidden:
-                return config
-    return space.from_unit(rng.random(len(space.dimensions)).tolist())
+    tries = [first] if first is not None else []
+    for least in range(len(avoid) if n_values is not None else 0):
+        found = _draw_outside(space, rng, frozenset[str]().union(*avoid[least:]), tries)
+        if found is not None:
+            return found
+    return _draw_outside(space, rng, frozenset(), tries) or _any(space, rng)
+
+
+def _draw_outside(
+    space: Space, rng: np.random.Generator, forbidden: frozenset[str], tries: Sequence[Floats]
+) -> Config | None:
+    n_values = space.size
+    if n_values is not None and len(forbidden) >= n_values:
+        return None
+    for i in range(MOST_DRAWS):
+        u = tries[i] if i < len(tries) else rng.random(len(space.dimensions))
+        config = space.from_unit(u.tolist())
+        if (not forbidden or space.key(config) not in forbidden) and space.allows(config):
+            return config
+    if n_values is None or n_values > LARGEST_LISTED:
+        return None
+    left = [config for config in points(space) if space.key(config) not in forbidden]
+    return left[rng.integers(len(left))] if left else None
+
+
+def _any(space: Space, rng: np.random.Generator) -> Config:
+    """Return an allowed draw from a space that forbids nearly everything."""
+    for _ in range(LARGEST_LISTED):
+        config = space.from_unit(rng.random(len(space.dimensions)).tolist())
+        if space.allows(config):
+            return config
+    raise UsageError(
+        f"{LARGEST_LISTED:,} random configurations in a row are forbidden: "
+        "the forbidden combinations leave next to nothing of the space"
+    )

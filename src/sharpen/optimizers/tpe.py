@@ -1,4 +1,4 @@
-"""Bayesian search: Optuna's tree-structured Parzen estimator, in memory, behind the ``ask`` port."""
+"""Optuna's tree-structured Parzen estimator, in memory, behind the ``ask`` port."""
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.random import draw, keys_of
+from sharpen.optimizers.cube import kind_of
+from sharpen.optimizers.outcomes import best_and_newest
+from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
@@ -69,7 +71,12 @@ class Tpe:
     What it is told of a trial: finished ones their score; a stopped one that it ranks below every finished
     one, ordered by how far it came and then by its score; an infeasible one that it ranks below all of
     these; failed, crashed and canceled ones, and configurations outside the space, nothing. No number is
-    made up for an infeasible trial, since only ranks matter to the estimator.
+    made up for an infeasible trial, since only ranks matter to the estimator. Among trials that broke a
+    constraint, those that missed it by less rank higher.
+
+    Of a long history it is told the best and the newest trials. The estimator's good density rests on at
+    most 25 trials and these are told, so it stays what it is; its bad density becomes one of a few
+    hundred trials instead of thousands, which is as smooth and takes a tenth of the time.
 
     Source: Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization, NeurIPS; Watanabe (2023),
     arXiv:2304.11127.
@@ -77,11 +84,16 @@ class Tpe:
     Attributes:
         n_startup_trials: How many outcomes it wants before it trusts a model; random until then.
         n_candidates: How many draws from the good density compete for a proposal.
+        n_most_trials: How many trials it is told of, beside those that are running.
+        seed: The sweep's seed, for the first trials.
     """
 
     n_startup_trials: int = 10
     n_candidates: int = 24
+    n_most_trials: int = 400
+    seed: int | None = None
     _memo: _Memo = field(default_factory=_Memo, repr=False, compare=False)
+    _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always.
@@ -90,21 +102,30 @@ class Tpe:
         nothing that is still running.
         """
         axes = _axes(space)
-        past = self._memo.told(space, axes, history)
+        past = self._memo.told(space, axes, _worth_telling(space, history, self.n_most_trials))
         is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
         suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
-        seen = keys_of(space, history)
-        busy = keys_of(space, [trial for trial in history if not trial.state.is_final])
+        seen = self._keys.of(space, history)
+        busy = self._keys.of_live(space, history)
         number = history[-1].number if history else 0
         proposals: list[Proposal] = []
-        for i in range(n):
-            found = _unseen(space, suggest, seen, number + i) if is_ready else None
-            config = found or draw(space, rng, (seen, busy))
+        for i in range(number, number + n):
+            config = _unseen(space, suggest, seen, i) if is_ready else None
+            origin = "tpe" if config else "random"
+            config = config or draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
             seen.add(space.key(config))
             busy.add(space.key(config))
-            past.append(_frozen(axes, config, Told.RUNNING, number + i))
-            proposals.append(Proposal(config, origin="tpe" if found else "random"))
+            past.append(_frozen(axes, _filled(space, config), Told.RUNNING, i))
+            proposals.append(Proposal(config, origin=origin))
         return proposals
+
+
+def _worth_telling(space: Space, history: Sequence[Trial], most: int) -> list[Trial]:
+    """Return the waiting trials, the best quarter of the others and the newest of the rest, in order."""
+    live = [t for t in history if not t.state.is_final]
+    ended = [t for t in history if t.state in (TrialState.FINISHED, TrialState.STOPPED)]
+    told = [*live, *best_and_newest(space, ended, most // 4, most - most // 4)]
+    return sorted(told, key=lambda t: t.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +159,38 @@ def _axis(dimension: Dimension) -> _Axis:
             places = CategoricalDistribution(range(len(options)))
             return _Axis(places, dimension.index, lambda place: options[int(place)])
         case _:
+            values = dimension.grid()
+            if values is not None and kind_of(dimension, values)[0] == "category":
+                return _axis(Choice(tuple(values)))
             return _Axis(FloatDistribution(0.0, 1.0), dimension.to_unit, dimension.from_unit)
 
 
 def _translate(space: Space, axes: Mapping[str, _Axis], trial: Trial) -> FrozenTrial | None:
     if not space.contains(trial.config):
         return None
-    number = trial.number - 1
+    number, config = trial.number - 1, _filled(space, trial.config)
     match trial.state:
         case TrialState.PENDING | TrialState.RUNNING:
-            return _frozen(axes, trial.config, Told.RUNNING, number)
-        case TrialState.FINISHED if trial.score is not None:
-            return _frozen(axes, trial.config, Told.COMPLETE, number, score=trial.score)
+            return _frozen(axes, config, Told.RUNNING, number)
+        case TrialState.FINISHED | TrialState.STOPPED if trial.is_infeasible:
+            # pruned at step 0, or without a report: Optuna ranks it below whatever came further
+            reached = {0: -trial.violation} if trial.violation > 0 else None
+            return _frozen(axes, config, Told.PRUNED, number, reached=reached)
+        case TrialState.FINISHED:
+            return _frozen(axes, config, Told.COMPLETE, number, score=trial.score)
         case TrialState.STOPPED if trial.score is not None:
-            return _frozen(axes, trial.config, Told.PRUNED, number, reached={len(trial.reports): trial.score})
-        case TrialState.FINISHED | TrialState.STOPPED:
-            # pruned without a report: Optuna ranks it below whatever has one
-            return _frozen(axes, trial.config, Told.PRUNED, number)
+            return _frozen(axes, config, Told.PRUNED, number, reached={len(trial.reports): trial.score})
         case _:
             return None
+
+
+def _filled(space: Space, config: Config) -> Config:
+    """Return a configuration with a middle value for each parameter that is not there."""
+    if len(config) == len(space.dimensions):
+        return config
+    return {
+        name: config[name] if name in config else d.from_unit(0.5) for name, d in space.dimensions.items()
+    }
 
 
 def _frozen(
@@ -249,10 +283,17 @@ def _unseen(
     space: Space, suggest: Callable[[int], dict[str, Any]], seen: Set[str], number: int
 ) -> Config | None:
     """Return a suggestion that is in no trial yet; None when a few tries find none."""
+    middle = {name: dimension.from_unit(0.5) for name, dimension in space.dimensions.items()}
     for _ in range(MOST_TRIES):
-        values = suggest(number)
-        fixed = {name: dim.from_unit(0.5) for name, dim in space.dimensions.items() if name not in values}
-        config = {name: values[name] if name in values else fixed[name] for name in space.dimensions}
-        if space.key(config) not in seen:
+        config = _present(space, middle | suggest(number))
+        if space.key(config) not in seen and space.allows(config):
             return config
     return None
+
+
+def _present(space: Space, full: Config) -> Config:
+    """Return a configuration without the parameters that are not there."""
+    if not space.conditions:
+        return full
+    there = space.from_unit(space.to_unit(full)).keys()
+    return {name: value for name, value in full.items() if name in there}

@@ -1,0 +1,175 @@
+"""Covariance matrix adaptation, recomputed from the history."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sharpen.errors import MissingExtra
+from sharpen.kernels import Bools, Floats
+from sharpen.optimizers.cube import Cube, cube_of
+from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.space import Space
+from sharpen.trial import Config, Proposal, Trial, TrialState
+
+try:
+    from cmaes import CMA
+except ImportError as error:
+    raise MissingExtra("cmaes", "bayes") from error
+
+MOST_TRIES = 8
+_INFEASIBLE = 1e12  # only ranks matter
+_UNENDED = (TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
+
+
+class _Replay:
+    """Generations already told; it saves time and changes no answer."""
+
+    def __init__(self) -> None:
+        self._start: tuple[Space, bytes, int] | None = None
+        self._told: list[tuple[Trial, ...]] = []
+        self._search: CMA | None = None
+
+    def after(self, cube: Cube, mean: Floats, sigma: float, size: int, trials: Sequence[Trial]) -> CMA:
+        """Return the search after all full generations of the trials."""
+        numbers = ~cube.is_category
+        n_full = len(trials) // size
+        generations = [tuple(trials[i * size : (i + 1) * size]) for i in range(n_full)]
+        start = (cube.space, mean.tobytes(), size)
+        is_same = self._start is not None and self._start[0] is start[0] and self._start[1:] == start[1:]
+        if not is_same or self._search is None or self._told != generations[: len(self._told)]:
+            bounds = np.tile([0.0, 1.0], (int(numbers.sum()), 1))
+            self._search = CMA(mean=mean, sigma=sigma, bounds=bounds, population_size=size, seed=0)
+            self._start, self._told = start, []
+        for generation in generations[len(self._told) :]:
+            if not self._search.should_stop():
+                u = cube.encode([trial.config for trial in generation])[:, numbers]
+                losses = [_loss(trial) for trial in generation]
+                self._search.tell(list(zip(u, losses, strict=True)))
+            self._told.append(generation)
+        return copy.deepcopy(self._search)
+
+
+@dataclass(frozen=True, slots=True)
+class CmaEs:
+    """Moves a normal distribution over the unit cube towards the better half of each generation.
+
+    The distribution is the one after all full generations of ended trials, in number order, computed from
+    the history. Agents therefore never wait for a generation to end; a late trial is told with the next
+    one. Whole numbers and options that are numbers are rounded, and now and then one of them goes a value
+    up or down, so that it cannot get stuck when the step size falls below one value. Options without an
+    order are drawn by the weights that the better half of the last three generations gave them, each
+    option keeping a share.
+
+    What a trial counts as: a finished one its score; a stopped one its score so far; infeasible ones
+    worse than all others; failed ones nothing.
+
+    Source: Hansen (2016), The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772; for the share kept by
+    each option, Hamano et al. (2024), CatCMA, arXiv:2405.09962.
+
+    Attributes:
+        sigma: The first step size, in shares of a parameter's range.
+        population: Trials in a generation; 0 for 4 + 3 ln D.
+        seed: The sweep's seed, for draws without a model.
+    """
+
+    sigma: float = 0.25
+    population: int = 0
+    seed: int | None = None
+    _replay: _Replay = field(default_factory=_Replay, repr=False, compare=False)
+    _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+
+    def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
+        """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
+        cube = cube_of(space)
+        seen = self._keys.of(space, history)
+        busy = self._keys.of_live(space, history)
+        size = self.population or 4 + math.floor(3 * math.log(max(len(cube.axes), 1)))
+        own = [t for t in history if t.origin == "cmaes" and t.state.is_final and t.state not in _UNENDED]
+        own = [t for t in own if space.contains(t.config)]
+        search = self._search(cube, history, own, size, rng)
+        number = history[-1].number if history else 0
+        proposals: list[Proposal] = []
+        for i in range(number, number + n):
+            config = _unseen(cube, search, _shares(cube, own, size), seen, rng) if cube.axes else None
+            origin = "cmaes" if config else "random"
+            config = config or draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
+            seen.add(space.key(config))
+            busy.add(space.key(config))
+            proposals.append(Proposal(config, origin=origin))
+        return proposals
+
+    def _search(
+        self, cube: Cube, history: Sequence[Trial], own: Sequence[Trial], size: int, rng: np.random.Generator
+    ) -> CMA | None:
+        """Return the distribution of the numbers; None for fewer than two, which it cannot adapt to."""
+        numbers = ~cube.is_category
+        if numbers.sum() < 2:
+            return None
+        first = own[0].number if own else math.inf
+        given = [t for t in history if t.number < first and t.origin != "cmaes" and _is_known(cube, t)]
+        mean = np.full(int(numbers.sum()), 0.5)
+        if given:
+            mean = cube.encode([min(given, key=_loss).config])[0, numbers]
+        search = self._replay.after(cube, mean, self.sigma, size, own)
+        search.reseed_rng(int(rng.integers(2**31)))
+        return search
+
+
+def _is_known(cube: Cube, trial: Trial) -> bool:
+    return (
+        trial.state is TrialState.FINISHED and not trial.is_infeasible and cube.space.contains(trial.config)
+    )
+
+
+def _loss(trial: Trial) -> float:
+    if trial.score is None or math.isnan(trial.score):
+        return _INFEASIBLE * 2
+    return -trial.score if trial.violation <= 0 else _INFEASIBLE * (1 + min(trial.violation, 1e3) / 1e3)
+
+
+def _unseen(
+    cube: Cube, search: CMA | None, shares: Sequence[Floats], seen: set[str], rng: np.random.Generator
+) -> Config | None:
+    """Return a draw that is allowed and in no trial yet; None when a few tries find none."""
+    for _ in range(MOST_TRIES):
+        u = rng.random(len(cube.axes))
+        if search is not None:
+            u[~cube.is_category] = _stepping(cube, search.ask(), rng)
+        for d, share in enumerate(shares):
+            if share.size:
+                u[d] = cube.axes[d].units[rng.choice(len(share), p=share)]
+        config = cube.decode(cube.snap(u[None])[0])
+        if cube.space.key(config) not in seen and cube.space.allows(config):
+            return config
+    return None
+
+
+def _stepping(cube: Cube, u: Floats, rng: np.random.Generator) -> Floats:
+    """Return a draw in which each ordered parameter sometimes goes one value up or down."""
+    axes = [axis for axis in cube.axes if axis.kind != "category"]
+    for d, axis in enumerate(axes):
+        if axis.kind == "ordered" and rng.random() < 1 / len(axes):
+            u[d] = min(max(u[d] + rng.choice((-1.0, 1.0)) / len(axis.units), 0.0), 1.0)
+    return u
+
+
+def _shares(cube: Cube, own: Sequence[Trial], size: int) -> list[Floats]:
+    """Return how often each option of each category is to be drawn; empty for axes that are numbers."""
+    last = sorted(own[-3 * size :], key=_loss)
+    better = last[: len(last) // 2] if len(last) >= size else []
+    u = cube.encode([trial.config for trial in better])
+    found: list[Floats] = []
+    is_category: Bools = cube.is_category
+    for d, axis in enumerate(cube.axes):
+        if is_category[d]:
+            counts = np.array([(u[:, d] == unit).sum() for unit in axis.units], dtype=float)
+            found.append((counts + 1) / (counts + 1).sum())
+        else:
+            found.append(np.empty(0))
+    return found

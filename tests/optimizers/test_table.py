@@ -1,0 +1,141 @@
+"""Methods by name, their options, and plugins."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+import sharpen.optimizers as table
+from sharpen.errors import MissingExtra, UsageError
+from sharpen.optimizers import GridSearch, RandomSearch, make
+from sharpen.space import Choice, Float, Int, Space
+from sharpen.trial import Trial, TrialState
+
+
+def test_a_name_that_is_not_in_the_table() -> None:
+    with pytest.raises(UsageError, match="did you mean 'bayes'"):
+        make("bays")
+    with pytest.raises(UsageError, match="Known: random, grid, bayes, gp, tpe, cmaes, nsga2"):
+        make("zzz")
+
+
+def test_options_are_the_settings_of_the_dataclass() -> None:
+    assert make("grid", {"retries": 2}) == GridSearch(retries=2)
+    assert make("tpe", {"n_candidates": 48}).n_candidates == 48
+    assert make("cmaes", {"sigma": 1}).sigma == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("gp", {"n_startup": 5}, "gp has no option 'n_startup'; did you mean 'n_startup_trials'"),
+        ("grid", {"zzz": 5}, "grid has no option 'zzz'; It has: retries"),
+        ("random", {"zzz": 5}, "It has: none"),
+        ("random", {"seed": 5}, "no option 'seed'"),
+        ("gp", {"_keys": 5}, "no option '_keys'"),
+        ("gp", {"n_startup_trials": "ten"}, "n_startup_trials must be of type int, not 'ten'"),
+        ("gp", {"n_startup_trials": True}, "of type int, not True"),
+        ("gp", {"fold_noise": 1}, "of type bool, not 1"),
+        ("cmaes", {"sigma": "wide"}, "of type float"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said(method, options, words) -> None:
+    with pytest.raises(UsageError) as caught:
+        make(method, options)
+    assert words in str(caught.value)
+
+
+def test_the_sweeps_seed_reaches_the_methods_that_want_one() -> None:
+    assert make("random", seed=7) == RandomSearch(seed=7)
+    assert make("grid", seed=7) == GridSearch()
+
+
+@dataclasses.dataclass(frozen=True)
+class Mine:
+    size: int | None = 3
+    seed: int | None = None
+
+    def ask(self, space, history, n, rng):
+        return []
+
+
+class Nothing:
+    pass
+
+
+def plug(monkeypatch, name: str, value: str) -> None:
+    points = [EntryPoint(name, value, table.GROUP)]
+    monkeypatch.setattr(table, "entry_points", lambda group: points if group == table.GROUP else [])
+
+
+def test_a_plugin_is_a_method_like_any_other(monkeypatch) -> None:
+    plug(monkeypatch, "mine", f"{__name__}:Mine")
+    assert table.names()[-1] == "mine"
+    assert make("mine", {"size": 5}, seed=1) == Mine(5, 1)
+    assert make("mine", {"size": None}) == Mine(None)
+    with pytest.raises(UsageError, match=r"mine has no option 'sise'; did you mean 'size'"):
+        make("mine", {"sise": 5})
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("no_such_package:Mine", "cannot be loaded: ModuleNotFoundError"),
+        (f"{__name__}:Theirs", "cannot be loaded: AttributeError"),
+        (f"{__name__}:Nothing", "is not a search method: it must be a class with ask"),
+    ],
+)
+def test_a_broken_plugin_is_named_and_harms_no_other_method(monkeypatch, value, words) -> None:
+    plug(monkeypatch, "mine", value)
+    with pytest.raises(UsageError) as caught:
+        make("mine")
+    assert words in str(caught.value)
+    assert value in str(caught.value)
+    assert make("grid") == GridSearch()
+
+
+def test_a_plugin_cannot_take_the_name_of_a_method_of_ours(monkeypatch) -> None:
+    plug(monkeypatch, "grid", f"{__name__}:Mine")
+    assert make("grid") == GridSearch()
+    assert table.names().count("grid") == 1
+
+
+@pytest.mark.parametrize(("method", "package"), [("tpe", "optuna"), ("cmaes", "cmaes")])
+def test_without_its_library_a_method_says_what_to_install(monkeypatch, method, package) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"sharpen.optimizers.{method}", raising=False)
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed: pip install 'sharpen\[bayes\]'"):
+        make(method)
+
+
+def test_the_name_table_imports_no_method_and_no_test_tool() -> None:
+    code = (
+        "import sys, sharpen.optimizers as o; o.make('random'); "
+        "sys.exit(bool({'optuna', 'cmaes', 'pytest', 'sharpen.optimizers.gp'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("method", "most_ms"), [("random", 5), ("tpe", 100), ("nsga2", 400), ("cmaes", 400)])
+def test_ten_thousand_trials_do_not_make_it_slow(method, most_ms) -> None:
+    lines = {f"x{i}": Float(0.0, 1.0) for i in range(8)}
+    space = Space({**lines, "n": Int(1, 20), "c": Choice(("a", "b", "c"))})
+    rng = np.random.default_rng(0)
+    past = [
+        Trial(n, space.from_unit(rng.random(10).tolist()), TrialState.FINISHED, (), rng.normal(), method)
+        for n in range(1, 10_001)
+    ]
+    optimizer = make(method, seed=1)
+    took_ms: list[float] = []
+    for turn in range(6):
+        began = time.process_time()
+        (p,) = optimizer.ask(space, past, 1, np.random.default_rng(turn))
+        took_ms.append((time.process_time() - began) * 1e3)
+        past.append(Trial(len(past) + 1, p.config, TrialState.FINISHED, (), rng.normal(), method))
+    assert float(np.median(took_ms)) < most_ms
