@@ -8,8 +8,9 @@ noisy, a method is judged by the noise-free value of the configuration that it w
 one of the best score that it saw. Regret is 0 for the best value that anyone found and 1 for the median of
 random search's single trials.
 
-The Gaussian process's prior was chosen among four on other problems (rotated Ackley, Griewank, Levy, ellipsoid
-and Styblinski-Tang functions, Hartmann 6, two made-up networks, one made-up Sharpe ratio), none of which is here.
+The Gaussian process's prior was chosen among five on problems that are not here: Ackley, Griewank, Levy,
+ellipsoid and Styblinski-Tang functions, rotated by the same code; Hartmann 6; and three made-up ones, two of
+them networks much like the made-up learner below.
 """
 
 from __future__ import annotations
