@@ -8,8 +8,9 @@ import pytest
 
 from sharpen.errors import UsageError
 from sharpen.spec import EarlyTerminate, Metric
-from sharpen.stoppers import Hyperband, Never, hyperband, make
-from sharpen.stoppers.hyperband import bands, value_at
+from sharpen.stoppers import Never, hyperband, make
+from sharpen.stoppers.hyperband import Hyperband, bands
+from sharpen.stoppers.reports import value_at
 from sharpen.trial import Report, Trial, TrialState
 
 NAN = math.nan
@@ -37,8 +38,9 @@ def stopped(rule: EarlyTerminate, *histories: tuple[float, ...]) -> list[int]:
     ],
 )
 def test_bands(rule, expected) -> None:
-    assert bands(rule)[: len(expected)] == expected
-    assert rule.max_iter is None or bands(rule) == expected
+    found = bands(rule.min_iter, rule.max_iter, rule.s, rule.eta)
+    assert found[: len(expected)] == expected
+    assert rule.max_iter is None or found == expected
 
 
 STRICT2 = EarlyTerminate(min_iter=2, eta=2.0)
@@ -147,5 +149,5 @@ def test_a_long_history_is_not_read_again_at_every_report(monkeypatch) -> None:
 def test_no_rule_never_stops_and_an_unknown_one_is_refused() -> None:
     assert make(None) == Never()
     assert isinstance(make(THIRD), Hyperband)
-    with pytest.raises(UsageError, match="no stop rule is called 'median'; known: hyperband"):
-        make(EarlyTerminate(min_iter=1, type="median"))
+    with pytest.raises(UsageError, match="no stop rule is called 'bohb'; known: hyperband"):
+        make(EarlyTerminate(min_iter=1, type="bohb"))

@@ -1,0 +1,72 @@
+"""Reading a trial's reports: values in their order, and what they are the mean of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from sharpen.errors import UsageError
+from sharpen.spec import Metric
+from sharpen.trial import Report
+
+WORST = -math.inf
+UNNAMED = Metric("metric", "maximize")
+
+Values = Literal["running_mean", "each"]
+"""What report ``k`` holds: the mean of folds 1 … k, or the value of fold ``k`` alone."""
+
+
+def value_at(reports: Sequence[Report], iteration: int) -> float:
+    """Return the value of an iteration counted from 1, minus infinity for one that is not finite.
+
+    >>> value_at([Report(0, 0.5), Report(1, math.nan)], 1), value_at([Report(0, math.nan)], 1)
+    (0.5, -inf)
+    """
+    value = reports[iteration - 1].value
+    return value if math.isfinite(value) else WORST
+
+
+def mean_through(reports: Sequence[Report], iteration: int, values: Values) -> float:
+    """Return the mean over the iterations 1 to ``iteration``, minus infinity for one that is not finite.
+
+    Running means may lack a number in between: the later ones hold the earlier folds all the same. Where each
+    report is a value of its own, one that is not finite spoils the mean.
+
+    >>> folds = [Report(1, 0.5), Report(2, 0.1)]
+    >>> mean_through(folds, 2, "running_mean"), mean_through(folds, 2, "each")
+    (0.1, 0.3)
+    """
+    if values == "running_mean":
+        return value_at(reports, iteration)
+    mean = sum(value_at(reports, i) for i in range(1, iteration + 1)) / iteration
+    return mean if math.isfinite(mean) else WORST
+
+
+def shown(value: float, metric: Metric) -> str:
+    """Return a value as the program logged it.
+
+    >>> shown(-0.25, Metric("loss")), shown(WORST, Metric("loss"))
+    ('0.25', 'not a number')
+    """
+    return "not a number" if value == WORST else f"{metric.larger_is_better(value):.4g}"
+
+
+def side(metric: Metric) -> str:
+    """Return on which side of another a worse value is, as the program logs them."""
+    return "below" if metric.goal == "maximize" else "above"
+
+
+def refuse_unless(rule: str, demands: Mapping[str, bool]) -> None:
+    """Refuse settings that make no sense, all at once.
+
+    Args:
+        rule: Whose settings.
+        demands: Whether each is met, by the sentence that states it.
+
+    Raises:
+        UsageError: One of them is not.
+    """
+    unmet = [sentence for sentence, is_met in demands.items() if not is_met]
+    if unmet:
+        raise UsageError(f"{rule}: {'; '.join(unmet)}", rule=rule)
