@@ -21,7 +21,6 @@ class _Row(OptimizerContract):
 
 class TestRandom(_Row):
     method = "random"
-    most_ask_s = 0.1
 
 
 class TestSobol(_Row):
