@@ -226,17 +226,26 @@ def race(table, rule: Racing) -> tuple[int, int, int, bool]:
     return n_would, n_wrong, n_folds, past[int(final.argmax())].state is TrialState.FINISHED
 
 
-@pytest.mark.parametrize("kind", ["luck alone", "little skill", "skill", "heavy tails", "unlike swings"])
-@pytest.mark.parametrize("level", [0.05, 0.2])
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [
+        ("luck alone", 0.2),
+        ("little skill", 0.2),
+        ("skill", 0.2),
+        ("heavy tails", 0.2),
+        ("unlike swings", 0.2),
+        ("unlike swings", 0.05),
+    ],
+)
 def test_of_those_that_would_win_at_most_the_level_is_stopped(kind, level) -> None:
     """And of the others some are; the observed rate must not be above the level beyond chance, p < 0.001."""
     rng, rule = rng_for(0, kind, str(level)), Racing(level=level)
-    results = [race(worlds(kind, rng), rule) for _ in range(100)]
+    results = [race(worlds(kind, rng), rule) for _ in range(80)]
     n_would, n_wrong, n_folds = (sum(r[i] for r in results) for i in range(3))
-    assert n_would > 120
+    assert n_would > 90
     assert stats.binom.sf(n_wrong - 1, n_would, level) > 0.001, f"{n_wrong} of {n_would}"
     n_lost = sum(not r[3] for r in results)
-    assert stats.binom.sf(n_lost - 1, len(results), level) > 0.001, f"{n_lost} winners of 100 sweeps"
+    assert stats.binom.sf(n_lost - 1, len(results), level) > 0.001, f"{n_lost} winners of 80 sweeps"
     assert n_folds < 0.9 * len(results) * 30 * N_FOLDS
 
 

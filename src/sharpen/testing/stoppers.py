@@ -162,10 +162,9 @@ class StopperContract:
         """Operations are counted, not timed: how often a report is looked at."""
         counter = _Counter(self.most_reads)
         rng = np.random.default_rng(4)
-        past = [
-            replace(trial(n, *row), state=ENDED, reports=counter.over(trial(n, *row).reports))
-            for n, row in enumerate(rng.normal(size=(10_000, N_FOLDS)).tolist(), start=1)
-        ]
+        rows = enumerate(rng.normal(size=(10_000, N_FOLDS)).tolist(), start=1)
+        past = [trial(number, *row, state=ENDED) for number, row in rows]
+        past = [replace(t, reports=counter.over(t.reports)) for t in past]
         rule = self.make()
         for n_reports in range(1, N_FOLDS + 1):
             late = trial(len(past) + 1, *[9.0] * n_reports)
