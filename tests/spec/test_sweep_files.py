@@ -142,11 +142,17 @@ def test_what_a_file_leaves_out_has_w_and_bs_default() -> None:
         ("{type: asha, min_iter: 2, max_iter: 9, eta: 2}", EarlyTerminate(2, 9, 0, 2.0, type="asha")),
         (
             "{type: median, min_iter: 3}",
-            EarlyTerminate(min_iter=3, type="median", options={"min_runs": 5, "interval": 1}),
+            EarlyTerminate(
+                min_iter=3, type="median", options={"min_runs": 5, "interval": 1, "values": "running_mean"}
+            ),
         ),
         (
             "{type: racing, level: 0.1}",
-            EarlyTerminate(min_iter=2, type="racing", options={"min_runs": 5, "level": 0.1}),
+            EarlyTerminate(
+                min_iter=2,
+                type="racing",
+                options={"min_runs": 5, "level": 0.1, "prior_folds": 8.0, "values": "running_mean"},
+            ),
         ),
         ("{type: custom, name: mine, options: {a: [1]}}", EarlyTerminate(type="mine", options={"a": [1]})),
     ],

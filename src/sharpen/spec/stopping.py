@@ -32,6 +32,11 @@ _MIN_ITER = Key(
 )
 _ETA = Key(_eta, "Of the runs compared, the best 1/eta go on.", default=3.0)
 _MIN_RUNS = Key(integer(1), "How many runs must have come as far before one is ended.", default=5)
+_VALUES = Key(
+    one_of(("running_mean", "each")),
+    "Whether a logged value is the mean of the folds so far, or the fold's own.",
+    default="running_mean",
+)
 
 RULES: Mapping[str, Mapping[str, Key]] = {
     "hyperband": {
@@ -53,13 +58,20 @@ RULES: Mapping[str, Mapping[str, Key]] = {
         "min_iter": Key(integer(1), "No run is ended before this iteration.", default=1),
         "min_runs": _MIN_RUNS,
         "interval": Key(integer(1), "Judge at every so many iterations.", default=1),
+        "values": _VALUES,
     },
     "racing": {
         "min_iter": Key(integer(2), "No run is ended before this fold.", default=2),
         "min_runs": _MIN_RUNS,
         "level": Key(
-            number_in(1e-6, 0.5), "How sure to be that a run is worse: the test's level.", default=0.05
+            number_in(1e-6, 0.5),
+            "Of the runs that would have beaten the best one, at most this share is ended.",
+            default=0.05,
         ),
+        "prior_folds": Key(
+            number_in(0.0), "How many folds the noise seen in other runs counts for.", default=8.0
+        ),
+        "values": _VALUES,
     },
     "custom": {
         "name": Key(text, "The rule's name in the package that brings it.", missing="name the rule"),

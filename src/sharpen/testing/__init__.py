@@ -17,5 +17,6 @@ from __future__ import annotations
 
 from sharpen.testing.histories import HISTORIES, history, trial
 from sharpen.testing.optimizers import OptimizerContract
+from sharpen.testing.stoppers import StopperContract
 
-__all__ = ["HISTORIES", "OptimizerContract", "history", "trial"]
+__all__ = ["HISTORIES", "OptimizerContract", "StopperContract", "history", "trial"]
