@@ -78,6 +78,10 @@ class Trial:
         score: The metric at the end, larger is better; None while it runs, when it failed, and when it
             ended *infeasible* (a metric that is not a number, such as a Sharpe ratio of too few trades).
         origin: Which rule proposed it.
+        scores: Every metric of a sweep that has several, in the sweep's order, each larger is better; the
+            first is ``score``. Empty for a sweep of one metric.
+        violation: How far it missed the constraints on metrics, summed, each in units of its bound's size;
+            0 when it kept them all.
     """
 
     number: int
@@ -86,15 +90,29 @@ class Trial:
     reports: Sequence[Report] = field(default=())
     score: float | None = None
     origin: str = ""
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
 
     @property
     def is_infeasible(self) -> bool:
-        """Whether it ran to an end, early or not, without a usable score.
+        """Whether it ran to an end, early or not, without a usable score or in breach of a constraint.
 
         >>> Trial(1, {}, TrialState.FINISHED).is_infeasible, Trial(1, {}, TrialState.FAILED).is_infeasible
         (True, False)
+        >>> Trial(1, {}, TrialState.FINISHED, score=2.0, violation=0.1).is_infeasible
+        True
         """
-        return self.score is None and self.state in (TrialState.FINISHED, TrialState.STOPPED)
+        has_run = self.state in (TrialState.FINISHED, TrialState.STOPPED)
+        return has_run and (self.score is None or self.violation > 0)
+
+    @property
+    def objectives(self) -> tuple[float, ...]:
+        """Every metric at the end, larger is better; empty without a score.
+
+        >>> Trial(1, {}, score=2.0).objectives, Trial(1, {}, score=2.0, scores=(2.0, -0.1)).objectives
+        ((2.0,), (2.0, -0.1))
+        """
+        return () if self.score is None else self.scores or (self.score,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +134,42 @@ GO_ON = Verdict(stop=False)
 def best(trials: Sequence[Trial]) -> Trial | None:
     """Return the finished trial of the highest score, the earliest among equals; None without one.
 
-    Trials that were stopped early do not count: their score is a mean over fewer folds.
+    Trials that were stopped early do not count: their score is a mean over fewer folds. Nor do trials that
+    broke a constraint.
 
     >>> a, b = (Trial(n, {}, TrialState.FINISHED, score=s) for n, s in ((1, 0.1), (2, 0.3)))
     >>> best([a, b]).number
     2
     """
-    done = [t for t in trials if t.state is TrialState.FINISHED and t.score is not None]
-    return max(done, key=lambda t: (t.score if t.score is not None else -math.inf, -t.number), default=None)
+    return max(_comparable(trials), key=lambda t: (*t.objectives[:1], -t.number), default=None)
+
+
+def pareto(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the finished trials that no other beats in every metric, in number order.
+
+    One beats another when it is at least as good in each metric and better in one; trials that are equal
+    in all of them stay together. Trials that :func:`best` passes over are passed over here, too, and so
+    are those with a metric that is not a number.
+
+    >>> points = ((1.0, 0.0), (0.5, 0.5), (0.4, 0.4), (0.0, 1.0))
+    >>> trials = [Trial(n, {}, TrialState.FINISHED, score=p[0], scores=p) for n, p in enumerate(points, 1)]
+    >>> [trial.number for trial in pareto(trials)]
+    [1, 2, 4]
+    """
+    done = [t for t in _comparable(trials) if not any(math.isnan(value) for value in t.objectives)]
+    # best first: whatever dominates a trial comes before it, and a dominated one has a dominator in front
+    front: list[Trial] = []
+    for trial in sorted(done, key=lambda t: t.objectives, reverse=True):
+        if not any(_dominates(other.objectives, trial.objectives) for other in front):
+            front.append(trial)
+    return sorted(front, key=lambda t: t.number)
+
+
+def _comparable(trials: Sequence[Trial]) -> list[Trial]:
+    return [
+        t for t in trials if t.state is TrialState.FINISHED and t.score is not None and not t.is_infeasible
+    ]
+
+
+def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a != b and all(x >= y for x, y in zip(a, b, strict=True))

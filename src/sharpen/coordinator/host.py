@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.coordinator.core import Coordinator
-from sharpen.coordinator.operations import Reply
+from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
 from sharpen.wire import Client, dumps, socket_path
 
