@@ -204,6 +204,14 @@ class Reader:
             raise NotFound(f"run {run_id} has been deleted")
         return _run(rows[0])
 
+    def is_deleted(self, name: str) -> bool:
+        """Return whether there was a sweep or a run of exactly this id, and it has been deleted."""
+        for table in (schema.sweeps, schema.runs):
+            query = sa.select(table.c.id).where(table.c.id == name, table.c.deleted_at.is_not(None))
+            if self._all(query):
+                return True
+        return False
+
     def live_runs(self, sweep_id: str) -> list[RunRow]:
         """Return the runs of a sweep that have not ended, by number."""
         r = schema.runs.c
@@ -215,7 +223,7 @@ class Reader:
         # past SQLAlchemy's rows: there may be a hundred thousand
         with self._connection() as connection:
             cursor = connection.exec_driver_sql(ENDED_RUNS, {"sweep_id": sweep_id}).cursor
-            rows: list[Any] = [] if cursor is None else cursor.fetchall()
+            rows: Sequence[Any] = [] if cursor is None else cursor.fetchall()
         configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
         return [
             (number, state, config, *rest)
@@ -226,7 +234,7 @@ class Reader:
         """Return (number, step, value) of every report that counts of the runs that have ended, in order."""
         with self._connection() as connection:
             cursor = connection.exec_driver_sql(ENDED_VALUES, {"sweep_id": sweep_id}).cursor
-            return [] if cursor is None else cursor.fetchall()
+            return [] if cursor is None else list(cursor.fetchall())
 
     def reports(
         self, sweep_id: str | None = None, run_id: str | None = None, live: bool = False
@@ -339,12 +347,13 @@ class Reader:
 
 
 def _sweep(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
-    values = {k: v for k, v in row.items() if k != "key"} | {"tags": tuple(json.loads(row["tags"]))}
+    values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
+    values["tags"] = tuple(json.loads(row["tags"]))
     return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
 
 
 def _run(row: dict[str, Any]) -> RunRow:
-    read = {name: json.loads(row[name]) for name in ("config", "summary")}
+    read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
     read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
     read["scores"] = tuple(float(score) for score in read["scores"])
     for name in ("checkpoint", "resumed"):

@@ -24,9 +24,8 @@ class Statement:
         clause: What to build it from; each of its parameters must be given every time.
     """
 
-    def __init__(self, clause: sa.Executable) -> None:
-        compiled: Any = clause.compile(dialect=DIALECT)  # type: ignore[attr-defined]
-        self._text = str(compiled)
+    def __init__(self, clause: sa.Insert | sa.Update) -> None:
+        self._text = str(clause.compile(dialect=DIALECT))
 
     def execute(self, connection: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[Any]:
         """Execute it once."""
