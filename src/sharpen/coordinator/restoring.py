@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,11 +83,12 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     """
     rules = rules_for(sweep, row.seed, row.run_cap)
     rules = replace(rules, max_failures=row.max_failures, time_cap_s=row.time_cap_s)
-    ended = reader.ended_runs(row.id)
     live = _live_runs(reader, row.id, sweep, rules, now)
-    trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric))
-    trials += [one.trial for one in live.values()]
-    trials.sort(key=lambda trial: trial.number)
+    with _no_garbage():
+        ended = reader.ended_runs(row.id)
+        trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric))
+        trials += [one.trial for one in live.values()]
+        trials.sort(key=lambda trial: trial.number)
     last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
     return SweepState(
         rules=rules,
@@ -102,6 +105,18 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         n_prior=sum(trial.origin == "prior" for trial in trials),
         elapsed_s=row.elapsed_s,
     )
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Generator[None]:
+    """Keep the garbage collector still: it would go through all of a hundred thousand trials many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:
