@@ -2,8 +2,9 @@
 
 import pytest
 
-VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "report"]
-VERBS += ["validate", "data"]
+VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs"]
+VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
+VERBS += ["report", "validate", "data"]
 NESTED = [("data", "ls"), ("data", "check")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sharpen import errors
 from sharpen.coordinator.core import Coordinator
-from sharpen.sweep import SweepState
+from sharpen.sweep import SweepState, Trials
 from sharpen.trial import Report, Trial
 
 SWEEP = """
@@ -95,20 +95,28 @@ def comparable(state: SweepState) -> SweepState:
     """Return a state without what a restart may change: deadlines, and a memo of the optimizer's silence.
 
     Not-a-number is not equal to itself, so a word stands for it; optimizers and stoppers go by their type.
+    Time at work that has not been counted yet is lost, and that is all.
     """
     live = {
         n: replace(
             one,
             trial=without_nan(one.trial),
+            watched={step: words(values) for step, values in one.watched.items()},  # type: ignore[misc]
             lease=None if one.lease is None else replace(one.lease, deadline=0.0),
         )
         for n, one in state.live.items()
     }
     rules = replace(state.rules, optimizer=type(state.rules.optimizer), stopper=type(state.rules.stopper))  # type: ignore[arg-type]
-    ended = tuple(without_nan(trial) for trial in state.ended)
-    return replace(state, rules=rules, live=dict(sorted(live.items())), ended=ended, exhausted=False)
+    trials = Trials.of(without_nan(trial) for trial in state.trials)
+    live = dict(sorted(live.items()))
+    return replace(state, rules=rules, live=live, trials=trials, exhausted=False, counted_at=None)
+
+
+def words(values: Mapping[str, float]) -> dict[str, float | str]:
+    return {name: "nan" if math.isnan(value) else value for name, value in values.items()}
 
 
 def without_nan(trial: Trial) -> Trial:
-    words: Any = [Report(r.step, "nan" if math.isnan(r.value) else r.value) for r in trial.reports]  # type: ignore[arg-type]
-    return replace(trial, reports=tuple(words), config=dict(trial.config))
+    reports: Any = [Report(r.step, "nan" if math.isnan(r.value) else r.value) for r in trial.reports]  # type: ignore[arg-type]
+    scores: Any = tuple("nan" if math.isnan(score) else score for score in trial.scores)
+    return replace(trial, reports=tuple(reports), scores=scores, config=dict(trial.config))

@@ -235,7 +235,7 @@ def test_hyperband_stops_a_run_and_a_restart_remembers_it(office: Office) -> Non
         agent_id="a",
         held=[[bad["run_id"], 1], [good["run_id"], 1], [good["run_id"], 9]],
     )
-    assert beat == {"stop": {bad["run_id"]: why}, "lost": [(good["run_id"], 9)]}
+    assert beat == {"stop": {bad["run_id"]: why}, "cancel": {}, "lost": [(good["run_id"], 9)]}
     same_on_disk(office)
     office.ask("exit", **bad, exit_code=-15, last_words="Terminated")
     run = reader(office).run(bad["run_id"])
@@ -258,7 +258,7 @@ def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(o
         "over": "failed",
         "reason": "5 runs in a row failed alike: ImportError: torch",
     }
-    assert second.ask("reopen", sweep_id=sweep_id) == {"status": SweepStatus.RUNNING}
+    assert second.ask("reopen", sweep_id=sweep_id)["status"] is SweepStatus.RUNNING
     fail(second, 1)
     assert second.restarted() == second.in_memory()
     second.close()
@@ -303,7 +303,7 @@ def test_a_bad_request_is_answered_with_what_is_wrong(
 @pytest.mark.parametrize("request_", [{}, {"op": None}, [], None, 3, "ping", {"op": "ping", "args": [1]}])
 def test_a_request_of_another_shape_is_answered_too(office: Office, request_: Any) -> None:
     good, bad = office.coordinator.answer([{"op": "ping"}, request_])
-    assert good == {"ok": {"schema": 1}}
+    assert good == {"ok": {"schema": 2}}
     assert "error" in bad
 
 

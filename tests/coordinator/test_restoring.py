@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,54 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sharpen import spec
 from sharpen.wire import dumps
 
 from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office
 
 pytestmark = pytest.mark.timeout(3600)  # the thorough profile takes its time
 GRID = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
+FULL = STOPPING + "name: full\n"
 AGENTS = st.sampled_from(["a", "b", "dead"])
 VALUES = st.sampled_from([0.1, 0.5, -0.3, 0.0, -0.0, math.nan, math.inf, "fast", None, 7])
 METRICS = st.dictionaries(st.sampled_from(["val/sharpe", "val/sharpe", "loss"]), VALUES, min_size=1)
+POINTS = st.sampled_from([{"x": 0.5}, {"x": 1}, {"x": 3.0}, {"kind": "b"}, {"y": 1}, {}])
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "run_cap": st.sampled_from([None, 2, 4, 7]),
+        "max_failures": st.sampled_from([None, 1, 2]),
+        "time_cap_s": st.sampled_from([None, 20.0, 90.0]),
+        "name": st.sampled_from(["one", "two"]),
+    },
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_file_that_wants_more() -> Iterator[None]:
+    """Let sweeps named ``full`` have two metrics, a constraint, a prior and resumption."""
+    parse = spec.parse
+
+    def more(text: str, where: str) -> spec.Sweep:
+        read = parse(text, where=where)
+        if "name: full" not in text:
+            return read
+        metrics = (read.metric, spec.Metric("loss"))
+        constraints = (spec.Constraint("loss", "<=", 0.3),)
+        prior = ({"x": 0.125, "kind": "a"}, {"x": 0.25, "kind": "b"})
+        return replace(read, metrics=metrics, constraints=constraints, prior=prior, resume=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spec, "parse", more)
+        yield
 
 
 class Restoring(RuleBasedStateMachine):
     """Random requests to a coordinator, each followed by a comparison with a fresh one."""
 
-    @initialize(texts=st.lists(st.sampled_from([SWEEP, STOPPING, MINIMIZE, GRID]), min_size=1, max_size=2))
+    @initialize(
+        texts=st.lists(st.sampled_from([SWEEP, STOPPING, MINIMIZE, GRID, FULL, FULL]), min_size=1, max_size=2)
+    )
     def begin(self, texts: list[str]) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.office = Office(Path(self.folder.name) / "home", HandClock())
@@ -109,6 +144,52 @@ class Restoring(RuleBasedStateMachine):
     @rule(data=st.data(), run_cap=st.sampled_from([None, 1, 4, 6]))
     def reopen(self, data: st.DataObject, run_cap: int | None) -> None:
         self.send(("reopen", {"sweep_id": data.draw(st.sampled_from(self.sweeps)), "run_cap": run_cap}))
+
+    @rule(data=st.data(), op=st.sampled_from(["pause", "stop", "cancel"]))
+    def steer(self, data: st.DataObject, op: str) -> None:
+        words = {"reason": "enough"} if op == "cancel" else {}
+        self.send_twice((op, {"sweep_id": data.draw(st.sampled_from(self.sweeps)), **words}))
+
+    @rule(data=st.data(), op=st.sampled_from(["cancel_run", "rerun", "delete"]), number=st.integers(1, 5))
+    def steer_run(self, data: st.DataObject, op: str, number: int) -> None:
+        run_id = f"{data.draw(st.sampled_from(self.sweeps))}-{number}"
+        self.n_keys += 1
+        words = {
+            "cancel_run": {"run_id": run_id, "reason": "no good"},
+            "rerun": {"run_id": run_id, "key": f"again{self.n_keys}"},
+            "delete": {"target": run_id},
+        }
+        self.send_twice((op, words[op]))
+
+    @rule(data=st.data(), points=st.lists(POINTS, min_size=1, max_size=2))
+    def queue(self, data: st.DataObject, points: list[dict[str, Any]]) -> None:
+        self.n_keys += 1
+        words = {"key": f"add{self.n_keys}", "points": points}
+        self.send_twice(("add", {"sweep_id": data.draw(st.sampled_from(self.sweeps)), **words}))
+
+    @rule(data=st.data(), changes=CHANGES)
+    def edit(self, data: st.DataObject, changes: dict[str, Any]) -> None:
+        self.send_twice(("edit", {"sweep_id": data.draw(st.sampled_from(self.sweeps)), "changes": changes}))
+
+    @rule(data=st.data())
+    def delete_sweep(self, data: st.DataObject) -> None:
+        if self.n_keys > 15:  # late: nothing much happens afterwards
+            self.send_twice(("delete", {"target": data.draw(st.sampled_from(self.sweeps))}))
+
+    @rule(data=st.data(), step=st.sampled_from([None, 0, 2, 4]))
+    def save_checkpoint(self, data: st.DataObject, step: int | None) -> None:
+        if self.leases:
+            run_id, token = data.draw(st.sampled_from(self.leases))
+            file = {"name": "c", "type": "checkpoint", "digest": f"d{step}", "n_bytes": 1}
+            metadata = {} if step is None else {"step": step}
+            self.send_twice(("artifact", {"run_id": run_id, "token": token, "metadata": metadata, **file}))
+
+    def send_twice(self, request: tuple[str, dict[str, Any]]) -> None:
+        """Send a request, and again as after a lost reply: the second changes nothing."""
+        first = self.send(request)
+        before = self.office.in_memory()
+        assert [set(reply) for reply in self.send(request)] == [set(reply) for reply in first]
+        assert self.office.in_memory() == before
 
     @rule()
     def change_hosts(self) -> None:

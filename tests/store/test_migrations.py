@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from coordinator.desks import SWEEP, Office
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.database import FILE, open_reader, open_writer
 from sharpen.store.migrations import STEPS, migrate
 
 
-def shape(path: Path) -> list[tuple[str, str, str]]:
-    """Return every table and index of a database, its white space made one."""
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master").fetchall()
+def shape(path: Path) -> dict[str, list[Any]]:
+    """Return every table and index of a database: columns, keys, and which of them are unique."""
+    connection = sqlite3.connect(path)
+
+    def ask(pragma: str, name: str) -> list[Any]:
+        return connection.execute(f'PRAGMA {pragma}("{name}")').fetchall()
+
+    found: dict[str, list[Any]] = {}
+    tables = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    for table, sql in tables:
+        indices = ask("index_list", table)
+        found[table] = ask("table_xinfo", table)
+        found[table] += sorted(ask("foreign_key_list", table))
+        found[table] += sorted(
+            (unique, origin, ask("index_xinfo", name)) for _, name, unique, origin, _ in indices
+        )
+        found[table].append("WITHOUT ROWID" in sql)
+        found |= {name: ask("index_xinfo", name) for _, name, *_ in indices}
     connection.close()
-    return sorted((kind, name, re.sub(r"\s+", " ", sql).strip()) for kind, name, sql in rows)
+    return found
 
 
 def version(path: Path) -> int:
@@ -61,6 +76,68 @@ def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
         found.append(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
     engine.dispose()
     assert found == ["wal", 2, 1]
+
+
+def old_store(home: Path) -> sa.Engine:
+    """Make a store as the first version did, with a sweep that was at work when its host died."""
+    home.mkdir(exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{home / FILE}")
+    assert migrate(engine, home / FILE, {1: STEPS[1]}) == [1]
+    sweep = ("old1", "k", "old", "running", "", SWEEP, "s.yaml", "/", 7, 5, 1, 1.0, None)
+    run = ("old1", "", '{"x":0.25}', "random")
+    with engine.begin() as connection:
+        marks = ", ".join("?" * len(sweep))
+        connection.exec_driver_sql(f"INSERT INTO sweeps VALUES ({marks})", sweep)
+        insert = (
+            "INSERT INTO runs (id, sweep_id, number, state, reason, config, origin, score, exit_code, token,"
+            " lost, agent_id, lease_key, stop, summary, created_at, started_at, ended_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'a', ?, '', '{}', 1.0, 1.0, ?)"
+        )
+        ends = [
+            ("failed", "boom", None, 1, 4.0),
+            ("finished", "", 0.5, 0, 5.0),
+            ("running", "", None, None, None),
+        ]
+        for n, (state, reason, score, code, at) in enumerate(ends, 1):
+            words = (f"old1-{n}", run[0], n, state, reason, run[2], run[3], score, code, 1, f"k{n}", at)
+            connection.exec_driver_sql(insert, words)
+        for n in (2, 3):
+            row = (f"old1-{n}", 1, 1, '{"val/sharpe":0.5}', 1, 0.5, 2.0)
+            connection.exec_driver_sql("INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return engine
+
+
+def test_a_store_of_version_1_becomes_one_of_version_2_and_goes_on(tmp_path: Path) -> None:
+    old_store(tmp_path).dispose()
+    with pytest.raises(StoreError, match="schema version 1, not 2"):
+        open_reader(tmp_path)
+    office = Office(tmp_path)
+    assert (version(tmp_path / FILE), version(tmp_path / f"{FILE}.v1.backup")) == (2, 1)
+    (tmp_path / "new").mkdir()
+    open_writer(tmp_path / "new").dispose()
+    assert shape(tmp_path / FILE) == shape(tmp_path / "new" / FILE)
+    state = office.state("old1")
+    assert [(t.state, t.score, len(t.reports)) for t in state.trials] == [
+        ("failed", None, 0),
+        ("finished", 0.5, 1),
+        ("running", None, 1),
+    ]
+    assert (state.n_failures, state.elapsed_s, state.rules.max_failures) == (0, 0.0, None)  # it was forgiven
+    held = {"run_id": "old1-3", "token": 1}
+    office.report(held, 2, val_sharpe=0.75)
+    office.ask("exit", **held, exit_code=0, last_words="")
+    assert office.lease("old1", "new")["run"]["run_id"] == "old1-4"
+    assert office.restarted() == office.in_memory()
+    office.close()
+
+
+def test_the_backup_of_an_old_store_is_the_old_store(tmp_path: Path) -> None:
+    engine = old_store(tmp_path)
+    before = shape(tmp_path / FILE)
+    assert migrate(engine, tmp_path / FILE) == [2]
+    engine.dispose()
+    assert shape(tmp_path / f"{FILE}.v1.backup") == before
+    assert shape(tmp_path / FILE) != before
 
 
 def add_column(connection: sa.Connection) -> None:

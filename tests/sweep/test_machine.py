@@ -18,6 +18,7 @@ from sharpen.sweep.commands import (
     Over,
     Rejected,
     RequeueRun,
+    SetElapsed,
     SetStatus,
     StopRun,
     Wait,
@@ -146,7 +147,10 @@ def test_a_beat_for_two_leases_of_one_run_loses_only_the_older() -> None:
 def test_losing_an_agent_or_time_changes_nothing_when_nothing_is_leased(name: str) -> None:
     before = STATES[name]()
     assert step(before, AgentLost("a")) == (before, [])
-    assert step(before, Ticked(1e9)) == (before, [])
+    idle, commands = step(before, Ticked(1e9))  # the time at work is counted once more, and then no longer
+    assert (replace(idle, counted_at=before.counted_at, elapsed_s=0.0), idle.counted_at) == (before, None)
+    assert commands == ([] if name == "absent" else [SetElapsed(1e9)])
+    assert step(idle, Ticked(2e9)) == (idle, [])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,8 @@ def test_losing_an_agent_or_time_changes_nothing_when_nothing_is_leased(name: st
 )
 def test_a_lost_run_waits_again_and_forgets_its_reports(event: Event, reason: str) -> None:
     after, commands = step(running(), event)
-    assert commands == [RequeueRun(1, 1, reason)]
+    counted = [SetElapsed(event.now)] if isinstance(event, Ticked) else []
+    assert commands == [RequeueRun(1, 1, reason), *counted]
     live = after.live[1]
     assert (live.trial.state, live.trial.reports, live.lease) == (TrialState.PENDING, (), None)
     assert (live.token, live.lost, live.last_step) == (1, 1, -1)
@@ -163,11 +168,11 @@ def test_a_lost_run_waits_again_and_forgets_its_reports(event: Event, reason: st
 
 def test_a_lease_lasts_until_its_deadline_and_a_report_renews_it() -> None:
     state = running()
-    assert step(state, Ticked(LEASE_S)) == (state, [])
+    assert move(state, Ticked(LEASE_S)).live == state.live
     assert step(state, AgentLost("someone else")) == (state, [])
     later = move(state, Reported(1, 1, 2, None, 20.0))
-    assert step(later, Ticked(20.0 + LEASE_S)) == (later, [])
-    assert step(later, Ticked(20.1 + LEASE_S))[1] != []
+    assert move(later, Ticked(20.0 + LEASE_S)).live == later.live
+    assert move(later, Ticked(20.1 + LEASE_S)).live[1].lease is None
 
 
 @pytest.mark.parametrize("event", [AgentLost("a"), Ticked(1e9), Released(1, 1), ProgramExited(1, 1, -9)])

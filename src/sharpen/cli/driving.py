@@ -108,7 +108,7 @@ def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequ
             while not interrupts and agents.tend(wanted):
                 time.sleep(REFRESH_S)
                 view.update()
-                wanted = reader.sweep(sweep_id).status == SweepStatus.RUNNING
+                wanted = SweepStatus(reader.sweep(sweep_id).status).is_open
         finally:
             agents.end()
 

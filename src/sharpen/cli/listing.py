@@ -11,14 +11,18 @@ import click
 
 from sharpen import spec
 from sharpen.cli.live import Snapshot
+from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
-from sharpen.coordinator import born, hostname
 from sharpen.errors import NotFound
 from sharpen.store.queries import Reader, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 
 FOLLOW_S = 0.5
+RUN_KEYS = (
+    *("id", "number", "state", "reason", "score", "scores", "violation", "config", "origin", "parent"),
+    *("exit_code", "summary", "note", "tags"),
+)
 
 
 @click.command()
@@ -50,13 +54,19 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "status": _status(reader, row),
         "reason": row.reason,
         "runs": ", ".join(f"{n} {state}" for state, n in row.n_runs.items()),
+        "deleted": row.n_deleted,
         "run_cap": row.run_cap,
+        "max_failures": row.max_failures,
+        "time_cap_s": row.time_cap_s,
+        "elapsed_s": round(row.elapsed_s, 1),
         "seed": row.seed,
         "file": row.source,
         "folder": row.workdir,
         "created": when(row.created_at),
         "ended": when(row.ended_at),
         "lockbox looks": len(reader.looks(row.id)),
+        "tags": ", ".join(row.tags),
+        "note": row.note,
         "store": str(home),
     }
     if as_json:
@@ -103,20 +113,30 @@ def best(home: Path, sweep: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("sweep")
+@click.option("--tag", "tag", help="Only the runs that have this tag.")
+@click.option("--deleted", is_flag=True, help="The deleted runs in place of the others.")
 @json_option
 @click.pass_obj
-def runs(home: Path, sweep: str, as_json: bool) -> None:
+def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) -> None:
     """List the runs of a sweep, with their configurations under --json."""
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
+    chosen = now.runs
+    if deleted:
+        chosen = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+    if tag is not None:
+        chosen = [run for run in chosen if tag in run.tags]
     if as_json:
-        keys = ("id", "number", "state", "reason", "score", "config", "origin", "exit_code", "summary")
-        rows = [{key: getattr(run, key) for key in keys} for run in now.runs]
+        rows = [{key: getattr(run, key) for key in RUN_KEYS} for run in chosen]
         print_json([row | {"steps": now.progress.get(row["id"], (0, None))[0]} for row in rows])
         return
-    print_rows(
-        [now.row(run) | {"run": run.id} for run in now.runs], as_json, f"sweep {now.sweep.id} has no runs yet"
-    )
+    is_tagged = any(run.tags for run in chosen)
+    rows = [
+        now.row(run) | {"run": run.id} | ({"tags": ", ".join(run.tags)} if is_tagged else {})
+        for run in chosen
+    ]
+    kind = "deleted runs" if deleted else "runs" if tag is None else f"runs tagged {tag!r}"
+    print_rows(rows, as_json, f"sweep {now.sweep.id} has no {kind}{'' if deleted or tag else ' yet'}")
 
 
 @click.command()
@@ -157,6 +177,4 @@ def _status(reader: Reader, sweep: SweepRow) -> str:
     """Return the stored status, or ``idle`` for a running sweep that no agent of this machine works on."""
     if sweep.status != SweepStatus.RUNNING:
         return sweep.status
-    agents = reader.agents(sweep.id)
-    is_worked_on = any(host != hostname() or born(pid) == mark for _, host, pid, mark in agents)
-    return sweep.status if is_worked_on else "idle"
+    return sweep.status if has_agents(reader, sweep.id) else "idle"

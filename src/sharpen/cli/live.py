@@ -14,6 +14,7 @@ from rich.text import Text
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
 from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 
 N_SHOWN = 12
@@ -46,7 +47,8 @@ class Snapshot:
     @property
     def best(self) -> RunRow | None:
         """The finished run of the best score so far."""
-        scored = [run for run in self.runs if run.state == TrialState.FINISHED and run.score is not None]
+        done = [run for run in self.runs if run.state == TrialState.FINISHED and run.violation == 0]
+        scored = [run for run in done if run.score is not None]
         return max(scored, key=lambda run: self.metric.larger_is_better(run.score or 0.0), default=None)
 
     def seconds_left(self, n_agents: int) -> float | None:
@@ -63,6 +65,8 @@ class Snapshot:
         ]
         n_running = sum(run.state == TrialState.RUNNING for run in self.runs)
         words.append(f"{n_running} running")
+        if self.sweep.status != SweepStatus.RUNNING:
+            words.append(self.sweep.status)
         if self.best is not None:
             words.append(f"best {self.metric.name} {shown(self.best.score)} (run {self.best.number})")
         left = self.seconds_left(n_agents)
@@ -73,7 +77,8 @@ class Snapshot:
     def row(self, run: RunRow) -> dict[str, object]:
         """Return a run as a row of a table."""
         n_steps, value = self.progress.get(run.id, (0, None))
-        is_best = self.best is not None and run.id == self.best.id
+        best = self.best
+        is_best = best is not None and run.id == best.id
         value = run.score if run.score is not None else value
         end = run.ended_at or time.time()
         return {

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sharpen import __version__
-from sharpen.cli import data, judging, listing, sweeping
+from sharpen.cli import data, judging, labelling, listing, queueing, steering, sweeping
 from sharpen.errors import SharpenError, UsageError
 
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
@@ -71,6 +71,15 @@ for verb in (
     listing.best,
     listing.runs,
     listing.logs,
+    steering.pause,
+    steering.stop,
+    steering.cancel,
+    steering.edit,
+    queueing.queue,
+    queueing.rerun,
+    labelling.note,
+    labelling.tag,
+    steering.delete,
     judging.report,
     judging.validate,
     data.data,

@@ -14,6 +14,7 @@ from sharpen.agents import LocalAgent
 from sharpen.cli.driving import drive, interrupts, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import view
+from sharpen.cli.opening import has_agents, opened
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
@@ -76,25 +77,39 @@ def run(
 
 @click.command()
 @click.argument("sweep")
-@agents_option
+@click.option(
+    "--agents",
+    "n_agents",
+    type=click.IntRange(min=0),
+    help="Agents to start, one run at a time each; 0 leaves the work to others."
+    " [default: one a core; none for a paused sweep whose agents wait]",
+)
 @trials_option
 @report_option
 @click.pass_obj
 def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, report_path: Path) -> None:
-    """Go on with a sweep that was interrupted or has crashed, or extend one that has ended.
+    """Go on with a sweep that is paused, stopped, cut off or crashed, or extend one that has ended.
 
-    Nothing that was stored is done again: runs that were cut off start anew, all others stay as they are.
+    Nothing that was stored is done again: runs that were cut off start anew, or from their newest checkpoint
+    where the sweep file says `resume: true`; all others stay as they are. What was canceled stays canceled.
 
     \b
       sharpen resume last
       sharpen resume k3v9x2aq --trials 80      # 80 runs in all
     """
-    sweep_id = Reader(home).sweep(sweep).id
-    with connect(home) as client:
+    with opened(home) as (client, reader):
+        before = reader.sweep(sweep)
         with interrupts() as seen:
-            client.call("reopen", sweep_id=sweep_id, run_cap=run_cap)
-            _work(home, sweep_id, n_agents, seen)
-        _conclude(home, sweep_id, report_path)
+            answer = client.call("reopen", sweep_id=before.id, run_cap=run_cap)
+            is_paused = before.status == SweepStatus.PAUSED
+            if n_agents == 0 or (n_agents is None and is_paused and has_agents(reader, before.id)):
+                click.echo(f"sweep {before.id} is {answer['status']}", err=True)
+                return
+            if answer["status"] != SweepStatus.RUNNING:
+                words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
+                click.echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
+            _work(home, before.id, n_agents, seen)
+        _conclude(home, before.id, report_path)
 
 
 @click.command("sweep")
@@ -179,6 +194,8 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     reader = Reader(home)
     row = reader.sweep(sweep_id)
     conclude(reader, row, report_path)
+    if row.status in (SweepStatus.STOPPED, SweepStatus.CANCELED):
+        click.echo(f"sweep {sweep_id} was {row.status}{f': {row.reason}' if row.reason else ''}", err=True)
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(1)

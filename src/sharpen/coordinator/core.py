@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 
-from sharpen.coordinator.desk import Clock, Desk
-from sharpen.coordinator.operations import OPERATIONS, Reply
+from sharpen.coordinator.desk import Clock, Desk, Reply
+from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.database import open_writer
 from sharpen.store.queries import Reader
-from sharpen.sweep import SweepStatus
 from sharpen.sweep.events import AgentLost, Event, Ticked
+from sharpen.trial import TrialState
 
 Request = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ class Coordinator:
         self._engine = open_writer(home)
         self._desk = Desk(Reader(home, self._engine), clock)
         for row in self._desk.reader.sweeps():
-            if row.status == SweepStatus.RUNNING:
+            if row.n_runs.get(TrialState.RUNNING):  # the others can wait until somebody asks for them
                 with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
                     self._desk.sweep(row.id)
 
@@ -54,7 +54,7 @@ class Coordinator:
             return [_error(problem)]
 
     def tick(self) -> None:
-        """Take back the runs of agents that have died or been silent for too long.
+        """Take back the runs of agents that have died or been silent for too long, and count working time.
 
         Raises:
             StoreError: The store cannot be written; nothing has changed.
@@ -93,7 +93,7 @@ class Coordinator:
             leases = [live.lease for live in sweep.state.live.values() if live.lease is not None]
             names = sorted({lease.agent for lease in leases})
             events += [(sweep_id, AgentLost(name)) for name in names if self._desk.is_dead(name)]
-            if any(lease.deadline < now for lease in leases):
+            if leases or sweep.state.counted_at is not None:
                 events.append((sweep_id, Ticked(now)))
         return events
 

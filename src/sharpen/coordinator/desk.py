@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -16,6 +16,8 @@ from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, held, step
 from sharpen.sweep.commands import Command, Rejected
 from sharpen.sweep.events import Event
+
+Reply = dict[str, Any]
 
 
 class Clock(Protocol):
@@ -69,7 +71,7 @@ class Desk:
     def sweep(self, sweep_id: str) -> OpenSweep:
         """Return a sweep in memory, read from the store when it is not there yet."""
         if sweep_id not in self.open:
-            row = self.reader.sweep(sweep_id)
+            row = self.reader.sweep(sweep_id, deleted=True)
             if row.id != sweep_id:
                 raise NotFound(f"no sweep {sweep_id!r}")
             sweep = spec.parse(row.spec, where=row.source)

@@ -13,16 +13,18 @@ import json
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from sharpen.coordinator.core import Coordinator
-from sharpen.coordinator.operations import Reply
+from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
 from sharpen.wire import Client, dumps, socket_path
 
 TICK_S = 0.5
+LONGEST_GATHERING_S = 0.004
 MAX_LINE_BYTES = 64 << 20
 
 
@@ -45,6 +47,8 @@ class Host:
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._n_expected = 1
         self._stop = asyncio.Event()
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), name="sharpen-host", daemon=True)
@@ -93,6 +97,8 @@ class Host:
                 answered: asyncio.Future[Reply] = self._loop.create_future()
                 self._requests.append((json.loads(line), answered))
                 self._wake.set()
+                if len(self._requests) >= self._n_expected:
+                    self._enough.set()
                 writer.write(dumps(await answered).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):
@@ -102,15 +108,34 @@ class Host:
             writer.close()
 
     async def _write(self) -> None:
-        """Commit in groups: what arrives while one transaction is written goes into the next."""
+        """Commit in groups: what arrives while one transaction is written goes into the next.
+
+        Those who have just been answered are about to ask again. To wait for them, for less time than the
+        disk takes anyway, lets all agents share a commit where they would take turns.
+        """
+        commit_s = 0.0
+        sizes = deque([1], maxlen=4)
         while True:
             await self._wake.wait()
+            self._n_expected = max(sizes)
+            await self._gather(min(commit_s / 2, LONGEST_GATHERING_S))
             self._wake.clear()
             batch, self._requests = self._requests, []
+            began = time.monotonic()
             replies = self._coordinator.answer([request for request, _ in batch])
+            commit_s = time.monotonic() - began
             for (_, answered), reply in zip(batch, replies, strict=True):
                 if not answered.done():
                     answered.set_result(reply)
+            await asyncio.sleep(0)  # what has arrived meanwhile was asked by others: they count, too
+            sizes.append(len(batch) + len(self._requests))
+
+    async def _gather(self, seconds: float) -> None:
+        """Wait until as many have asked as did lately, or for so long."""
+        if len(self._requests) < self._n_expected and seconds > 0:
+            self._enough.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), seconds)
 
     async def _tick(self) -> None:
         while True:

@@ -14,22 +14,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from sharpen import spec
-from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep
-from sharpen.coordinator.restoring import rules_for
+from sharpen.coordinator import requests
+from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
+from sharpen.coordinator.restoring import finite, rules_for, watched_in
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.store import schema
-from sharpen.sweep import SweepState
-from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Rejected, Wait
-from sharpen.sweep.events import Beat, LeaseAsked, ProgramExited, Released, Reopened, Reported
-from sharpen.wire import dumps, number
+from sharpen.store.statements import PUT_REPORT
+from sharpen.sweep import SweepState, SweepStatus
+from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
+from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
+from sharpen.wire import dumps
 
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another
 DEFAULT_SEED = 0
 
-PUT_REPORT = schema.reports.insert().prefix_with("OR REPLACE")
-
-Reply = dict[str, Any]
+CHECKPOINT = "checkpoint"
 
 
 def _create_sweep(
@@ -51,16 +51,10 @@ def _create_sweep(
     sweep_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
     values |= {"source": place["source"], "workdir": place["workdir"], "seed": seed, "run_cap": run_cap}
+    values |= {"max_failures": sweep.max_failures, "time_cap_s": sweep.time_cap_s}
     desk.connection.execute(table.insert(), values | {"created_at": desk.clock.time()})
     desk.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}
-
-
-def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
-    answer = desk.advance(sweep_id, Reopened(run_cap))
-    if isinstance(answer, Rejected):
-        raise Refused(f"sweep {sweep_id}: {answer.message}", why=answer.why)
-    return {"status": desk.sweep(sweep_id).state.status}
 
 
 def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
@@ -76,13 +70,22 @@ def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
     answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
     match answer:
         case Granted(number, token):
-            config = desk.sweep(sweep_id).state.live[number].trial.config
-            run = {"run_id": run_id(sweep_id, number), "token": token, "config": config}
-            return {"run": run}
+            return {"run": _leased_run(desk, sweep_id, number, token)}
         case Over(status, reason):
             return {"over": status, "reason": reason}
         case _:
-            return {"wait": isinstance(answer, Wait)}
+            paused = {"paused": True} if desk.sweep(sweep_id).state.status is SweepStatus.PAUSED else {}
+            return {"wait": isinstance(answer, Wait), **paused}
+
+
+def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
+    live = desk.sweep(sweep_id).state.live[number]
+    run: Reply = {"run_id": run_id(sweep_id, number), "token": token, "config": live.trial.config}
+    if live.resumed is not None:
+        run["checkpoint"] = {"digest": live.resumed.digest, "step": live.resumed.step}
+    if live.parent is not None:
+        run["parent"] = run_id(sweep_id, live.parent)
+    return run
 
 
 def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, int]]) -> Reply:
@@ -91,7 +94,9 @@ def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, in
     if not isinstance(answer, BeatAnswer):
         raise Refused(f"agent {agent_id} got no answer", why="illegal")
     stop = {run_id(sweep_id, number): reason for number, reason in answer.stop.items()}
-    return {"stop": stop, "lost": [(run_id(sweep_id, number), token) for number, token in answer.lost]}
+    cancel = {run_id(sweep_id, number): reason for number, reason in answer.cancel.items()}
+    lost = [(run_id(sweep_id, number), token) for number, token in answer.lost]
+    return {"stop": stop, "cancel": cancel, "lost": lost}
 
 
 def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
@@ -99,12 +104,14 @@ def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[
     if any(step_number < 0 for step_number, _ in rows):
         raise UsageError(f"{run_id}: a step is a whole number from 0")
     stop = ""
-    metric = desk.sweep(sweep_id).spec.metric
+    metric, rules = desk.sweep(sweep_id).spec.metric, desk.sweep(sweep_id).state.rules
     for step_number, metrics in rows:
-        value = _finite(metrics[metric.name]) if metric.name in metrics else None
+        value = finite(metrics[metric.name]) if metric.name in metrics else None
         turned = None if value is None else metric.larger_is_better(value)
         before = desk.sweep(sweep_id).state.live[n]
-        answer = desk.advance(sweep_id, Reported(n, token, step_number, turned, desk.clock.monotonic()))
+        watched = watched_in(rules, metrics)
+        event = Reported(n, token, step_number, turned, desk.clock.monotonic(), watched)
+        answer = desk.advance(sweep_id, event)
         stop = answer.stop if isinstance(answer, Accepted) else stop
         counts = len(desk.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
         row = {"run_id": run_id, "token": token, "step": step_number, "at": desk.clock.time()}
@@ -131,11 +138,17 @@ def _summarize(desk: Desk, run_id: str, token: int, values: dict[str, Any]) -> R
 
 
 def _artifact(desk: Desk, run_id: str, token: int, name: str, **about: Any) -> Reply:
-    desk.leased(run_id, token)
+    sweep_id, n = desk.leased(run_id, token)
+    metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
-    row |= {"n_bytes": about["n_bytes"], "metadata": dumps(about["metadata"])}
+    row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
     insert = schema.artifacts.insert().prefix_with("OR REPLACE")
     desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    if about["type"] == CHECKPOINT:
+        said = metadata.get("step")
+        is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
+        step = said if is_step else desk.sweep(sweep_id).state.live[n].last_step
+        desk.advance(sweep_id, CheckpointSaved(n, token, about["digest"], step))
     return {}
 
 
@@ -171,12 +184,6 @@ def _ping(desk: Desk) -> Reply:
     return {"schema": desk.connection.exec_driver_sql("PRAGMA user_version").scalar_one()}
 
 
-def _finite(value: Any) -> float:
-    """Return a logged metric as a float; whatever is not a finite number counts as not a number."""
-    as_number = number(value)
-    return as_number if as_number is not None and math.isfinite(as_number) else math.nan
-
-
 def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, is_new: bool) -> None:
     """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays."""
     table = schema.reports
@@ -192,12 +199,11 @@ def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, i
                 row |= {"has_metric": True, "value": old.value}
     value = row["value"]
     row |= {"metrics": dumps(row["metrics"]), "value": None if value is None or math.isnan(value) else value}
-    connection.execute(PUT_REPORT, row)
+    PUT_REPORT.execute(connection, row)
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "create_sweep": _create_sweep,
-    "reopen": _reopen,
     "join": _join,
     "lease": _lease,
     "beat": _beat,
@@ -210,4 +216,5 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "look": _look,
     "looked": _looked,
     "ping": _ping,
+    **requests.REQUESTS,
 }

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import gc
+import json
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sharpen import optimizers, stoppers
-from sharpen.spec import Sweep
-from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
-from sharpen.sweep import Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.coordinator.ledger import Ledger, StoredReports
+from sharpen.spec import Constraint, Metric, Sweep
+from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
+from sharpen.sweep import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus, Trials
+from sharpen.sweep.state import Assessment
 from sharpen.trial import Report, Trial, TrialState
+from sharpen.wire import number
+
+FAILED = (TrialState.FAILED, TrialState.CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Assess:
+    """Turns the last values of the watched metrics into every metric's score and the constraints' violation.
+
+    A metric that was never logged is not a number, and misses its bound infinitely.
+
+    >>> assess = Assess((Metric("sharpe", "maximize"), Metric("drawdown")), (Constraint("trades", ">=", 30),))
+    >>> assess({"sharpe": 1.5, "drawdown": 0.2, "trades": 24})
+    ((1.5, -0.2), 0.2)
+    """
+
+    metrics: tuple[Metric, ...]
+    constraints: tuple[Constraint, ...]
+
+    def __call__(self, watched: Mapping[str, float]) -> Assessment:
+        """Return the scores, none for a single metric, and the violation."""
+        scores = tuple(m.larger_is_better(watched.get(m.name, math.nan)) for m in self.metrics)
+        missed = sum(c.violation(watched.get(c.metric, math.nan)) for c in self.constraints)
+        return scores if len(scores) > 1 else (), float(missed)
 
 
 def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
@@ -17,18 +49,31 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     Raises:
         UsageError: The method or the stop rule cannot be had.
     """
-    return Rules(
+    metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
+    names = [m.name for m in several] + [c.metric for c in sweep.constraints]
+    rules = Rules(
         space=sweep.space,
         optimizer=optimizers.make(sweep.method),
-        stopper=stoppers.make(sweep.stop, sweep.metric),
-        metric=sweep.metric.name,
+        stopper=stoppers.make(sweep.stop, metric),
+        metric=metric.name,
         seed=seed,
         run_cap=run_cap,
+        max_failures=sweep.max_failures,
+        time_cap_s=sweep.time_cap_s,
+        target=None if metric.target is None else metric.larger_is_better(metric.target),
+        prior=sweep.prior,
+        resume=sweep.resume,
     )
+    if not names:
+        return rules
+    watched = tuple(dict.fromkeys(names))
+    return replace(rules, watched=watched, assess=Assess(several, sweep.constraints))
 
 
 def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepState:
     """Return the state of a stored sweep; leases get their full time again, from now.
+
+    The reports of runs that have ended stay in the store until somebody wants one.
 
     Args:
         reader: The store.
@@ -36,63 +81,123 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         sweep: Its file, parsed.
         now: The coordinator's monotonic seconds.
     """
-    reports: dict[str, list[Report]] = {}
-    last_steps: dict[str, int] = {}
-    for report in reader.reports(sweep_id=row.id):
-        last_steps[report.run_id] = report.step
-        if report.has_metric:
-            reports.setdefault(report.run_id, []).append(_report(sweep, report))
     rules = rules_for(sweep, row.seed, row.run_cap)
-    runs = reader.runs(row.id)
-    live = {
-        run.number: _live(run, reports.get(run.id, []), last_steps.get(run.id, -1), now + rules.lease_s)
-        for run in runs
-        if not TrialState(run.state).is_final
-    }
-    done = [run for run in runs if TrialState(run.state).is_final]
-    as_they_ended = sorted(done, key=lambda run: (run.ended_at or 0.0, run.number))
-    last_failure, n_same_failures = _failures(as_they_ended[row.n_forgiven :])
+    rules = replace(rules, max_failures=row.max_failures, time_cap_s=row.time_cap_s)
+    live = _live_runs(reader, row.id, sweep, rules, now)
+    with _no_garbage():
+        ended = reader.ended_runs(row.id)
+        trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric))
+        trials += [one.trial for one in live.values()]
+        trials.sort(key=lambda trial: trial.number)
+    last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
     return SweepState(
         rules=rules,
         status=SweepStatus(row.status),
         reason=row.reason,
+        trials=Trials.of(trials),
         live=live,
-        ended=tuple(_ended(sweep, run, reports.get(run.id, [])) for run in done),
+        deleted=frozenset(run[0] for run in ended if run[9]),
+        is_deleted=row.deleted_at is not None,
         last_failure=last_failure,
         n_same_failures=n_same_failures,
+        n_failures=n_failures,
         n_forgiven=row.n_forgiven,
+        n_prior=sum(trial.origin == "prior" for trial in trials),
+        elapsed_s=row.elapsed_s,
     )
 
 
-def _report(sweep: Sweep, row: ReportRow) -> Report:
-    return Report(row.step, sweep.metric.larger_is_better(row.value))
+@contextlib.contextmanager
+def _no_garbage() -> Generator[None]:
+    """Keep the garbage collector still: it would go through all of a hundred thousand trials many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
-def _live(run: RunRow, reports: Sequence[Report], last_step: int, deadline: float) -> Live:
-    state = TrialState(run.state)
-    is_leased = state is TrialState.RUNNING and run.agent_id is not None
-    trial = Trial(run.number, run.config, state, tuple(reports) if is_leased else (), origin=run.origin)
-    lease = Lease(run.agent_id, run.lease_key or "", deadline) if is_leased and run.agent_id else None
+def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:
+    runs = reader.live_runs(sweep_id)
+    reports: dict[str, list[ReportRow]] = {run.id: [] for run in runs}
+    for report in reader.reports(sweep_id=sweep_id, live=True) if runs else ():
+        reports[report.run_id].append(report)
+    return {run.number: _live(run, sweep, rules, reports[run.id], now + rules.lease_s) for run in runs}
+
+
+def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], deadline: float) -> Live:
+    checkpoint, resumed = _checkpoint(run.checkpoint), _checkpoint(run.resumed)
+    lease = None
+    if run.state == TrialState.RUNNING and run.agent_id is not None:
+        lease = Lease(run.agent_id, run.lease_key or "", deadline)
+    else:
+        resumed_step = checkpoint.step if rules.resume and checkpoint is not None else -1
+        rows = [row for row in rows if row.step <= resumed_step]
+    values = [Report(row.step, sweep.metric.larger_is_better(row.value)) for row in rows if row.has_metric]
+    steps = [row.step for row in rows] + ([] if resumed is None else [resumed.step])
     return Live(
-        trial,
+        Trial(run.number, run.config, TrialState(run.state), tuple(values), origin=run.origin),
         lease,
         token=run.token,
         lost=run.lost,
-        last_step=last_step if is_leased else -1,
-        stop=run.stop if is_leased else "",
+        last_step=max(steps, default=-1) if lease else -1,
+        stop=run.stop if lease else "",
+        is_canceled=run.is_canceled if lease else False,
+        parent=run.parent,
+        checkpoint=checkpoint,
+        resumed=resumed,
+        watched={row.step: found for row in rows if (found := watched_in(rules, row.metrics))},
     )
 
 
-def _ended(sweep: Sweep, run: RunRow, reports: Sequence[Report]) -> Trial:
-    score = None if run.score is None else sweep.metric.larger_is_better(run.score)
-    return Trial(run.number, run.config, TrialState(run.state), tuple(reports), score, run.origin)
+def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return those of a step's metrics that are watched, as numbers."""
+    return {name: finite(metrics[name]) for name in rules.watched if name in metrics}
 
 
-def _failures(done: Sequence[RunRow]) -> tuple[str, int]:
-    """Return the last words of the newest failure and how often they came in a row."""
-    last, count = "", 0
-    for run in done:
-        failed = run.state in (TrialState.FAILED, TrialState.CRASHED)
-        count = count + 1 if failed and run.reason == last else int(failed)
-        last = run.reason if failed else ""
-    return last, count
+def finite(value: Any) -> float:
+    """Return a logged metric as a float; whatever is not a finite number counts as not a number."""
+    as_number = number(value)
+    return as_number if as_number is not None and math.isfinite(as_number) else math.nan
+
+
+def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
+    return None if stored is None else Checkpoint(**stored)
+
+
+def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial]:
+    states = {state.value: state for state in TrialState}
+    turn = sweep.metric.larger_is_better
+    return [
+        Trial(
+            number,
+            config,
+            states[state],
+            StoredReports(ledger, number),
+            None if score is None else turn(score),
+            origin,
+            _turned(sweep, scores) if scores != "[]" else (),
+            violation,
+        )
+        for number, state, config, origin, score, scores, violation, *_ in rows
+    ]
+
+
+def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:
+    pairs = zip(sweep.metrics, json.loads(scores), strict=False)
+    return tuple(metric.larger_is_better(float(value)) for metric, value in pairs)
+
+
+def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]:
+    """Return the last words of the newest failure, how often they came in a row, and how many there were."""
+    if not any(row[1] in FAILED for row in rows):
+        return "", 0, 0
+    last, streak, total = "", 0, 0
+    for row in sorted(rows, key=lambda row: (row[8] or 0.0, row[0]))[n_forgiven:]:
+        failed, reason = row[1] in FAILED, row[7]
+        streak = streak + 1 if failed and reason == last else int(failed)
+        last = reason if failed else ""
+        total += failed
+    return last, streak, total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,23 +10,34 @@ import sqlalchemy as sa
 from sharpen.errors import NotFound
 from sharpen.spec import Sweep
 from sharpen.store import schema
+from sharpen.store.statements import END_RUN, INSERT_RUN, LEASE_RUN
 from sharpen.sweep.commands import (
     Command,
     CreateRun,
+    DeleteRun,
+    DeleteSweep,
     EndRun,
+    KeepCheckpoint,
     LeaseRun,
     RequeueRun,
+    SetElapsed,
+    SetLimits,
     SetStatus,
     StopRun,
 )
-from sharpen.sweep.state import SweepStatus
+from sharpen.sweep.state import Checkpoint
 from sharpen.trial import TrialState
 from sharpen.wire import dumps
 
-# built once: on the hot path, building a statement costs as much as executing it
-INSERT_RUN = schema.runs.insert()
 UPDATE_RUN = schema.runs.update().where(schema.runs.c.id == sa.bindparam("which"))
 UPDATE_SWEEP = schema.sweeps.update().where(schema.sweeps.c.id == sa.bindparam("which"))
+
+# the rows up to a checkpoint count for the lease that goes on from it
+CARRY_OVER = """
+    INSERT INTO reports (run_id, token, step, metrics, has_metric, value, at)
+    SELECT run_id, :token, step, metrics, has_metric, value, at FROM reports
+    WHERE run_id = :which AND token = :token - 1 AND step <= :step
+"""
 
 
 def run_id(sweep_id: str, number: int) -> str:
@@ -55,34 +67,67 @@ def split_run_id(run_id: str) -> tuple[str, int]:
 def write(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
     """Write what a command says; one that only answers writes nothing."""
     match command:
-        case CreateRun(trial):
+        case SetStatus() | SetLimits() | SetElapsed() | DeleteSweep():
+            values = _of_sweep(command, at)
+            connection.execute(UPDATE_SWEEP, values | {"which": sweep_id})
+        case CreateRun(trial, parent):
             values = {"id": run_id(sweep_id, trial.number), "sweep_id": sweep_id, "number": trial.number}
-            values |= {"state": TrialState.PENDING, "config": dumps(trial.config), "origin": trial.origin}
-            connection.execute(INSERT_RUN, values | {"created_at": at})
-        case SetStatus(status, reason, run_cap, n_forgiven):
-            ended_at = None if status is SweepStatus.RUNNING else at
-            values = {"status": status, "reason": reason, "run_cap": run_cap, "ended_at": ended_at}
-            connection.execute(UPDATE_SWEEP, values | {"n_forgiven": n_forgiven, "which": sweep_id})
-        case _:
-            _write_run(connection, sweep_id, spec, command, at)
-
-
-def _write_run(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
-    values: dict[str, Any]
-    match command:
-        case LeaseRun(number, agent, key, token):
-            values = {"state": TrialState.RUNNING, "agent_id": agent, "lease_key": key, "token": token}
-            values |= {"started_at": at, "stop": "", "reason": ""}
-        case RequeueRun(number, lost, reason):
-            values = {"state": TrialState.PENDING, "lost": lost, "reason": reason}
-            values |= {"agent_id": None, "lease_key": None}
-        case StopRun(number, reason):
-            values = {"stop": reason}
+            values |= {"state": "pending", "config": dumps(trial.config), "origin": trial.origin}
+            values |= {"reason": "", "token": 0, "lost": 0, "stop": "", "summary": "{}"}
+            INSERT_RUN.execute(connection, values | {"parent": parent, "created_at": at})
+        case LeaseRun():
+            _lease(connection, run_id(sweep_id, command.number), command, at)
         case EndRun(trial, exit_code, reason):
-            number = trial.number
-            score = None if trial.score is None else spec.metric.larger_is_better(trial.score)
-            values = {"state": trial.state, "score": score, "exit_code": exit_code}
-            values |= {"reason": reason, "ended_at": at}
+            values = {"state": trial.state.value, "exit_code": exit_code, "reason": reason, "ended_at": at}
+            values |= _scores(spec, command)
+            END_RUN.execute(connection, values | {"which": run_id(sweep_id, trial.number)})
+        case RequeueRun(number) | StopRun(number) | KeepCheckpoint(number) | DeleteRun(number):
+            values = _of_run(command, at)
+            connection.execute(UPDATE_RUN, values | {"which": run_id(sweep_id, number)})
         case _:
-            return
-    connection.execute(UPDATE_RUN, values | {"which": run_id(sweep_id, number)})
+            pass
+
+
+def _of_sweep(command: SetStatus | SetLimits | SetElapsed | DeleteSweep, at: float) -> dict[str, Any]:
+    match command:
+        case SetStatus(status, reason, run_cap, n_forgiven):
+            values: dict[str, Any] = {"status": status, "reason": reason, "run_cap": run_cap}
+            return values | {"ended_at": None if status.is_open else at, "n_forgiven": n_forgiven}
+        case DeleteSweep():
+            return {"deleted_at": at}
+        case _:
+            return asdict(command)
+
+
+def _of_run(command: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: float) -> dict[str, Any]:
+    match command:
+        case RequeueRun(_, lost, reason):
+            values: dict[str, Any] = {"state": TrialState.PENDING, "lost": lost, "reason": reason}
+            return values | {"agent_id": None, "lease_key": None}
+        case StopRun(_, reason, is_canceled):
+            return {"stop": reason, "is_canceled": is_canceled}
+        case KeepCheckpoint(_, checkpoint):
+            return {"checkpoint": _checkpoint(checkpoint)}
+        case DeleteRun():
+            return {"deleted_at": at}
+
+
+def _lease(connection: sa.Connection, which: str, command: LeaseRun, at: float) -> None:
+    values: dict[str, Any] = {"state": "running", "agent_id": command.agent, "lease_key": command.key}
+    values |= {"token": command.token, "started_at": at, "stop": "", "is_canceled": 0, "reason": ""}
+    LEASE_RUN.execute(connection, values | {"resumed": _checkpoint(command.resumed), "which": which})
+    if command.resumed is not None:
+        words = {"which": which, "token": command.token, "step": command.resumed.step}
+        connection.exec_driver_sql(CARRY_OVER, words)
+
+
+def _checkpoint(checkpoint: Checkpoint | None) -> str | None:
+    return None if checkpoint is None else dumps(asdict(checkpoint))
+
+
+def _scores(spec: Sweep, command: EndRun) -> dict[str, Any]:
+    """Return a trial's scores as the program logged them."""
+    trial = command.trial
+    score = None if trial.score is None else spec.metric.larger_is_better(trial.score)
+    logged = [m.larger_is_better(value) for m, value in zip(spec.metrics, trial.scores, strict=False)]
+    return {"score": score, "scores": dumps(logged), "violation": trial.violation}

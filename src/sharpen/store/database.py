@@ -40,6 +40,18 @@ def open_writer(home: Path) -> sa.Engine:
     return engine
 
 
+def find(home: Path) -> Path:
+    """Return the database of a store that is there.
+
+    Raises:
+        NotFound: There is no store in the folder.
+    """
+    path = home / FILE
+    if not path.exists():
+        raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
+    return path
+
+
 def open_reader(home: Path) -> sa.Engine:
     """Return an engine that only reads; it never waits for the writer, nor the writer for it.
 
@@ -47,9 +59,7 @@ def open_reader(home: Path) -> sa.Engine:
         NotFound: There is no store in the folder.
         StoreError: It cannot be read, or another version of sharpen wrote it.
     """
-    path = home / FILE
-    if not path.exists():
-        raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
+    path = find(home)
     engine = _engine(path, "PRAGMA query_only = ON")
     try:
         with engine.connect() as connection:

@@ -6,22 +6,28 @@ The database's ``user_version`` says where it is. Before the first step the whol
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sharpen.errors import StoreError
-from sharpen.store import schema
+from sharpen.store.versions import VERSION_1, VERSION_2
 
 Step = Callable[[sa.Connection], None]
 
 
-def _create(connection: sa.Connection) -> None:
-    schema.metadata.create_all(connection)
+def _by(statements: Sequence[str]) -> Step:
+    """Return the step that runs statements."""
+
+    def run(connection: sa.Connection) -> None:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    return run
 
 
-STEPS: Mapping[int, Step] = {1: _create}
+STEPS: Mapping[int, Step] = {1: _by(VERSION_1), 2: _by(VERSION_2)}
 
 
 def migrate(engine: sa.Engine, path: Path, steps: Mapping[int, Step] = STEPS) -> list[int]:

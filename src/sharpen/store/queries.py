@@ -17,11 +17,24 @@ from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path
 from sharpen.store.database import open_reader
+from sharpen.trial import TrialState
+
+UNENDED = (TrialState.PENDING, TrialState.RUNNING)
+EndedRow = tuple[int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool]
+ENDED_RUNS = """
+    SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL
+    FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
+"""
+ENDED_VALUES = """
+    SELECT r.number, p.step, p.value FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
+    WHERE r.sweep_id = :sweep_id AND r.state NOT IN ('pending', 'running') AND p.has_metric
+    ORDER BY r.number, p.step
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """A sweep as stored, with how many of its runs are in each state."""
+    """A sweep as stored, with how many of its runs are in each state, and how many are deleted."""
 
     id: str
     name: str
@@ -36,11 +49,18 @@ class SweepRow:
     ended_at: float | None
     n_runs: dict[str, int]
     n_forgiven: int = 0
+    max_failures: int | None = None
+    time_cap_s: float | None = None
+    elapsed_s: float = 0.0
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    deleted_at: float | None = None
+    n_deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as stored; ``score`` is the metric as the program logged it last."""
+    """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them."""
 
     id: str
     sweep_id: str
@@ -60,6 +80,16 @@ class RunRow:
     created_at: float
     started_at: float | None
     ended_at: float | None
+    parent: int | None = None
+    key: str | None = None
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
+    is_canceled: bool = False
+    checkpoint: dict[str, Any] | None = None
+    resumed: dict[str, Any] | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    deleted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +145,32 @@ class Reader:
         self.home = home
         self._engine = engine or open_reader(home)
 
-    def sweeps(self) -> list[SweepRow]:
-        """Return every sweep, the newest last."""
+    def sweeps(self, deleted: bool = False) -> list[SweepRow]:
+        """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
         counts: dict[str, dict[str, int]] = {}
+        n_deleted: dict[str, int] = {}
         r = schema.runs.c
-        for row in self._all(sa.select(r.sweep_id, r.state, sa.func.count()).group_by(r.sweep_id, r.state)):
-            counts.setdefault(row[0], {})[row[1]] = row[2]
+        hidden = r.deleted_at.is_not(None)
+        query = sa.select(r.sweep_id, r.state, hidden, sa.func.count()).group_by(r.sweep_id, r.state, hidden)
+        for sweep_id, state, is_hidden, n in self._all(query):
+            if is_hidden:
+                n_deleted[sweep_id] = n_deleted.get(sweep_id, 0) + n
+            else:
+                counts.setdefault(sweep_id, {})[state] = n
         query = sa.select(schema.sweeps).order_by(schema.sweeps.c.created_at)
-        return [_sweep(row, counts.get(row["id"], {})) for row in self._dicts(query)]
+        if not deleted:
+            query = query.where(schema.sweeps.c.deleted_at.is_(None))
+        return [
+            _sweep(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)) for row in self._dicts(query)
+        ]
 
-    def sweep(self, name: str) -> SweepRow:
+    def sweep(self, name: str, deleted: bool = False) -> SweepRow:
         """Return the sweep of an id, of the start of one, or of the word ``last``.
 
         Raises:
             NotFound: None fits, or several do.
         """
-        rows = self.sweeps()
+        rows = self.sweeps(deleted)
         exact = [row for row in rows if row.id == name]
         found = exact or [row for row in rows if name and row.id.startswith(name)]
         if name == "last" and rows and not found:
@@ -142,9 +182,11 @@ class Reader:
             raise NotFound(f"several sweeps begin with {name!r}: {ids}")
         raise NotFound(f"no sweep {name!r} in {self.home}: 'sharpen ls' lists them")
 
-    def runs(self, sweep_id: str) -> list[RunRow]:
-        """Return the runs of a sweep by number."""
+    def runs(self, sweep_id: str, deleted: bool = False) -> list[RunRow]:
+        """Return the runs of a sweep by number; deleted ones only when they are asked for, too."""
         query = sa.select(schema.runs).where(schema.runs.c.sweep_id == sweep_id)
+        if not deleted:
+            query = query.where(schema.runs.c.deleted_at.is_(None))
         return [_run(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
 
     def run(self, run_id: str) -> RunRow:
@@ -158,13 +200,56 @@ class Reader:
         rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
+        if rows[0]["deleted_at"] is not None:
+            raise NotFound(f"run {run_id} has been deleted")
         return _run(rows[0])
 
-    def reports(self, sweep_id: str | None = None, run_id: str | None = None) -> list[ReportRow]:
-        """Return the reports of a sweep's or a run's newest leases, in the order of run and step."""
+    def is_deleted(self, name: str) -> bool:
+        """Return whether there was a sweep or a run of exactly this id, and it has been deleted."""
+        for table in (schema.sweeps, schema.runs):
+            query = sa.select(table.c.id).where(table.c.id == name, table.c.deleted_at.is_not(None))
+            if self._all(query):
+                return True
+        return False
+
+    def live_runs(self, sweep_id: str) -> list[RunRow]:
+        """Return the runs of a sweep that have not ended, by number."""
+        r = schema.runs.c
+        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.state.in_(UNENDED)).order_by(r.number)
+        return [_run(row) for row in self._dicts(query)]
+
+    def ended_runs(self, sweep_id: str) -> list[EndedRow]:
+        """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
+        # past SQLAlchemy's rows: there may be a hundred thousand
+        with self._connection() as connection:
+            cursor = connection.exec_driver_sql(ENDED_RUNS, {"sweep_id": sweep_id}).cursor
+            rows: Sequence[Any] = [] if cursor is None else cursor.fetchall()
+        configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
+        return [
+            (number, state, config, *rest)
+            for (number, state, _, *rest), config in zip(rows, configs, strict=True)
+        ]
+
+    def ended_values(self, sweep_id: str) -> list[tuple[int, int, float | None]]:
+        """Return (number, step, value) of every report that counts of the runs that have ended, in order."""
+        with self._connection() as connection:
+            cursor = connection.exec_driver_sql(ENDED_VALUES, {"sweep_id": sweep_id}).cursor
+            return [] if cursor is None else list(cursor.fetchall())
+
+    def reports(
+        self, sweep_id: str | None = None, run_id: str | None = None, live: bool = False
+    ) -> list[ReportRow]:
+        """Return the reports of a sweep's or a run's newest leases, in the order of run and step.
+
+        Args:
+            sweep_id: Those of its runs, but for the deleted ones.
+            run_id: Those of one run.
+            live: Only those of runs that have not ended.
+        """
         p, r = schema.reports.c, schema.runs.c
         query = sa.select(schema.reports).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
         query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
+        query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
         return [
             ReportRow(
                 run_id=row.run_id,
@@ -184,7 +269,7 @@ class Reader:
         """
         p, r = schema.reports.c, schema.runs.c
         on = sa.and_(p.run_id == r.id, p.token == r.token)
-        where = sa.and_(r.sweep_id == sweep_id, p.has_metric)
+        where = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None), p.has_metric)
         totals = (
             sa.select(p.run_id, sa.func.count().label("n"), sa.func.max(p.step).label("step"))
             .join(schema.runs, on)
@@ -208,7 +293,7 @@ class Reader:
     def artifacts(self, sweep_id: str | None = None, run_id: str | None = None) -> list[ArtifactRow]:
         """Return the files kept with a sweep's runs or with one run."""
         a, r = schema.artifacts.c, schema.runs.c
-        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id)
+        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id).where(r.deleted_at.is_(None))
         query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
         return [
             ArtifactRow(
@@ -261,9 +346,16 @@ class Reader:
             raise StoreError(f"cannot read the store in {self.home}: {problem.orig}") from problem
 
 
-def _sweep(row: dict[str, Any], n_runs: dict[str, int]) -> SweepRow:
-    return SweepRow(**{k: v for k, v in row.items() if k != "key"}, n_runs=n_runs)
+def _sweep(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
+    values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
+    values["tags"] = tuple(json.loads(row["tags"]))
+    return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
 
 
 def _run(row: dict[str, Any]) -> RunRow:
-    return RunRow(**row | {"config": json.loads(row["config"]), "summary": json.loads(row["summary"])})
+    read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
+    read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
+    read["scores"] = tuple(float(score) for score in read["scores"])
+    for name in ("checkpoint", "resumed"):
+        read[name] = None if row[name] is None else json.loads(row[name])
+    return RunRow(**row | read)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 1
+VERSION = 2
 
 metadata = sa.MetaData()
 
@@ -27,6 +27,12 @@ sweeps = sa.Table(
     sa.Column("n_forgiven", sa.Integer, nullable=False, default=0, comment="runs ended when last reopened"),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
+    sa.Column("max_failures", sa.Integer),
+    sa.Column("time_cap_s", sa.Float),
+    sa.Column("elapsed_s", sa.Float, nullable=False, server_default=sa.text("0"), comment="time at work"),
+    sa.Column("note", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("tags", sa.Text, nullable=False, server_default=sa.text("'[]'"), comment="JSON, sorted"),
+    sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
 )
 
 runs = sa.Table(
@@ -50,7 +56,19 @@ runs = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float),
     sa.Column("ended_at", sa.Float),
+    sa.Column("parent", sa.Integer, comment="number of the run that it continues, mutates or repeats"),
+    sa.Column("key", sa.Text, comment="the request that added it; null when the optimizer did"),
+    sa.Column("scores", sa.Text, nullable=False, server_default=sa.text("'[]'"), comment="JSON, as logged"),
+    sa.Column("violation", sa.Float, nullable=False, server_default=sa.text("0")),
+    sa.Column("is_canceled", sa.Boolean, nullable=False, server_default=sa.text("0"), comment="told to end"),
+    sa.Column("checkpoint", sa.Text, comment="JSON: digest and step of the newest"),
+    sa.Column("resumed", sa.Text, comment="JSON: the one that the newest lease began from"),
+    sa.Column("note", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("tags", sa.Text, nullable=False, server_default=sa.text("'[]'"), comment="JSON, sorted"),
+    sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
     sa.UniqueConstraint("sweep_id", "number"),
+    sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
+    sa.Index("runs_by_key", "sweep_id", "key", unique=True),
 )
 
 reports = sa.Table(

@@ -7,9 +7,27 @@ the one on the disk never differ.
 A run moves pending -> leased -> ended, and back to pending when its agent is lost. Each lease of it has a
 *token* one larger than the last; words that carry an older token are refused, so an agent that was thought
 dead cannot spoil the run that another one has since repeated.
+
+A run that is told to end goes on until its program has left: *stopped* when the sweep's stop rule said so,
+*canceled* when a person did. A deleted run keeps its number and its place under the cap, and is hidden from
+optimizers, stoppers and listings alike.
+
+``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
 """
 
-from sharpen.sweep.machine import held, step
-from sharpen.sweep.state import Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.sweep.machine import step
+from sharpen.sweep.moves import held
+from sharpen.sweep.state import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.sweep.trials import Trials
 
-__all__ = ["Lease", "Live", "Rules", "SweepState", "SweepStatus", "held", "step"]
+__all__ = [
+    "Checkpoint",
+    "Lease",
+    "Live",
+    "Rules",
+    "SweepState",
+    "SweepStatus",
+    "Trials",
+    "held",
+    "step",
+]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from sharpen.sweep.state import SweepStatus
+from sharpen.sweep.state import Checkpoint, SweepStatus
 from sharpen.trial import Trial
 
 
@@ -15,16 +15,18 @@ class CreateRun:
     """Write a new run."""
 
     trial: Trial
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRun:
-    """Write that an agent has a run."""
+    """Write that an agent has a run, and which checkpoint it begins from."""
 
     number: int
     agent: str
     key: str
     token: int
+    resumed: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,11 @@ class RequeueRun:
 
 @dataclass(frozen=True, slots=True)
 class StopRun:
-    """Write that a run has been told to end."""
+    """Write that a run has been told to end, and whether a person said so."""
 
     number: int
     reason: str
+    is_canceled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,42 @@ class SetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLimits:
+    """Write the sweep's limits."""
+
+    run_cap: int | None
+    max_failures: int | None
+    time_cap_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetElapsed:
+    """Write how long the sweep has been at work."""
+
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCheckpoint:
+    """Write what a run can go on from."""
+
+    number: int
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRun:
+    """Write that a run is to be forgotten."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSweep:
+    """Write that the sweep is to be forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """The run is yours, under this token."""
 
@@ -73,7 +112,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to lease now, but others still work: ask again."""
+    """Nothing to lease now, but others still work or the sweep is paused: ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +140,17 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswer:
-    """Runs that must end (number -> why), and the (number, token) pairs that no longer hold one."""
+    """Runs that must end, and the (number, token) pairs that no longer hold one.
+
+    Attributes:
+        stop: The runs that must end, each with the reason.
+        lost: The pairs whose lease is gone.
+        cancel: Those of ``stop`` that must end at once, because a person said so.
+    """
 
     stop: Mapping[int, str]
     lost: tuple[tuple[int, int], ...]
+    cancel: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 Command = (
@@ -114,6 +160,11 @@ Command = (
     | StopRun
     | EndRun
     | SetStatus
+    | SetLimits
+    | SetElapsed
+    | KeepCheckpoint
+    | DeleteRun
+    | DeleteSweep
     | Granted
     | Wait
     | Over

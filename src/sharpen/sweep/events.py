@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sharpen.trial import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +19,28 @@ class LeaseAsked:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A program logged a step; ``value`` is the sweep's metric, larger is better, None when not among it."""
+    """A program logged a step.
+
+    ``value`` is the sweep's metric, larger is better, None when not among what was logged; ``watched`` has
+    those of the watched metrics that were, as logged.
+    """
 
     number: int
     token: int
     step: int
     value: float | None
     now: float
+    watched: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A program stored what it can go on from: a file that holds everything up to a step."""
+
+    number: int
+    token: int
+    digest: str
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +85,84 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Somebody wants that no run begins until the sweep is reopened; agents wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reopened:
-    """Somebody wants an ended sweep to go on, perhaps with another cap."""
+    """Somebody wants a paused or ended sweep to go on, perhaps with another cap."""
 
     run_cap: int | None = None
 
 
-Event = LeaseAsked | Reported | ProgramExited | Beat | Released | AgentLost | Ticked | Reopened
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Somebody wants that no run begins any more; those at work end by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """Somebody wants the sweep to end now, and its runs with it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCanceled:
+    """Somebody wants a run to end now."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAdded:
+    """Somebody wants a configuration to be tried; ``number`` is what the run is to be called."""
+
+    number: int
+    config: Config
+    origin: str
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSet:
+    """Somebody sets the limits anew, all of them; None for no limit."""
+
+    run_cap: int | None
+    max_failures: int | None
+    time_cap_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDeleted:
+    """Somebody wants a run to be forgotten."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepDeleted:
+    """Somebody wants the whole sweep to be forgotten."""
+
+
+Event = (
+    LeaseAsked
+    | Reported
+    | CheckpointSaved
+    | ProgramExited
+    | Beat
+    | Released
+    | AgentLost
+    | Ticked
+    | Paused
+    | Reopened
+    | Stopped
+    | Canceled
+    | RunCanceled
+    | RunAdded
+    | LimitsSet
+    | RunDeleted
+    | SweepDeleted
+)

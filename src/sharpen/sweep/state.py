@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from operator import attrgetter
 
 from sharpen.optimizers import Optimizer
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
-from sharpen.trial import Trial
+from sharpen.sweep.trials import Trials
+from sharpen.trial import Config, Trial
 
-NUMBER = attrgetter("number")
+Assessment = tuple[tuple[float, ...], float]
 
 
 class SweepStatus(StrEnum):
-    """Where a sweep is in its life."""
+    """Where a sweep is in its life; runs begin only while it is running."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether agents stay.
+
+        >>> SweepStatus.PAUSED.is_open, SweepStatus.STOPPED.is_open
+        (True, False)
+        """
+        return self in (SweepStatus.RUNNING, SweepStatus.PAUSED)
+
+
+def nothing_to_assess(watched: Mapping[str, float]) -> Assessment:
+    """Return no scores and no violation: there is one metric and no constraint."""
+    return (), 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What does not change while a sweep runs.
+    """What does not change while a sweep runs, but for the limits, which an edit may set anew.
 
     Attributes:
         space: What is searched.
@@ -36,9 +51,16 @@ class Rules:
         metric: Its name, for messages.
         seed: The root of every random stream.
         run_cap: How many runs there are in all; None for no limit.
+        max_failures: How many failed or crashed runs end the sweep; None to go by ``max_same_failures``.
+        time_cap_s: After how many seconds of work no run begins any more; None for no limit.
+        target: A score at which no run begins any more; None for none.
         lease_s: Seconds that an agent may be silent before its runs are given to another.
         max_attempts: Leases of one run that may be lost before it counts as crashed.
         max_same_failures: Failures in a row with the same last words that end the sweep.
+        prior: Configurations to try before the optimizer is asked, in order.
+        resume: Whether a run that was cut off goes on from its newest checkpoint.
+        watched: Names of the metrics that ``assess`` wants.
+        assess: Turns their last values into every metric's score and the constraints' violation.
     """
 
     space: Space
@@ -47,9 +69,16 @@ class Rules:
     metric: str
     seed: int
     run_cap: int | None = None
+    max_failures: int | None = None
+    time_cap_s: float | None = None
+    target: float | None = None
     lease_s: float = 30.0
     max_attempts: int = 10
     max_same_failures: int = 5
+    prior: tuple[Config, ...] = ()
+    resume: bool = False
+    watched: tuple[str, ...] = ()
+    assess: Callable[[Mapping[str, float]], Assessment] = nothing_to_assess
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,19 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a run can go on from.
+
+    Attributes:
+        digest: SHA-256 of the file in the store's blobs.
+        step: The last step that it holds.
+    """
+
+    digest: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """A run that has not ended.
 
@@ -76,8 +118,13 @@ class Live:
         lease: Who works on it; None while it waits.
         token: How many leases of it there have been; the newest's fencing token.
         lost: How many of them were lost to a crash.
-        last_step: The last step logged under this lease.
+        last_step: The last step logged under this lease, or taken over from the one before.
         stop: Why it has been told to end; empty when it has not.
+        is_canceled: Whether it was a person who told it.
+        parent: The number of the run that it continues, mutates or repeats; None for none.
+        checkpoint: The newest that it has stored; None for none.
+        resumed: The one that the newest lease began from; None when it began at the start.
+        watched: The watched metrics by step, as logged.
     """
 
     trial: Trial
@@ -86,6 +133,11 @@ class Live:
     lost: int = 0
     last_step: int = -1
     stop: str = ""
+    is_canceled: bool = False
+    parent: int | None = None
+    checkpoint: Checkpoint | None = None
+    resumed: Checkpoint | None = None
+    watched: Mapping[int, Mapping[str, float]] = field(default_factory=dict[int, Mapping[str, float]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +148,59 @@ class SweepState:
         rules: What does not change.
         status: Where the sweep is in its life.
         reason: Why it is there; empty when it speaks for itself.
+        trials: Every trial by number, deleted ones among them.
         live: Runs that have not ended, by number.
-        ended: Those that have, by number.
+        deleted: The numbers of deleted runs, which neither optimizer nor stopper sees.
+        is_deleted: Whether the sweep itself is.
         last_failure: The last words of the newest failure.
         n_same_failures: How often they came in a row.
+        n_failures: How many runs have failed or crashed, forgiven ones not counted.
         n_forgiven: How many runs had ended when the sweep was last reopened; their failures no longer count.
+        n_prior: How many of the prior configurations have been proposed.
         exhausted: Whether the optimizer has nothing left to propose.
+        elapsed_s: Seconds in which at least one of its runs was at work, as far as they have been counted.
+        counted_at: Until when they have been counted, in monotonic seconds; None while nothing is at work.
     """
 
     rules: Rules
     status: SweepStatus = SweepStatus.RUNNING
     reason: str = ""
+    trials: Trials = field(default_factory=Trials)
     live: Mapping[int, Live] = field(default_factory=dict[int, Live])
-    ended: tuple[Trial, ...] = ()
+    deleted: frozenset[int] = frozenset()
+    is_deleted: bool = False
     last_failure: str = ""
     n_same_failures: int = 0
+    n_failures: int = 0
     n_forgiven: int = 0
+    n_prior: int = 0
     exhausted: bool = False
+    elapsed_s: float = 0.0
+    counted_at: float | None = None
 
     @property
     def n_created(self) -> int:
         """How many runs the sweep has had so far, which is what its cap counts."""
-        return len(self.live) + len(self.ended)
+        return len(self.trials)
 
     @property
-    def history(self) -> list[Trial]:
-        """Every trial by number, running ones included."""
-        trials = list(self.ended)
-        for live in self.live.values():
-            insort(trials, live.trial, key=NUMBER)
-        return trials
+    def n_ended(self) -> int:
+        """How many of them have ended."""
+        return len(self.trials) - len(self.live)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the cap leaves no room for another run."""
+        return self.rules.run_cap is not None and self.n_created >= self.rules.run_cap
+
+    @property
+    def ended(self) -> tuple[Trial, ...]:
+        """Those that have ended, by number."""
+        return tuple(trial for trial in self.trials if trial.state.is_final)
+
+    @property
+    def history(self) -> Sequence[Trial]:
+        """What optimizers and stoppers see: every trial by number but the deleted ones."""
+        if not self.deleted:
+            return self.trials
+        return [trial for trial in self.trials if trial.number not in self.deleted]

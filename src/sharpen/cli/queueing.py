@@ -1,0 +1,148 @@
+"""The verbs that put runs into the queue and show it: queue, rerun."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import yaml
+
+from sharpen import spec
+from sharpen.cli.opening import opened
+from sharpen.cli.printing import json_option, print_rows
+from sharpen.errors import UsageError
+from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.sweep import SweepStatus
+from sharpen.trial import TrialState
+
+Point = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("sweep")
+@click.option(
+    "--add", "texts", multiple=True, metavar="JSON", help="A configuration to try; may be repeated."
+)
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configurations to try: a list as YAML or JSON, or one JSON object a line (.jsonl).",
+)
+@json_option
+@click.pass_obj
+def queue(home: Path, sweep: str, texts: Sequence[str], file: Path | None, as_json: bool) -> None:
+    """Show which runs of a sweep wait and what comes after them; or add known-good points.
+
+    Points that are added go before whatever the method would propose, in order, and the method learns from
+    them as from its own. Each is checked against the sweep's space; parameters that are left out get the
+    middle of their range. When one of them is wrong, none is added. The new runs' ids go to stdout. A run cap
+    that leaves no room grows by as much as is needed.
+
+    \b
+      sharpen queue last
+      sharpen queue last --add '{"max_depth": 5, "learning_rate": 0.1}'
+      sharpen queue last --file winners.yaml
+    """
+    points = [_mapping(_json(text), f"--add {text}") for text in texts] + (_read(file) if file else [])
+    if not points:
+        reader = Reader(home)
+        _show(reader, reader.sweep(sweep), as_json)
+        return
+    with opened(home) as (client, reader):
+        row = reader.sweep(sweep)
+        answer = client.call("add", sweep_id=row.id, key=secrets.token_hex(16), points=points)
+    _say(row, answer, as_json)
+
+
+@click.command()
+@click.argument("run")
+@json_option
+@click.pass_obj
+def rerun(home: Path, run: str, as_json: bool) -> None:
+    """Try a run's configuration once more, as a run of its own.
+
+    The new one has a number of its own and remembers which it repeats; its id goes to stdout. The program
+    gets the same seed, so a program that keeps to it gives the same figures.
+
+    \b
+      sharpen rerun last-3
+    """
+    with opened(home) as (client, reader):
+        old = reader.run(run)
+        row = reader.sweep(old.sweep_id)
+        answer = client.call("rerun", run_id=old.id, key=secrets.token_hex(16))
+    _say(row, answer, as_json)
+
+
+def _say(before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(answer["runs"]))
+    else:
+        click.echo("\n".join(answer["runs"]))
+    cap, status = answer["run_cap"], answer["status"]
+    if before.run_cap is not None and cap > before.run_cap:
+        click.echo(f"the run cap grew from {before.run_cap} to {cap}", err=True)
+    if status != SweepStatus.RUNNING or before.status != status:
+        words = f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}"
+        click.echo(words, err=True)
+
+
+def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
+    waiting = [run for run in reader.live_runs(sweep.id) if run.state == TrialState.PENDING]
+    rows = [_row(run, as_json) for run in waiting]
+    print_rows(rows, as_json, f"no run of sweep {sweep.id} waits")
+    click.echo(_next(sweep, len(waiting)), err=True)
+
+
+def _row(run: RunRow, as_json: bool) -> dict[str, Any]:
+    config = run.config if as_json else json.dumps(run.config)
+    row = {"run": run.id, "origin": run.origin, "parent": run.parent, "leases": run.token}
+    return row | {"config": config, "why": run.reason}
+
+
+def _next(sweep: SweepRow, n_waiting: int) -> str:
+    """Return what comes when the queue is empty."""
+    if sweep.status != SweepStatus.RUNNING:
+        return f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
+    then = "then" if n_waiting else "next"
+    method = spec.parse(sweep.spec, where=sweep.source).method
+    if sweep.run_cap is None:
+        return f"{then}: whatever method {method} proposes, without a cap"
+    room = sweep.run_cap - sum(sweep.n_runs.values()) - sweep.n_deleted
+    if room <= 0:
+        return f"{then}: nothing, the run cap of {sweep.run_cap} is reached"
+    return f"{then}: whatever method {method} proposes, {room} more under the run cap of {sweep.run_cap}"
+
+
+def _read(file: Path) -> list[Point]:
+    """Return the configurations of a file."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".jsonl":
+        lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+        return [_mapping(_json(line), f"{file}, line {n}") for n, line in lines]
+    try:
+        found: Any = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise UsageError(f"{file}: it is neither YAML nor JSON: {problem}") from problem
+    rows = cast("list[Any]", found) if isinstance(found, list) else [found]
+    if not rows:
+        raise UsageError(f"{file}: there is no configuration in it")
+    return [_mapping(row, f"{file}, entry {n}") for n, row in enumerate(rows, 1)]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as problem:
+        raise UsageError(f"{text!r} is not JSON: {problem}") from problem
+
+
+def _mapping(value: Any, where: str) -> Point:
+    if not isinstance(value, dict):
+        raise UsageError(f'{where}: a configuration is a mapping such as {{"max_depth": 5}}, not {value!r}')
+    return cast("Point", value)

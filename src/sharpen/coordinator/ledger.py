@@ -1,0 +1,69 @@
+"""Reports of runs that had ended before this process began: in the store until somebody wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from sharpen.spec import Metric
+from sharpen.store.queries import Reader
+from sharpen.trial import Report
+
+
+class Ledger:
+    """The reports of a sweep's ended runs, read all together when the first is wanted.
+
+    Args:
+        reader: The store.
+        sweep_id: Whose runs.
+        metric: What turns a logged value so that larger is better.
+    """
+
+    def __init__(self, reader: Reader, sweep_id: str, metric: Metric) -> None:
+        self._reader = reader
+        self._sweep_id = sweep_id
+        self._metric = metric
+        self._found: dict[int, tuple[Report, ...]] | None = None
+
+    def of(self, number: int) -> tuple[Report, ...]:
+        """Return the reports of a run."""
+        if self._found is None:
+            self._found = self._read()
+        return self._found.get(number, ())
+
+    def _read(self) -> dict[int, tuple[Report, ...]]:
+        found: dict[int, list[Report]] = {}
+        turn = self._metric.larger_is_better
+        for number, step, value in self._reader.ended_values(self._sweep_id):
+            report = Report(step, turn(math.nan if value is None else value))
+            found.setdefault(number, []).append(report)
+        return {number: tuple(reports) for number, reports in found.items()}
+
+
+class StoredReports(Sequence[Report]):
+    """The reports of one ended run; what they are does not depend on when they are read."""
+
+    __slots__ = ("_ledger", "_number")
+
+    def __init__(self, ledger: Ledger, number: int) -> None:
+        self._ledger = ledger
+        self._number = number
+
+    def __len__(self) -> int:
+        return len(self._ledger.of(self._number))
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self._ledger.of(self._number))
+
+    @overload
+    def __getitem__(self, index: int) -> Report: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Report, ...]: ...
+    def __getitem__(self, index: int | slice) -> Report | tuple[Report, ...]:
+        return self._ledger.of(self._number)[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+    __hash__ = None  # type: ignore[assignment]

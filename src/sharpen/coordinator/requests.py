@@ -1,0 +1,196 @@
+"""What people may ask of a sweep or a run: one function a request, and the table of their names.
+
+Each raises before it writes anything, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.coordinator.desk import Desk, Reply
+from sharpen.coordinator.writing import run_id, split_run_id
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.store import schema
+from sharpen.sweep.commands import Rejected
+from sharpen.sweep.events import (
+    Canceled,
+    Event,
+    LimitsSet,
+    Paused,
+    Reopened,
+    RunAdded,
+    RunCanceled,
+    RunDeleted,
+    Stopped,
+    SweepDeleted,
+)
+from sharpen.sweep.points import complete
+from sharpen.wire import dumps
+
+LIMITS = ("run_cap", "max_failures", "time_cap_s")
+
+
+def _steer(desk: Desk, sweep_id: str, event: Event) -> Reply:
+    """Move a sweep; return its status, its cap, and how many of its runs are at work."""
+    answer = desk.advance(sweep_id, event)
+    if isinstance(answer, Rejected):
+        raise Refused(f"sweep {sweep_id}: {answer.message}", why=answer.why)
+    state = desk.sweep(sweep_id).state
+    n_running = sum(live.lease is not None for live in state.live.values())
+    return {"status": state.status, "run_cap": state.rules.run_cap, "n_running": n_running}
+
+
+def _pause(desk: Desk, sweep_id: str) -> Reply:
+    return _steer(desk, sweep_id, Paused())
+
+
+def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
+    return _steer(desk, sweep_id, Reopened(run_cap))
+
+
+def _stop(desk: Desk, sweep_id: str) -> Reply:
+    return _steer(desk, sweep_id, Stopped())
+
+
+def _cancel(desk: Desk, sweep_id: str, reason: str) -> Reply:
+    return _steer(desk, sweep_id, Canceled(_said(reason)))
+
+
+def _cancel_run(desk: Desk, run_id: str, reason: str) -> Reply:
+    sweep_id, n = _place(desk, run_id)
+    found = _steer(desk, sweep_id, RunCanceled(n, _said(reason)))
+    return found | {"state": desk.sweep(sweep_id).state.trials[n - 1].state}
+
+
+def _said(reason: str) -> str:
+    # an empty one would read as "has not been told to end"
+    return reason.strip() or "canceled"
+
+
+def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
+    unknown = sorted(changes.keys() - {*LIMITS, "name"})
+    if unknown:
+        raise UsageError(f"a sweep has no {unknown[0]!r} to edit; it has: name, {', '.join(LIMITS)}")
+    rules = desk.sweep(sweep_id).state.rules
+    limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
+    for name, value in limits.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} must be above 0, not {value!r}")
+    found = _steer(desk, sweep_id, LimitsSet(**limits))
+    if "name" in changes:
+        _update(desk, schema.sweeps, sweep_id, {"name": str(changes["name"])})
+    return found
+
+
+def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
+    space = desk.sweep(sweep_id).state.rules.space
+    wrong: list[tuple[str, str]] = []
+    configs: list[dict[str, Any]] = []
+    for n, point in enumerate(points, 1):
+        config, problems = complete(space, point)
+        configs.append(config)
+        wrong += [(f"point {n}: {path}" if len(points) > 1 else path, words) for path, words in problems]
+    if wrong:
+        raise UsageError("\n  ".join(["nothing was added:", *map(": ".join, wrong)]), problems=wrong)
+    return _create(desk, sweep_id, key, [_Addition(config, "queued") for config in configs])
+
+
+def _rerun(desk: Desk, run_id: str, key: str) -> Reply:
+    sweep_id, n = _place(desk, run_id)
+    config = desk.sweep(sweep_id).state.trials[n - 1].config
+    return _create(desk, sweep_id, key, [_Addition(config, "rerun", n)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Addition:
+    """A run to be."""
+
+    config: Mapping[str, Any]
+    origin: str
+    parent: int | None = None
+
+
+def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition]) -> Reply:
+    """Let runs wait, each once for a key."""
+    r = schema.runs.c
+    found: Reply = {}
+    ids: list[str] = []
+    for i, new in enumerate(additions):
+        own = f"{key}/{i}"
+        known = desk.connection.execute(sa.select(r.id).where(r.sweep_id == sweep_id, r.key == own)).scalar()
+        if known is None:
+            number = desk.sweep(sweep_id).state.n_created + 1
+            known = run_id(sweep_id, number)
+            found = _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent))
+            _update(desk, schema.runs, known, {"key": own})
+        ids.append(known)
+    state = desk.sweep(sweep_id).state
+    return {"runs": ids, "status": state.status, "run_cap": state.rules.run_cap} | found
+
+
+def _delete(desk: Desk, target: str) -> Reply:
+    if "-" not in target:
+        return _steer(desk, target, SweepDeleted())
+    sweep_id, n = split_run_id(target)
+    if not 1 <= n <= desk.sweep(sweep_id).state.n_created:
+        raise NotFound(f"no run {target!r}")
+    return _steer(desk, sweep_id, RunDeleted(n))
+
+
+def _note(desk: Desk, target: str, text: str) -> Reply:
+    table, _ = _labelled(desk, target)
+    _update(desk, table, target, {"note": text})
+    return {"note": text}
+
+
+def _tag(desk: Desk, target: str, add: Sequence[str], remove: Sequence[str]) -> Reply:
+    table, tags = _labelled(desk, target)
+    odd = [name for name in add if not name.strip() or name != name.strip()]
+    if odd:
+        raise UsageError(f"a tag is a word or a few, without space around them: {odd[0]!r} is not")
+    now = sorted({*tags, *add} - {*remove})
+    _update(desk, table, target, {"tags": dumps(now)})
+    return {"tags": now}
+
+
+def _labelled(desk: Desk, target: str) -> tuple[sa.Table, list[str]]:
+    """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
+    table = schema.runs if "-" in target else schema.sweeps
+    query = sa.select(table.c.tags).where(table.c.id == target, table.c.deleted_at.is_(None))
+    tags = desk.connection.execute(query).scalar()
+    if tags is None:
+        raise NotFound(f"no {'run' if table is schema.runs else 'sweep'} {target!r}")
+    return table, json.loads(tags)
+
+
+def _place(desk: Desk, run_id: str) -> tuple[str, int]:
+    """Return the sweep and the number of a run that is there and not deleted."""
+    sweep_id, n = split_run_id(run_id)
+    state = desk.sweep(sweep_id).state
+    if not 1 <= n <= state.n_created or n in state.deleted:
+        raise NotFound(f"no run {run_id!r}")
+    return sweep_id, n
+
+
+def _update(desk: Desk, table: sa.Table, which: str, values: Mapping[str, Any]) -> None:
+    desk.connection.execute(table.update().where(table.c.id == which), dict(values))
+
+
+REQUESTS: Mapping[str, Callable[..., Reply]] = {
+    "pause": _pause,
+    "reopen": _reopen,
+    "stop": _stop,
+    "cancel": _cancel,
+    "cancel_run": _cancel_run,
+    "edit": _edit,
+    "add": _add,
+    "rerun": _rerun,
+    "delete": _delete,
+    "note": _note,
+    "tag": _tag,
+}

@@ -1,0 +1,136 @@
+"""The statements that make each version of the store out of the one before, as they were when it came out.
+
+These never change: a store of version 1 is still made by them, in the tests, and then brought up to date.
+"""
+
+from __future__ import annotations
+
+VERSION_1 = (
+    """
+    CREATE TABLE sweeps (
+        id TEXT NOT NULL,
+        "key" TEXT NOT NULL,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        source TEXT NOT NULL,
+        workdir TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        run_cap INTEGER,
+        n_forgiven INTEGER NOT NULL,
+        created_at FLOAT NOT NULL,
+        ended_at FLOAT,
+        PRIMARY KEY (id),
+        UNIQUE ("key")
+    )
+    """,
+    """
+    CREATE TABLE agents (
+        id TEXT NOT NULL,
+        sweep_id TEXT NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        born TEXT NOT NULL,
+        started_at FLOAT NOT NULL,
+        PRIMARY KEY (id),
+        FOREIGN KEY(sweep_id) REFERENCES sweeps (id)
+    )
+    """,
+    """
+    CREATE TABLE runs (
+        id TEXT NOT NULL,
+        sweep_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        config TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        score FLOAT,
+        exit_code INTEGER,
+        token INTEGER NOT NULL,
+        lost INTEGER NOT NULL,
+        agent_id TEXT,
+        lease_key TEXT,
+        stop TEXT NOT NULL,
+        summary TEXT NOT NULL,
+        created_at FLOAT NOT NULL,
+        started_at FLOAT,
+        ended_at FLOAT,
+        PRIMARY KEY (id),
+        UNIQUE (sweep_id, number),
+        FOREIGN KEY(sweep_id) REFERENCES sweeps (id)
+    )
+    """,
+    """
+    CREATE TABLE artifacts (
+        run_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        type TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        n_bytes INTEGER NOT NULL,
+        metadata TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (run_id, name),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    )
+    """,
+    """
+    CREATE TABLE console (
+        run_id TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        first_line INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (run_id, token, first_line),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE looks (
+        id TEXT NOT NULL,
+        sweep_id TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        who TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        result TEXT,
+        PRIMARY KEY (id),
+        FOREIGN KEY(sweep_id) REFERENCES sweeps (id),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    )
+    """,
+    """
+    CREATE TABLE reports (
+        run_id TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        metrics TEXT NOT NULL,
+        has_metric BOOLEAN NOT NULL,
+        value FLOAT,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (run_id, token, step),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    ) WITHOUT ROWID
+    """,
+)
+
+VERSION_2 = (
+    "ALTER TABLE sweeps ADD COLUMN max_failures INTEGER",
+    "ALTER TABLE sweeps ADD COLUMN time_cap_s FLOAT",
+    "ALTER TABLE sweeps ADD COLUMN elapsed_s FLOAT NOT NULL DEFAULT 0",
+    "ALTER TABLE sweeps ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sweeps ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE sweeps ADD COLUMN deleted_at FLOAT",
+    "ALTER TABLE runs ADD COLUMN parent INTEGER",
+    'ALTER TABLE runs ADD COLUMN "key" TEXT',
+    "ALTER TABLE runs ADD COLUMN scores TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE runs ADD COLUMN violation FLOAT NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN is_canceled BOOLEAN NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN checkpoint TEXT",
+    "ALTER TABLE runs ADD COLUMN resumed TEXT",
+    "ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE runs ADD COLUMN deleted_at FLOAT",
+    "CREATE INDEX runs_by_state ON runs (sweep_id, state, deleted_at)",
+    'CREATE UNIQUE INDEX runs_by_key ON runs (sweep_id, "key")',
+)

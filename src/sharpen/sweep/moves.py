@@ -1,0 +1,158 @@
+"""What several events have in common: a run ends or goes back to the queue, and a sweep comes to its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueRun, SetStatus
+from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
+from sharpen.trial import Trial, TrialState
+
+Outcome = tuple[SweepState, list[Command]]
+
+
+def held(state: SweepState, number: int, token: int) -> Live | Rejected:
+    """Return the live run whose newest lease has this token, or why there is none."""
+    live = state.live.get(number)
+    if live is None:
+        return Rejected("ended", f"run {number} has ended")
+    if live.lease is None or live.token != token:
+        return Rejected("stale", f"run {number} is no longer leased under token {token}")
+    return live
+
+
+def lease_of(live: Live) -> Lease:
+    """Return the lease of a run that is known to have one."""
+    assert live.lease is not None  # noqa: S101 - what held returns is leased
+    return live.lease
+
+
+def with_live(state: SweepState, live: Live) -> SweepState:
+    """Return the state with a run that has not ended as given."""
+    number = live.trial.number
+    known = number <= len(state.trials) and state.trials[number - 1] is live.trial
+    trials = state.trials if known else state.trials.put(live.trial)
+    return replace(state, trials=trials, live={**state.live, number: live})
+
+
+def set_status(state: SweepState, status: SweepStatus, reason: str) -> Outcome:
+    """Return the state in another status, and the words that write it."""
+    state = replace(state, status=status, reason=reason)
+    return state, [SetStatus(status, reason, state.rules.run_cap, state.n_forgiven)]
+
+
+def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome:
+    """End a run that has been told to end, however it did."""
+    how = TrialState.CANCELED if live.is_canceled else TrialState.STOPPED
+    return end(state, live, how, exit_code, live.stop)
+
+
+def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, reason: str) -> Outcome:
+    """End a run, and the sweep when that was its last or one failure too many."""
+    trial = _scored(state, live, how)
+    failed = how in (TrialState.FAILED, TrialState.CRASHED)
+    is_same = failed and reason == state.last_failure
+    state = replace(
+        state,
+        trials=state.trials.put(trial),
+        live={n: other for n, other in state.live.items() if n != trial.number},
+        last_failure=reason if failed else "",
+        n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
+        n_failures=state.n_failures + failed,
+    )
+    state, ending = settle(state, trial)
+    return state, [EndRun(trial, exit_code, reason), *ending, Accepted()]
+
+
+def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
+    value = live.trial.reports[-1].value if live.trial.reports else math.nan
+    if how not in (TrialState.FINISHED, TrialState.STOPPED):
+        return replace(live.trial, state=how)
+    score = value if math.isfinite(value) else None
+    scores, violation = _assessed(state, live)
+    scores = () if score is None or not scores else (score, *scores[1:])
+    return replace(live.trial, state=how, score=score, scores=scores, violation=violation)
+
+
+def _assessed(state: SweepState, live: Live) -> Assessment:
+    last: dict[str, float] = {}
+    for step in sorted(live.watched):
+        last |= live.watched[step]
+    return state.rules.assess(last)
+
+
+def settle(state: SweepState, newest: Trial | None = None) -> Outcome:
+    """Bring a sweep to its end when there is nothing left to do, or no more may be done.
+
+    Args:
+        state: The sweep.
+        newest: The trial that has just ended; None when it is not about one.
+    """
+    if not state.status.is_open:
+        return state, []
+    if why := _too_many_failures(state):
+        return set_status(state, SweepStatus.FAILED, why)
+    if why := _enough(state, newest):
+        return set_status(state, SweepStatus.STOPPED, why)
+    if not state.live and (state.is_full or state.exhausted):
+        return set_status(state, SweepStatus.FINISHED, "" if state.is_full else "every point has been tried")
+    return state, []
+
+
+def _too_many_failures(state: SweepState) -> str:
+    rules = state.rules
+    if rules.max_failures is not None:
+        is_over = state.n_failures > 0 and state.n_failures >= rules.max_failures
+        return f"{state.n_failures} runs failed, and max_failures is {rules.max_failures}" if is_over else ""
+    if state.n_same_failures < rules.max_same_failures:
+        return ""
+    return f"{state.n_same_failures} runs in a row failed alike: {state.last_failure}"
+
+
+def _enough(state: SweepState, newest: Trial | None) -> str:
+    if used_up := time_is_up(state):
+        return used_up
+    target = state.rules.target
+    if newest is None or target is None or newest.state is not TrialState.FINISHED or newest.is_infeasible:
+        return ""
+    reached = newest.score is not None and newest.score >= target
+    return f"run {newest.number} reached the target" if reached else ""
+
+
+def time_is_up(state: SweepState) -> str:
+    """Return why no run may begin for want of time; empty when one may."""
+    cap = state.rules.time_cap_s
+    is_up = cap is not None and state.elapsed_s >= cap
+    return f"the time cap of {cap:g} s of work is used up" if is_up else ""
+
+
+def requeue(state: SweepState, live: Live, reason: str) -> Outcome:
+    """Put a run that lost its lease to a crash back, or end it when that has happened too often."""
+    live = replace(live, lost=live.lost + 1)
+    if live.lost < state.rules.max_attempts:
+        return back_to_queue(state, live, reason)
+    state, commands = end(state, live, TrialState.CRASHED, None, f"lost {live.lost} times; {reason}")
+    return state, without_answer(commands)
+
+
+def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
+    """Let a run wait again, with what its newest checkpoint holds when it can go on from there."""
+    saved = live.checkpoint if state.rules.resume else None
+    last = -1 if saved is None else saved.step
+    kept = tuple(report for report in live.trial.reports if report.step <= last)
+    trial = replace(live.trial, state=TrialState.PENDING, reports=kept)
+    watched = up_to(live.watched, last)
+    live = replace(live, trial=trial, lease=None, last_step=-1, stop="", is_canceled=False, watched=watched)
+    return with_live(state, live), [RequeueRun(trial.number, live.lost, reason)]
+
+
+def up_to(watched: Mapping[int, Mapping[str, float]], last_step: int) -> dict[int, Mapping[str, float]]:
+    """Return what was watched up to a step."""
+    return {step: values for step, values in watched.items() if step <= last_step}
+
+
+def without_answer(commands: list[Command]) -> list[Command]:
+    """Return commands without the answer to whoever asked: nobody did."""
+    return [command for command in commands if not isinstance(command, Accepted)]

@@ -1,0 +1,70 @@
+"""A configuration that a person names, checked against the space and made whole."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sharpen.space import Dimension, Space
+
+MOST_SHOWN = 8
+
+
+def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the whole configuration of which some parameters are given, and what is wrong with those.
+
+    Parameters that are left out get the middle of their range; names may be dotted or nested. Problems are
+    (path, sentence) pairs; the configuration means something only when there are none.
+
+    >>> from sharpen.space import Choice, Int
+    >>> space = Space({"depth": Int(3, 7), "model.kind": Choice(("a", "b", "c"))})
+    >>> complete(space, {"model": {"kind": "c"}})
+    ({'depth': 5, 'model.kind': 'c'}, [])
+    >>> complete(space, {"dept": 3, "model.kind": "d"})[1]
+    [('$.dept', 'no such parameter; did you mean depth?'), ('$.model.kind', "takes 'a', 'b', 'c', not 'd'")]
+    """
+    flat = _flat(space, given)
+    problems = [(f"$.{name}", words) for name, value in flat.items() if (words := _wrong(space, name, value))]
+    if problems:
+        return {}, problems
+    point = [
+        dimension.to_unit(flat[name]) if name in flat else 0.5 for name, dimension in space.dimensions.items()
+    ]
+    drawn = space.from_unit(point)
+    problems = [
+        (f"$.{name}", "has no place next to the others' values") for name in flat if name not in drawn
+    ]
+    config = drawn | {name: value for name, value in flat.items() if name in drawn}
+    allows = getattr(space, "allows", None)
+    if allows is not None and not allows(config):
+        problems.append(("$", "the sweep file forbids this combination"))
+    return config, problems
+
+
+def _flat(space: Space, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in given.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and name not in space.dimensions:
+            flat |= _flat(space, cast("Mapping[str, Any]", value), f"{name}.")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _wrong(space: Space, name: str, value: Any) -> str:
+    dimension = space.dimensions.get(name)
+    if dimension is None:
+        close = difflib.get_close_matches(name, space.dimensions, n=1)
+        return "no such parameter" + (f"; did you mean {close[0]}?" if close else "")
+    return "" if dimension.contains(value) else f"takes {_possible(dimension)}, not {value!r}"
+
+
+def _possible(dimension: Dimension) -> str:
+    values = dimension.grid()
+    if values is not None and len(values) <= MOST_SHOWN:
+        return ", ".join(map(repr, values))
+    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
+    kind = "whole numbers" if isinstance(low, int) else "numbers"
+    return f"{kind} from {low:g} to {high:g}" if isinstance(low, int | float) else "other values"

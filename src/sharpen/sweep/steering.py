@@ -1,0 +1,197 @@
+"""What people say: pause, go on, stop, cancel, add, delete, and other limits.
+
+Each is done from any state in which it means something, refused with the reason from any other, and changes
+nothing when it has been done already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sharpen.sweep.commands import (
+    Accepted,
+    Command,
+    CreateRun,
+    DeleteRun,
+    DeleteSweep,
+    Rejected,
+    SetLimits,
+    StopRun,
+)
+from sharpen.sweep.events import (
+    Canceled,
+    LimitsSet,
+    Paused,
+    Reopened,
+    RunAdded,
+    RunCanceled,
+    RunDeleted,
+    Stopped,
+    SweepDeleted,
+)
+from sharpen.sweep.moves import Outcome, end, set_status, settle, time_is_up, with_live, without_answer
+from sharpen.sweep.state import Live, SweepState, SweepStatus
+from sharpen.trial import Trial, TrialState
+
+WORDS = {
+    SweepStatus.FINISHED: "the sweep has finished",
+    SweepStatus.STOPPED: "the sweep has been stopped",
+    SweepStatus.FAILED: "the sweep has failed",
+    SweepStatus.CANCELED: "the sweep has been canceled",
+}
+DELETED = "the sweep has been deleted"
+
+
+def pause(state: SweepState, event: Paused) -> Outcome:
+    """Begin no run until the sweep is reopened."""
+    if state.status is SweepStatus.PAUSED:
+        return state, [Accepted()]
+    if state.status is not SweepStatus.RUNNING:
+        return state, [_illegal(f"{WORDS[state.status]}: there is nothing to pause")]
+    state, commands = set_status(state, SweepStatus.PAUSED, "")
+    return state, [*commands, Accepted()]
+
+
+def stop(state: SweepState, event: Stopped) -> Outcome:
+    """Begin no run any more."""
+    if state.status is SweepStatus.STOPPED:
+        return state, [Accepted()]
+    if not state.status.is_open:
+        return state, [_illegal(f"{WORDS[state.status]}: there is nothing to stop")]
+    state, commands = set_status(state, SweepStatus.STOPPED, "")
+    return state, [*commands, Accepted()]
+
+
+def cancel(state: SweepState, event: Canceled) -> Outcome:
+    """End the sweep now: what waits is canceled, what works is told to end at once."""
+    if not state.status.is_open and not state.live and state.status is not SweepStatus.CANCELED:
+        return state, [_illegal(f"{WORDS[state.status]}: there is nothing to cancel")]
+    commands: list[Command] = []
+    if state.status is not SweepStatus.CANCELED:
+        state, commands = set_status(state, SweepStatus.CANCELED, event.reason)
+    for live in list(state.live.values()):
+        state, more = _cancel(state, live, event.reason)
+        commands += without_answer(more)
+    return state, [*commands, Accepted()]
+
+
+def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
+    """End a run now."""
+    live = state.live.get(event.number)
+    if live is not None:
+        return _cancel(state, live, event.reason)
+    if not 1 <= event.number <= state.n_created:
+        return state, [_illegal(f"there is no run {event.number}")]
+    now = state.trials[event.number - 1].state
+    if now is TrialState.CANCELED:
+        return state, [Accepted()]
+    return state, [Rejected("ended", f"run {event.number} has ended as {now}: there is nothing to cancel")]
+
+
+def _cancel(state: SweepState, live: Live, reason: str) -> Outcome:
+    if live.lease is None:
+        return end(state, live, TrialState.CANCELED, None, reason)
+    if live.is_canceled:
+        return state, [Accepted()]
+    state = with_live(state, replace(live, stop=reason, is_canceled=True))
+    return state, [StopRun(live.trial.number, reason, is_canceled=True), Accepted()]
+
+
+def reopen(state: SweepState, event: Reopened) -> Outcome:
+    """Go on with a sweep that is paused or has ended, if it has room, and forgive its failures."""
+    cap = state.rules.run_cap if event.run_cap is None else event.run_cap
+    if refusal := _refused(state, cap):
+        return state, [refusal]
+    if used_up := time_is_up(state):
+        return state, [_illegal(f"{used_up}: give it more with 'sharpen edit --time-cap'")]
+    state = replace(state, rules=replace(state.rules, run_cap=cap))
+    is_done = not state.live and (state.exhausted or state.is_full)
+    if is_done and state.status is not SweepStatus.RUNNING:
+        state, commands = set_status(state, state.status, state.reason)
+        return state, [*commands, Accepted()]
+    state = replace(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
+    state, commands = set_status(state, SweepStatus.RUNNING, "")
+    state, ending = settle(state)
+    return state, [*commands, *ending, Accepted()]
+
+
+def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
+    """Set the limits anew; a finished sweep that gets room goes on, one that is over them ends."""
+    if refusal := _refused(state, event.run_cap):
+        return state, [refusal]
+    had_room = not state.is_full
+    limits = {name: getattr(event, name) for name in ("run_cap", "max_failures", "time_cap_s")}
+    state = replace(state, rules=replace(state.rules, **limits))
+    commands: list[Command] = [SetLimits(**limits)]
+    if state.status is SweepStatus.FINISHED and not had_room and not state.is_full:
+        state, more = set_status(state, SweepStatus.RUNNING, "")
+        commands += more
+    state, ending = settle(state)
+    return state, [*commands, *ending, Accepted()]
+
+
+def add(state: SweepState, event: RunAdded) -> Outcome:
+    """Let a configuration wait for an agent; a cap without room grows, and a finished sweep goes on."""
+    if state.is_deleted:
+        return state, [_illegal(DELETED)]
+    if event.number <= state.n_created:
+        known = state.trials[event.number - 1]
+        if (known.config, known.origin) == (event.config, event.origin):
+            return state, [Accepted()]
+    if event.number != state.n_created + 1:
+        return state, [_illegal(f"the next run is number {state.n_created + 1}, not {event.number}")]
+    commands: list[Command] = []
+    if state.is_full:
+        rules = replace(state.rules, run_cap=event.number)
+        state = replace(state, rules=rules)
+        commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
+    trial = Trial(event.number, event.config, origin=event.origin)
+    state = with_live(state, Live(trial, parent=event.parent))
+    commands.append(CreateRun(trial, event.parent))
+    if state.status is SweepStatus.FINISHED:
+        state, more = set_status(state, SweepStatus.RUNNING, "")
+        commands += more
+    return state, [*commands, Accepted()]
+
+
+def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
+    """Forget a run that is not at work; its number stays taken, and the cap goes on counting it."""
+    number = event.number
+    if not 1 <= number <= state.n_created:
+        return state, [_illegal(f"there is no run {number}")]
+    if number in state.deleted:
+        return state, [Accepted()]
+    live = state.live.get(number)
+    if live is not None and live.lease is not None:
+        return state, [_illegal(f"run {number} is running: cancel it first")]
+    commands: list[Command] = []
+    state = replace(state, deleted=state.deleted | {number}, exhausted=False)
+    if live is not None:
+        state, more = end(state, live, TrialState.CANCELED, None, "deleted")
+        commands += without_answer(more)
+    return state, [*commands, DeleteRun(number), Accepted()]
+
+
+def delete_sweep(state: SweepState, event: SweepDeleted) -> Outcome:
+    """Forget a sweep that is not at work."""
+    if state.is_deleted:
+        return state, [Accepted()]
+    busy = sum(live.lease is not None for live in state.live.values())
+    if busy:
+        return state, [_illegal(f"{busy} of its runs are running: cancel the sweep first")]
+    commands: list[Command] = []
+    if state.status.is_open or state.live:
+        state, commands = cancel(state, Canceled("deleted"))
+    return replace(state, is_deleted=True), [*without_answer(commands), DeleteSweep(), Accepted()]
+
+
+def _refused(state: SweepState, cap: int | None) -> Rejected | None:
+    if state.is_deleted:
+        return _illegal(DELETED)
+    if cap is not None and cap < state.n_created:
+        return _illegal(f"run_cap {cap} is below the {state.n_created} runs that the sweep already has")
+    return None
+
+
+def _illegal(message: str) -> Rejected:
+    return Rejected("illegal", message)

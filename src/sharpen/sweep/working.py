@@ -1,0 +1,237 @@
+"""What agents and programs say: lease, report, exit, beat, release; and what time says of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sharpen.seeds import rng_for
+from sharpen.sweep.commands import (
+    Accepted,
+    BeatAnswer,
+    Command,
+    CreateRun,
+    Granted,
+    KeepCheckpoint,
+    LeaseRun,
+    Over,
+    Rejected,
+    SetElapsed,
+    StopRun,
+    Wait,
+)
+from sharpen.sweep.events import (
+    AgentLost,
+    Beat,
+    CheckpointSaved,
+    LeaseAsked,
+    ProgramExited,
+    Released,
+    Reported,
+    Ticked,
+)
+from sharpen.sweep.moves import (
+    Outcome,
+    back_to_queue,
+    end,
+    end_as_told,
+    held,
+    lease_of,
+    requeue,
+    settle,
+    with_live,
+    without_answer,
+)
+from sharpen.sweep.state import Checkpoint, Lease, Live, SweepState, SweepStatus
+from sharpen.trial import Proposal, Report, Trial, TrialState
+
+SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
+COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at most as much
+
+
+def lease(state: SweepState, event: LeaseAsked) -> Outcome:
+    """Grant the run that has waited longest, or a new one."""
+    for number, live in state.live.items():
+        if live.lease is not None and live.lease.key == event.key:
+            return state, [Granted(number, live.token)]
+    if state.status is SweepStatus.PAUSED:
+        return state, [Wait()]
+    if state.status is not SweepStatus.RUNNING:
+        return state, [Over(state.status, state.reason)]
+    waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
+    commands: list[Command] = []
+    if waiting is None:
+        state, commands, waiting = _propose(state)
+    if waiting is not None:
+        state, granting = _grant(state, event, state.live[waiting])
+        return state, [*commands, *granting]
+    if state.live:
+        return state, [*commands, Wait()]
+    state, ending = settle(state)
+    return state, [*commands, *ending, Over(state.status, state.reason)]
+
+
+def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
+    number, token = live.trial.number, live.token + 1
+    live = replace(
+        live,
+        trial=replace(live.trial, state=TrialState.RUNNING),
+        lease=Lease(event.agent, event.key, event.now + state.rules.lease_s),
+        token=token,
+        resumed=live.checkpoint if state.rules.resume else None,
+    )
+    live = replace(live, last_step=-1 if live.resumed is None else live.resumed.step)
+    state = with_live(state, live)
+    state = replace(state, counted_at=event.now if state.counted_at is None else state.counted_at)
+    return state, [LeaseRun(number, event.agent, event.key, token, live.resumed), Granted(number, token)]
+
+
+def _propose(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
+    """Take the next prior configuration, or ask the optimizer, unless the cap is reached or all is tried."""
+    rules = state.rules
+    if state.exhausted or state.is_full:
+        return state, [], None
+    number = state.n_created + 1
+    if state.n_prior < len(rules.prior):
+        proposals = [Proposal(rules.prior[state.n_prior], origin="prior")]
+        state = replace(state, n_prior=state.n_prior + 1)
+    else:
+        proposals = rules.optimizer.ask(rules.space, state.history, 1, rng_for(rules.seed, "ask", number))
+    if not proposals:
+        return replace(state, exhausted=True), [], None
+    chosen = proposals[0]
+    trial = Trial(number, chosen.config, origin=chosen.origin)
+    return with_live(state, Live(trial, parent=chosen.parent)), [CreateRun(trial, chosen.parent)], number
+
+
+def report(state: SweepState, event: Reported) -> Outcome:
+    """Take in a step, and say whether the run goes on."""
+    live = held(state, event.number, event.token)
+    if isinstance(live, Rejected):
+        return state, [live]
+    rules, trial = state.rules, live.trial
+    is_new = event.value is not None and event.step > (trial.reports[-1].step if trial.reports else -1)
+    lease = replace(lease_of(live), deadline=event.now + rules.lease_s)
+    live = replace(live, lease=lease, last_step=max(live.last_step, event.step))
+    if event.watched:
+        at_step = {**live.watched.get(event.step, {}), **event.watched}
+        live = replace(live, watched={**live.watched, event.step: at_step})
+    if event.value is None or not is_new or live.stop:
+        return with_live(state, live), [Accepted(live.stop)]
+    trial = replace(trial, reports=(*trial.reports, Report(event.step, event.value)))
+    state = with_live(state, replace(live, trial=trial))
+    verdict = rules.stopper.judge(trial, state.history)
+    if not verdict.stop:
+        return state, [Accepted()]
+    state = with_live(state, replace(live, trial=trial, stop=verdict.reason))
+    return state, [StopRun(event.number, verdict.reason), Accepted(verdict.reason)]
+
+
+def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
+    """Remember what a run can go on from."""
+    live = held(state, event.number, event.token)
+    if isinstance(live, Rejected):
+        return state, [live]
+    checkpoint = Checkpoint(event.digest, event.step)
+    state = with_live(state, replace(live, checkpoint=checkpoint))
+    return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
+
+
+def leave(state: SweepState, event: ProgramExited) -> Outcome:
+    """Tell a program's end from its failure and its death."""
+    live = held(state, event.number, event.token)
+    if isinstance(live, Rejected):
+        return state, [live]
+    if live.stop:
+        return end_as_told(state, live, event.exit_code)
+    if event.exit_code < 0 or event.exit_code in SIGNAL_EXIT_CODES:
+        state, commands = requeue(state, live, f"the program was killed ({_exit_words(event.exit_code)})")
+        return state, [*commands, Accepted()]
+    if event.exit_code > 0:
+        reason = event.last_words or f"exit code {event.exit_code}"
+        return end(state, live, TrialState.FAILED, event.exit_code, reason)
+    if not live.trial.reports:
+        reason = f"the program ended without logging {state.rules.metric}, the sweep's metric"
+        return end(state, live, TrialState.FAILED, 0, reason)
+    return end(state, live, TrialState.FINISHED, 0, "")
+
+
+def _exit_words(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def beat(state: SweepState, event: Beat) -> Outcome:
+    """Renew an agent's leases, and say which of its runs must end or are no longer its own."""
+    stop: dict[int, str] = {}
+    cancel: dict[int, str] = {}
+    lost: list[tuple[int, int]] = []
+    for number, token in event.held:
+        live = held(state, number, token)
+        if isinstance(live, Rejected):
+            lost.append((number, token))
+            continue
+        lease = replace(lease_of(live), deadline=event.now + state.rules.lease_s)
+        state = with_live(state, replace(live, lease=lease))
+        if live.stop:
+            stop[number] = live.stop
+        if live.is_canceled:
+            cancel[number] = live.stop
+    return state, [BeatAnswer(stop, tuple(lost), cancel)]
+
+
+def release(state: SweepState, event: Released) -> Outcome:
+    """Take a run back from an agent that gives it up."""
+    live = held(state, event.number, event.token)
+    if isinstance(live, Rejected):
+        return state, [live]
+    if live.stop:
+        return end_as_told(state, live, None)
+    state, commands = back_to_queue(state, live, "given back by its agent")
+    return state, [*commands, Accepted()]
+
+
+def lose(state: SweepState, event: AgentLost) -> Outcome:
+    """Take the runs back from an agent that is dead."""
+    return _take_back(state, event.agent, None)
+
+
+def tick(state: SweepState, event: Ticked) -> Outcome:
+    """Take runs back from every agent whose lease has lapsed, and count the time at work."""
+    state, commands = _take_back(state, None, event.now)
+    state, counting = _count(state, event.now)
+    return state, [*commands, *counting]
+
+
+def _take_back(state: SweepState, agent: str | None, now: float | None) -> Outcome:
+    commands: list[Command] = []
+    for live in list(state.live.values()):
+        lease = live.lease
+        if lease is None:
+            continue
+        if lease.agent == agent:
+            reason = f"agent {lease.agent} died"
+        elif now is not None and lease.deadline < now:
+            reason = f"agent {lease.agent} was silent for {state.rules.lease_s:g} s"
+        else:
+            continue
+        if live.stop:
+            state, more = end_as_told(state, live, None)
+        else:
+            state, more = requeue(state, live, reason)
+        commands += without_answer(more)
+    return state, commands
+
+
+def _count(state: SweepState, now: float) -> Outcome:
+    """Add the time since it was last counted, when that is worth a line or the sweep falls idle."""
+    is_at_work = any(live.lease is not None for live in state.live.values())
+    if state.counted_at is None:
+        return (replace(state, counted_at=now) if is_at_work else state), []
+    passed_s = max(now - state.counted_at, 0.0)
+    cap = state.rules.time_cap_s
+    is_up = cap is not None and passed_s > 0 and state.elapsed_s + passed_s >= cap
+    if is_at_work and passed_s < COUNT_S and not is_up:
+        return state, []
+    elapsed_s = state.elapsed_s + passed_s
+    state = replace(state, elapsed_s=elapsed_s, counted_at=now if is_at_work else None)
+    state, ending = settle(state)
+    return state, [SetElapsed(elapsed_s), *ending]
