@@ -12,6 +12,7 @@ from typing import Any
 
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports
+from sharpen.errors import UsageError
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus, Trials
@@ -47,13 +48,17 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     """Return the rules that a sweep file asks for.
 
     Raises:
-        UsageError: The method or the stop rule cannot be had.
+        UsageError: The method or the stop rule cannot be had, or the file asks for what cannot be done yet.
     """
+    if sweep.repeats != 1:
+        raise UsageError("$.repeats: not done yet: make the seed a parameter, seed: {values: [1, 2, 3]}")
+    if sweep.resources.gpu:
+        raise UsageError("$.resources.gpu: agents do not hand out GPUs yet: leave it out")
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     rules = Rules(
         space=sweep.space,
-        optimizer=optimizers.make(sweep.method),
+        optimizer=optimizers.make(sweep.method, sweep.options, seed=seed),
         stopper=stoppers.make(sweep.stop, metric),
         metric=metric.name,
         seed=seed,
