@@ -2,8 +2,8 @@
 
     python benchmarks/restore.py [--runs 100000] [--reports 3] [--folder DIR]
 
-A store is filled with one sweep of so many finished runs, without the coordinator. Each measurement is a process of
-its own, which says how many seconds it took from before its imports, and its peak memory:
+A store is filled with one sweep of so many finished runs, past the coordinator. Each measurement is a process
+of its own, which says how long it took to import, to be ready, and to report twice, and its peak memory:
 
 - host: the first process at the store; it restores the sweep and grants one run
 - agent: a process that connects to that host, joins the sweep and gets one run
@@ -123,9 +123,8 @@ def main() -> None:
         for name, text in (("plain", SWEEP), ("stops", SWEEP + STOPPING)):
             (folder / name).mkdir()
             fill(folder / name, name, text, options.runs, options.reports)
-        print(
-            f"{options.runs} runs, {options.reports} reports each; filled in {time.perf_counter() - began:.1f} s"
-        )
+        took = time.perf_counter() - began
+        print(f"{options.runs} runs, {options.reports} reports each; filled in {took:.1f} s")
         print(f"{'':<10}{'imports s':>10} {'ready s':>10} {'2 reports s':>12} {'peak MB':>10}")
         with probe("host", folder / "plain", "plain") as host:
             show("host", measured(host))

@@ -15,12 +15,17 @@ from sharpen.sweep.commands import (
     BeatAnswer,
     Command,
     CreateRun,
+    DeleteRun,
+    DeleteSweep,
     EndRun,
     Granted,
+    KeepCheckpoint,
     LeaseRun,
     Over,
     Rejected,
     RequeueRun,
+    SetElapsed,
+    SetLimits,
     SetStatus,
     StopRun,
     Wait,
@@ -28,12 +33,21 @@ from sharpen.sweep.commands import (
 from sharpen.sweep.events import (
     AgentLost,
     Beat,
+    Canceled,
+    CheckpointSaved,
     Event,
     LeaseAsked,
+    LimitsSet,
+    Paused,
     ProgramExited,
     Released,
     Reopened,
     Reported,
+    RunAdded,
+    RunCanceled,
+    RunDeleted,
+    Stopped,
+    SweepDeleted,
     Ticked,
 )
 from sharpen.trial import Trial, TrialState
@@ -58,11 +72,25 @@ class Sweeping(RuleBasedStateMachine):
         run_cap=st.sampled_from([None, 0, 1, 3, 6]),
         n_points=st.sampled_from([None, 1, 4]),
         attempts=st.integers(1, 3),
+        resume=st.booleans(),
+        n_prior=st.integers(0, 2),
     )
-    def begin(self, run_cap: int | None, n_points: int | None, attempts: int) -> None:
+    def begin(
+        self, run_cap: int | None, n_points: int | None, attempts: int, resume: bool, n_prior: int
+    ) -> None:
         self.state = sweep(
-            run_cap, n_points=n_points, stopper=StopBelow(), max_attempts=attempts, max_same_failures=3
+            run_cap,
+            n_points=n_points,
+            stopper=StopBelow(),
+            max_attempts=attempts,
+            max_same_failures=3,
+            resume=resume,
+            prior=tuple({"x": 0.5 + n} for n in range(n_prior)),
+            watched=("loss",),
+            assess=lambda values: ((0.0, values.get("loss", math.nan)), values.get("loss", 0.0)),
         )
+        self.deleted: set[int] = set()
+        self.told: dict[int, str] = {}
         self.now = 0.0
         self.ended: dict[int, Trial] = {}
         self.granted: dict[int, int] = {}
@@ -80,8 +108,9 @@ class Sweeping(RuleBasedStateMachine):
         asks = not isinstance(event, AgentLost | Ticked)
         assert answers == commands[-1:] if asks else not answers, "one answer, the last, to those who ask"
         self.check_writes(before, commands)
-        if any(isinstance(command, SetStatus) and command.status == "running" for command in commands):
-            self.failures = []
+        if isinstance(event, Reopened) and any(isinstance(command, SetStatus) for command in commands):
+            self.failures = [] if self.state.status is SweepStatus.RUNNING else self.failures
+            self.forgiven = self.state.n_forgiven
         return commands[-1] if commands else None
 
     def check_writes(self, before: SweepState, commands: list[Command]) -> None:
@@ -91,7 +120,9 @@ class Sweeping(RuleBasedStateMachine):
                 case CreateRun(trial):
                     self.created += 1
                     assert trial.number == self.created
-                case LeaseRun(number, _, key, token):
+                case LeaseRun(number, _, key, token, resumed):
+                    assert resumed == self.state.live[number].resumed
+                    assert resumed is None or self.state.rules.resume
                     assert token == self.granted.get(number, 0) + 1, "tokens grow by one"
                     self.granted[number] = token
                     lease = self.state.live[number].lease
@@ -102,22 +133,54 @@ class Sweeping(RuleBasedStateMachine):
                 case RequeueRun(number, lost, _):
                     assert self.state.live[number].lost == lost
                     assert self.state.live[number].lease is None
-                case StopRun(number, reason):
-                    assert self.state.live[number].stop == reason
+                case StopRun(number, reason, is_canceled):
+                    live = self.state.live[number]
+                    assert (live.stop, live.is_canceled) == (reason, is_canceled)
                 case _:
-                    pass
+                    self.check_note(before, command)
+        self.check_status(before, commands)
+
+    def check_status(self, before: SweepState, commands: list[Command]) -> None:
         words = [command for command in commands if isinstance(command, SetStatus)]
         now = self.state
         if words:
             assert words[-1] == SetStatus(now.status, now.reason, now.rules.run_cap, now.n_forgiven)
         else:
-            assert (before.status, before.reason, before.rules) == (now.status, now.reason, now.rules)
+            assert (before.status, before.reason) == (now.status, now.reason)
+        limits = [command for command in commands if isinstance(command, SetLimits)]
+        rules = now.rules
+        if limits:
+            assert limits[-1] == SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s)
+        elif not words:
+            assert before.rules == rules
+
+    def check_note(self, before: SweepState, command: Command) -> None:
+        """Check what is written of a run's or the sweep's other sides."""
+        match command:
+            case DeleteRun(number):
+                assert before.trials[number - 1].state.is_final or number in self.ended
+                self.deleted.add(number)
+            case DeleteSweep():
+                assert self.state.is_deleted
+                assert not self.state.live
+            case SetElapsed(elapsed_s):
+                assert elapsed_s == self.state.elapsed_s >= before.elapsed_s
+            case KeepCheckpoint(number, checkpoint):
+                assert self.state.live[number].checkpoint == checkpoint
+            case _:
+                pass
 
     def check_end(self, before: SweepState, trial: Trial, reason: str) -> None:
         assert trial.number not in self.ended, "a run ends once"
         assert trial.number in before.live
         assert trial.state.is_final
-        assert bool(before.live[trial.number].stop) == (trial.state is TrialState.STOPPED)
+        live = before.live[trial.number]
+        assert (bool(live.stop) and not live.is_canceled) == (trial.state is TrialState.STOPPED)
+        if trial.state is TrialState.CANCELED:
+            assert live.lease is None or live.is_canceled
+            assert trial.score is None
+        if trial.score is not None:
+            assert trial.scores[0] == trial.score
         self.ended[trial.number] = trial
         failed = trial.state in (TrialState.FAILED, TrialState.CRASHED)
         self.failures = [*self.failures, reason] if failed else []
@@ -131,8 +194,8 @@ class Sweeping(RuleBasedStateMachine):
         was_running = self.state.status is SweepStatus.RUNNING
         answer = self.send(LeaseAsked(agent, f"k{self.keys}", self.now))
         assert isinstance(answer, Granted | Wait | Over)
-        assert was_running or isinstance(answer, Over)
-        assert not isinstance(answer, Over) or self.state.status is not SweepStatus.RUNNING
+        assert was_running or isinstance(answer, Wait if self.state.status is SweepStatus.PAUSED else Over)
+        assert not isinstance(answer, Over) or not self.state.status.is_open
 
     @rule(agent=AGENTS, back=st.integers(0, 20))
     def lease_with_an_old_key(self, agent: str, back: int) -> None:
@@ -146,11 +209,18 @@ class Sweeping(RuleBasedStateMachine):
             assert answer == Granted(*holders[0])
             assert self.state == before
 
-    @rule(data=st.data(), number=st.integers(0, 4), value=VALUES)
-    def report(self, data: st.DataObject, number: int, value: float | None) -> None:
+    @rule(data=st.data(), number=st.integers(0, 4), value=VALUES, loss=st.sampled_from([None, 0.0, 0.5]))
+    def report(self, data: st.DataObject, number: int, value: float | None, loss: float | None) -> None:
         if self.tokens():
             n, token = data.draw(st.sampled_from(self.tokens()))
-            assert isinstance(self.send(Reported(n, token, number, value, self.now)), Accepted)
+            watched = {} if loss is None else {"loss": loss}
+            assert isinstance(self.send(Reported(n, token, number, value, self.now, watched)), Accepted)
+
+    @rule(data=st.data(), number=st.integers(0, 4))
+    def save_checkpoint(self, data: st.DataObject, number: int) -> None:
+        if self.tokens():
+            n, token = data.draw(st.sampled_from(self.tokens()))
+            assert self.send(CheckpointSaved(n, token, f"at {number}", number)) == Accepted()
 
     @rule(data=st.data(), code=EXIT_CODES, words=WORDS)
     def leave(self, data: st.DataObject, code: int, words: str) -> None:
@@ -182,7 +252,9 @@ class Sweeping(RuleBasedStateMachine):
         answer = self.send(Beat(agent, (*mine, ghost), self.now))
         assert isinstance(answer, BeatAnswer)
         assert set(answer.lost) == lost
-        assert set(answer.stop) == {n for n, t in {*mine, ghost} - lost if self.state.live[n].stop}
+        told = {n: self.state.live[n] for n, _ in {*mine, ghost} - lost if self.state.live[n].stop}
+        assert set(answer.stop) == set(told)
+        assert set(answer.cancel) == {n for n, live in told.items() if live.is_canceled}
 
     @rule(agent=AGENTS)
     def lose(self, agent: str) -> None:
@@ -200,12 +272,96 @@ class Sweeping(RuleBasedStateMachine):
         answer = self.send(Reopened(run_cap))
         assert isinstance(answer, Accepted | Rejected)
 
+    @rule()
+    def pause(self) -> None:
+        was_open = self.state.status.is_open
+        assert isinstance(self.send(Paused()), Accepted) == was_open
+        assert not was_open or self.state.status is SweepStatus.PAUSED
+
+    @rule()
+    def stop(self) -> None:
+        legal = self.state.status.is_open or self.state.status is SweepStatus.STOPPED
+        assert isinstance(self.send(Stopped()), Accepted) == legal
+        assert not legal or self.state.status is SweepStatus.STOPPED
+
+    @rule()
+    def cancel(self) -> None:
+        before = self.state
+        if isinstance(self.send(Canceled("enough")), Accepted):
+            assert self.state.status is SweepStatus.CANCELED
+            assert all(live.is_canceled for live in self.state.live.values())
+        else:
+            assert not before.live
+            assert before.status in (SweepStatus.FINISHED, SweepStatus.STOPPED, SweepStatus.FAILED)
+
+    @rule(number=NUMBERS)
+    def cancel_run(self, number: int) -> None:
+        live = self.state.live.get(number)
+        answer = self.send(RunCanceled(number, "no good"))
+        if live is not None:
+            assert answer == Accepted()
+            now = self.state.live.get(number)
+            assert now.is_canceled if now else self.ended[number].state is TrialState.CANCELED
+        elif isinstance(answer, Accepted):
+            assert self.ended[number].state is TrialState.CANCELED
+
+    @rule(origin=st.sampled_from(["rerun", "queued"]), offset=st.sampled_from([1, 1, 1, 0, 2]))
+    def add(self, origin: str, offset: int) -> None:
+        before = self.state
+        answer = self.send(RunAdded(before.n_created + offset, {"x": 0.25}, origin, None))
+        if offset == 1 and not before.is_deleted:
+            assert answer == Accepted()
+            assert self.state.live[self.created].trial.origin == origin
+            assert self.state.status is not SweepStatus.FINISHED
+        elif isinstance(answer, Rejected):
+            assert self.state == before
+
+    @rule(
+        run_cap=st.sampled_from([None, 0, 2, 8]),
+        max_failures=st.sampled_from([None, None, 1, 2]),
+        time_cap_s=st.sampled_from([None, None, 15.0, 60.0]),
+    )
+    def edit(self, run_cap: int | None, max_failures: int | None, time_cap_s: float | None) -> None:
+        assert isinstance(self.send(LimitsSet(run_cap, max_failures, time_cap_s)), Accepted | Rejected)
+
+    @rule(number=NUMBERS)
+    def delete(self, number: int) -> None:
+        before = self.state
+        answer = self.send(RunDeleted(number))
+        is_busy = number in before.live and before.live[number].lease is not None
+        assert isinstance(answer, Accepted) == (1 <= number <= before.n_created and not is_busy)
+
+    @rule(sure=st.integers(0, 9))
+    def delete_sweep(self, sure: int) -> None:
+        if sure == 9:
+            before = self.state
+            legal = before.is_deleted or not self.tokens()
+            assert isinstance(self.send(SweepDeleted()), Accepted) == legal
+            assert not legal or not self.state.status.is_open
+
+    @invariant()
+    def deleted_runs_are_counted_and_not_seen(self) -> None:
+        assert self.state.deleted == self.deleted
+        assert all(n in self.ended for n in self.deleted)
+        assert not self.deleted & {trial.number for trial in self.state.history}
+
+    @invariant()
+    def no_run_begins_in_a_sweep_that_is_over(self) -> None:
+        state = self.state
+        if state.is_deleted:
+            assert not state.live
+            assert not state.status.is_open
+        assert state.n_ended == len(self.ended)
+        assert state.elapsed_s >= 0
+
     @invariant()
     def numbers_have_no_gaps_and_the_cap_is_exact(self) -> None:
         state = self.state
         numbers = sorted([*state.live, *(t.number for t in state.ended)])
         assert numbers == list(range(1, self.created + 1))
-        assert [t.number for t in state.history] == numbers
+        assert [t.number for t in state.trials] == numbers
+        assert all(state.trials[n - 1] is live.trial for n, live in state.live.items())
+        assert [t.number for t in state.history] == [n for n in numbers if n not in self.deleted]
         assert state.rules.run_cap is None or state.n_created <= state.rules.run_cap
 
     @invariant()
@@ -218,7 +374,10 @@ class Sweeping(RuleBasedStateMachine):
             running = live.trial.state is TrialState.RUNNING
             assert running == (live.lease is not None)
             assert live.trial.state in (TrialState.RUNNING, TrialState.PENDING)
-            assert running or (live.trial.reports == () and live.stop == "" and live.last_step == -1)
+            assert running or (live.stop == "" and not live.is_canceled and live.last_step == -1)
+            kept = live.checkpoint.step if live.checkpoint and self.state.rules.resume else -1
+            assert running or all(report.step <= kept for report in live.trial.reports)
+            assert running or all(step <= kept for step in live.watched)
             assert live.lost < self.state.rules.max_attempts
             assert live.token == self.granted.get(live.trial.number, 0)
             steps = [report.step for report in live.trial.reports]
@@ -228,7 +387,7 @@ class Sweeping(RuleBasedStateMachine):
     def it_is_over_when_it_is(self) -> None:
         state, cap = self.state, self.state.rules.run_cap
         if not state.live and self.created and cap is not None and state.n_created >= cap:
-            assert state.status is not SweepStatus.RUNNING
+            assert not state.status.is_open
         if state.status is SweepStatus.FINISHED:
             assert not state.live
 
@@ -240,10 +399,13 @@ class Sweeping(RuleBasedStateMachine):
                 break
             alike += 1
         assert self.state.n_same_failures == alike
-        if alike >= 3:
-            assert self.state.status is not SweepStatus.RUNNING
-        elif self.state.status is SweepStatus.FAILED:
-            assert "failed alike" in self.state.reason
+        limit = self.state.rules.max_failures
+        if limit is None and alike >= 3:
+            assert not self.state.status.is_open
+        if limit is not None and self.state.n_failures >= limit:
+            assert not self.state.status.is_open
+        if self.state.status is SweepStatus.FAILED:
+            assert "failed alike" in self.state.reason or "max_failures" in self.state.reason
 
 
 def test_the_state_is_a_value() -> None:

@@ -134,7 +134,7 @@ def add(state: SweepState, event: RunAdded) -> Outcome:
     """Let a configuration wait for an agent; a cap without room grows, and a finished sweep goes on."""
     if state.is_deleted:
         return state, [_illegal(DELETED)]
-    if event.number <= state.n_created:
+    if 1 <= event.number <= state.n_created:
         known = state.trials[event.number - 1]
         if (known.config, known.origin) == (event.config, event.origin):
             return state, [Accepted()]

@@ -1,0 +1,90 @@
+"""Configurations that people name: made whole, or refused with every problem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sharpen.space import Choice, Constant, Float, Int, Space
+from sharpen.sweep.points import complete
+
+SPACE = Space(
+    {
+        "depth": Int(3, 8),
+        "rate": Float(0.01, 1.0, log=True),
+        "net.kind": Choice(("a", "b", None)),
+        "net.on": Choice((True, False)),
+        "data": Constant("stocks"),
+    }
+)
+MIDDLE = {"depth": 6, "rate": 0.1, "net.kind": "b", "net.on": False, "data": "stocks"}
+
+
+@pytest.mark.parametrize(
+    ("given_", "changed"),
+    [
+        ({}, {}),
+        ({"depth": 3}, {"depth": 3}),
+        ({"rate": 1}, {"rate": 1}),
+        ({"net.kind": None}, {"net.kind": None}),
+        ({"net": {"kind": "a", "on": True}, "data": "stocks"}, {"net.kind": "a", "net.on": True}),
+        ({"rate": 0.123456789012345}, {"rate": 0.123456789012345}),
+    ],
+)
+def test_what_is_left_out_gets_the_middle(given_: dict[str, Any], changed: dict[str, Any]) -> None:
+    config, problems = complete(SPACE, given_)
+    assert problems == []
+    assert config == MIDDLE | changed
+    assert list(config) == list(SPACE.dimensions)
+    assert SPACE.contains(config)
+
+
+@pytest.mark.parametrize(
+    ("given_", "problem"),
+    [
+        ({"depth": 9}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 9")),
+        ({"depth": 3.0}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 3.0")),
+        ({"rate": 0}, ("$.rate", "takes numbers from 0.01 to 1, not 0")),
+        ({"rate": "0.1"}, ("$.rate", "takes numbers from 0.01 to 1, not '0.1'")),
+        ({"net": {"kind": "c"}}, ("$.net.kind", "takes 'a', 'b', None, not 'c'")),
+        ({"net": "a"}, ("$.net", "no such parameter; did you mean net.on?")),
+        ({"zz": "a"}, ("$.zz", "no such parameter")),
+        ({"net.on": 1}, ("$.net.on", "takes True, False, not 1")),
+        ({"detph": 3}, ("$.detph", "no such parameter; did you mean depth?")),
+        ({"data": "fx"}, ("$.data", "takes 'stocks', not 'fx'")),
+    ],
+)
+def test_what_does_not_fit_is_said(given_: dict[str, Any], problem: tuple[str, str]) -> None:
+    assert complete(SPACE, given_)[1] == [problem]
+
+
+def test_all_problems_come_at_once() -> None:
+    assert [path for path, _ in complete(SPACE, {"depth": 9, "x": 1, "rate": 0.5, "net": {"y": 2}})[1]] == [
+        "$.depth",
+        "$.x",
+        "$.net.y",
+    ]
+
+
+def test_a_forbidden_combination_is_refused() -> None:
+    class Picky(Space):
+        def allows(self, config: dict[str, Any]) -> bool:
+            return config["depth"] != 3
+
+    picky = Picky(SPACE.dimensions)
+    assert complete(picky, {"depth": 3})[1] == [("$", "the sweep file forbids this combination")]
+    assert complete(picky, {"depth": 4})[1] == []
+
+
+@given(
+    st.lists(st.floats(0.0, 1.0), min_size=5, max_size=5), st.sets(st.sampled_from(list(SPACE.dimensions)))
+)
+def test_any_part_of_a_configuration_is_kept_to_the_letter(point: list[float], names: set[str]) -> None:
+    config = SPACE.from_unit(point)
+    part = {name: config[name] for name in names}
+    whole, problems = complete(SPACE, part)
+    assert problems == []
+    assert {name: whole[name] for name in names} == part
