@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from sharpen import spec
 from sharpen.agents.program import Program
 from sharpen.errors import SharpenError
-from sharpen.space import Constant, Space, nest
+from sharpen.space import Constant, Space
 from sharpen.store.queries import RunRow, SweepRow
 
 POLL_S = 0.05
@@ -53,9 +54,11 @@ def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any]) -> Lo
     with tempfile.TemporaryDirectory(prefix="sharpen-lockbox-") as folder:
         results = Path(folder) / "results.jsonl"
         about = {"home": str(home.resolve()), "results": str(results), "seed": sweep.seed}
-        about |= {"stage": "lockbox", "config": nest(config)}
-        words = spec.arguments(read, config, sys.executable)
-        program = Program(words, Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)})
+        about |= {"stage": "lockbox", "config": read.nested(config)}
+        words = spec.words(read, config, sys.executable, os.environ, str(Path(folder) / "config.json"))
+        for path, text in words.files.items():
+            Path(path).write_text(text)
+        program = Program(list(words.argv), Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)})
         exit_code = _wait(program)
         rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     if exit_code != 0:
