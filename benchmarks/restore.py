@@ -61,7 +61,7 @@ reported = time.perf_counter()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps([imported - began, ready - imported, reported - ready, peak]), flush=True)
 if role == "host":
-    input()
+    sys.stdin.read()
 """
 
 

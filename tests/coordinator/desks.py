@@ -71,7 +71,8 @@ class Office:
     def restarted(self) -> SweepStates:
         """Return every sweep's state as a new coordinator over the same folder would have it."""
         fresh = Coordinator(self.home, self.clock)
-        found = {row.id: comparable(fresh._desk.sweep(row.id).state) for row in fresh._desk.reader.sweeps()}
+        ids = [row.id for row in fresh._desk.reader.sweeps(deleted=True)]
+        found = {sweep_id: comparable(fresh._desk.sweep(sweep_id).state) for sweep_id in ids}
         fresh.close()
         return found
 

@@ -32,7 +32,8 @@ def ls(home: Path, as_json: bool) -> None:
     reader = Reader(home)
     rows: list[dict[str, Any]] = []
     for sweep in reader.sweeps():
-        best = Snapshot(reader, sweep.id).best
+        goal = spec.parse(sweep.spec, where=sweep.source).metric.goal
+        best = reader.best(sweep.id, maximize=goal == "maximize")
         row = {"sweep": sweep.id, "name": sweep.name, "status": _status(reader, sweep)}
         row |= {"runs": _done(sweep), "cap": sweep.run_cap, "best": None if best is None else best.score}
         rows.append(row | {"created": when(sweep.created_at)})

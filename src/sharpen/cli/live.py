@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
-from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.store.queries import UNENDED, Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 
@@ -35,16 +36,35 @@ class View(Protocol):
 
 
 class Snapshot:
-    """A sweep and its runs at one moment, with what follows from them."""
+    """A sweep and its runs at one moment, with what follows from them.
 
-    def __init__(self, reader: Reader, sweep_id: str) -> None:
+    Args:
+        reader: The store.
+        sweep_id: Which sweep.
+        before: An earlier one of the same sweep: what had ended by then is not read again.
+    """
+
+    def __init__(self, reader: Reader, sweep_id: str, before: Snapshot | None = None) -> None:
         self.sweep = reader.sweep(sweep_id)
-        self.metric = spec.parse(self.sweep.spec, where=self.sweep.source).metric
-        self.runs = reader.runs(sweep_id)
-        self.progress = reader.progress(sweep_id)
-        self.done = [run for run in self.runs if TrialState(run.state).is_final]
+        if before is None or before.sweep.n_deleted != self.sweep.n_deleted:
+            self.metric = spec.parse(self.sweep.spec, where=self.sweep.source).metric
+            self.runs = reader.runs(sweep_id)
+            self.progress = reader.progress(sweep_id)
+        else:
+            self.metric = before.metric
+            unended = [run.number for run in before.runs if run.state in UNENDED]
+            fresh = {
+                run.number: run
+                for run in reader.runs_since(
+                    sweep_id, unended, max((r.number for r in before.runs), default=0)
+                )
+            }
+            kept = [run for run in before.runs if run.state not in UNENDED]
+            self.runs = sorted([*kept, *fresh.values()], key=lambda run: run.number)
+            self.progress = before.progress | reader.progress(sweep_id, list(fresh))
+        self.done = [run for run in self.runs if run.state not in UNENDED]
 
-    @property
+    @cached_property
     def best(self) -> RunRow | None:
         """The finished run of the best score so far."""
         done = [run for run in self.runs if run.state == TrialState.FINISHED and run.violation == 0]
@@ -97,6 +117,7 @@ class LiveTable:
 
     def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
         self._reader, self._sweep_id, self._n_agents = reader, sweep_id, n_agents
+        self._now: Snapshot | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def update(self) -> None:
@@ -104,7 +125,7 @@ class LiveTable:
         self._live.update(self._drawn(), refresh=True)
 
     def _drawn(self) -> RenderableType:
-        now = Snapshot(self._reader, self._sweep_id)
+        now = self._now = Snapshot(self._reader, self._sweep_id, self._now)
         newest = sorted(now.runs, key=_activity)[-N_SHOWN:]
         if now.best is not None and now.best not in newest:
             newest = [now.best, *newest]
@@ -127,10 +148,11 @@ class Lines:
     def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
         self._reader, self._sweep_id, self._n_agents, self._console = reader, sweep_id, n_agents, console
         self._seen: dict[str, tuple[str, int]] = {}
+        self._now: Snapshot | None = None
 
     def update(self) -> None:
         """Print what has changed."""
-        now = Snapshot(self._reader, self._sweep_id)
+        now = self._now = Snapshot(self._reader, self._sweep_id, self._now)
         for run in now.runs:
             seen = (run.state, run.token)
             if run.state == TrialState.PENDING or self._seen.get(run.id) == seen:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import overload
 
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.trial import Report
+
+
+@contextlib.contextmanager
+def no_garbage() -> Generator[None]:
+    """Keep the garbage collector still: it would go through all of a hundred thousand trials many times."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Ledger:
@@ -29,7 +43,8 @@ class Ledger:
     def of(self, number: int) -> tuple[Report, ...]:
         """Return the reports of a run."""
         if self._found is None:
-            self._found = self._read()
+            with no_garbage():
+                self._found = self._read()
         return self._found.get(number, ())
 
     def _read(self) -> dict[int, tuple[Report, ...]]:

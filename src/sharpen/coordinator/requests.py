@@ -36,10 +36,15 @@ LIMITS = ("run_cap", "max_failures", "time_cap_s")
 
 
 def _steer(desk: Desk, sweep_id: str, event: Event) -> Reply:
-    """Move a sweep; return its status, its cap, and how many of its runs are at work."""
+    """Move a sweep, and return where it is."""
     answer = desk.advance(sweep_id, event)
     if isinstance(answer, Rejected):
         raise Refused(f"sweep {sweep_id}: {answer.message}", why=answer.why)
+    return _where(desk, sweep_id)
+
+
+def _where(desk: Desk, sweep_id: str) -> Reply:
+    """Return a sweep's status, its cap, and how many of its runs are at work."""
     state = desk.sweep(sweep_id).state
     n_running = sum(live.lease is not None for live in state.live.values())
     return {"status": state.status, "run_cap": state.rules.run_cap, "n_running": n_running}
@@ -118,7 +123,6 @@ class _Addition:
 def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition]) -> Reply:
     """Let runs wait, each once for a key."""
     r = schema.runs.c
-    found: Reply = {}
     ids: list[str] = []
     for i, new in enumerate(additions):
         own = f"{key}/{i}"
@@ -126,11 +130,10 @@ def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition])
         if known is None:
             number = desk.sweep(sweep_id).state.n_created + 1
             known = run_id(sweep_id, number)
-            found = _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent))
+            _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent))
             _update(desk, schema.runs, known, {"key": own})
         ids.append(known)
-    state = desk.sweep(sweep_id).state
-    return {"runs": ids, "status": state.status, "run_cap": state.rules.run_cap} | found
+    return {"runs": ids, **_where(desk, sweep_id)}
 
 
 def _delete(desk: Desk, target: str) -> Reply:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sharpen import optimizers, stoppers
-from sharpen.coordinator.ledger import Ledger, StoredReports
+from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
 from sharpen.errors import UsageError
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
@@ -89,7 +87,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     rules = rules_for(sweep, row.seed, row.run_cap)
     rules = replace(rules, max_failures=row.max_failures, time_cap_s=row.time_cap_s)
     live = _live_runs(reader, row.id, sweep, rules, now)
-    with _no_garbage():
+    with no_garbage():
         ended = reader.ended_runs(row.id)
         trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric))
         trials += [one.trial for one in live.values()]
@@ -110,18 +108,6 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         n_prior=sum(trial.origin == "prior" for trial in trials),
         elapsed_s=row.elapsed_s,
     )
-
-
-@contextlib.contextmanager
-def _no_garbage() -> Generator[None]:
-    """Keep the garbage collector still: it would go through all of a hundred thousand trials many times."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:

@@ -200,6 +200,22 @@ class Reader:
             query = query.where(schema.runs.c.deleted_at.is_(None))
         return [_run(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
 
+    def runs_since(self, sweep_id: str, unended: Sequence[int], newest: int) -> list[RunRow]:
+        """Return what may have changed: the runs of these numbers, and those above the newest, by number."""
+        r = schema.runs.c
+        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+        query = query.where(sa.or_(r.number.in_(unended), r.number > newest))
+        return [_run(row) for row in self._dicts(query.order_by(r.number))]
+
+    def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
+        """Return the finished run of the best score that kept every constraint, the earliest among equals."""
+        r = schema.runs.c
+        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+        query = query.where(r.state == TrialState.FINISHED, r.score.is_not(None), r.violation == 0)
+        order = r.score.desc() if maximize else r.score.asc()
+        rows = self._dicts(query.order_by(order, r.number).limit(1))
+        return _run(rows[0]) if rows else None
+
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep.
 
@@ -273,14 +289,22 @@ class Reader:
             for row in self._all(query.order_by(r.number, p.step))
         ]
 
-    def progress(self, sweep_id: str) -> dict[str, tuple[int, float | None]]:
+    def progress(
+        self, sweep_id: str, numbers: Sequence[int] | None = None
+    ) -> dict[str, tuple[int, float | None]]:
         """Return, for each run that has logged the sweep's metric, how many times and the last value.
 
         The value is None when it was not a number.
+
+        Args:
+            sweep_id: Whose runs.
+            numbers: Which of them; None for all.
         """
         p, r = schema.reports.c, schema.runs.c
         on = sa.and_(p.run_id == r.id, p.token == r.token)
         where = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None), p.has_metric)
+        if numbers is not None:
+            where = sa.and_(where, r.number.in_(numbers))
         totals = (
             sa.select(p.run_id, sa.func.count().label("n"), sa.func.max(p.step).label("step"))
             .join(schema.runs, on)

@@ -1,0 +1,429 @@
+"""What people ask of the coordinator: on the disk when it answers, done once however often it is asked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sharpen import spec
+from sharpen.coordinator.core import Coordinator
+from sharpen.coordinator.restoring import Assess, rules_for
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.store.queries import Reader
+from sharpen.sweep import Checkpoint
+
+from .desks import STOPPING, SWEEP, HandClock, Office
+
+
+def reader(office: Office) -> Reader:
+    return Reader(office.home, office.coordinator._engine)
+
+
+def same_on_disk(office: Office) -> None:
+    assert office.restarted() == office.in_memory()
+
+
+def finish(office: Office, sweep_id: str, key: str, value: float = 0.5) -> str:
+    held = office.held(sweep_id, key)
+    office.report(held, 1, val_sharpe=value)
+    office.ask("exit", **held, exit_code=0, last_words="")
+    return str(held["run_id"])
+
+
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("pause", {}),
+    ("stop", {}),
+    ("cancel", {"reason": "enough"}),
+    ("reopen", {}),
+    ("edit", {"changes": {"name": "new", "run_cap": 7, "max_failures": 3, "time_cap_s": 60.0}}),
+    ("add", {"key": "k", "points": [{"x": 0.25}, {"kind": "b"}]}),
+]
+
+
+@pytest.mark.parametrize(("op", "args"), REQUESTS)
+def test_what_is_asked_is_on_the_disk_and_done_once(office: Office, op: str, args: dict[str, Any]) -> None:
+    sweep_id = office.create(run_cap=5)
+    office.held(sweep_id)
+    first = office.ask(op, sweep_id=sweep_id, **args)
+    same_on_disk(office)
+    before = office.in_memory()
+    second = office.ask(op, sweep_id=sweep_id, **args)
+    assert office.in_memory() == before
+    assert second == first
+    same_on_disk(office)
+
+
+def test_a_pause_makes_agents_wait_and_outlives_the_host(office: Office) -> None:
+    sweep_id = office.create()
+    assert office.ask("pause", sweep_id=sweep_id) == {"status": "paused", "run_cap": None, "n_running": 0}
+    second = Office(office.home, office.clock)
+    assert second.lease(sweep_id, "k") == {"wait": True, "paused": True}
+    assert reader(office).sweep(sweep_id).ended_at is None
+    second.ask("reopen", sweep_id=sweep_id)
+    assert "run" in second.lease(sweep_id, "k")
+    second.close()
+
+
+def test_a_canceled_run_s_agent_is_told_also_by_the_next_host(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    run_id = held["run_id"]
+    answer = office.ask("cancel_run", run_id=run_id, reason=" no good ")
+    assert (answer["state"], answer["n_running"]) == ("running", 1)
+    for who in (office, Office(office.home, office.clock)):
+        beat = who.ask("beat", sweep_id=sweep_id, agent_id="a", held=[[run_id, 1]])
+        assert beat == {"stop": {run_id: "no good"}, "cancel": {run_id: "no good"}, "lost": []}
+        assert who.report(held, 1, val_sharpe=0.5) == "no good"
+    office.ask("exit", **held, exit_code=-15, last_words="")
+    row = reader(office).run(run_id)
+    assert (row.state, row.reason, row.score) == ("canceled", "no good", None)
+    assert office.ask("cancel_run", run_id=run_id, reason="")["state"] == "canceled"
+    same_on_disk(office)
+
+
+def test_a_reason_is_never_empty(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    office.ask("cancel", sweep_id=sweep_id, reason="  ")
+    assert office.report(held, 1, val_sharpe=0.5) == "canceled"
+
+
+@pytest.mark.parametrize("op", ["pause", "stop", "cancel"])
+def test_what_means_nothing_any_more_is_refused(office: Office, op: str) -> None:
+    sweep_id = office.create(run_cap=1)
+    finish(office, sweep_id, "k")
+    args = {"reason": "x"} if op == "cancel" else {}
+    with pytest.raises(
+        Refused, match=f"sweep {sweep_id}: the sweep has finished: there is nothing to"
+    ) as refusal:
+        office.ask(op, sweep_id=sweep_id, **args)
+    assert refusal.value.facts == {"why": "illegal"}
+
+
+def test_points_are_checked_all_at_once_and_none_is_added_when_one_is_wrong(office: Office) -> None:
+    sweep_id = office.create()
+    with pytest.raises(UsageError) as problem:
+        office.ask("add", sweep_id=sweep_id, key="k", points=[{"x": 0.5}, {"x": 2.0, "knd": "a"}])
+    assert problem.value.message.splitlines() == [
+        "nothing was added:",
+        "  point 2: $.x: takes numbers from 0 to 1, not 2.0",
+        "  point 2: $.knd: no such parameter; did you mean kind?",
+    ]
+    assert office.state(sweep_id).n_created == 0
+
+
+def test_points_that_are_added_are_leased_in_order_before_new_ones(office: Office) -> None:
+    sweep_id = office.create(run_cap=1)
+    answer = office.ask("add", sweep_id=sweep_id, key="k", points=[{"x": 0.25}, {"x": 0.75, "kind": None}])
+    assert answer["runs"] == [f"{sweep_id}-1", f"{sweep_id}-2"]
+    assert answer["run_cap"] == 2
+    assert office.lease(sweep_id, "a")["run"]["config"] == {"x": 0.25, "kind": "b"}
+    assert office.lease(sweep_id, "b")["run"]["config"] == {"x": 0.75, "kind": None}
+    assert office.lease(sweep_id, "c") == {"wait": True}
+    assert [run.origin for run in reader(office).runs(sweep_id)] == ["queued", "queued"]
+    same_on_disk(office)
+
+
+def test_a_rerun_is_a_run_of_its_own_with_a_parent(office: Office) -> None:
+    sweep_id = office.create(run_cap=1)
+    old = finish(office, sweep_id, "k")
+    answer = office.ask("rerun", run_id=old, key="again")
+    assert answer["runs"] == [f"{sweep_id}-2"]
+    assert answer["status"] == "running"
+    assert office.ask("rerun", run_id=old, key="again")["runs"] == answer["runs"], "the same request"
+    run = office.lease(sweep_id, "l")["run"]
+    assert run == {
+        "run_id": f"{sweep_id}-2",
+        "token": 1,
+        "config": reader(office).run(old).config,
+        "parent": old,
+    }
+    row = reader(office).run(run["run_id"])
+    assert (row.origin, row.parent) == ("rerun", 1)
+    assert office.ask("rerun", run_id=old, key="another")["runs"] == [f"{sweep_id}-3"]
+    same_on_disk(office)
+
+
+def test_limits_outlive_the_host_and_end_the_sweep(office: Office) -> None:
+    sweep_id = office.create()
+    office.ask("edit", sweep_id=sweep_id, changes={"max_failures": 2, "name": "better"})
+    assert reader(office).sweep(sweep_id).name == "better"
+    second = Office(office.home, office.clock)
+    for n in range(2):
+        held = second.held(sweep_id, f"k{n}")
+        second.ask("exit", **held, exit_code=1, last_words=f"problem {n}")
+    assert second.lease(sweep_id, "k9") == {
+        "over": "failed",
+        "reason": "2 runs failed, and max_failures is 2",
+    }
+    assert second.restarted() == second.in_memory()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"run_cap": 0}, "run_cap must be above 0, not 0"),
+        ({"time_cap_s": -1.0}, "time_cap_s must be above 0"),
+        (
+            {"method": "grid"},
+            "a sweep has no 'method' to edit; it has: name, run_cap, max_failures, time_cap_s",
+        ),
+    ],
+)
+def test_an_edit_that_is_off_changes_nothing(office: Office, changes: dict[str, Any], words: str) -> None:
+    sweep_id = office.create()
+    before = office.in_memory()
+    with pytest.raises(UsageError, match=words):
+        office.ask("edit", sweep_id=sweep_id, changes=changes)
+    assert office.in_memory() == before
+
+
+def test_working_time_is_counted_by_ticks_and_not_reset_by_a_restart(office: Office) -> None:
+    sweep_id = office.create()
+    office.ask("edit", sweep_id=sweep_id, changes={"time_cap_s": 30.0})
+    office.held(sweep_id)
+    for _ in range(25):
+        office.clock.now += 1.0
+        office.coordinator.tick()
+    counted = office.state(sweep_id).elapsed_s
+    assert 20.0 <= counted <= 25.1
+    second = Office(office.home, office.clock)
+    assert second.state(sweep_id).elapsed_s == counted == reader(office).sweep(sweep_id).elapsed_s
+    for _ in range(12):
+        second.clock.now += 1.0
+        second.coordinator.tick()
+    assert second.lease(sweep_id, "more") == {
+        "over": "stopped",
+        "reason": "the time cap of 30 s of work is used up",
+    }
+    with pytest.raises(Refused, match="give it more with 'sharpen edit --time-cap'"):
+        second.ask("reopen", sweep_id=sweep_id)
+    second.close()
+
+
+def test_notes_and_tags(office: Office) -> None:
+    sweep_id = office.create()
+    run_id = office.held(sweep_id)["run_id"]
+    for target in (sweep_id, run_id):
+        assert office.ask("note", target=target, text="why not") == {"note": "why not"}
+        assert office.ask("tag", target=target, add=["b", "a"], remove=[]) == {"tags": ["a", "b"]}
+        assert office.ask("tag", target=target, add=["b", "c"], remove=["a", "z"]) == {"tags": ["b", "c"]}
+    rows = reader(office).sweep(sweep_id), reader(office).run(run_id)
+    assert [(row.note, row.tags) for row in rows] == [("why not", ("b", "c"))] * 2
+    with pytest.raises(UsageError, match="a tag is a word"):
+        office.ask("tag", target=run_id, add=[" "], remove=[])
+    for target in (f"{sweep_id}-9", "nowhere"):
+        with pytest.raises(NotFound):
+            office.ask("note", target=target, text="x")
+
+
+def test_a_deleted_run_is_hidden_from_all_but_its_number(office: Office) -> None:
+    sweep_id = office.create(STOPPING, run_cap=3)
+    gone, kept = finish(office, sweep_id, "k1", 0.9), finish(office, sweep_id, "k2", 0.1)
+    row = {"name": "m", "type": "model", "digest": "ab" * 32, "n_bytes": 3, "metadata": {}}
+    held = office.held(sweep_id, "k3")
+    office.ask("artifact", **held, **row)
+    office.ask("exit", **held, exit_code=0, last_words="")
+    assert len(reader(office).artifacts(sweep_id=sweep_id)) == 1
+    for target in (gone, held["run_id"]):
+        assert office.ask("delete", target=target) == office.ask("delete", target=target)
+    found = reader(office)
+    assert [run.id for run in found.runs(sweep_id)] == [kept]
+    assert [run.number for run in found.runs(sweep_id, deleted=True)] == [1, 2, 3]
+    assert {report.run_id for report in found.reports(sweep_id=sweep_id)} == {kept}
+    assert set(found.progress(sweep_id)) == {kept}
+    assert found.artifacts(sweep_id=sweep_id) == []
+    sweep = found.sweep(sweep_id)
+    assert (sweep.n_runs, sweep.n_deleted) == ({"finished": 1}, 2)
+    for ask in (
+        lambda: found.run(gone),
+        lambda: office.ask("rerun", run_id=gone, key="x"),
+        lambda: office.ask("note", target=gone, text="x"),
+        lambda: office.ask("cancel_run", run_id=gone, reason="x"),
+    ):
+        with pytest.raises(NotFound):
+            ask()
+    assert [t.number for t in office.state(sweep_id).history] == [2]
+    same_on_disk(office)
+
+
+def test_a_deleted_sweep_is_hidden_and_cannot_go_on(office: Office) -> None:
+    sweep_id, other = office.create(key="1"), office.create(key="2")
+    office.ask("pause", sweep_id=sweep_id)
+    office.ask("delete", target=sweep_id)
+    office.ask("delete", target=sweep_id)
+    assert [row.id for row in reader(office).sweeps()] == [other]
+    assert reader(office).is_deleted(sweep_id)
+    assert not reader(office).is_deleted(other)
+    with pytest.raises(NotFound):
+        reader(office).sweep(sweep_id)
+    second = Office(office.home, office.clock)
+    assert second.lease(sweep_id, "k") == {"over": "canceled", "reason": "deleted"}
+    with pytest.raises(Refused, match="has been deleted"):
+        second.ask("reopen", sweep_id=sweep_id)
+    second.close()
+    same_on_disk(office)
+
+
+def test_what_is_at_work_cannot_be_deleted(office: Office) -> None:
+    sweep_id = office.create()
+    run_id = office.held(sweep_id)["run_id"]
+    for target in (sweep_id, run_id):
+        with pytest.raises(Refused, match="cancel"):
+            office.ask("delete", target=target)
+    with pytest.raises(NotFound):
+        office.ask("delete", target=f"{sweep_id}-2")
+
+
+@pytest.fixture
+def rich(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:
+    """Return an office where every sweep has two metrics, a constraint, two priors, and can resume."""
+    parse = spec.parse
+
+    def more(text: str, where: str) -> spec.Sweep:
+        read = parse(text, where=where)
+        return replace(
+            read,
+            metrics=(read.metric, spec.Metric("loss")),
+            constraints=(spec.Constraint("trades", ">=", 30.0),),
+            prior=({"x": 0.125, "kind": "a"}, {"x": 0.25, "kind": "b"}),
+            resume=True,
+            max_failures=4,
+            time_cap_s=3600.0,
+        )
+
+    monkeypatch.setattr(spec, "parse", more)
+    return Office(tmp_path / "rich", HandClock())
+
+
+def test_a_sweep_file_s_limits_priors_and_metrics_count(rich: Office) -> None:
+    sweep_id = rich.create()
+    row = reader(rich).sweep(sweep_id)
+    assert (row.max_failures, row.time_cap_s) == (4, 3600.0)
+    held = rich.held(sweep_id)
+    rich.ask("report", **held, rows=[[1, {"val/sharpe": 0.5, "loss": 0.25, "trades": 24, "other": 1}]])
+    rich.ask("report", **held, rows=[[2, {"val/sharpe": 0.75}]])
+    same_on_disk(rich)
+    rich.ask("exit", **held, exit_code=0, last_words="")
+    trial = rich.state(sweep_id).trials[0]
+    assert (trial.config, trial.origin) == ({"x": 0.125, "kind": "a"}, "prior")
+    assert (trial.score, trial.scores, trial.violation) == (0.75, (0.75, -0.25), pytest.approx(0.2))
+    run = reader(rich).run(held["run_id"])
+    assert (run.score, run.scores, run.violation) == (0.75, (0.75, 0.25), pytest.approx(0.2))
+    same_on_disk(rich)
+    second = Office(rich.home, rich.clock)
+    assert second.lease(sweep_id, "p2")["run"]["config"] == {"x": 0.25, "kind": "b"}
+    assert second.lease(sweep_id, "p3")["run"]["config"]["x"] not in (0.125, 0.25)
+    second.close()
+
+
+def test_a_metric_that_was_never_logged_is_not_a_number(rich: Office) -> None:
+    sweep_id = rich.create()
+    finish(rich, sweep_id, "k")
+    trial = rich.state(sweep_id).trials[0]
+    assert trial.scores[0] == 0.5
+    assert math.isnan(trial.scores[1])
+    assert trial.violation == math.inf
+    same_on_disk(rich)
+
+
+def checkpoint(office: Office, held: dict[str, Any], digest: str, **metadata: Any) -> None:
+    row = {"name": "state", "type": "checkpoint", "digest": digest, "n_bytes": 3, "metadata": metadata}
+    office.ask("artifact", **held, **row)
+
+
+def test_a_run_cut_off_goes_on_from_its_newest_checkpoint(rich: Office) -> None:
+    sweep_id = rich.create()
+    held = rich.held(sweep_id, "k1")
+    run_id = held["run_id"]
+    for n in (1, 2, 3, 4):
+        rich.ask("report", **held, rows=[[n, {"val/sharpe": n / 10, "loss": float(n)}]])
+        if n == 3:
+            checkpoint(rich, held, "three")  # without a step of its own it holds what was logged
+    checkpoint(rich, held, "two", step=2)
+    checkpoint(rich, held, "three")
+    assert rich.state(sweep_id).live[1].checkpoint == Checkpoint("three", 4)
+    checkpoint(rich, held, "two", step=2)
+    rich.ask("release", **held)
+    same_on_disk(rich)
+    second = Office(rich.home, rich.clock)
+    again = second.lease(sweep_id, "k2")["run"]
+    assert again["checkpoint"] == {"digest": "two", "step": 2}
+    assert second.lease(sweep_id, "k2")["run"] == again
+    assert [(r.step, r.value) for r in reader(rich).reports(run_id=run_id)] == [(1, 0.1), (2, 0.2)]
+    assert second.restarted() == second.in_memory()
+    held = {"run_id": run_id, "token": 2}
+    second.ask("report", **held, rows=[[3, {"val/sharpe": 0.9}]])
+    second.ask("exit", **held, exit_code=0, last_words="")
+    trial = second.state(sweep_id).trials[0]
+    assert ([r.value for r in trial.reports], trial.scores) == ([0.1, 0.2, 0.9], (0.9, -2.0))
+    assert second.restarted() == second.in_memory()
+    second.close()
+
+
+def test_without_resume_a_checkpoint_is_a_file_like_any_other(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    office.report(held, 1, val_sharpe=0.5)
+    checkpoint(office, held, "one")
+    office.ask("release", **held)
+    assert "checkpoint" not in office.lease(sweep_id, "k2")["run"]
+    assert reader(office).reports(run_id=held["run_id"]) == []
+    same_on_disk(office)
+
+
+def test_one_metric_without_constraints_is_not_watched() -> None:
+    rules = rules_for(spec.parse(SWEEP, where="s"), 0, None)
+    assert (rules.watched, rules.assess({})) == ((), ((), 0.0))
+
+
+def test_a_constraint_alone_gives_no_scores() -> None:
+    assess = Assess((), (spec.Constraint("trades", ">=", 10.0),))
+    assert assess({"trades": 5.0}) == ((), 0.5)
+
+
+def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps = {name: office.create(text, key=name) for name, text in (("plain", SWEEP), ("stops", STOPPING))}
+    for sweep_id in sweeps.values():
+        finish(office, sweep_id, f"{sweep_id}1")
+    asked: list[str] = []
+    ended_values = Reader.ended_values
+
+    def noted(self: Reader, sweep_id: str) -> Any:
+        asked.append(sweep_id)
+        return ended_values(self, sweep_id)
+
+    monkeypatch.setattr(Reader, "ended_values", noted)
+    second = Office(office.home, office.clock)
+    for sweep_id in sweeps.values():
+        held = second.held(sweep_id, f"{sweep_id}2")
+        for n in (1, 2, 3):
+            second.report(held, n, val_sharpe=0.5)
+    assert asked == [sweeps["stops"]]
+    reports = second.state(sweeps["plain"]).trials[0].reports
+    assert (len(reports), reports[-1].value, reports[:1], [r.step for r in reports]) == (
+        1,
+        0.5,
+        tuple(reports),
+        [1],
+    )
+    assert reports == office.state(sweeps["plain"]).trials[0].reports
+    second.close()
+
+
+def test_a_new_host_watches_over_runs_of_sweeps_that_are_over(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    office.ask("stop", sweep_id=sweep_id)
+    second = Coordinator(office.home, office.clock)
+    office.clock.now += 31
+    second.tick()
+    assert reader(office).run(held["run_id"]).state == "pending"
+    second.close()
