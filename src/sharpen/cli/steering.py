@@ -89,7 +89,7 @@ def cancel(home: Path, sweep_or_run: str, reason: str | None) -> None:
 
     Programs at work are told to end within two seconds; what they have logged is kept, and counts for
     nothing. Runs that wait are canceled on the spot. Another run may take a canceled one's place only
-    under a larger cap: `sharpen resume SWEEP --trials N`.
+    under a larger cap: `sharpen resume SWEEP --trials 80`.
 
     \b
       sharpen cancel last-7 --reason "learning rate far too high"
