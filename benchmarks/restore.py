@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 SWEEP = """
 program: none.py
@@ -79,7 +80,7 @@ def fill(home: Path, sweep_id: str, text: str, n_runs: int, n_reports: int) -> N
             "id, sweep_id, number, state, reason, config, origin, score, exit_code, token, lost, stop,"
             " summary, created_at, started_at, ended_at"
         )
-        runs = []
+        runs: list[tuple[Any, ...]] = []
         for n in range(1, n_runs + 1):
             config = {"x": draw.random(), "depth": draw.randint(2, 12), "rate": draw.random() / 3}
             config["bagging"] = draw.random() < 0.5
