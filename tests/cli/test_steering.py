@@ -222,7 +222,7 @@ def test_a_deleted_run_is_shown_nowhere_but_among_the_deleted(sharpen, store):
         assert said.exit_code == 2
         assert "has been deleted" in said.stderr
     facts = json_of(sharpen("info", "last", "--json", home=store))
-    assert (facts["runs"], facts["deleted"], facts["run_cap"]) == ("3 finished", 1, 4)
+    assert (facts["runs"], facts["deleted"], facts["run_cap"]) == ({"finished": 3}, 1, 4)
     assert sharpen("report", "last", "-o", store / "r.html", home=store).exit_code == 0
 
 
