@@ -8,12 +8,14 @@ the same command reports the running means that the sweep judges; the step is th
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from sharpen.errors import UsageError
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 if TYPE_CHECKING:
+    from sharpen.data import Dataset
     from sharpen.objectives.boosted.scoring import Examples
     from sharpen.objectives.fold_score import FoldScore
     from sharpen.tracking import Run
@@ -81,11 +84,14 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
 
     began = lap(run, "imports", began)
     data = load(config["data"])
+    if run.in_sweep and config["lockbox_share"] <= 0:
+        raise UsageError(
+            "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
+        )
     cut = lockbox_start(len(data.panel), config["lockbox_share"])
     development = data.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
-    versions = {"sharpen": version("sharpen"), "numpy": version("numpy"), settings.model: booster.version}
-    facts = {"data/name": data.name, "data/hash": development.digest, "data/notes": list(data.notes)}
-    run.summary.update(facts | {"infeasible": None, "versions": versions})
+    versions = {"python": platform.python_version(), **_versions(), settings.model: booster.version}
+    run.summary.update(facts(data, cut) | {"infeasible": None, "versions": versions})
     if run.stage == "lockbox":
         report_lockbox(run, evaluate_lockbox(settings, data.panel, cut, run.seed), folder)
         return
@@ -98,6 +104,16 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     finally:  # the sweep may stop the run
         lap(run, "training", began)
     print(closing_line(scores, run.summary["infeasible"]))
+
+
+def facts(data: Dataset, cut: int) -> dict[str, Any]:
+    """Return which bars a search sees and which it does not; of the latter nothing but their hash."""
+    panel = data.panel
+    found = {"data/name": data.name, "data/hash": panel.slice(0, cut).digest, "data/notes": list(data.notes)}
+    if cut < len(panel):
+        found["lockbox/hash"] = panel.slice(cut, len(panel)).digest
+        found["lockbox/first"] = str(panel.time[cut].astype("datetime64[s]"))
+    return found
 
 
 def search(run: Run, settings: ClassifierSettings, examples: Examples, folder: Path) -> list[FoldScore]:
@@ -145,6 +161,15 @@ def lap(run: Run, name: str, began: float) -> float:
     now = time.perf_counter()
     run.summary[f"seconds/{name}"] = round(now - began, 4)
     return now
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that can change a figure; those not installed are left out."""
+    found: dict[str, str] = {}
+    for package in ("sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _flag(text: str) -> bool:

@@ -18,8 +18,7 @@ from sharpen import spec
 from sharpen.agents.output import last_words
 from sharpen.agents.program import Program
 from sharpen.coordinator import born, hostname
-from sharpen.errors import Refused
-from sharpen.space import nest
+from sharpen.errors import Refused, UsageError
 from sharpen.store.queries import SweepRow
 from sharpen.wire import Client
 
@@ -116,18 +115,27 @@ class LocalAgent:
 
     def _start(self, run: dict[str, Any]) -> None:
         about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
-        about |= {"seed": self._row.seed, "stage": "search", "config": nest(run["config"])}
-        words = spec.arguments(self._spec, run["config"], sys.executable)
+        about |= {"seed": self._row.seed, "stage": "search", "config": self._spec.nested(run["config"])}
         if self._n_left is not None:
             self._n_left -= 1
+        environment = {"SHARPEN_RUN": json.dumps(about)}
         try:
-            program = Program(words, Path(self._row.workdir), {"SHARPEN_RUN": json.dumps(about)})
-        except (OSError, ValueError) as problem:
-            self._cannot_start(run, f"cannot start {words[0]}: {problem}")
+            program = Program(self._words(run), Path(self._row.workdir), environment)
+        except (OSError, ValueError, UsageError) as problem:
+            self._cannot_start(run, f"cannot start {self._spec.command[0]}: {problem}")
             return
         slot = Slot(run["run_id"], run["token"], program, time.monotonic())
         self._slots.append(slot)
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
+
+    def _words(self, run: dict[str, Any]) -> list[str]:
+        """Return the command of a run, with the file of its configuration written if it asks for one."""
+        file = self._client.home / "configs" / f"{run['run_id']}-{run['token']}.json"
+        words = spec.words(self._spec, run["config"], sys.executable, os.environ, str(file.resolve()))
+        for path, text in words.files.items():
+            Path(path).parent.mkdir(exist_ok=True)
+            Path(path).write_text(text)
+        return list(words.argv)
 
     def _cannot_start(self, run: dict[str, Any], why: str) -> None:
         lease = {"run_id": run["run_id"], "token": run["token"]}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sharpen import optimizers, stoppers
-from sharpen.spec import Sweep
+from sharpen.errors import UsageError
+from sharpen.spec import Resources, Sweep
 from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.trial import Report, Trial, TrialState
@@ -17,14 +18,37 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     Raises:
         UsageError: The method or the stop rule cannot be had.
     """
+    _refuse_unfinished(sweep)
     return Rules(
         space=sweep.space,
-        optimizer=optimizers.make(sweep.method),
+        optimizer=optimizers.make(sweep.method, sweep.options, seed=seed),
         stopper=stoppers.make(sweep.stop, sweep.metric),
         metric=sweep.metric.name,
         seed=seed,
         run_cap=run_cap,
     )
+
+
+def _refuse_unfinished(sweep: Sweep) -> None:
+    """Refuse what a sweep file may say and the engine does not do yet, rather than leave it out.
+
+    Raises:
+        UsageError: With every such key.
+    """
+    asked = {
+        "metrics": len(sweep.metrics) > 1,
+        "metric.target": sweep.metric.target is not None,
+        "constraints": bool(sweep.constraints),
+        "prior": bool(sweep.prior),
+        "repeats": sweep.repeats != 1,
+        "max_failures": sweep.max_failures is not None,
+        "time_cap": sweep.time_cap_s is not None,
+        "resume": sweep.resume,
+        "resources": sweep.resources != Resources(),
+    }
+    keys = [f"$.{key}" for key, is_asked in asked.items() if is_asked]
+    if keys:
+        raise UsageError(f"{', '.join(keys)}: read, but not done yet: leave them out")
 
 
 def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepState:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from sharpen.spec.kinds import Kind, text
 from sharpen.spec.model import Sweep
 from sharpen.spec.node import Node, join, nearest
 
+ENV = "/usr/bin/env"
 CONFIG_FILE = "config.json"
 _VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -56,7 +58,7 @@ def _no_boolean_flags(call: _Call) -> list[str]:
 
 # one row a macro: what stands in its place
 MACROS: Mapping[str, Callable[[_Call], list[str]]] = {
-    "env": lambda call: ["/usr/bin/env"],
+    "env": lambda call: [ENV],
     "interpreter": lambda call: [call.interpreter],
     "program": lambda call: [call.program],
     "args": lambda call: call.each("--{name}={value}"),
@@ -126,6 +128,21 @@ def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list
     if found.files:
         raise UsageError("the command needs a file: ${args_json_file}")
     return list(found.argv)
+
+
+def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
+    """Return what a user types to repeat a run alone: the sweep's seed, and the words that start it.
+
+    >>> from sharpen.space import Int, Space
+    >>> from sharpen.spec.model import DEFAULT_COMMAND, Metric
+    >>> space = Space({"depth": Int(1, 9)})
+    >>> sweep = Sweep("demo", "my train.py", DEFAULT_COMMAND, "random", Metric("loss"), space)
+    >>> command_line(sweep, {"depth": 3}, seed=7)
+    "SHARPEN_SEED=7 python 'my train.py' --depth=3"
+    """
+    variables = {name: f"${name}" for word in sweep.command for name in _VARIABLE.findall(word)}
+    argv = words(sweep, config, "python", variables).argv
+    return f"SHARPEN_SEED={seed} {shlex.join(argv[1:] if argv[:1] == (ENV,) else argv)}"
 
 
 def _with_variables(word: str, environ: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sharpen.errors import NotFound, UsageError
-from sharpen.space import Space
+from sharpen.space import Constant, Space
 from sharpen.spec import document, fitting
 from sharpen.spec.command import command
 from sharpen.spec.kinds import Kind, boolean, duration, integer, mapping, one_of, text, words
@@ -125,7 +125,17 @@ def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     combinations = fitting.forbidden(values["forbidden"] or [], space)
     space = Space(space.dimensions, space.conditions, combinations)
     prior = fitting.prior(values["prior"] or [], space)
+    _one_lockbox(root, space)
     return {"space": space, "prior": prior, "dotted": parameters.dotted}
+
+
+def _one_lockbox(root: Node, space: Space) -> None:
+    share = space.dimensions.get("lockbox_share")
+    place = root.child("parameters.lockbox_share", None)
+    if share is not None and not isinstance(share, Constant):
+        place.wrong("must be a constant, {value: …}: the lockbox is the same for all runs of a sweep")
+    elif isinstance(share, Constant) and share.value == 0:
+        place.wrong("must be above 0: without a lockbox nothing is left that the sweep has not seen")
 
 
 def _check_grid(parameters: Parameters | None) -> None:
