@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sharpen.optimizers.bayes import Tpe
 
 from sharpen import metrics
 from sharpen.folds import WalkForward, lockbox_start, split
 from sharpen.objectives.boosted.scoring import label, prepare, score
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.progress import progress
+from sharpen.optimizers.tpe import Tpe
 from sharpen.overfit import Evidence, judge
 from sharpen.seeds import rng_for
 from sharpen.space import Float, Int, Space

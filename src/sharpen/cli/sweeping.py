@@ -141,6 +141,8 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     """
     read = _read(file)
     if check:
+        for advice in spec.lint(read):
+            click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
         click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
         return
     with connect(home) as client:
