@@ -13,6 +13,7 @@ import pytest
 
 from sharpen.agents import local
 from sharpen.agents.output import KEPT_BYTES, KEPT_TAIL_LINES
+from sharpen.agents.program import DEFAULT_ENVIRONMENT
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 from sharpen.wire import Client
@@ -59,7 +60,7 @@ def test_an_agent_finishes_a_sweep(shop: Workshop) -> None:
 def test_a_program_gets_its_configuration_and_an_environment_that_repeats(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*local.Program.__init__.__globals__["DEFAULT_ENVIRONMENT"],):
+    for name in DEFAULT_ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     sweep_id = shop.sweep(

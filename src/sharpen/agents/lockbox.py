@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import spec
-from sharpen.agents.program import Program
+from sharpen.agents.program import Command, Program, start_cold
 from sharpen.errors import SharpenError
 from sharpen.space import Space, nest
 from sharpen.store.queries import SweepRow
@@ -52,7 +52,7 @@ def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any] | None
         about = {"home": str(home.resolve()), "results": str(results), "seed": sweep.seed}
         about |= {"stage": "lockbox", "config": nest(config or {})}
         words = spec.arguments(read, config or {}, sys.executable)
-        program = Program(words, Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)})
+        program = start_cold(Command(words, Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)}))
         exit_code = _wait(program)
         rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     if exit_code != 0:
