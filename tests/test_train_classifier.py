@@ -123,7 +123,7 @@ def test_alone_it_prints_each_fold_and_a_closing_line(data):
     assert "buy-and-hold" in lines[-1]
     assert done.stderr == ""
     again = run_script("--data", data, *QUICK, "--max_depth", "5").stdout.splitlines()
-    timing = "summary  seconds/"
+    timing = ("summary  seconds/", "summary  cpu_seconds/")
     assert [x for x in again if not x.startswith(timing)] == [x for x in lines if not x.startswith(timing)]
 
 
@@ -170,19 +170,17 @@ def test_wrong_words_leave_no_traceback():
     assert done.stderr == "train_classifier: threshold is -1.0, must be in [0, 1]\n"
 
 
-def test_a_sweep_hears_of_each_fold_after_the_returns_are_safe(sweep, data):
+def test_a_sweep_hears_of_each_fold_and_gets_the_returns_and_the_model(sweep, data):
     heard = sweep("--data", data)
     assert [step for step, _ in heard.log] == [1, 2, 3]
     wanted = {"train/sharpe", "val/sharpe", "val/sortino", "val/max_dd", "val/profit_factor", "val/n_trades"}
     wanted |= {"val/turnover", "fold/train_sharpe", "fold/val_sharpe", "fold/n_trades"}
     assert all(wanted <= set(metrics) for _, metrics in heard.log)
-    kept = [
-        (name, n_logged, sorted(set(rows["fold"]))) for name, _, n_logged, rows, _ in heard.artifacts[:-1]
-    ]
-    assert kept == [("returns", 0, [1]), ("returns", 1, [1, 2]), ("returns", 2, [1, 2, 3])]
+    model, returns = heard.artifacts
+    assert (returns[:3], sorted(set(returns[3]["fold"]))) == (("returns", "returns", 3), [1, 2, 3])
     own = [metrics["fold/val_sharpe"] for _, metrics in heard.log]
     assert heard.log[-1][1]["val/sharpe"] == pytest.approx(sum(own) / 3)
-    name, kind, _, _, facts = heard.artifacts[-1]
+    name, kind, _, _, facts = model
     assert (name, kind) == ("model", "model")
     assert facts["settings"]["n_estimators"] == 10
     assert facts["data_hash"] == heard.summary["data/hash"]
@@ -195,7 +193,7 @@ def test_a_sweep_hears_of_each_fold_after_the_returns_are_safe(sweep, data):
 def test_a_run_that_is_stopped_has_kept_the_returns_of_its_folds(sweep, data):
     heard = sweep("--data", data, stop_after=2)
     assert [step for step, _ in heard.log] == [1, 2]
-    assert [name for name, *_ in heard.artifacts] == ["returns", "returns"]
+    assert [name for name, *_ in heard.artifacts] == ["returns"]
     assert sorted(set(heard.artifacts[-1][3]["fold"])) == [1, 2]
 
 
@@ -240,7 +238,7 @@ def test_the_lockbox_changes_nothing_that_a_search_sees(sweep, data, tmp_path):
     a, b = sweep("--data", data), sweep("--data", write(other, tmp_path / "bars.parquet"))
     assert a.log == b.log
     assert a.summary["data/hash"] == b.summary["data/hash"]
-    assert all(x[3].equals(y[3]) for x, y in zip(a.artifacts[:-1], b.artifacts[:-1], strict=True))
+    assert a.artifacts[-1][3].equals(b.artifacts[-1][3])
     earlier = replace(other, close=np.clip(other.close * 1.001, other.low, other.high))
     c = sweep("--data", write(earlier, tmp_path / "earlier.parquet"))
     assert a.log != c.log

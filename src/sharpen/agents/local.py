@@ -65,7 +65,7 @@ class LocalAgent:
         say: Is told what people should know; standard error by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a word of the command line
         self,
         client: Client,
         sweep: SweepRow,

@@ -9,6 +9,6 @@ environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracki
 step 1  val/sharpe=1.25
 """
 
-from sharpen.tracking.run import Run, Stopped, init, log, log_artifact
+from sharpen.tracking.run import Checkpoint, Run, Stopped, init, log, log_artifact
 
-__all__ = ["Run", "Stopped", "init", "log", "log_artifact"]
+__all__ = ["Checkpoint", "Run", "Stopped", "init", "log", "log_artifact"]

@@ -5,16 +5,32 @@ from __future__ import annotations
 import json
 import operator
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from sharpen.errors import Refused, UsageError
+from sharpen.store.blobs import blob_path
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
 Stage = Literal["search", "lockbox"]
 _current: list[Run] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file that an earlier lease of the run, or the run that it goes on from, has kept.
+
+    Attributes:
+        path: Where it lies; not to be written to.
+        step: The step that it was kept at.
+    """
+
+    path: Path
+    step: int
 
 
 class Stopped(SystemExit):
@@ -35,7 +51,8 @@ class Summary:
     def update(self, values: Mapping[str, Any]) -> None:
         """Set several values at once."""
         self._values.update(values)
-        self._sink.summarize(values)
+        with _stopped_when_refused():
+            self._sink.summarize(values)
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
@@ -56,11 +73,19 @@ class Run:
             else the configuration's own ``seed``, else 0.
         in_sweep: Whether a sweep started this program.
         summary: Values that describe the run as a whole.
+        checkpoint: Where to go on from; None to begin at the beginning.
     """
 
     def __init__(
-        self, sink: Sink, config: Mapping[str, Any], seed: int, stage: Stage, in_sweep: bool
+        self,
+        sink: Sink,
+        config: Mapping[str, Any],
+        seed: int,
+        stage: Stage,
+        in_sweep: bool,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
+        self.checkpoint = checkpoint
         self.config = dict(config)
         self.seed = seed
         self.in_sweep = in_sweep
@@ -101,10 +126,8 @@ class Run:
             if not name:
                 raise UsageError(f"log({dict(metrics)!r}): a metric needs a name")
         self._step = step
-        try:
+        with _stopped_when_refused():
             reason = self._sink.report(step, metrics)
-        except Refused as refusal:
-            raise Stopped(refusal.message) from refusal
         if reason:
             raise Stopped(reason)
 
@@ -124,12 +147,30 @@ class Run:
             metadata: Facts about it that JSON can hold.
 
         Raises:
+            Stopped: The sweep has given this run to another agent.
             UsageError: There is no such file.
         """
         path = Path(path)
         if not path.is_file():
             raise UsageError(f"log_artifact: there is no file {path}")
-        self._sink.artifact(path, name or path.name, type, metadata or {})
+        with _stopped_when_refused():
+            self._sink.artifact(path, name or path.name, type, metadata or {})
+
+    def save_checkpoint(self, path: str | Path, step: int | None = None) -> None:
+        """Store a file to go on from, should the run be interrupted; it replaces the last one.
+
+        It comes back as :attr:`checkpoint` when the run is started again, or when another goes on from it.
+
+        Args:
+            path: The file.
+            step: What has been done by then; the last step that was logged by default.
+
+        Raises:
+            Stopped: The sweep has given this run to another agent.
+            UsageError: There is no such file, or the step is no whole number.
+        """
+        step = self._step if step is None else _whole(step)
+        self.log_artifact(path, name="checkpoint", type="checkpoint", metadata={"step": step})
 
     def finish(self) -> None:
         """Close the run for this process; logging goes on being possible until the program ends."""
@@ -165,6 +206,7 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
         seed=_seed(about, config or {}),
         stage=about.get("stage", "search"),
         in_sweep="token" in about,
+        checkpoint=_checkpoint(about),
     )
     _current.append(run)
     return run
@@ -182,6 +224,20 @@ def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
 def log_artifact(path: str | Path, name: str | None = None, type: str = "file") -> None:
     """Store a file with the run that :func:`init` made last; see :meth:`Run.log_artifact`."""
     _last().log_artifact(path, name, type)
+
+
+def _checkpoint(about: Mapping[str, Any]) -> Checkpoint | None:
+    found = about.get("checkpoint")
+    return Checkpoint(blob_path(Path(about["home"]), found["digest"]), int(found["step"])) if found else None
+
+
+@contextmanager
+def _stopped_when_refused() -> Generator[None]:
+    """Turn the coordinator's refusal, for it gave the run to another agent, into the end of this one."""
+    try:
+        yield
+    except Refused as refusal:
+        raise Stopped(refusal.message) from refusal
 
 
 def _whole(step: int) -> int:

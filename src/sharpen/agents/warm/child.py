@@ -1,4 +1,4 @@
-"""Becoming a run's program: a forked process puts on what a new one would have, runs it, and ends like one."""
+"""Becoming a run's program: a forked process takes on what a new one has, runs it, and ends like one."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ at ``sys.argv`` or the environment; their own leading imports are found in the s
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import site
 import sys
@@ -43,7 +44,7 @@ def is_installed(file: str) -> bool:
 
 
 def leading_imports(source: bytes) -> tuple[list[str], set[str]]:
-    """Return the installed modules that a program imports first, and the program's own files on the way.
+    r"""Return the installed modules that a program imports first, and the program's own files on the way.
 
     ``from a import b`` is ``a:b``, for only ``a`` can say whether ``b`` is a module.
 
@@ -52,10 +53,8 @@ def leading_imports(source: bytes) -> tuple[list[str], set[str]]:
     ['json', 'os']
     """
     walk = _Walk()
-    try:
+    with contextlib.suppress(_EffectReached):
         _visit(walk, ast.parse(source), "")
-    except _EffectReached:
-        pass
     return list(walk.found), walk.files
 
 
@@ -114,24 +113,22 @@ def _import(walk: _Walk, module: str, name: str) -> None:
 def _is_harmless(node: ast.stmt) -> bool:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return not node.decorator_list and all(map(_is_plain, node.args.defaults))
+            found = not node.decorator_list and all(map(_is_plain, node.args.defaults))
         case ast.ClassDef():
-            return not node.decorator_list and all(map(_is_harmless, node.body))
-        case ast.Pass() | ast.Import() | ast.ImportFrom():
-            return True
-        case ast.Expr(value=ast.Constant()):
-            return True  # a docstring
+            found = not node.decorator_list and all(map(_is_harmless, node.body))
         case ast.Assign(targets=targets, value=value):
-            return all(isinstance(t, ast.Name) for t in targets) and _is_plain(value)
+            found = all(isinstance(target, ast.Name) for target in targets) and _is_plain(value)
         case ast.AnnAssign(target=ast.Name(), value=value):
-            return value is None or _is_plain(value)
+            found = value is None or _is_plain(value)
         case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.If(test=ast.Attribute(attr="TYPE_CHECKING")):
-            return True
+            found = True
+        case ast.Expr(value=ast.Constant()):  # a docstring
+            found = True
         case _:
-            return False
+            found = isinstance(node, ast.Pass | ast.Import | ast.ImportFrom)
+    return found
 
 
 def _is_plain(value: ast.expr) -> bool:
-    return not any(
-        isinstance(n, ast.Call | ast.Await | ast.NamedExpr | ast.Subscript) for n in ast.walk(value)
-    )
+    acts = ast.Call | ast.Await | ast.NamedExpr | ast.Subscript
+    return not any(isinstance(node, acts) for node in ast.walk(value))

@@ -25,6 +25,7 @@ from sharpen.agents.warm.imports import declares_preload, is_installed, leading_
 
 MAX_REQUEST_BYTES = 1 << 20
 MOST_RESTARTS = 6
+TASKS = Path("/proc/self/task")
 
 
 class Cold(Exception):
@@ -232,14 +233,12 @@ def _stamp(file: str) -> list[int] | None:
 
 def _refuse_threads(when: str) -> None:
     if _n_threads() > 1:
-        names = sorted(
-            {Path(f"/proc/self/task/{t}/comm").read_text().strip() for t in os.listdir("/proc/self/task")}
-        )
+        names = sorted({(task / "comm").read_text().strip() for task in TASKS.iterdir()})
         raise Cold(f"{when} leaves threads alive, which a fork would break ({', '.join(names)})")
 
 
 def _n_threads() -> int:
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are wanted, not paths
+    return sum(1 for _ in TASKS.iterdir())
 
 
 def _say(control: socket.socket, words: dict[str, Any]) -> None:
