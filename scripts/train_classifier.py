@@ -12,10 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
 from sharpen.objectives.boosted.settings import ClassifierSettings
@@ -174,8 +174,7 @@ def import_libraries(model: str) -> Booster:
     return booster
 
 
-@dataclass(frozen=True)
-class LoadedBars:
+class LoadedBars(NamedTuple):
     """A data set, without the classes of the room that read it, which would bring polars."""
 
     name: str
@@ -253,11 +252,11 @@ class Watch:
             self._book(part, began)
 
     def summary(self) -> dict[str, float]:
-        """Return the seconds as a run's summary holds them: ``seconds/data``, ``cpu_seconds/data``, …"""
+        """Return the seconds as a run's summary holds them: ``seconds/data`` and ``seconds/data_cpu``."""
         return {name: round(seconds, 5) for name, seconds in self._seconds.items()}
 
     def _book(self, part: str, began: tuple[float, float]) -> None:
-        for name, then, now in zip((f"seconds/{part}", f"cpu_seconds/{part}"), began, _clocks(), strict=True):
+        for name, then, now in zip((f"seconds/{part}", f"seconds/{part}_cpu"), began, _clocks(), strict=True):
             self._seconds[name] = self._seconds.get(name, 0.0) + now - then
 
 
