@@ -44,7 +44,7 @@ docs-check: $(VENV)/ready
 	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/ready
-	$(BIN)/python benchmarks/labels.py
+	$(BIN)/python benchmarks/labels.py --mlfinpy
 	$(BIN)/python benchmarks/coordinator.py
 	$(BIN)/python benchmarks/demo.py
 

@@ -8,12 +8,14 @@ the same command reports the running means that the sweep judges; the step is th
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -94,10 +96,13 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     from sharpen.objectives.progress import closing_line
 
     bars, cut = load_bars(config)
+    if run.in_sweep and config["lockbox_share"] <= 0:
+        raise UsageError(
+            "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
+        )
     development = bars.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
-    versions = library_versions() | {settings.model: booster.version}
-    facts = {"data/name": bars.name, "data/hash": development.digest, "data/notes": list(bars.notes)}
-    run.summary.update(facts | {"infeasible": None, "versions": versions})
+    versions = {**library_versions(), settings.model: booster.version}
+    run.summary.update(facts(bars, cut) | {"infeasible": None, "versions": versions})
     if run.stage == "lockbox":
         report_lockbox(run, evaluate_lockbox(settings, bars.panel, cut, run.seed), folder)
         return
@@ -112,6 +117,16 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
         keep_returns(run, scores, folder)
         run.summary.update(watch.summary())
     print(closing_line(scores, run.summary["infeasible"]))
+
+
+def facts(bars: LoadedBars, cut: int) -> dict[str, Any]:
+    """Return which bars a search sees and which it does not; of the latter nothing but their hash."""
+    panel = bars.panel
+    found = {"data/name": bars.name, "data/hash": panel.slice(0, cut).digest, "data/notes": list(bars.notes)}
+    if cut < len(panel):
+        found["lockbox/hash"] = panel.slice(cut, len(panel)).digest
+        found["lockbox/first"] = str(panel.time[cut].astype("datetime64[s]"))
+    return found
 
 
 def search(
@@ -224,11 +239,17 @@ def rehearse(model: str, panel: Panel) -> bool:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of what a result depends on."""
+    """Return the versions of what can change a figure; packages that are not installed are left out."""
     from sharpen.objectives.sharing import KEPT
 
-    names = ("sharpen", "numpy")
-    return KEPT.get(("versions",), lambda: {name: version(name) for name in names})
+    def look() -> dict[str, str]:
+        found = {"python": platform.python_version()}
+        for package in ("sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna"):
+            with suppress(PackageNotFoundError):
+                found[package] = version(package)
+        return found
+
+    return KEPT.get(("versions",), look)
 
 
 class Watch:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from itertools import combinations
 
 import numpy as np
@@ -84,12 +83,8 @@ def test_identical_columns_tie_at_the_median() -> None:
     assert pbo(np.hstack([column, column, column]), 4).probability == 0.5
 
 
-def test_twelve_thousand_splits_of_two_hundred_columns_take_about_a_second() -> None:
-    returns = np.random.default_rng(7).normal(size=(2000, 200))
-    start = time.process_time()
-    found = pbo(returns)
-    # 0.3 s alone; generous, as other processes may share the cores
-    assert time.process_time() - start < 10
+def test_every_split_of_sixteen_blocks_is_counted() -> None:
+    found = pbo(np.random.default_rng(7).normal(size=(2000, 200)))
     assert len(found.logits) == math.comb(16, 8) == 12_870
 
 

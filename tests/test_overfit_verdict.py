@@ -20,10 +20,15 @@ def per_bar_sharpes(returns: Floats) -> Floats:
 
 
 def world(
-    rng: np.random.Generator, n_trials: int = 40, n_bars: int = 1260, annual_sharpe: float = 0.0
+    rng: np.random.Generator,
+    n_trials: int = 40,
+    n_bars: int = 1260,
+    annual_sharpe: float = 0.0,
+    correlation: float = 0.0,
 ) -> Evidence:
     """Trials of noise, the first with the annual Sharpe ratio given, beside a market with one of 0.5."""
-    returns = rng.normal(0, 0.01, (n_bars, n_trials))
+    own, common = rng.normal(0, 0.01, (n_bars, n_trials)), rng.normal(0, 0.01, (n_bars, 1))
+    returns = math.sqrt(1.0 - correlation) * own + math.sqrt(correlation) * common
     returns[:, 0] += annual_sharpe * DAY * 0.01
     sharpes = per_bar_sharpes(returns)
     return Evidence(
@@ -35,7 +40,9 @@ def world(
     )
 
 
-def verdicts(monkeypatch: pytest.MonkeyPatch, n_worlds: int, annual_sharpe: float) -> list[str]:
+def verdicts(
+    monkeypatch: pytest.MonkeyPatch, n_worlds: int, annual_sharpe: float = 0.0, correlation: float = 0.0
+) -> list[str]:
     # fewer splits and resamples, for speed; neither decides in these worlds
     from sharpen.overfit import verdict
 
@@ -43,12 +50,16 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, n_worlds: int, annual_sharpe: floa
     monkeypatch.setattr(verdict, "PBO_BLOCKS", 6)
     monkeypatch.setattr(verdict, "sharpe_interval", lambda r, year, rng: full(r, year, rng, n_resamples=100))
     rng = np.random.default_rng(0)
-    return [judge(world(rng, annual_sharpe=annual_sharpe)).kind for _ in range(n_worlds)]
+    worlds = (world(rng, annual_sharpe=annual_sharpe, correlation=correlation) for _ in range(n_worlds))
+    return [judge(evidence).kind for evidence in worlds]
 
 
-def test_the_best_of_forty_noise_strategies_is_luck(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = verdicts(monkeypatch, 300, annual_sharpe=0.0)
-    assert kinds.count("luck") >= 0.93 * 300
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+def test_the_best_of_forty_noise_strategies_is_luck(
+    monkeypatch: pytest.MonkeyPatch, correlation: float
+) -> None:
+    kinds = verdicts(monkeypatch, 200, correlation=correlation)
+    assert kinds.count("luck") >= 0.95 * 200
 
 
 def test_a_true_annual_sharpe_of_three_over_five_years_is_real(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +96,7 @@ def test_holding_the_market_itself_is_beta() -> None:
     assert judgement.kind == "beta"
     assert math.isnan(judgement.dsr_excess)
     assert "undefined for the excess" in judgement.sentence
+    assert judgement.headline.endswith("better than luck, but not distinguishable from holding the market.")
 
 
 def test_figures_agree_with_an_independent_library() -> None:
@@ -101,21 +113,23 @@ def test_figures_agree_with_an_independent_library() -> None:
 
 
 def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
-    judgement = judge(world(np.random.default_rng(4)))
+    judgement = judge(world(np.random.default_rng(4), correlation=0.5))
     assert judgement.kind == "luck"
-    assert judgement.sentence.startswith(f"deflated Sharpe {judgement.dsr:.2f}")
+    assert judgement.headline == (
+        f"The best of 40 made a Sharpe ratio of {judgement.sharpe:.2f}. The luckiest of 40 without skill"
+        f" would make {judgement.luck_sharpe:.2f}, and simply holding made {judgement.baseline_sharpe:.2f}:"
+        " not distinguishable from luck."
+    )
     assert judgement.pbo is not None
-    for words in (
-        "not distinguishable from luck",
-        "The best of 40 trials",
-        f"annual Sharpe of {judgement.sharpe:.2f}",
-        f"95% interval {judgement.interval.low:.2f} to {judgement.interval.high:.2f}",
-        "over 1260 bars",
-        f"buy-and-hold has {judgement.baseline_sharpe:.2f}",
-        f"would be expected to show {judgement.luck_sharpe:.2f}",
-        f"overfitting: {judgement.pbo:.2f}",
-    ):
-        assert words in judgement.sentence
+    assert judgement.interval.low < 0
+    low, high = -judgement.interval.low, judgement.interval.high
+    assert judgement.details == (
+        f"In figures: deflated Sharpe {judgement.dsr:.2f} (needs 0.95), {judgement.dsr_excess:.2f} for the"
+        f" excess over buy-and-hold; 95% interval \N{MINUS SIGN}{low:.2f} to {high:.2f} over 1260 bars;"
+        f" probability of backtest overfitting {judgement.pbo:.2f}."
+    )
+    assert judgement.sentence == f"{judgement.headline} {judgement.details}"
+    assert "-0." not in "".join((judgement.sentence, *judgement.reasons))
     assert len(judgement.reasons) == 5
     assert f"failed: deflated Sharpe {judgement.dsr:.2f}, needs 0.95 or more" in judgement.reasons
     assert "passed: bars 1260, needs 30 or more" in judgement.reasons
@@ -131,6 +145,18 @@ def test_stopped_trials_deflate_too() -> None:
     assert with_stopped.min_track_record_bars > without.min_track_record_bars
 
 
+def test_trials_without_a_sharpe_ratio_were_tried_all_the_same() -> None:
+    evidence = world(np.random.default_rng(5), annual_sharpe=3.0)
+    flat = np.concatenate([evidence.trial_sharpes, np.full(60, math.nan)])
+    without, with_flat = judge(evidence), judge(replace(evidence, trial_sharpes=flat))
+    assert with_flat.n_trials == 100
+    spread = float(np.std(evidence.trial_sharpes, ddof=1))
+    assert with_flat.luck_sharpe == pytest.approx(oracle.expected_max_sharpe_ratio(100, spread) / DAY)
+    assert with_flat.dsr < without.dsr
+    assert with_flat.dsr_excess < without.dsr_excess
+    assert "The luckiest of 100 without skill" in with_flat.headline
+
+
 def one_trial(annual_sharpe: float, n_bars: int = 1260) -> Judgement:
     rng = np.random.default_rng(7)
     returns = rng.normal(annual_sharpe * DAY * 0.01, 0.01, n_bars)
@@ -144,9 +170,9 @@ def test_one_trial_is_not_deflated_and_says_what_was_not_tested() -> None:
     assert judgement.dsr == judgement.psr
     assert judgement.luck_sharpe == 0.0
     assert judgement.pbo is None
-    assert "The only trial" in judgement.sentence
-    assert "passes every check that could be run on these bars" in judgement.sentence
-    assert "Backtest overfitting was not tested: it needs 2 finished trials and 64 bars" in judgement.sentence
+    assert judgement.headline.startswith("The only trial made a Sharpe ratio of")
+    assert judgement.headline.endswith("distinguishable from luck and from holding the market.")
+    assert "backtest overfitting not tested (needs 2 finished trials and 64 bars)" in judgement.details
     assert "not tested: PBO unknown, needs 2 finished trials and 64 bars" in judgement.reasons
     assert one_trial(annual_sharpe=0.0).kind == "luck"
 
@@ -155,13 +181,13 @@ def test_a_handful_of_bars_proves_nothing() -> None:
     judgement = one_trial(annual_sharpe=30.0, n_bars=12)
     assert judgement.kind == "luck"
     assert judgement.psr > 0.95
-    assert "bars 12 (needs 30 or more): not distinguishable from luck" in judgement.sentence
+    assert "over 12 bars (needs 30 or more)" in judgement.details
     assert "failed: bars 12, needs 30 or more" in judgement.reasons
     assert one_trial(annual_sharpe=30.0, n_bars=2).kind == "luck"
 
 
-def test_overfitting_alone_makes_it_luck() -> None:
-    # trials whose Sharpe ratios hardly differ are not deflated; that one wins here and another there remains
+def test_overfitting_is_a_caution_and_no_veto() -> None:
+    # two good trials, of which one wins here and another there: the edge is real, the choice is not
     rng = np.random.default_rng(8)
     common = rng.normal(4 * DAY * 0.01, 0.01, 640)
     drift = np.repeat(np.where(np.arange(16) % 2, 1.0, -1.0), 40)[:, None] * np.array([1.0, -1.0])
@@ -172,10 +198,33 @@ def test_overfitting_alone_makes_it_luck() -> None:
     assert judgement.interval.low > 0
     assert judgement.pbo is not None
     assert judgement.pbo >= 0.5
-    assert judgement.kind == "luck"
-    assert (
-        f"PBO {judgement.pbo:.2f} (needs less than 0.5): not distinguishable from luck" in judgement.sentence
+    assert judgement.kind == "real"
+    assert judgement.headline.endswith(
+        "the edge is distinguishable from luck and from holding the market. The choice among these"
+        " configurations may still be luck: probability of backtest overfitting"
+        f" {judgement.pbo:.2f}."
     )
+    assert f"caution: PBO {judgement.pbo:.2f}, a caution from 0.5 on" in judgement.reasons
+    assert "may still be luck" not in judge(world(np.random.default_rng(0), annual_sharpe=3.0)).sentence
+
+
+def test_near_identical_trials_with_one_edge_are_not_called_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sharpen.overfit import verdict
+
+    monkeypatch.setattr(verdict, "PBO_BLOCKS", 6)
+    rng = np.random.default_rng(14)
+    kinds: list[str] = []
+    cautions = 0
+    for _ in range(20):
+        common = rng.normal(3.0 * DAY * 0.01, 0.01, 1260)
+        returns = common[:, None] + rng.normal(0, 0.0005, (1260, 10))
+        sharpes = per_bar_sharpes(returns)
+        market = rng.normal(0, 0.01, 1260)
+        said = judge(Evidence(returns[:, sharpes.argmax()], market, sharpes, returns, 252))
+        kinds.append(said.kind)
+        cautions += said.pbo is not None and said.pbo >= 0.5
+    assert kinds.count("real") >= 19
+    assert cautions >= 3  # a veto would have called these luck
 
 
 def nothing(returns: Floats) -> Judgement:
@@ -186,8 +235,8 @@ def nothing(returns: Floats) -> Judgement:
 def test_nothing_to_judge() -> None:
     judgement = nothing(np.zeros(0))
     assert judgement.kind == "none"
-    assert "no feasible trial" in judgement.sentence
-    assert (judgement.reasons, judgement.n_trials, judgement.pbo) == ((), 0, None)
+    assert judgement.sentence == "No feasible trial has out-of-sample returns on two bars or more."
+    assert (judgement.reasons, judgement.n_trials, judgement.pbo) == ((), 1, None)
     assert math.isnan(judgement.dsr)
     assert math.isnan(judgement.interval.low)
     flat = nothing(np.zeros(100))

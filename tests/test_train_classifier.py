@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 from contextlib import nullcontext, suppress
@@ -187,7 +188,9 @@ def test_a_sweep_hears_of_each_fold_and_gets_the_returns_and_the_model(sweep, da
     assert facts["trained_through"] == str(make_panel().time[lockbox_start(700) - 1])
     assert heard.summary["infeasible"] is None
     assert heard.summary["data/name"] == data
-    assert set(heard.summary["versions"]) == {"sharpen", "numpy", "xgboost"}
+    versions = heard.summary["versions"]
+    assert {"python", "sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna", "xgboost"} == set(versions)
+    assert versions["python"] == platform.python_version()
 
 
 def test_a_run_that_is_stopped_has_kept_the_returns_of_its_folds(sweep, data):
@@ -238,6 +241,9 @@ def test_the_lockbox_changes_nothing_that_a_search_sees(sweep, data, tmp_path):
     a, b = sweep("--data", data), sweep("--data", write(other, tmp_path / "bars.parquet"))
     assert a.log == b.log
     assert a.summary["data/hash"] == b.summary["data/hash"]
+    assert a.summary["lockbox/hash"] == panel.slice(cut, len(panel)).digest != b.summary["lockbox/hash"]
+    assert a.summary["lockbox/first"] == b.summary["lockbox/first"] == str(panel.time[cut])[:19]
+    assert not {name for name in a.summary if "lockbox" in name} - {"lockbox/hash", "lockbox/first"}
     assert a.artifacts[-1][3].equals(b.artifacts[-1][3])
     earlier = replace(other, close=np.clip(other.close * 1.001, other.low, other.high))
     c = sweep("--data", write(earlier, tmp_path / "earlier.parquet"))
@@ -259,11 +265,24 @@ def test_opened_the_lockbox_gives_its_figures_and_nothing_else(data, tmp_path):
     [metrics] = [row["metrics"] for row in rows if "metrics" in row]
     assert [row["artifact"]["name"] for row in rows if "artifact" in row] == ["returns"]
     assert all(name.startswith("lockbox/") for name in metrics)
+    said = {name: value for row in rows for name, value in row.get("summary", {}).items()}
+    panel, cut = make_panel(), lockbox_start(700)
+    assert said["data/hash"] == panel.slice(0, cut).digest
+    assert said["lockbox/hash"] == panel.slice(cut, 700).digest
     settings = ClassifierSettings(n_estimators=10, max_depth=2)
     expected = evaluate_lockbox(settings, make_panel(), lockbox_start(700), seed=4)
     assert metrics["lockbox/sharpe"] == pytest.approx(expected.val_sharpe)
     assert metrics["lockbox/n_trades"] == expected.val_n_trades
     assert metrics["lockbox/baseline_sharpe"] == pytest.approx(expected.baseline_sharpe)
+
+
+def test_a_sweep_needs_a_lockbox_and_a_program_alone_does_not(program, sweep, data, capsys):
+    with pytest.raises(AssertionError):
+        sweep("--data", data, "--lockbox_share", "0")
+    assert "--lockbox_share must be above 0 in a sweep" in capsys.readouterr().err
+    done = run_script("--data", data, *QUICK, "--lockbox_share", "0")
+    assert done.returncode == 0, done.stderr
+    assert "lockbox/hash" not in done.stdout
 
 
 def test_out_keeps_the_files(data, tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import sqlite3
 
 import numpy as np
@@ -50,13 +51,13 @@ def test_both_configurations_are_scored_on_the_lockbox(sharpen, store):
 def test_looks_are_counted_and_said(sharpen, store):
     first = sharpen("validate", "last-4", home=store)
     assert first.exit_code == 0, first.stderr
-    assert "This is the first look at this sweep's lockbox" in first.stdout
+    assert "This is look 1 of this sweep: the" in first.stdout
     head, row = (line.split() for line in first.stdout.splitlines()[:2])
     assert head == ["chosen", "default"]
     assert row == ["Sharpe", "ratio", *(f"{annual_sharpe(tilt):.4g}" for tilt in (3, 0))]
-    assert "This is look 2 at this sweep's lockbox" in sharpen("validate", "last-3", home=store).stdout
+    assert "This is look 2 of this sweep: the" in sharpen("validate", "last-3", home=store).stdout
     assert len(looks(store)) == 2
-    assert json.loads(sharpen("info", "last", "--json", home=store).stdout)["lockbox looks"] == 2
+    assert json.loads(sharpen("info", "last", "--json", home=store).stdout)["lockbox_looks"] == 2
 
 
 def test_a_look_leaves_the_search_as_it_was(sharpen, store):
@@ -86,10 +87,12 @@ def test_a_program_that_never_asks_for_the_stage_is_refused(tmp_path):
         assert (said.returncode, said.stdout) == (1, "")
         assert "the program never looks at run.stage" in said.stderr
         assert "Traceback" not in said.stderr
-        assert [look.result for look in looks(bench.home)] == [None]
+        [look] = looks(bench.home)
+        assert "never looks at run.stage" in look.result["chosen"]["error"]
+        assert not look.has_shown
 
 
-def test_a_look_counts_even_when_the_program_crashes(tmp_path):
+def test_a_look_whose_program_crashes_is_listed_and_has_shown_nothing(tmp_path):
     program = tmp_path / "crashes.py"
     program.write_text(CRASHES.replace("run.log", "run.stage\n    run.log"))
     with Bench(tmp_path / "bench", program=program) as bench:
@@ -99,7 +102,115 @@ def test_a_look_counts_even_when_the_program_crashes(tmp_path):
             said = bench.call("validate", "last-1")
             assert (said.returncode, said.stdout) == (1, "")
             assert "the program failed on the lockbox: MemoryError: the lockbox is too large" in said.stderr
-            assert [look.result for look in looks(bench.home)] == [None] * n
-        assert json.loads(bench.call("info", "last", "--json").stdout)["lockbox looks"] == 2
-        assert bench.call("report", "last").returncode == 0
+            assert len(looks(bench.home)) == n
+            for look in looks(bench.home):
+                assert look.result["chosen"] == {"error": said.stderr.strip().partition(": ")[2]}
+                assert not look.has_shown
+        assert json.loads(bench.call("info", "last", "--json").stdout)["lockbox_looks"] == 2
+        assert bench.call("report", "last", "-o", "page.html").returncode == 0
+        page = (bench.work / "page.html").read_text()
+        assert page.count("chosen: failed, nothing shown. the program failed on the lockbox: Memory") == 2
+        assert "Opened <b>0 times</b>" in page
         bench.assert_nothing_left()
+
+
+MINE = "parameters:\n  tilt: {value: 3}\n  data: {value: mine}\n"
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A bench on which one configuration of the program that says which bars it saw has run."""
+    with Bench(tmp_path_factory.mktemp("bars"), program=PROGRAMS / "bars.py") as bench:
+        (bench.work / "version.txt").write_text("v1")
+        run_sweep(bench, MINE.replace("value: 3", "values: [3]"))
+        yield bench
+
+
+@pytest.fixture
+def bars(swept, tmp_path):
+    """A bench of its own for each test, with what ``swept`` has made."""
+    with Bench(tmp_path / "bench", program=PROGRAMS / "bars.py") as bench:
+        shutil.copytree(swept.home, bench.home)
+        (bench.work / "version.txt").write_text("v1")
+        with contextlib.closing(sqlite3.connect(bench.home / "store.db")) as connection, connection:
+            connection.execute("update sweeps set workdir = ?", [str(bench.work)])
+        yield bench
+
+
+def run_sweep(bench, space):
+    ran = bench.call("run", bench.write_sweep(4, method="grid", space=space), "--agents", "1")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_default_keeps_the_constants_of_the_sweep(bars):
+    run_sweep(bars, "parameters:\n  tilt: {values: [3, 2]}\n  data: {value: mine}\n")
+    said = bars.call("validate", "last-1", "--json")
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert [found[name]["metrics"]["lockbox/tilt"] for name in ("chosen", "default")] == [3, 0]
+    assert found["default"]["baseline_sharpe"] == found["chosen"]["baseline_sharpe"]
+    assert found["lockbox/hash"] == "end of mine v1"
+
+
+def test_a_default_that_saw_other_bars_is_refused(bars):
+    run_sweep(bars, "parameters:\n  tilt: {value: 3}\n  data: {values: [mine, ours_too]}\n")
+    said = bars.call("validate", "last-2")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "other bars or at other costs: its data/hash, lockbox/hash, baseline differ" in said.stderr
+    [look] = looks(bars.home)
+    assert look.has_shown  # what the run itself made is in the store
+    assert "other bars" in look.result["default"]["error"]
+    assert bars.call("report", "last", "-o", "page.html").returncode == 0
+    page = (bars.work / "page.html").read_text()
+    assert "The runs kept 2 different ones" in page
+    assert "default: failed, nothing shown. the default configuration was scored on other bars" in page
+
+
+def test_data_that_changed_are_refused_before_anything_is_shown(bars):
+    (bars.work / "version.txt").write_text("v2")
+    said = bars.call("validate", "last-1")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "data/hash was mine v1, is mine v2; lockbox/hash was end of mine v1, is" in said.stderr
+    [look] = looks(bars.home)
+    assert not look.has_shown
+    assert look.result.keys() == {"lockbox/hash", "chosen"}
+
+
+def test_looks_at_the_same_bars_are_counted_across_sweeps(bars):
+    (bars.work / "version.txt").write_text("v2")
+    assert bars.call("validate", "last-1").returncode == 1  # a look that shows nothing
+    (bars.work / "version.txt").write_text("v1")
+    first = bars.call("validate", "last-1")
+    assert "This is look 1 of this sweep, look 1 at these bars: the" in first.stdout
+    assert [line.split()[0] for line in first.stdout.splitlines()[:6]] == [
+        "chosen",
+        "Sharpe",
+        "95",
+        "buy-and-hold's",
+        "bars",
+        "lockbox/tilt",  # without the program's own words for what stands above
+    ]
+    run_sweep(bars, MINE)
+    assert bars.call("report", "last", "-o", "page.html").returncode == 0
+    page = (bars.work / "page.html").read_text()
+    assert "Nobody has looked" not in page
+    assert "Opened <b>1 time</b>, as far as this store knows" in page
+    assert "opened 1 time, 1 of them by other sweeps on the same bars" in page
+    assert page.count("looked at the same bars with run") == 2
+    second = bars.call("validate", "last-1")
+    assert "This is look 1 of this sweep, look 2 at these bars: the" in second.stdout
+    run_sweep(bars, MINE.replace("mine", "others"))
+    third = json.loads(bars.call("validate", "last-1", "--json").stdout)
+    assert (third["looks"], third["looks_at_bars"]) == (1, 1)
+
+
+def test_a_default_that_fails_leaves_the_figures_of_the_run(bars):
+    (bars.work / "fails").touch()
+    said = bars.call("validate", "last-1")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.split()[:3] == ["chosen", "Sharpe", "ratio"]
+    assert "default: failed, nothing shown. the program failed on the lockbox: MemoryError: no" in said.stdout
+    [look] = looks(bars.home)
+    assert look.has_shown
+    assert look.result["chosen"]["metrics"]["lockbox/tilt"] == 3
+    assert "no room for the defaults" in look.result["default"]["error"]

@@ -75,14 +75,14 @@ def test_another_process_gets_the_same_score(planted):
     here = score(QUICK, examples, first, seed=5)
     program = """
 import sys
-sys.path.insert(0, sys.argv[1])
-from conftest import make_world
+sys.path[:0] = sys.argv[1:]
+from worlds import make_world
 from test_boosted_scoring import QUICK, examples_and_folds
 from sharpen.objectives.boosted.scoring import score
 examples, (first, *_) = examples_and_folds(QUICK, make_world(seed=1, edge=0.012))
 print(score(QUICK, examples, first, seed=5).returns.tobytes().hex())
 """
-    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", program, *map(str, Path(__file__).parents[:2])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == here.returns.tobytes().hex()
 

@@ -221,7 +221,7 @@ def test_a_sweep_without_returns_has_no_verdict_and_says_why(lab) -> None:
     lab.run([(1, {"loss": 0.3})])
     found = lab.analysis()
     assert found.judgement.kind == "none"
-    assert "no run kept its out-of-sample returns" in found.judgement.sentence
+    assert "No run kept its out-of-sample returns" in found.judgement.sentence
     assert found.performance is None
     assert math.isnan(found.bars_per_year)
 
@@ -310,4 +310,32 @@ def test_looks_at_the_lockbox_are_counted_with_what_they_found(lab) -> None:
     assert default.sharpe is None
     assert default.metrics == {"x": 1.0}
     assert second.sides == ()
+    assert "The lockbox" not in {c.topic for c in lab.analysis().cautions}  # the second has shown nothing
+    lab.call("looked", look_id="b", result={"chosen": side, "default": {"error": "it failed"}})
+    second = lab.analysis().looks[1]
+    assert [s.name for s in second.sides] == ["chosen"]
+    assert second.failures == {"default": "it failed"}
     assert any(c.topic == "The lockbox" and "2 times" in c.sentence for c in lab.analysis().cautions)
+
+
+def test_looks_of_other_sweeps_at_the_same_bars_are_known(lab) -> None:
+    for n, lockbox in enumerate(("aa", "bb", "aa"), 1):
+        first = lab.sweep(SPEC.replace("demo", f"demo{n}"))
+        lab.run([(1, {"val/sharpe": 1.0})], summary={"lockbox/hash": lockbox})
+        lab.call("look", look_id=first, run_id=f"{first}-1", who="ann")
+        lab.call("looked", look_id=first, result={"chosen": {"metrics": {"x": 1.0}}})
+        lab.clock.now += 1
+    found = lab.analysis()
+    assert len(found.looks) == len(found.looks_elsewhere) == 1
+    assert found.looks_elsewhere[0].lockbox == "aa"
+    (caution,) = (c for c in found.cautions if c.topic == "The lockbox")
+    assert "opened 2 times, 1 of them by other sweeps" in caution.sentence
+
+
+def test_runs_that_kept_different_lockboxes_are_a_grave_matter(lab) -> None:
+    lab.sweep()
+    for lockbox in ("aa", "bb", "aa"):
+        lab.run([(1, {"val/sharpe": 1.0})], summary={"lockbox/hash": lockbox})
+    (caution,) = (c for c in lab.analysis().cautions if c.topic == "The lockbox")
+    assert caution.is_grave
+    assert "kept 2 different ones" in caution.sentence

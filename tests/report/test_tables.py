@@ -14,7 +14,7 @@ from .stores import SPEC, fill
 
 
 def printed(*parts) -> str:
-    console = Console(width=400, file=io.StringIO())
+    console = Console(width=1000, file=io.StringIO())
     for part in parts:
         console.print(part, markup=False)
     return console.file.getvalue()
@@ -66,5 +66,7 @@ def test_a_sweep_without_runs(lab) -> None:
     lab.sweep()
     found = lab.analysis()
     assert "no runs" in printed(leaderboard(found))
-    assert "no verdict" in printed(*verdict(found))
+    said = printed(*verdict(found))
+    assert said.strip().startswith("No verdict.\nNo run has finished with a usable score.")
+    assert said.lower().count("no verdict") == 1
     assert configuration(found).row_count == 0

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sharpen.agents.lockbox import LockboxRun, run_on_lockbox
+from sharpen.agents.lockbox import BARS, LockboxRun, default_config, refuse_other_bars, run_on_lockbox
 from sharpen.cli.ending import conclude
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
-from sharpen.errors import UsageError
-from sharpen.store.queries import Reader
+from sharpen.errors import SharpenError, UsageError
+from sharpen.store.queries import LookRow, Reader, RunRow, SweepRow
 from sharpen.trial import TrialState
 
 
@@ -47,8 +47,8 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     """Open the lockbox: score a finished RUN on the final period that no sweep has seen.
 
     The program trains that configuration, and its own default one, on all development data and scores both on
-    the lockbox. Every look is recorded with who looked, before anything is shown: figures that have been
-    looked at twice are no longer out of sample.
+    the lockbox. The sweep's constants hold for both. Every look is recorded with who looked, before anything
+    is shown: figures that have been looked at twice are no longer out of sample.
     """
     reader = Reader(home)
     row = reader.run(run)
@@ -58,16 +58,62 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     look_id = secrets.token_hex(8)
     with connect(home) as client:
         client.call("look", look_id=look_id, run_id=row.id, who=getpass.getuser())
-        configs = {"chosen": row.config, "default": None}
-        found = {name: run_on_lockbox(home, sweep, config) for name, config in configs.items()}
-        result = {name: _side(home, side, sweep.seed) for name, side in found.items()}
-        client.call("looked", look_id=look_id, result=result)
-    n_looks = len(reader.looks(sweep.id))
+        result = _open(home, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found))
+    n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result["lockbox/hash"]]))
     if as_json:
-        print_json({"run": row.id, "looks": n_looks, **result})
+        print_json({"run": row.id, "looks": n_looks, "looks_at_bars": at_bars or None, **result})
         return
-    stdout().print(table(_rows(result)))
-    click.echo(f"\n{_sentence(result['chosen'], n_looks)}")
+    sides = {name: side for name, side in result.items() if "metrics" in side}
+    stdout().print(table(_rows(sides)))
+    if "error" in result["default"]:
+        click.echo(f"\ndefault: failed, nothing shown. {result['default']['error']}")
+    click.echo(f"\n{_sentence(result['chosen'], n_looks, at_bars)}")
+
+
+def _open(
+    home: Path, sweep: SweepRow, run: RunRow, store: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """Return what both configurations showed, each stored as it comes to its end."""
+    result: dict[str, Any] = {"lockbox/hash": run.summary.get("lockbox/hash", "")}
+    try:
+        chosen = run_on_lockbox(home, sweep, run.config)
+        refuse_other_bars(run, chosen)
+        result["chosen"] = _side(home, chosen, sweep.seed)
+    except SharpenError as problem:
+        store(result | {"chosen": {"error": problem.message}})
+        raise
+    result["lockbox/hash"] = chosen.summary.get("lockbox/hash", result["lockbox/hash"])
+    store(result)
+    refusal: SharpenError | None = None
+    try:
+        default = run_on_lockbox(home, sweep, default_config(sweep))
+        refusal = _not_comparable(home, chosen, default)
+        result["default"] = {"error": refusal.message} if refusal else _side(home, default, sweep.seed)
+    except SharpenError as problem:
+        result["default"] = {"error": problem.message}
+    store(result)
+    if refusal:
+        raise refusal
+    return result
+
+
+def _not_comparable(home: Path, chosen: LockboxRun, default: LockboxRun) -> SharpenError | None:
+    """Return why the two cannot stand side by side; None when they can."""
+    from sharpen.report import other_bars  # noqa: PLC0415 - numba takes a moment to import
+
+    differ = [name for name in BARS if chosen.summary.get(name) != default.summary.get(name)]
+    if chosen.returns and default.returns:
+        differ += other_bars(home, chosen.returns, default.returns)
+    if not differ:
+        return None
+    return SharpenError(
+        f"the default configuration was scored on other bars or at other costs: its {', '.join(differ)} "
+        "differ from the run's. Fix: make the parameters that choose bars and costs constants of the sweep"
+    )
+
+
+def _n_shown(looks: Sequence[LookRow]) -> int:
+    return sum(look.has_shown for look in looks)
 
 
 def _side(home: Path, side: LockboxRun, seed: int) -> dict[str, Any]:
@@ -88,11 +134,15 @@ def _rows(result: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _figures(side: Mapping[str, Any]) -> dict[str, str]:
+    from sharpen.report import REPEATED  # noqa: PLC0415 - numba takes a moment to import
+
     own: dict[str, str] = {}
+    logged = dict(side["metrics"])
     if "sharpe" in side:
+        logged = {name: value for name, value in logged.items() if name not in REPEATED}
         own = {"Sharpe ratio": shown(side["sharpe"]), "95 % interval": _interval(side)}
         own |= {"buy-and-hold's": shown(side["baseline_sharpe"]), "bars": shown(side["n_bars"])}
-    return own | {name: shown(value) for name, value in side["metrics"].items()}
+    return own | {name: shown(value) for name, value in logged.items()}
 
 
 def _interval(side: Mapping[str, Any]) -> str:
@@ -100,12 +150,12 @@ def _interval(side: Mapping[str, Any]) -> str:
     return f"{low:+.2f} … {high:+.2f}"
 
 
-def _sentence(side: Mapping[str, Any], n_looks: int) -> str:
-    looks = "This is the first look" if n_looks == 1 else f"This is look {n_looks}"
+def _sentence(side: Mapping[str, Any], n_looks: int, at_bars: int) -> str:
+    looks = f"This is look {n_looks} of this sweep" + (f", look {at_bars} at these bars" if at_bars else "")
     if "sharpe" not in side:
-        return f"{looks} at this sweep's lockbox."
+        return f"{looks}."
     if side["interval"][0] > 0:
         claim = f"the Sharpe ratio on the lockbox is above zero (95 % interval {_interval(side)})"
     else:
         claim = f"the lockbox does not tell its Sharpe ratio from zero (95 % interval {_interval(side)})"
-    return f"{looks} at this sweep's lockbox: {claim}; buy-and-hold made {side['baseline_sharpe']:.2f}."
+    return f"{looks}: {claim}; buy-and-hold made {side['baseline_sharpe']:.2f}."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -49,14 +48,14 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "name": row.name,
         "status": _status(reader, row),
         "reason": row.reason,
-        "runs": ", ".join(f"{n} {state}" for state, n in row.n_runs.items()),
+        "runs": row.n_runs,
         "run_cap": row.run_cap,
         "seed": row.seed,
         "file": row.source,
         "folder": row.workdir,
         "created": when(row.created_at),
-        "ended": when(row.ended_at),
-        "lockbox looks": len(reader.looks(row.id)),
+        "ended": when(row.ended_at) or None,
+        "lockbox_looks": len(reader.looks(row.id)),
         "store": str(home),
     }
     if as_json:
@@ -64,7 +63,7 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {shown(value)}")
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_counts(value)}")
     click.echo(f"\n{row.spec.rstrip()}")
 
 
@@ -145,8 +144,14 @@ def logs(home: Path, run: str, follow: bool) -> None:
 def _command(sweep: SweepRow, config: dict[str, Any]) -> str:
     """Return what a user types to repeat a run alone."""
     read = spec.parse(sweep.spec, where=sweep.source)
-    words = [word for word in spec.arguments(read, config, "python") if word != "/usr/bin/env"]
-    return f"SHARPEN_SEED={sweep.seed} {shlex.join(words)}"
+    return spec.command_line(read, config, sweep.seed)
+
+
+def _counts(value: Any) -> str:
+    """Return a fact as people read it; numbers by state as ``2 finished, 1 stopped``."""
+    if not isinstance(value, dict):
+        return shown(value)
+    return ", ".join(f"{n} {state}" for state, n in cast("dict[str, int]", value).items())
 
 
 def _done(sweep: SweepRow) -> int:

@@ -143,6 +143,8 @@ class Lines:
         return "  ".join(words)
 
     def __enter__(self) -> Lines:
+        for run in Snapshot(self._reader, self._sweep_id).done:  # of an earlier session: no news
+            self._seen[run.id] = (run.state, run.token)
         return self
 
     def __exit__(

@@ -13,6 +13,7 @@ from sharpen import __version__
 from sharpen.cli import data, judging, listing, sweeping
 from sharpen.errors import SharpenError, UsageError
 
+EXIT_BROKEN_PIPE = 141  # what a shell reports for SIGPIPE
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
 
 
@@ -36,7 +37,7 @@ class Root(click.Group):
         except BrokenPipeError:
             # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+            sys.exit(EXIT_BROKEN_PIPE)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

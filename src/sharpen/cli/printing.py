@@ -81,8 +81,8 @@ def shown(value: Any) -> str:
 
 
 def when(seconds: float | None) -> str:
-    """Return a Unix time in local words."""
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    """Return a Unix time in local words, with the offset from UTC; empty for none."""
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(seconds))
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli.driving import drive, interrupts, n_cores
 from sharpen.cli.ending import conclude
-from sharpen.cli.live import view
+from sharpen.cli.live import Snapshot, view
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
@@ -37,11 +37,21 @@ seed_option = click.option(
 trials_option = click.option(
     "--trials", "run_cap", type=click.IntRange(min=1), help="Runs in all; replaces the file's run_cap."
 )
+
+
+def _has_folder(ctx: click.Context, option: click.Parameter, path: Path) -> Path:
+    """Refuse a file in a folder that is not there, before any work is done."""
+    if not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.absolute().parent}")
+    return path
+
+
 report_option = click.option(
     "--report",
     "report_path",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("report.html"),
+    callback=_has_folder,
     show_default=True,
     help="Where to write the report.",
 )
@@ -89,7 +99,10 @@ def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, re
       sharpen resume last
       sharpen resume k3v9x2aq --trials 80      # 80 runs in all
     """
-    sweep_id = Reader(home).sweep(sweep).id
+    row = Reader(home).sweep(sweep)
+    sweep_id, n_runs = row.id, sum(row.n_runs.values())
+    if run_cap is not None and run_cap < n_runs:
+        raise UsageError(f"--trials {run_cap} is below the {n_runs} runs that sweep {sweep_id} already has")
     with connect(home) as client:
         with interrupts() as seen:
             client.call("reopen", sweep_id=sweep_id, run_cap=run_cap)
@@ -110,11 +123,10 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
       SWEEP=$(sharpen sweep sweeps/xgboost_sweep.yaml)
       sharpen agent $SWEEP --slots 2
     """
+    read = _read(file)
     if check:
-        read = spec.load(file)
         click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
         return
-    read = _read(file)
     with connect(home) as client:
         click.echo(_create(client, read, file, run_cap, seed))
 
@@ -181,4 +193,8 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     conclude(reader, row, report_path)
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
+        sys.exit(1)
+    if Snapshot(reader, sweep_id).best is None:
+        words = f"no run finished with a score; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
+        click.secho(f"sharpen: {words}", err=True, fg="red")
         sys.exit(1)

@@ -46,7 +46,7 @@ def _create_sweep(
         return {"sweep_id": known}
     sweep = spec.parse(text, where=place["source"])
     seed = next(s for s in (seed, sweep.seed, DEFAULT_SEED) if s is not None)
-    run_cap = sweep.run_cap if run_cap is None else run_cap
+    run_cap = next((cap for cap in (run_cap, sweep.run_cap, _size(sweep)) if cap is not None), None)
     state = SweepState(rules_for(sweep, seed, run_cap))
     sweep_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
@@ -54,6 +54,11 @@ def _create_sweep(
     desk.connection.execute(table.insert(), values | {"created_at": desk.clock.time()})
     desk.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}
+
+
+def _size(sweep: spec.Sweep) -> int | None:
+    """Return how many runs a grid has; None for a search without a natural end."""
+    return sweep.space.size if sweep.method == "grid" else None
 
 
 def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:

@@ -20,6 +20,10 @@ _STOCKS = {
     "GOOG": ("Google", "2004-08-19..2013-03-01"),
     "FB": ("Facebook", "2012-05-18..2013-03-01"),
 }
+_SURVIVED = (
+    "these companies survived, and were picked because they are known today: "
+    "that flatters buy-and-hold, and whatever is mostly long"
+)
 _INDICES = {
     "sp500": ("S&P 500 index", "Half of its opens repeat the previous close: a lesson, not a market."),
     "nasdaq": ("Nasdaq Composite index", "Two days have no volume. An index cannot be traded itself."),
@@ -68,7 +72,7 @@ def _read_stocks(tickers: tuple[str, ...]) -> Raw:
     rows = {r.bars.symbol: r for r in read_frame(frame, "", "bokeh_sampledata").rows}
     return Raw(
         tuple(rows[ticker] for ticker in tickers),
-        (),
+        (_SURVIVED,),
         f"Quandl WIKI Prices from {_version('bokeh_sampledata')}, prices scaled by adj_close / close",
     )
 

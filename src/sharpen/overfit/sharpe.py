@@ -141,7 +141,7 @@ def deflated_sharpe(returns: Floats, trial_sharpes: Floats) -> float:
     Args:
         returns: Returns of the best trial. (T,)
         trial_sharpes: Per-bar Sharpe ratio of every trial, the best one and those stopped early included;
-            undefined ones (NaN, such as of a trial that never traded) do not count. (N,)
+            undefined ones (NaN, such as of a trial that never traded) count as tried. (N,)
 
     Source: [DSR], equations 1 and 2.
 
@@ -156,11 +156,15 @@ def deflated_sharpe(returns: Floats, trial_sharpes: Floats) -> float:
 def luck_sharpe(trial_sharpes: Floats) -> float:
     """Return the per-bar Sharpe ratio that the best of these trials would be expected to show by luck.
 
+    All of them were tried; the variance is that of the finite ones, and 0 where there are fewer than two.
+
     >>> luck_sharpe(np.array([0.1]))
     0.0
+    >>> round(luck_sharpe(np.array([0.1, -0.1])), 3), round(luck_sharpe(np.array([0.1, -0.1, np.nan])), 3)
+    (0.074, 0.121)
     """
     known = trial_sharpes[np.isfinite(trial_sharpes)]
-    return expected_max_sharpe(len(known), float(np.var(known, ddof=1))) if len(known) > 1 else 0.0
+    return expected_max_sharpe(len(trial_sharpes), float(np.var(known, ddof=1))) if len(known) > 1 else 0.0
 
 
 def min_track_record_length(returns: Floats, benchmark_sharpe: float = 0.0, level: float = 0.95) -> float:

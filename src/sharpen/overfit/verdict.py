@@ -25,7 +25,7 @@ from sharpen.overfit.sharpe import (
 from sharpen.seeds import rng_for
 
 CONFIDENCE = 0.95  # that the deflated Sharpe ratio must reach
-MAX_PBO = 0.5  # what noise gives
+MAX_PBO = 0.5  # what noise gives: from here on the choice may be luck, whatever was chosen
 MIN_BARS = 30  # below it the formulas, which hold for many bars, say nothing
 PBO_BLOCKS = 16
 MIN_PBO_BARS = 4 * PBO_BLOCKS
@@ -62,10 +62,12 @@ class Judgement:
     Attributes:
         kind: ``none`` when there is nothing to judge; ``luck`` when the winner is not distinguishable from
             the luckiest of so many; ``beta`` when it is, but not from holding the market; else ``real``.
-        sentence: The verdict for people, with its figures.
-        n_trials: Trials with a defined Sharpe ratio.
+        headline: The verdict for people.
+        n_trials: Trials given, those without a defined Sharpe ratio included.
         n_bars: Out-of-sample bars.
-        reasons: One line a check: ``passed|failed|not tested: figure, threshold``.
+        details: The figures behind the headline; empty when there is nothing to judge.
+        reasons: One line a check: ``passed|failed|caution|not tested: figure, threshold``. A caution does not
+            decide.
         sharpe: The winner's.
         baseline_sharpe: Buy-and-hold's on the same bars.
         luck_sharpe: What the best of as many trials without skill is expected to show.
@@ -79,9 +81,10 @@ class Judgement:
     """
 
     kind: Literal["luck", "beta", "real", "none"]
-    sentence: str
+    headline: str
     n_trials: int
     n_bars: int
+    details: str = ""
     reasons: tuple[str, ...] = ()
     sharpe: float = math.nan
     baseline_sharpe: float = math.nan
@@ -93,26 +96,35 @@ class Judgement:
     interval: Interval = UNKNOWN
     min_track_record_bars: float = math.nan
 
+    @property
+    def sentence(self) -> str:
+        """The headline and its figures."""
+        return f"{self.headline} {self.details}".rstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class _Check:
     name: str
     figure: str
     threshold: str
-    passed: bool | None  # None: not tested
+    outcome: Literal["passed", "failed", "caution", "not tested"]
 
     def line(self) -> str:
-        word = {True: "passed", False: "failed", None: "not tested"}[self.passed]
-        return f"{word}: {self.name} {self.figure}, {self.threshold}"
+        return f"{self.outcome}: {self.name} {self.figure}, {self.threshold}"
+
+
+def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> _Check:
+    return _Check(name, figure, threshold, "passed" if passed else "failed")
 
 
 def judge(evidence: Evidence) -> Judgement:
     """Return the verdict on a sweep's winner.
 
-    It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more, the interval
-    of the Sharpe ratio lies above 0 and the probability of backtest overfitting, where it can be computed,
-    is below 0.5. Otherwise it is ``beta`` unless the deflated Sharpe ratio of the excess over buy-and-hold
-    is 0.95 or more, too. ``real`` says that the winner passed these checks on these bars, and no more.
+    It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more and the
+    interval of the Sharpe ratio lies above 0. Otherwise it is ``beta`` unless the deflated Sharpe ratio of
+    the excess over buy-and-hold is 0.95 or more, too. ``real`` says that the winner passed these checks on
+    these bars, and no more. A probability of backtest overfitting of 0.5 or more is a caution and does not
+    decide: it judges the choosing, and of near-identical good trials each may be chosen by luck.
 
     Raises:
         UsageError: The series differ in length, or the returns hold a NaN.
@@ -130,20 +142,21 @@ def judge(evidence: Evidence) -> Judgement:
         return _nothing(evidence, n_bars)
     figures = _figures(evidence)
     checks = _checks(figures)
-    excess = _Check(
+    kind: Literal["luck", "beta", "real"] = "real"
+    if any(check.outcome == "failed" for check in checks):
+        kind = "luck"
+    elif not figures.dsr_excess >= CONFIDENCE:
+        kind = "beta"
+    excess = _needed(
         "deflated Sharpe of the excess over buy-and-hold",
         _say_probability(figures.dsr_excess),
         f"needs {CONFIDENCE} or more",
-        figures.dsr_excess >= CONFIDENCE,
+        passed=figures.dsr_excess >= CONFIDENCE,
     )
-    kind: Literal["luck", "beta", "real"] = "real"
-    if any(check.passed is False for check in checks):
-        kind = "luck"
-    elif not excess.passed:
-        kind = "beta"
-    sentence = f"{_opening(kind, figures, checks)} {_context(figures)}"
-    reasons = tuple(check.line() for check in (*checks, excess))
-    return replace(figures, kind=kind, sentence=sentence, reasons=reasons)
+    reasons = tuple(check.line() for check in (*checks, _choosing(figures), excess))
+    return replace(
+        figures, kind=kind, headline=_headline(kind, figures), details=_details(figures), reasons=reasons
+    )
 
 
 def excess_returns(returns: Floats, baseline_returns: Floats) -> Floats:
@@ -186,12 +199,12 @@ def _figures(evidence: Evidence) -> Judgement:
     best, baseline = evidence.best_returns, evidence.baseline_returns
     estimate = moments(best)
     year = math.sqrt(evidence.bars_per_year)
-    n_trials = max(int(np.isfinite(evidence.trial_sharpes).sum()), 1)
+    n_trials = max(len(evidence.trial_sharpes), 1)
     by_luck = luck_sharpe(evidence.trial_sharpes)
     rng = rng_for(evidence.seed, "verdict", "interval")
     return Judgement(
         kind="none",
-        sentence="",
+        headline="",
         sharpe=estimate.sharpe * year,
         baseline_sharpe=moments(baseline).sharpe * year,
         luck_sharpe=by_luck * year,
@@ -226,80 +239,79 @@ def _overfitting(finished_returns: Floats) -> float | None:
 
 
 def _checks(figures: Judgement) -> tuple[_Check, ...]:
-    interval = figures.interval
-    overfitting = (
-        _Check("PBO", _say_probability(figures.pbo), f"needs less than {MAX_PBO}", figures.pbo < MAX_PBO)
-        if figures.pbo is not None
-        else _Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", None)
-    )
+    low = figures.interval.low
     return (
-        _Check("bars", str(figures.n_bars), f"needs {MIN_BARS} or more", figures.n_bars >= MIN_BARS),
-        _Check(
+        _needed("bars", str(figures.n_bars), f"needs {MIN_BARS} or more", passed=figures.n_bars >= MIN_BARS),
+        _needed(
             "deflated Sharpe",
             _say_probability(figures.dsr),
             f"needs {CONFIDENCE} or more",
-            figures.dsr >= CONFIDENCE,
+            passed=figures.dsr >= CONFIDENCE,
         ),
-        _Check(
-            "lower end of the Sharpe's 95% interval",
-            _say(interval.low),
-            "needs more than 0",
-            interval.low > 0,
-        ),
-        overfitting,
+        _needed("lower end of the Sharpe's 95% interval", _say(low), "needs more than 0", passed=low > 0),
     )
 
 
-def _opening(kind: str, figures: Judgement, checks: tuple[_Check, ...]) -> str:
-    dsr, over = _say_probability(figures.dsr), _say_probability(figures.dsr_excess)
-    if kind == "luck":
-        failed = [check for check in checks if check.passed is False and check.name != "deflated Sharpe"]
-        but = "".join(f", {check.name} {check.figure} ({check.threshold})" for check in failed)
-        return f"deflated Sharpe {dsr}{but}: not distinguishable from luck."
-    if kind == "beta":
-        return (
-            f"deflated Sharpe {dsr}, but {over} for the excess over buy-and-hold (needs {CONFIDENCE}):"
-            " not distinguishable from holding the market."
-        )
-    ran = "every check" if figures.pbo is not None else "every check that could be run"
-    return f"deflated Sharpe {dsr}, and {over} for the excess over buy-and-hold: passes {ran} on these bars."
+def _choosing(figures: Judgement) -> _Check:
+    if figures.pbo is None:
+        return _Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", "not tested")
+    outcome = "caution" if figures.pbo >= MAX_PBO else "passed"
+    return _Check("PBO", _say_probability(figures.pbo), f"a caution from {MAX_PBO} on", outcome)
 
 
-def _context(figures: Judgement) -> str:
-    interval = figures.interval
-    who = f"The best of {figures.n_trials} trials" if figures.n_trials > 1 else "The only trial"
-    parts = [
-        f"{who} has an annual Sharpe of {_say(figures.sharpe)} (95% interval {_say(interval.low)} to"
-        f" {_say(interval.high)}) over {figures.n_bars} bars; buy-and-hold has"
-        f" {_say(figures.baseline_sharpe)}."
-    ]
+def _headline(kind: str, figures: Judgement) -> str:
+    holding = f"simply holding made {_say(figures.baseline_sharpe)}"
     if figures.n_trials > 1:
-        parts.append(
-            f"The best of {figures.n_trials} trials without skill would be expected to show"
-            f" {_say(figures.luck_sharpe)}."
+        n = figures.n_trials
+        made = (
+            f"The best of {n} made a Sharpe ratio of {_say(figures.sharpe)}. The luckiest of {n} without"
+            f" skill would make {_say(figures.luck_sharpe)}, and {holding}"
         )
     else:
-        parts.append("With one trial there is no selection to correct for.")
-    parts.append(
-        f"Probability of backtest overfitting: {_say_probability(figures.pbo)}."
+        made = f"The only trial made a Sharpe ratio of {_say(figures.sharpe)}, and {holding}"
+    claim = {
+        "luck": "not distinguishable from luck",
+        "beta": "better than luck, but not distinguishable from holding the market",
+        "real": "the edge is distinguishable from luck and from holding the market",
+    }[kind]
+    choice = ""
+    if kind != "luck" and figures.pbo is not None and figures.pbo >= MAX_PBO:
+        choice = (
+            " The choice among these configurations may still be luck: probability of backtest overfitting"
+            f" {_say_probability(figures.pbo)}."
+        )
+    return f"{made}: {claim}.{choice}"
+
+
+def _details(figures: Judgement) -> str:
+    interval = figures.interval
+    few = f" (needs {MIN_BARS} or more)" if figures.n_bars < MIN_BARS else ""
+    overfitting = (
+        f"probability of backtest overfitting {_say_probability(figures.pbo)}"
         if figures.pbo is not None
-        else f"Backtest overfitting was not tested: it needs 2 finished trials and {MIN_PBO_BARS} bars."
+        else f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
     )
-    return " ".join(parts)
+    return (
+        f"In figures: deflated Sharpe {_say_probability(figures.dsr)} (needs {CONFIDENCE}),"
+        f" {_say_probability(figures.dsr_excess)} for the excess over buy-and-hold; 95% interval"
+        f" {_say(interval.low)} to {_say(interval.high)} over {figures.n_bars} bars{few}; {overfitting}."
+    )
 
 
 def _nothing(evidence: Evidence, n_bars: int) -> Judgement:
-    sentence = (
-        f"no verdict: the best trial's {n_bars} out-of-sample returns do not vary, so it has no Sharpe ratio."
+    headline = (
+        f"The best trial's {n_bars} out-of-sample returns do not vary, so it has no Sharpe ratio."
         if n_bars > 1
-        else "no verdict: no feasible trial has out-of-sample returns on two bars or more."
+        else "No feasible trial has out-of-sample returns on two bars or more."
     )
-    n_trials = int(np.isfinite(evidence.trial_sharpes).sum())
-    return Judgement(kind="none", sentence=sentence, n_trials=n_trials, n_bars=n_bars)
+    return Judgement(kind="none", headline=headline, n_trials=len(evidence.trial_sharpes), n_bars=n_bars)
 
 
 def _say(figure: float) -> str:
-    return f"{figure:.2f}" if math.isfinite(figure) else "undefined"
+    if not math.isfinite(figure):
+        return "undefined"
+    text = f"{figure:.2f}".replace("-", "\N{MINUS SIGN}")
+    return "0.00" if text == "\N{MINUS SIGN}0.00" else text
 
 
 def _say_probability(figure: float) -> str:

@@ -5,16 +5,18 @@
 
 from sharpen.report.analysis import analyse
 from sharpen.report.html import write_html
-from sharpen.report.lockbox import lockbox_figures
+from sharpen.report.lockbox import REPEATED, lockbox_figures, other_bars
 from sharpen.report.model import Analysis
 from sharpen.report.tables import configuration, leaderboard, verdict
 
 __all__ = [
+    "REPEATED",
     "Analysis",
     "analyse",
     "configuration",
     "leaderboard",
     "lockbox_figures",
+    "other_bars",
     "verdict",
     "write_html",
 ]

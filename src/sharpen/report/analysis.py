@@ -67,12 +67,15 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     unfinished = _those(entries, lambda e: not e.state.is_final)
     data, versions = _data(runs), _versions(runs)
     looks = tuple(look(row) for row in reader.looks(sweep.id))
+    lockboxes = {str(run.summary["lockbox/hash"]) for run in runs if "lockbox/hash" in run.summary}
+    at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
+    elsewhere = tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
     gap_metrics = _gap_metrics(parsed.metric.name)
     warnings = [
         *cautions.about_sweep(sweep, len(runs) - len(unfinished), len(runs)),
         *cautions.about_data(data, versions),
-        *cautions.about_looks(looks),
+        *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_runs(infeasible, failed, entries),
         *cautions.about_returns(unusable, finding.left_out, len(ranked)),
         *cautions.about_best(best, parsed.space),
@@ -102,6 +105,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         versions=versions,
         cautions=tuple(warnings),
         looks=looks,
+        looks_elsewhere=elsewhere,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,22 +218,20 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """Return (what for, command) pairs that repeat the sweep and take its result further."""
     sweep, best = analysis.sweep, analysis.best
     again = ["sharpen", "run", sweep.source, "--seed", str(sweep.seed)]
+    what = "the sweep, from the file below"
+    if analysis.spec.method == "bayes" or analysis.spec.stop is not None:
+        again += ["--agents", "1"]
+        what += "; with several agents it depends on which run reports first, and no seed repeats it"
     if sweep.run_cap is not None and sweep.run_cap != analysis.spec.run_cap:
         again += ["--trials", str(sweep.run_cap)]
     found = [
-        ("the folder that programs ran in", _line(["cd", sweep.workdir])),
-        ("the sweep, from the file below", _line(again)),
-        ("this report, from the store", _line(["sharpen", "report", sweep.id])),
+        ("the folder that programs ran in", shlex.join(["cd", sweep.workdir])),
+        (what, shlex.join(again)),
+        ("this report, from the store", shlex.join(["sharpen", "report", sweep.id])),
     ]
     if best is not None:
-        alone = spec.arguments(analysis.spec, best.run.config, "python")
-        words = alone[1:] if alone[:1] == ["/usr/bin/env"] else alone
-        found.append((f"run {best.number}'s program alone", _line(words)))
-        found.append(
-            ("its score on the lockbox; every look is counted", _line(["sharpen", "validate", best.run.id]))
-        )
+        alone = spec.command_line(analysis.spec, best.run.config, sweep.seed)
+        look = shlex.join(["sharpen", "validate", best.run.id])
+        found.append((f"run {best.number}'s program alone", alone))
+        found.append(("its score on the lockbox; every look is counted", look))
     return tuple(found)
-
-
-def _line(words: Sequence[str]) -> str:
-    return shlex.join(words)

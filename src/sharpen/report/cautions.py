@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
-from sharpen.store.queries import SweepRow
+from sharpen.store.queries import LookRow, SweepRow
 from sharpen.trial import TrialState
 
 EDGE = 0.02  # of a range: closer than this to its end is "at the end"
@@ -123,12 +123,24 @@ def _at_end(dimension: Float | Int, value: Any) -> bool:
     return not EDGE <= dimension.to_unit(value) <= 1.0 - EDGE
 
 
-def about_looks(looks: Sequence[Look]) -> list[Caution]:
-    """Return a word on a lockbox that was opened more than once."""
-    if len(looks) < 2:
-        return []
-    text = f"It has been opened {len(looks)} times; only the first look saw bars that nobody had seen."
-    return [Caution("The lockbox", text)]
+def about_lockbox(
+    lockboxes: Collection[str], looks: Sequence[Look], elsewhere: Sequence[LookRow]
+) -> list[Caution]:
+    """Return a word on runs that kept different lockboxes, and on bars that were shown more than once."""
+    found: list[Caution] = []
+    if len(lockboxes) > 1:
+        text = (
+            f"The runs kept {len(lockboxes)} different ones: what one held back, another may have trained on."
+        )
+        found.append(Caution("The lockbox", text, is_grave=True))
+    n_others = sum(row.has_shown for row in elsewhere)
+    n_shown = n_others + sum(look.row.has_shown for look in looks)
+    if n_shown > 1 or n_others:
+        times = f"{n_shown} time{'s' if n_shown != 1 else ''}"
+        whose = f", {n_others} of them by other sweeps on the same bars" if n_others else ""
+        text = f"It has been opened {times}{whose}; only the first look saw bars that nobody had seen."
+        found.append(Caution("The lockbox", text))
+    return found
 
 
 def varying(space: Space) -> list[str]:

@@ -52,14 +52,11 @@ def render(analysis: Analysis) -> str:
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration"):
         room.filters[name] = getattr(wording, name)
-    opening, _, context = analysis.judgement.sentence.partition(". ")
     finite = [e.run.score for e in analysis.ranked if e.run.score is not None]
     return room.get_template("report.html").render(
         a=analysis,
         j=analysis.judgement,
         label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
-        opening=opening + ("." if context else ""),
-        context=context,
         ruler=ruler(analysis),
         board=board(analysis),
         decimals=wording.decimals_for(finite),

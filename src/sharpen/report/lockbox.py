@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from sharpen.metrics import sharpe
 from sharpen.overfit import Interval, sharpe_interval
 from sharpen.report.model import Estimate, LockboxSide, Look
@@ -15,6 +17,8 @@ from sharpen.seeds import rng_for
 from sharpen.store.blobs import blob_path
 from sharpen.store.queries import LookRow
 from sharpen.wire import number
+
+REPEATED = ("lockbox/sharpe", "lockbox/baseline_sharpe")  # a program's own words for what is worked out here
 
 
 def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:
@@ -44,6 +48,22 @@ def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:
     }
 
 
+def other_bars(home: Path, digest: str, other: str) -> list[str]:
+    """Return which of the columns time and baseline differ between two configurations' returns.
+
+    Args:
+        home: The store's folder.
+        digest: Of the one's returns among its blobs.
+        other: Of the other's.
+
+    Raises:
+        DataError: The returns cannot be used.
+    """
+    one, two = (read_file(blob_path(home, each)) for each in (digest, other))
+    pairs = {"time": (one.time, two.time), "baseline": (one.baseline, two.baseline)}
+    return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b)]
+
+
 def look(row: LookRow) -> Look:
     """Return a stored look with what it found of each configuration.
 
@@ -51,20 +71,25 @@ def look(row: LookRow) -> Look:
     >>> look(row).sides[0].sharpe
     Estimate(value=0.4, interval=Interval(low=-0.2, high=1.0, level=0.95))
     """
-    sides = [
-        _side(name, cast("Mapping[str, Any]", found))
-        for name, found in (row.result or {}).items()
-        if isinstance(found, Mapping)
-    ]
-    return Look(row, tuple(sides))
+    found = {
+        name: cast("Mapping[str, Any]", side)
+        for name, side in (row.result or {}).items()
+        if isinstance(side, Mapping)
+    }
+    sides = [_side(name, side) for name, side in found.items() if "error" not in side]
+    return Look(
+        row, tuple(sides), {name: str(side["error"]) for name, side in found.items() if "error" in side}
+    )
 
 
 def _side(name: str, side: Mapping[str, Any]) -> LockboxSide:
     logged = cast("Mapping[str, Any]", side.get("metrics", {}))
-    figures = {key: number(value) for key, value in logged.items()}
+    sharpe_ratio = _estimate(side, "sharpe", "interval")
+    repeated = REPEATED if sharpe_ratio else ()
+    figures = {key: number(value) for key, value in logged.items() if key not in repeated}
     return LockboxSide(
         name=name,
-        sharpe=_estimate(side, "sharpe", "interval"),
+        sharpe=sharpe_ratio,
         baseline=_estimate(side, "baseline_sharpe", "baseline_interval"),
         n_bars=int(side.get("n_bars", 0)),
         metrics={key: value for key, value in figures.items() if value is not None},

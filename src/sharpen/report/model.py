@@ -15,6 +15,8 @@ from sharpen.spec import Sweep
 from sharpen.store.queries import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 
+Outcome = Literal["passed", "failed", "caution", "not tested"]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Series:
@@ -111,12 +113,15 @@ class GapPoint:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One test behind the verdict, in words: what was measured, what it needed, how it went."""
+    """One test behind the verdict, in words: what was measured, what it needed, how it went.
+
+    A caution decides nothing.
+    """
 
     name: str
     figure: str
     threshold: str
-    outcome: Literal["passed", "failed", "not tested"]
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,17 @@ class LockboxSide:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One opening of the lockbox; without sides when it never came to an end."""
+    """One opening of the lockbox.
+
+    Attributes:
+        row: As stored.
+        sides: What the configurations showed; none when nothing was shown.
+        failures: Why a configuration showed nothing, by its name.
+    """
 
     row: LookRow
     sides: tuple[LockboxSide, ...]
+    failures: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -194,6 +206,7 @@ class Analysis:
         versions: Versions of each package that the runs said they used.
         cautions: What to know before believing a figure.
         looks: Openings of the lockbox, the oldest first.
+        looks_elsewhere: Those at the same bars by other sweeps of the store.
     """
 
     sweep: SweepRow
@@ -220,6 +233,7 @@ class Analysis:
     versions: Mapping[str, tuple[str, ...]]
     cautions: tuple[Caution, ...]
     looks: tuple[Look, ...]
+    looks_elsewhere: tuple[LookRow, ...]
 
     @property
     def n_runs(self) -> int:

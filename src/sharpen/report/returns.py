@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -17,13 +18,13 @@ from sharpen.bars import bars_per_year
 from sharpen.errors import DataError
 from sharpen.kernels import Floats, Ints, Times
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
-from sharpen.report.model import Check, Entry, Estimate, Performance, Series
+from sharpen.report.model import Check, Entry, Estimate, Outcome, Performance, Series
 from sharpen.seeds import rng_for
 from sharpen.store.queries import ArtifactRow
 from sharpen.trial import TrialState
 
 COLUMNS = ("time", "fold", "ret", "baseline")
-LINE = re.compile(r"([a-z ]+): (.+?) ((?:above |below )?\S+), (.+)")  # a judge's
+LINE = re.compile(r"(passed|failed|caution|not tested): (.+?) ((?:above |below )?\S+), (.+)")  # a judge's
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
 N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows with their number
@@ -157,14 +158,14 @@ def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Serie
         seed: The sweep's.
     """
     if best is None:
-        return _no_verdict("no run has finished with a usable score.", len(series))
+        return _no_verdict("No run has finished with a usable score.", len(series))
     if not series:
         return _no_verdict(
-            "no run kept its out-of-sample returns (an artifact of type 'returns'),"
+            "No run kept its out-of-sample returns (an artifact of type 'returns'),"
             " so the score cannot be tested against luck."
         )
     if best.number not in series:
-        return _no_verdict(f"the best run, {best.number}, kept no usable out-of-sample returns.", len(series))
+        return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", len(series))
     ours = series[best.number]
     columns: list[Floats] = []
     left_out: list[int] = []
@@ -201,12 +202,11 @@ def check(line: str) -> Check:
     if found is None:
         return Check(line, "", "", "not tested")
     word, name, figure, threshold = found.groups()
-    outcome = "passed" if word == "passed" else "failed" if word == "failed" else "not tested"
-    return Check(name, figure, threshold, outcome)
+    return Check(name, figure, threshold, cast("Outcome", word))
 
 
 def _no_verdict(why: str, n_trials: int = 0) -> Finding:
-    return Finding(Judgement(kind="none", sentence=f"no verdict: {why}", n_trials=n_trials, n_bars=0))
+    return Finding(Judgement(kind="none", headline=why, n_trials=n_trials, n_bars=0))
 
 
 def _aligned(series: Series | None, time: Times) -> Floats | None:

@@ -10,7 +10,12 @@ from sharpen.report.wording import decimals_for, fixed, label, setting, span
 from sharpen.trial import TrialState
 
 STYLES = {"luck": "bold yellow", "beta": "bold magenta", "real": "bold green", "none": "bold"}
-OUTCOMES = {"passed": ("✓", "green"), "failed": ("✕", "yellow"), "not tested": ("–", "dim")}
+OUTCOMES = {
+    "passed": ("✓", "green"),
+    "failed": ("✕", "yellow"),
+    "caution": ("!", "yellow"),
+    "not tested": ("–", "dim"),
+}
 
 
 def leaderboard(analysis: Analysis, n: int = 10) -> Table:

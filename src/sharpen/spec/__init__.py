@@ -1,6 +1,6 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
-from sharpen.spec.command import arguments
+from sharpen.spec.command import arguments, command_line
 from sharpen.spec.model import DEFAULT_COMMAND, EarlyTerminate, Metric, Sweep
 from sharpen.spec.sweep_file import METHODS, load, parse
 
@@ -11,6 +11,7 @@ __all__ = [
     "Metric",
     "Sweep",
     "arguments",
+    "command_line",
     "load",
     "parse",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from sharpen.space import nest
 from sharpen.spec.model import Sweep
 from sharpen.spec.reader import Node, join, nearest, text
 
+ENV = "/usr/bin/env"
 LATER = frozenset(
     f"args_{form}"
     for form in (
@@ -33,7 +35,7 @@ class _Call:
 
 # One row a macro: what stands in its place. The values print as Python prints them, as in W&B.
 MACROS: Mapping[str, Callable[[_Call], list[str]]] = {
-    "env": lambda call: ["/usr/bin/env"],
+    "env": lambda call: [ENV],
     "interpreter": lambda call: [call.interpreter],
     "program": lambda call: [call.program],
     "args": lambda call: [f"--{name}={value}" for name, value in call.config.items()],
@@ -65,6 +67,20 @@ def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list
         name = _macro(word)
         found += MACROS[name](call) if name in MACROS else [word]
     return found
+
+
+def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
+    """Return what a user types to repeat a run alone: the sweep's seed, and the words that start it.
+
+    >>> from sharpen.space import Int, Space
+    >>> from sharpen.spec.model import DEFAULT_COMMAND, Metric
+    >>> space = Space({"depth": Int(1, 9)})
+    >>> sweep = Sweep("demo", "my train.py", DEFAULT_COMMAND, "random", Metric("loss"), space)
+    >>> command_line(sweep, {"depth": 3}, seed=7)
+    "SHARPEN_SEED=7 python 'my train.py' --depth=3"
+    """
+    words = arguments(sweep, config, "python")
+    return f"SHARPEN_SEED={seed} {shlex.join(words[1:] if words[:1] == [ENV] else words)}"
 
 
 def command(node: Node) -> tuple[str, ...] | None:

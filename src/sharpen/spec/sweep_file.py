@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sharpen.errors import NotFound, UsageError
-from sharpen.space import Dimension, Space
+from sharpen.space import Constant, Dimension, Space
 from sharpen.spec import document
 from sharpen.spec.command import command
 from sharpen.spec.distributions import dimension
@@ -88,11 +88,21 @@ did you mean 'values'?
 def _between_keys(root: Node, values: Mapping[str, Any]) -> None:
     if not values["program"] and "${program}" in (values["command"] or ()) and "program" not in root.value:
         root.child("program", None).wrong("is missing: name the training script")
+    _one_lockbox(root, values["parameters"])
     if values["method"] == "grid" and values["parameters"] is not None:
         for name, dim in values["parameters"].dimensions.items():
             if dim.grid() is None:
                 place = root.child("parameters." + ".parameters.".join(name.split(".")), None)
                 place.wrong("grid search cannot count real numbers: give values: [a, b, …]")
+
+
+def _one_lockbox(root: Node, space: Space | None) -> None:
+    share = space.dimensions.get("lockbox_share") if space else None
+    place = root.child("parameters.lockbox_share", None)
+    if share is not None and not isinstance(share, Constant):
+        place.wrong("must be a constant, {value: …}: the lockbox is the same for all runs of a sweep")
+    elif share is not None and share.value == 0:
+        place.wrong("must be above 0: without a lockbox nothing is left that the sweep has not seen")
 
 
 def _metric(node: Node) -> Metric | None:

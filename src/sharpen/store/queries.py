@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,12 @@ class ArtifactRow:
 
 @dataclass(frozen=True, slots=True)
 class LookRow:
-    """One opening of the lockbox; ``result`` is None when it never came to an end."""
+    """One opening of the lockbox.
+
+    Attributes:
+        result: What it found of each configuration; None when it never came that far.
+        lockbox: Hash of the bars; empty when the program does not say it.
+    """
 
     id: str
     sweep_id: str
@@ -101,6 +106,12 @@ class LookRow:
     who: str
     at: float
     result: dict[str, Any] | None
+    lockbox: str = ""
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether figures of the lockbox were stored; a program that failed has shown nothing."""
+        return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
 
 
 class Reader:
@@ -225,18 +236,16 @@ class Reader:
 
     def looks(self, sweep_id: str) -> list[LookRow]:
         """Return every opening of a sweep's lockbox, the oldest first."""
-        query = sa.select(schema.looks).where(schema.looks.c.sweep_id == sweep_id)
-        return [
-            LookRow(
-                id=row.id,
-                sweep_id=row.sweep_id,
-                run_id=row.run_id,
-                who=row.who,
-                at=row.at,
-                result=None if row.result is None else json.loads(row.result),
-            )
-            for row in self._all(query.order_by(schema.looks.c.at))
-        ]
+        return [look for look in self._looks() if look.sweep_id == sweep_id]
+
+    def looks_at(self, lockboxes: Collection[str]) -> list[LookRow]:
+        """Return every look, of whatever sweep, at bars of these hashes, the oldest first."""
+        return [look for look in self._looks() if look.lockbox and look.lockbox in lockboxes]
+
+    def _looks(self) -> list[LookRow]:
+        c, r = schema.looks.c, schema.runs.c
+        query = sa.select(schema.looks, r.summary).join(schema.runs, c.run_id == r.id).order_by(c.at)
+        return [_look(row) for row in self._dicts(query)]
 
     def agents(self, sweep_id: str) -> list[tuple[str, str, int, str]]:
         """Return (id, host, pid, born) of every agent that ever joined a sweep, the oldest first."""
@@ -267,3 +276,10 @@ def _sweep(row: dict[str, Any], n_runs: dict[str, int]) -> SweepRow:
 
 def _run(row: dict[str, Any]) -> RunRow:
     return RunRow(**row | {"config": json.loads(row["config"]), "summary": json.loads(row["summary"])})
+
+
+def _look(row: dict[str, Any]) -> LookRow:
+    summary: dict[str, Any] = json.loads(row.pop("summary"))
+    result: dict[str, Any] = json.loads(row.pop("result") or "null")
+    said = (result or {}).get("lockbox/hash") or summary.get("lockbox/hash") or ""
+    return LookRow(**row, result=result, lockbox=str(said))
