@@ -43,7 +43,15 @@ def test_deflated_sharpe_agrees_with_an_independent_library(seed: int, n_trials:
     sharpes = np.random.default_rng(seed).normal(0, 0.05, n_trials)
     expected = oracle.deflated_sharpe_ratio(returns, sharpes)
     assert deflated_sharpe(returns, sharpes) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("n_trials", [2, 10, 500])
+def test_trials_without_a_sharpe_were_tried_all_the_same(n_trials: int) -> None:
+    returns = series(0)
+    sharpes = np.random.default_rng(0).normal(0, 0.05, n_trials)
     with_gaps = np.concatenate([sharpes, [math.nan, math.nan]])
+    luck = oracle.expected_max_sharpe_ratio(n_trials + 2, float(np.std(sharpes, ddof=1)))
+    expected = oracle.probabilistic_sharpe_ratio(returns, luck)
     assert deflated_sharpe(returns, with_gaps) == pytest.approx(expected, rel=1e-9)
 
 
