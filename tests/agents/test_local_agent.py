@@ -177,7 +177,7 @@ def test_what_a_program_leaves_behind_is_killed(shop: Workshop, wait_until: Wait
 
 
 def test_a_daemon_that_prints_for_ever_does_not_hold_the_agent_up(shop: Workshop) -> None:
-    # in a session of its own, so out of the agent's reach, and with the program's pipe in its hands
+    # in a session of its own, and with the program's pipe in its hands
     sweep_id = shop.sweep(
         "sh", "-c", "setsid sh -c 'echo $$ > pid; exec yes' & sleep 0.2; exit 1", values=(1, 2)
     )

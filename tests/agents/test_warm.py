@@ -355,7 +355,7 @@ run.log({'score': run.config['x']}, step=2)"""
 
     thread = threading.Thread(target=kill)
     thread.start()
-    assert agent.work() == "every point has been tried"
+    assert agent.work() == "finished"
     thread.join()
     assert [(r.state, r.token, r.score) for r in shop.runs(sweep_id)] == [
         ("finished", 1, 1.0),
@@ -393,7 +393,7 @@ run.log({'score': 1})"""
     wait_until(lambda: shop.runs(sweep_id)[0].lost == 1, "the lease to lapse")
     assert is_alive(pid)
     agent.send_signal(signal.SIGCONT)
-    assert agent.communicate(timeout=60)[0] == "every point has been tried\n"
+    assert agent.communicate(timeout=60)[0] == "finished\n"
     (run,) = shop.runs(sweep_id)
     assert (run.state, run.token, run.score) == ("finished", 2, 1.0)
     assert not is_alive(pid)
@@ -551,7 +551,7 @@ def test_the_classifier_finds_the_same_warm_and_cold(shop: Workshop, model: str)
             seed=3,
         )
         agent = LocalAgent(shop.client, shop.row(sweep_id), warm=warm, say=said.append)
-        assert agent.work() == "every point has been tried"
+        assert agent.work() == "finished"
         stories.append(story(shop, sweep_id))
     assert stories[0] == stories[1]
     assert said == []

@@ -37,14 +37,17 @@ def end_strays(agent_id: str, ended: Collection[int], live: Collection[str], kno
             nobody can say to which run they belong.
         known: Children of this process that are no strays.
     """
+    own_session = os.getsid(0)
     for pid in set(_children()).difference(known):
         session, is_zombie = _about(pid)
-        if session not in ended and not (not is_zombie and _is_of_nobody(pid, agent_id, live)):
-            continue
-        if not is_zombie:
+        if is_zombie:
+            # who it was cannot be read any more: one of a session of its own was adopted
+            if session in ended or session != own_session:
+                _reap(pid)
+        elif session in ended or _is_of_nobody(pid, agent_id, live):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        _reap(pid)
+            _reap(pid)
 
 
 def _reap(pid: int) -> None:
