@@ -12,21 +12,24 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 if TYPE_CHECKING:
-    from sharpen.data import Dataset
+    from sharpen.bars import Panel
+    from sharpen.objectives.boosted.booster import Booster
     from sharpen.objectives.boosted.scoring import Examples
     from sharpen.objectives.fold_score import FoldScore
     from sharpen.tracking import Run
+
+T = TypeVar("T")
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
@@ -67,109 +70,219 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def preload() -> None:
+    """Load what the coming runs share: libraries, bars, features, compiled kernels.
+
+    The agent's fork server calls this before each run that it forks, with the run's ``sys.argv``.
+    """
+    options = parse(None)
+    settings = ClassifierSettings.of(options)
+    import_libraries(settings.model)
+    bars, cut = load_bars(options, is_shared=True)
+
+    from sharpen.objectives.sharing import KEPT
+
+    KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, bars.panel.slice(0, cut)))
+
+
 def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     """Train and report one configuration: on the folds, or, when asked to, on the lockbox."""
     settings = ClassifierSettings.of(config)
-    began = time.perf_counter()
+    watch = Watch()
+    booster = import_libraries(settings.model)
+    watch.lap("imports")
 
-    from sharpen.objectives.boosted.booster import lean_imports, make
-
-    with lean_imports():
-        booster = make(settings.model)
-        from sharpen.objectives.boosted.scoring import evaluate_lockbox, label, prepare
-
-    from sharpen.data import load
-    from sharpen.folds import lockbox_start
+    from sharpen.objectives.boosted.scoring import evaluate_lockbox, label, prepare
     from sharpen.objectives.progress import closing_line
 
-    began = lap(run, "imports", began)
-    data = load(config["data"])
+    bars, cut = load_bars(config)
     if run.in_sweep and config["lockbox_share"] <= 0:
         raise UsageError(
             "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
         )
-    cut = lockbox_start(len(data.panel), config["lockbox_share"])
-    development = data.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
-    versions = {"python": platform.python_version(), **_versions(), settings.model: booster.version}
-    run.summary.update(facts(data, cut) | {"infeasible": None, "versions": versions})
+    development = bars.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
+    versions = {**library_versions(), settings.model: booster.version}
+    run.summary.update(facts(bars, cut) | {"infeasible": None, "versions": versions})
     if run.stage == "lockbox":
-        report_lockbox(run, evaluate_lockbox(settings, data.panel, cut, run.seed), folder)
+        report_lockbox(run, evaluate_lockbox(settings, bars.panel, cut, run.seed), folder)
         return
     examples = label(settings, prepare(development))
-    began = lap(run, "data", began)
+    watch.lap("data")
+    scores: list[FoldScore] = []
     try:
-        scores = search(run, settings, examples, folder)
+        search(run, settings, examples, scores, watch)
         if run.summary["infeasible"] is None:
-            keep_model(run, settings, examples, folder)
-    finally:  # the sweep may stop the run
-        lap(run, "training", began)
+            keep_model(run, settings, examples, folder, watch)
+    finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
+        keep_returns(run, scores, folder)
+        run.summary.update(watch.summary())
     print(closing_line(scores, run.summary["infeasible"]))
 
 
-def facts(data: Dataset, cut: int) -> dict[str, Any]:
+def facts(bars: LoadedBars, cut: int) -> dict[str, Any]:
     """Return which bars a search sees and which it does not; of the latter nothing but their hash."""
-    panel = data.panel
-    found = {"data/name": data.name, "data/hash": panel.slice(0, cut).digest, "data/notes": list(data.notes)}
+    panel = bars.panel
+    found = {"data/name": bars.name, "data/hash": panel.slice(0, cut).digest, "data/notes": list(bars.notes)}
     if cut < len(panel):
         found["lockbox/hash"] = panel.slice(cut, len(panel)).digest
         found["lockbox/first"] = str(panel.time[cut].astype("datetime64[s]"))
     return found
 
 
-def search(run: Run, settings: ClassifierSettings, examples: Examples, folder: Path) -> list[FoldScore]:
-    """Return the configuration's score on every fold, each reported as it is known."""
+def search(
+    run: Run, settings: ClassifierSettings, examples: Examples, scores: list[FoldScore], watch: Watch
+) -> None:
+    """Score the configuration on every fold and add that to the scores, each reported as it is known."""
     from sharpen.folds import WalkForward, split
     from sharpen.objectives.boosted.scoring import score
-    from sharpen.objectives.progress import progress, write_returns
+    from sharpen.objectives.progress import progress
 
     plan_of = ("n_folds", "train_ratio", "gap_bars", "embargo_bars", "window")
     plan = WalkForward(**{name: run.config[name] for name in plan_of})
     prepared = examples.prepared
-    scores: list[FoldScore] = []
     for fold in split(len(prepared.panel), plan, first_bar=prepared.features.warmup_bars):
-        scores.append(score(settings, examples, fold, run.seed))
+        scores.append(watch.time("training", lambda fold=fold: score(settings, examples, fold, run.seed)))
         so_far = progress(scores, run.config["min_trades"])
         if so_far.infeasible != run.summary["infeasible"]:
             run.summary["infeasible"] = so_far.infeasible
+        run.log(so_far.metrics, step=fold.number)  # last: it ends the program when the sweep stops the run
+
+
+def keep_returns(run: Run, scores: list[FoldScore], folder: Path) -> None:
+    """Keep the out-of-sample returns of the folds that were scored."""
+    from sharpen.objectives.progress import write_returns
+
+    if scores:
         write_returns(scores, folder / "returns.parquet")
         run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
-        run.log(so_far.metrics, step=fold.number)  # last: it ends the program when the sweep stops the run
-    return scores
 
 
 def report_lockbox(run: Run, final: FoldScore, folder: Path) -> None:
     """Report what the configuration earned on the lockbox, and nothing else."""
-    from sharpen.objectives.progress import lockbox_figures, write_returns
+    from sharpen.objectives.progress import lockbox_figures
 
-    write_returns([final], folder / "returns.parquet")
-    run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
+    keep_returns(run, [final], folder)
     run.log(lockbox_figures(final), step=0)
 
 
-def keep_model(run: Run, settings: ClassifierSettings, examples: Examples, folder: Path) -> None:
+def keep_model(
+    run: Run, settings: ClassifierSettings, examples: Examples, folder: Path, watch: Watch
+) -> None:
     """Train on all of the development bars, and keep the model with the run."""
     from sharpen.objectives.boosted.booster import make
     from sharpen.objectives.boosted.scoring import model_facts, train_final
 
     path = folder / f"model{make(settings.model).suffix}"
-    train_final(settings, examples, run.seed).save(path)
+    watch.time("training", lambda: train_final(settings, examples, run.seed)).save(path)
     run.log_artifact(path, name="model", type="model", metadata=model_facts(settings, examples))
 
 
-def lap(run: Run, name: str, began: float) -> float:
-    """Record the seconds that a part took; return the time at which the next one begins."""
-    now = time.perf_counter()
-    run.summary[f"seconds/{name}"] = round(now - began, 4)
-    return now
+def import_libraries(model: str) -> Booster:
+    """Return the booster of a name, with everything imported that training needs."""
+    from sharpen.objectives.boosted.booster import lean_imports, make
+
+    with lean_imports():
+        booster = make(model)
+        import sharpen.objectives.boosted.scoring
+    import sharpen.objectives.progress  # noqa: F401
+
+    return booster
 
 
-def _versions() -> dict[str, str]:
-    """Return the versions of the packages that can change a figure; those not installed are left out."""
-    found: dict[str, str] = {}
-    for package in ("sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+class LoadedBars(NamedTuple):
+    """A data set, without the classes of the room that read it, which would bring polars."""
+
+    name: str
+    notes: tuple[str, ...]
+    panel: Panel
+
+
+def load_bars(config: Mapping[str, Any], is_shared: bool = False) -> tuple[LoadedBars, int]:
+    """Return the bars that a configuration names and the first bar of the lockbox.
+
+    Args:
+        config: What names them.
+        is_shared: Whether to read them in a process apart, for reading leaves threads behind.
+    """
+    from sharpen.folds import lockbox_start
+    from sharpen.objectives.sharing import KEPT, apart
+
+    def read() -> tuple[str, tuple[str, ...], Panel]:
+        from sharpen.data import load
+
+        data = load(name)
+        return data.name, tuple(data.notes), data.panel
+
+    name = config["data"]
+    path = Path(name)
+    version_of_file = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
+    parts = KEPT.get(("bars", name, version_of_file), lambda: apart(read) if is_shared else read())
+    bars = LoadedBars(*parts)
+    return bars, lockbox_start(len(bars.panel), config["lockbox_share"])
+
+
+def rehearse(model: str, panel: Panel) -> bool:
+    """Go through a run in small, so that what is compiled or loaded at the first use is there."""
+    from sharpen.folds import WalkForward, split
+    from sharpen.objectives.boosted.scoring import label, prepare, score
+    from sharpen.objectives.progress import progress, write_returns
+
+    settings = ClassifierSettings(model=model, n_estimators=1, max_depth=1)
+    examples = label(settings, prepare(panel))
+    folds = split(len(panel), WalkForward(n_folds=1), first_bar=examples.prepared.features.warmup_bars)
+    scores = [score(settings, examples, fold, seed=0) for fold in folds]
+    progress(scores, min_trades=1)
+    with tempfile.TemporaryDirectory() as folder:
+        write_returns(scores, Path(folder) / "returns.parquet")
+    library_versions()
+    return True
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what can change a figure; packages that are not installed are left out."""
+    from sharpen.objectives.sharing import KEPT
+
+    def look() -> dict[str, str]:
+        found = {"python": platform.python_version()}
+        for package in ("sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna"):
+            with suppress(PackageNotFoundError):
+                found[package] = version(package)
+        return found
+
+    return KEPT.get(("versions",), look)
+
+
+class Watch:
+    """How many seconds each part of a run took, on the clock and of this process's CPU time."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._began = _clocks()
+
+    def lap(self, part: str) -> None:
+        """Book the time since the last lap, or the beginning, on a part."""
+        self._book(part, self._began)
+        self._began = _clocks()
+
+    def time(self, part: str, work: Callable[[], T]) -> T:
+        """Return what work gives, its time booked on a part."""
+        began = _clocks()
+        try:
+            return work()
+        finally:
+            self._book(part, began)
+
+    def summary(self) -> dict[str, float]:
+        """Return the seconds as a run's summary holds them: ``seconds/data`` and ``seconds/data_cpu``."""
+        return {name: round(seconds, 5) for name, seconds in self._seconds.items()}
+
+    def _book(self, part: str, began: tuple[float, float]) -> None:
+        for name, then, now in zip((f"seconds/{part}", f"seconds/{part}_cpu"), began, _clocks(), strict=True):
+            self._seconds[name] = self._seconds.get(name, 0.0) + now - then
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 def _flag(text: str) -> bool:

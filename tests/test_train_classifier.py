@@ -171,19 +171,17 @@ def test_wrong_words_leave_no_traceback():
     assert done.stderr == "train_classifier: threshold is -1.0, must be in [0, 1]\n"
 
 
-def test_a_sweep_hears_of_each_fold_after_the_returns_are_safe(sweep, data):
+def test_a_sweep_hears_of_each_fold_and_gets_the_returns_and_the_model(sweep, data):
     heard = sweep("--data", data)
     assert [step for step, _ in heard.log] == [1, 2, 3]
     wanted = {"train/sharpe", "val/sharpe", "val/sortino", "val/max_dd", "val/profit_factor", "val/n_trades"}
     wanted |= {"val/turnover", "fold/train_sharpe", "fold/val_sharpe", "fold/n_trades"}
     assert all(wanted <= set(metrics) for _, metrics in heard.log)
-    kept = [
-        (name, n_logged, sorted(set(rows["fold"]))) for name, _, n_logged, rows, _ in heard.artifacts[:-1]
-    ]
-    assert kept == [("returns", 0, [1]), ("returns", 1, [1, 2]), ("returns", 2, [1, 2, 3])]
+    model, returns = heard.artifacts
+    assert (returns[:3], sorted(set(returns[3]["fold"]))) == (("returns", "returns", 3), [1, 2, 3])
     own = [metrics["fold/val_sharpe"] for _, metrics in heard.log]
     assert heard.log[-1][1]["val/sharpe"] == pytest.approx(sum(own) / 3)
-    name, kind, _, _, facts = heard.artifacts[-1]
+    name, kind, _, _, facts = model
     assert (name, kind) == ("model", "model")
     assert facts["settings"]["n_estimators"] == 10
     assert facts["data_hash"] == heard.summary["data/hash"]
@@ -198,7 +196,7 @@ def test_a_sweep_hears_of_each_fold_after_the_returns_are_safe(sweep, data):
 def test_a_run_that_is_stopped_has_kept_the_returns_of_its_folds(sweep, data):
     heard = sweep("--data", data, stop_after=2)
     assert [step for step, _ in heard.log] == [1, 2]
-    assert [name for name, *_ in heard.artifacts] == ["returns", "returns"]
+    assert [name for name, *_ in heard.artifacts] == ["returns"]
     assert sorted(set(heard.artifacts[-1][3]["fold"])) == [1, 2]
 
 
@@ -246,7 +244,7 @@ def test_the_lockbox_changes_nothing_that_a_search_sees(sweep, data, tmp_path):
     assert a.summary["lockbox/hash"] == panel.slice(cut, len(panel)).digest != b.summary["lockbox/hash"]
     assert a.summary["lockbox/first"] == b.summary["lockbox/first"] == str(panel.time[cut])[:19]
     assert not {name for name in a.summary if "lockbox" in name} - {"lockbox/hash", "lockbox/first"}
-    assert all(x[3].equals(y[3]) for x, y in zip(a.artifacts[:-1], b.artifacts[:-1], strict=True))
+    assert a.artifacts[-1][3].equals(b.artifacts[-1][3])
     earlier = replace(other, close=np.clip(other.close * 1.001, other.low, other.high))
     c = sweep("--data", write(earlier, tmp_path / "earlier.parquet"))
     assert a.log != c.log

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from sharpen.agents import LocalAgent
@@ -75,6 +76,16 @@ class Workshop:
 
     def runs(self, sweep_id: str) -> list[RunRow]:
         return self.reader.runs(sweep_id)
+
+
+@pytest.fixture(autouse=True)
+def _no_zombies() -> Iterator[None]:
+    """An agent reaps all that it has started, and what that has left behind."""
+    yield
+    zombies = [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
+    for zombie in zombies:
+        os.waitpid(zombie.pid, os.WNOHANG)
+    assert not zombies
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from sharpen.agents import local
 from sharpen.agents.output import KEPT_BYTES, KEPT_TAIL_LINES
+from sharpen.agents.program import DEFAULT_ENVIRONMENT
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 from sharpen.wire import Client
@@ -59,7 +60,7 @@ def test_an_agent_finishes_a_sweep(shop: Workshop) -> None:
 def test_a_program_gets_its_configuration_and_an_environment_that_repeats(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*local.Program.__init__.__globals__["DEFAULT_ENVIRONMENT"],):
+    for name in DEFAULT_ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     sweep_id = shop.sweep(
@@ -176,7 +177,7 @@ def test_what_a_program_leaves_behind_is_killed(shop: Workshop, wait_until: Wait
 
 
 def test_a_daemon_that_prints_for_ever_does_not_hold_the_agent_up(shop: Workshop) -> None:
-    # in a session of its own, so out of the agent's reach, and with the program's pipe in its hands
+    # in a session of its own, and with the program's pipe in its hands
     sweep_id = shop.sweep(
         "sh", "-c", "setsid sh -c 'echo $$ > pid; exec yes' & sleep 0.2; exit 1", values=(1, 2)
     )

@@ -1,9 +1,23 @@
 """Agents: processes that lease runs of a sweep and carry them out in slots.
 
-``local`` runs each program in a process of its own on this machine; ``program`` is one of them, ``output``
-what it prints.
+``local`` is an agent on this machine; ``program`` is a program at work, ``output`` what it prints;
+``starting`` decides how it starts: cold, as a process of its own, or forked off a ``warm`` server.
 """
 
-from sharpen.agents.local import LocalAgent
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sharpen.agents.local import LocalAgent
 
 __all__ = ["LocalAgent"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return the agent; its imports have no business in a fork server, which lives in this package too."""
+    if name == "LocalAgent":
+        from sharpen.agents.local import LocalAgent  # noqa: PLC0415 - as said
+
+        return LocalAgent
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

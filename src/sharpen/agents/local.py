@@ -8,15 +8,20 @@ import os
 import secrets
 import selectors
 import signal
+import socket
 import sys
 import time
+from collections import deque
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sharpen import spec
 from sharpen.agents.output import last_words
-from sharpen.agents.program import THREAD_COUNTS, Program
+from sharpen.agents.program import THREAD_COUNTS, Command, Program
+from sharpen.agents.starting import Starter
+from sharpen.agents.strays import MARK, adopt_orphans, end_strays
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, UsageError
 from sharpen.store.queries import SweepRow
@@ -28,6 +33,7 @@ FLUSH_S = 0.2
 TERM_AFTER_S = 2.0
 KILL_AFTER_S = 5.0
 CANNOT_START_EXIT_CODE = 127
+KEPT_SESSIONS = 1000
 
 
 @dataclass
@@ -52,9 +58,23 @@ class LocalAgent:
         sweep: The sweep as stored.
         n_slots: How many programs run at once.
         n_runs: How many runs to take in all; None for no limit.
+        warm: Whether to fork programs off a server that has done their imports, where that is possible; the
+            environment variable SHARPEN_COLD turns that off.
+        idle_timeout_s: Leave after that long without a run; None for never.
+        say: Is told what people should know; standard error by default.
     """
 
-    def __init__(self, client: Client, sweep: SweepRow, n_slots: int = 1, n_runs: int | None = None) -> None:
+    def __init__(  # noqa: PLR0913 - each is a word of the command line
+        self,
+        client: Client,
+        sweep: SweepRow,
+        n_slots: int = 1,
+        n_runs: int | None = None,
+        *,
+        warm: bool = True,
+        idle_timeout_s: float | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self.id = f"{hostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
         self._row = sweep
@@ -67,6 +87,10 @@ class LocalAgent:
         self._beat_at = 0.0
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
+        self._starter = Starter(warm, say or _say)
+        self._idle_timeout_s = idle_timeout_s
+        self._idle_since = time.monotonic()
+        self._ended_sessions: deque[int] = deque(maxlen=KEPT_SESSIONS)
 
     def work(self) -> str:
         """Carry out runs; return why there are no more, or ``interrupted``.
@@ -76,25 +100,54 @@ class LocalAgent:
         Raises:
             Unreachable: No coordinator could be reached or started for a long time.
         """
-        before = {
-            number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        with self._signals():
+            try:
+                self._join()
+                return self._work()
+            finally:
+                self._give_back()
+
+    def _join(self) -> None:
+        adopt_orphans(True)
         pid = os.getpid()
         place = {"host": hostname(), "pid": pid, "born": born(pid)}
-        try:
-            self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
-            while not self._interrupted:
-                self._fill()
-                if not self._slots and (self._over is not None or self._n_left == 0):
-                    return self._over or "took as many runs as it was asked to"
-                self._attend()
-        finally:
-            try:
-                self._give_back()
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+        self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
+        self._idle_since = time.monotonic()
+
+    def _work(self) -> str:
+        while not self._interrupted:
+            self._fill()
+            if self._slots:
+                self._idle_since = time.monotonic()
+            elif self._over is not None or self._n_left == 0:
+                return self._over or "took as many runs as it was asked to"
+            elif self._is_idle_for_too_long():
+                return f"no work for {self._idle_timeout_s:g} s"
+            self._attend()
         return "interrupted"
+
+    def _is_idle_for_too_long(self) -> bool:
+        limit_s = self._idle_timeout_s
+        return limit_s is not None and time.monotonic() - self._idle_since > limit_s
+
+    @contextlib.contextmanager
+    def _signals(self) -> Generator[None]:
+        """Take note of interrupts, and be woken up by them and by the end of a child."""
+        handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGCHLD: _nothing}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        ear, mouth = socket.socketpair()
+        ear.setblocking(False)
+        mouth.setblocking(False)
+        mouth_before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+        self._selector.register(ear, selectors.EVENT_READ)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(mouth_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            ear.close()
+            mouth.close()
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = number
@@ -123,9 +176,10 @@ class LocalAgent:
             self._n_left -= 1
         threads = dict.fromkeys(THREAD_COUNTS, str(self._spec.resources.threads))
         environment = {name: count for name, count in threads.items() if name not in os.environ}
-        environment["SHARPEN_RUN"] = json.dumps(about)
+        environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id}
         try:
-            program = Program(self._words(run), Path(self._row.workdir), environment)
+            command = Command(self._words(run), Path(self._row.workdir), environment)
+            program = self._starter.start(command)
         except (OSError, ValueError, UsageError) as problem:
             self._cannot_start(run, f"cannot start {self._spec.command[0]}: {problem}")
             return
@@ -151,9 +205,11 @@ class LocalAgent:
     def _attend(self) -> None:
         """Wait a moment for output, then see to every slot, and tell the coordinator that we live."""
         for key, _ in self._selector.select(timeout=0.05):
-            slot: Slot = key.data
-            if not slot.program.read():
-                self._selector.unregister(slot.program.pipe)
+            if key.data is None:
+                cast("socket.socket", key.fileobj).recv(4096)
+            elif not key.data.program.read():
+                self._selector.unregister(key.data.program.pipe)
+        self._starter.attend()
         now = time.monotonic()
         if now >= self._beat_at and self._slots:
             self._beat_at = now + BEAT_S
@@ -194,6 +250,16 @@ class LocalAgent:
             self._selector.unregister(slot.program.pipe)
         slot.program.close()
         self._slots.remove(slot)
+        if slot.program.session is not None:
+            self._ended_sessions.append(slot.program.session)
+        self._end_strays()
+
+    def _end_strays(self) -> None:
+        """End what programs have left behind outside of their process groups."""
+        known = [session for slot in self._slots if (session := slot.program.session) is not None]
+        if self._starter.server is not None:
+            known.append(self._starter.server.pid)
+        end_strays(self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
         """Hand over the last output and the exit code; somebody else may have the run by now."""
@@ -227,9 +293,13 @@ class LocalAgent:
         while any(slot.program.exit_code is None for slot in slots) and time.monotonic() < deadline:
             for slot in slots:
                 slot.program.read()  # what it prints at its end must not hold it up
+            self._starter.attend()
             time.sleep(0.02)
         for slot in slots:  # all of them, before a coordinator that is gone can keep us waiting
             self._forget(slot)
+        self._starter.end()
+        self._end_strays()
+        adopt_orphans(False)
         self._selector.close()
         for slot in slots:
             if slot.run_id in done:
@@ -243,3 +313,11 @@ class LocalAgent:
             return
         with contextlib.suppress(Refused):
             self._client.call("release", run_id=slot.run_id, token=slot.token)
+
+
+def _nothing(number: int, frame: Any) -> None:
+    """Let a signal do no more than wake the agent up."""
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

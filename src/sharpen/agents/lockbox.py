@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import spec
-from sharpen.agents.program import Program
+from sharpen.agents.program import Command, Program, start_cold
 from sharpen.errors import SharpenError
 from sharpen.space import Constant, Space
 from sharpen.store.queries import RunRow, SweepRow
@@ -58,7 +58,8 @@ def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any]) -> Lo
         words = spec.words(read, config, sys.executable, os.environ, str(Path(folder) / "config.json"))
         for path, text in words.files.items():
             Path(path).write_text(text)
-        program = Program(list(words.argv), Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)})
+        command = Command(words.argv, Path(sweep.workdir), {"SHARPEN_RUN": json.dumps(about)})
+        program = start_cold(command)
         exit_code = _wait(program)
         rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     if exit_code != 0:

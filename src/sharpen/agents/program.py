@@ -1,4 +1,4 @@
-"""One run's program: a process group of its own, its output, and its end."""
+"""One run's program: a session of its own, its output, and its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from sharpen.agents.output import Output
 
@@ -25,35 +27,103 @@ DEFAULT_ENVIRONMENT = {
 PR_SET_PDEATHSIG = 1
 
 
-class Program:
-    """A started program.
+class Process(Protocol):
+    """A child of this process that leads a session of its own."""
 
-    Args:
-        words: The command.
+    @property
+    def session(self) -> int | None:
+        """Its process id, which is its session's and its group's too; None before it has one."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        ...
+
+    def kill(self, with_signal: int) -> None:
+        """Send a signal to its process group, at once or as soon as there is one."""
+        ...
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """What it takes to start a program.
+
+    Attributes:
+        words: The command line.
         workdir: The folder to run in.
         environment: What it needs beyond this process's own and the defaults, which do not replace what
             the user has set.
+    """
+
+    words: Sequence[str]
+    workdir: Path
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def full_environment(self) -> dict[str, str]:
+        """Return all of the program's environment."""
+        return {**DEFAULT_ENVIRONMENT, **os.environ, **self.environment}
+
+
+class ColdProcess:
+    """A process that starts from nothing.
+
+    Args:
+        command: What to start.
+        stdout: The descriptor that it prints to.
 
     Raises:
         OSError: The command cannot be started.
         ValueError: A word of it cannot be passed on.
     """
 
-    def __init__(self, words: Sequence[str], workdir: Path, environment: Mapping[str, str]) -> None:
-        self.output = Output()
+    def __init__(self, command: Command, stdout: int) -> None:
         self._process = subprocess.Popen(
-            words,
-            cwd=workdir,
-            env={**DEFAULT_ENVIRONMENT, **os.environ, **environment},
+            command.words,
+            cwd=command.workdir,
+            env=command.full_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes two system calls
         )
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
-        self.pipe = self._process.stdout.fileno()
+        self.session: int | None = self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def kill(self, with_signal: int) -> None:
+        """Send a signal to its process group."""
+        kill_group(self._process.pid, with_signal)
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._process.wait()
+
+
+class Program:
+    """A started program.
+
+    Args:
+        process: The process.
+        pipe: Where to read what it prints; :meth:`close` closes it.
+    """
+
+    def __init__(self, process: Process, pipe: int) -> None:
+        self.output = Output()
+        self.pipe = pipe
+        self._process = process
         os.set_blocking(self.pipe, False)
+
+    @property
+    def session(self) -> int | None:
+        """The id of its session; None before it has one."""
+        return self._process.session
 
     @property
     def exit_code(self) -> int | None:
@@ -73,9 +143,8 @@ class Program:
         return True
 
     def terminate(self, with_signal: int) -> None:
-        """Send a signal to the program and everything that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, with_signal)
+        """Send a signal to the program and everything of its process group."""
+        self._process.kill(with_signal)
 
     def close(self) -> None:
         """Kill what is left of its process group, take in the last of its output, and close the pipe."""
@@ -83,8 +152,30 @@ class Program:
         self._process.wait()
         self.read()
         self.output.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        os.close(self.pipe)
+
+
+def start_cold(command: Command) -> Program:
+    """Return a program in a process that starts from nothing.
+
+    Raises:
+        OSError: The command cannot be started.
+        ValueError: A word of it cannot be passed on.
+    """
+    pipe, far_end = os.pipe()
+    try:
+        return Program(ColdProcess(command, far_end), pipe)
+    except BaseException:
+        os.close(pipe)
+        raise
+    finally:
+        os.close(far_end)
+
+
+def kill_group(leader: int, with_signal: int) -> None:
+    """Send a signal to a process group, if it is still there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, with_signal)
 
 
 def die_with_parent(with_signal: int) -> Callable[[], None] | None:

@@ -183,8 +183,6 @@ def _read(file: Path) -> spec.Sweep:
             f"{file}: $.program: there is no {read.program} in {workdir}, where programs run: "
             "change to the folder that it is relative to"
         )
-    for advice in spec.lint(read):
-        click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
     return read
 
 

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """What a run reports after each fold: running means, feasibility, and the returns so far."""
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
+from pyarrow import parquet
 
 from sharpen.metrics import profit_factor
 from sharpen.objectives.fold_score import FoldScore
@@ -89,15 +91,19 @@ def closing_line(scores: Sequence[FoldScore], infeasible: str | None) -> str:
 
 
 def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
-    """Write the out-of-sample returns of some folds as Parquet: ``time``, ``fold``, ``ret``, ``baseline``."""
-    pl.DataFrame(
+    """Write the out-of-sample returns of some folds as Parquet: ``time``, ``fold``, ``ret``, ``baseline``.
+
+    By pyarrow, which starts no threads for it: where polars was used, no process can be forked any more.
+    """
+    table = pa.table(
         {
             "time": np.concatenate([s.time for s in scores]),
             "fold": np.concatenate([np.full(len(s.time), s.number, dtype=np.int32) for s in scores]),
             "ret": np.concatenate([s.returns for s in scores]),
             "baseline": np.concatenate([s.baseline for s in scores]),
         }
-    ).write_parquet(path)
+    )
+    parquet.write_table(table, path, compression="zstd")
 
 
 def _mean(scores: Sequence[FoldScore], name: str) -> float:

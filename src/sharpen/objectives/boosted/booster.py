@@ -95,13 +95,14 @@ def make(name: str) -> Booster:
 
 @contextmanager
 def lean_imports() -> Generator[None]:
-    """Import libraries without scikit-learn and pandas, which they would load but not need here.
+    """Import libraries without scikit-learn, pandas and polars, which they would load but not need here.
 
-    It takes about 1.5 seconds off the start of a training process. The price: in such a process the boosting
-    library's scikit-learn classes (``XGBClassifier`` and the like) stay unusable, so this is for a program
-    that owns its process. What is imported already is left alone.
+    It takes about 1.5 seconds off the start of a training process, and polars would start a thread, after
+    which no process can be forked. The price: in such a process the boosting library's scikit-learn classes
+    (``XGBClassifier`` and the like) stay unusable, and so does TA-Lib with data frames; this is for a
+    program that owns its process. What is imported already is left alone.
     """
-    hidden = [name for name in ("sklearn", "pandas") if name not in sys.modules]
+    hidden = [name for name in ("sklearn", "pandas", "polars") if name not in sys.modules]
     modules = cast("dict[str, object]", sys.modules)
     modules.update(dict.fromkeys(hidden))  # None makes an import of it fail
     try:

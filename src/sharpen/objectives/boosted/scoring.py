@@ -20,6 +20,7 @@ from sharpen.objectives.boosted.bets import average_active_bets, bets
 from sharpen.objectives.boosted.booster import Model, Rows, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.fold_score import FoldScore, Market, score_decisions
+from sharpen.objectives.sharing import KEPT
 from sharpen.seeds import seed_for
 
 
@@ -49,9 +50,11 @@ class Examples:
 def prepare(panel: Panel) -> Prepared:
     """Return a panel with its features.
 
-    Whatever must not be seen has to be cut off before: a search prepares the bars before the lockbox.
+    Whatever must not be seen has to be cut off before: a search prepares the bars before the lockbox. The
+    features are kept in memory, by the panel's content.
     """
-    return Prepared(panel, compute(panel), bars_per_year(panel.time))
+    features = KEPT.get(("features", panel.digest), lambda: compute(panel))
+    return Prepared(panel, features, bars_per_year(panel.time))
 
 
 def label(settings: ClassifierSettings, prepared: Prepared) -> Examples:

@@ -1,0 +1,134 @@
+"""How a run's program starts: forked off a warm server where that is possible, cold where it is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sharpen.agents.program import Command, Program, start_cold
+from sharpen.agents.warm.client import ForkedProcess, ForkServer
+
+PATIENCE_S = 120.0
+MOST_DEATHS = 3
+NOT_STANDARD = "the command is not [${env}] ${interpreter} PROGRAM …"
+
+
+class Starter:
+    """Starts programs, and keeps the fork server that it may have for them.
+
+    Args:
+        warm: Whether to fork programs off a server; the environment variable SHARPEN_COLD turns that off.
+        say: Is told, once each, why programs start cold after all.
+    """
+
+    def __init__(self, warm: bool, say: Callable[[str], None]) -> None:
+        self.server: ForkServer | None = None
+        self._say = say
+        self._said: set[str] = set()
+        self._n_deaths = 0
+        self._is_warm = warm and not os.environ.get("SHARPEN_COLD")
+        self._cold_program: tuple[Path, int] | None = None  # must start cold until it changes
+        if self._is_warm and sys.platform != "linux":
+            self._be_cold("only Linux has what it takes to fork them")
+
+    def start(self, command: Command) -> Program:
+        """Return a program that has started, or will as soon as its server is ready.
+
+        Raises:
+            OSError: The command cannot be started.
+            ValueError: A word of it cannot be passed on.
+        """
+        server = self._server_for(command) if self._is_warm else None
+        if server is None:
+            return start_cold(command)
+        pipe, far_end = os.pipe()
+        process = ForkedProcess(command, far_end, time.monotonic())
+        if not server.ask(process):
+            process.start_cold()
+        return Program(process, pipe)
+
+    def attend(self) -> None:
+        """Hear what the server says; see to what its end leaves undone."""
+        server = self.server
+        if server is None:
+            return
+        lives = server.hear()
+        if server.cold:
+            self._be_cold_for(server, server.cold)
+        elif not lives:
+            self._n_deaths += not server.has_forked
+            self._note(f"the fork server has died; {server.last_words() or 'it said nothing'}")
+            self._replace(server)
+        elif server.oldest_wait_s() > PATIENCE_S:
+            self._be_cold_for(server, f"nothing was forked within {PATIENCE_S:g} s")
+
+    def end(self) -> None:
+        """End the server; what it was still to make is given up."""
+        if self.server is not None:
+            for process in self.server.end():
+                process.give_up()
+            self.server = None
+
+    def _server_for(self, command: Command) -> ForkServer | None:
+        """Return a server that may fork the command's program, fresh if its files have changed."""
+        program = program_of(command)
+        if program is None:
+            self._note(NOT_STANDARD)
+            return None
+        if not (command.workdir / program).is_file():
+            return None  # Python will say so
+        if _stamp(command.workdir / program) == self._cold_program or self._n_deaths >= MOST_DEATHS:
+            return None
+        if self.server is not None and self.server.is_stale:
+            self._replace(self.server)
+        if self.server is None:
+            try:
+                self.server = ForkServer(command, program)
+            except OSError as problem:
+                self._be_cold(f"no fork server can be started: {problem}")
+        return self.server
+
+    def _replace(self, server: ForkServer) -> None:
+        """End a server; what it has not made is for the next one to make."""
+        self.server = None
+        for process in server.end():
+            again = self._server_for(process.command)
+            if again is None or not again.ask(process):
+                process.start_cold()
+
+    def _be_cold_for(self, server: ForkServer, why: str) -> None:
+        """Start a program cold until it changes."""
+        self._note(why)
+        self._cold_program = _stamp(server.file)
+        self.server = None
+        for process in server.end():
+            process.start_cold()
+
+    def _be_cold(self, why: str) -> None:
+        self._is_warm = False
+        self._note(why)
+
+    def _note(self, why: str) -> None:
+        if why not in self._said:
+            self._said.add(why)
+            self._say(f"programs start cold: {why}")
+
+
+def program_of(command: Command) -> str | None:
+    """Return the path of the Python program that a command runs with this interpreter, if it is just that.
+
+    >>> program_of(Command(["/usr/bin/env", sys.executable, "train.py", "--x=1"], Path("/")))
+    'train.py'
+    """
+    words = list(command.words)
+    if words[:1] == ["/usr/bin/env"]:
+        del words[0]
+    is_standard = len(words) > 1 and words[0] == sys.executable and words[1].endswith(".py")
+    return words[1] if is_standard and not words[1].startswith("-") else None
+
+
+def _stamp(file: Path) -> tuple[Path, int]:
+    return file, file.stat().st_mtime_ns if file.exists() else 0
