@@ -86,6 +86,7 @@ print(os.environ.get("SHARPEN_RUN"), os.environ.get("JE_ARROW_MALLOC_CONF"), os.
 print(hash("a"), sys.stdin.read() == "", sys.stdout.isatty(), sys.stdout.encoding, sys.stdout.write_through)
 print(os.getpgid(0) == os.getsid(0) == os.getpid(), signal.getsignal(signal.SIGTERM))
 print(signal.getsignal(signal.SIGINT), threading.active_count())
+print(threading.get_native_id() == threading.main_thread().native_id == os.getpid())
 print(sorted(os.path.basename(os.path.realpath(f"/proc/self/fd/{fd}")).split("[")[0] for fd in range(9)
              if os.path.exists(f"/proc/self/fd/{fd}")))
 print(sorted(globals()), __spec__, __package__, sys.modules["__main__"].__name__)

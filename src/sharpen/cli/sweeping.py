@@ -157,18 +157,32 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
 @click.option(
     "--count", "n_runs", type=click.IntRange(min=1), help="Runs to take in all. [default: no limit]"
 )
+@click.option(
+    "--idle-timeout",
+    "idle_timeout_s",
+    type=click.FloatRange(min=0.0),
+    metavar="SECONDS",
+    help="Leave after that long without a run, as while the sweep is paused. [default: never]",
+)
+@click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
 @click.pass_obj
-def agent(home: Path, sweep: str, n_slots: int, n_runs: int | None) -> None:
+def agent(
+    home: Path, sweep: str, n_slots: int, n_runs: int | None, idle_timeout_s: float | None, cold: bool
+) -> None:
     """Work on a sweep from this terminal until it has no more runs.
 
-    Any number of agents may work on one sweep. Ctrl-C ends the programs and gives their runs back.
+    Any number of agents may work on one sweep. Ctrl-C ends the programs and gives their runs back. Programs
+    are forked off a server that has done their imports, where that is possible; the results are the same.
+    Each has one thread, unless the sweep file or OMP_NUM_THREADS say otherwise.
 
     \b
       sharpen agent last --slots 2 --count 10
+      sharpen agent last --idle-timeout 600
     """
     row = Reader(home).sweep(sweep)
     with connect(home) as client:
-        ending = LocalAgent(client, row, n_slots, n_runs).work()
+        worker = LocalAgent(client, row, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s)
+        ending = worker.work()
     click.echo(f"agent done: {ending}", err=True)
     if ending == "interrupted":
         sys.exit(EXIT_INTERRUPTED)
@@ -214,7 +228,7 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(1)
-    if Snapshot(reader, sweep_id).best is None:
+    if Snapshot(reader, sweep_id).best is None and row.status != SweepStatus.CANCELED:
         words = f"no run finished with a score; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         click.secho(f"sharpen: {words}", err=True, fg="red")
         sys.exit(1)

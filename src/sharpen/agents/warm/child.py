@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
@@ -22,15 +21,10 @@ PR_SET_PDEATHSIG = 1
 FLUSH_FAILED_EXIT_CODE = 120  # as Python's own
 
 
-def settle_under(agent: int, forker: int) -> bool:
-    """Return whether this process has become a child of the agent, with which it will die.
-
-    Its parent has ended, or is about to; the agent takes in the orphans of its descendants.
-    """
-    while (parent := os.getppid()) == forker:
-        time.sleep(0.0001)
+def die_with(agent: int) -> bool:
+    """Get SIGKILL when the agent, this process's parent, dies; return whether it lives."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    return parent == agent == os.getppid()
+    return os.getppid() == agent
 
 
 def set_title(words: Sequence[str]) -> None:
@@ -48,6 +42,11 @@ def reseed() -> None:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
+
+
+def rename_thread() -> None:
+    """Let ``threading`` know the main thread's id, which it does not ask for after a fork."""
+    cast("Any", threading.main_thread())._set_native_id()
 
 
 def run_main(code: CodeType, file: str, argv: Sequence[str]) -> None:

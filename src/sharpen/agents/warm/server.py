@@ -20,8 +20,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from sharpen.agents.warm.child import reseed, run_main, set_title, settle_under
+from sharpen.agents.warm.child import die_with, rename_thread, reseed, run_main, set_title
 from sharpen.agents.warm.imports import declares_preload, is_installed, leading_imports
+from sharpen.agents.warm.sibling import fork_sibling
 
 MAX_REQUEST_BYTES = 1 << 20
 MOST_RESTARTS = 6
@@ -169,30 +170,21 @@ def _preload(server: Server, request: dict[str, Any]) -> None:
 
 
 def _fork(server: Server, request: dict[str, Any], output: int) -> None:
-    """Make the agent the parent of a new process: its first parent ends at once."""
+    """Make a new process, which is a child of the agent."""
     gc.freeze()  # a collection in a child must not touch, and so copy, what all of them share
     try:
-        first = os.fork()
+        pid = fork_sibling()
     except OSError as problem:
         raise Cold(f"cannot fork: {problem}") from problem
-    if first:
-        if os.waitpid(first, 0)[1] != 0:
-            raise Cold("cannot fork: too many processes, or too little memory")
-        return
-    forker = os.getpid()
-    try:
-        if os.fork():
-            os._exit(0)
-    except OSError:
-        os._exit(1)
-    _become(server, request, output, forker)
+    if pid == 0:
+        _become(server, request, output)
 
 
-def _become(server: Server, request: dict[str, Any], output: int, forker: int) -> None:
+def _become(server: Server, request: dict[str, Any], output: int) -> None:
     argv: list[str] = request["argv"]
     try:
         os.setsid()
-        if not settle_under(server.settings["agent"], forker):
+        if not die_with(server.settings["agent"]):
             os._exit(1)  # the agent has died
         os.chdir(server.workdir)
         for descriptor in (1, 2):
@@ -202,6 +194,7 @@ def _become(server: Server, request: dict[str, Any], output: int, forker: int) -
         for name in server.settings["lent"]:
             os.environ.pop(name, None)
         set_title([sys.executable, *argv])
+        rename_thread()
         reseed()
         _say(server.control, {"id": request["id"], "pid": os.getpid()})
         server.control.close()
