@@ -148,6 +148,7 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"resume": "yes"}, "$.resume", "true or false"),
         ({"resources": {"thread": 2}}, "$.resources.thread", "did you mean 'threads'?"),
         ({"resources": {"gpu": -1}}, "$.resources.gpu", "at least 0"),
+        ({"resources": {"gpu": 1.5}}, "$.resources.gpu", "a part of one or a whole number"),
         ({"data": 3}, "$.data", "must be text"),
         ({"folds": {"n_fold": 2}}, "$.folds.n_fold", "did you mean 'n_folds'?"),
         ({"folds": {"train_ratio": 1.0}}, "$.folds.train_ratio", "at most 0.999"),

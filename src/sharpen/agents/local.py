@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen import spec
+from sharpen.agents.gpus import Claim, Gpus
 from sharpen.agents.output import last_words
 from sharpen.agents.program import THREAD_COUNTS, Command, Program
 from sharpen.agents.starting import Starter
@@ -43,6 +44,7 @@ class Slot:
     run_id: str
     token: int
     program: Program
+    gpus: Claim
     flushed_at: float
     signals_due: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     is_stopping: bool = False
@@ -87,6 +89,7 @@ class LocalAgent:
         self._beat_at = 0.0
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
+        self._gpus = Gpus(client.home, self._spec.resources.gpu)
         self._starter = Starter(warm, say or _say)
         self._idle_timeout_s = idle_timeout_s
         self._idle_since = time.monotonic()
@@ -158,16 +161,22 @@ class LocalAgent:
         while len(self._slots) < self._n_slots and self._over is None and self._n_left != 0:
             if now < self._ask_at:
                 return
+            gpus = self._gpus.take()
+            if gpus is None:
+                self._ask_at = now + ASK_AGAIN_S
+                return
             key = secrets.token_hex(8)
             answer = self._client.call("lease", sweep_id=self._row.id, agent_id=self.id, key=key)
             if "run" in answer:
-                self._start(answer["run"])
-            elif "over" in answer:
+                self._start(answer["run"], gpus)
+                continue
+            gpus.release()
+            if "over" in answer:
                 self._over = answer["reason"] or answer["over"]
             else:
                 self._ask_at = now + ASK_AGAIN_S
 
-    def _start(self, run: dict[str, Any]) -> None:
+    def _start(self, run: dict[str, Any], gpus: Claim) -> None:
         about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
         about |= {"seed": self._row.seed, "stage": "search", "config": self._spec.nested(run["config"])}
         if run.get("checkpoint"):
@@ -176,14 +185,15 @@ class LocalAgent:
             self._n_left -= 1
         threads = dict.fromkeys(THREAD_COUNTS, str(self._spec.resources.threads))
         environment = {name: count for name, count in threads.items() if name not in os.environ}
-        environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id}
+        environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id, **gpus.environment}
         try:
             command = Command(self._words(run), Path(self._row.workdir), environment)
             program = self._starter.start(command)
         except (OSError, ValueError, UsageError) as problem:
+            gpus.release()
             self._cannot_start(run, f"cannot start {self._spec.command[0]}: {problem}")
             return
-        slot = Slot(run["run_id"], run["token"], program, time.monotonic())
+        slot = Slot(run["run_id"], run["token"], program, gpus, time.monotonic())
         self._slots.append(slot)
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
 
@@ -249,6 +259,7 @@ class LocalAgent:
         if slot.program.pipe in self._selector.get_map():
             self._selector.unregister(slot.program.pipe)
         slot.program.close()
+        slot.gpus.release()
         self._slots.remove(slot)
         if slot.program.session is not None:
             self._ended_sessions.append(slot.program.session)

@@ -50,8 +50,6 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     """
     if sweep.repeats != 1:
         raise UsageError("$.repeats: not done yet: make the seed a parameter, seed: {values: [1, 2, 3]}")
-    if sweep.resources.gpu:
-        raise UsageError("$.resources.gpu: agents do not hand out GPUs yet: leave it out")
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     rules = Rules(

@@ -34,6 +34,10 @@ _RESOURCES: Mapping[str, Key] = {
 
 def _read_resources(node: Node) -> Resources | None:
     values = clean_record(node, _RESOURCES, "in resources")
+    if values is not None and values["gpu"] > 1 and values["gpu"] % 1:
+        return node.child("gpu", None).wrong(
+            f"must be a part of one or a whole number, not {values['gpu']:g}"
+        )
     return None if values is None else Resources(**values)
 
 
