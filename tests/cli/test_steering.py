@@ -186,6 +186,23 @@ def test_a_finished_sweep_is_rerun_extended_and_resumed(bench, sharpen):
     ]
 
 
+def test_runs_that_failed_are_run_again_each_once(bench, sharpen):
+    (bench.work / bench.program).write_text("import sys\nsys.exit('no luck')\n")
+    bench.write_sweep(2)
+    assert bench.call("run", "sweep.yaml", "--agents", "1").returncode == 1
+    sweep_id = Reader(bench.home).sweep("last").id
+    said = sharpen("rerun", "last", "--failed", home=bench.home)
+    assert said.stdout.split() == [f"{sweep_id}-3", f"{sweep_id}-4"]
+    assert sharpen("rerun", "last", "--failed", home=bench.home).stderr.strip() == (
+        f"no run of sweep {sweep_id} has failed and was not run again"
+    )
+    assert bench.call("resume", "last", "--agents", "1").returncode == 1
+    assert sharpen("rerun", "last", "--failed", "--json", home=bench.home).exit_code == 0
+    runs = json_of(sharpen("runs", "last", "--json", home=bench.home))
+    assert [run["parent"] for run in runs] == [None, None, 1, 2, 3, 4]
+    assert [run["state"] for run in runs] == ["failed"] * 4 + ["pending"] * 2
+
+
 def test_notes_and_tags(sharpen, store):
     sweep_id = Reader(store).sweep("last").id
     assert sharpen("note", "last-2", "holds cash", home=store).exit_code == 0

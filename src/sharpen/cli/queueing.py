@@ -60,23 +60,38 @@ def queue(home: Path, sweep: str, texts: Sequence[str], file: Path | None, as_js
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run_or_sweep")
+@click.option("--failed", is_flag=True, help="All runs of a sweep that failed or crashed, each once.")
 @json_option
 @click.pass_obj
-def rerun(home: Path, run: str, as_json: bool) -> None:
-    """Try a run's configuration once more, as a run of its own.
+def rerun(home: Path, run_or_sweep: str, failed: bool, as_json: bool) -> None:
+    """Try a run's configuration once more, as a run of its own; or those of all runs that failed.
 
     The new one has a number of its own and remembers which it repeats; its id goes to stdout. The program
     gets the same seed, so a program that keeps to it gives the same figures.
 
     \b
       sharpen rerun last-3
+      sharpen rerun last --failed
     """
     with opened(home) as (client, reader):
-        old = reader.run(run)
-        row = reader.sweep(old.sweep_id)
-        answer = client.call("rerun", run_id=old.id, key=secrets.token_hex(16))
-    _say(row, answer, as_json)
+        runs = _failed(reader, reader.sweep(run_or_sweep)) if failed else [reader.run(run_or_sweep)]
+        if not runs:
+            click.echo(
+                f"no run of sweep {reader.sweep(run_or_sweep).id} has failed and was not run again", err=True
+            )
+            return
+        row = reader.sweep(runs[0].sweep_id)
+        answers = [client.call("rerun", run_id=run.id, key=secrets.token_hex(16)) for run in runs]
+    _say(row, answers[-1] | {"runs": [new for answer in answers for new in answer["runs"]]}, as_json)
+
+
+def _failed(reader: Reader, sweep: SweepRow) -> list[RunRow]:
+    """Return the runs that failed or crashed and were not run again since."""
+    runs = reader.runs(sweep.id)
+    again = {run.parent for run in runs if run.origin == "rerun"}
+    states = (TrialState.FAILED, TrialState.CRASHED)
+    return [run for run in runs if run.state in states and run.number not in again]
 
 
 def _say(before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
