@@ -36,8 +36,7 @@ def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], li
         (f"$.{name}", "has no place next to the others' values") for name in flat if name not in drawn
     ]
     config = drawn | {name: value for name, value in flat.items() if name in drawn}
-    allows = getattr(space, "allows", None)
-    if allows is not None and not allows(config):
+    if not space.allows(config):
         problems.append(("$", "the sweep file forbids this combination"))
     return config, problems
 
