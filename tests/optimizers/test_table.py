@@ -78,7 +78,7 @@ def test_a_plugin_is_a_method_like_any_other(monkeypatch) -> None:
 def test_without_its_library_a_method_says_what_to_install(monkeypatch, method, package) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"sharpen.optimizers.{method}", raising=False)
-    with pytest.raises(MissingExtra, match=rf"{package} is not installed: pip install 'sharpen\[bayes\]'"):
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed: pip install 'sharpen\[samplers\]'"):
         make(method)
 
 
