@@ -47,11 +47,11 @@ def test_an_error_survives_pickling_and_the_wire(kind: type[SharpenError]) -> No
 
 
 def test_a_missing_extra_survives_both() -> None:
-    error = MissingExtra("optuna", "bayes")
+    error = MissingExtra("optuna", "samplers")
     for copy in (pickle.loads(pickle.dumps(error)), over_the_wire(error)):
         assert type(copy) is MissingExtra
-        assert str(copy) == "optuna is not installed: pip install 'sharpen[bayes]'"
-        assert copy.facts == {"package": "optuna", "extra": "bayes"}
+        assert str(copy) == "optuna is not installed: pip install 'sharpen[samplers]'"
+        assert copy.facts == {"package": "optuna", "extra": "samplers"}
 
 
 @pytest.mark.parametrize("name", ["Nonsense", "Any", "from_facts", "annotations", ""])

@@ -10,7 +10,8 @@ import skfolio.measures as oracle
 from sharpen.errors import UsageError
 from sharpen.kernels import Floats
 from sharpen.overfit import Evidence, Judgement, judge
-from sharpen.overfit.verdict import _say_probability, excess_returns
+from sharpen.overfit.verdict import excess_returns
+from sharpen.overfit.words import say_probability
 
 DAY = 1 / 252**0.5
 
@@ -38,6 +39,10 @@ def world(
         finished_returns=returns,
         bars_per_year=252,
     )
+
+
+def sentences(judgement: Judgement) -> list[str]:
+    return [check.sentence for check in judgement.checks]
 
 
 def verdicts(
@@ -87,7 +92,7 @@ def test_a_good_year_of_the_market_is_beta() -> None:
     assert judgement.dsr >= 0.95 > judgement.dsr_excess
     assert "not distinguishable from holding the market" in judgement.sentence
     assert f"{judgement.dsr_excess:.2f} for the excess over buy-and-hold" in judgement.sentence
-    assert judgement.reasons[-1].startswith("failed: deflated Sharpe of the excess")
+    assert judgement.checks[-1].sentence.startswith("failed: deflated Sharpe of the excess")
 
 
 def test_holding_the_market_itself_is_beta() -> None:
@@ -129,10 +134,10 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
         f" probability of backtest overfitting {judgement.pbo:.2f}."
     )
     assert judgement.sentence == f"{judgement.headline} {judgement.details}"
-    assert "-0." not in "".join((judgement.sentence, *judgement.reasons))
-    assert len(judgement.reasons) == 5
-    assert f"failed: deflated Sharpe {judgement.dsr:.2f}, needs 0.95 or more" in judgement.reasons
-    assert "passed: bars 1260, needs 30 or more" in judgement.reasons
+    assert "-0." not in "".join((judgement.sentence, *sentences(judgement)))
+    assert len(judgement.checks) == 5
+    assert f"failed: deflated Sharpe {judgement.dsr:.2f}, needs 0.95 or more" in sentences(judgement)
+    assert "passed: bars 1260, needs 30 or more" in sentences(judgement)
 
 
 def test_stopped_trials_deflate_too() -> None:
@@ -173,7 +178,7 @@ def test_one_trial_is_not_deflated_and_says_what_was_not_tested() -> None:
     assert judgement.headline.startswith("The only trial made a Sharpe ratio of")
     assert judgement.headline.endswith("distinguishable from luck and from holding the market.")
     assert "backtest overfitting not tested (needs 2 finished trials and 64 bars)" in judgement.details
-    assert "not tested: PBO unknown, needs 2 finished trials and 64 bars" in judgement.reasons
+    assert "not tested: PBO unknown, needs 2 finished trials and 64 bars" in sentences(judgement)
     assert one_trial(annual_sharpe=0.0).kind == "luck"
 
 
@@ -182,7 +187,7 @@ def test_a_handful_of_bars_proves_nothing() -> None:
     assert judgement.kind == "luck"
     assert judgement.psr > 0.95
     assert "over 12 bars (needs 30 or more)" in judgement.details
-    assert "failed: bars 12, needs 30 or more" in judgement.reasons
+    assert "failed: bars 12, needs 30 or more" in sentences(judgement)
     assert one_trial(annual_sharpe=30.0, n_bars=2).kind == "luck"
 
 
@@ -204,7 +209,7 @@ def test_overfitting_is_a_caution_and_no_veto() -> None:
         " configurations may still be luck: probability of backtest overfitting"
         f" {judgement.pbo:.2f}."
     )
-    assert f"caution: PBO {judgement.pbo:.2f}, a caution from 0.5 on" in judgement.reasons
+    assert f"caution: PBO {judgement.pbo:.2f}, a caution from 0.5 on" in sentences(judgement)
     assert "may still be luck" not in judge(world(np.random.default_rng(0), annual_sharpe=3.0)).sentence
 
 
@@ -236,7 +241,7 @@ def test_nothing_to_judge() -> None:
     judgement = nothing(np.zeros(0))
     assert judgement.kind == "none"
     assert judgement.sentence == "No feasible trial has out-of-sample returns on two bars or more."
-    assert (judgement.reasons, judgement.n_trials, judgement.pbo) == ((), 1, None)
+    assert (judgement.checks, judgement.n_trials, judgement.pbo) == ((), 1, None)
     assert math.isnan(judgement.dsr)
     assert math.isnan(judgement.interval.low)
     flat = nothing(np.zeros(100))
@@ -291,4 +296,4 @@ def test_excess_is_uncorrelated_with_the_market_and_never_long_of_its_drift() ->
     ],
 )
 def test_rounding_claims_no_more_than_the_figure(figure: float, words: str) -> None:
-    assert _say_probability(figure) == words
+    assert say_probability(figure) == words

@@ -85,9 +85,9 @@ class NotFound(UsageError):
 class MissingExtra(UsageError):
     """An optional dependency is absent.
 
-    >>> raise MissingExtra("optuna", "bayes")
+    >>> raise MissingExtra("optuna", "samplers")
     Traceback (most recent call last):
-    sharpen.errors.MissingExtra: optuna is not installed: pip install 'sharpen[bayes]'
+    sharpen.errors.MissingExtra: optuna is not installed: pip install 'sharpen[samplers]'
     """
 
     def __init__(self, package: str, extra: str) -> None:

@@ -74,10 +74,10 @@ def test_it_says_the_verdict_with_its_figures(lab, page) -> None:
     assert found.judgement.details in made.text
     n = found.judgement.n_trials
     assert f"confidence that the Sharpe ratio exceeds what the best of {n} without skill" in made.text
-    for check in found.checks:
+    for check in found.judgement.checks:
         assert check.threshold in made.text
     outcomes = ("passed", "failed", "caution")
-    assert sum(made.text.count(outcome) for outcome in outcomes) >= len(found.checks)
+    assert sum(made.text.count(outcome) for outcome in outcomes) >= len(found.judgement.checks)
     for word in ("sharpen run sweeps/demo.yaml --seed 7", "cd /work/desk", "ab" * 32, "numpy 2.4.0", "XYZ"):
         assert word in made.text
     assert "Nobody has looked, as far as this store knows" in made.text
@@ -155,7 +155,7 @@ def test_a_choice_that_may_be_luck_is_a_caution(lab, page, tmp_path) -> None:
     for k in range(2):
         frame = returns_frame(common + (drift if k else -drift), market)
         lab.run([(1, {"val/sharpe": annual(frame["ret"].to_numpy())})], returns=frame, summary=FACTS)
-    (row,) = [check for check in lab.analysis().checks if check.name == "PBO"]
+    (row,) = [check for check in lab.analysis().judgement.checks if check.name == "PBO"]
     assert (row.outcome, row.threshold) == ("caution", "a caution from 0.5 on")
     assert "may still be luck: probability of backtest overfitting" in page().text.partition("In figures")[0]
     assert '<span class="mark caution">caution</span>' in (tmp_path / "deep" / "report.html").read_text()

@@ -43,7 +43,7 @@ def test_the_verdict_is_its_sentence_checks_and_cautions(lab) -> None:
     found = lab.analysis()
     text = printed(*verdict(found))
     assert found.judgement.sentence in text
-    assert all(f"{c.name} {c.figure}, {c.threshold}" in text for c in found.checks)
+    assert all(f"{c.name} {c.figure}, {c.threshold}" in text for c in found.judgement.checks)
     assert all(c.sentence in text for c in found.cautions)
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import sharpen.stoppers as table
+from sharpen import plugins
 from sharpen.errors import UsageError
 from sharpen.spec import EarlyTerminate, Metric
 from sharpen.stoppers import STOPPERS, build, make
@@ -61,9 +62,9 @@ def test_every_row_can_be_made_with_its_own_defaults_and_pickled() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("medain", {}, "no stop rule is called 'medain'; did you mean 'median'? known: hyperband, asha"),
-        ("zzz", {}, "no stop rule is called 'zzz'; known: hyperband, asha, median, racing"),
-        ("racing", {"alpha": 0.1}, "racing has no setting 'alpha'; It has: level, min_iter, min_runs"),
+        ("medain", {}, "no stop rule is called 'medain'; did you mean 'median'? Known: hyperband, asha"),
+        ("zzz", {}, "no stop rule is called 'zzz'. Known: hyperband, asha, median, racing"),
+        ("racing", {"alpha": 0.1}, "racing has no setting 'alpha'. It has: level, min_iter, min_runs"),
         ("racing", {"metric": SHARPE}, "no setting 'metric'"),
         ("median", {"_memo": 1}, "no setting '_memo'"),
         ("asha", {"eta": "3"}, "asha: eta must be a number, not '3'"),
@@ -90,55 +91,14 @@ class Mine:
         return GO_ON
 
 
-class Plain:
-    def judge(self, trial, history):
-        return GO_ON
-
-
-class Nothing:
-    pass
-
-
-def plug(monkeypatch, name: str, value: str) -> None:
-    points = [EntryPoint(name, value, table.GROUP)]
-    monkeypatch.setattr(table, "entry_points", lambda group: points if group == table.GROUP else [])
-
-
 def test_a_plugin_is_a_rule_like_any_other(monkeypatch) -> None:
-    plug(monkeypatch, "mine", f"{__name__}:Mine")
+    points = [EntryPoint("mine", f"{__name__}:Mine", table.GROUP)]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points if group == table.GROUP else [])
     assert table.names()[-1] == "mine"
     assert build("mine", {"patience": 5}, SHARPE) == Mine(5, SHARPE)
     assert make(EarlyTerminate(type="mine"), SHARPE) == Mine(3, SHARPE)
     with pytest.raises(UsageError, match=r"mine has no setting 'patient'; did you mean 'patience'"):
         build("mine", {"patient": 5})
-    plug(monkeypatch, "plain", f"{__name__}:Plain")
-    assert isinstance(build("plain"), Plain)
-    with pytest.raises(UsageError, match="plain has no setting 'x'; It has: none"):
-        build("plain", {"x": 1})
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("no_such_package:Mine", "cannot be loaded: ModuleNotFoundError"),
-        (f"{__name__}:Theirs", "cannot be loaded: AttributeError"),
-        (f"{__name__}:Nothing", "is not a stop rule: it must be a class with judge"),
-        (f"{__name__}:plug", "is not a stop rule"),
-    ],
-)
-def test_a_broken_plugin_is_named_and_harms_no_other_rule(monkeypatch, value, words) -> None:
-    plug(monkeypatch, "mine", value)
-    with pytest.raises(UsageError) as caught:
-        build("mine")
-    assert words in str(caught.value)
-    assert value in str(caught.value)
-    assert build("asha") == Asha()
-
-
-def test_a_plugin_cannot_take_the_name_of_a_rule_of_ours(monkeypatch) -> None:
-    plug(monkeypatch, "asha", f"{__name__}:Mine")
-    assert build("asha") == Asha()
-    assert table.names().count("asha") == 1
 
 
 def test_the_name_table_imports_no_rule_and_no_test_tool() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from sharpen.data.dataset import Raw
+from sharpen.data.delimited import read_csv
 from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
 
@@ -33,7 +34,7 @@ def read_file(path: str) -> Raw:
     file = Path(path).expanduser()
     if not file.is_file():
         raise NotFound(f"{path}: no such file (looked for {file.absolute()})", path=path)
-    reading = read_frame(_table(file), file.name.split(".")[0], str(path))
+    reading = read_frame(_table(file, str(path)), file.name.split(".")[0], str(path))
     adjusted = any(r.adj_close is not None for r in reading.rows)
     return Raw(
         reading.rows,
@@ -42,21 +43,26 @@ def read_file(path: str) -> Raw:
     )
 
 
-def _table(file: Path) -> pl.DataFrame:
+def _table(file: Path, path: str) -> pl.DataFrame:
     name = file.name.lower()
     if not name.endswith(SUFFIXES):
-        raise DataError(f"{file}: not a {', '.join(SUFFIXES)} file. Fix: convert it to one of them")
+        raise DataError(f"{path}: not a {', '.join(SUFFIXES)} file. Fix: convert it to one of them")
     try:
-        # all text: a single odd cell must show as that row's fault, not stop the reading
-        table = (
-            pl.read_parquet(file)
-            if name.endswith(".parquet")
-            else pl.read_csv(file.read_bytes(), infer_schema=False)
-        )
-    except (PolarsError, OSError) as error:
-        raise DataError(
-            f"{file}: cannot be read: {error}. Fix: write it again, with one header line"
-        ) from error
+        content = file.read_bytes()
+        table = _parquet(content, path) if name.endswith(".parquet") else read_csv(content, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}. Fix: see who may read it") from error
     if table.is_empty():
-        raise DataError(f"{file}: there are no rows below the header. Fix: bring a longer period")
+        raise DataError(f"{path}: there are no rows below the header. Fix: bring a longer period")
     return table
+
+
+def _parquet(content: bytes, path: str) -> pl.DataFrame:
+    if not content.startswith(b"PAR1"):
+        raise DataError(
+            f"{path}: this is not a Parquet file. Fix: write it again; if it is text, name it .csv"
+        )
+    try:
+        return pl.read_parquet(content)
+    except PolarsError as error:
+        raise DataError(f"{path}: the Parquet file is damaged: {error}. Fix: get it again") from error

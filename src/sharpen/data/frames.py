@@ -6,6 +6,7 @@ The table has the columns ``time, open, high, low, close, volume`` and may have 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from sharpen.errors import DataError
 from sharpen.kernels import Bools
 
 REQUIRED = ("time", *COLUMNS)
+OPTIONAL = ("symbol", "adj_close")
+ALIASES = {"time": ("date", "stamp", "day")}  # what others call it
 _OFFSET = r"(?:[Tt ]\d{2}:?\d{2}.*?)(Z|z|[+-]\d{2}:?\d{2})$"
 _NO_OFFSET = "no offset"
 NAIVE_NOTE = "times have no time zone and were taken as UTC"
@@ -58,18 +61,52 @@ def read_frame(frame: pl.DataFrame, symbol: str, where: str) -> Reading:
     return Reading(tuple(_rows(part, is_mixed) for part in parts), notes)
 
 
-def _named(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """Return the table with its columns' names in small letters and underscores."""
-    names = [name.strip().lower().replace(" ", "_") for name in frame.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+def refuse_twice(columns: Sequence[str], where: str) -> None:
+    """Raise a DataError when two columns have one name that is read; return nothing otherwise."""
+    names = [_plain(name) for name in columns]
+    if twice := [name for name in (*REQUIRED, *OPTIONAL) if names.count(name) > 1]:
         raise DataError(f"{where}: column {', '.join(twice)} comes twice. Fix: keep one of each")
-    if missing := [name for name in REQUIRED if name not in names]:
+
+
+def _named(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Return the columns that are read, with their names in small letters and underscores."""
+    refuse_twice(frame.columns, where)
+    by_name = {_plain(name): name for name in frame.columns}
+    if missing := [name for name in REQUIRED if name not in by_name]:
         raise DataError(
-            f"{where}: missing column {', '.join(missing)}; there are {', '.join(frame.columns)}. "
+            f"{where}: missing column {', '.join(missing)}; there are {', '.join(frame.columns)}."
+            f"{_hint(missing, frame.columns)} "
             f"Fix: name the columns {', '.join(REQUIRED)}, and optionally symbol and adj_close",
             missing=missing,
         )
-    return frame.rename(dict(zip(frame.columns, names, strict=True)))
+    return frame.select(
+        pl.col(by_name[name]).alias(name) for name in (*REQUIRED, *OPTIONAL) if name in by_name
+    )
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
+
+
+def _hint(missing: Sequence[str], columns: Sequence[str]) -> str:
+    """Return which columns may be the missing ones, as a question; empty when none looks like it."""
+    if len(missing) == len(REQUIRED) and any(_is_number(name) for name in columns):
+        return " The first line looks like a row: is the header missing?"
+    rest = {_plain(name): name for name in columns if _plain(name) not in (*REQUIRED, *OPTIONAL)}
+    found: list[str] = []
+    for name in missing:
+        others = [other for own in (name, *ALIASES.get(name, ())) for other in rest if own in other]
+        near = difflib.get_close_matches(name, rest, n=1) or others[:1]
+        found += [f"{rest.pop(other)} for {name}" for other in near]
+    return f" Did you mean {', '.join(found)}?" if found else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_times(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...], bool]:

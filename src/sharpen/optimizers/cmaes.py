@@ -20,7 +20,7 @@ from sharpen.trial import Config, Proposal, Trial, TrialState
 try:
     from cmaes import CMA
 except ImportError as error:
-    raise MissingExtra("cmaes", "bayes") from error
+    raise MissingExtra("cmaes", "samplers") from error
 
 MOST_TRIES = 8
 _INFEASIBLE = 1e12  # only ranks matter

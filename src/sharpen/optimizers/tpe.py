@@ -32,7 +32,7 @@ try:
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState as Told
 except ImportError as error:
-    raise MissingExtra("optuna", "bayes") from error
+    raise MissingExtra("optuna", "samplers") from error
 
 MOST_TRIES = 8
 _EPOCH = datetime(2000, 1, 1)  # Optuna wants a time; no result depends on it

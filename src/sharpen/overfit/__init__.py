@@ -1,6 +1,7 @@
 """Is the winner real, or the luckiest of N? Statistics of selection, and the verdict drawn from them."""
 
 from sharpen.overfit.bootstrap import Interval, optimal_block_length, sharpe_interval, stationary_indices
+from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.pbo import Pbo, pbo
 from sharpen.overfit.sharpe import (
     Moments,
@@ -12,9 +13,10 @@ from sharpen.overfit.sharpe import (
     probabilistic_sharpe,
     probability_above,
 )
-from sharpen.overfit.verdict import Evidence, Judgement, judge
+from sharpen.overfit.verdict import Evidence, judge
 
 __all__ = [
+    "Check",
     "Evidence",
     "Interval",
     "Judgement",

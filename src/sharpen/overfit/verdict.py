@@ -13,7 +13,8 @@ import numpy as np
 
 from sharpen.errors import UsageError
 from sharpen.kernels import Floats
-from sharpen.overfit.bootstrap import UNKNOWN, Interval, sharpe_interval
+from sharpen.overfit.bootstrap import sharpe_interval
+from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.pbo import pbo
 from sharpen.overfit.sharpe import (
     expected_max_sharpe,
@@ -22,13 +23,18 @@ from sharpen.overfit.sharpe import (
     moments,
     probability_above,
 )
+from sharpen.overfit.words import (
+    CONFIDENCE,
+    MAX_PBO,
+    MIN_BARS,
+    MIN_PBO_BARS,
+    PBO_BLOCKS,
+    details,
+    headline,
+    say,
+    say_probability,
+)
 from sharpen.seeds import rng_for
-
-CONFIDENCE = 0.95  # that the deflated Sharpe ratio must reach
-MAX_PBO = 0.5  # what noise gives: from here on the choice may be luck, whatever was chosen
-MIN_BARS = 30  # below it the formulas, which hold for many bars, say nothing
-PBO_BLOCKS = 16
-MIN_PBO_BARS = 4 * PBO_BLOCKS
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,70 +57,6 @@ class Evidence:
     finished_returns: Floats
     bars_per_year: float
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What can be said about a sweep's winner.
-
-    Figures are NaN where they are undefined. Sharpe ratios are annual.
-
-    Attributes:
-        kind: ``none`` when there is nothing to judge; ``luck`` when the winner is not distinguishable from
-            the luckiest of so many; ``beta`` when it is, but not from holding the market; else ``real``.
-        headline: The verdict for people.
-        n_trials: Trials given, those without a defined Sharpe ratio included.
-        n_bars: Out-of-sample bars.
-        details: The figures behind the headline; empty when there is nothing to judge.
-        reasons: One line a check: ``passed|failed|caution|not tested: figure, threshold``. A caution does not
-            decide.
-        sharpe: The winner's.
-        baseline_sharpe: Buy-and-hold's on the same bars.
-        luck_sharpe: What the best of as many trials without skill is expected to show.
-        dsr: Deflated Sharpe ratio, a probability.
-        dsr_excess: The same for the winner's returns in excess of buy-and-hold; see :func:`excess_returns`.
-        psr: Probability that the true Sharpe ratio is above 0 if this had been the only trial.
-        pbo: Probability of backtest overfitting; None when it cannot be computed.
-        interval: Bootstrap confidence interval of ``sharpe``.
-        min_track_record_bars: Bars like these needed for ``dsr`` to reach 0.95; infinite if no number
-            would do.
-    """
-
-    kind: Literal["luck", "beta", "real", "none"]
-    headline: str
-    n_trials: int
-    n_bars: int
-    details: str = ""
-    reasons: tuple[str, ...] = ()
-    sharpe: float = math.nan
-    baseline_sharpe: float = math.nan
-    luck_sharpe: float = math.nan
-    dsr: float = math.nan
-    dsr_excess: float = math.nan
-    psr: float = math.nan
-    pbo: float | None = None
-    interval: Interval = UNKNOWN
-    min_track_record_bars: float = math.nan
-
-    @property
-    def sentence(self) -> str:
-        """The headline and its figures."""
-        return f"{self.headline} {self.details}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class _Check:
-    name: str
-    figure: str
-    threshold: str
-    outcome: Literal["passed", "failed", "caution", "not tested"]
-
-    def line(self) -> str:
-        return f"{self.outcome}: {self.name} {self.figure}, {self.threshold}"
-
-
-def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> _Check:
-    return _Check(name, figure, threshold, "passed" if passed else "failed")
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -149,13 +91,16 @@ def judge(evidence: Evidence) -> Judgement:
         kind = "beta"
     excess = _needed(
         "deflated Sharpe of the excess over buy-and-hold",
-        _say_probability(figures.dsr_excess),
+        say_probability(figures.dsr_excess),
         f"needs {CONFIDENCE} or more",
         passed=figures.dsr_excess >= CONFIDENCE,
     )
-    reasons = tuple(check.line() for check in (*checks, _choosing(figures), excess))
     return replace(
-        figures, kind=kind, headline=_headline(kind, figures), details=_details(figures), reasons=reasons
+        figures,
+        kind=kind,
+        headline=headline(kind, figures),
+        details=details(figures),
+        checks=(*checks, _choosing(figures), excess),
     )
 
 
@@ -238,64 +183,29 @@ def _overfitting(finished_returns: Floats) -> float | None:
     return pbo(finished_returns, PBO_BLOCKS).probability
 
 
-def _checks(figures: Judgement) -> tuple[_Check, ...]:
+def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> Check:
+    return Check(name, figure, threshold, "passed" if passed else "failed")
+
+
+def _checks(figures: Judgement) -> tuple[Check, ...]:
     low = figures.interval.low
     return (
         _needed("bars", str(figures.n_bars), f"needs {MIN_BARS} or more", passed=figures.n_bars >= MIN_BARS),
         _needed(
             "deflated Sharpe",
-            _say_probability(figures.dsr),
+            say_probability(figures.dsr),
             f"needs {CONFIDENCE} or more",
             passed=figures.dsr >= CONFIDENCE,
         ),
-        _needed("lower end of the Sharpe's 95% interval", _say(low), "needs more than 0", passed=low > 0),
+        _needed("lower end of the Sharpe's 95% interval", say(low), "needs more than 0", passed=low > 0),
     )
 
 
-def _choosing(figures: Judgement) -> _Check:
+def _choosing(figures: Judgement) -> Check:
     if figures.pbo is None:
-        return _Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", "not tested")
+        return Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", "not tested")
     outcome = "caution" if figures.pbo >= MAX_PBO else "passed"
-    return _Check("PBO", _say_probability(figures.pbo), f"a caution from {MAX_PBO} on", outcome)
-
-
-def _headline(kind: str, figures: Judgement) -> str:
-    holding = f"simply holding made {_say(figures.baseline_sharpe)}"
-    if figures.n_trials > 1:
-        n = figures.n_trials
-        made = (
-            f"The best of {n} made a Sharpe ratio of {_say(figures.sharpe)}. The luckiest of {n} without"
-            f" skill would make {_say(figures.luck_sharpe)}, and {holding}"
-        )
-    else:
-        made = f"The only trial made a Sharpe ratio of {_say(figures.sharpe)}, and {holding}"
-    claim = {
-        "luck": "not distinguishable from luck",
-        "beta": "better than luck, but not distinguishable from holding the market",
-        "real": "the edge is distinguishable from luck and from holding the market",
-    }[kind]
-    choice = ""
-    if kind != "luck" and figures.pbo is not None and figures.pbo >= MAX_PBO:
-        choice = (
-            " The choice among these configurations may still be luck: probability of backtest overfitting"
-            f" {_say_probability(figures.pbo)}."
-        )
-    return f"{made}: {claim}.{choice}"
-
-
-def _details(figures: Judgement) -> str:
-    interval = figures.interval
-    few = f" (needs {MIN_BARS} or more)" if figures.n_bars < MIN_BARS else ""
-    overfitting = (
-        f"probability of backtest overfitting {_say_probability(figures.pbo)}"
-        if figures.pbo is not None
-        else f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
-    )
-    return (
-        f"In figures: deflated Sharpe {_say_probability(figures.dsr)} (needs {CONFIDENCE}),"
-        f" {_say_probability(figures.dsr_excess)} for the excess over buy-and-hold; 95% interval"
-        f" {_say(interval.low)} to {_say(interval.high)} over {figures.n_bars} bars{few}; {overfitting}."
-    )
+    return Check("PBO", say_probability(figures.pbo), f"a caution from {MAX_PBO} on", outcome)
 
 
 def _nothing(evidence: Evidence, n_bars: int) -> Judgement:
@@ -305,19 +215,3 @@ def _nothing(evidence: Evidence, n_bars: int) -> Judgement:
         else "No feasible trial has out-of-sample returns on two bars or more."
     )
     return Judgement(kind="none", headline=headline, n_trials=len(evidence.trial_sharpes), n_bars=n_bars)
-
-
-def _say(figure: float) -> str:
-    if not math.isfinite(figure):
-        return "undefined"
-    text = f"{figure:.2f}".replace("-", "\N{MINUS SIGN}")
-    return "0.00" if text == "\N{MINUS SIGN}0.00" else text
-
-
-def _say_probability(figure: float) -> str:
-    # rounding must neither reach certainty nor a threshold that the figure itself does not reach
-    text = _say(figure)
-    if text == "1.00":
-        return "above 0.99"
-    below = any(text == f"{bound:.2f}" and figure < bound for bound in (CONFIDENCE, MAX_PBO))
-    return f"just below {text}" if below else text

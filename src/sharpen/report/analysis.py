@@ -57,7 +57,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
     finding = find(best, ranked, series, sweep.seed)
-    if best is not None and best.sharpe is not None and finding.checks:
+    if best is not None and best.sharpe is not None and finding.judgement.checks:
         judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
         best = replace(best, sharpe=judged)
         ranked = (best, *ranked[1:])
@@ -99,7 +99,6 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         series=series,
         bars_per_year=yearly(_series_of(best, series)),
         judgement=finding.judgement,
-        checks=finding.checks,
         performance=_performance(_series_of(best, series)),
         data=data,
         versions=versions,

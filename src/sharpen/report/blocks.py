@@ -46,7 +46,7 @@ class Ruler:
 def ruler(analysis: Analysis) -> Ruler | None:
     """Return the best run beside buy-and-hold on one scale; None when either has no Sharpe ratio."""
     best, judgement = analysis.best, analysis.judgement
-    if best is None or best.sharpe is None or best.baseline is None or not analysis.checks:
+    if best is None or best.sharpe is None or best.baseline is None or not analysis.judgement.checks:
         return None
     luck = judgement.luck_sharpe
     rows = ((f"Run {best.number}", "own", best.sharpe), ("Buy-and-hold", "holding", best.baseline))

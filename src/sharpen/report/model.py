@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from sharpen.kernels import Floats, Ints, Times
 from sharpen.overfit import Interval, Judgement
 from sharpen.spec import Sweep
 from sharpen.store.queries import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
-
-Outcome = Literal["passed", "failed", "caution", "not tested"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,19 +109,6 @@ class GapPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One test behind the verdict, in words: what was measured, what it needed, how it went.
-
-    A caution decides nothing.
-    """
-
-    name: str
-    figure: str
-    threshold: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
 class Caution:
     """Something to know before believing a figure; a grave one puts the verdict itself in doubt."""
 
@@ -200,7 +184,6 @@ class Analysis:
         series: Out-of-sample returns, by run number.
         bars_per_year: Of the best run's bars; NaN without returns.
         judgement: The verdict; of kind ``none``, with the reason as its sentence, when there can be none.
-        checks: What the verdict rests on.
         performance: The best run's and buy-and-hold's, over the same bars; None without returns.
         data: Data sets that the runs saw, the most used first.
         versions: Versions of each package that the runs said they used.
@@ -227,7 +210,6 @@ class Analysis:
     series: Mapping[int, Series]
     bars_per_year: float
     judgement: Judgement
-    checks: tuple[Check, ...]
     performance: tuple[Performance, Performance] | None
     data: tuple[DataFacts, ...]
     versions: Mapping[str, tuple[str, ...]]

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import polars as pl
@@ -18,13 +16,12 @@ from sharpen.bars import bars_per_year
 from sharpen.errors import DataError
 from sharpen.kernels import Floats, Ints, Times
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
-from sharpen.report.model import Check, Entry, Estimate, Outcome, Performance, Series
+from sharpen.report.model import Entry, Estimate, Performance, Series
 from sharpen.seeds import rng_for
 from sharpen.store.queries import ArtifactRow
 from sharpen.trial import TrialState
 
 COLUMNS = ("time", "fold", "ret", "baseline")
-LINE = re.compile(r"(passed|failed|caution|not tested): (.+?) ((?:above |below )?\S+), (.+)")  # a judge's
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
 N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows with their number
@@ -35,7 +32,6 @@ class Finding:
     """The verdict, and what had to be left out of it."""
 
     judgement: Judgement
-    checks: tuple[Check, ...] = ()
     left_out: tuple[int, ...] = ()
 
 
@@ -187,22 +183,7 @@ def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Serie
             seed=seed,
         )
     )
-    return Finding(judgement, tuple(check(line) for line in judgement.reasons), tuple(left_out))
-
-
-def check(line: str) -> Check:
-    """Return a judge's line as a check.
-
-    >>> check("failed: deflated Sharpe 0.41, needs 0.95 or more")
-    Check(name='deflated Sharpe', figure='0.41', threshold='needs 0.95 or more', outcome='failed')
-    >>> check("passed: deflated Sharpe above 0.99, needs 0.95 or more").figure
-    'above 0.99'
-    """
-    found = LINE.fullmatch(line)
-    if found is None:
-        return Check(line, "", "", "not tested")
-    word, name, figure, threshold = found.groups()
-    return Check(name, figure, threshold, cast("Outcome", word))
+    return Finding(judgement, tuple(left_out))
 
 
 def _no_verdict(why: str, n_trials: int = 0) -> Finding:

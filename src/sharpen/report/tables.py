@@ -69,7 +69,7 @@ def verdict(analysis: Analysis) -> list[Text]:
     style = STYLES["luck" if analysis.doubts else judgement.kind]
     words = label(judgement.kind, bool(analysis.doubts))
     lines = [Text(""), Text(f"{words}.", style=style), Text(judgement.sentence)]
-    for check in analysis.checks:
+    for check in judgement.checks:
         sign, color = OUTCOMES[check.outcome]
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
     lines += [Text(f"{c.topic}: {c.sentence}", style="yellow") for c in analysis.cautions]

@@ -7,7 +7,7 @@ Notation: ``u`` is a point of [0, 1]; names of nested parameters are dotted (``o
 """
 
 from sharpen.space.dimensions import Choice, Constant, Dimension, Float, Int, same
-from sharpen.space.shaped import Beta, LogNormal, Normal, Rounded, Weighted
+from sharpen.space.shaped import Beta, Normal, Rounded, Weighted
 from sharpen.space.space import Condition, Space, nest
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Dimension",
     "Float",
     "Int",
-    "LogNormal",
     "Normal",
     "Rounded",
     "Space",

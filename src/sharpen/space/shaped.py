@@ -55,49 +55,24 @@ class Weighted:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """A real number around ``mu``, 68 % of them within ``sigma`` of it.
+    """A real number around ``mu``, 68 % of them within ``sigma`` of it, or one whose logarithm is that.
 
-    >>> Normal(10.0, 2.0).from_unit(0.5)
-    10.0
+    >>> Normal(10.0, 2.0).from_unit(0.5), Normal(0.0, 1.0, log=True).from_unit(0.5)
+    (10.0, 1.0)
     """
 
     mu: float
     sigma: float
+    log: bool = False
 
     def from_unit(self, u: float) -> float:
         """Return the value at quantile ``u``."""
-        return NormalDist(self.mu, self.sigma).inv_cdf(_inside(u))
+        value = NormalDist(self.mu, self.sigma).inv_cdf(_inside(u))
+        return math.exp(value) if self.log else value
 
     def to_unit(self, value: Any) -> float:
         """Return the quantile of a value."""
-        return NormalDist(self.mu, self.sigma).cdf(value)
-
-    def contains(self, value: Any) -> bool:
-        """Return whether the value is a number between the edges."""
-        return _is_between(self, value)
-
-    def grid(self) -> None:
-        """Return None: real numbers are too many to count."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogNormal:
-    """A number above 0 whose natural logarithm is :class:`Normal`.
-
-    >>> LogNormal(0.0, 1.0).from_unit(0.5)
-    1.0
-    """
-
-    mu: float
-    sigma: float
-
-    def from_unit(self, u: float) -> float:
-        """Return the value at quantile ``u``."""
-        return math.exp(NormalDist(self.mu, self.sigma).inv_cdf(_inside(u)))
-
-    def to_unit(self, value: Any) -> float:
-        """Return the quantile of a value."""
-        return NormalDist(self.mu, self.sigma).cdf(math.log(value))
+        return NormalDist(self.mu, self.sigma).cdf(math.log(value) if self.log else value)
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is a number between the edges."""

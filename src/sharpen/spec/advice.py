@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sharpen.space import Choice, Constant, Dimension, Float, Int, LogNormal, Rounded
+from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Rounded
 from sharpen.spec.command import MACROS
 from sharpen.spec.model import EarlyTerminate, Metric, Sweep
 
@@ -150,7 +150,7 @@ def _ranges(sweep: Sweep) -> Advice:
     for name, dimension in sweep.space.dimensions.items():
         inner = dimension.dimension if isinstance(dimension, Rounded) else dimension
         path = place(sweep, name)
-        if isinstance(inner, Float | LogNormal):
+        if isinstance(inner, Float | Normal):
             yield from ((path, sentence) for sentence in _log_range(inner))
         if isinstance(dimension, Rounded) and isinstance(inner, Float):
             yield from ((path, sentence) for sentence in _passed_bounds(dimension, inner))
@@ -164,10 +164,10 @@ def _ranges(sweep: Sweep) -> Advice:
             yield from ((path, sentence) for sentence in _listed(dimension))
 
 
-def _log_range(dimension: Float | LogNormal) -> Iterator[str]:
-    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
-    if isinstance(dimension, Float) and not dimension.log:
+def _log_range(dimension: Float | Normal) -> Iterator[str]:
+    if not dimension.log:
         return
+    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
     if high / low > 10**HUGE_DECADES:
         yield (
             f"spans {math.log10(high / low):.0f} powers of ten, most of which will be wasted: two to four "

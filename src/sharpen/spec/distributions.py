@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.space import Beta, Choice, Constant, Dimension, Float, Int, LogNormal, Normal, Rounded, Weighted
+from sharpen.space import Beta, Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
 from sharpen.spec.kinds import Kind, integer, listing, number, number_in, plain
 from sharpen.spec.node import Node, join, nearest
 from sharpen.spec.table import Key, clean_record
@@ -158,7 +158,7 @@ def _log_normal(node: Node, values: Values) -> Dimension | None:
             f"e to the power of {mu:g} ± {TAIL_SIGMAS * sigma:g} is no usable number: "
             "mu and sigma are those of the logarithm"
         )
-    return LogNormal(mu, sigma) if _normal(node, values) else None
+    return Normal(mu, sigma, log=True) if _normal(node, values) else None
 
 
 def _beta(node: Node, values: Values) -> Dimension | None:

@@ -16,28 +16,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import overload
 
 import numpy as np
 
 from sharpen.stoppers.port import Stopper
+from sharpen.testing import histories
 from sharpen.trial import Report, Trial, TrialState, Verdict
 
 ENDED = TrialState.FINISHED
 N_FOLDS = 9
-HISTORIES: dict[str, tuple[TrialState, ...]] = {
-    "empty": (),
+HISTORIES: Mapping[str, tuple[TrialState, ...]] = {
+    **histories.HISTORIES,
     "one": (TrialState.RUNNING,),
-    "all failed": (TrialState.FAILED,) * 15,
-    "all canceled or crashed": (TrialState.CANCELED, TrialState.CRASHED) * 8,
-    "all running": (TrialState.RUNNING,) * 15,
-    "all pending": (TrialState.PENDING,) * 4,
-    "finished": (TrialState.FINISHED,) * 20,
-    "stopped": (TrialState.STOPPED,) * 20,
     "finished, then running": (TrialState.FINISHED,) * 12 + (TrialState.RUNNING,) * 6,
-    "every state": tuple(TrialState) * 5,
 }
 """The states of the trials of a history, by what is special about it."""
 

@@ -1,0 +1,79 @@
+"""A verdict in words, and the thresholds that they name."""
+
+from __future__ import annotations
+
+import math
+
+from sharpen.overfit.judgement import Judgement
+
+CONFIDENCE = 0.95  # that the deflated Sharpe ratio must reach
+MAX_PBO = 0.5  # what noise gives: from here on the choice may be luck, whatever was chosen
+MIN_BARS = 30  # below it the formulas, which hold for many bars, say nothing
+PBO_BLOCKS = 16
+MIN_PBO_BARS = 4 * PBO_BLOCKS
+
+
+def headline(kind: str, figures: Judgement) -> str:
+    """Return the verdict of a kind for people."""
+    holding = f"simply holding made {say(figures.baseline_sharpe)}"
+    if figures.n_trials > 1:
+        n = figures.n_trials
+        made = (
+            f"The best of {n} made a Sharpe ratio of {say(figures.sharpe)}. The luckiest of {n} without"
+            f" skill would make {say(figures.luck_sharpe)}, and {holding}"
+        )
+    else:
+        made = f"The only trial made a Sharpe ratio of {say(figures.sharpe)}, and {holding}"
+    claim = {
+        "luck": "not distinguishable from luck",
+        "beta": "better than luck, but not distinguishable from holding the market",
+        "real": "the edge is distinguishable from luck and from holding the market",
+    }[kind]
+    choice = ""
+    if kind != "luck" and figures.pbo is not None and figures.pbo >= MAX_PBO:
+        choice = (
+            " The choice among these configurations may still be luck: probability of backtest overfitting"
+            f" {say_probability(figures.pbo)}."
+        )
+    return f"{made}: {claim}.{choice}"
+
+
+def details(figures: Judgement) -> str:
+    """Return the figures behind the headline."""
+    interval = figures.interval
+    few = f" (needs {MIN_BARS} or more)" if figures.n_bars < MIN_BARS else ""
+    overfitting = (
+        f"probability of backtest overfitting {say_probability(figures.pbo)}"
+        if figures.pbo is not None
+        else f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
+    )
+    return (
+        f"In figures: deflated Sharpe {say_probability(figures.dsr)} (needs {CONFIDENCE}),"
+        f" {say_probability(figures.dsr_excess)} for the excess over buy-and-hold; 95% interval"
+        f" {say(interval.low)} to {say(interval.high)} over {figures.n_bars} bars{few}; {overfitting}."
+    )
+
+
+def say(figure: float) -> str:
+    """Return a figure with two decimals and a true minus sign.
+
+    >>> say(-0.161), say(-0.001), say(math.nan)
+    ('\N{MINUS SIGN}0.16', '0.00', 'undefined')
+    """
+    if not math.isfinite(figure):
+        return "undefined"
+    text = f"{figure:.2f}".replace("-", "\N{MINUS SIGN}")
+    return "0.00" if text == "\N{MINUS SIGN}0.00" else text
+
+
+def say_probability(figure: float) -> str:
+    """Return a probability; rounding reaches neither certainty nor a threshold that the figure does not.
+
+    >>> say_probability(0.9951), say_probability(0.9499)
+    ('above 0.99', 'just below 0.95')
+    """
+    text = say(figure)
+    if text == "1.00":
+        return "above 0.99"
+    below = any(text == f"{bound:.2f}" and figure < bound for bound in (CONFIDENCE, MAX_PBO))
+    return f"just below {text}" if below else text
