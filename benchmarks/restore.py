@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,15 @@ if role == "host":
 """
 
 
-def fill(home: Path, sweep_id: str, text: str, n_runs: int, n_reports: int) -> None:
-    """Write a sweep of finished runs past the coordinator."""
+def fill(
+    home: Path,
+    sweep_id: str,
+    text: str,
+    n_runs: int,
+    n_reports: int,
+    value_of: Callable[[Mapping[str, Any]], float] | None = None,
+) -> None:
+    """Write a sweep of finished runs past the coordinator; without a function the scores are random."""
     from sharpen.store.database import FILE, open_writer
 
     open_writer(home).dispose()
@@ -85,7 +93,8 @@ def fill(home: Path, sweep_id: str, text: str, n_runs: int, n_reports: int) -> N
             config = {"x": draw.random(), "depth": draw.randint(2, 12), "rate": draw.random() / 3}
             config["bagging"] = draw.random() < 0.5
             words = (f"{sweep_id}-{n}", sweep_id, n, "finished", "", json.dumps(config), "random")
-            runs.append((*words, draw.random(), 0, 1, 0, "", "{}", 1.0 + n, 1.0 + n, 2.0 + n))
+            score = value_of(config) if value_of else draw.random()
+            runs.append((*words, score, 0, 1, 0, "", "{}", 1.0 + n, 1.0 + n, 2.0 + n))
         connection.executemany(f"INSERT INTO runs ({names}) VALUES ({', '.join('?' * 16)})", runs)
         reports = (
             (f"{sweep_id}-{n}", 1, step, '{"score":0.5}', 1, 0.5, 1.0)

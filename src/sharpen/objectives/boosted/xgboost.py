@@ -30,16 +30,24 @@ class XGBoost:
     suffix: str = ".ubj"
 
     def fit(self, rows: Rows, settings: ClassifierSettings, seed: int) -> Model:
-        """Return a model trained on one thread; the same arguments give the same model."""
+        """Return a model trained on one thread; the same arguments give the same model.
+
+        ``xgb.train`` would look after callbacks and compare the names of the features in every round, which
+        with so few rows is a tenth of the time. The model is the same to the bit.
+        """
         data = xgb.QuantileDMatrix(
             rows.features,
             label=rows.is_up.astype(np.float32),
             weight=rows.weight,
-            feature_names=list(rows.names),
             max_bin=settings.max_bin,
             nthread=1,
         )
-        return _Trees(xgb.train(_parameters(settings, seed), data, num_boost_round=settings.n_estimators))
+        trees = xgb.Booster(_parameters(settings, seed), [data])
+        for n in range(settings.n_estimators):
+            trees.update(data, n)
+        trees.reset()  # frees what only training needs
+        trees.feature_names = list(rows.names)
+        return _Trees(trees)
 
     def load(self, path: Path) -> Model:
         """Return the model in a file."""

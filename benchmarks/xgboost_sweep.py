@@ -1,0 +1,314 @@
+"""The whole of sweeps/xgboost_sweep.yaml beside Optuna on SQLite: wall and CPU time, and the winners.
+
+    python benchmarks/xgboost_sweep.py             100 runs each, six ways: half an hour on two cores
+    python benchmarks/xgboost_sweep.py --quick     8 runs each, two ways: a minute or so
+
+Ours is the command that people type, `sharpen run FILE --agents 2 --trials 100`, with its verdict and report;
+then the same without warm slots (SHARPEN_COLD=1), without early_terminate, and without both. Optuna searches
+the same space with TPE and two threads, on a study in an SQLite file; its objective starts the same script
+as a process and reads what it prints. "optuna-pruned" also reports each fold to its Hyperband pruner and
+ends the process when told to. Everybody trains on one thread a process.
+
+Since each way trains other configurations, a fold does not cost the same everywhere: see CPU ms a fold. The
+winners are rescored by the script alone, under the sweep's seed, which must give the same figure again, and
+under others; the rank is that of the mean, 1 is the best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from sharpen import spec
+from sharpen.space import Float, Int
+from sharpen.store.queries import Reader
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "sweeps" / "xgboost_sweep.yaml"
+SCRIPT = "scripts/train_classifier.py"
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
+STEP = re.compile(r"step (\d+) .* val/sharpe=(\S+)")
+TRAINING = re.compile(r"summary  seconds/training_cpu=(\S+)")
+N_QUICK = 8
+N_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What everybody is given to do."""
+
+    n_trials: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search did.
+
+    Attributes:
+        states: How many runs ended how.
+        n_folds: Folds that were reported.
+        training_cpu_s: CPU seconds of fitting and scoring, as the programs say; NaN where some could not.
+        best: The winner's val/sharpe.
+        config: The winner's configuration.
+        wall_s: Seconds from the command to its end.
+        cpu_s: CPU seconds of all processes.
+    """
+
+    states: Mapping[str, int]
+    n_folds: int
+    training_cpu_s: float
+    best: float
+    config: Mapping[str, Any]
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+# ---- ours
+
+
+def ours(task: Task, folder: Path, cold: bool = False, stops: bool = True) -> Search:
+    """Return what `sharpen run` did."""
+    sweep = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    if not stops:
+        del sweep["early_terminate"]
+    file, home = folder / "sweep.yaml", folder / "store"
+    file.write_text(yaml.safe_dump(sweep, sort_keys=False), encoding="utf-8")
+    words = [sys.executable, "-m", "sharpen", "--home", str(home), "run", str(file), "--seed", str(task.seed)]
+    words += ["--agents", str(N_AT_ONCE), "--trials", str(task.n_trials)]
+    extra = {"SHARPEN_COLD": "1"} if cold else {}
+    done = subprocess.run(
+        [*words, "--report", str(folder / "report.html")],
+        cwd=ROOT,
+        env=os.environ | ONE_THREAD | extra,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} failed: {done.stderr[-2000:]}")
+    reader = Reader(home)
+    runs = reader.runs(reader.sweep("last").id)
+    scored = {run.score: run.config for run in runs if run.state == "finished" and run.score is not None}
+    best = max(scored)
+    return Search(
+        Counter(run.state for run in runs),
+        len(reader.reports(runs[0].sweep_id)),
+        sum(run.summary["seconds/training_cpu"] for run in runs),
+        best,
+        scored[best],
+    )
+
+
+# ---- the peer
+
+
+def optuna_search(task: Task, folder: Path, pruned: bool = False) -> Search:
+    """Return what Optuna did, in a process of its own so that its imports count and its CPU is seen."""
+    words = [sys.executable, __file__, "--trials", str(task.n_trials), "--seed", str(task.seed)]
+    words += ["--peer", str(folder), *(["--pruned"] if pruned else [])]
+    done = subprocess.run(words, check=True, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE)
+    return Search(*json.loads(done.stdout))
+
+
+def be_optuna(task: Task, folder: Path, pruned: bool) -> None:
+    """Search as Optuna's users do, and print the result as JSON."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.HyperbandPruner(3, 8, 3) if pruned else optuna.pruners.NopPruner()
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder}/optuna.db",
+        sampler=optuna.samplers.TPESampler(seed=task.seed),
+        pruner=pruner,
+        direction="maximize",
+    )
+    dimensions = spec.load(FILE).space.dimensions
+    n_folds, training_cpu_s = 0, [0.0]
+
+    def objective(trial: Any) -> float:
+        nonlocal n_folds
+        config = {name: suggest(trial, name, dimension) for name, dimension in dimensions.items()}
+        value = math.nan
+        with start_script(config, task.seed) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if found := STEP.match(line):
+                    value = float(found[2])
+                    n_folds += 1
+                    trial.report(value, int(found[1]))
+                    if trial.should_prune():
+                        process.kill()
+                        raise optuna.TrialPruned
+                elif found := TRAINING.match(line):
+                    training_cpu_s.append(float(found[1]))
+        if process.returncode:
+            raise RuntimeError(f"the script failed with {config}")
+        return value  # NaN, an infeasible configuration, makes the trial a failed one
+
+    study.optimize(objective, n_trials=task.n_trials, n_jobs=N_AT_ONCE)
+    states = Counter(trial.state.name.lower() for trial in study.trials)
+    spent = math.nan if pruned else sum(training_cpu_s)  # a process that was killed did not say
+    best = study.best_trial
+    print(json.dumps([states, n_folds, spent, best.value, best.params]))
+
+
+def suggest(trial: Any, name: str, dimension: Any) -> Any:
+    """Return Optuna's value for one of the file's parameters."""
+    assert isinstance(dimension, Float | Int)
+    draw = trial.suggest_float if isinstance(dimension, Float) else trial.suggest_int
+    return draw(name, dimension.low, dimension.high, log=dimension.log)
+
+
+def start_script(config: Mapping[str, Any], seed: int) -> subprocess.Popen[str]:
+    words = [sys.executable, SCRIPT, *(f"--{name}={value}" for name, value in config.items())]
+    words.append(f"--seed={seed}")
+    return subprocess.Popen(words, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True)
+
+
+# ---- what the winners are worth
+
+
+def rescored(config: Mapping[str, Any], seed: int) -> float:
+    """Return the val/sharpe that the script alone prints last."""
+    with start_script(config, seed) as process:
+        text, _ = process.communicate()
+    return float([found[2] for found in map(STEP.match, text.splitlines()) if found][-1])
+
+
+def worth(found: Search, seeds: Sequence[int]) -> list[float]:
+    """Return the winner's val/sharpe under each seed."""
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        return list(pool.map(rescored, repeat(found.config), seeds))
+
+
+# ---- the tables
+
+
+WAYS: dict[str, Callable[[Task, Path], Search]] = {
+    "sharpen": ours,
+    "optuna": optuna_search,
+    "sharpen-cold": lambda task, folder: ours(task, folder, cold=True),
+    "sharpen-no-stops": lambda task, folder: ours(task, folder, stops=False),
+    "sharpen-neither": lambda task, folder: ours(task, folder, cold=True, stops=False),
+    "optuna-pruned": lambda task, folder: optuna_search(task, folder, pruned=True),
+}
+"""Searches by name, in the order in which they are made."""
+
+
+def measured(way: Callable[[Task, Path], Search], task: Task) -> Search:
+    """Return what a search did, with the seconds that it took and those of CPU of all its processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, began = os.times(), time.perf_counter()
+        found = way(task, Path(folder))
+        wall_s, after = time.perf_counter() - began, os.times()
+    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return replace(found, wall_s=wall_s, cpu_s=cpu_s)
+
+
+def searches_table(found: Mapping[str, Search], title: str) -> Table:
+    table = Table("", title=title)
+    for column in ("wall s", "CPU s", "training CPU s", "folds", "CPU ms a fold", "runs", "optuna / it"):
+        table.add_column(column, justify="left" if column == "runs" else "right")
+    for name, search in found.items():
+        ended = ", ".join(f"{n} {state}" for state, n in sorted(search.states.items()))
+        ratio = f"{found['optuna'].wall_s / search.wall_s:.2f} x" if "optuna" in found else ""
+        figures = (search.wall_s, search.cpu_s, search.training_cpu_s)
+        per_fold = 1000 * search.training_cpu_s / search.n_folds
+        cells = [*(f"{figure:.1f}" for figure in figures), str(search.n_folds), f"{per_fold:.0f}"]
+        table.add_row(name, *cells, ended, ratio)
+    return table
+
+
+def winners_table(found: Mapping[str, Search], seeds: Sequence[int]) -> Table:
+    table = Table("winner of", "val/sharpe", "rescored", f"mean of {len(seeds)} seeds", "from", "to", "rank")
+    worths = {name: worth(search, seeds) for name, search in found.items()}
+    means = {name: sum(values) / len(values) for name, values in worths.items()}
+    for name, values in worths.items():
+        is_same = math.isclose(values[0], found[name].best, rel_tol=1e-5)
+        again = "the same" if is_same else f"{values[0]:.4f}, NOT the same"
+        rank = 1 + sum(mean > means[name] for mean in means.values())
+        spread = (f"{min(values):.3f}", f"{max(values):.3f}", str(rank))
+        table.add_row(name, f"{found[name].best:.4f}", again, f"{means[name]:.3f}", *spread)
+    return table
+
+
+def split_table(found: Mapping[str, Search]) -> Table:
+    """Return by how much each part shortens what is to its left; the last row is the product of a column."""
+    table = Table("what makes the ratio", "wall", "CPU")
+    steps = {
+        "search method and engine, cold, no stops": ("optuna", "sharpen-neither"),
+        "early_terminate, cold": ("sharpen-neither", "sharpen-cold"),
+        "warm slots, with early_terminate": ("sharpen-cold", "sharpen"),
+        "all of it": ("optuna", "sharpen"),
+        "the other way round: warm slots first": ("sharpen-neither", "sharpen-no-stops"),
+        "then early_terminate": ("sharpen-no-stops", "sharpen"),
+        "a peer that prunes, too": ("optuna-pruned", "sharpen"),
+    }
+    for words, (slow, quick) in steps.items():
+        if slow in found and quick in found:
+            wall, cpu = (getattr(found[slow], s) / getattr(found[quick], s) for s in ("wall_s", "cpu_s"))
+            table.add_row(words, f"{wall:.2f} x", f"{cpu:.2f} x")
+    return table
+
+
+def report(found: Mapping[str, Search], seeds: Sequence[int], title: str) -> None:
+    console = Console(width=120)
+    console.print(searches_table(found, title))
+    console.print(split_table(found))
+    console.print(winners_table(found, seeds))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--trials", type=int, default=100, help="runs of each way")
+    add("--seed", type=int, default=0)
+    add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which ways, all by default")
+    add("--rescore", type=int, default=5, help="how many seeds to rescore the winners under")
+    add("--quick", action="store_true", help=f"{N_QUICK} runs of sharpen and optuna, two seeds")
+    add("--peer", type=Path, help=argparse.SUPPRESS)
+    add("--pruned", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
+    if options.peer is not None:
+        be_optuna(Task(options.trials, options.seed), options.peer, options.pruned)
+        return
+    if options.quick:
+        options.trials, options.ways, options.rescore = N_QUICK, ["sharpen", "optuna"], 2
+    found: dict[str, Search] = {}
+    loads: list[float] = []
+    for name in options.ways:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        found[name] = measured(WAYS[name], Task(options.trials, options.seed))
+        loads.append(os.getloadavg()[0])
+    title = f"{options.trials} runs, {N_AT_ONCE} at once, seed {options.seed}; "
+    title += f"load {min(loads):.1f} to {max(loads):.1f}"
+    report(found, range(options.seed, options.seed + options.rescore), title)
+
+
+if __name__ == "__main__":
+    main()
