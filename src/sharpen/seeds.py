@@ -33,6 +33,17 @@ def seed_for(root_seed: int, *name: str | int) -> int:
     return int.from_bytes(_digest(root_seed, name)[:4], "big") >> 1
 
 
+def repeat_seed(root_seed: int, repeat: int) -> int:
+    """Return the seed that the program of a run gets: the root's own first, then one for each repeat.
+
+    It is the same for every configuration, so that configurations are compared under the same dice.
+
+    >>> repeat_seed(42, 0), repeat_seed(42, 1) == repeat_seed(42, 1) != repeat_seed(42, 2)
+    (42, True)
+    """
+    return seed_for(root_seed, "repeat", repeat) if repeat else root_seed
+
+
 def _digest(root_seed: int, name: tuple[str | int, ...]) -> bytes:
     # repr keeps 1 and "1", and ("a", "b") and ("ab",), apart
     return hashlib.sha256(repr((root_seed, *name)).encode()).digest()

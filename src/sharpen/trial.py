@@ -82,6 +82,8 @@ class Trial:
             first is ``score``. Empty for a sweep of one metric.
         violation: How far it missed the constraints on metrics, summed, each in units of its bound's size;
             0 when it kept them all.
+        repeat: Which repeat of its configuration it is, from 0; each has a seed of its own.
+        repeat_of: The number of the configuration's first trial; None for that one.
     """
 
     number: int
@@ -92,6 +94,8 @@ class Trial:
     origin: str = ""
     scores: tuple[float, ...] = ()
     violation: float = 0.0
+    repeat: int = 0
+    repeat_of: int | None = None
 
     @property
     def is_infeasible(self) -> bool:

@@ -110,7 +110,10 @@ def comparable(state: SweepState) -> SweepState:
     rules = replace(state.rules, optimizer=type(state.rules.optimizer), stopper=type(state.rules.stopper))  # type: ignore[arg-type]
     trials = Trials.of(without_nan(trial) for trial in state.trials)
     live = dict(sorted(live.items()))
-    return replace(state, rules=rules, live=live, trials=trials, exhausted=False, counted_at=None)
+    folded = Trials.of(without_nan(trial) for trial in state.configurations.folded)
+    configurations = replace(state.configurations, folded=folded)
+    state = replace(state, rules=rules, live=live, trials=trials, configurations=configurations)
+    return replace(state, exhausted=False, counted_at=None)
 
 
 def words(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -140,6 +140,7 @@ def test_a_rerun_is_a_run_of_its_own_with_a_parent(office: Office) -> None:
         "run_id": f"{sweep_id}-2",
         "token": 1,
         "config": reader(office).run(old).config,
+        "seed": 0,
         "parent": old,
     }
     row = reader(office).run(run["run_id"])

@@ -23,6 +23,7 @@ from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office
 pytestmark = pytest.mark.timeout(3600)  # the thorough profile takes its time
 GRID = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
 FULL = STOPPING + "name: full\n"
+REPEATED = STOPPING + "repeats: 2\n"
 AGENTS = st.sampled_from(["a", "b", "dead"])
 VALUES = st.sampled_from([0.1, 0.5, -0.3, 0.0, -0.0, math.nan, math.inf, "fast", None, 7])
 METRICS = st.dictionaries(st.sampled_from(["val/sharpe", "val/sharpe", "loss"]), VALUES, min_size=1)
@@ -61,7 +62,11 @@ class Restoring(RuleBasedStateMachine):
     """Random requests to a coordinator, each followed by a comparison with a fresh one."""
 
     @initialize(
-        texts=st.lists(st.sampled_from([SWEEP, STOPPING, MINIMIZE, GRID, FULL, FULL]), min_size=1, max_size=2)
+        texts=st.lists(
+            st.sampled_from([SWEEP, STOPPING, MINIMIZE, GRID, FULL, FULL, REPEATED, FULL + "repeats: 3\n"]),
+            min_size=1,
+            max_size=2,
+        )
     )
     def begin(self, texts: list[str]) -> None:
         self.folder = tempfile.TemporaryDirectory()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sharpen.sweep import SweepState, SweepStatus, step
+from sharpen.sweep import Configurations, SweepState, SweepStatus, step
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -74,17 +75,17 @@ class Sweeping(RuleBasedStateMachine):
         attempts=st.integers(1, 3),
         resume=st.booleans(),
         n_prior=st.integers(0, 2),
+        repeats=st.sampled_from([1, 1, 2, 3]),
     )
-    def begin(
-        self, run_cap: int | None, n_points: int | None, attempts: int, resume: bool, n_prior: int
-    ) -> None:
+    def begin(self, run_cap: int | None, n_points: int | None, n_prior: int, **more: Any) -> None:
         self.state = sweep(
             run_cap,
             n_points=n_points,
             stopper=StopBelow(),
-            max_attempts=attempts,
+            max_attempts=more["attempts"],
             max_same_failures=3,
-            resume=resume,
+            resume=more["resume"],
+            repeats=more["repeats"],
             prior=tuple({"x": 0.5 + n} for n in range(n_prior)),
             watched=("loss",),
             assess=lambda values: ((0.0, values.get("loss", math.nan)), values.get("loss", 0.0)),
@@ -363,6 +364,25 @@ class Sweeping(RuleBasedStateMachine):
         assert all(state.trials[n - 1] is live.trial for n, live in state.live.items())
         assert [t.number for t in state.history] == [n for n in numbers if n not in self.deleted]
         assert state.rules.run_cap is None or state.n_created <= state.rules.run_cap
+
+    @invariant()
+    def configurations_are_what_their_runs_say(self) -> None:
+        state, repeats = self.state, self.state.rules.repeats
+        if repeats == 1:
+            assert state.configurations == Configurations()
+            assert state.searched == state.history
+            return
+        assert state.configurations == Configurations.of(state.trials, state.deleted, repeats)
+        seen = state.searched
+        firsts = [t for t in state.trials if t.repeat_of is None and t.origin != "rerun"]
+        assert len(state.configurations) == len(firsts)
+        assert len({t.number for t in seen}) == len(seen) <= len(firsts)
+        assert state.n_prior == sum(t.origin == "prior" for t in firsts)
+        for first in firsts:
+            group = [t for t in state.trials if first.number in (t.number, t.repeat_of)]
+            assert [t.repeat for t in group] == list(range(len(group)))
+            assert len(group) <= repeats
+            assert {(t.config["x"], t.origin) for t in group} == {(first.config["x"], first.origin)}
 
     @invariant()
     def what_has_ended_never_changes(self) -> None:

@@ -178,7 +178,7 @@ class LocalAgent:
 
     def _start(self, run: dict[str, Any], gpus: Claim) -> None:
         about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
-        about |= {"seed": self._row.seed, "stage": "search", "config": self._spec.nested(run["config"])}
+        about |= {"seed": run["seed"], "stage": "search", "config": self._spec.nested(run["config"])}
         if run.get("checkpoint"):
             about["checkpoint"] = run["checkpoint"]
         if self._n_left is not None:

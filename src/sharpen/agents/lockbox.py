@@ -37,13 +37,14 @@ class LockboxRun:
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any]) -> LockboxRun:
+def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any], seed: int) -> LockboxRun:
     """Return what the sweep's program says of a configuration on the lockbox.
 
     Args:
         home: The store's folder; artifacts go to its blobs.
-        sweep: Whose program, seed and folder.
+        sweep: Whose program and folder.
         config: By dotted name; for what is not in it the program's own defaults hold.
+        seed: What the program is to train with.
 
     Raises:
         SharpenError: The program failed, or does not know the lockbox stage.
@@ -53,7 +54,7 @@ def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any]) -> Lo
     read = replace(read, space=Space(given))
     with tempfile.TemporaryDirectory(prefix="sharpen-lockbox-") as folder:
         results = Path(folder) / "results.jsonl"
-        about = {"home": str(home.resolve()), "results": str(results), "seed": sweep.seed}
+        about = {"home": str(home.resolve()), "results": str(results), "seed": seed}
         about |= {"stage": "lockbox", "config": read.nested(config)}
         words = spec.words(read, config, sys.executable, os.environ, str(Path(folder) / "config.json"))
         for path, text in words.files.items():

@@ -15,6 +15,7 @@ from sharpen.cli.ending import conclude
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
+from sharpen.store.configurations import seed_of
 from sharpen.store.queries import LookRow, Reader, RunRow, SweepRow
 from sharpen.trial import TrialState
 
@@ -47,8 +48,8 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     """Open the lockbox: score a finished RUN on the final period that no sweep has seen.
 
     The program trains that configuration, and its own default one, on all development data and scores both on
-    the lockbox. The sweep's constants hold for both. Every look is recorded with who looked, before anything
-    is shown: figures that have been looked at twice are no longer out of sample.
+    the lockbox. The sweep's constants and the run's seed hold for both. Every look is recorded with who
+    looked, before anything is shown: figures that have been looked at twice are no longer out of sample.
     """
     reader = Reader(home)
     row = reader.run(run)
@@ -76,7 +77,7 @@ def _open(
     """Return what both configurations showed, each stored as it comes to its end."""
     result: dict[str, Any] = {"lockbox/hash": run.summary.get("lockbox/hash", "")}
     try:
-        chosen = run_on_lockbox(home, sweep, run.config)
+        chosen = run_on_lockbox(home, sweep, run.config, seed_of(sweep, run))
         refuse_other_bars(run, chosen)
         result["chosen"] = _side(home, chosen, sweep.seed)
     except SharpenError as problem:
@@ -86,7 +87,7 @@ def _open(
     store(result)
     refusal: SharpenError | None = None
     try:
-        default = run_on_lockbox(home, sweep, default_config(sweep))
+        default = run_on_lockbox(home, sweep, default_config(sweep), seed_of(sweep, run))
         refusal = _not_comparable(home, chosen, default)
         result["default"] = {"error": refusal.message} if refusal else _side(home, default, sweep.seed)
     except SharpenError as problem:

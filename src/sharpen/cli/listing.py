@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from sharpen import spec
-from sharpen.cli.live import Snapshot
+from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
 from sharpen.errors import NotFound
-from sharpen.store.queries import Reader, SweepRow
+from sharpen.store.configurations import configurations, seed_of, winner
+from sharpen.store.queries import Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.wire import number as as_number
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
     *("id", "number", "state", "reason", "score", "scores", "violation", "config", "origin", "parent"),
-    *("exit_code", "summary", "note", "tags"),
+    *("repeat", "repeat_of", "exit_code", "summary", "note", "tags"),
 )
 
 
@@ -32,8 +36,7 @@ def ls(home: Path, as_json: bool) -> None:
     reader = Reader(home)
     rows: list[dict[str, Any]] = []
     for sweep in reader.sweeps():
-        goal = spec.parse(sweep.spec, where=sweep.source).metric.goal
-        best = reader.best(sweep.id, maximize=goal == "maximize")
+        best = _leader(reader, sweep)
         row = {"sweep": sweep.id, "name": sweep.name, "status": _status(reader, sweep)}
         row |= {"runs": _done(sweep), "cap": sweep.run_cap, "best": None if best is None else best.score}
         rows.append(row | {"created": when(sweep.created_at)})
@@ -48,12 +51,14 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
     """Show a sweep: its state, its file, and how its runs ended."""
     reader = Reader(home)
     row = reader.sweep(sweep)
+    repeats = spec.parse(row.spec, where=row.source).repeats
     facts = {
         "sweep": row.id,
         "name": row.name,
         "status": _status(reader, row),
         "reason": row.reason,
         "runs": row.n_runs,
+        **(_of_repeats(reader, row, repeats) if repeats > 1 else {}),
         "deleted": row.n_deleted,
         "run_cap": row.run_cap,
         "max_failures": row.max_failures,
@@ -83,31 +88,39 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def best(home: Path, sweep: str, as_json: bool) -> None:
-    """Show the best run of a sweep: its score, its configuration, and the command that repeats it."""
+    """Show the best run of a sweep: its score, its configuration, and the command that repeats it.
+
+    With repeats it is the configuration of the best mean, shown with each of its runs.
+    """
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    winner = now.best
-    if winner is None:
+    if now.winner is None:
         where = f"sharpen runs {now.sweep.id}"
-        raise NotFound(f"sweep {now.sweep.id} has no finished run with a score yet: see '{where}'")
-    logged = reader.reports(run_id=winner.id)
-    metrics = logged[-1].metrics if logged else {}
-    artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=winner.id)}
-    command = _command(now.sweep, winner.config)
+        what = "finished run" if now.repeats == 1 else "configuration whose repeats have all finished"
+        raise NotFound(f"sweep {now.sweep.id} has no {what} with a score yet: see '{where}'")
+    top, seeds = now.winner.row, _seeds(now) if now.repeats > 1 else []
+    metrics = _metrics(reader, now.winner.runs)
+    artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=top.id)}
+    command = _command(now.sweep, top)
     if as_json:
-        facts = {"run": winner.id, "metric": now.metric.name, "score": winner.score, "config": winner.config}
+        facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
+        facts |= {"score": top.score, "config": top.config}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
-        print_json(facts)
+        print_json(facts | ({"repeats": seeds} if seeds else {}))
         return
-    click.echo(f"run {winner.id}: {now.metric.name} {shown(winner.score)}\n")
-    stdout().print(table([{"parameter": name, "value": shown(v)} for name, v in winner.config.items()]))
+    click.echo(f"run {top.id}: {now.metric.name} {shown(top.score)}", nl=False)
+    click.echo(f", {of_seeds(now.winner)}\n" if seeds else "\n")
+    if seeds:
+        stdout().print(table([{name: shown(value) for name, value in row.items()} for row in seeds]))
+        click.echo("")
+    stdout().print(table([{"parameter": name, "value": shown(v)} for name, v in top.config.items()]))
     click.echo("")
     stdout().print(table([{"metric": name, "value": shown(v)} for name, v in metrics.items()]))
     for name, path in artifacts.items():
         click.echo(f"\n{name}: {path}", nl=False)
     click.echo(f"\n\nrepeat it alone: {command}")
     click.echo(
-        f"is it real?      sharpen report {now.sweep.id}, then, once: sharpen validate {winner.id}", err=True
+        f"is it real?      sharpen report {now.sweep.id}, then, once: sharpen validate {top.id}", err=True
     )
 
 
@@ -127,8 +140,7 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
     if tag is not None:
         chosen = [run for run in chosen if tag in run.tags]
     if as_json:
-        rows = [{key: getattr(run, key) for key in RUN_KEYS} for run in chosen]
-        print_json([row | {"steps": now.progress.get(row["id"], (0, None))[0]} for row in rows])
+        print_json([_facts(now, run) for run in chosen])
         return
     is_tagged = any(run.tags for run in chosen)
     rows = [
@@ -162,10 +174,47 @@ def logs(home: Path, run: str, follow: bool) -> None:
         click.echo(f"run {row.id} {row.state}: {row.reason}", err=True)
 
 
-def _command(sweep: SweepRow, config: dict[str, Any]) -> str:
+def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
+    facts = {key: getattr(run, key) for key in RUN_KEYS}
+    return facts | {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
+
+
+def _command(sweep: SweepRow, run: RunRow) -> str:
     """Return what a user types to repeat a run alone."""
     read = spec.parse(sweep.spec, where=sweep.source)
-    return spec.command_line(read, config, sweep.seed)
+    return spec.command_line(read, run.config, seed_of(sweep, run))
+
+
+def _leader(reader: Reader, sweep: SweepRow) -> RunRow | None:
+    """Return the best run of a sweep, or with repeats what the best configuration comes to."""
+    read = spec.parse(sweep.spec, where=sweep.source)
+    if read.repeats == 1:
+        return reader.best(sweep.id, maximize=read.metric.goal == "maximize")
+    found = winner(configurations(reader.runs(sweep.id), read.repeats), read.metric)
+    return None if found is None else found.row
+
+
+def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]:
+    """Return how many runs a configuration gets, and how many configurations are in each state."""
+    found = configurations(reader.runs(sweep.id), repeats)
+    return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
+
+
+def _seeds(now: Snapshot) -> list[dict[str, Any]]:
+    """Return the runs of the best configuration, each with its seed and its score."""
+    runs = now.winner.runs if now.winner else ()
+    return [{"run": run.id, "seed": seed_of(now.sweep, run), "score": run.score} for run in runs]
+
+
+def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
+    """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
+    logged = [reader.reports(run_id=run.id)[-1:] for run in runs]
+    last = [rows[0].metrics for rows in logged if rows]
+    if len(last) < 2:
+        return last[0] if last else {}
+    figures = {name: [as_number(metrics.get(name)) for metrics in last] for name in last[0]}
+    known = {name: [v for v in values if v is not None] for name, values in figures.items()}
+    return {name: sum(values) / len(values) for name, values in known.items() if len(values) == len(last)}
 
 
 def _counts(value: Any) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
+from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import UNENDED, Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
@@ -47,11 +48,12 @@ class Snapshot:
     def __init__(self, reader: Reader, sweep_id: str, before: Snapshot | None = None) -> None:
         self.sweep = reader.sweep(sweep_id)
         if before is None or before.sweep.n_deleted != self.sweep.n_deleted:
-            self.metric = spec.parse(self.sweep.spec, where=self.sweep.source).metric
+            read = spec.parse(self.sweep.spec, where=self.sweep.source)
+            self.metric, self.repeats = read.metric, read.repeats
             self.runs = reader.runs(sweep_id)
             self.progress = reader.progress(sweep_id)
         else:
-            self.metric = before.metric
+            self.metric, self.repeats = before.metric, before.repeats
             unended = [run.number for run in before.runs if run.state in UNENDED]
             fresh = {
                 run.number: run
@@ -65,11 +67,14 @@ class Snapshot:
         self.done = [run for run in self.runs if run.state not in UNENDED]
 
     @cached_property
+    def winner(self) -> Configuration | None:
+        """The finished configuration of the best score so far, with repeats the best mean."""
+        return winner(configurations(self.runs, self.repeats), self.metric)
+
+    @property
     def best(self) -> RunRow | None:
-        """The finished run of the best score so far."""
-        done = [run for run in self.runs if run.state == TrialState.FINISHED and run.violation == 0]
-        scored = [run for run in done if run.score is not None]
-        return max(scored, key=lambda run: self.metric.larger_is_better(run.score or 0.0), default=None)
+        """What it comes to, as a run."""
+        return None if self.winner is None else self.winner.row
 
     def seconds_left(self, n_agents: int) -> float | None:
         """Return a guess from the runs so far; None before the first has ended or without a cap."""
@@ -87,8 +92,10 @@ class Snapshot:
         words.append(f"{n_running} running")
         if self.sweep.status != SweepStatus.RUNNING:
             words.append(self.sweep.status)
-        if self.best is not None:
-            words.append(f"best {self.metric.name} {shown(self.best.score)} (run {self.best.number})")
+        if self.winner is not None:
+            best = self.winner.row
+            seeds = f", {of_seeds(self.winner)}" if self.repeats > 1 else ""
+            words.append(f"best {self.metric.name} {shown(best.score)} (run {best.number}{seeds})")
         left = self.seconds_left(n_agents)
         if left is not None and len(self.done) < len(self.runs) + 1:
             words.append(f"about {duration(left)} left")
@@ -97,12 +104,16 @@ class Snapshot:
     def row(self, run: RunRow) -> dict[str, object]:
         """Return a run as a row of a table."""
         n_steps, value = self.progress.get(run.id, (0, None))
-        best = self.best
-        is_best = best is not None and run.id == best.id
+        is_best = self.winner is not None and run.id in {one.id for one in self.winner.runs}
         value = run.score if run.score is not None else value
         end = run.ended_at or time.time()
         return {
             "run": run.number,
+            **(
+                {"repeat of": run.repeat_of or "", "seed": seed_of(self.sweep, run)}
+                if self.repeats > 1
+                else {}
+            ),
             "state": run.state,
             "steps": n_steps,
             self.metric.name: "infeasible" if n_steps and value is None else shown(value),
@@ -127,8 +138,8 @@ class LiveTable:
     def _drawn(self) -> RenderableType:
         now = self._now = Snapshot(self._reader, self._sweep_id, self._now)
         newest = sorted(now.runs, key=_activity)[-N_SHOWN:]
-        if now.best is not None and now.best not in newest:
-            newest = [now.best, *newest]
+        if now.winner is not None:
+            newest = [*(run for run in now.winner.runs if run not in newest), *newest]
         head = Text(now.headline(self._n_agents), style="bold")
         return Group(head, table([now.row(run) for run in newest])) if newest else head
 
@@ -178,6 +189,12 @@ class Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.update()
+
+
+def of_seeds(found: Configuration) -> str:
+    """Return how a configuration's score came about: ``mean of 3 seeds, from 0.41 to 0.77``."""
+    scores = found.scores
+    return f"mean of {len(scores)} seeds, from {shown(scores[0])} to {shown(scores[-1])}"
 
 
 def _activity(run: RunRow) -> tuple[bool, float]:

@@ -68,7 +68,8 @@ def rerun(home: Path, run_or_sweep: str, failed: bool, as_json: bool) -> None:
     """Try a run's configuration once more, as a run of its own; or those of all runs that failed.
 
     The new one has a number of its own and remembers which it repeats; its id goes to stdout. The program
-    gets the same seed, so a program that keeps to it gives the same figures.
+    gets the same seed, so a program that keeps to it gives the same figures. With 'repeats' in the sweep file
+    it belongs to no configuration: neither the search method nor 'best' nor the report counts it.
 
     \b
       sharpen rerun last-3
@@ -125,7 +126,8 @@ def _next(sweep: SweepRow, n_waiting: int) -> str:
     if sweep.status != SweepStatus.RUNNING:
         return f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
     then = "then" if n_waiting else "next"
-    method = spec.parse(sweep.spec, where=sweep.source).method
+    read = spec.parse(sweep.spec, where=sweep.source)
+    method = read.method if read.repeats == 1 else f"{read.method} (each {read.repeats} times)"
     if sweep.run_cap is None:
         return f"{then}: whatever method {method} proposes, without a cap"
     room = sweep.run_cap - sum(sweep.n_runs.values()) - sweep.n_deleted

@@ -19,6 +19,7 @@ from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
 from sharpen.coordinator.restoring import finite, rules_for, watched_in
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.seeds import repeat_seed
 from sharpen.store import schema
 from sharpen.store.statements import PUT_REPORT
 from sharpen.sweep import SweepState, SweepStatus
@@ -59,7 +60,8 @@ def _create_sweep(
 
 def _size(sweep: spec.Sweep) -> int | None:
     """Return how many runs a grid has; None for a search without a natural end."""
-    return sweep.space.size if sweep.method == "grid" else None
+    size = sweep.space.size if sweep.method == "grid" else None
+    return None if size is None else size * sweep.repeats
 
 
 def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
@@ -84,8 +86,10 @@ def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
 
 
 def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
-    live = desk.sweep(sweep_id).state.live[number]
+    state = desk.sweep(sweep_id).state
+    live = state.live[number]
     run: Reply = {"run_id": run_id(sweep_id, number), "token": token, "config": live.trial.config}
+    run["seed"] = repeat_seed(state.rules.seed, live.trial.repeat)
     if live.resumed is not None:
         run["checkpoint"] = {"digest": live.resumed.digest, "step": live.resumed.step}
     if live.parent is not None:

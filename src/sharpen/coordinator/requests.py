@@ -16,6 +16,7 @@ from sharpen.coordinator.desk import Desk, Reply
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.store import schema
+from sharpen.sweep import RERUN
 from sharpen.sweep.commands import Rejected
 from sharpen.sweep.events import (
     Canceled,
@@ -107,8 +108,8 @@ def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]
 
 def _rerun(desk: Desk, run_id: str, key: str) -> Reply:
     sweep_id, n = _place(desk, run_id)
-    config = desk.sweep(sweep_id).state.trials[n - 1].config
-    return _create(desk, sweep_id, key, [_Addition(config, "rerun", n)])
+    known = desk.sweep(sweep_id).state.trials[n - 1]
+    return _create(desk, sweep_id, key, [_Addition(known.config, RERUN, n, known.repeat)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class _Addition:
     config: Mapping[str, Any]
     origin: str
     parent: int | None = None
+    repeat: int = 0
 
 
 def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition]) -> Reply:
@@ -130,7 +132,7 @@ def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition])
         if known is None:
             number = desk.sweep(sweep_id).state.n_created + 1
             known = run_id(sweep_id, number)
-            _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent))
+            _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent, new.repeat))
             _update(desk, schema.runs, known, {"key": own})
         ids.append(known)
     return {"runs": ids, **_where(desk, sweep_id)}

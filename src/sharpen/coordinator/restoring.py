@@ -13,7 +13,7 @@ from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
 from sharpen.errors import UsageError
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
-from sharpen.sweep import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus, Trials
+from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
 from sharpen.sweep.state import Assessment
 from sharpen.trial import Report, Trial, TrialState
 from sharpen.wire import number
@@ -46,10 +46,8 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     """Return the rules that a sweep file asks for.
 
     Raises:
-        UsageError: The method or the stop rule cannot be had, or the file asks for what cannot be done yet.
+        UsageError: The method or the stop rule cannot be had.
     """
-    if sweep.repeats != 1:
-        raise UsageError("$.repeats: not done yet: make the seed a parameter, seed: {values: [1, 2, 3]}")
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     rules = Rules(
@@ -64,6 +62,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         target=None if metric.target is None else metric.larger_is_better(metric.target),
         prior=sweep.prior,
         resume=sweep.resume,
+        repeats=sweep.repeats,
     )
     if not names:
         return rules
@@ -91,20 +90,23 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
     last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
+    deleted = frozenset(run[0] for run in ended if run[9])
+    has_repeats = rules.repeats > 1
     return SweepState(
         rules=rules,
         status=SweepStatus(row.status),
         reason=row.reason,
         trials=Trials.of(trials),
         live=live,
-        deleted=frozenset(run[0] for run in ended if run[9]),
+        deleted=deleted,
         is_deleted=row.deleted_at is not None,
         last_failure=last_failure,
         n_same_failures=n_same_failures,
         n_failures=n_failures,
         n_forgiven=row.n_forgiven,
-        n_prior=sum(trial.origin == "prior" for trial in trials),
+        n_prior=sum(trial.origin == "prior" and trial.repeat_of is None for trial in trials),
         elapsed_s=row.elapsed_s,
+        configurations=Configurations.of(trials, deleted, rules.repeats) if has_repeats else Configurations(),
     )
 
 
@@ -127,7 +129,15 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
     values = [Report(row.step, sweep.metric.larger_is_better(row.value)) for row in rows if row.has_metric]
     steps = [row.step for row in rows] + ([] if resumed is None else [resumed.step])
     return Live(
-        Trial(run.number, run.config, TrialState(run.state), tuple(values), origin=run.origin),
+        Trial(
+            run.number,
+            run.config,
+            TrialState(run.state),
+            tuple(values),
+            origin=run.origin,
+            repeat=run.repeat,
+            repeat_of=run.repeat_of,
+        ),
         lease,
         token=run.token,
         lost=run.lost,
@@ -169,8 +179,10 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial
             origin,
             _turned(sweep, scores) if scores != "[]" else (),
             violation,
+            repeat,
+            repeat_of,
         )
-        for number, state, config, origin, score, scores, violation, *_ in rows
+        for number, state, config, origin, score, scores, violation, *_, repeat, repeat_of in rows
     ]
 
 

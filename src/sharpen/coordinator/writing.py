@@ -74,7 +74,8 @@ def write(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Comman
             values = {"id": run_id(sweep_id, trial.number), "sweep_id": sweep_id, "number": trial.number}
             values |= {"state": "pending", "config": dumps(trial.config), "origin": trial.origin}
             values |= {"reason": "", "token": 0, "lost": 0, "stop": "", "summary": "{}"}
-            INSERT_RUN.execute(connection, values | {"parent": parent, "created_at": at})
+            values |= {"parent": parent, "repeat": trial.repeat, "repeat_of": trial.repeat_of}
+            INSERT_RUN.execute(connection, values | {"created_at": at})
         case LeaseRun():
             _lease(connection, run_id(sweep_id, command.number), command, at)
         case EndRun(trial, exit_code, reason):

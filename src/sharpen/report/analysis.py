@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from sharpen.report.model import (
     Performance,
     Series,
 )
-from sharpen.report.returns import estimated, find, performance, read_series, yearly
-from sharpen.spec import Metric
+from sharpen.report.returns import ensembles, estimated, find, performance, read_series, yearly
+from sharpen.spec import Metric, Sweep
+from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.wire import number as as_number
@@ -33,6 +34,7 @@ from sharpen.wire import number as as_number
 BASELINE_STEP = "fold/baseline_sharpe"
 LOST = (TrialState.FAILED, TrialState.CRASHED)
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
+Key = TypeVar("Key", str, int)
 
 
 def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
@@ -51,8 +53,10 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     runs = reader.runs(sweep.id)
     logged = _by_run(reader.reports(sweep_id=sweep.id))
     fold_metric = _fold_metric(parsed.metric.name, logged)
-    entries = [_entry(run, logged.get(run.id, []), fold_metric, parsed.metric.name) for run in runs]
-    series, unusable = read_series(reader.artifacts(sweep_id=sweep.id), {r.id: r.number for r in runs})
+    groups = configurations(runs, parsed.repeats)
+    entries = [_entry(group, logged, fold_metric, parsed) for group in groups]
+    kept, unusable = read_series(reader.artifacts(sweep_id=sweep.id), {r.id: r.number for r in runs})
+    series, differing = ensembles(kept, groups)
 
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
@@ -73,7 +77,8 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
     gap_metrics = _gap_metrics(parsed.metric.name)
     warnings = [
-        *cautions.about_sweep(sweep, len(runs) - len(unfinished), len(runs)),
+        *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
+        *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
         *cautions.about_data(data, versions),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_runs(infeasible, failed, entries),
@@ -122,7 +127,23 @@ def _fold_metric(metric: str, logged: Mapping[str, Sequence[ReportRow]]) -> str:
     return next((name for name in names if name in seen), metric)
 
 
-def _entry(run: RunRow, reports: Sequence[ReportRow], fold_metric: str, metric: str) -> Entry:
+def _entry(
+    group: Configuration, logged: Mapping[str, Sequence[ReportRow]], fold_metric: str, parsed: Sweep
+) -> Entry:
+    each = [_figures(reports, fold_metric) for run in group.runs if (reports := logged.get(run.id))]
+    state = TrialState(group.row.state)
+    return Entry(
+        group.row,
+        state,
+        _means([metrics for metrics, _ in each]),
+        _means([steps for _, steps in each]),
+        why=_why(group.row, state, parsed.metric.name),
+        seeds=group.scores if parsed.repeats > 1 else (),
+    )
+
+
+def _figures(reports: Sequence[ReportRow], fold_metric: str) -> tuple[dict[str, float], dict[int, float]]:
+    """Return the last number that a run logged under each name, and its fold metric at each step."""
     metrics: dict[str, float] = {}
     steps: dict[int, float] = {}
     for report in reports:
@@ -131,8 +152,15 @@ def _entry(run: RunRow, reports: Sequence[ReportRow], fold_metric: str, metric: 
         of_fold = figures.get(fold_metric)
         if of_fold is not None:
             steps[report.step] = of_fold
-    state = TrialState(run.state)
-    return Entry(run, state, metrics, steps, why=_why(run, state, metric))
+    return metrics, steps
+
+
+def _means(each: Sequence[dict[Key, float]]) -> dict[Key, float]:
+    """Return the mean of what all of them have."""
+    if len(each) < 2:
+        return each[0] if each else {}
+    shared = [key for key in each[0] if all(key in one for one in each)]
+    return {key: sum(one[key] for one in each) / len(each) for key in shared}
 
 
 def _why(run: RunRow, state: TrialState, metric: str) -> str:

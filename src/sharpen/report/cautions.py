@@ -28,6 +28,24 @@ def about_sweep(sweep: SweepRow, n_ended: int, n_runs: int) -> list[Caution]:
     return [Caution(f"The sweep {sweep.status}", sweep.reason or "It did not run to its end.")]
 
 
+def about_repeats(
+    sweep: SweepRow, unfinished: Sequence[Entry], n_reruns: int, differing: Sequence[int]
+) -> list[Caution]:
+    """Return what a sweep with repeats leaves out of its comparison; nothing for one without."""
+    found: list[Caution] = []
+    short = [entry.number for entry in unfinished if entry.seeds]
+    if short and sweep.status != "running":
+        text = f"Configurations that lack some of their repeats cannot win: run {_numbers(short)}."
+        found.append(Caution("Repeats", text))
+    if n_reruns:
+        text = f"{_runs(n_reruns)} made by 'sharpen rerun' {'is' if n_reruns == 1 else 'are'} not compared."
+        found.append(Caution("Repeats", text))
+    if differing:
+        text = "Seeds were validated on different bars, so the first one's returns stand for all: run "
+        found.append(Caution("Repeats", f"{text}{_numbers(differing)}."))
+    return found
+
+
 def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]]) -> list[Caution]:
     """Return warnings of the data, and of runs that did not see the same."""
     found = [

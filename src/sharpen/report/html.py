@@ -50,7 +50,7 @@ def render(analysis: Analysis) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration"):
+    for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
         room.filters[name] = getattr(wording, name)
     finite = [e.run.score for e in analysis.ranked if e.run.score is not None]
     return room.get_template("report.html").render(

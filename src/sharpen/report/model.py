@@ -53,7 +53,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run as a row of the report.
+    """A run as a row of the report; with repeats a configuration, as the mean of its runs.
 
     Attributes:
         run: As stored; its score is the metric as logged, whichever way is better.
@@ -63,6 +63,7 @@ class Entry:
         sharpe: The run's Sharpe ratio over all of its out-of-sample bars; None without returns.
         baseline: Buy-and-hold's over the same bars.
         why: Why it cannot be chosen; empty when it can.
+        seeds: The scores that its own is the mean of, the lowest first; empty in a sweep without repeats.
     """
 
     run: RunRow
@@ -72,6 +73,7 @@ class Entry:
     sharpe: Estimate | None = None
     baseline: Estimate | None = None
     why: str = ""
+    seeds: tuple[float, ...] = ()
 
     @property
     def number(self) -> int:
@@ -181,7 +183,7 @@ class Analysis:
         history: Runs with a score, in the order of ending.
         gap: Training against validation, of runs that logged both.
         gap_metrics: The names of the two.
-        series: Out-of-sample returns, by run number.
+        series: Out-of-sample returns, by run number; with repeats the means of each configuration's.
         bars_per_year: Of the best run's bars; NaN without returns.
         judgement: The verdict; of kind ``none``, with the reason as its sentence, when there can be none.
         performance: The best run's and buy-and-hold's, over the same bars; None without returns.
@@ -219,7 +221,7 @@ class Analysis:
 
     @property
     def n_runs(self) -> int:
-        """How many runs the sweep has."""
+        """How many runs the sweep has; with repeats, how many configurations."""
         parts = (self.ranked, self.infeasible, self.failed, self.canceled, self.unfinished)
         return sum(len(part) for part in parts)
 

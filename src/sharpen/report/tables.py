@@ -28,12 +28,15 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
     metric = analysis.spec.metric.name
     shown = analysis.ranked[:n]
     decimals = decimals_for(e.run.score for e in shown if e.run.score is not None)
+    has_seeds = analysis.spec.repeats > 1
     has_baseline = any("baseline/sharpe" in e.metrics for e in shown)
     has_sharpe = any(e.sharpe is not None for e in shown)
     table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(analysis, len(shown)))
     table.caption_justify = "left"
     table.add_column("run", justify="right")
     table.add_column(metric, justify="right")
+    if has_seeds:
+        table.add_column("over seeds", justify="right")
     if has_baseline:
         table.add_column("buy-and-hold", justify="right")
     if has_sharpe:
@@ -44,6 +47,7 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
     table.add_column("state")
     for entry in shown:
         cells = [str(entry.number), fixed(entry.run.score, decimals)]
+        cells += [_over_seeds(entry, decimals)] if has_seeds else []
         cells += [fixed(entry.metrics.get("baseline/sharpe"))] if has_baseline else []
         cells += _estimates(entry) if has_sharpe else []
         is_best = analysis.best is not None and entry.number == analysis.best.number
@@ -74,6 +78,10 @@ def verdict(analysis: Analysis) -> list[Text]:
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
     lines += [Text(f"{c.topic}: {c.sentence}", style="yellow") for c in analysis.cautions]
     return lines
+
+
+def _over_seeds(entry: Entry, decimals: int) -> str:
+    return f"{fixed(entry.seeds[0], decimals)} to {fixed(entry.seeds[-1], decimals)}" if entry.seeds else "–"
 
 
 def _estimates(entry: Entry) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +71,17 @@ def span(interval: Interval) -> str:
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return UNKNOWN
     return f"{fixed(interval.low)} to {fixed(interval.high)}"
+
+
+def of_seeds(scores: Sequence[float], decimals: int = 2) -> str:
+    """Return how a mean over seeds came about.
+
+    >>> of_seeds((0.41, 0.65, 0.77))
+    'mean of 3 seeds, from 0.41 to 0.77'
+    """
+    return (
+        f"mean of {len(scores)} seeds, from {fixed(min(scores), decimals)} to {fixed(max(scores), decimals)}"
+    )
 
 
 def decimals_for(values: Iterable[float]) -> int:

@@ -95,22 +95,34 @@ def _run_cap(sweep: Sweep) -> Advice:
     size = sweep.space.size
     if sweep.run_cap is None:
         return
-    if sweep.method == "grid" and size is not None and size > sweep.run_cap:
+    n_configs = sweep.run_cap // sweep.repeats
+    if sweep.method == "grid" and size is not None and size > n_configs:
         yield (
             "$.run_cap",
-            f"the grid has {size} configurations and only the first {sweep.run_cap} will run, which leaves "
+            f"the grid has {size} configurations and only the first {n_configs} will run, which leaves "
             "whole values of the first parameters out: raise run_cap, list fewer values, or take random",
         )
-    if sweep.method in ("bayes", "tpe", "gp") and sweep.run_cap <= N_STARTUP_TRIALS:
+    if sweep.method in ("bayes", "tpe", "gp") and n_configs <= N_STARTUP_TRIALS:
         yield (
             "$.run_cap",
             f"the first {N_STARTUP_TRIALS} runs of {sweep.method} are random, so that it learns nothing from "
-            f"{sweep.run_cap}: raise it to 30 or more",
+            f"{n_configs}: raise it to {30 * sweep.repeats} or more",
         )
-    if len(sweep.prior) > sweep.run_cap:
+    if len(sweep.prior) > n_configs:
         yield (
             "$.prior",
             f"lists {len(sweep.prior)} configurations, but run_cap is {sweep.run_cap}: raise it",
+        )
+
+
+def _repeats(sweep: Sweep) -> Advice:
+    cap, repeats = sweep.run_cap, sweep.repeats
+    if cap is not None and cap % repeats:
+        whole = cap // repeats * repeats
+        fix = f"{whole} or {whole + repeats}" if whole else str(repeats)
+        yield (
+            "$.run_cap",
+            f"the last configuration gets {cap % repeats} of its {repeats} runs, and cannot win: take {fix}",
         )
 
 
@@ -258,6 +270,7 @@ def _without_effect(sweep: Sweep) -> Advice:
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _goals,
     _run_cap,
+    _repeats,
     _scales,
     _ranges,
     _stopping,

@@ -20,9 +20,12 @@ from sharpen.store.database import open_reader
 from sharpen.trial import TrialState
 
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
-EndedRow = tuple[int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool]
+EndedRow = tuple[
+    int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool, int, int | None
+]
 ENDED_RUNS = """
-    SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL
+    SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
+        repeat, repeat_of
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
 """
 ENDED_VALUES = """
@@ -90,6 +93,8 @@ class RunRow:
     note: str = ""
     tags: tuple[str, ...] = ()
     deleted_at: float | None = None
+    repeat: int = 0
+    repeat_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

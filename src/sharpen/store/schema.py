@@ -66,6 +66,8 @@ runs = sa.Table(
     sa.Column("note", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("tags", sa.Text, nullable=False, server_default=sa.text("'[]'"), comment="JSON, sorted"),
     sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
+    sa.Column("repeat", sa.Integer, nullable=False, server_default=sa.text("0"), comment="says its seed"),
+    sa.Column("repeat_of", sa.Integer, comment="number of its configuration's first run; null for that one"),
     sa.UniqueConstraint("sweep_id", "number"),
     sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
     sa.Index("runs_by_key", "sweep_id", "key", unique=True),

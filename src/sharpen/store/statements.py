@@ -47,7 +47,7 @@ def update(table: sa.Table, *names: str) -> Statement:
 INSERT_RUN = insert(
     schema.runs,
     *("id", "sweep_id", "number", "state", "reason", "config", "origin", "token", "lost", "stop", "summary"),
-    *("parent", "created_at"),
+    *("parent", "repeat", "repeat_of", "created_at"),
 )
 LEASE_RUN = update(
     schema.runs,

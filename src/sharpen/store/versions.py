@@ -131,6 +131,8 @@ VERSION_2 = (
     "ALTER TABLE runs ADD COLUMN note TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE runs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
     "ALTER TABLE runs ADD COLUMN deleted_at FLOAT",
+    "ALTER TABLE runs ADD COLUMN repeat INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN repeat_of INTEGER",
     "CREATE INDEX runs_by_state ON runs (sweep_id, state, deleted_at)",
     'CREATE UNIQUE INDEX runs_by_key ON runs (sweep_id, "key")',
 )

@@ -12,22 +12,29 @@ A run that is told to end goes on until its program has left: *stopped* when the
 *canceled* when a person did. A deleted run keeps its number and its place under the cap, and is hidden from
 optimizers, stoppers and listings alike.
 
+With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
+to.
+
 ``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
 """
 
 from sharpen.sweep.machine import step
 from sharpen.sweep.moves import held
+from sharpen.sweep.repeats import RERUN, Configurations, fold
 from sharpen.sweep.state import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.sweep.trials import Trials
 
 __all__ = [
+    "RERUN",
     "Checkpoint",
+    "Configurations",
     "Lease",
     "Live",
     "Rules",
     "SweepState",
     "SweepStatus",
     "Trials",
+    "fold",
     "held",
     "step",
 ]

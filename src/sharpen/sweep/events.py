@@ -118,12 +118,16 @@ class RunCanceled:
 
 @dataclass(frozen=True, slots=True)
 class RunAdded:
-    """Somebody wants a configuration to be tried; ``number`` is what the run is to be called."""
+    """Somebody wants a configuration to be tried; ``number`` is what the run is to be called.
+
+    With repeats it gets as many runs as any other, unless it is a rerun, which has the seed of ``repeat``.
+    """
 
     number: int
     config: Config
     origin: str
     parent: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,21 @@ def lease_of(live: Live) -> Lease:
 def with_live(state: SweepState, live: Live) -> SweepState:
     """Return the state with a run that has not ended as given."""
     number = live.trial.number
+    state = replace(state, live={**state.live, number: live})
     known = number <= len(state.trials) and state.trials[number - 1] is live.trial
-    trials = state.trials if known else state.trials.put(live.trial)
-    return replace(state, trials=trials, live={**state.live, number: live})
+    return state if known else with_trial(state, live.trial)
+
+
+def with_trial(state: SweepState, trial: Trial) -> SweepState:
+    """Return the state with a trial as given, and with what that says of its configuration."""
+    state = replace(state, trials=state.trials.put(trial))
+    return state if state.rules.repeats == 1 else refolded(state, trial.number)
+
+
+def refolded(state: SweepState, number: int) -> SweepState:
+    """Return the state with what a run's configuration comes to, after a change to the run."""
+    found = state.configurations.changed(state.trials, state.deleted, number, state.rules.repeats)
+    return replace(state, configurations=found)
 
 
 def set_status(state: SweepState, status: SweepStatus, reason: str) -> Outcome:
@@ -55,8 +67,7 @@ def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, r
     failed = how in (TrialState.FAILED, TrialState.CRASHED)
     is_same = failed and reason == state.last_failure
     state = replace(
-        state,
-        trials=state.trials.put(trial),
+        with_trial(state, trial),
         live={n: other for n, other in state.live.items() if n != trial.number},
         last_failure=reason if failed else "",
         n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
@@ -96,7 +107,7 @@ def settle(state: SweepState, newest: Trial | None = None) -> Outcome:
         return set_status(state, SweepStatus.FAILED, why)
     if why := _enough(state, newest):
         return set_status(state, SweepStatus.STOPPED, why)
-    if not state.live and (state.is_full or state.exhausted):
+    if state.is_done:
         return set_status(state, SweepStatus.FINISHED, "" if state.is_full else "every point has been tried")
     return state, []
 
@@ -115,10 +126,14 @@ def _enough(state: SweepState, newest: Trial | None) -> str:
     if used_up := time_is_up(state):
         return used_up
     target = state.rules.target
-    if newest is None or target is None or newest.state is not TrialState.FINISHED or newest.is_infeasible:
+    judged = newest if newest is None or state.rules.repeats == 1 else state.configurations.of_run(newest)
+    if judged is None or target is None or judged.state is not TrialState.FINISHED or judged.is_infeasible:
         return ""
-    reached = newest.score is not None and newest.score >= target
-    return f"run {newest.number} reached the target" if reached else ""
+    if newest is None or judged.score is None or judged.score < target:
+        return ""
+    if judged is newest:
+        return f"run {newest.number} reached the target"
+    return f"the mean of run {newest.repeat_of or newest.number} and its repeats reached the target"
 
 
 def time_is_up(state: SweepState) -> str:

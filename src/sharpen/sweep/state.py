@@ -9,6 +9,7 @@ from enum import StrEnum
 from sharpen.optimizers import Optimizer
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
+from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Config, Trial
 
@@ -59,6 +60,7 @@ class Rules:
         max_same_failures: Failures in a row with the same last words that end the sweep.
         prior: Configurations to try before the optimizer is asked, in order.
         resume: Whether a run that was cut off goes on from its newest checkpoint.
+        repeats: How many runs, each with a seed of its own, a configuration gets.
         watched: Names of the metrics that ``assess`` wants.
         assess: Turns their last values into every metric's score and the constraints' violation.
     """
@@ -77,6 +79,7 @@ class Rules:
     max_same_failures: int = 5
     prior: tuple[Config, ...] = ()
     resume: bool = False
+    repeats: int = 1
     watched: tuple[str, ...] = ()
     assess: Callable[[Mapping[str, float]], Assessment] = nothing_to_assess
 
@@ -160,6 +163,7 @@ class SweepState:
         exhausted: Whether the optimizer has nothing left to propose.
         elapsed_s: Seconds in which at least one of its runs was at work, as far as they have been counted.
         counted_at: Until when they have been counted, in monotonic seconds; None while nothing is at work.
+        configurations: What the runs say of each configuration; empty, and not wanted, without repeats.
     """
 
     rules: Rules
@@ -177,6 +181,7 @@ class SweepState:
     exhausted: bool = False
     elapsed_s: float = 0.0
     counted_at: float | None = None
+    configurations: Configurations = field(default_factory=Configurations)
 
     @property
     def n_created(self) -> int:
@@ -194,13 +199,24 @@ class SweepState:
         return self.rules.run_cap is not None and self.n_created >= self.rules.run_cap
 
     @property
+    def is_done(self) -> bool:
+        """Whether nothing is at work or waits, and nothing more will begin."""
+        is_over = self.is_full or (self.exhausted and not self.configurations.lacking)
+        return is_over and not self.live
+
+    @property
     def ended(self) -> tuple[Trial, ...]:
         """Those that have ended, by number."""
         return tuple(trial for trial in self.trials if trial.state.is_final)
 
     @property
     def history(self) -> Sequence[Trial]:
-        """What optimizers and stoppers see: every trial by number but the deleted ones."""
+        """What stoppers see: every trial by number but the deleted ones."""
         if not self.deleted:
             return self.trials
         return [trial for trial in self.trials if trial.number not in self.deleted]
+
+    @property
+    def searched(self) -> Sequence[Trial]:
+        """What optimizers see: the same without repeats, and with them one trial a configuration."""
+        return self.history if self.rules.repeats == 1 else self.configurations.seen

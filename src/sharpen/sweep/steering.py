@@ -29,7 +29,17 @@ from sharpen.sweep.events import (
     Stopped,
     SweepDeleted,
 )
-from sharpen.sweep.moves import Outcome, end, set_status, settle, time_is_up, with_live, without_answer
+from sharpen.sweep.moves import (
+    Outcome,
+    end,
+    refolded,
+    set_status,
+    settle,
+    time_is_up,
+    with_live,
+    without_answer,
+)
+from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Live, SweepState, SweepStatus
 from sharpen.trial import Trial, TrialState
 
@@ -105,8 +115,7 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
     if used_up := time_is_up(state):
         return state, [_illegal(f"{used_up}: give it more with 'sharpen edit --time-cap'")]
     state = replace(state, rules=replace(state.rules, run_cap=cap))
-    is_done = not state.live and (state.exhausted or state.is_full)
-    if is_done and state.status is not SweepStatus.RUNNING:
+    if state.is_done and state.status is not SweepStatus.RUNNING:
         state, commands = set_status(state, state.status, state.reason)
         return state, [*commands, Accepted()]
     state = replace(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
@@ -141,17 +150,26 @@ def add(state: SweepState, event: RunAdded) -> Outcome:
     if event.number != state.n_created + 1:
         return state, [_illegal(f"the next run is number {state.n_created + 1}, not {event.number}")]
     commands: list[Command] = []
-    if state.is_full:
-        rules = replace(state.rules, run_cap=event.number)
+    needed, cap = _runs_with(state, event), state.rules.run_cap
+    if cap is not None and cap < needed:
+        rules = replace(state.rules, run_cap=needed)
         state = replace(state, rules=rules)
         commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
-    trial = Trial(event.number, event.config, origin=event.origin)
+    trial = Trial(event.number, event.config, origin=event.origin, repeat=event.repeat)
     state = with_live(state, Live(trial, parent=event.parent))
     commands.append(CreateRun(trial, event.parent))
     if state.status is SweepStatus.FINISHED:
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more
     return state, [*commands, Accepted()]
+
+
+def _runs_with(state: SweepState, event: RunAdded) -> int:
+    """Return how many runs there will be with an added one, its repeats and those that others still lack."""
+    repeats = state.rules.repeats
+    if repeats == 1 or event.origin == RERUN:
+        return event.number
+    return event.number + repeats - 1 + state.configurations.n_lacking(repeats)
 
 
 def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
@@ -166,6 +184,7 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
         return state, [_illegal(f"run {number} is running: cancel it first")]
     commands: list[Command] = []
     state = replace(state, deleted=state.deleted | {number}, exhausted=False)
+    state = state if state.rules.repeats == 1 else refolded(state, number)
     if live is not None:
         state, more = end(state, live, TrialState.CANCELED, None, "deleted")
         commands += without_answer(more)

@@ -49,7 +49,7 @@ COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at
 
 
 def lease(state: SweepState, event: LeaseAsked) -> Outcome:
-    """Grant the run that has waited longest, or a new one."""
+    """Grant the run that has waited longest, or a new one: first what a configuration lacks in repeats."""
     for number, live in state.live.items():
         if live.lease is not None and live.lease.key == event.key:
             return state, [Granted(number, live.token)]
@@ -60,7 +60,7 @@ def lease(state: SweepState, event: LeaseAsked) -> Outcome:
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
     commands: list[Command] = []
     if waiting is None:
-        state, commands, waiting = _propose(state)
+        state, commands, waiting = _begin(state)
     if waiting is not None:
         state, granting = _grant(state, event, state.live[waiting])
         return state, [*commands, *granting]
@@ -85,22 +85,40 @@ def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
     return state, [LeaseRun(number, event.agent, event.key, token, live.resumed), Granted(number, token)]
 
 
-def _propose(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
-    """Take the next prior configuration, or ask the optimizer, unless the cap is reached or all is tried."""
-    rules = state.rules
-    if state.exhausted or state.is_full:
+def _begin(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
+    """Create the next repeat that is due, or else the run of a new configuration, if the cap has room."""
+    if state.is_full:
         return state, [], None
     number = state.n_created + 1
-    if state.n_prior < len(rules.prior):
-        proposals = [Proposal(rules.prior[state.n_prior], origin="prior")]
-        state = replace(state, n_prior=state.n_prior + 1)
-    else:
-        proposals = rules.optimizer.ask(rules.space, state.history, 1, rng_for(rules.seed, "ask", number))
-    if not proposals:
-        return replace(state, exhausted=True), [], None
-    chosen = proposals[0]
+    if state.configurations.lacking:
+        first, repeat = state.configurations.next_repeat()
+        known = state.trials[first - 1]
+        trial = Trial(number, known.config, origin=known.origin, repeat=repeat, repeat_of=first)
+        return with_live(state, Live(trial)), [CreateRun(trial)], number
+    state, chosen = _propose(state)
+    if chosen is None:
+        return state, [], None
     trial = Trial(number, chosen.config, origin=chosen.origin)
     return with_live(state, Live(trial, parent=chosen.parent)), [CreateRun(trial, chosen.parent)], number
+
+
+def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
+    """Take the next prior configuration, or ask the optimizer, unless all is tried."""
+    rules = state.rules
+    if state.exhausted:
+        return state, None
+    if state.n_prior < len(rules.prior):
+        chosen = Proposal(rules.prior[state.n_prior], origin="prior")
+        return replace(state, n_prior=state.n_prior + 1), chosen
+    has_repeats = rules.repeats > 1
+    n = (len(state.configurations) if has_repeats else state.n_created) + 1
+    proposals = rules.optimizer.ask(rules.space, state.searched, 1, rng_for(rules.seed, "ask", n))
+    if not proposals:
+        return replace(state, exhausted=True), None
+    chosen = proposals[0]
+    if has_repeats and chosen.parent is not None:
+        chosen = replace(chosen, parent=state.configurations.first_run(chosen.parent))
+    return state, chosen
 
 
 def report(state: SweepState, event: Reported) -> Outcome:

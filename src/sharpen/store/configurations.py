@@ -1,0 +1,99 @@
+"""Runs as stored, put together by the configuration that they are repeats of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sharpen.seeds import repeat_seed
+from sharpen.spec import Metric
+from sharpen.store.queries import RunRow, SweepRow
+from sharpen.sweep import RERUN, fold
+from sharpen.trial import Trial, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The runs of one configuration, by number, and what they come to.
+
+    Attributes:
+        row: As a run that goes by the first one's name: its score is the mean, and it has finished when all
+            of its runs have. Without repeats it is the run itself.
+        runs: Those that it has so far; deleted ones are not among them.
+    """
+
+    row: RunRow
+    runs: tuple[RunRow, ...]
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The scores that the row's is the mean of, the lowest first."""
+        return tuple(sorted(run.score for run in self.runs if run.score is not None))
+
+
+def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
+    """Return the configurations of a sweep in the order in which they were proposed.
+
+    With repeats, reruns are left out: they are looks at one seed, and no configuration is judged by one.
+
+    Args:
+        runs: Those of a sweep, by number.
+        repeats: How many runs each configuration is to have.
+    """
+    if repeats == 1:
+        return [Configuration(run, (run,)) for run in runs]
+    groups: dict[int, list[RunRow]] = {}
+    for run in runs:
+        if run.origin != RERUN:
+            groups.setdefault(run.repeat_of or run.number, []).append(run)
+    return [Configuration(_row(group, repeats), tuple(group)) for group in groups.values()]
+
+
+def winner(found: Sequence[Configuration], metric: Metric) -> Configuration | None:
+    """Return the finished one of the best score that kept every constraint, the earliest among equals."""
+    rows = [one for one in found if one.row.state == TrialState.FINISHED and one.row.violation == 0]
+    scored = [one for one in rows if one.row.score is not None]
+    return max(scored, key=lambda one: metric.larger_is_better(one.row.score or 0.0), default=None)
+
+
+def seed_of(sweep: SweepRow, run: RunRow) -> int:
+    """Return the seed that a run's program got."""
+    return repeat_seed(sweep.seed, run.repeat)
+
+
+def _row(runs: Sequence[RunRow], repeats: int) -> RunRow:
+    # means do not care which way is better
+    trials = [
+        Trial(
+            number=run.number,
+            config=run.config,
+            state=TrialState(run.state),
+            score=run.score,
+            scores=run.scores,
+            violation=run.violation,
+        )
+        for run in runs
+    ]
+    whole = fold(1, trials, repeats)
+    starts = [run.started_at for run in runs if run.started_at is not None]
+    ends = [run.ended_at for run in runs if run.ended_at is not None]
+    return replace(
+        runs[0],
+        state=whole.state.value,
+        reason=next((run.reason for run in runs if run.state == whole.state), ""),
+        score=whole.score,
+        scores=whole.scores,
+        violation=whole.violation,
+        lost=sum(run.lost for run in runs),
+        started_at=min(starts, default=None),
+        ended_at=max(ends, default=None) if whole.state.is_final else None,
+        summary=_summary(runs),
+    )
+
+
+def _summary(runs: Sequence[RunRow]) -> dict[str, object]:
+    """Return what any of the runs said, the first one's words before those of its repeats."""
+    said: dict[str, object] = dict(runs[0].summary)
+    for run in runs[1:]:
+        said |= {name: value for name, value in run.summary.items() if said.get(name) is None}
+    return said

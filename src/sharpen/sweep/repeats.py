@@ -1,0 +1,207 @@
+"""Configurations that get several runs, each with a seed of its own, and what those runs come to.
+
+An optimizer sees one trial a configuration. Its *number* is the configuration's place, 1, 2, 3, …, not that
+of a run: a Sobol sequence that is read at every second place covers only half of the space.
+"""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import overload
+
+from sharpen.sweep.trials import Trials
+from sharpen.trial import Report, Trial, TrialState
+
+RERUN = "rerun"  # the origin of a run by itself: with repeats it belongs to no configuration
+BROKEN = (TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED, TrialState.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Configurations:
+    """Which runs are of one configuration, and the trial that they come to, by the configuration's place.
+
+    A configuration of which a run was stopped, failed, crashed, was canceled or deleted gets no more repeats.
+
+    Attributes:
+        members: The numbers of each one's runs.
+        folded: What each one comes to.
+        lacking: The places, from 0, of those that still lack repeats.
+        hidden: The numbers, from 1, of those whose every run has been deleted.
+    """
+
+    members: tuple[tuple[int, ...], ...] = ()
+    folded: Trials = field(default_factory=Trials)
+    lacking: tuple[int, ...] = ()
+    hidden: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial], deleted: frozenset[int], repeats: int) -> Configurations:
+        """Return the configurations of all trials of a sweep, which come by number, from 1."""
+        groups: dict[int, list[int]] = {}
+        for trial in trials:
+            if trial.origin != RERUN:
+                groups.setdefault(trial.repeat_of or trial.number, []).append(trial.number)
+        rows = [_seen(trials, deleted, numbers) for numbers in groups.values()]
+        gone = [place for place, numbers in enumerate(groups.values()) if deleted.issuperset(numbers)]
+        return cls(
+            members=tuple(tuple(numbers) for numbers in groups.values()),
+            folded=Trials.of(fold(number, row, repeats) for number, row in enumerate(rows, 1)),
+            lacking=tuple(place for place, row in enumerate(rows) if lacks(row, repeats)),
+            hidden=frozenset(place + 1 for place in gone),
+        )
+
+    def changed(self, trials: Trials, deleted: frozenset[int], number: int, repeats: int) -> Configurations:
+        """Return the same after a change to one run, or with a new one."""
+        trial = trials[number - 1]
+        if trial.origin == RERUN:
+            return self
+        place = self._place(trial)
+        members = self.members
+        if place == len(members):
+            members = (*members, (number,))
+        elif number > members[place][-1]:
+            members = (*members[:place], (*members[place], number), *members[place + 1 :])
+        row = _seen(trials, deleted, members[place])
+        others = [other for other in self.lacking if other != place]
+        return Configurations(
+            members=members,
+            folded=self.folded.put(fold(place + 1, row, repeats)),
+            lacking=tuple(sorted([*others, place] if lacks(row, repeats) else others)),
+            hidden=self.hidden | {place + 1} if deleted.issuperset(members[place]) else self.hidden,
+        )
+
+    @property
+    def seen(self) -> Sequence[Trial]:
+        """What optimizers see: a trial a configuration, but for those that have been deleted whole."""
+        if not self.hidden:
+            return self.folded
+        return [trial for trial in self.folded if trial.number not in self.hidden]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def of_run(self, trial: Trial) -> Trial | None:
+        """Return what the configuration of a run comes to; None for a rerun, which has none."""
+        return None if trial.origin == RERUN else self.folded[self._place(trial)]
+
+    def first_run(self, number: int) -> int:
+        """Return the number of the first run of the configuration of a number."""
+        return self.members[number - 1][0]
+
+    def next_repeat(self) -> tuple[int, int]:
+        """Return the first run of the first configuration that lacks one, and which repeat comes next."""
+        numbers = self.members[self.lacking[0]]
+        return numbers[0], len(numbers)
+
+    def n_lacking(self, repeats: int) -> int:
+        """Return how many repeats are still to begin."""
+        return sum(repeats - len(self.members[place]) for place in self.lacking)
+
+    def _place(self, trial: Trial) -> int:
+        return bisect_left(self.members, trial.repeat_of or trial.number, key=operator.itemgetter(0))
+
+
+def _seen(trials: Sequence[Trial], deleted: frozenset[int], numbers: Sequence[int]) -> list[Trial]:
+    """Return the runs of a configuration; one that has been deleted counts as canceled, with no figures."""
+    rows = [trials[number - 1] for number in numbers]
+    gone = {"state": TrialState.CANCELED, "reports": (), "score": None, "scores": (), "violation": 0.0}
+    return [replace(row, **gone) if row.number in deleted else row for row in rows]
+
+
+def lacks(runs: Sequence[Trial], repeats: int) -> bool:
+    """Return whether a configuration is to get another run: it has too few, and none of them broke off."""
+    return len(runs) < repeats and not any(run.state in BROKEN for run in runs)
+
+
+def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
+    """Return the one trial that the runs of a configuration come to.
+
+    It is running until all of its runs have ended, those that have not begun included, and finished when all
+    of them have finished. It has the mean of the scores of its runs, and no score when one of them has none.
+
+    Args:
+        number: What it is to be called.
+        runs: Its runs so far, the first one first.
+        repeats: How many it is to have.
+
+    >>> runs = [Trial(n, {"x": 1}, TrialState.FINISHED, score=score) for n, score in ((4, 0.25), (5, 0.75))]
+    >>> fold(2, runs, 2).score, fold(2, runs, 3).state.value
+    (0.5, 'running')
+    """
+    state = _state(runs, repeats)
+    begun = [run.reports for run in runs if run.state is not TrialState.PENDING]
+    first = runs[0]
+    found = Trial(
+        number,
+        first.config,
+        state,
+        begun[0] if len(begun) == 1 else MeanReports(begun) if begun else (),
+        origin=first.origin,
+    )
+    if state not in (TrialState.FINISHED, TrialState.STOPPED):
+        return found
+    known = [run.score for run in runs if run.score is not None]
+    score = _mean(known) if len(known) == len(runs) else None
+    each = [run.scores for run in runs if run.scores]
+    scores = () if score is None or len(each) < len(runs) else tuple(map(_mean, zip(*each, strict=True)))
+    return replace(found, score=score, scores=scores, violation=_mean([run.violation for run in runs]))
+
+
+def _state(runs: Sequence[Trial], repeats: int) -> TrialState:
+    states = [run.state for run in runs]
+    if all(state is TrialState.PENDING for state in states):
+        return TrialState.PENDING
+    if any(not state.is_final for state in states):
+        return TrialState.RUNNING
+    broken = next((state for state in BROKEN if state in states), None)
+    if broken is not None:
+        return broken
+    return TrialState.RUNNING if len(runs) < repeats else TrialState.FINISHED
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+class MeanReports(Sequence[Report]):
+    """The mean of several runs' reports at the steps that all of them have logged, worked out when wanted.
+
+    Runs that have logged nothing yet do not count.
+
+    >>> MeanReports([[Report(1, 0.5), Report(2, 1.0)], [Report(1, 0.0)], []])[0]
+    Report(step=1, value=0.25)
+    """
+
+    __slots__ = ("_found", "_runs")
+
+    def __init__(self, runs: Sequence[Sequence[Report]]) -> None:
+        self._runs = runs
+        self._found: tuple[Report, ...] | None = None
+
+    def _all(self) -> tuple[Report, ...]:
+        if self._found is None:
+            rows = [{report.step: report.value for report in run} for run in self._runs if len(run)]
+            steps = [step for step in rows[0] if all(step in row for row in rows)] if rows else []
+            self._found = tuple(Report(step, _mean([row[step] for row in rows])) for step in steps)
+        return self._found
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, index: int) -> Report: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Report, ...]: ...
+    def __getitem__(self, index: int | slice) -> Report | tuple[Report, ...]:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+    __hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,135 @@
+"""A report on configurations that ran under several seeds."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sharpen.overfit import deflated_sharpe, pbo
+from sharpen.report import leaderboard, verdict, write_html
+
+from .stores import FACTS, SPEC, annual, returns_frame, rows_of
+
+REPEATED = SPEC.replace("run_cap: 60", "run_cap: 24\nrepeats: 3")
+
+
+def score(lab, *values: float) -> None:
+    for value in values:
+        lab.run([(1, {"val/sharpe": value})])
+
+
+def test_the_winner_is_the_best_mean_not_the_best_run(lab) -> None:
+    lab.sweep(REPEATED)
+    score(lab, 9.0, -3.0, 0.0, 2.5, 3.0, 2.0, 0.5, 0.5, 0.5)
+    found = lab.analysis()
+    assert [(e.number, e.run.score) for e in found.ranked] == [(4, 2.5), (1, 2.0), (7, 0.5)]
+    assert found.best is not None
+    assert found.best.seeds == (2.0, 2.5, 3.0)
+    assert [(p.order, p.number, p.best) for p in found.history] == [(1, 1, 2.0), (2, 4, 2.5), (3, 7, 2.5)]
+    assert found.n_runs == 3
+
+
+def test_a_configuration_without_all_of_its_repeats_cannot_win(lab) -> None:
+    lab.sweep(REPEATED, run_cap=5)
+    score(lab, 1.0, 1.0, 1.0, 9.0, 9.0)
+    found = lab.analysis()
+    assert [e.number for e in found.ranked] == [1]
+    assert [e.number for e in found.unfinished] == [4]
+    said = [c.sentence for c in found.cautions if c.topic == "Repeats"]
+    assert said == ["Configurations that lack some of their repeats cannot win: run 4."]
+
+
+def test_a_configuration_of_which_a_run_failed_cannot_win(lab) -> None:
+    lab.sweep(REPEATED)
+    score(lab, 9.0)
+    lab.run([], exit_code=1, last_words="ValueError: no")
+    score(lab, 1.0, 1.0, 1.0)
+    score(lab, 5.0, 5.0)
+    lab.run([(1, {"val/sharpe": math.nan})], summary={"infeasible": "2 trades"})
+    found = lab.analysis()
+    assert [e.number for e in found.ranked] == [3]
+    assert [(e.number, e.why) for e in found.failed] == [(1, "ValueError: no")]
+    assert [(e.number, e.why) for e in found.infeasible] == [(6, "2 trades")]
+
+
+def test_a_rerun_is_not_compared(lab) -> None:
+    lab.sweep(REPEATED, run_cap=3)
+    score(lab, 1.0, 1.0, 1.0)
+    lab.call("rerun", run_id=f"{lab.sweep_id}-1", key="again")
+    score(lab, 9.0)
+    found = lab.analysis()
+    assert [(e.number, e.run.score) for e in found.ranked] == [(1, 1.0)]
+    assert "1 run made by 'sharpen rerun' is not compared." in [c.sentence for c in found.cautions]
+
+
+def fill(lab, n_configurations: int) -> tuple[list[np.ndarray], list[float]]:
+    """Fill a sweep, and return the mean returns and the mean score of each configuration."""
+    rng = np.random.default_rng(3)
+    market = rng.normal(0.0004, 0.011, 600)
+    means, scores = [], []
+    for _ in range(n_configurations):
+        own = [0.4 * market + rng.normal(0.0, 0.007, 600) for _ in range(3)]
+        logged = []
+        for returns in own:
+            frame = returns_frame(returns, market)
+            logged.append(rows_of(frame))
+            lab.run(logged[-1], returns=frame, summary=FACTS)
+        means.append(np.mean(own, axis=0))
+        scores.append(float(np.mean([rows[-1][1]["val/sharpe"] for rows in logged])))
+    return means, scores
+
+
+def test_the_verdict_is_on_the_mean_returns_of_configurations(lab, tmp_path) -> None:
+    lab.sweep(REPEATED)
+    means, scores = fill(lab, 8)
+    found = lab.analysis()
+    best = int(np.argmax(scores))
+    assert found.best is not None
+    assert found.best.number == 3 * best + 1
+    assert found.best.run.score == pytest.approx(scores[best])
+    assert found.judgement.n_trials == 8, "a configuration is a trial, not a run"
+    assert found.judgement.sharpe == pytest.approx(annual(means[best]))
+    sharpes = np.array([annual(mean) for mean in means]) / math.sqrt(252.0)
+    assert found.judgement.dsr == pytest.approx(deflated_sharpe(means[best], sharpes))
+    assert found.judgement.pbo == pytest.approx(pbo(np.column_stack(means)).probability)
+    assert found.fold_values.shape == (8, 5)
+    assert found.fold_values[0].mean() == pytest.approx(scores[best])
+
+    write_html(found, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "8 configurations under 3 seeds each" in page
+    assert "mean of 3 seeds, from " in page
+    console = Console(width=200, file=io.StringIO())
+    console.print(leaderboard(found), *verdict(found))
+    text = console.file.getvalue()
+    assert "over seeds" in text
+    line = text.splitlines()[1]
+    assert line.split()[0] == str(3 * best + 1)
+    assert f"{found.best.seeds[0]:.2f} to {found.best.seeds[-1]:.2f}".replace("-", "−") in line
+
+
+def test_seeds_on_different_bars_have_no_mean(lab) -> None:
+    lab.sweep(REPEATED, run_cap=3)
+    rng = np.random.default_rng(0)
+    frames = []
+    for n_bars in (300, 300, 299):
+        frame = returns_frame(rng.normal(0.0, 0.01, n_bars), rng.normal(0.0, 0.01, n_bars))
+        frames.append(frame)
+        lab.run(rows_of(frame), returns=frame)
+    found = lab.analysis()
+    assert found.series[1].returns.tolist() == frames[0]["ret"].to_list()
+    said = "Seeds were validated on different bars, so the first one's returns stand for all: run 1."
+    assert said in [c.sentence for c in found.cautions]
+
+
+def test_without_repeats_nothing_is_said_of_seeds(lab, tmp_path) -> None:
+    lab.sweep()
+    score(lab, 0.5, 0.25)
+    found = lab.analysis()
+    assert [e.seeds for e in found.ranked] == [(), ()]
+    write_html(found, tmp_path / "r.html")
+    assert "seeds" not in (tmp_path / "r.html").read_text().split("<script")[0]
