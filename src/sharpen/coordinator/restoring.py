@@ -10,7 +10,6 @@ from typing import Any
 
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
-from sharpen.errors import UsageError
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
