@@ -11,7 +11,7 @@ from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Round
 from sharpen.spec.command import MACROS
 from sharpen.spec.model import EarlyTerminate, Metric, Sweep
 
-N_STARTUP_TRIALS = 10
+N_STARTUP_TRIALS = {"bayes": 8, "gp": 8, "tpe": 10}
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
@@ -102,10 +102,11 @@ def _run_cap(sweep: Sweep) -> Advice:
             f"the grid has {size} configurations and only the first {n_configs} will run, which leaves "
             "whole values of the first parameters out: raise run_cap, list fewer values, or take random",
         )
-    if sweep.method in ("bayes", "tpe", "gp") and n_configs <= N_STARTUP_TRIALS:
+    n_startup = N_STARTUP_TRIALS.get(sweep.method, 0)
+    if n_configs <= n_startup:
         yield (
             "$.run_cap",
-            f"the first {N_STARTUP_TRIALS} runs of {sweep.method} are random, so that it learns nothing from "
+            f"the first {n_startup} runs of {sweep.method} are random, so that it learns nothing from "
             f"{n_configs}: raise it to {30 * sweep.repeats} or more",
         )
     if len(sweep.prior) > n_configs:

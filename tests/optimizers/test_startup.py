@@ -1,0 +1,11 @@
+"""What the advice on a sweep file says of methods is what they do."""
+
+import pytest
+
+from sharpen import optimizers
+from sharpen.spec.advice import N_STARTUP_TRIALS
+
+
+@pytest.mark.parametrize("method", N_STARTUP_TRIALS)
+def test_advice_knows_how_many_runs_are_random(method):
+    assert optimizers.make(method).n_startup_trials == N_STARTUP_TRIALS[method]
