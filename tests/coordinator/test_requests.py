@@ -13,6 +13,7 @@ from sharpen import spec
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.restoring import Assess, rules_for
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
 from sharpen.sweep import Checkpoint
 
@@ -428,3 +429,26 @@ def test_a_new_host_watches_over_runs_of_sweeps_that_are_over(office: Office) ->
     second.tick()
     assert reader(office).run(held["run_id"]).state == "pending"
     second.close()
+
+
+def test_a_new_host_goes_on_with_the_repeats_that_are_left(office: Office) -> None:
+    sweep_id = office.create(SWEEP + "repeats: 3\n", run_cap=6, seed=7)
+    seeds = [7, repeat_seed(7, 1), repeat_seed(7, 2)]
+    assert [office.lease(sweep_id, f"k{n}")["run"]["seed"] for n in range(2)] == seeds[:2]
+    same_on_disk(office)
+    office.close()
+    new = Office(office.home, office.clock)
+    runs = [new.lease(sweep_id, f"n{n}")["run"] for n in range(2)]
+    assert [run["seed"] for run in runs] == [seeds[2], seeds[0]]
+    rows = reader(new).runs(sweep_id)
+    assert [(row.repeat, row.repeat_of) for row in rows] == [(0, None), (1, 1), (2, 1), (0, None)]
+    assert rows[0].config == rows[1].config == rows[2].config != rows[3].config
+    again = new.ask("rerun", run_id=f"{sweep_id}-2", key="again")["runs"]
+    assert new.lease(sweep_id, "r")["run"]["seed"] == seeds[1], again
+    same_on_disk(new)
+    new.close()
+
+
+def test_a_grid_has_as_many_runs_as_configurations_times_repeats(office: Office) -> None:
+    grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
+    assert office.state(office.create(grid + "repeats: 4\n")).rules.run_cap == 24

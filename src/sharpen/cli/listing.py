@@ -96,7 +96,7 @@ def best(home: Path, sweep: str, as_json: bool) -> None:
     now = Snapshot(reader, reader.sweep(sweep).id)
     if now.winner is None:
         where = f"sharpen runs {now.sweep.id}"
-        what = "finished run" if now.repeats == 1 else "configuration whose repeats have all finished"
+        what = "finished run" if now.repeats == 1 else "configuration finished under all of its seeds"
         raise NotFound(f"sweep {now.sweep.id} has no {what} with a score yet: see '{where}'")
     top, seeds = now.winner.row, _seeds(now) if now.repeats > 1 else []
     metrics = _metrics(reader, now.winner.runs)
