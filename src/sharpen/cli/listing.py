@@ -9,9 +9,11 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
+from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
+from sharpen.coordinator.outcomes import counts, misses
 from sharpen.errors import NotFound
 from sharpen.store.queries import Reader, SweepRow
 from sharpen.sweep import SweepStatus
@@ -48,7 +50,7 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
     """Show a sweep: its state, its file, and how its runs ended."""
     reader = Reader(home)
     row = reader.sweep(sweep)
-    facts = {
+    facts: dict[str, Any] = {
         "sweep": row.id,
         "name": row.name,
         "status": _status(reader, row),
@@ -68,10 +70,13 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "tags": ", ".join(row.tags),
         "note": row.note,
         "store": str(home),
-    }
+    } | _constraints(reader, row)
     if as_json:
         print_json(facts | {"spec": row.spec})
         return
+    if "broke" in facts:
+        n = row.n_runs.get(TrialState.FINISHED, 0)
+        facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())
     width = max(map(len, facts))
     for name, value in facts.items():
         click.echo(f"{name.replace('_', ' '):<{width}}  {_counts(value)}")
@@ -80,26 +85,39 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("sweep")
+@click.option("--run", "run", help="This run in place of the best: its id, or its number.")
 @json_option
 @click.pass_obj
-def best(home: Path, sweep: str, as_json: bool) -> None:
-    """Show the best run of a sweep: its score, its configuration, and the command that repeats it."""
+def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
+    """Show the best run of a sweep: its score, its configuration, and the command that repeats it.
+
+    A sweep of several metrics has no single best run. It has a front: the runs that no other beats in every
+    metric. They are shown as a table; --run shows one of them in full.
+
+    \b
+      sharpen best last
+      sharpen best last --run 7
+    """
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    winner = now.best
-    if winner is None:
-        where = f"sharpen runs {now.sweep.id}"
-        raise NotFound(f"sweep {now.sweep.id} has no finished run with a score yet: see '{where}'")
+    if run is None and now.why_none:
+        raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see 'sharpen runs {now.sweep.id}'")
+    if run is None and now.has_several:
+        print_front(now, as_json)
+        return
+    winner = now.best if run is None else chosen(reader, now, run)
+    assert winner is not None  # noqa: S101 - there is something to choose
     logged = reader.reports(run_id=winner.id)
     metrics = logged[-1].metrics if logged else {}
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=winner.id)}
     command = _command(now.sweep, winner.config)
     if as_json:
         facts = {"run": winner.id, "metric": now.metric.name, "score": winner.score, "config": winner.config}
+        facts |= {"scores": scores(now, winner)} if now.has_several else {}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
         print_json(facts)
         return
-    click.echo(f"run {winner.id}: {now.metric.name} {shown(winner.score)}\n")
+    click.echo(f"{headline(now, winner)}\n")
     stdout().print(table([{"parameter": name, "value": shown(v)} for name, v in winner.config.items()]))
     click.echo("")
     stdout().print(table([{"metric": name, "value": shown(v)} for name, v in metrics.items()]))
@@ -121,19 +139,22 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
     """List the runs of a sweep, with their configurations under --json."""
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    chosen = now.runs
+    listed = now.runs
     if deleted:
-        chosen = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+        listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+        now.misses = misses(reader, listed, now.spec.constraints)
     if tag is not None:
-        chosen = [run for run in chosen if tag in run.tags]
+        listed = [run for run in listed if tag in run.tags]
     if as_json:
-        rows = [{key: getattr(run, key) for key in RUN_KEYS} for run in chosen]
-        print_json([row | {"steps": now.progress.get(row["id"], (0, None))[0]} for row in rows])
+        rows = [{key: getattr(run, key) for key in RUN_KEYS} for run in listed]
+        steps = {row["id"]: now.progress.get(row["id"], (0, None))[0] for row in rows}
+        broke = {row["id"]: [miss.words for miss in now.misses.get(row["number"], ())] for row in rows}
+        print_json([row | {"steps": steps[row["id"]], "broke": broke[row["id"]]} for row in rows])
         return
-    is_tagged = any(run.tags for run in chosen)
+    is_tagged = any(run.tags for run in listed)
     rows = [
         now.row(run) | {"run": run.id} | ({"tags": ", ".join(run.tags)} if is_tagged else {})
-        for run in chosen
+        for run in listed
     ]
     kind = "deleted runs" if deleted else "runs" if tag is None else f"runs tagged {tag!r}"
     print_rows(rows, as_json, f"sweep {now.sweep.id} has no {kind}{'' if deleted or tag else ' yet'}")
@@ -160,6 +181,15 @@ def logs(home: Path, run: str, follow: bool) -> None:
         time.sleep(FOLLOW_S)
     if row.reason:
         click.echo(f"run {row.id} {row.state}: {row.reason}", err=True)
+
+
+def _constraints(reader: Reader, sweep: SweepRow) -> dict[str, Any]:
+    """Return how many finished runs broke each constraint; nothing for a sweep without one."""
+    constraints = spec.parse(sweep.spec, where=sweep.source).constraints
+    if not constraints:
+        return {}
+    runs = reader.runs(sweep.id)
+    return {"broke": counts(runs, misses(reader, runs, constraints), constraints)}
 
 
 def _command(sweep: SweepRow, config: dict[str, Any]) -> str:

@@ -214,7 +214,7 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(1)
-    if Snapshot(reader, sweep_id).best is None:
-        words = f"no run finished with a score; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
+    if why := Snapshot(reader, sweep_id).why_none:
+        words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         click.secho(f"sharpen: {words}", err=True, fg="red")
         sys.exit(1)
