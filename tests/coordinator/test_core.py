@@ -270,6 +270,36 @@ def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(o
     third.close()
 
 
+def test_an_end_without_the_metric_names_what_was_logged_also_in_the_same_transaction(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    rows = [[0, {"val/sharp": 1.0}], [1, {"train/loss": 0.5}]]
+    replies = office.coordinator.answer(
+        [
+            {"op": "report", "args": held | {"rows": rows}},
+            {"op": "exit", "args": held | {"exit_code": 0, "last_words": ""}},
+        ]
+    )
+    assert all("ok" in reply for reply in replies)
+    run = reader(office).run(held["run_id"])
+    assert (run.state, run.exit_code) == ("failed", 0)
+    assert run.reason == (
+        "the program ended without logging val/sharpe, the sweep's metric; "
+        "it logged train/loss, val/sharp; did you mean 'val/sharp'?"
+    )
+    same_on_disk(office)
+
+
+def test_failures_without_the_metric_are_alike_across_a_restart(office: Office) -> None:
+    sweep_id = office.create()
+    for i in range(3):
+        held = office.held(sweep_id, f"k{i}")
+        office.ask("report", **held, rows=[[0, {f"loss_{i}": 1.0}]])
+        office.ask("exit", **held, exit_code=0, last_words="")
+    same_on_disk(office)
+    assert office.state(sweep_id).n_same_failures == 3
+
+
 BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
     ("fly", {}, UsageError, "no request 'fly'; there are: create_sweep"),
     ("lease", {"sweep_id": "nowhere", "agent_id": "a", "key": "k"}, NotFound, "no sweep 'nowhere'"),

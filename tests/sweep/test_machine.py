@@ -233,9 +233,21 @@ def test_a_failing_program_gives_a_failed_run_with_its_last_words(
 def test_a_program_that_never_logs_the_metric_has_failed() -> None:
     state, n, token = lease(sweep())
     state = move(state, Reported(n, token, 1, None, 0.0))
-    _, (end, _) = step(state, ProgramExited(n, token, 0))
+    _, (end, _) = step(state, ProgramExited(n, token, 0, logged=("train/loss", "val/sharp")))
     assert (end.trial.state, end.exit_code) == (TrialState.FAILED, 0)
-    assert end.reason == "the program ended without logging val/sharpe, the sweep's metric"
+    assert end.reason == (
+        "the program ended without logging val/sharpe, the sweep's metric; "
+        "it logged train/loss, val/sharp; did you mean 'val/sharp'?"
+    )
+
+
+def test_failures_for_want_of_the_metric_are_alike_whatever_was_logged_instead() -> None:
+    state = sweep(9)
+    for k in range(5):
+        state, n, token = lease(state)
+        state = move(state, ProgramExited(n, token, 0, logged=(f"loss_{k}",)))
+    assert state.status is SweepStatus.FAILED
+    assert state.reason.startswith("5 runs in a row failed alike: the program ended without logging")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -15,6 +15,7 @@ from typing import Any
 
 from sharpen.agents.program import die_with_parent
 from sharpen.cli.live import View
+from sharpen.cli.warning import Warnings
 from sharpen.errors import SharpenError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
@@ -102,15 +103,19 @@ def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequ
     """
     reader = Reader(home)
     agents = Agents(home, sweep_id, n_agents)
+    warnings = Warnings(reader, reader.sweep(sweep_id))
     with view:
         try:
             wanted = True
             while not interrupts and agents.tend(wanted):
                 time.sleep(REFRESH_S)
                 view.update()
-                wanted = SweepStatus(reader.sweep(sweep_id).status).is_open
+                row = reader.sweep(sweep_id)
+                wanted = SweepStatus(row.status).is_open
+                warnings.look(row, view)
         finally:
             agents.end()
+        warnings.look(reader.sweep(sweep_id), view)
 
 
 @contextlib.contextmanager

@@ -13,13 +13,14 @@ N_LEADERS = 10
 
 
 def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
-    """Write the report, and print the leaderboard and the verdict."""
-    from sharpen.report import analyse, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
+    """Write the report, and print the leaderboard, or the front of several metrics, and the verdict."""
+    from sharpen.report import analyse, front, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
 
     analysis = analyse(reader, sweep)
     write_html(analysis, report_path)  # first: whoever reads stdout may leave
     console = stdout()
-    console.print(leaderboard(analysis, N_LEADERS))
+    leaders = front if analysis.front else leaderboard
+    console.print(leaders(analysis, N_LEADERS))
     for line in verdict(analysis):
         console.print(line, markup=False)
     click.echo(f"\nreport: {report_path}", err=True)

@@ -11,11 +11,13 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
+from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
+from sharpen.coordinator.outcomes import counts, misses
 from sharpen.errors import NotFound
-from sharpen.store.configurations import configurations, seed_of, winner
+from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
@@ -52,7 +54,7 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
     reader = Reader(home)
     row = reader.sweep(sweep)
     repeats = spec.parse(row.spec, where=row.source).repeats
-    facts = {
+    facts: dict[str, Any] = {
         "sweep": row.id,
         "name": row.name,
         "status": _status(reader, row),
@@ -73,10 +75,13 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "tags": ", ".join(row.tags),
         "note": row.note,
         "store": str(home),
-    }
+    } | _constraints(reader, row)
     if as_json:
         print_json(facts | {"spec": row.spec})
         return
+    if "broke" in facts:
+        n = row.n_runs.get(TrialState.FINISHED, 0)
+        facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())
     width = max(map(len, facts))
     for name, value in facts.items():
         click.echo(f"{name.replace('_', ' '):<{width}}  {_counts(value)}")
@@ -85,31 +90,50 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("sweep")
+@click.option("--run", "run", help="This run in place of the best: its id, or its number.")
 @json_option
 @click.pass_obj
-def best(home: Path, sweep: str, as_json: bool) -> None:
+def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
     """Show the best run of a sweep: its score, its configuration, and the command that repeats it.
 
     With repeats it is the configuration of the best mean, shown with each of its runs.
+
+    A sweep of several metrics has no single best run. It has a front: the runs that no other beats in every
+    metric. They are shown as a table; --run shows one of them in full.
+
+    \b
+      sharpen best last
+      sharpen best last --run 7
     """
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    if now.winner is None:
-        where = f"sharpen runs {now.sweep.id}"
-        what = "finished run" if now.repeats == 1 else "configuration finished under all of its seeds"
-        raise NotFound(f"sweep {now.sweep.id} has no {what} with a score yet: see '{where}'")
-    top, seeds = now.winner.row, _seeds(now) if now.repeats > 1 else []
-    metrics = _metrics(reader, now.winner.runs)
+    if run is None and now.why_none:
+        raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see 'sharpen runs {now.sweep.id}'")
+    if run is None and now.has_several:
+        print_front(now, as_json)
+        return
+    found = now.winner
+    if run is not None:
+        one = chosen(reader, now, run)
+        found = Configuration(one, (one,))
+    assert found is not None  # noqa: S101 - there is something to choose
+    _show(reader, now, found, as_json)
+
+
+def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
+    top, seeds = found.row, _seeds(now, found) if len(found.runs) > 1 else []
+    metrics = _metrics(reader, found.runs)
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=top.id)}
     command = _command(now.sweep, top)
     if as_json:
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
         facts |= {"score": top.score, "config": top.config}
+        facts |= {"scores": scores(now, top)} if now.has_several else {}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
         print_json(facts | ({"repeats": seeds} if seeds else {}))
         return
-    click.echo(f"run {top.id}: {now.metric.name} {shown(top.score)}", nl=False)
-    click.echo(f", {of_seeds(now.winner)}\n" if seeds else "\n")
+    click.echo(headline(now, top), nl=False)
+    click.echo(f", {of_seeds(found)}\n" if seeds else "\n")
     if seeds:
         stdout().print(table([{name: shown(value) for name, value in row.items()} for row in seeds]))
         click.echo("")
@@ -134,18 +158,19 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
     """List the runs of a sweep, with their configurations under --json."""
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    chosen = now.runs
+    listed = now.runs
     if deleted:
-        chosen = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+        listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+        now.misses = misses(reader, listed, now.spec.constraints)
     if tag is not None:
-        chosen = [run for run in chosen if tag in run.tags]
+        listed = [run for run in listed if tag in run.tags]
     if as_json:
-        print_json([_facts(now, run) for run in chosen])
+        print_json([_facts(now, run) for run in listed])
         return
-    is_tagged = any(run.tags for run in chosen)
+    is_tagged = any(run.tags for run in listed)
     rows = [
         now.row(run) | {"run": run.id} | ({"tags": ", ".join(run.tags)} if is_tagged else {})
-        for run in chosen
+        for run in listed
     ]
     kind = "deleted runs" if deleted else "runs" if tag is None else f"runs tagged {tag!r}"
     print_rows(rows, as_json, f"sweep {now.sweep.id} has no {kind}{'' if deleted or tag else ' yet'}")
@@ -176,7 +201,17 @@ def logs(home: Path, run: str, follow: bool) -> None:
 
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
     facts = {key: getattr(run, key) for key in RUN_KEYS}
-    return facts | {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
+    facts |= {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
+    return facts | {"broke": [miss.words for miss in now.misses.get(run.number, ())]}
+
+
+def _constraints(reader: Reader, sweep: SweepRow) -> dict[str, Any]:
+    """Return how many finished runs broke each constraint; nothing for a sweep without one."""
+    constraints = spec.parse(sweep.spec, where=sweep.source).constraints
+    if not constraints:
+        return {}
+    runs = reader.runs(sweep.id)
+    return {"broke": counts(runs, misses(reader, runs, constraints), constraints)}
 
 
 def _command(sweep: SweepRow, run: RunRow) -> str:
@@ -200,10 +235,9 @@ def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]
     return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
 
 
-def _seeds(now: Snapshot) -> list[dict[str, Any]]:
-    """Return the runs of the best configuration, each with its seed and its score."""
-    runs = now.winner.runs if now.winner else ()
-    return [{"run": run.id, "seed": seed_of(now.sweep, run), "score": run.score} for run in runs]
+def _seeds(now: Snapshot, found: Configuration) -> list[dict[str, Any]]:
+    """Return the runs of a configuration, each with its seed and its score."""
+    return [{"run": run.id, "seed": seed_of(now.sweep, run), "score": run.score} for run in found.runs]
 
 
 def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
+from sharpen.coordinator.outcomes import Misses, front, misses, none_kept
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import UNENDED, Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
@@ -27,6 +29,10 @@ class View(Protocol):
 
     def update(self) -> None:
         """Look at the store again."""
+        ...
+
+    def warn(self, words: str) -> None:
+        """Say something that stays."""
         ...
 
     def __enter__(self) -> View: ...
@@ -48,12 +54,12 @@ class Snapshot:
     def __init__(self, reader: Reader, sweep_id: str, before: Snapshot | None = None) -> None:
         self.sweep = reader.sweep(sweep_id)
         if before is None or before.sweep.n_deleted != self.sweep.n_deleted:
-            read = spec.parse(self.sweep.spec, where=self.sweep.source)
-            self.metric, self.repeats = read.metric, read.repeats
+            self.spec = spec.parse(self.sweep.spec, where=self.sweep.source)
             self.runs = reader.runs(sweep_id)
             self.progress = reader.progress(sweep_id)
+            self.misses: Misses = misses(reader, self.runs, self.spec.constraints)
         else:
-            self.metric, self.repeats = before.metric, before.repeats
+            self.spec = before.spec
             unended = [run.number for run in before.runs if run.state in UNENDED]
             fresh = {
                 run.number: run
@@ -64,17 +70,55 @@ class Snapshot:
             kept = [run for run in before.runs if run.state not in UNENDED]
             self.runs = sorted([*kept, *fresh.values()], key=lambda run: run.number)
             self.progress = before.progress | reader.progress(sweep_id, list(fresh))
+            self.misses = {**before.misses, **misses(reader, fresh.values(), self.spec.constraints)}
+        self.metric, self.repeats = self.spec.metric, self.spec.repeats
         self.done = [run for run in self.runs if run.state not in UNENDED]
+
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """What the search tried: with repeats several runs each, without them a run."""
+        return configurations(self.runs, self.repeats)
 
     @cached_property
     def winner(self) -> Configuration | None:
         """The finished configuration of the best score so far, with repeats the best mean."""
-        return winner(configurations(self.runs, self.repeats), self.metric)
+        return winner(self.configurations, self.metric)
 
     @property
     def best(self) -> RunRow | None:
         """What it comes to, as a run."""
         return None if self.winner is None else self.winner.row
+
+    @cached_property
+    def front(self) -> list[RunRow]:
+        """The configurations that no other beats in every metric; none in a sweep of one metric."""
+        rows = [one.row for one in self.configurations]
+        return front(rows, self.spec.metrics) if self.has_several else []
+
+    @cached_property
+    def chosen(self) -> frozenset[int]:
+        """The numbers of the best run, or of those of the front, and of their repeats."""
+        best = [self.best] if self.best is not None else []
+        firsts = {row.number for row in (self.front if self.has_several else best)}
+        groups = [one.runs for one in self.configurations if one.row.number in firsts]
+        return frozenset(run.number for group in groups for run in group)
+
+    @property
+    def has_several(self) -> bool:
+        """Whether the sweep has several metrics, so that it has a front and no single best run."""
+        return len(self.spec.metrics) > 1
+
+    @property
+    def why_none(self) -> str:
+        """Why there is no run to choose, in a sentence; empty when there is one."""
+        if self.front if self.has_several else self.best:
+            return ""
+        if broken := none_kept(self.runs, self.misses, self.spec.constraints):
+            return broken
+        if self.best is None:
+            what = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"
+            return f"no {what} with a score"
+        return f"no run finished with a number for each of {', '.join(m.name for m in self.spec.metrics)}"
 
     def seconds_left(self, n_agents: int) -> float | None:
         """Return a guess from the runs so far; None before the first has ended or without a cap."""
@@ -92,7 +136,9 @@ class Snapshot:
         words.append(f"{n_running} running")
         if self.sweep.status != SweepStatus.RUNNING:
             words.append(self.sweep.status)
-        if self.winner is not None:
+        if self.has_several:
+            words += [f"front of {len(self.front)}"] if self.front else []
+        elif self.winner is not None:
             best = self.winner.row
             seeds = f", {of_seeds(self.winner)}" if self.repeats > 1 else ""
             words.append(f"best {self.metric.name} {shown(best.score)} (run {best.number}{seeds})")
@@ -104,7 +150,6 @@ class Snapshot:
     def row(self, run: RunRow) -> dict[str, object]:
         """Return a run as a row of a table."""
         n_steps, value = self.progress.get(run.id, (0, None))
-        is_best = self.winner is not None and run.id in {one.id for one in self.winner.runs}
         value = run.score if run.score is not None else value
         end = run.ended_at or time.time()
         return {
@@ -117,10 +162,22 @@ class Snapshot:
             "state": run.state,
             "steps": n_steps,
             self.metric.name: "infeasible" if n_steps and value is None else shown(value),
-            "best": "★" if is_best else "",
+            **self._other_metrics(run),
+            "front" if self.has_several else "best": "★" if run.number in self.chosen else "",
+            **({"broke": self.broke(run)} if self.spec.constraints else {}),
             "time": duration(end - run.started_at) if run.started_at else "",
             "why": run.reason if run.state != TrialState.PENDING else "",
         }
+
+    def broke(self, run: RunRow) -> str:
+        """Return the constraints that a run broke, in words; empty when it kept them all."""
+        return ", ".join(miss.words for miss in self.misses.get(run.number, ()))
+
+    def _other_metrics(self, run: RunRow) -> dict[str, str]:
+        """Return the metrics but the first as a run ended with them; a dash for what is not a number."""
+        values = run.scores[1:] or [None] * (len(self.spec.metrics) - 1)
+        named = zip(self.spec.metrics[1:], values, strict=True)
+        return {m.name: "–" if v is not None and math.isnan(v) else shown(v) for m, v in named}
 
 
 class LiveTable:
@@ -138,10 +195,14 @@ class LiveTable:
     def _drawn(self) -> RenderableType:
         now = self._now = Snapshot(self._reader, self._sweep_id, self._now)
         newest = sorted(now.runs, key=_activity)[-N_SHOWN:]
-        if now.winner is not None:
+        if not now.has_several and now.winner is not None:
             newest = [*(run for run in now.winner.runs if run not in newest), *newest]
         head = Text(now.headline(self._n_agents), style="bold")
         return Group(head, table([now.row(run) for run in newest])) if newest else head
+
+    def warn(self, words: str) -> None:
+        """Print a line above the table."""
+        self._live.console.print(words, style="yellow", soft_wrap=True, markup=False)
 
     def __enter__(self) -> LiveTable:
         self._live.start()
@@ -175,10 +236,16 @@ class Lines:
         row = now.row(run)
         words = [f"run {run.number:>3}", f"{run.state:<8}"]
         if TrialState(run.state).is_final:
-            words += [f"{row['steps']} steps", f"{now.metric.name} {row[now.metric.name]}", str(row["time"])]
+            words.append(f"{row['steps']} steps")
+            words += [f"{m.name} {row[m.name]}" for m in now.spec.metrics if row[m.name] or m is now.metric]
+            words += [str(row["time"]), *(["broke " + now.broke(run)] if now.broke(run) else [])]
             words += [run.reason] if run.reason else []
             words.append(f"[{len(now.done)}/{now.sweep.run_cap or '∞'}]")
         return "  ".join(words)
+
+    def warn(self, words: str) -> None:
+        """Print a line."""
+        self._console.print(words, style="yellow", soft_wrap=True, markup=False)
 
     def __enter__(self) -> Lines:
         for run in Snapshot(self._reader, self._sweep_id).done:  # of an earlier session: no news

@@ -228,9 +228,8 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(1)
-    now = Snapshot(reader, sweep_id)
-    if now.best is None and row.status != SweepStatus.CANCELED:
-        what = "run finished" if now.repeats == 1 else "configuration finished under all of its seeds"
-        words = f"no {what} with a score; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
+    why = Snapshot(reader, sweep_id).why_none
+    if why and row.status != SweepStatus.CANCELED:
+        words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         click.secho(f"sharpen: {words}", err=True, fg="red")
         sys.exit(1)

@@ -163,8 +163,18 @@ def _artifact(desk: Desk, run_id: str, token: int, name: str, **about: Any) -> R
 
 def _exit(desk: Desk, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:
     sweep_id, n = desk.leased(run_id, token)
-    desk.advance(sweep_id, ProgramExited(n, token, exit_code, last_words))
+    has_metric = bool(desk.sweep(sweep_id).state.live[n].trial.reports)
+    names = () if has_metric else _names_logged(desk, run_id, token)
+    desk.advance(sweep_id, ProgramExited(n, token, exit_code, last_words, names))
     return {}
+
+
+def _names_logged(desk: Desk, run_id: str, token: int) -> tuple[str, ...]:
+    """Return the names of everything that a run has logged, also in this transaction."""
+    c = schema.reports.c
+    query = sa.select(c.metrics).where(c.run_id == run_id, c.token == token)
+    rows = desk.connection.execute(query).scalars()
+    return tuple(sorted({name for metrics in rows for name in json.loads(metrics)}))
 
 
 def _release(desk: Desk, run_id: str, token: int) -> Reply:

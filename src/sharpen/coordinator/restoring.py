@@ -14,6 +14,7 @@ from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
 from sharpen.sweep.state import Assessment
+from sharpen.sweep.unlogged import gist
 from sharpen.trial import Report, Trial, TrialState
 from sharpen.wire import number
 
@@ -197,7 +198,7 @@ def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]
     last, streak, total = "", 0, 0
     for row in sorted(rows, key=lambda row: (row[8] or 0.0, row[0]))[n_forgiven:]:
         failed, reason = row[1] in FAILED, row[7]
-        streak = streak + 1 if failed and reason == last else int(failed)
+        streak = streak + 1 if failed and gist(reason) == gist(last) else int(failed)
         last = reason if failed else ""
         total += failed
     return last, streak, total

@@ -7,13 +7,14 @@ from sharpen.report.analysis import analyse
 from sharpen.report.html import write_html
 from sharpen.report.lockbox import REPEATED, lockbox_figures, other_bars
 from sharpen.report.model import Analysis
-from sharpen.report.tables import configuration, leaderboard, verdict
+from sharpen.report.tables import configuration, front, leaderboard, verdict
 
 __all__ = [
     "REPEATED",
     "Analysis",
     "analyse",
     "configuration",
+    "front",
     "leaderboard",
     "lockbox_figures",
     "other_bars",

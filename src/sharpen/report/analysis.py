@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from sharpen import spec
+from sharpen.coordinator.outcomes import counts, front, misses, none_kept
 from sharpen.kernels import Floats
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
@@ -24,7 +25,7 @@ from sharpen.report.model import (
     Performance,
     Series,
 )
-from sharpen.report.returns import ensembles, estimated, find, performance, read_series, yearly
+from sharpen.report.returns import Finding, ensembles, estimated, find, performance, read_series, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
@@ -58,6 +59,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     kept, unusable = read_series(reader.artifacts(sweep_id=sweep.id), {r.id: r.number for r in runs})
     series, differing = ensembles(kept, groups)
 
+    missed = misses(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
     finding = find(best, ranked, series, sweep.seed)
@@ -65,6 +67,8 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
         best = replace(best, sharpe=judged)
         ranked = (best, *ranked[1:])
+    if best is None:
+        finding = _explained(finding, none_kept(runs, missed, parsed.constraints))
 
     infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
     failed = _those(entries, lambda e: e.state in LOST)
@@ -81,6 +85,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
         *cautions.about_data(data, versions),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
+        *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
         *cautions.about_returns(unusable, finding.left_out, len(ranked)),
         *cautions.about_best(best, parsed.space),
@@ -89,6 +94,9 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         sweep=sweep,
         spec=parsed,
         ranked=ranked,
+        broken=tuple(sorted(_those(entries, _is_broken), key=lambda e: (e.run.violation, e.number))),
+        broke={number: ", ".join(miss.words for miss in row) for number, row in missed.items()},
+        front=_front(ranked, parsed.metrics),
         infeasible=infeasible,
         failed=failed,
         canceled=_those(entries, lambda e: e.state is TrialState.CANCELED),
@@ -111,6 +119,13 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         looks=looks,
         looks_elsewhere=elsewhere,
     )
+
+
+def _explained(finding: Finding, why: str) -> Finding:
+    """Return a finding on no run at all with the reason for that, if there is one."""
+    if not why:
+        return finding
+    return replace(finding, judgement=replace(finding.judgement, headline=f"{why[:1].upper()}{why[1:]}."))
 
 
 def _by_run(reports: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
@@ -180,7 +195,19 @@ def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
         score = metric.larger_is_better(entry.run.score or 0.0)
         return (entry.state is not TrialState.FINISHED, -score, entry.number)
 
-    return sorted((e for e in entries if e.state in ENDED and e.run.score is not None), key=place)
+    usable = (e for e in entries if e.state in ENDED and e.run.score is not None and not _is_broken(e))
+    return sorted(usable, key=place)
+
+
+def _is_broken(entry: Entry) -> bool:
+    return entry.state is TrialState.FINISHED and entry.run.score is not None and entry.run.violation > 0
+
+
+def _front(ranked: Sequence[Entry], metrics: Sequence[Metric]) -> tuple[Entry, ...]:
+    if len(metrics) < 2:
+        return ()
+    chosen = {run.number for run in front([entry.run for entry in ranked], metrics)}
+    return tuple(entry for entry in ranked if entry.number in chosen)
 
 
 def _matrix(ranked: Sequence[Entry], steps: Sequence[int]) -> Floats:
@@ -204,9 +231,11 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
         if score is None or entry.state not in ENDED:
             continue
         turned = metric.larger_is_better(score)
-        if entry.state is TrialState.FINISHED and (best is None or turned > metric.larger_is_better(best)):
+        broke = _is_broken(entry)
+        is_best = best is None or turned > metric.larger_is_better(best)
+        if entry.state is TrialState.FINISHED and not broke and is_best:
             best = score
-        points.append(HistoryPoint(order, entry.number, entry.state, score, best))
+        points.append(HistoryPoint(order, entry.number, entry.state, score, best, broke))
     return tuple(points)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
-from sharpen.store.queries import LookRow, SweepRow
+from sharpen.store.queries import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 
 EDGE = 0.02  # of a range: closer than this to its end is "at the end"
@@ -62,6 +62,19 @@ def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]
     if mixed:
         found.append(Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}."))
     return found
+
+
+def about_constraints(broke: Mapping[str, int], runs: Iterable[RunRow]) -> list[Caution]:
+    """Return how many finished runs broke each constraint, for those that any broke.
+
+    Args:
+        broke: How many, by the constraint in words.
+        runs: The sweep's.
+    """
+    n_finished = sum(run.state == TrialState.FINISHED for run in runs)
+    parts = [f"{n} of {n_finished} finished runs broke {name}" for name, n in broke.items() if n]
+    text = f"{'; '.join(parts)}. These runs cannot be chosen, whatever their score."
+    return [Caution("Constraints", text)] if parts else []
 
 
 def about_runs(infeasible: Sequence[Entry], failed: Sequence[Entry], runs: Iterable[Entry]) -> list[Caution]:

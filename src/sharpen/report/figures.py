@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sharpen.kernels import Floats, Ints
+from sharpen.report import tradeoff
 from sharpen.report.cautions import varying
 from sharpen.report.model import Analysis, Entry
 from sharpen.report.wording import setting
@@ -36,6 +37,8 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     if analysis.history:
         found["history"] = _history(analysis)
+    if len(analysis.front) > 1:
+        found["front"] = tradeoff.chart(analysis)
     if analysis.gap:
         found["gap"] = _gap(analysis)
     if analysis.best_series is not None:
@@ -49,15 +52,20 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
 def _history(analysis: Analysis) -> Figure:
     points = analysis.history
     metric = analysis.spec.metric.name
+    kept = [p for p in points if not p.broke]
     traces = [
         _dots(
-            [p.order for p in points if p.state is state],
-            [p.score for p in points if p.state is state],
-            [f"run {p.number}, {p.state}" for p in points if p.state is state],
+            [p.order for p in kept if p.state is state],
+            [p.score for p in kept if p.state is state],
+            [f"run {p.number}, {p.state}" for p in kept if p.state is state],
             state,
         )
         for state in (TrialState.STOPPED, TrialState.FINISHED)
     ]
+    broke = [p for p in points if p.broke]
+    if broke:
+        names = [f"run {p.number}, broke a constraint" for p in broke]
+        traces.append(tradeoff.crosses([p.order for p in broke], [p.score for p in broke], names))
     led = [p for p in points if p.best is not None]
     line = {
         "type": "scatter",

@@ -11,10 +11,11 @@ import jinja2
 from markupsafe import Markup
 
 from sharpen.report import wording
-from sharpen.report.blocks import board, commands, ruler, settings
+from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings
 from sharpen.report.cautions import varying
 from sharpen.report.figures import figures
 from sharpen.report.model import Analysis
+from sharpen.report.tradeoff import front_table
 
 
 def write_html(analysis: Analysis, path: Path) -> None:
@@ -59,6 +60,8 @@ def render(analysis: Analysis) -> str:
         label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
         ruler=ruler(analysis),
         board=board(analysis),
+        front=front_table(analysis),
+        shown=SHOWN_RUNS,
         decimals=wording.decimals_for(finite),
         settings=settings(analysis),
         varying=varying(analysis.spec.space),

@@ -90,7 +90,8 @@ class HistoryPoint:
         number: The run.
         state: Finished or stopped.
         score: Its own.
-        best: The best score of a finished run so far; None before the first.
+        best: The best score of a finished run that kept the constraints so far; None before the first.
+        broke: Whether it finished and broke a constraint.
     """
 
     order: int
@@ -98,6 +99,7 @@ class HistoryPoint:
     state: TrialState
     score: float
     best: float | None
+    broke: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,10 @@ class Analysis:
         sweep: As stored.
         spec: Its file, parsed.
         ranked: Finished feasible runs from the best down, then stopped ones alike.
+        broken: Finished runs with a score that broke a constraint, the nearest miss first.
+        broke: What each run missed, in words, by its number.
+        front: Of a sweep of several metrics, the runs that no other beats in every metric, the best in the
+            first metric first; empty for a sweep of one.
         infeasible: Runs that came to an end without a usable score.
         failed: Failed and crashed runs.
         canceled: Runs that were called off.
@@ -197,6 +203,9 @@ class Analysis:
     sweep: SweepRow
     spec: Sweep
     ranked: tuple[Entry, ...]
+    broken: tuple[Entry, ...]
+    broke: Mapping[int, str]
+    front: tuple[Entry, ...]
     infeasible: tuple[Entry, ...]
     failed: tuple[Entry, ...]
     canceled: tuple[Entry, ...]
@@ -222,8 +231,18 @@ class Analysis:
     @property
     def n_runs(self) -> int:
         """How many runs the sweep has; with repeats, how many configurations."""
-        parts = (self.ranked, self.infeasible, self.failed, self.canceled, self.unfinished)
+        parts = (self.ranked, self.broken, self.infeasible, self.failed, self.canceled, self.unfinished)
         return sum(len(part) for part in parts)
+
+    @property
+    def selection(self) -> str:
+        """What the verdict has to say of the front, in a sentence; empty without a front."""
+        if not self.front or self.best is None:
+            return ""
+        return (
+            f"The verdict is on run {self.best.number}, the best in {self.spec.metric.name}; the front was "
+            "chosen from the same runs, so it is as selected as a single best is."
+        )
 
     @property
     def doubts(self) -> tuple[Caution, ...]:

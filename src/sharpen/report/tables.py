@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sharpen.report.model import Analysis, Entry, Estimate
+from sharpen.report.tradeoff import front_table
 from sharpen.report.wording import decimals_for, fixed, label, setting, span
 from sharpen.trial import TrialState
 
@@ -56,6 +57,24 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
     return table
 
 
+def front(analysis: Analysis, n: int = 10) -> Table:
+    """Return the front as a table: every metric, and the parameters in which its runs differ.
+
+    Args:
+        analysis: Whose front.
+        n: How many runs to show at most.
+    """
+    found = front_table(analysis, n)
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(analysis, len(found.rows)))
+    table.caption_justify = "left"
+    table.add_column("front", justify="right")
+    for name in (*(metric.name for metric in found.metrics), *found.parameters):
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(Text(cell) for cell in (str(row.entry.number), *row.metrics, *row.settings)))
+    return table
+
+
 def configuration(analysis: Analysis) -> Table:
     """Return the best run's parameters as a table; without rows when there is no best run."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -73,6 +92,7 @@ def verdict(analysis: Analysis) -> list[Text]:
     style = STYLES["luck" if analysis.doubts else judgement.kind]
     words = label(judgement.kind, bool(analysis.doubts))
     lines = [Text(""), Text(f"{words}.", style=style), Text(judgement.sentence)]
+    lines += [Text(analysis.selection)] if analysis.selection else []
     for check in judgement.checks:
         sign, color = OUTCOMES[check.outcome]
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
@@ -99,6 +119,7 @@ def _state(entry: Entry) -> str:
 def _caption(analysis: Analysis, n_shown: int) -> str:
     counts = [
         (len(analysis.ranked) - n_shown, "more"),
+        (len(analysis.broken), "broke a constraint"),
         (len(analysis.infeasible), "infeasible"),
         (len(analysis.failed), "failed"),
         (len(analysis.canceled), "canceled"),

@@ -73,6 +73,14 @@ class Constraint:
     op: str
     bound: float
 
+    def __str__(self) -> str:
+        """Return it as the file has it.
+
+        >>> str(Constraint("val/n_trades", ">=", 30.0))
+        'val/n_trades >= 30'
+        """
+        return f"{self.metric} {self.op} {self.bound:g}"
+
     def violation(self, value: float) -> float:
         """Return by how much a logged value misses the bound, in units of the bound's size; 0 when kept.
 

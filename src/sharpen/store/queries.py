@@ -269,19 +269,27 @@ class Reader:
             return [] if cursor is None else list(cursor.fetchall())
 
     def reports(
-        self, sweep_id: str | None = None, run_id: str | None = None, live: bool = False
+        self,
+        sweep_id: str | None = None,
+        run_id: str | None = None,
+        live: bool = False,
+        run_ids: Sequence[str] | None = None,
     ) -> list[ReportRow]:
-        """Return the reports of a sweep's or a run's newest leases, in the order of run and step.
+        """Return the reports of a sweep's or some runs' newest leases, in the order of run and step.
 
         Args:
             sweep_id: Those of its runs, but for the deleted ones.
             run_id: Those of one run.
             live: Only those of runs that have not ended.
+            run_ids: Those of several runs, deleted ones among them.
         """
         p, r = schema.reports.c, schema.runs.c
         query = sa.select(schema.reports).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
-        query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
-        query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
+        if run_ids is not None:
+            query = query.where(r.id.in_(run_ids))
+        else:
+            query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
+            query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
         return [
             ReportRow(
                 run_id=row.run_id,

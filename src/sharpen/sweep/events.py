@@ -45,12 +45,16 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class ProgramExited:
-    """A program ended: its exit code (negative for a signal) and the last words that tell failures apart."""
+    """A program ended: its exit code (negative for a signal) and the last words that tell failures apart.
+
+    ``logged`` has the names of all that it logged, when the sweep's metric was not among them.
+    """
 
     number: int
     token: int
     exit_code: int
     last_words: str = ""
+    logged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueRun, SetStatus
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.unlogged import gist
 from sharpen.trial import Trial, TrialState
 
 Outcome = tuple[SweepState, list[Command]]
@@ -65,7 +66,7 @@ def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, r
     """End a run, and the sweep when that was its last or one failure too many."""
     trial = _scored(state, live, how)
     failed = how in (TrialState.FAILED, TrialState.CRASHED)
-    is_same = failed and reason == state.last_failure
+    is_same = failed and gist(reason) == gist(state.last_failure)
     state = replace(
         with_trial(state, trial),
         live={n: other for n, other in state.live.items() if n != trial.number},

@@ -42,6 +42,7 @@ from sharpen.sweep.moves import (
     without_answer,
 )
 from sharpen.sweep.state import Checkpoint, Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.unlogged import instead
 from sharpen.trial import Proposal, Report, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
@@ -168,7 +169,9 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
         reason = event.last_words or f"exit code {event.exit_code}"
         return end(state, live, TrialState.FAILED, event.exit_code, reason)
     if not live.trial.reports:
-        reason = f"the program ended without logging {state.rules.metric}, the sweep's metric"
+        metric = state.rules.metric
+        reason = f"the program ended without logging {metric}, the sweep's metric"
+        reason += instead(metric, event.logged)
         return end(state, live, TrialState.FAILED, 0, reason)
     return end(state, live, TrialState.FINISHED, 0, "")
 

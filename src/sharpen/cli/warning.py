@@ -1,0 +1,52 @@
+"""Warnings of names that no program logs, given as soon as the first run shows it."""
+
+from __future__ import annotations
+
+from sharpen import spec
+from sharpen.cli.live import View
+from sharpen.coordinator.outcomes import never_logged
+from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.trial import TrialState
+
+
+class Warnings:
+    """What the first runs of a sweep show to be wrong with the names in its file; each is said once.
+
+    Args:
+        reader: The store.
+        sweep: Which sweep.
+    """
+
+    def __init__(self, reader: Reader, sweep: SweepRow) -> None:
+        self._reader = reader
+        self._spec = spec.parse(sweep.spec, where=sweep.source)
+        self._awaits_finished = len(self._spec.metrics) > 1 or bool(self._spec.constraints)
+        self._awaits_failed = True
+        self._n_failed = 0
+
+    def look(self, now: SweepRow, view: View) -> None:
+        """Look whether a run has ended that shows something, and say it.
+
+        Args:
+            now: The sweep at this moment.
+            view: Where to say it.
+        """
+        n_failed, n_finished = now.n_runs.get(TrialState.FAILED, 0), now.n_runs.get(TrialState.FINISHED, 0)
+        if self._awaits_failed and n_failed > self._n_failed:
+            self._n_failed = n_failed
+            # an exit code of 0 is a failure only for want of the metric
+            silent = [run for run in self._ended(now.id, TrialState.FAILED) if run.exit_code == 0]
+            if silent:
+                self._awaits_failed = False
+                view.warn(f"warning: run {silent[0].number} failed: {silent[0].reason}")
+        if self._awaits_finished and n_finished:
+            self._awaits_finished = False
+            first = self._ended(now.id, TrialState.FINISHED)[0]
+            logged = {name for report in self._reader.reports(run_id=first.id) for name in report.metrics}
+            for words in never_logged(self._spec, logged):
+                view.warn(f"warning: run {first.number} finished, but {words}")
+
+    def _ended(self, sweep_id: str, state: TrialState) -> list[RunRow]:
+        """Return the runs in a state, in the order of ending."""
+        runs = [run for run in self._reader.runs(sweep_id) if run.state == state]
+        return sorted(runs, key=lambda run: run.ended_at or 0.0)

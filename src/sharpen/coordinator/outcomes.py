@@ -1,0 +1,133 @@
+"""What a sweep's runs came to, for people: the Pareto front, and the constraints that were broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sharpen.coordinator.restoring import finite
+from sharpen.spec import Constraint, Metric, Sweep
+from sharpen.store.queries import Reader, RunRow
+from sharpen.sweep.unlogged import instead
+from sharpen.trial import Trial, TrialState, pareto
+
+ENDED = (TrialState.FINISHED, TrialState.STOPPED)
+AT_ONCE = 500  # runs in one question to the store
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A constraint that a run broke.
+
+    Attributes:
+        constraint: Which.
+        value: What the run logged last; NaN when that was not a number, None when it never logged it.
+    """
+
+    constraint: Constraint
+    value: float | None
+
+    @property
+    def size(self) -> float:
+        """By how much it was missed, in units of the bound's size."""
+        return self.constraint.violation(math.nan if self.value is None else self.value)
+
+    @property
+    def words(self) -> str:
+        """The miss in words.
+
+        >>> Miss(Constraint("val/n_trades", ">=", 30), 24.0).words
+        'val/n_trades 24, needs >= 30'
+        """
+        return f"{self.constraint.metric} {self.found}, needs {self.constraint.op} {self.constraint.bound:g}"
+
+    @property
+    def found(self) -> str:
+        """What was logged, in words."""
+        if self.value is None:
+            return "never logged"
+        return "not a number" if math.isnan(self.value) else f"{self.value:.4g}"
+
+
+Misses = Mapping[int, tuple[Miss, ...]]
+
+
+def front(runs: Iterable[RunRow], metrics: Sequence[Metric]) -> list[RunRow]:
+    """Return the finished runs that no other beats in every metric, by number.
+
+    Args:
+        runs: The runs of a sweep.
+        metrics: What it optimises.
+    """
+    rows = {run.number: run for run in runs if run.state == TrialState.FINISHED and run.score is not None}
+    return [rows[trial.number] for trial in pareto([_trial(run, metrics) for run in rows.values()])]
+
+
+def _trial(run: RunRow, metrics: Sequence[Metric]) -> Trial:
+    values = zip(metrics, run.scores or (run.score or 0.0,), strict=False)
+    turned = tuple(metric.larger_is_better(value) for metric, value in values)
+    state = TrialState.FINISHED
+    return Trial(run.number, {}, state, score=turned[0], scores=turned, violation=run.violation)
+
+
+def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constraint]) -> Misses:
+    """Return what each run missed, by its number, for those that broke a constraint and were not called off.
+
+    Args:
+        reader: The store.
+        runs: Of one sweep.
+        constraints: The sweep's.
+    """
+    broke = {run.id: run for run in runs if run.violation > 0 and run.state in ENDED}
+    ids = list(broke)
+    last: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        for report in reader.reports(run_ids=ids[start : start + AT_ONCE]):
+            last.setdefault(report.run_id, {}).update(report.metrics)
+    return {run.number: _missed(last.get(run_id, {}), constraints) for run_id, run in broke.items()}
+
+
+def _missed(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Miss, ...]:
+    found = [Miss(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
+    return tuple(miss for miss in found if miss.size > 0)
+
+
+def counts(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> dict[str, int]:
+    """Return how many finished runs broke each constraint, by the constraint in words."""
+    finished = {run.number for run in runs if run.state == TrialState.FINISHED}
+    broke = [miss.constraint for n, row in missed.items() if n in finished for miss in row]
+    return {str(c): broke.count(c) for c in constraints}
+
+
+def none_kept(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> str:
+    """Return a sentence on constraints that no finished run kept, with the nearest misses.
+
+    It is empty when one did, and when no run has finished.
+    """
+    finished = {run.number: run for run in runs if run.state == TrialState.FINISHED}
+    if not finished or any(n not in missed for n in finished):
+        return ""
+    parts: list[str] = []
+    for constraint, n_broke in zip(constraints, counts(runs, missed, constraints).values(), strict=True):
+        near = [(m.size, n, m) for n in finished for m in missed[n] if m.constraint == constraint]
+        if not near:
+            continue
+        _, number, miss = min(near, key=lambda found: found[:2])
+        nearest = f"nearest: run {number} with {miss.found}" if miss.value is not None else "none logged it"
+        parts.append(f"{n_broke} of {len(finished)} finished runs broke {constraint} ({nearest})")
+    return f"no run kept the constraints: {'; '.join(parts)}"
+
+
+def never_logged(sweep: Sweep, names: Collection[str]) -> list[str]:
+    """Return a sentence for each metric and constraint of a sweep whose name a program did not log.
+
+    Args:
+        sweep: The sweep file.
+        names: What the program logged.
+    """
+    metrics = {metric.name: "which metrics names" for metric in sweep.metrics}
+    wanted = {c.metric: "which constraints bounds" for c in sweep.constraints} | metrics
+    wanted = {name: why for name, why in wanted.items() if name not in names}
+    return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in wanted.items()]

@@ -1,0 +1,32 @@
+"""What to say of a metric that a program never logged: what it did log, and which of that was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sharpen.spec.node import nearest
+
+N_NAMED = 8
+_INSTEAD = "; it logged "
+
+
+def instead(name: str, logged: Collection[str]) -> str:
+    """Return what a program logged in place of a metric, and the nearest name, to follow a sentence.
+
+    >>> instead("val/sharpe", ["val/sharp", "train/loss"])
+    "; it logged train/loss, val/sharp; did you mean 'val/sharp'?"
+    >>> instead("val/sharpe", [])
+    '; it logged nothing'
+    """
+    known = sorted(logged)
+    more = f" and {len(known) - N_NAMED} more" if len(known) > N_NAMED else ""
+    return f"{_INSTEAD}{', '.join(known[:N_NAMED]) or 'nothing'}{more}{nearest(name, known)}"
+
+
+def gist(reason: str) -> str:
+    """Return what a failure has in common with others like it: its reason but for the names that were logged.
+
+    >>> gist("the program ended without logging val/sharpe" + instead("val/sharpe", ["loss"]))
+    'the program ended without logging val/sharpe'
+    """
+    return reason.partition(_INSTEAD)[0]
