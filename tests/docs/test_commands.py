@@ -36,7 +36,7 @@ def _calls(line):
 
 def parse(words, is_whole=True):
     """Raise click.UsageError unless the words are a call of the command line; paths need not exist."""
-    context, command = click.Context(main, info_name="sharpen"), main
+    context, command = click.Context(main, info_name="sharpen", **main.context_settings), main
     values, rest, _ = command.make_parser(context).parse_args(list(words))
     while isinstance(command, click.Group) and rest:
         if rest[0] not in command.commands:
