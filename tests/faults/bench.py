@@ -65,6 +65,10 @@ class Bench:
                 process.kill()
         for process in self._started:
             process.wait(10)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
 
     def write_sweep(self, run_cap, method="random", more="", space=SPACE, metric=SCORE):
         """Write a sweep file for the program and return its name."""
@@ -75,15 +79,23 @@ class Bench:
     def start(self, *words):
         """Start the command in a session of its own; what it says goes to ``words``."""
         with self.words.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "sharpen", "--home", str(self.home), *words],
-                cwd=self.work,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+            return self._start("-m", "sharpen", "--home", str(self.home), *words, stdout=file, stderr=file)
+
+    def start_program(self, name, *words):
+        """Start a program of the tests with the store as its first word; its input and output are pipes."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with self.words.open("ab") as file:
+            return self._start(str(PROGRAMS / name), str(self.home), *words, stderr=file, **pipes)
+
+    def _start(self, *words, stdin=subprocess.DEVNULL, **pipes):
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=self.work,
+            env=self.environment,
+            stdin=stdin,
+            start_new_session=True,
+            **pipes,
+        )
         self._started.append(process)
         return process
 
@@ -123,6 +135,10 @@ class Bench:
 
     def states(self):
         return Counter(run.state for run in self.runs())
+
+    def host_pid(self):
+        """Return the number of the process that holds the store, or held it last."""
+        return int((self.home / "lock").read_text())
 
     def sql(self, query, *values):
         with contextlib.closing(sqlite3.connect(self.home / "store.db")) as connection:

@@ -100,7 +100,7 @@ class Snapshot:
         best = self.best
         is_best = best is not None and run.id == best.id
         value = run.score if run.score is not None else value
-        end = run.ended_at or time.time()
+        end = run.ended_at or max(time.time(), run.started_at or 0.0)  # the clock may have been set back
         return {
             "run": run.number,
             "state": run.state,
