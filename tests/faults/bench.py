@@ -14,7 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from click.testing import CliRunner
 
+from sharpen.cli import main
+from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -37,6 +40,11 @@ def until(condition, what, seconds=60.0):
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
         time.sleep(0.01)
     return found
+
+
+def ask(bench, *words):
+    """Run a verb in this process, as most do not need one of their own, and return what came of it."""
+    return CliRunner().invoke(main, ["--home", str(bench.home), *words])
 
 
 class Bench:
@@ -75,6 +83,13 @@ class Bench:
         head = f"program: {self.program}\nmethod: {method}\nrun_cap: {run_cap}\n"
         (self.work / "sweep.yaml").write_text(head + metric + more + space)
         return "sweep.yaml"
+
+    def create(self, run_cap, method="random", **file):
+        """Create a sweep from this process, as ``sharpen sweep`` does, and return its id."""
+        text = (self.work / self.write_sweep(run_cap, method, **file)).read_text()
+        place = {"source": "sweep.yaml", "workdir": str(self.work)}
+        with connect(self.home) as client:
+            return client.call("create_sweep", key=uuid.uuid4().hex, text=text, place=place)["sweep_id"]
 
     def start(self, *words):
         """Start the command in a session of its own; what it says goes to ``words``."""

@@ -57,7 +57,7 @@ def gather(bench, sweep_id, n_members):
 def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_load(tmp_path):
     rng, n_runs, n_kills = random.Random(1), 16, 4
     with Bench(tmp_path) as bench:
-        sweep_id = bench.call("sweep", bench.write_sweep(n_runs)).stdout.strip()
+        sweep_id = bench.create(n_runs)
         crowd, go = gather(bench, sweep_id, N_MEMBERS)
         go.touch()
         assert sorted(member.stdout.readline() for member in crowd) == ["connects\n"] * 9 + ["hosts\n"]
@@ -82,7 +82,7 @@ def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_loa
 def test_a_host_killed_in_a_transaction_of_several_clients(tmp_path, moment):
     n_runs = 8
     with Bench(tmp_path) as bench:
-        sweep_id = bench.call("sweep", bench.write_sweep(n_runs)).stdout.strip()
+        sweep_id = bench.create(n_runs)
         host = bench.start_program("doomed_host.py", moment, "10")
         assert host.stdout.readline() == "up\n"
         crowd, go = gather(bench, sweep_id, 5)
@@ -121,7 +121,7 @@ def test_a_host_that_was_stopped_for_longer_than_a_lease_takes_no_run_away(tmp_p
     with Bench(tmp_path, TOY_STEP_S="0.7") as bench:
         host = bench.start_program("holder.py", str(lease_s), "1.5")
         assert host.stdout.readline() == "up\n"
-        sweep_id = bench.call("sweep", bench.write_sweep(1)).stdout.strip()
+        sweep_id = bench.create(1)
         agent = bench.start("agent", sweep_id)
         until(bench.acknowledged, "a step")
         host.send_signal(signal.SIGSTOP)

@@ -16,7 +16,7 @@ MOMENTS = {  # and how many leases the first run has had in the end
     ("before", "exit"): 2,  # the program has finished, and nobody knows
     ("after", "exit"): 1,  # the end is stored, and the agent has not heard so
 }
-HOSTED = pytest.mark.parametrize("hosted_by", ["itself", "another"])
+HOSTS = ["itself", "another"]
 
 
 @contextlib.contextmanager
@@ -32,11 +32,11 @@ def hosted(bench, by):
     assert holder.wait(20) == 0, bench.said()
 
 
-@HOSTED
+@pytest.mark.parametrize("hosted_by", HOSTS)
 @pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)
 def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, hosted_by):
     with Bench(tmp_path, TOY_STEP_S="0") as bench:
-        sweep_id = bench.call("sweep", bench.write_sweep(N_RUNS)).stdout.strip()
+        sweep_id = bench.create(N_RUNS)
         with hosted(bench, hosted_by):
             doomed = bench.start_program("doomed_agent.py", sweep_id, *moment)
             assert doomed.wait(60) == -signal.SIGKILL, bench.said()
@@ -48,11 +48,11 @@ def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, host
         assert bench.reader().sweep(sweep_id).status == "finished"
 
 
-@HOSTED
+@pytest.mark.parametrize("hosted_by", HOSTS)
 def test_an_agent_killed_amid_a_report_of_its_program_loses_that_report_alone(tmp_path, hosted_by):
     with Bench(tmp_path, program=PROGRAMS / "half_a_report.py") as bench:
         shutil.copy(TOY, bench.work)
-        sweep_id = bench.call("sweep", bench.write_sweep(1)).stdout.strip()
+        sweep_id = bench.create(1)
         with hosted(bench, hosted_by):
             doomed = bench.start("agent", sweep_id)
             assert doomed.wait(60) == -signal.SIGKILL, bench.said()

@@ -9,7 +9,7 @@ def test_what_a_stopped_agent_says_late_is_refused_and_the_cap_stays_exact(tmp_p
     with Bench(tmp_path, program=PROGRAMS / "contested.py") as bench:
         host = bench.start_program("holder.py", "2.5", "60")
         assert host.stdout.readline() == "up\n"
-        sweep_id = bench.call("sweep", bench.write_sweep(1)).stdout.strip()
+        sweep_id = bench.create(1)
         first = bench.start("agent", sweep_id)
         until(lambda: bench.sql("select count(*) from reports") == [(1,)], "the first attempt's report")
         (program,) = until(lambda: bench.programs_of(first.pid), "its program")
