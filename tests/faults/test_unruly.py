@@ -91,7 +91,7 @@ def test_a_hundred_thousand_points_stay_within_bounds(tmp_path):
         began = time.monotonic()
         agent = bench.start("agent", sweep_id)
         peak = Peak(agent)
-        until(peak.is_over, "the program to end", 250)
+        until(peak.is_over, "the program to end", 200)
         assert agent.returncode == 0, bench.said()
         seconds = time.monotonic() - began
         (run,) = bench.runs()
