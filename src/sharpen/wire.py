@@ -124,9 +124,9 @@ class Client:
             except OSError as problem:
                 self.close()
                 if time.monotonic() > deadline:
-                    raise errors.Unreachable(
-                        f"no coordinator answered for {self.home} within {self.patience_s:g} s: {problem}"
-                    ) from problem
+                    words = f"no coordinator answered for {self.home} within {self.patience_s:g} s: {problem}"
+                    words += _silent(self.home) if isinstance(problem, TimeoutError) else ""
+                    raise errors.Unreachable(words) from problem
             if self._host_if_free is not None:
                 self._host_if_free()
             time.sleep(pause_s)
@@ -151,6 +151,18 @@ class Client:
         if not reply.endswith(b"\n"):
             raise ConnectionError("the host closed the connection")
         return json.loads(reply)
+
+
+def _silent(home: Path) -> str:
+    """Return who holds the store's lock and does not answer; empty when that cannot be told."""
+    try:
+        pid = int((home / "lock").read_text())
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, ValueError):
+        return ""
+    if state in "Tt":
+        return f"; process {pid} holds the store and is stopped: 'kill -CONT {pid}' lets it go on"
+    return f"; process {pid} holds the store and does not answer: if it hangs, end it and another takes over"
 
 
 def _result(reply: Mapping[str, Any]) -> Any:

@@ -14,7 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from click.testing import CliRunner
 
+from sharpen.cli import main
+from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -37,6 +40,11 @@ def until(condition, what, seconds=60.0):
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
         time.sleep(0.01)
     return found
+
+
+def ask(bench, *words):
+    """Run a verb in this process, as most do not need one of their own, and return what came of it."""
+    return CliRunner().invoke(main, ["--home", str(bench.home), *words])
 
 
 class Bench:
@@ -65,6 +73,10 @@ class Bench:
                 process.kill()
         for process in self._started:
             process.wait(10)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        pipe.close()
 
     def write_sweep(self, run_cap, method="random", more="", space=SPACE, metric=SCORE):
         """Write a sweep file for the program and return its name."""
@@ -72,18 +84,33 @@ class Bench:
         (self.work / "sweep.yaml").write_text(head + metric + more + space)
         return "sweep.yaml"
 
+    def create(self, run_cap, method="random", **file):
+        """Create a sweep from this process, as ``sharpen sweep`` does, and return its id."""
+        text = (self.work / self.write_sweep(run_cap, method, **file)).read_text()
+        place = {"source": "sweep.yaml", "workdir": str(self.work)}
+        with connect(self.home) as client:
+            return client.call("create_sweep", key=uuid.uuid4().hex, text=text, place=place)["sweep_id"]
+
     def start(self, *words):
         """Start the command in a session of its own; what it says goes to ``words``."""
         with self.words.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "sharpen", "--home", str(self.home), *words],
-                cwd=self.work,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+            return self._start("-m", "sharpen", "--home", str(self.home), *words, stdout=file, stderr=file)
+
+    def start_program(self, name, *words):
+        """Start a program of the tests with the store as its first word; its input and output are pipes."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with self.words.open("ab") as file:
+            return self._start(str(PROGRAMS / name), str(self.home), *words, stderr=file, **pipes)
+
+    def _start(self, *words, stdin=subprocess.DEVNULL, **pipes):
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=self.work,
+            env=self.environment,
+            stdin=stdin,
+            start_new_session=True,
+            **pipes,
+        )
         self._started.append(process)
         return process
 
@@ -123,6 +150,10 @@ class Bench:
 
     def states(self):
         return Counter(run.state for run in self.runs())
+
+    def host_pid(self):
+        """Return the number of the process that holds the store, or held it last."""
+        return int((self.home / "lock").read_text())
 
     def sql(self, query, *values):
         with contextlib.closing(sqlite3.connect(self.home / "store.db")) as connection:

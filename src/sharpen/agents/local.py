@@ -24,8 +24,9 @@ from sharpen.agents.program import THREAD_COUNTS, Command, Program
 from sharpen.agents.starting import Starter
 from sharpen.agents.strays import MARK, adopt_orphans, end_strays
 from sharpen.coordinator import born, hostname
-from sharpen.errors import Refused, UsageError
+from sharpen.errors import Refused, StoreError, UsageError
 from sharpen.store.queries import SweepRow
+from sharpen.store.room import when_there_is_room
 from sharpen.wire import Client
 
 BEAT_S = 2.0
@@ -34,6 +35,7 @@ FLUSH_S = 0.2
 TERM_AFTER_S = 10.0
 KILL_AFTER_S = 5.0
 CANNOT_START_EXIT_CODE = 127
+FULL_DISK_PATIENCE_S = 15.0  # less than a lease: meanwhile nobody beats for the other slots
 KEPT_SESSIONS = 1000
 
 
@@ -189,6 +191,10 @@ class LocalAgent:
         try:
             command = Command(self._words(run), Path(self._row.workdir), environment)
             program = self._starter.start(command)
+        except StoreError:  # the run has no part in that
+            with contextlib.suppress(Refused):
+                self._client.call("release", run_id=run["run_id"], token=run["token"])
+            raise
         except (OSError, ValueError, UsageError) as problem:
             gpus.release()
             self._cannot_start(run, f"cannot start {self._spec.command[0]}: {problem}")
@@ -202,8 +208,7 @@ class LocalAgent:
         file = self._client.home / "configs" / f"{run['run_id']}-{run['token']}.json"
         words = spec.words(self._spec, run["config"], sys.executable, os.environ, str(file.resolve()))
         for path, text in words.files.items():
-            Path(path).parent.mkdir(exist_ok=True)
-            Path(path).write_text(text)
+            when_there_is_room(lambda: _write(Path(path), text), path, FULL_DISK_PATIENCE_S)  # noqa: B023
         return list(words.argv)
 
     def _cannot_start(self, run: dict[str, Any], why: str) -> None:
@@ -330,5 +335,11 @@ def _nothing(number: int, frame: Any) -> None:
     """Let a signal do no more than wake the agent up."""
 
 
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+
+
 def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a log on a full disk: the work matters more
+        print(words, file=sys.stderr, flush=True)

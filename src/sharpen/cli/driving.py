@@ -16,7 +16,7 @@ from typing import Any
 from sharpen.agents.program import die_with_parent
 from sharpen.cli.live import View
 from sharpen.cli.warning import Warnings
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, StoreError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 
@@ -81,9 +81,13 @@ class Agents:
 
     def _start(self, n: int) -> AgentChild:
         log = self._home / "logs" / f"{self._sweep_id}-agent-{n + 1}.log"
-        log.parent.mkdir(exist_ok=True)
         words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
-        with log.open("ab") as file:
+        try:
+            log.parent.mkdir(exist_ok=True)
+            file = log.open("ab")
+        except OSError as problem:
+            raise StoreError(f"cannot write the log of an agent, {log}: {problem}") from problem
+        with file:
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,

@@ -151,7 +151,7 @@ class Snapshot:
         """Return a run as a row of a table."""
         n_steps, value = self.progress.get(run.id, (0, None))
         value = run.score if run.score is not None else value
-        end = run.ended_at or time.time()
+        end = run.ended_at or max(time.time(), run.started_at or 0.0)  # the clock may have been set back
         return {
             "run": run.number,
             **(

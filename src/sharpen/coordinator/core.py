@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 
-from sharpen.coordinator.desk import Clock, Desk, Reply
+from sharpen.coordinator.desk import Clock, Desk, Reply, SteadyClock
 from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.database import open_writer
@@ -35,7 +35,11 @@ class Coordinator:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self._engine = open_writer(home)
-        self._desk = Desk(Reader(home, self._engine), clock)
+        reader = Reader(home, self._engine)
+        self._desk = Desk(reader, SteadyClock(clock, reader.newest_date()))
+        self._open()
+
+    def _open(self) -> None:
         for row in self._desk.reader.sweeps():
             if row.n_runs.get(TrialState.RUNNING):  # the others can wait until somebody asks for them
                 with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
@@ -72,6 +76,15 @@ class Coordinator:
             if isinstance(problem, DBAPIError):
                 raise StoreError(f"the store cannot be written: {problem.orig}") from problem
             raise
+
+    def wake_up(self) -> None:
+        """Give every lease its full time again: nobody could be heard while this process did not run.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        self._desk.open, self._desk.agents = {}, {}
+        self._open()
 
     def close(self) -> None:
         """Close the database."""

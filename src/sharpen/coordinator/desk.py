@@ -18,6 +18,7 @@ from sharpen.sweep.commands import Command, Rejected
 from sharpen.sweep.events import Event
 
 Reply = dict[str, Any]
+SHORTEST_S = 1e-6
 
 
 class Clock(Protocol):
@@ -30,6 +31,41 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds that only grow."""
         ...
+
+
+class SteadyClock:
+    """A clock whose dates never go back, not even behind those that a store has; a date is given once.
+
+    While the wall clock is behind, dates go on at the pace of the monotonic one.
+
+    Args:
+        clock: The clocks to go by.
+        newest: The newest date in the store.
+
+    >>> class Back:
+    ...     def time(self): return 50.0
+    ...     def monotonic(self): return 0.0
+    >>> clock = SteadyClock(Back(), newest=100.0)
+    >>> 100.0 < clock.time() < clock.time()
+    True
+    """
+
+    def __init__(self, clock: Clock, newest: float) -> None:
+        self._clock = clock
+        self._newest = newest
+        self._given_at = clock.monotonic()
+
+    def time(self) -> float:
+        """Return Unix seconds, more than ever before."""
+        wall, now = self._clock.time(), self._clock.monotonic()
+        if wall <= self._newest:
+            wall = self._newest + max(now - self._given_at, SHORTEST_S)
+        self._newest, self._given_at = wall, now
+        return wall
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return self._clock.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from sharpen.errors import StoreError
 from sharpen.wire import Client, dumps, socket_path
 
 TICK_S = 0.5
+AWAY_S = 15.0  # half a lease
 LONGEST_GATHERING_S = 0.004
 MAX_LINE_BYTES = 64 << 20
 
@@ -139,9 +140,13 @@ class Host:
 
     async def _tick(self) -> None:
         while True:
+            slept_at = time.monotonic()
             await asyncio.sleep(TICK_S)
             with contextlib.suppress(StoreError):  # the disk may be full for a while; try again
-                self._coordinator.tick()
+                if time.monotonic() - slept_at > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
+                    self._coordinator.wake_up()
+                else:
+                    self._coordinator.tick()
 
 
 def try_host(home: Path) -> Host | None:
@@ -164,6 +169,9 @@ def try_host(home: Path) -> Host | None:
         os.close(lock)
         raise StoreError(f"cannot lock the store in {home}: {problem}") from problem
     try:
+        with contextlib.suppress(OSError):  # who it is, for errors of clients: a full disk is no obstacle
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return Host(home, lock)
     except BaseException:
         os.close(lock)

@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from sharpen.store.room import PATIENCE_S, when_there_is_room
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -15,10 +17,14 @@ def blob_path(home: Path, digest: str) -> Path:
     return home / "blobs" / digest[:2] / digest[2:]
 
 
-def put_file(home: Path, source: Path) -> tuple[str, int]:
+def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[str, int]:
     """Copy a file into the store and return its SHA-256 digest and size in bytes.
 
     The blob appears under its name only when all of it is on the disk, so a crash leaves no half of one.
+    While the disk is full it waits, holding no room.
+
+    Raises:
+        StoreError: The disk was full for ``patience_s``.
 
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "model.json").write_text("{}")
@@ -26,6 +32,11 @@ def put_file(home: Path, source: Path) -> tuple[str, int]:
     >>> blob_path(folder, digest).read_text(), n_bytes
     ('{}', 2)
     """
+    what = f"the copy of {source} in {home / 'blobs'}"
+    return when_there_is_room(lambda: _put(home, source), what, patience_s)
+
+
+def _put(home: Path, source: Path) -> tuple[str, int]:
     room = home / "blobs"
     room.mkdir(parents=True, exist_ok=True)
     sha256 = hashlib.sha256()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -55,22 +59,42 @@ def find(home: Path) -> Path:
 def open_reader(home: Path) -> sa.Engine:
     """Return an engine that only reads; it never waits for the writer, nor the writer for it.
 
+    In a folder that cannot be written SQLite cannot make the files beside the database through which readers
+    and writers speak. Where no writer left any, the database is all there is, and is read as it lies.
+
     Raises:
         NotFound: There is no store in the folder.
         StoreError: It cannot be read, or another version of sharpen wrote it.
     """
     path = find(home)
-    engine = _engine(path, "PRAGMA query_only = ON")
+    is_frozen = not os.access(home, os.W_OK, effective_ids=True) and not _log(path).exists()
+    engine = _engine(path, "PRAGMA query_only = ON", creator=_frozen(path) if is_frozen else None)
     try:
         with engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     except DBAPIError as problem:
         engine.dispose()
-        raise StoreError(f"cannot read the store {path}: {problem.orig}") from problem
+        raise StoreError(f"cannot read the store {path}: {problem.orig}{_advice(path)}") from problem
     if version != schema.VERSION:
         engine.dispose()
         raise StoreError(f"{path} has schema version {version}, not {schema.VERSION}: {_way_out(version)}")
     return engine
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _frozen(path: Path) -> Callable[[], sqlite3.Connection]:
+    """Return what opens a database that nobody can be writing."""
+    uri = f"file:{quote(str(path))}?immutable=1"
+    return lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _advice(path: Path) -> str:
+    if os.access(path.parent, os.W_OK, effective_ids=True):
+        return ""
+    return f"; {path.parent} cannot be written, and {_log(path).name} can only be read where it can: copy it"
 
 
 def _way_out(version: int) -> str:
@@ -79,12 +103,12 @@ def _way_out(version: int) -> str:
     return "run 'sharpen resume SWEEP' once, which brings it up to date"
 
 
-def _engine(path: Path, *pragmas: str) -> sa.Engine:
+def _engine(path: Path, *pragmas: str, creator: Callable[[], sqlite3.Connection] | None = None) -> sa.Engine:
     # not a URL as text: a folder's name may hold "?" or "%"
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         poolclass=sa.pool.QueuePool,
-        connect_args={"check_same_thread": False},
+        **({"connect_args": {"check_same_thread": False}} if creator is None else {"creator": creator}),
     )
 
     def prepare(connection: Any, _record: Any) -> None:

@@ -198,6 +198,12 @@ class Reader:
             raise NotFound(f"several sweeps begin with {name!r}: {ids}")
         raise NotFound(f"no sweep {name!r} in {self.home}: 'sharpen ls' lists them")
 
+    def newest_date(self) -> float:
+        """Return the newest date of any sweep or run, in Unix seconds; 0 when there is none."""
+        s, r = schema.sweeps.c, schema.runs.c
+        dates = [s.created_at, s.ended_at, s.deleted_at, r.created_at, r.started_at, r.ended_at, r.deleted_at]
+        return max(self._all(sa.select(sa.func.max(date)))[0][0] or 0.0 for date in dates)
+
     def runs(self, sweep_id: str, deleted: bool = False) -> list[RunRow]:
         """Return the runs of a sweep by number; deleted ones only when they are asked for, too."""
         query = sa.select(schema.runs).where(schema.runs.c.sweep_id == sweep_id)

@@ -29,6 +29,7 @@ from sharpen.sweep.events import (
     Reported,
     Ticked,
 )
+from sharpen.sweep.growing import Growing
 from sharpen.sweep.moves import (
     Outcome,
     back_to_queue,
@@ -136,7 +137,7 @@ def report(state: SweepState, event: Reported) -> Outcome:
         live = replace(live, watched={**live.watched, event.step: at_step})
     if event.value is None or not is_new or live.stop:
         return with_live(state, live), [Accepted(live.stop)]
-    trial = replace(trial, reports=(*trial.reports, Report(event.step, event.value)))
+    trial = replace(trial, reports=Growing.after(trial.reports, Report(event.step, event.value)))
     state = with_live(state, replace(live, trial=trial))
     verdict = rules.stopper.judge(trial, state.history)
     if not verdict.stop:
