@@ -47,6 +47,9 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/labels.py --mlfinpy
 	$(BIN)/python benchmarks/coordinator.py
 	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/caps.py --quick
+	$(BIN)/python benchmarks/asks.py --quick
+	$(BIN)/python benchmarks/xgboost_sweep.py --quick
 
 clean:
 	rm -rf $(VENV) build dist

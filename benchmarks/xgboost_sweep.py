@@ -252,7 +252,7 @@ def winners_table(found: Mapping[str, Search], seeds: Sequence[int]) -> Table:
 
 
 def split_table(found: Mapping[str, Search]) -> Table:
-    """Return by how much each part shortens what is to its left; the last row is the product of a column."""
+    """Return by how much each part shortens a sweep; the first three make the fourth."""
     table = Table("what makes the ratio", "wall", "CPU")
     steps = {
         "search method and engine, cold, no stops": ("optuna", "sharpen-neither"),
