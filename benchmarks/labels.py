@@ -25,10 +25,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from sharpen.arrays import Floats
 from sharpen.bars import Bars, Panel
 from sharpen.data import load
 from sharpen.features import atr
-from sharpen.kernels import Floats
 from sharpen.labels import Labels, triple_barrier
 
 TARGET_ATRS, STOP_ATRS, HORIZON_BARS, ATR_BARS = 1.0, 1.0, 10, 14

@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.optimizers import make
 from sharpen.seeds import rng_for, seed_for
 from sharpen.space import Choice, Condition, Float, Int, Space

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sharpen.arrays import Floats
 from sharpen.backtest import Backtest, backtest, buy_and_hold
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 
 
 def market(seed: int, n_bars: int = 60, n_symbols: int = 3) -> tuple[Floats, Floats, Floats]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharpen import metrics
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 
 ANNUAL: list[Callable[[Floats, float], float]] = [
     metrics.annual_return,

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.overfit import optimal_block_length, sharpe_interval, stationary_indices
 
 oracle = pytest.importorskip("arch.bootstrap")

@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.overfit import pbo
 
 

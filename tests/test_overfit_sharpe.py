@@ -8,8 +8,8 @@ import skfolio.measures as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.overfit import (
     Moments,
     deflated_sharpe,

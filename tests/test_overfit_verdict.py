@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import skfolio.measures as oracle
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.overfit import Evidence, Judgement, judge
 from sharpen.overfit.verdict import excess_returns
 from sharpen.overfit.words import say_probability

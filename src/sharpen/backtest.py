@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats, kernel
+from sharpen.kernels import kernel
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from sharpen.arrays import Bools, Floats, Ints, Times
 from sharpen.errors import DataError
-from sharpen.kernels import Bools, Floats, Ints, Times
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 PRICES = ("open", "high", "low", "close")

@@ -20,8 +20,8 @@ from functools import partial
 import numpy as np
 import talib
 
+from sharpen.arrays import Bools, Floats, Ints
 from sharpen.bars import Bars, Panel
-from sharpen.kernels import Bools, Floats, Ints
 
 _MONDAY_BEFORE_EPOCH = 3
 _FLAT = 1e-12

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
+from sharpen.arrays import Bools, Ints
 from sharpen.errors import FoldError
-from sharpen.kernels import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sharpen.arrays import Floats, Ints
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats, Ints, kernel
+from sharpen.kernels import kernel
 
 Int8s = npt.NDArray[np.int8]
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 
 
 def total_return(returns: Floats) -> float:

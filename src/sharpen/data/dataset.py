@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharpen.arrays import Floats, Ints
 from sharpen.bars import Bars, Panel, Problem
-from sharpen.kernels import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

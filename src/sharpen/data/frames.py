@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from sharpen.arrays import Bools
 from sharpen.bars import COLUMNS, Bars, Problem, count_rows, first_rows
 from sharpen.data.dataset import Rows
 from sharpen.errors import DataError
-from sharpen.kernels import Bools
 
 REQUIRED = ("time", *COLUMNS)
 OPTIONAL = ("symbol", "adj_close")

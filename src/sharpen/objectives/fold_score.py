@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sharpen import metrics
+from sharpen.arrays import Floats, Times
 from sharpen.backtest import Backtest, backtest, buy_and_hold
 from sharpen.bars import Panel
 from sharpen.folds import Fold
-from sharpen.kernels import Floats, Times
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, log1p, log_ndtr, ndtr
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sharpen.arrays import Bools, Floats
 from sharpen.errors import MissingExtra
-from sharpen.kernels import Bools, Floats
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.space import Space

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sharpen.kernels import Bools, Floats
+from sharpen.arrays import Bools, Floats
 from sharpen.space import Condition, Dimension, Space
 from sharpen.trial import Config
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.linalg import get_lapack_funcs
 from scipy.optimize import minimize
 
-from sharpen.kernels import Bools, Floats
+from sharpen.arrays import Bools, Floats
 
 ROOT5 = math.sqrt(5.0)
 FACTOR, SOLVE, INVERT, SOLVE_HALF = get_lapack_funcs(("potrf", "potrs", "potri", "trtrs"), dtype=np.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.stats import qmc
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.optimizers import gaussian, outcomes
 from sharpen.optimizers.acquisition import Acquisition, best_first
 from sharpen.optimizers.cube import Cube, cube_of

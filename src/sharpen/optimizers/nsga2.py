@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sharpen.kernels import Floats, Ints
+from sharpen.arrays import Floats, Ints
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.space import Space

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.space import Space
 from sharpen.trial import Trial, TrialState
 

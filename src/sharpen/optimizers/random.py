@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import qmc
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.optimizers.grid import points
 from sharpen.seeds import rng_for
 from sharpen.space import Space
@@ -18,6 +17,7 @@ from sharpen.trial import Config, Proposal, Trial
 
 MOST_DRAWS = 256
 LARGEST_LISTED = 20_000
+_MOST_DIMENSIONS = 21_201  # of the direction numbers that scipy has, those of Joe and Kuo (2008)
 _STRETCH = 128
 
 
@@ -95,13 +95,15 @@ def sobol(seed: int | None, n_dimensions: int, index: int) -> Floats | None:
         n_dimensions: Of the unit cube.
         index: Which point, from 0.
     """
-    if seed is None or not 0 < n_dimensions <= qmc.Sobol.MAXDIM:
+    if seed is None or not 0 < n_dimensions <= _MOST_DIMENSIONS:
         return None
     return _stretch(seed, n_dimensions, index // _STRETCH)[index % _STRETCH]
 
 
 @lru_cache(maxsize=64)
 def _stretch(seed: int, n_dimensions: int, number: int) -> Floats:
+    from scipy.stats import qmc  # noqa: PLC0415 - a second to import, which every command would pay
+
     sequence = qmc.Sobol(n_dimensions, scramble=True, rng=rng_for(seed, "sobol"))
     if number:
         sequence.fast_forward(number * _STRETCH)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats, Ints
 
 _CELLS = 1 << 19  # of the (resamples, T) arrays worked on at a time: they stay in cache
 

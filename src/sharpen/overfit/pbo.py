@@ -10,8 +10,8 @@ from itertools import combinations
 
 import numpy as np
 
+from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats, Ints
 
 _CELLS = 1 << 20  # of the (splits, N) arrays worked on at a time: they stay in cache
 

@@ -21,8 +21,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 
 _NORMAL = NormalDist()
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import Floats
 from sharpen.overfit.bootstrap import sharpe_interval
 from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.pbo import pbo

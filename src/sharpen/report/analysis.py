@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from sharpen import spec
+from sharpen.arrays import Floats
 from sharpen.coordinator.outcomes import counts, front, misses, none_kept
-from sharpen.kernels import Floats
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
 from sharpen.report.model import (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sharpen import spec
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.report import wording
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.space import Choice, Constant, Dimension, Float, Int

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpen.kernels import Floats, Ints
+from sharpen.arrays import Floats, Ints
 from sharpen.report import tradeoff
 from sharpen.report.cautions import varying
 from sharpen.report.model import Analysis, Entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sharpen.kernels import Floats, Ints, Times
+from sharpen.arrays import Floats, Ints, Times
 from sharpen.overfit import Interval, Judgement
 from sharpen.spec import Sweep
 from sharpen.store.queries import LookRow, RunRow, SweepRow

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 
 from sharpen import metrics
+from sharpen.arrays import Floats, Ints, Times
 from sharpen.bars import bars_per_year
 from sharpen.errors import DataError
-from sharpen.kernels import Floats, Ints, Times
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
 from sharpen.report.model import Entry, Estimate, Performance, Series
 from sharpen.seeds import rng_for

@@ -56,7 +56,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtrit
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.spec import Metric
 from sharpen.stoppers.reports import (
     UNNAMED,

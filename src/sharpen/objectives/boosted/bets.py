@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharpen.kernels import Floats
+from sharpen.arrays import Floats
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 

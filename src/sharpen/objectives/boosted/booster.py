@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from sharpen.arrays import Bools, Floats
 from sharpen.errors import NotFound
-from sharpen.kernels import Bools, Floats
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.kernels import Floats
 from sharpen.objectives.boosted.booster import Model, Rows
 from sharpen.objectives.boosted.settings import ClassifierSettings
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from sharpen.arrays import Bools, Floats
 from sharpen.bars import Panel, bars_per_year
 from sharpen.errors import DataError
 from sharpen.features import Features, atr, compute
 from sharpen.folds import Fold, purged
-from sharpen.kernels import Bools, Floats
 from sharpen.labels import Labels, triple_barrier
 from sharpen.objectives.boosted.bets import average_active_bets, bets
 from sharpen.objectives.boosted.booster import Model, Rows, make
