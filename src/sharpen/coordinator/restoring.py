@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
 from sharpen.spec import Constraint, Metric, Sweep
@@ -43,16 +45,19 @@ class Assess:
 
 
 def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
-    """Return the rules that a sweep file asks for.
+    """Return the rules that a sweep file asks for; from now on linear algebra has one thread in this process.
 
     Raises:
         UsageError: The method or the stop rule cannot be had.
     """
+    optimizer = optimizers.make(sweep.method, sweep.options, seed=seed)
+    # its matrices are small: threads for them would only wait, and take the cores from the runs
+    threadpool_limits(limits=1)
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     rules = Rules(
         space=sweep.space,
-        optimizer=optimizers.make(sweep.method, sweep.options, seed=seed),
+        optimizer=optimizer,
         stopper=stoppers.make(sweep.stop, metric),
         metric=metric.name,
         seed=seed,
