@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from sharpen.agents import LocalAgent, local
@@ -325,12 +327,65 @@ def test_modules_of_the_program_s_own_are_looked_into_not_imported(
     assert "own_warm_module" not in sys.modules
 
 
-def test_preload_has_to_be_a_function_at_the_top() -> None:
-    assert declares_preload(b"def preload(): pass")
-    assert not declares_preload(b"def f():\n    def preload(): pass")
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def preload(): pass\n{guard}", True),
+        ("def f():\n    def preload(): pass\n{guard}", False),
+        ("def preload(path): pass\n{guard}", False),
+        ("def preload(): pass\ntrain()", False),
+    ],
+)
+def test_preload_has_to_be_a_function_at_the_top_of_a_program_that_can_be_imported(
+    source: str, expected: bool
+) -> None:
+    guard = 'if __name__ == "__main__":\n    train()'
+    assert declares_preload(source.format(guard=guard).encode()) is expected
 
 
 # -- with agents
+
+
+def test_a_forked_run_that_has_ended_is_no_stray_though_its_server_was_not_heard(
+    shop: Workshop, wait_until: WaitUntil
+) -> None:
+    sweep_id = shop.program("run.log({'score': 1.0})", values=(1,))
+    agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=2)
+    agent._join()
+    agent._fill()
+    server = agent._starter.server
+    assert server is not None
+    forked = lambda: [c for c in psutil.Process().children() if c.pid != server.pid]  # noqa: E731
+    wait_until(lambda: [c.status() for c in forked()] == [psutil.STATUS_ZOMBIE], "the run to end")
+    agent._end_strays()  # as at the end of another slot's run
+    assert agent.work() == "finished"
+    assert [(run.state, run.token) for run in shop.runs(sweep_id)] == [("finished", 1)]
+
+
+def test_an_agent_at_work_goes_on_with_a_sweep_that_was_extended_meanwhile(
+    shop: Workshop, wait_until: WaitUntil
+) -> None:
+    body = """import pathlib, time
+while run.config['x'] == 1 and not pathlib.Path('go').exists():
+    time.sleep(0.01)
+run.log({'score': 1.0})"""
+    sweep_id = shop.program(body, values=(1, 2, 3), run_cap=2)
+    agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=2)
+    real = shop.client.call
+    seen: list[str] = []
+
+    def call(op: str, **args: Any) -> Any:
+        answer = real(op, **args)
+        if op == "lease" and "run" not in answer and not seen:
+            seen.append(op)
+            real("edit", sweep_id=sweep_id, changes={"run_cap": 3})
+        if len(shop.runs(sweep_id)) == 3:
+            (shop.folder / "go").touch()
+        return answer
+
+    shop.client.call = call
+    assert agent.work() == "finished"
+    assert [run.state for run in shop.runs(sweep_id)] == ["finished"] * 3
 
 
 def test_killing_the_server_amid_a_run_does_not_harm_the_run_and_another_takes_over(

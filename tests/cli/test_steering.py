@@ -307,7 +307,7 @@ def test_a_sweep_of_an_older_store_is_resumed(bench, sharpen):
     engine.dispose()
     said = sharpen("ls", home=bench.home)
     assert said.exit_code == 1
-    assert "run 'sharpen resume SWEEP' once" in said.stderr
+    assert "run 'sharpen resume SWEEP --agents 0' once" in said.stderr
     assert bench.call("resume", "old1", "--agents", "1").returncode == 0
     assert (bench.home / f"{FILE}.v1.backup").exists()
     assert states(bench.home) == {1: "finished"}

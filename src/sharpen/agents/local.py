@@ -22,7 +22,7 @@ from sharpen.agents.gpus import Claim, Gpus
 from sharpen.agents.output import last_words
 from sharpen.agents.program import THREAD_COUNTS, Command, Program
 from sharpen.agents.starting import Starter
-from sharpen.agents.strays import MARK, adopt_orphans, end_strays
+from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, StoreError, UsageError
 from sharpen.store.queries import SweepRow
@@ -160,7 +160,7 @@ class LocalAgent:
     def _fill(self) -> None:
         """Lease runs for the free slots."""
         now = time.monotonic()
-        while len(self._slots) < self._n_slots and self._over is None and self._n_left != 0:
+        while len(self._slots) < self._n_slots and self._n_left != 0:
             if now < self._ask_at:
                 return
             gpus = self._gpus.take()
@@ -173,12 +173,12 @@ class LocalAgent:
                 self._start(answer["run"], gpus)
                 continue
             gpus.release()
-            if "over" in answer:
+            self._ask_at = now + ASK_AGAIN_S
+            if "over" in answer:  # until somebody lets it go on while our other slots are at work
                 self._over = answer["reason"] or answer["over"]
-            else:
-                self._ask_at = now + ASK_AGAIN_S
 
     def _start(self, run: dict[str, Any], gpus: Claim) -> None:
+        self._over = None
         about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
         about |= {"seed": run["seed"], "stage": "search", "config": self._spec.nested(run["config"])}
         if run.get("checkpoint"):
@@ -272,10 +272,12 @@ class LocalAgent:
 
     def _end_strays(self) -> None:
         """End what programs have left behind outside of their process groups."""
+        children = child_pids()
+        self._starter.attend()  # of those that the server has made it has said so by now
         known = [session for slot in self._slots if (session := slot.program.session) is not None]
         if self._starter.server is not None:
             known.append(self._starter.server.pid)
-        end_strays(self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
+        end_strays(children, self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
         """Hand over the last output and the exit code; somebody else may have the run by now."""

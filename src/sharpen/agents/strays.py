@@ -27,10 +27,26 @@ def adopt_orphans(wanted: bool) -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
-def end_strays(agent_id: str, ended: Collection[int], live: Collection[str], known: Collection[int]) -> None:
+def child_pids() -> list[int]:
+    """Return the ids of this process's children, those that have ended and were not waited for among them."""
+    try:
+        texts = [(task / "children").read_text() for task in Path("/proc/self/task").iterdir()]
+    except OSError:
+        return []
+    return [int(word) for text in texts for word in text.split()]
+
+
+def end_strays(
+    children: Collection[int],
+    agent_id: str,
+    ended: Collection[int],
+    live: Collection[str],
+    known: Collection[int],
+) -> None:
     """Kill and reap the processes that ended programs have left behind.
 
     Args:
+        children: This process's, listed before ``known`` was.
         agent_id: The value of :data:`MARK` in the environment of all that this agent has started.
         ended: Sessions of programs that have ended.
         live: Ids of the runs at work: their processes are left alone, and with them those of which
@@ -38,7 +54,7 @@ def end_strays(agent_id: str, ended: Collection[int], live: Collection[str], kno
         known: Children of this process that are no strays.
     """
     own_session = os.getsid(0)
-    for pid in set(_children()).difference(known):
+    for pid in set(children).difference(known):
         session, is_zombie = _about(pid)
         if is_zombie:
             # who it was cannot be read any more: one of a session of its own was adopted
@@ -71,14 +87,6 @@ def _is_of_nobody(pid: int, agent_id: str, live: Collection[str]) -> bool:
     except (KeyError, ValueError):
         return not live
     return run_id not in live
-
-
-def _children() -> list[int]:
-    try:
-        texts = [(task / "children").read_text() for task in Path("/proc/self/task").iterdir()]
-    except OSError:
-        return []
-    return [int(word) for text in texts for word in text.split()]
 
 
 def _about(pid: int) -> tuple[int, bool]:

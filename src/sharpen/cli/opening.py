@@ -9,6 +9,7 @@ from pathlib import Path
 from sharpen.coordinator import born, connect, hostname
 from sharpen.store.database import find
 from sharpen.store.queries import Reader
+from sharpen.trial import TrialState
 from sharpen.wire import Client
 
 
@@ -35,6 +36,9 @@ def target(reader: Reader, word: str) -> str:
 
 
 def has_agents(reader: Reader, sweep_id: str) -> bool:
-    """Return whether an agent works on a sweep; one of another machine counts as alive."""
+    """Return whether an agent works on a sweep: its process lives, or, on another host, it holds a run."""
+    holders = {run.agent_id for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING}
     agents = reader.agents(sweep_id)
-    return any(host != hostname() or born(pid) == mark for _, host, pid, mark in agents)
+    return any(
+        born(pid) == mark if host == hostname() else name in holders for name, host, pid, mark in agents
+    )

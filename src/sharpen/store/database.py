@@ -100,7 +100,7 @@ def _advice(path: Path) -> str:
 def _way_out(version: int) -> str:
     if version > schema.VERSION:
         return "upgrade sharpen, or use another --home"
-    return "run 'sharpen resume SWEEP' once, which brings it up to date"
+    return "run 'sharpen resume SWEEP --agents 0' once, which brings it up to date"
 
 
 def _engine(path: Path, *pragmas: str, creator: Callable[[], sqlite3.Connection] | None = None) -> sa.Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import ctypes
 import gc
 import io
@@ -58,7 +59,7 @@ def run_main(code: CodeType, file: str, argv: Sequence[str]) -> None:
         argv: Its words; the first is its path as it was given.
     """
     main = ModuleType("__main__")
-    values: dict[str, Any] = {"__file__": file, "__cached__": None, "__builtins__": __builtins__}
+    values: dict[str, Any] = {"__file__": file, "__cached__": None, "__builtins__": builtins}
     main.__dict__.update(values, __loader__=SourceFileLoader("__main__", file), __annotations__={})
     sys.modules["__main__"] = main
     sys.argv = list(argv)

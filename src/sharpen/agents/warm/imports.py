@@ -59,9 +59,16 @@ def leading_imports(source: bytes) -> tuple[list[str], set[str]]:
 
 
 def declares_preload(source: bytes) -> bool:
-    """Return whether a program has a function ``preload`` at its top level."""
+    """Return whether a program has a function ``preload()`` at its top level, and can be imported to call it.
+
+    That is, it does its work under ``if __name__ == "__main__":``.
+    """
     body = ast.parse(source).body
-    return any(isinstance(node, ast.FunctionDef) and node.name == "preload" for node in body)
+    functions = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == "preload"]
+    takes_nothing = any(ast.unparse(node.args) == "" for node in functions)
+    return takes_nothing and any(
+        isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in body
+    )
 
 
 def _visit(walk: _Walk, tree: ast.AST, package: str) -> None:
