@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sharpen import __version__
-from sharpen.cli import data, judging, labelling, listing, queueing, steering, sweeping
+from sharpen.cli import data, exporting, judging, labelling, listing, queueing, steering, sweeping
 from sharpen.errors import SharpenError, UsageError
 
 EXIT_BROKEN_PIPE = 141  # what a shell reports for SIGPIPE
@@ -56,8 +56,8 @@ def main(ctx: click.Context, home: Path | None) -> None:
       sharpen best last                                    the winner of the newest sweep
       sharpen validate RUN                                 open the lockbox for it, once
 
-    SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a run's id, such as k3v9x2aq-7, or
-    "last-7". Everything lives in one folder, .sharpen, which --home or SHARPEN_HOME can move.
+    SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a sweep and a
+    number, such as k3v9x2aq-7 or "last-7". Everything lives in one folder, .sharpen, which --home or SHARPEN_HOME can move.
     """
     ctx.obj = (home or Path(".sharpen")).absolute()
 
@@ -72,6 +72,7 @@ for verb in (
     listing.best,
     listing.runs,
     listing.logs,
+    exporting.export,
     steering.pause,
     steering.stop,
     steering.cancel,

@@ -68,8 +68,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
     >>> nearest("methd", ["metric", "method"])
     "; did you mean 'method'?"
+    >>> nearest("max", ["minimize", "maximize"])
+    "; did you mean 'maximize'?"
     """
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    begun = [name for name in names if len(word) > 1 and name.startswith(word)]
+    close = begun or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -69,6 +69,7 @@ from sharpen.stoppers.reports import (
 )
 from sharpen.trial import GO_ON, Report, Trial, TrialState, Verdict
 
+MOST_SHOWN = 1000  # standard errors
 RANK = operator.itemgetter(0, 1)
 
 
@@ -148,9 +149,13 @@ class Racing:
         return Verdict(
             True,
             f"{self.metric.name} {shown(value, self.metric)} over {n} folds is {behind:.4g} "
-            f"{side(self.metric)} trial {incumbent.number}'s on them: {n_errors:.1f} standard errors; "
+            f"{side(self.metric)} trial {incumbent.number}'s on them: {_errors(n_errors)} standard errors; "
             f"{mark:.1f} end a trial",
         )
+
+
+def _errors(n: float) -> str:
+    return f"{n:.1f}" if n < MOST_SHOWN else f"more than {MOST_SHOWN}"
 
 
 def level_at(n: int, n_folds: int, level: float, min_iter: int) -> float:

@@ -228,13 +228,14 @@ class Reader:
         return _run(rows[0]) if rows else None
 
     def run(self, run_id: str) -> RunRow:
-        """Return the run of an id; ``last-7`` is run 7 of the newest sweep.
+        """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.
 
         Raises:
             NotFound: There is none.
         """
-        if run_id.startswith("last-"):
-            run_id = f"{self.sweep('last').id}-{run_id.removeprefix('last-')}"
+        sweep, _, number = run_id.rpartition("-")
+        if sweep and number.isdigit() and not self.is_deleted(sweep):
+            run_id = f"{self.sweep(sweep).id}-{number}"
         rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
