@@ -32,8 +32,11 @@ def hosted(bench, by):
     assert holder.wait(20) == 0, bench.said()
 
 
-@pytest.mark.parametrize("hosted_by", HOSTS)
-@pytest.mark.parametrize("moment", MOMENTS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("moment", "hosted_by"),
+    [(moment, "itself") for moment in MOMENTS]
+    + [(("before", "beat"), "another"), (("after", "exit"), "another")],
+)
 def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, hosted_by):
     with Bench(tmp_path, TOY_STEP_S="0") as bench:
         sweep_id = bench.create(N_RUNS)

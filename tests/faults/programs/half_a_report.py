@@ -7,13 +7,13 @@ import socket
 import time
 from pathlib import Path
 
-from toy import N_STEPS, value, write_down
-
 from sharpen import tracking
 from sharpen.wire import dumps, socket_path
 
 
 def main():
+    from toy import N_STEPS, value, write_down  # it lies beside this one where it runs
+
     about = json.loads(os.environ["SHARPEN_RUN"])
     with tracking.init() as run:
         for step in range(1, N_STEPS + 1):
