@@ -17,7 +17,7 @@ def test_a_row_for_each_run(sharpen, store):
     assert [(row["number"], row["state"], row["config.tilt"]) for row in rows] == [
         (str(n + 1), "finished", str(n)) for n in range(4)
     ]
-    assert float(rows[3]["score"]) == float(rows[3]["metric.val/sharpe"]) == mean(3, N_FOLDS)
+    assert float(rows[3]["score"]) == float(rows[3]["metric.score"]) == mean(3, N_FOLDS)
     assert rows[0]["started_at"] < rows[0]["ended_at"]
     assert rows[0]["seed"] == "3"
 
@@ -30,7 +30,7 @@ def test_a_row_for_each_step(sharpen, store):
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     reader = Reader(store)
     logged = reader.reports(sweep_id=reader.sweep("last").id)
-    assert [(row["run"], row["step"], row["metric.val/sharpe"]) for row in rows] == [
+    assert [(row["run"], row["step"], row["metric.score"]) for row in rows] == [
         (report.run_id, report.step, report.value) for report in logged
     ]
 

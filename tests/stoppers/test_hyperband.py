@@ -149,5 +149,5 @@ def test_a_long_history_is_not_read_again_at_every_report(monkeypatch) -> None:
 def test_no_rule_never_stops_and_an_unknown_one_is_refused() -> None:
     assert make(None) == Never()
     assert isinstance(make(THIRD), Hyperband)
-    with pytest.raises(UsageError, match="no stop rule is called 'bohb'. Known: hyperband"):
+    with pytest.raises(UsageError, match=r"no stop rule is called 'bohb'\. Known: hyperband"):
         make(EarlyTerminate(min_iter=1, type="bohb"))

@@ -22,9 +22,7 @@ Row = Mapping[str, Any]
 
 @click.command()
 @click.argument("sweep")
-@click.option(
-    "--steps", is_flag=True, help="A row for each step that was logged, in place of one for each run."
-)
+@click.option("--steps", is_flag=True, help="A row for each logged step, in place of one for each run.")
 @click.option(
     "-o",
     "--output",
