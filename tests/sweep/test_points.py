@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharpen.space import Choice, Constant, Float, Int, Space
+from sharpen.space import Choice, Condition, Constant, Float, Int, Space
 from sharpen.sweep.points import complete
 
 SPACE = Space(
@@ -48,7 +48,7 @@ def test_what_is_left_out_gets_the_middle(given_: dict[str, Any], changed: dict[
         ({"depth": 9}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 9")),
         ({"depth": 3.0}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 3.0")),
         ({"rate": 0}, ("$.rate", "takes numbers from 0.01 to 1, not 0")),
-        ({"rate": "0.1"}, ("$.rate", "takes numbers from 0.01 to 1, not '0.1'")),
+        ({"rate": "0.1"}, ("$.rate", "takes numbers from 0.01 to 1, not '0.1'; write the number 0.1")),
         ({"net": {"kind": "c"}}, ("$.net.kind", "takes 'a', 'b', None, not 'c'")),
         ({"net": "a"}, ("$.net", "no such parameter; did you mean net.on?")),
         ({"zz": "a"}, ("$.zz", "no such parameter")),
@@ -88,3 +88,16 @@ def test_any_part_of_a_configuration_is_kept_to_the_letter(point: list[float], n
     whole, problems = complete(SPACE, part)
     assert problems == []
     assert {name: whole[name] for name in names} == part
+
+
+def test_a_number_spelled_as_text_and_a_parameter_that_waits_are_explained() -> None:
+    space = Space(
+        {"lr": Float(1e-4, 1.0), "opt": Choice(("adam", "sgd")), "momentum": Float(0.0, 1.0)},
+        conditions={"momentum": Condition("opt", ("sgd",))},
+    )
+    assert complete(space, {"lr": "1e-2"})[1] == [
+        ("$.lr", "takes numbers from 0.0001 to 1, not '1e-2'; write the number 0.01")
+    ]
+    assert complete(space, {"opt": "adam", "momentum": 0.3})[1] == [
+        ("$.momentum", "is only there when opt is 'sgd'")
+    ]

@@ -32,9 +32,7 @@ def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], li
         dimension.to_unit(flat[name]) if name in flat else 0.5 for name, dimension in space.dimensions.items()
     ]
     drawn = space.from_unit(point)
-    problems = [
-        (f"$.{name}", "has no place next to the others' values") for name in flat if name not in drawn
-    ]
+    problems = [(f"$.{name}", _absent(space, name)) for name in flat if name not in drawn]
     config = drawn | {name: value for name, value in flat.items() if name in drawn}
     if not space.allows(config):
         problems.append(("$", "the sweep file forbids this combination"))
@@ -57,7 +55,24 @@ def _wrong(space: Space, name: str, value: Any) -> str:
     if dimension is None:
         close = difflib.get_close_matches(name, space.dimensions, n=1)
         return "no such parameter" + (f"; did you mean {close[0]}?" if close else "")
-    return "" if dimension.contains(value) else f"takes {_possible(dimension)}, not {value!r}"
+    if dimension.contains(value):
+        return ""
+    hint = f"; write the number {number:g}" if (number := _number_in(value)) is not None else ""
+    return f"takes {_possible(dimension)}, not {value!r}{hint}"
+
+
+def _number_in(value: Any) -> float | None:
+    """Return the number that a text spells, as YAML's 1e-2 does without a point; None without one."""
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _absent(space: Space, name: str) -> str:
+    """Return why a parameter is not there next to the others' values."""
+    condition = space.conditions[name]
+    return f"is only there when {condition.parent} is {' or '.join(map(repr, condition.values))}"
 
 
 def _possible(dimension: Dimension) -> str:
