@@ -111,6 +111,7 @@ def test_a_nested_parameter_is_named_where_it_is() -> None:
     ("changed", "path", "says"),
     [
         ({"run_cap": 8, "method": "bayes"}, "$.run_cap", "first 8 runs of bayes are random"),
+        ({"method": "nsga2"}, "$.method", "for one metric take bayes"),
         (
             {"method": "grid", "parameters": {"x": {"min": 1, "max": 60}}},
             "$.run_cap",

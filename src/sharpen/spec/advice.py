@@ -11,7 +11,7 @@ from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Round
 from sharpen.spec.command import MACROS
 from sharpen.spec.model import EarlyTerminate, Metric, Sweep
 
-N_STARTUP_TRIALS = {"bayes": 8, "gp": 8, "tpe": 10}
+N_STARTUP_TRIALS = {"bayes": 8, "gp": 8, "tpe": 10, "nsga2": 20}
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
@@ -109,6 +109,8 @@ def _run_cap(sweep: Sweep) -> Advice:
             f"the first {n_startup} runs of {sweep.method} are random, so that it learns nothing from "
             f"{n_configs}: raise it to {30 * sweep.repeats} or more",
         )
+    if sweep.method == "nsga2" and len(sweep.metrics) == 1:
+        yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
     if len(sweep.prior) > n_configs:
         yield (
             "$.prior",
