@@ -133,3 +133,17 @@ def test_without_repeats_nothing_is_said_of_seeds(lab, tmp_path) -> None:
     assert [e.seeds for e in found.ranked] == [(), ()]
     write_html(found, tmp_path / "r.html")
     assert "seeds" not in (tmp_path / "r.html").read_text().split("<script")[0]
+
+
+def test_deleted_runs_of_a_configuration_leave_it_a_trial(lab) -> None:
+    lab.sweep(REPEATED)
+    means, _ = fill(lab, 8)
+    before = lab.analysis()
+    whole, part = (entry.number for entry in before.ranked[-2:])
+    for number in (whole, whole + 1, whole + 2, part + 1):
+        lab.call("delete", target=f"{lab.sweep_id}-{number}")
+    after = lab.analysis()
+    assert [e.number for e in after.ranked] == [e.number for e in before.ranked[:-2]]
+    assert after.judgement == before.judgement
+    assert after.judgement.n_trials == len(means) == 8
+    assert "4 runs were deleted; they count as trials." in [c.sentence for c in after.cautions]

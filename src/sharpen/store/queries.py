@@ -344,10 +344,14 @@ class Reader:
         rows = self._all(query.where(r.id == run_id, c.first_line >= first_line).order_by(c.first_line))
         return "".join(row.text for row in rows)
 
-    def artifacts(self, sweep_id: str | None = None, run_id: str | None = None) -> list[ArtifactRow]:
-        """Return the files kept with a sweep's runs or with one run."""
+    def artifacts(
+        self, sweep_id: str | None = None, run_id: str | None = None, deleted: bool = False
+    ) -> list[ArtifactRow]:
+        """Return the files kept with a sweep's runs or one run; those of deleted runs when asked for, too."""
         a, r = schema.artifacts.c, schema.runs.c
-        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id).where(r.deleted_at.is_(None))
+        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id)
+        if not deleted:
+            query = query.where(r.deleted_at.is_(None))
         query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
         return [
             ArtifactRow(
