@@ -147,3 +147,13 @@ def test_deleted_runs_of_a_configuration_leave_it_a_trial(lab) -> None:
     assert after.judgement == before.judgement
     assert after.judgement.n_trials == len(means) == 8
     assert "4 runs were deleted; they count as trials." in [c.sentence for c in after.cautions]
+
+
+def test_a_configuration_that_lost_its_first_run_is_canceled(lab) -> None:
+    lab.sweep(REPEATED, run_cap=6)
+    score(lab, 9.0, 9.0, 9.0, 1.0, 1.0, 1.0)
+    lab.call("delete", target=f"{lab.sweep_id}-1")
+    found = lab.analysis()
+    assert [e.number for e in found.ranked] == [4]
+    assert [(e.number, e.run.reason) for e in found.canceled] == [(2, "run 1 was deleted")]
+    assert found.unfinished == ()

@@ -225,13 +225,13 @@ def _leader(reader: Reader, sweep: SweepRow) -> RunRow | None:
     read = spec.parse(sweep.spec, where=sweep.source)
     if read.repeats == 1:
         return reader.best(sweep.id, maximize=read.metric.goal == "maximize")
-    found = winner(configurations(reader.runs(sweep.id), read.repeats), read.metric)
+    found = winner(configurations(reader.runs(sweep.id, deleted=True), read.repeats), read.metric)
     return None if found is None else found.row
 
 
 def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]:
     """Return how many runs a configuration gets, and how many configurations are in each state."""
-    found = configurations(reader.runs(sweep.id), repeats)
+    found = configurations(reader.runs(sweep.id, deleted=True), repeats)
     return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
 
 

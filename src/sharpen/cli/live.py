@@ -55,11 +55,13 @@ class Snapshot:
         self.sweep = reader.sweep(sweep_id)
         if before is None or before.sweep.n_deleted != self.sweep.n_deleted:
             self.spec = spec.parse(self.sweep.spec, where=self.sweep.source)
-            self.runs = reader.runs(sweep_id)
+            ever = reader.runs(sweep_id, deleted=True)
+            self.runs = [run for run in ever if run.deleted_at is None]
+            self._deleted = [run for run in ever if run.deleted_at is not None]
             self.progress = reader.progress(sweep_id)
             self.misses: Misses = misses(reader, self.runs, self.spec.constraints)
         else:
-            self.spec = before.spec
+            self.spec, self._deleted = before.spec, before._deleted
             unended = [run.number for run in before.runs if run.state in UNENDED]
             fresh = {
                 run.number: run
@@ -77,7 +79,8 @@ class Snapshot:
     @cached_property
     def configurations(self) -> list[Configuration]:
         """What the search tried: with repeats several runs each, without them a run."""
-        return configurations(self.runs, self.repeats)
+        ever = sorted([*self._deleted, *self.runs], key=lambda run: run.number)
+        return configurations(ever, self.repeats)
 
     @cached_property
     def winner(self) -> Configuration | None:

@@ -56,7 +56,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     runs = [run for run in ever if run.deleted_at is None]
     logged = _by_run(reader.reports(sweep_id=sweep.id))
     fold_metric = _fold_metric(parsed.metric.name, logged)
-    groups = configurations(runs, parsed.repeats)
+    groups = configurations(ever, parsed.repeats)
     entries = [_entry(group, logged, fold_metric, parsed) for group in groups]
     stored = reader.artifacts(sweep_id=sweep.id, deleted=True)
     kept, unusable = read_series(stored, {run.id: run.number for run in ever})
