@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from sharpen.cli.live import Snapshot
 from sharpen.overfit import deflated_sharpe, pbo
 from sharpen.report import leaderboard, verdict, write_html
+from sharpen.store.queries import Reader
 
 from .stores import FACTS, SPEC, annual, returns_frame, rows_of
 
@@ -157,3 +159,28 @@ def test_a_configuration_that_lost_its_first_run_is_canceled(lab) -> None:
     assert [e.number for e in found.ranked] == [4]
     assert [(e.number, e.run.reason) for e in found.canceled] == [(2, "run 1 was deleted")]
     assert found.unfinished == ()
+
+
+def test_a_seed_that_broke_a_constraint_is_why_no_configuration_wins(lab) -> None:
+    lab.sweep(REPEATED + "constraints: {n_trades: '>= 30'}\n", run_cap=6)
+    for n_trades in (40, 10, 12, 40, 40, 20):
+        lab.run([(1, {"val/sharpe": 1.0, "n_trades": n_trades})])
+    found = lab.analysis()
+    said = "2 of 2 finished configurations broke n_trades >= 30 (nearest: run 6 with 20)"
+    assert found.judgement.headline == (
+        f"No configuration kept the constraints under all of its seeds: {said}."
+    )
+    reader = Reader(lab.home)
+    assert Snapshot(reader, lab.sweep_id).why_none == (
+        f"no configuration kept the constraints under all of its seeds: {said}"
+    )
+
+
+def test_a_configuration_that_kept_the_constraints_wins_over_those_that_did_not(lab) -> None:
+    lab.sweep(REPEATED + "constraints: {n_trades: '>= 30'}\n", run_cap=6)
+    for n_trades in (40, 10, 12, 40, 40, 40):
+        lab.run([(1, {"val/sharpe": 1.0, "n_trades": n_trades})])
+    found = lab.analysis()
+    assert found.best is not None
+    assert found.best.number == 4
+    assert Snapshot(Reader(lab.home), lab.sweep_id).why_none == ""

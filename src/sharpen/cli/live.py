@@ -116,7 +116,7 @@ class Snapshot:
         """Why there is no run to choose, in a sentence; empty when there is one."""
         if self.front if self.has_several else self.best:
             return ""
-        if broken := none_kept(self.runs, self.misses, self.spec.constraints):
+        if broken := none_kept(self.configurations, self.misses, self.spec.constraints):
             return broken
         if self.best is None:
             what = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"

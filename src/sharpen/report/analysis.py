@@ -71,7 +71,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         best = replace(best, sharpe=judged)
         ranked = (best, *ranked[1:])
     if best is None:
-        finding = _explained(finding, none_kept(runs, missed, parsed.constraints))
+        finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
 
     infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
     failed = _those(entries, lambda e: e.state in LOST)
