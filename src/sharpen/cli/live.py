@@ -48,7 +48,7 @@ class Snapshot:
     Args:
         reader: The store.
         sweep_id: Which sweep.
-        before: An earlier one of the same sweep: what had ended by then is not read again.
+        before: An earlier one of the same sweep: what has not changed since is not read again.
     """
 
     def __init__(self, reader: Reader, sweep_id: str, before: Snapshot | None = None) -> None:
@@ -62,19 +62,22 @@ class Snapshot:
             self.misses: Misses = misses(reader, self.runs, self.spec.constraints)
         else:
             self.spec, self._deleted = before.spec, before._deleted
-            unended = [run.number for run in before.runs if run.state in UNENDED]
-            fresh = {
-                run.number: run
-                for run in reader.runs_since(
-                    sweep_id, unended, max((r.number for r in before.runs), default=0)
-                )
-            }
-            kept = [run for run in before.runs if run.state not in UNENDED]
+            fresh = {run.number: run for run in reader.runs_since(sweep_id, before.runs)}
+            kept = [run for run in before.runs if run.number not in fresh]
             self.runs = sorted([*kept, *fresh.values()], key=lambda run: run.number)
-            self.progress = before.progress | reader.progress(sweep_id, list(fresh))
+            begun = [run.number for run in fresh.values() if run.token]
+            self.progress = before.progress | reader.progress(sweep_id, begun)
             self.misses = {**before.misses, **misses(reader, fresh.values(), self.spec.constraints)}
+            if all(run.state in UNENDED for run in fresh.values()):
+                self._keep_choice(before)
         self.metric, self.repeats = self.spec.metric, self.spec.repeats
         self.done = [run for run in self.runs if run.state not in UNENDED]
+
+    def _keep_choice(self, before: Snapshot) -> None:
+        """Take over what only a run that has ended can change, where it was worked out."""
+        for name in ("winner", "front", "chosen"):
+            if name in before.__dict__:
+                self.__dict__[name] = before.__dict__[name]
 
     @cached_property
     def configurations(self) -> list[Configuration]:
