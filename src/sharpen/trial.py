@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
+from sharpen.arrays import Bools, Floats
+
 Config = Mapping[str, Any]
+BLOCK = 128  # points that are compared with a front at once: as many rows of it are in memory
 
 
 class TrialState(StrEnum):
@@ -161,19 +166,41 @@ def pareto(trials: Sequence[Trial]) -> list[Trial]:
     [1, 2, 4]
     """
     done = [t for t in _comparable(trials) if not any(math.isnan(value) for value in t.objectives)]
-    # best first: whatever dominates a trial comes before it, and a dominated one has a dominator in front
-    front: list[Trial] = []
-    for trial in sorted(done, key=lambda t: t.objectives, reverse=True):
-        if not any(_dominates(other.objectives, trial.objectives) for other in front):
-            front.append(trial)
-    return sorted(front, key=lambda t: t.number)
+    # best first: whatever beats a point comes before it
+    points = sorted({t.objectives for t in done}, reverse=True)
+    unbeaten = set(_unbeaten_of_two(points) if points and len(points[0]) == 2 else _unbeaten(points))
+    return sorted((t for t in done if t.objectives in unbeaten), key=lambda t: t.number)
+
+
+def _unbeaten_of_two(points: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return the pairs that are above every earlier one in the second coordinate."""
+    front: list[tuple[float, ...]] = []
+    for point in points:
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
+
+
+def _unbeaten(points: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return the points that no earlier one equals or exceeds in every coordinate, a block at a time."""
+    front = np.empty((0, len(points[0]) if points else 0))
+    for start in range(0, len(points), BLOCK):
+        block = np.array(points[start : start + BLOCK])
+        block = block[~_exceeds(front, block).any(axis=0)]
+        earlier = np.triu(_exceeds(block, block), k=1)
+        front = np.concatenate([front, block[~earlier.any(axis=0)]])
+    return [tuple(map(float, row)) for row in front]
+
+
+def _exceeds(these: Floats, those: Floats) -> Bools:
+    """Return whether each of these (A, M) is as large as each of those (B, M) in every coordinate: (A, B)."""
+    found = np.ones((len(these), len(those)), dtype=np.bool_)
+    for column in range(these.shape[1]):
+        found &= these[:, column, None] >= those[None, :, column]
+    return found
 
 
 def _comparable(trials: Sequence[Trial]) -> list[Trial]:
     return [
         t for t in trials if t.state is TrialState.FINISHED and t.score is not None and not t.is_infeasible
     ]
-
-
-def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    return a != b and all(x >= y for x, y in zip(a, b, strict=True))

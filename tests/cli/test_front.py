@@ -57,6 +57,12 @@ def test_best_shows_the_front_and_one_of_it_in_full(sharpen, bench):
     assert sharpen("best", "last", "--run", "9", home=bench.home).exit_code == 2
 
 
+def test_ls_shows_the_size_of_the_front(sharpen, bench):
+    (row,) = json.loads(sharpen("ls", "--json", home=bench.home).stdout)
+    assert (row["best"], row["front"]) == (None, 3)
+    assert "front of 3" in sharpen("ls", home=bench.home).stdout
+
+
 def test_runs_and_info_show_every_metric_and_what_was_broken(sharpen, bench):
     head, *rows = sharpen("runs", "last", home=bench.home).stdout.splitlines()
     assert head.split() == ["run", "state", "steps", "score", "drawdown", "front", "broke", "time", "why"]

@@ -117,3 +117,17 @@ def test_while_repeats_are_missing_there_is_no_best(sharpen, tmp_path):
         said = sharpen("best", "last", home=bench.home)
         assert (said.exit_code, said.stdout) == (2, "")
         assert "no configuration finished under all of its seeds with a score" in said.stderr
+
+
+def test_a_configuration_that_lost_its_first_run_is_canceled(sharpen, store):
+    sweep_id = Reader(store).sweep("last").id
+    before = Snapshot(Reader(store), sweep_id)
+    assert sharpen("delete", "last-1", "--yes", home=store).exit_code == 0
+    for now in (Snapshot(Reader(store), sweep_id), Snapshot(Reader(store), sweep_id, before)):
+        assert [(one.row.number, one.row.state) for one in now.configurations] == [
+            (2, "canceled"),
+            (4, "finished"),
+        ]
+        assert [run.number for run in now.runs] == [2, 3, 4, 5, 6]
+    facts = json_of(sharpen("info", "last", "--json", home=store))
+    assert facts["configurations"] == {"canceled": 1, "finished": 1}

@@ -338,3 +338,36 @@ def test_runs_that_kept_different_lockboxes_are_a_grave_matter(lab) -> None:
     (caution,) = (c for c in lab.analysis().cautions if c.topic == "The lockbox")
     assert caution.is_grave
     assert "kept 2 different ones" in caution.sentence
+
+
+def test_to_delete_the_losers_does_not_change_the_verdict(lab) -> None:
+    lab.sweep()
+    fill(lab, n_runs=30, seed=4)
+    before = lab.analysis()
+    assert before.judgement.kind == "luck"
+    losers = [entry.number for entry in before.ranked[4:]]
+    for number in losers:
+        lab.call("delete", target=f"{lab.sweep_id}-{number}")
+    after = lab.analysis()
+    assert after.judgement == before.judgement
+    assert after.judgement.n_trials == 30
+    assert [entry.number for entry in after.ranked] == [entry.number for entry in before.ranked[:4]]
+    assert set(after.series) == {entry.number for entry in after.ranked}
+    assert "26 runs were deleted; they count as trials." in [c.sentence for c in after.cautions]
+    assert "deleted" not in " ".join(c.sentence for c in before.cautions)
+
+
+def test_a_deleted_run_never_wins(lab) -> None:
+    lab.sweep()
+    fill(lab, n_runs=8)
+    lab.run([(1, {"val/sharpe": -9.0})])
+    before = lab.analysis()
+    for number in (before.ranked[0].number, 9):
+        lab.call("delete", target=f"{lab.sweep_id}-{number}")
+    after = lab.analysis()
+    assert [e.number for e in after.ranked] == [e.number for e in before.ranked[1:-1]]
+    assert after.best is not None
+    assert after.best.number == before.ranked[1].number
+    assert after.judgement.n_trials == 8
+    said = [c.sentence for c in after.cautions if c.topic == "Deleted runs"]
+    assert said == ["2 runs were deleted; 1 of them kept returns and counts as a trial."]

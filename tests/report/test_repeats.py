@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from sharpen.cli.live import Snapshot
 from sharpen.overfit import deflated_sharpe, pbo
 from sharpen.report import leaderboard, verdict, write_html
+from sharpen.store.queries import Reader
 
 from .stores import FACTS, SPEC, annual, returns_frame, rows_of
 
@@ -133,3 +135,52 @@ def test_without_repeats_nothing_is_said_of_seeds(lab, tmp_path) -> None:
     assert [e.seeds for e in found.ranked] == [(), ()]
     write_html(found, tmp_path / "r.html")
     assert "seeds" not in (tmp_path / "r.html").read_text().split("<script")[0]
+
+
+def test_deleted_runs_of_a_configuration_leave_it_a_trial(lab) -> None:
+    lab.sweep(REPEATED)
+    means, _ = fill(lab, 8)
+    before = lab.analysis()
+    whole, part = (entry.number for entry in before.ranked[-2:])
+    for number in (whole, whole + 1, whole + 2, part + 1):
+        lab.call("delete", target=f"{lab.sweep_id}-{number}")
+    after = lab.analysis()
+    assert [e.number for e in after.ranked] == [e.number for e in before.ranked[:-2]]
+    assert after.judgement == before.judgement
+    assert after.judgement.n_trials == len(means) == 8
+    assert "4 runs were deleted; they count as trials." in [c.sentence for c in after.cautions]
+
+
+def test_a_configuration_that_lost_its_first_run_is_canceled(lab) -> None:
+    lab.sweep(REPEATED, run_cap=6)
+    score(lab, 9.0, 9.0, 9.0, 1.0, 1.0, 1.0)
+    lab.call("delete", target=f"{lab.sweep_id}-1")
+    found = lab.analysis()
+    assert [e.number for e in found.ranked] == [4]
+    assert [(e.number, e.run.reason) for e in found.canceled] == [(2, "run 1 was deleted")]
+    assert found.unfinished == ()
+
+
+def test_a_seed_that_broke_a_constraint_is_why_no_configuration_wins(lab) -> None:
+    lab.sweep(REPEATED + "constraints: {n_trades: '>= 30'}\n", run_cap=6)
+    for n_trades in (40, 10, 12, 40, 40, 20):
+        lab.run([(1, {"val/sharpe": 1.0, "n_trades": n_trades})])
+    found = lab.analysis()
+    said = "2 of 2 finished configurations broke n_trades >= 30 (nearest: run 6 with 20)"
+    assert found.judgement.headline == (
+        f"No configuration kept the constraints under all of its seeds: {said}."
+    )
+    reader = Reader(lab.home)
+    assert Snapshot(reader, lab.sweep_id).why_none == (
+        f"no configuration kept the constraints under all of its seeds: {said}"
+    )
+
+
+def test_a_configuration_that_kept_the_constraints_wins_over_those_that_did_not(lab) -> None:
+    lab.sweep(REPEATED + "constraints: {n_trades: '>= 30'}\n", run_cap=6)
+    for n_trades in (40, 10, 12, 40, 40, 40):
+        lab.run([(1, {"val/sharpe": 1.0, "n_trades": n_trades})])
+    found = lab.analysis()
+    assert found.best is not None
+    assert found.best.number == 4
+    assert Snapshot(Reader(lab.home), lab.sweep_id).why_none == ""

@@ -14,7 +14,7 @@ from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path, put_file
 from sharpen.store.database import FILE, open_writer
-from sharpen.store.queries import Reader
+from sharpen.store.queries import AT_ONCE, Reader
 
 SWEEP = {"status": "running", "spec": "", "source": "s.yaml", "workdir": "/", "seed": 3, "run_cap": None}
 
@@ -178,3 +178,49 @@ def test_a_file_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         put_file(tmp_path, tmp_path / "nothing")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_only_runs_that_may_have_changed_are_read_again(tmp_path: Path) -> None:
+    engine = open_writer(tmp_path)
+    with engine.begin() as connection:
+        sweep(connection, "s", 1.0)
+        for number, state in enumerate(("finished", "running", *["pending"] * 6), 1):
+            run(connection, "s", number, state, token=int(state != "pending"))
+    found = Reader(tmp_path)
+    before = found.runs("s")
+    assert [row.number for row in found.runs_since("s", before)] == [2]
+    changes: dict[int, dict[str, Any]] = {
+        4: {"state": "running", "token": 1},
+        5: {"state": "canceled"},
+        6: {"token": 1, "lost": 1},  # leased and lost: it waits again
+        7: {"deleted_at": 9.0},
+    }
+    with engine.begin() as connection:
+        for number, values in changes.items():
+            connection.execute(schema.runs.update().where(schema.runs.c.number == number).values(values))
+        run(connection, "s", 9, "pending", token=0)
+    assert [(row.number, row.state) for row in found.runs_since("s", before)] == [
+        (2, "running"),
+        (4, "running"),
+        (5, "canceled"),
+        (6, "pending"),
+        (9, "pending"),
+    ]
+    engine.dispose()
+    found._engine.dispose()
+
+
+def test_more_runs_may_have_changed_than_one_question_can_name(tmp_path: Path) -> None:
+    engine = open_writer(tmp_path)
+    with engine.begin() as connection:
+        sweep(connection, "s", 1.0)
+        for number in range(1, AT_ONCE + 3):
+            run(connection, "s", number, "pending", token=0)
+    found = Reader(tmp_path)
+    before = found.runs("s")
+    assert found.runs_since("s", before) == []
+    with engine.begin() as connection:
+        connection.execute(schema.runs.update().values(state="canceled"))
+    assert found.runs_since("s", before) == found.runs("s")
+    engine.dispose()
+    found._engine.dispose()

@@ -15,7 +15,7 @@ from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
-from sharpen.coordinator.outcomes import counts, misses
+from sharpen.coordinator.outcomes import counts, front, misses
 from sharpen.errors import NotFound
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import Reader, RunRow, SweepRow
@@ -34,13 +34,12 @@ RUN_KEYS = (
 @json_option
 @click.pass_obj
 def ls(home: Path, as_json: bool) -> None:
-    """List the sweeps, the newest last."""
+    """List the sweeps, the newest last, each with its best score, or the size of its front."""
     reader = Reader(home)
     rows: list[dict[str, Any]] = []
     for sweep in reader.sweeps():
-        best = _leader(reader, sweep)
         row = {"sweep": sweep.id, "name": sweep.name, "status": _status(reader, sweep)}
-        row |= {"runs": _done(sweep), "cap": sweep.run_cap, "best": None if best is None else best.score}
+        row |= {"runs": _done(sweep), "cap": sweep.run_cap, **_leader(reader, sweep, as_json)}
         rows.append(row | {"created": when(sweep.created_at)})
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
 
@@ -220,18 +219,25 @@ def _command(sweep: SweepRow, run: RunRow) -> str:
     return spec.command_line(read, run.config, seed_of(sweep, run))
 
 
-def _leader(reader: Reader, sweep: SweepRow) -> RunRow | None:
-    """Return the best run of a sweep, or with repeats what the best configuration comes to."""
+def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
+    """Return the best score of a sweep, with repeats the best mean; of several metrics the front's size."""
     read = spec.parse(sweep.spec, where=sweep.source)
-    if read.repeats == 1:
-        return reader.best(sweep.id, maximize=read.metric.goal == "maximize")
-    found = winner(configurations(reader.runs(sweep.id), read.repeats), read.metric)
-    return None if found is None else found.row
+    if len(read.metrics) == 1 and read.repeats == 1:
+        run = reader.best(sweep.id, maximize=read.metric.goal == "maximize")
+        return {"best": None if run is None else run.score}
+    found = configurations(reader.runs(sweep.id, deleted=True), read.repeats)
+    if len(read.metrics) == 1:
+        top = winner(found, read.metric)
+        return {"best": None if top is None else top.row.score}
+    size = len(front([one.row for one in found], read.metrics))
+    if as_json:
+        return {"best": None, "front": size}
+    return {"best": f"front of {size}" if size else None}
 
 
 def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]:
     """Return how many runs a configuration gets, and how many configurations are in each state."""
-    found = configurations(reader.runs(sweep.id), repeats)
+    found = configurations(reader.runs(sweep.id, deleted=True), repeats)
     return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
 
 

@@ -48,36 +48,42 @@ class Snapshot:
     Args:
         reader: The store.
         sweep_id: Which sweep.
-        before: An earlier one of the same sweep: what had ended by then is not read again.
+        before: An earlier one of the same sweep: what has not changed since is not read again.
     """
 
     def __init__(self, reader: Reader, sweep_id: str, before: Snapshot | None = None) -> None:
         self.sweep = reader.sweep(sweep_id)
         if before is None or before.sweep.n_deleted != self.sweep.n_deleted:
             self.spec = spec.parse(self.sweep.spec, where=self.sweep.source)
-            self.runs = reader.runs(sweep_id)
+            ever = reader.runs(sweep_id, deleted=True)
+            self.runs = [run for run in ever if run.deleted_at is None]
+            self._deleted = [run for run in ever if run.deleted_at is not None]
             self.progress = reader.progress(sweep_id)
             self.misses: Misses = misses(reader, self.runs, self.spec.constraints)
         else:
-            self.spec = before.spec
-            unended = [run.number for run in before.runs if run.state in UNENDED]
-            fresh = {
-                run.number: run
-                for run in reader.runs_since(
-                    sweep_id, unended, max((r.number for r in before.runs), default=0)
-                )
-            }
-            kept = [run for run in before.runs if run.state not in UNENDED]
+            self.spec, self._deleted = before.spec, before._deleted
+            fresh = {run.number: run for run in reader.runs_since(sweep_id, before.runs)}
+            kept = [run for run in before.runs if run.number not in fresh]
             self.runs = sorted([*kept, *fresh.values()], key=lambda run: run.number)
-            self.progress = before.progress | reader.progress(sweep_id, list(fresh))
+            begun = [run.number for run in fresh.values() if run.token]
+            self.progress = before.progress | reader.progress(sweep_id, begun)
             self.misses = {**before.misses, **misses(reader, fresh.values(), self.spec.constraints)}
+            if all(run.state in UNENDED for run in fresh.values()):
+                self._keep_choice(before)
         self.metric, self.repeats = self.spec.metric, self.spec.repeats
         self.done = [run for run in self.runs if run.state not in UNENDED]
+
+    def _keep_choice(self, before: Snapshot) -> None:
+        """Take over what only a run that has ended can change, where it was worked out."""
+        for name in ("winner", "front", "chosen"):
+            if name in before.__dict__:
+                self.__dict__[name] = before.__dict__[name]
 
     @cached_property
     def configurations(self) -> list[Configuration]:
         """What the search tried: with repeats several runs each, without them a run."""
-        return configurations(self.runs, self.repeats)
+        ever = sorted([*self._deleted, *self.runs], key=lambda run: run.number)
+        return configurations(ever, self.repeats)
 
     @cached_property
     def winner(self) -> Configuration | None:
@@ -113,7 +119,7 @@ class Snapshot:
         """Why there is no run to choose, in a sentence; empty when there is one."""
         if self.front if self.has_several else self.best:
             return ""
-        if broken := none_kept(self.runs, self.misses, self.spec.constraints):
+        if broken := none_kept(self.configurations, self.misses, self.spec.constraints):
             return broken
         if self.best is None:
             what = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"

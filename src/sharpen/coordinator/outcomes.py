@@ -9,6 +9,7 @@ from typing import Any
 
 from sharpen.coordinator.restoring import finite
 from sharpen.spec import Constraint, Metric, Sweep
+from sharpen.store.configurations import Configuration
 from sharpen.store.queries import Reader, RunRow
 from sharpen.sweep.unlogged import instead
 from sharpen.trial import Trial, TrialState, pareto
@@ -101,23 +102,46 @@ def counts(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Const
     return {str(c): broke.count(c) for c in constraints}
 
 
-def none_kept(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> str:
-    """Return a sentence on constraints that no finished run kept, with the nearest misses.
+def none_kept(found: Sequence[Configuration], missed: Misses, constraints: Sequence[Constraint]) -> str:
+    """Return a sentence on constraints that no finished configuration kept, with the nearest misses.
 
-    It is empty when one did, and when no run has finished.
+    It is empty when one did, and when none has finished. A configuration breaks a constraint when one of its
+    runs does, and misses it by as much as the worst of them.
+
+    Args:
+        found: What the search tried: with repeats several runs each, without them a run.
+        missed: What each run missed, by its number.
+        constraints: The sweep's.
     """
-    finished = {run.number: run for run in runs if run.state == TrialState.FINISHED}
-    if not finished or any(n not in missed for n in finished):
+    finished = [one for one in found if one.row.state == TrialState.FINISHED]
+    if not finished or any(not _worst(one, missed) for one in finished):
         return ""
+    of_several = any(len(one.runs) > 1 for one in finished)
+    what = "finished configurations" if of_several else "finished runs"
     parts: list[str] = []
-    for constraint, n_broke in zip(constraints, counts(runs, missed, constraints).values(), strict=True):
-        near = [(m.size, n, m) for n in finished for m in missed[n] if m.constraint == constraint]
+    for constraint in constraints:
+        near = [worst[constraint] for one in finished if constraint in (worst := _worst(one, missed))]
         if not near:
             continue
-        _, number, miss = min(near, key=lambda found: found[:2])
+        number, miss = min(near, key=lambda at: (at[1].size, at[0]))
         nearest = f"nearest: run {number} with {miss.found}" if miss.value is not None else "none logged it"
-        parts.append(f"{n_broke} of {len(finished)} finished runs broke {constraint} ({nearest})")
-    return f"no run kept the constraints: {'; '.join(parts)}"
+        parts.append(f"{len(near)} of {len(finished)} {what} broke {constraint} ({nearest})")
+    who = (
+        "configuration kept the constraints under all of its seeds"
+        if of_several
+        else "run kept the constraints"
+    )
+    return f"no {who}: {'; '.join(parts)}"
+
+
+def _worst(one: Configuration, missed: Misses) -> dict[Constraint, tuple[int, Miss]]:
+    """Return the worst miss of each constraint that runs of a configuration broke, and whose it is."""
+    worst: dict[Constraint, tuple[int, Miss]] = {}
+    for run in one.runs:
+        for miss in missed.get(run.number, ()):
+            if miss.constraint not in worst or miss.size > worst[miss.constraint][1].size:
+                worst[miss.constraint] = run.number, miss
+    return worst
 
 
 def never_logged(sweep: Sweep, names: Collection[str]) -> list[str]:

@@ -22,13 +22,14 @@ from sharpen.report.model import (
     Estimate,
     GapPoint,
     HistoryPoint,
+    Look,
     Performance,
     Series,
 )
 from sharpen.report.returns import Finding, ensembles, estimated, find, performance, read_series, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
-from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
+from sharpen.store.queries import LookRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.wire import number as as_number
 
@@ -51,38 +52,39 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         SpecError: The stored sweep file cannot be read by this version.
     """
     parsed = spec.parse(sweep.spec, where=sweep.source)
-    runs = reader.runs(sweep.id)
+    ever = reader.runs(sweep.id, deleted=True)
+    runs = [run for run in ever if run.deleted_at is None]
     logged = _by_run(reader.reports(sweep_id=sweep.id))
     fold_metric = _fold_metric(parsed.metric.name, logged)
-    groups = configurations(runs, parsed.repeats)
+    groups = configurations(ever, parsed.repeats)
     entries = [_entry(group, logged, fold_metric, parsed) for group in groups]
-    kept, unusable = read_series(reader.artifacts(sweep_id=sweep.id), {r.id: r.number for r in runs})
+    stored = reader.artifacts(sweep_id=sweep.id, deleted=True)
+    kept, unusable = read_series(stored, {run.id: run.number for run in ever})
     series, differing = ensembles(kept, groups)
 
     missed = misses(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
-    finding = find(best, ranked, series, sweep.seed)
+    finding = find(best, *_tried(ever, kept, parsed), sweep.seed)
     if best is not None and best.sharpe is not None and finding.judgement.checks:
         judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
         best = replace(best, sharpe=judged)
         ranked = (best, *ranked[1:])
     if best is None:
-        finding = _explained(finding, none_kept(runs, missed, parsed.constraints))
+        finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
 
     infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
     failed = _those(entries, lambda e: e.state in LOST)
     unfinished = _those(entries, lambda e: not e.state.is_final)
     data, versions = _data(runs), _versions(runs)
-    looks = tuple(look(row) for row in reader.looks(sweep.id))
     lockboxes = {str(run.summary["lockbox/hash"]) for run in runs if "lockbox/hash" in run.summary}
-    at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
-    elsewhere = tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
+    looks, elsewhere = _looks(reader, sweep, lockboxes)
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
     gap_metrics = _gap_metrics(parsed.metric.name)
     warnings = [
         *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
+        *cautions.about_deleted({run.number for run in ever if run.deleted_at is not None}, kept),
         *cautions.about_data(data, versions),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
@@ -119,6 +121,27 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         looks=looks,
         looks_elsewhere=elsewhere,
     )
+
+
+def _looks(
+    reader: Reader, sweep: SweepRow, lockboxes: set[str]
+) -> tuple[tuple[Look, ...], tuple[LookRow, ...]]:
+    """Return the looks of a sweep, and those of other sweeps at its bars."""
+    looks = tuple(look(row) for row in reader.looks(sweep.id))
+    at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
+    return looks, tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
+
+
+def _tried(
+    ever: Sequence[RunRow], kept: Mapping[int, Series], parsed: Sweep
+) -> tuple[list[Entry], dict[int, Series]]:
+    """Return the ranked configurations and the returns of each as if no run had been deleted.
+
+    The verdict is drawn from these: to delete the losers does not undo that they were tried.
+    """
+    groups = configurations([replace(run, deleted_at=None) for run in ever], parsed.repeats)
+    entries = [_entry(group, {}, parsed.metric.name, parsed) for group in groups]
+    return _ranked(entries, parsed.metric), ensembles(kept, groups)[0]
 
 
 def _explained(finding: Finding, why: str) -> Finding:

@@ -173,13 +173,14 @@ def _estimate(returns: Floats, per_year: float, rng: np.random.Generator, n_resa
 def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Series], seed: int) -> Finding:
     """Return the verdict on the best run, or one of kind ``none`` that says why there is no other.
 
-    Every run with returns counts as a trial, whatever became of it. The overfitting test takes the finished
-    feasible runs that were validated on all of the best run's bars, the first :data:`N_COLUMNS` of them.
+    Every run with returns counts as a trial, whatever became of it, deleted ones too. The overfitting test
+    takes the finished feasible runs that were validated on all of the best run's bars, the first
+    :data:`N_COLUMNS` of them.
 
     Args:
         best: The best finished run.
-        ranked: Finished feasible runs, then stopped ones.
-        series: Returns, by run number.
+        ranked: Finished feasible runs, then stopped ones, each from the best down; deleted ones among them.
+        series: Returns, by run number; those of deleted runs among them.
         seed: The sweep's.
     """
     if best is None:

@@ -18,7 +18,8 @@ class Configuration:
 
     Attributes:
         row: As a run that goes by the first one's name: its score is the mean, and it has finished when all
-            of its runs have. Without repeats it is the run itself.
+            of its runs have. Without repeats it is the run itself. One that a run was deleted from is
+            canceled once the others have ended, and has no score.
         runs: Those that it has so far; deleted ones are not among them.
     """
 
@@ -34,19 +35,25 @@ class Configuration:
 def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
     """Return the configurations of a sweep in the order in which they were proposed.
 
-    With repeats, reruns are left out: they are looks at one seed, and no configuration is judged by one.
+    With repeats, reruns are left out: they are looks at one seed, and no configuration is judged by one. A
+    configuration whose every run has been deleted is left out, too.
 
     Args:
-        runs: Those of a sweep, by number.
+        runs: Those of a sweep, by number, deleted ones among them.
         repeats: How many runs each configuration is to have.
     """
     if repeats == 1:
-        return [Configuration(run, (run,)) for run in runs]
+        return [Configuration(run, (run,)) for run in runs if run.deleted_at is None]
     groups: dict[int, list[RunRow]] = {}
     for run in runs:
         if run.origin != RERUN:
             groups.setdefault(run.repeat_of or run.number, []).append(run)
-    return [Configuration(_row(group, repeats), tuple(group)) for group in groups.values()]
+    left = {first: tuple(run for run in group if run.deleted_at is None) for first, group in groups.items()}
+    return [
+        Configuration(_row(group, left[first], repeats), left[first])
+        for first, group in groups.items()
+        if left[first]
+    ]
 
 
 def winner(found: Sequence[Configuration], metric: Metric) -> Configuration | None:
@@ -61,26 +68,18 @@ def seed_of(sweep: SweepRow, run: RunRow) -> int:
     return repeat_seed(sweep.seed, run.repeat)
 
 
-def _row(runs: Sequence[RunRow], repeats: int) -> RunRow:
-    # means do not care which way is better
-    trials = [
-        Trial(
-            number=run.number,
-            config=run.config,
-            state=TrialState(run.state),
-            score=run.score,
-            scores=run.scores,
-            violation=run.violation,
-        )
-        for run in runs
-    ]
-    whole = fold(1, trials, repeats)
+def _row(ever: Sequence[RunRow], runs: Sequence[RunRow], repeats: int) -> RunRow:
+    whole = fold(1, [_trial(run) for run in ever], repeats)
+    gone = ", ".join(str(run.number) for run in ever if run.deleted_at is not None)
+    reasons = [run.reason for run in runs if run.state == whole.state]
+    if gone and whole.state is TrialState.CANCELED:
+        reasons = [f"run {gone} was deleted"]
     starts = [run.started_at for run in runs if run.started_at is not None]
     ends = [run.ended_at for run in runs if run.ended_at is not None]
     return replace(
         runs[0],
         state=whole.state.value,
-        reason=next((run.reason for run in runs if run.state == whole.state), ""),
+        reason=next(iter(reasons), ""),
         score=whole.score,
         scores=whole.scores,
         violation=whole.violation,
@@ -88,6 +87,20 @@ def _row(runs: Sequence[RunRow], repeats: int) -> RunRow:
         started_at=min(starts, default=None),
         ended_at=max(ends, default=None) if whole.state.is_final else None,
         summary=_summary(runs),
+    )
+
+
+def _trial(run: RunRow) -> Trial:
+    """Return a run as one of a mean, which does not care which way is better; a deleted one as canceled."""
+    if run.deleted_at is not None:
+        return Trial(run.number, run.config, TrialState.CANCELED)
+    return Trial(
+        number=run.number,
+        config=run.config,
+        state=TrialState(run.state),
+        score=run.score,
+        scores=run.scores,
+        violation=run.violation,
     )
 
 

@@ -19,6 +19,7 @@ from sharpen.store.blobs import blob_path
 from sharpen.store.database import open_reader
 from sharpen.trial import TrialState
 
+AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
 EndedRow = tuple[
     int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool, int, int | None
@@ -211,12 +212,28 @@ class Reader:
             query = query.where(schema.runs.c.deleted_at.is_(None))
         return [_run(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
 
-    def runs_since(self, sweep_id: str, unended: Sequence[int], newest: int) -> list[RunRow]:
-        """Return what may have changed: the runs of these numbers, and those above the newest, by number."""
+    def runs_since(self, sweep_id: str, before: Sequence[RunRow]) -> list[RunRow]:
+        """Return the runs of a sweep that may have changed, and those that are new, by number.
+
+        What had ended is not read again, and of those that wait only the number and the count of leases.
+
+        Args:
+            sweep_id: Which sweep.
+            before: Its runs as they were read earlier.
+        """
         r = schema.runs.c
-        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        query = query.where(sa.or_(r.number.in_(unended), r.number > newest))
-        return [_run(row) for row in self._dicts(query.order_by(r.number))]
+        shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+        waiting = sa.select(r.number, r.token).where(shown, r.state == TrialState.PENDING)
+        tokens: dict[int, int] = {row.number: row.token for row in self._all(waiting)}
+        known = {run.number: run.token for run in before if run.state == TrialState.PENDING}
+        changed = [run.number for run in before if run.state == TrialState.RUNNING]
+        changed += [number for number, token in known.items() if tokens.get(number) != token]
+        newest = max((run.number for run in before), default=0)
+        found = self._dicts(sa.select(schema.runs).where(shown, r.number > newest))
+        for start in range(0, len(changed), AT_ONCE):
+            numbers = changed[start : start + AT_ONCE]
+            found += self._dicts(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
+        return sorted((_run(row) for row in found), key=lambda run: run.number)
 
     def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
         """Return the finished run of the best score that kept every constraint, the earliest among equals."""
@@ -345,10 +362,14 @@ class Reader:
         rows = self._all(query.where(r.id == run_id, c.first_line >= first_line).order_by(c.first_line))
         return "".join(row.text for row in rows)
 
-    def artifacts(self, sweep_id: str | None = None, run_id: str | None = None) -> list[ArtifactRow]:
-        """Return the files kept with a sweep's runs or with one run."""
+    def artifacts(
+        self, sweep_id: str | None = None, run_id: str | None = None, deleted: bool = False
+    ) -> list[ArtifactRow]:
+        """Return the files kept with a sweep's runs or one run; those of deleted runs when asked for, too."""
         a, r = schema.artifacts.c, schema.runs.c
-        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id).where(r.deleted_at.is_(None))
+        query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id)
+        if not deleted:
+            query = query.where(r.deleted_at.is_(None))
         query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
         return [
             ArtifactRow(

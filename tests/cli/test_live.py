@@ -1,0 +1,72 @@
+"""What the live view reads and works out at each refresh, and that it comes to the same as a fresh look."""
+
+import pytest
+
+from coordinator.desks import Office
+from sharpen.cli import live
+from sharpen.cli.live import Snapshot
+from sharpen.store.queries import Reader
+
+SPEC = """
+program: train.py
+method: random
+run_cap: 40
+metrics: [{name: score, goal: maximize}, {name: cost, goal: minimize}]
+parameters: {x: {min: 0.0, max: 1.0}}
+"""
+
+
+@pytest.fixture
+def office(tmp_path):
+    made = Office(tmp_path)
+    yield made
+    made.coordinator.close()
+
+
+def end(office, held, score, cost):
+    office.ask("report", **held, rows=[[0, {"score": score, "cost": cost}]])
+    office.ask("exit", **held, exit_code=0, last_words="")
+
+
+def seen(now):
+    return now.runs, now.progress, now.done, now.front, now.chosen, now.headline(1)
+
+
+def test_a_refresh_comes_to_the_same_as_a_fresh_look(office):
+    sweep_id = office.create(SPEC)
+    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    office.ask("add", sweep_id=sweep_id, key="add", points=[{"x": n / 10} for n in range(6)])
+    reader = Reader(office.home)
+    now = Snapshot(reader, sweep_id)
+    for n in range(4):
+        held = office.held(sweep_id, key=f"lease-{n}")
+        now = Snapshot(reader, sweep_id, now)
+        assert seen(now) == seen(Snapshot(reader, sweep_id))
+        end(office, held, float(n), float(n % 2))
+        now = Snapshot(reader, sweep_id, now)
+        assert seen(now) == seen(Snapshot(reader, sweep_id))
+    office.ask("delete", target=f"{sweep_id}-4")
+    now = Snapshot(reader, sweep_id, now)
+    assert seen(now) == seen(Snapshot(reader, sweep_id))
+    assert [row.number for row in now.front] == [3]
+
+
+def test_the_front_is_worked_out_when_a_run_has_ended_and_not_before(office, monkeypatch):
+    sweep_id = office.create(SPEC)
+    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    reader = Reader(office.home)
+    asked = []
+    front = live.front
+    monkeypatch.setattr(live, "front", lambda *given: asked.append(1) or front(*given))
+    end(office, office.held(sweep_id, key="one"), 1.0, 1.0)
+    now = Snapshot(reader, sweep_id)
+    assert [row.number for row in now.front] == [1]
+    held = office.held(sweep_id, key="two")
+    for _ in range(3):
+        now = Snapshot(reader, sweep_id, now)
+        assert [row.number for row in now.front] == [1]
+    assert len(asked) == 1
+    end(office, held, 2.0, 2.0)
+    now = Snapshot(reader, sweep_id, now)
+    assert [row.number for row in now.front] == [1, 2]
+    assert len(asked) == 2
