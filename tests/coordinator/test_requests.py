@@ -16,6 +16,7 @@ from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
 from sharpen.sweep import Checkpoint
+from sharpen.trial import TrialState
 
 from .desks import STOPPING, SWEEP, HandClock, Office
 
@@ -250,7 +251,12 @@ def test_a_deleted_run_is_hidden_from_all_but_its_number(office: Office) -> None
     ):
         with pytest.raises(NotFound):
             ask()
-    assert [t.number for t in office.state(sweep_id).history] == [2]
+    shown = office.state(sweep_id).trials
+    assert [(t.state, t.score, len(t.reports)) for t in shown] == [
+        (TrialState.CANCELED, None, 0),
+        (TrialState.FINISHED, 0.1, 1),
+        (TrialState.CANCELED, None, 0),
+    ]
     same_on_disk(office)
 
 

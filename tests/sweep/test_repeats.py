@@ -245,14 +245,17 @@ def test_stop_rules_see_every_run() -> None:
     assert seen == [[1], [1, 2], [1, 2, 3]]
 
 
-def test_a_configuration_that_is_deleted_whole_is_not_seen() -> None:
+def test_a_configuration_that_is_deleted_whole_is_seen_as_canceled() -> None:
     state = sweep(run_cap=4, repeats=2, n_points=3)
     for _ in range(4):
         state = run_once(state)
     state = move(state, RunDeleted(1))
     assert [t.state for t in state.searched] == [TrialState.CANCELED, F]
     state = move(state, RunDeleted(2))
-    assert [t.number for t in state.searched] == [2]
+    assert [(t.number, t.state, len(t.reports)) for t in state.searched] == [
+        (1, TrialState.CANCELED, 0),
+        (2, F, 1),
+    ]
     assert ask(state, RunDeleted(2)) == Accepted()
 
 

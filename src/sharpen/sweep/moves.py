@@ -41,12 +41,9 @@ def with_live(state: SweepState, live: Live) -> SweepState:
 def with_trial(state: SweepState, trial: Trial) -> SweepState:
     """Return the state with a trial as given, and with what that says of its configuration."""
     state = replace(state, trials=state.trials.put(trial))
-    return state if state.rules.repeats == 1 else refolded(state, trial.number)
-
-
-def refolded(state: SweepState, number: int) -> SweepState:
-    """Return the state with what a run's configuration comes to, after a change to the run."""
-    found = state.configurations.changed(state.trials, state.deleted, number, state.rules.repeats)
+    if state.rules.repeats == 1:
+        return state
+    found = state.configurations.changed(state.trials, trial.number, state.rules.repeats)
     return replace(state, configurations=found)
 
 

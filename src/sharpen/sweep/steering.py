@@ -32,15 +32,16 @@ from sharpen.sweep.events import (
 from sharpen.sweep.moves import (
     Outcome,
     end,
-    refolded,
     set_status,
     settle,
     time_is_up,
     with_live,
+    with_trial,
     without_answer,
 )
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Live, SweepState, SweepStatus
+from sharpen.sweep.trials import blank
 from sharpen.trial import Trial, TrialState
 
 WORDS = {
@@ -173,7 +174,10 @@ def _runs_with(state: SweepState, event: RunAdded) -> int:
 
 
 def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
-    """Forget a run that is not at work; its number stays taken, and the cap goes on counting it."""
+    """Forget a run that is not at work; its number stays taken, and the cap goes on counting it.
+
+    What it came to is forgotten; that it was tried is not, or methods would propose it again.
+    """
     number = event.number
     if not 1 <= number <= state.n_created:
         return state, [_illegal(f"there is no run {number}")]
@@ -184,10 +188,10 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
         return state, [_illegal(f"run {number} is running: cancel it first")]
     commands: list[Command] = []
     state = replace(state, deleted=state.deleted | {number}, exhausted=False)
-    state = state if state.rules.repeats == 1 else refolded(state, number)
     if live is not None:
         state, more = end(state, live, TrialState.CANCELED, None, "deleted")
         commands += without_answer(more)
+    state = with_trial(state, blank(state.trials[number - 1]))
     return state, [*commands, DeleteRun(number), Accepted()]
 
 
