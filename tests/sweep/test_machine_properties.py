@@ -47,6 +47,7 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
     Ticked,
@@ -306,13 +307,19 @@ class Sweeping(RuleBasedStateMachine):
         elif isinstance(answer, Accepted):
             assert self.state.trials[number - 1].state is TrialState.CANCELED
 
-    @rule(origin=st.sampled_from(["rerun", "queued"]), offset=st.sampled_from([1, 1, 1, 0, 2]))
-    def add(self, origin: str, offset: int) -> None:
+    @rule(
+        origin=st.sampled_from(["rerun", "queued"]),
+        offset=st.sampled_from([1, 1, 1, 0, 2]),
+        n=st.sampled_from([1, 1, 3]),
+    )
+    def add(self, origin: str, offset: int, n: int) -> None:
         before = self.state
-        answer = self.send(RunAdded(before.n_created + offset, {"x": 0.25}, origin, None))
+        first = before.n_created + offset
+        runs = [RunAdded(first + i, {"x": 0.25}, origin, None) for i in range(n)]
+        answer = self.send(runs[0] if n == 1 else RunsAdded(tuple(runs)))
         if offset == 1 and not before.is_deleted:
             assert answer == Accepted()
-            assert self.state.live[self.created].trial.origin == origin
+            assert [self.state.live[first + i].trial.origin for i in range(n)] == [origin] * n
             assert self.state.status is not SweepStatus.FINISHED
         elif isinstance(answer, Rejected):
             assert self.state == before

@@ -46,6 +46,7 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
     Ticked,
@@ -279,6 +280,25 @@ def test_prior_configurations_come_first() -> None:
     assert [(t.origin, t.config["x"]) for t in state.trials[:2]] == [("prior", 0.5), ("prior", 0.25)]
     assert state.trials[2].origin == "random"
     assert state.n_prior == 2
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_many_added_at_once_are_what_they_are_one_by_one(repeats: int) -> None:
+    before = run_once(sweep(run_cap=2, repeats=repeats))
+    runs = tuple(RunAdded(n, {"x": n / 9}, "queued", key=f"k/{n}") for n in range(2, 5))
+    many, commands = step(before, RunsAdded(runs))
+    assert many == move(before, *runs)
+    assert [c for c in commands if isinstance(c, CreateRun)] == [
+        CreateRun(many.trials[run.number - 1], None, run.key) for run in runs
+    ]
+    assert sum(isinstance(c, SetLimits) for c in commands) == 1
+    assert step(many, RunsAdded(runs)) == (many, [Accepted()])
+
+
+def test_of_runs_whose_numbers_do_not_follow_none_is_added() -> None:
+    before = run_once(sweep())
+    gap = RunsAdded((RunAdded(2, {"x": 0.1}, "queued"), RunAdded(4, {"x": 0.2}, "queued")))
+    assert step(before, gap) == (before, [Rejected("illegal", "the next run is number 2, not 4")])
 
 
 def test_deleted_runs_are_tombstones() -> None:

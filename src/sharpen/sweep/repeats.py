@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
@@ -66,6 +66,16 @@ class Configurations:
             members=members,
             folded=self.folded.put(fold(place + 1, row, repeats)),
             lacking=tuple(sorted([*others, place] if lacks(row, repeats) else others)),
+        )
+
+    def longer(self, trials: Iterable[Trial], repeats: int) -> Configurations:
+        """Return the same with new configurations, each with its first run, in order."""
+        first = len(self.members)
+        new = list(trials)
+        return Configurations(
+            members=(*self.members, *((trial.number,) for trial in new)),
+            folded=self.folded.longer(fold(n, [trial], repeats) for n, trial in enumerate(new, first + 1)),
+            lacking=(*self.lacking, *range(first, first + len(new))),
         )
 
     def __len__(self) -> int:

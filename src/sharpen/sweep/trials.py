@@ -51,6 +51,11 @@ class Trials(Sequence[Trial]):
         chunk = (*chunk[:n], trial, *chunk[n + 1 :])
         return Trials((*self.chunks[:place], chunk, *self.chunks[place + 1 :]))
 
+    def longer(self, trials: Iterable[Trial]) -> Trials:
+        """Return the same with more trials, which must come by number, right after the last."""
+        n_full = len(self) // CHUNK
+        return Trials(self.chunks[:n_full] + Trials.of(chain(*self.chunks[n_full:], trials)).chunks)
+
     def __len__(self) -> int:
         return (len(self.chunks) - 1) * CHUNK + len(self.chunks[-1]) if self.chunks else 0
 
