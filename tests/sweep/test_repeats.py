@@ -245,6 +245,20 @@ def test_stop_rules_see_every_run() -> None:
     assert seen == [[1], [1, 2], [1, 2, 3]]
 
 
+@pytest.mark.parametrize("n_before", [1, 2, 3])
+def test_a_rerun_takes_the_place_of_no_repeat(n_before: int) -> None:
+    state = sweep(run_cap=4, repeats=2, n_points=9)
+    for _ in range(n_before):
+        state = run_once(state)
+    rerun = RunAdded(n_before + 1, state.trials[0].config, "rerun", 1)
+    state, commands = step(state, rerun)
+    assert SetLimits(5, None, None) in commands
+    while state.status is SweepStatus.RUNNING:
+        state = run_once(state)
+    assert state.n_created == 5
+    assert [t.state for t in state.searched] == [F, F]
+
+
 def test_a_configuration_that_is_deleted_whole_is_seen_as_canceled() -> None:
     state = sweep(run_cap=4, repeats=2, n_points=3)
     for _ in range(4):

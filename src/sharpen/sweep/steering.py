@@ -182,12 +182,16 @@ def _is_known(state: SweepState, run: RunAdded) -> bool:
 
 
 def _runs_with(state: SweepState, event: RunsAdded) -> int:
-    """Return how many runs there will be with added ones, their repeats and those that others still lack."""
+    """Return what the cap must be with added runs, their repeats and those that others still lack.
+
+    With repeats a rerun takes the place of none: the cap is by so many larger.
+    """
     repeats, n_runs = state.rules.repeats, state.n_created + len(event.runs)
-    n_new = sum(run.origin != RERUN for run in event.runs)
-    if repeats == 1 or not n_new:
+    if repeats == 1:
         return n_runs
-    return n_runs + n_new * (repeats - 1) + state.configurations.n_lacking(repeats)
+    n_again = sum(run.origin == RERUN for run in event.runs)
+    n_owed = (len(event.runs) - n_again) * (repeats - 1) + state.configurations.n_lacking(repeats)
+    return max(n_runs + n_owed, (state.rules.run_cap or 0) + n_again)
 
 
 def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
