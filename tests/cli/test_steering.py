@@ -8,9 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from faults.bench import Bench, until
+from sharpen.errors import StoreError
 from sharpen.store.database import FILE
 from sharpen.store.migrations import STEPS, migrate
 from sharpen.store.queries import Reader
+from sharpen.wire import Client
 
 from .test_listing import json_of
 
@@ -134,6 +136,62 @@ def test_queue_shows_what_waits_and_what_comes_next(bench, sharpen, tmp_path):
     table = sharpen("queue", "last", home=bench.home).stdout.splitlines()
     assert table[0].split()[:2] == ["run", "origin"]
     assert len(table) == 7
+
+
+def points_file(folder, n, last='{"x": 1.0}'):
+    rows = [json.dumps({"x": i / n}) for i in range(n - 1)]
+    (folder / "points.jsonl").write_text("\n".join([*rows, last]))
+    return folder / "points.jsonl"
+
+
+def test_many_points_go_in_portions_under_one_key(bench, sharpen, tmp_path, monkeypatch):
+    sweep_id = sweep_of(bench, sharpen, 3)
+    asked = []
+    call = Client.call
+
+    def twice(client, op, **args):
+        if op == "add":
+            asked.append((args["key"], len(args["points"])))
+            call(client, op, **args)  # as if the answer to the first had been lost
+        return call(client, op, **args)
+
+    monkeypatch.setattr(Client, "call", twice)
+    said = sharpen("queue", "last", "--file", points_file(tmp_path, 1201), home=bench.home)
+    assert said.exit_code == 0, said.stderr
+    assert said.stdout.split() == [f"{sweep_id}-{n}" for n in range(1, 1202)]
+    assert "the run cap grew from 3 to 1201" in said.stderr
+    assert [n for _, n in asked] == [500, 500, 201]
+    assert len({key for key, _ in asked}) == 3
+    assert len({key.split("-")[0] for key, _ in asked}) == 1
+    assert [run.config["x"] for run in Reader(bench.home).runs(sweep_id)] == [
+        *(i / 1201 for i in range(1200)),
+        1.0,
+    ]
+
+
+def test_a_wrong_point_far_down_keeps_all_out(bench, sharpen, tmp_path):
+    sweep_id = sweep_of(bench, sharpen, 3)
+    file = points_file(tmp_path, 1201, '{"x": 7}')
+    said = sharpen("queue", "last", "--file", file, home=bench.home)
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "nothing was added:\n  point 1201: $.x: takes numbers from 0 to 1, not 7" in said.stderr
+    assert Reader(bench.home).runs(sweep_id) == []
+
+
+def test_what_was_added_before_a_refusal_is_said(bench, sharpen, tmp_path, monkeypatch):
+    sweep_of(bench, sharpen, 3)
+    call = Client.call
+
+    def full(client, op, **args):
+        if op == "add" and not args["key"].endswith("-0"):
+            raise StoreError("the store cannot be written: the disk is full")
+        return call(client, op, **args)
+
+    monkeypatch.setattr(Client, "call", full)
+    said = sharpen("queue", "last", "--file", points_file(tmp_path, 700), home=bench.home)
+    assert said.exit_code != 0
+    assert "500 of 700 points have been added before this" in said.stderr
+    assert "the disk is full" in said.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sharpen.coordinator import connect, try_host
+from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import NotFound, StoreError, Unreachable
 from sharpen.store.queries import Reader
+from sharpen.sweep import Rules
 from sharpen.wire import Client, socket_path
 
 from .desks import SWEEP
@@ -320,3 +324,35 @@ input()
         reader = Reader(tmp_path)
         wait_until(lambda: reader.run(f"{sweep_id}-1").state == "pending", "the run to go back")
         assert reader.run(f"{sweep_id}-1").reason == "agent x died"
+
+
+def test_agents_that_beat_during_a_long_request_keep_their_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, sent, tick_s = threading.Event(), threading.Event(), 1.0
+
+    def last(_desk: object) -> dict[str, Any]:
+        began.set()
+        sent.wait(30)
+        time.sleep(3 * tick_s)  # a tick is overdue when it ends, and so is the lease
+        return {}
+
+    monkeypatch.setattr("sharpen.coordinator.host.TICK_S", tick_s)
+    monkeypatch.setattr("sharpen.coordinator.restoring.Rules", partial(Rules, lease_s=tick_s))
+    monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "last": last})
+    with connect(tmp_path) as client:
+        grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
+        sweep_id = client.call("create_sweep", key="k", text=grid, place=PLACE)["sweep_id"]
+        with contextlib.closing(Client(tmp_path)) as other:
+            long = threading.Thread(target=lambda: other.call("last"))
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as agent:
+                agent.connect(str(socket_path(tmp_path)))
+                run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="k")["run"]
+                long.start()
+                assert began.wait(30)
+                held = [[run["run_id"], run["token"]]]
+                args = {"sweep_id": sweep_id, "agent_id": "a", "held": held}
+                agent.sendall(json.dumps({"op": "beat", "args": args}).encode() + b"\n")
+                sent.set()
+                assert json.loads(agent.makefile().readline())["ok"]["lost"] == []
+            long.join(30)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from sharpen import spec
 from sharpen.coordinator.core import Coordinator
@@ -16,6 +17,7 @@ from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
 from sharpen.sweep import Checkpoint
+from sharpen.trial import TrialState
 
 from .desks import STOPPING, SWEEP, HandClock, Office
 
@@ -115,6 +117,30 @@ def test_points_are_checked_all_at_once_and_none_is_added_when_one_is_wrong(offi
         "  point 2: $.knd: no such parameter; did you mean kind?",
     ]
     assert office.state(sweep_id).n_created == 0
+
+
+def test_many_points_are_added_with_few_words_to_the_database(office: Office) -> None:
+    sweep_id = office.create(run_cap=5)
+    said: list[str] = []
+
+    def heard(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        said.append(statement.split(maxsplit=1)[0])
+
+    points = [{"x": n / 900} for n in range(900)]
+    event.listen(office.coordinator._engine, "before_cursor_execute", heard)
+    answer = office.ask("add", sweep_id=sweep_id, key="k", points=points)
+    event.remove(office.coordinator._engine, "before_cursor_execute", heard)
+    assert len(said) < 10, "not some for each point"
+    assert answer["runs"] == [f"{sweep_id}-{n}" for n in range(1, 901)]
+    assert answer["run_cap"] == 900
+    rows = reader(office).runs(sweep_id)
+    assert [(row.config["x"], row.key) for row in rows] == [(n / 900, f"k/{n}") for n in range(900)]
+    assert len({row.created_at for row in rows}) == 900
+    same_on_disk(office)
+    other = office.ask("add", sweep_id=sweep_id, key="k0", points=points[:2])
+    assert other["runs"] == [f"{sweep_id}-901", f"{sweep_id}-902"], "another key, though it begins alike"
+    assert office.ask("add", sweep_id=sweep_id, key="k", points=points)["runs"] == answer["runs"]
+    assert office.state(sweep_id).n_created == 902
 
 
 def test_points_that_are_added_are_leased_in_order_before_new_ones(office: Office) -> None:
@@ -250,7 +276,12 @@ def test_a_deleted_run_is_hidden_from_all_but_its_number(office: Office) -> None
     ):
         with pytest.raises(NotFound):
             ask()
-    assert [t.number for t in office.state(sweep_id).history] == [2]
+    shown = office.state(sweep_id).trials
+    assert [(t.state, t.score, len(t.reports)) for t in shown] == [
+        (TrialState.CANCELED, None, 0),
+        (TrialState.FINISHED, 0.1, 1),
+        (TrialState.CANCELED, None, 0),
+    ]
     same_on_disk(office)
 
 

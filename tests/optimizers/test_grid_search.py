@@ -129,13 +129,18 @@ def _has_cycle(conditions: dict[str, Condition]) -> bool:
 
 def test_failed_and_deleted_points_come_back_on_request_and_not_for_ever() -> None:
     space = Space({"a": Int(1, 4)})
-    states = {1: TrialState.FINISHED, 2: TrialState.FAILED, 4: TrialState.RUNNING}  # 3 was deleted
+    states = {
+        1: TrialState.FINISHED,
+        2: TrialState.FAILED,
+        3: TrialState.CANCELED,  # which is how a deleted one is seen
+        4: TrialState.RUNNING,
+    }
     past = [Trial(n, {"a": n}, state, origin="grid") for n, state in states.items()]
     assert GridSearch().ask(space, past, 9, RNG) == []
     again = GridSearch(retries=1).ask(space, past, 9, RNG)
     assert [p.config["a"] for p in again] == [2, 3]
     past += [Trial(5 + i, p.config, TrialState.CRASHED, origin="grid") for i, p in enumerate(again)]
-    assert [p.config["a"] for p in GridSearch(retries=1).ask(space, past, 9, RNG)] == [3]
+    assert GridSearch(retries=1).ask(space, past, 9, RNG) == []
     assert [c["a"] for c in unfinished(space, past, retries=9)] == [2, 3]
 
 

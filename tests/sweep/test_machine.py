@@ -427,5 +427,5 @@ def test_ended_runs_and_the_history_are_in_the_order_of_numbers_however_they_end
         held_ones.append((n, token))
     for n, token in (held_ones[i] for i in (3, 0, 4, 2)):
         state = move(state, ProgramExited(n, token, 1, f"{n}"))
-        assert [t.number for t in state.history] == [1, 2, 3, 4, 5]
+        assert [t.number for t in state.trials] == [1, 2, 3, 4, 5]
     assert [t.number for t in state.ended] == [1, 3, 4, 5]

@@ -47,6 +47,7 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
     Ticked,
@@ -304,15 +305,21 @@ class Sweeping(RuleBasedStateMachine):
             now = self.state.live.get(number)
             assert now.is_canceled if now else self.ended[number].state is TrialState.CANCELED
         elif isinstance(answer, Accepted):
-            assert self.ended[number].state is TrialState.CANCELED
+            assert self.state.trials[number - 1].state is TrialState.CANCELED
 
-    @rule(origin=st.sampled_from(["rerun", "queued"]), offset=st.sampled_from([1, 1, 1, 0, 2]))
-    def add(self, origin: str, offset: int) -> None:
+    @rule(
+        origin=st.sampled_from(["rerun", "queued"]),
+        offset=st.sampled_from([1, 1, 1, 0, 2]),
+        n=st.sampled_from([1, 1, 3]),
+    )
+    def add(self, origin: str, offset: int, n: int) -> None:
         before = self.state
-        answer = self.send(RunAdded(before.n_created + offset, {"x": 0.25}, origin, None))
+        first = before.n_created + offset
+        runs = [RunAdded(first + i, {"x": 0.25}, origin, None) for i in range(n)]
+        answer = self.send(runs[0] if n == 1 else RunsAdded(tuple(runs)))
         if offset == 1 and not before.is_deleted:
             assert answer == Accepted()
-            assert self.state.live[self.created].trial.origin == origin
+            assert [self.state.live[first + i].trial.origin for i in range(n)] == [origin] * n
             assert self.state.status is not SweepStatus.FINISHED
         elif isinstance(answer, Rejected):
             assert self.state == before
@@ -341,10 +348,13 @@ class Sweeping(RuleBasedStateMachine):
             assert not legal or not self.state.status.is_open
 
     @invariant()
-    def deleted_runs_are_counted_and_not_seen(self) -> None:
+    def deleted_runs_are_counted_and_blank(self) -> None:
         assert self.state.deleted == self.deleted
         assert all(n in self.ended for n in self.deleted)
-        assert not self.deleted & {trial.number for trial in self.state.history}
+        for number in self.deleted:
+            known = self.state.trials[number - 1]
+            empty = Trial(number, known.config, TrialState.CANCELED, origin=known.origin)
+            assert known == replace(empty, repeat=known.repeat, repeat_of=known.repeat_of)
 
     @invariant()
     def no_run_begins_in_a_sweep_that_is_over(self) -> None:
@@ -362,7 +372,6 @@ class Sweeping(RuleBasedStateMachine):
         assert numbers == list(range(1, self.created + 1))
         assert [t.number for t in state.trials] == numbers
         assert all(state.trials[n - 1] is live.trial for n, live in state.live.items())
-        assert [t.number for t in state.history] == [n for n in numbers if n not in self.deleted]
         assert state.rules.run_cap is None or state.n_created <= state.rules.run_cap
 
     @invariant()
@@ -370,13 +379,13 @@ class Sweeping(RuleBasedStateMachine):
         state, repeats = self.state, self.state.rules.repeats
         if repeats == 1:
             assert state.configurations == Configurations()
-            assert state.searched == state.history
+            assert state.searched is state.trials
             return
-        assert state.configurations == Configurations.of(state.trials, state.deleted, repeats)
+        assert state.configurations == Configurations.of(state.trials, repeats)
         seen = state.searched
         firsts = [t for t in state.trials if t.repeat_of is None and t.origin != "rerun"]
         assert len(state.configurations) == len(firsts)
-        assert len({t.number for t in seen}) == len(seen) <= len(firsts)
+        assert [t.number for t in seen] == list(range(1, len(firsts) + 1))
         assert state.n_prior == sum(t.origin == "prior" for t in firsts)
         for first in firsts:
             group = [t for t in state.trials if first.number in (t.number, t.repeat_of)]
@@ -386,7 +395,8 @@ class Sweeping(RuleBasedStateMachine):
 
     @invariant()
     def what_has_ended_never_changes(self) -> None:
-        assert {t.number: t for t in self.state.ended} == self.ended
+        kept = {n: trial for n, trial in self.ended.items() if n not in self.deleted}
+        assert {t.number: t for t in self.state.ended if t.number not in self.deleted} == kept
 
     @invariant()
     def states_and_leases_agree(self) -> None:

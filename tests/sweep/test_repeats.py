@@ -245,14 +245,31 @@ def test_stop_rules_see_every_run() -> None:
     assert seen == [[1], [1, 2], [1, 2, 3]]
 
 
-def test_a_configuration_that_is_deleted_whole_is_not_seen() -> None:
+@pytest.mark.parametrize("n_before", [1, 2, 3])
+def test_a_rerun_takes_the_place_of_no_repeat(n_before: int) -> None:
+    state = sweep(run_cap=4, repeats=2, n_points=9)
+    for _ in range(n_before):
+        state = run_once(state)
+    rerun = RunAdded(n_before + 1, state.trials[0].config, "rerun", 1)
+    state, commands = step(state, rerun)
+    assert SetLimits(5, None, None) in commands
+    while state.status is SweepStatus.RUNNING:
+        state = run_once(state)
+    assert state.n_created == 5
+    assert [t.state for t in state.searched] == [F, F]
+
+
+def test_a_configuration_that_is_deleted_whole_is_seen_as_canceled() -> None:
     state = sweep(run_cap=4, repeats=2, n_points=3)
     for _ in range(4):
         state = run_once(state)
     state = move(state, RunDeleted(1))
     assert [t.state for t in state.searched] == [TrialState.CANCELED, F]
     state = move(state, RunDeleted(2))
-    assert [t.number for t in state.searched] == [2]
+    assert [(t.number, t.state, len(t.reports)) for t in state.searched] == [
+        (1, TrialState.CANCELED, 0),
+        (2, F, 1),
+    ]
     assert ask(state, RunDeleted(2)) == Accepted()
 
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from sharpen import optimizers
+from sharpen.optimizers import GridSearch
 from sharpen.sweep import Checkpoint, SweepState, SweepStatus, step
 from sharpen.sweep.commands import (
     Accepted,
@@ -44,11 +46,12 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
     Ticked,
 )
-from sharpen.trial import Report, TrialState
+from sharpen.trial import Report, Trial, TrialState
 
 from .states import StopBelow, ask, lease, move, run_once, sweep
 
@@ -279,11 +282,31 @@ def test_prior_configurations_come_first() -> None:
     assert state.n_prior == 2
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_many_added_at_once_are_what_they_are_one_by_one(repeats: int) -> None:
+    before = run_once(sweep(run_cap=2, repeats=repeats))
+    runs = tuple(RunAdded(n, {"x": n / 9}, "queued", key=f"k/{n}") for n in range(2, 5))
+    many, commands = step(before, RunsAdded(runs))
+    assert many == move(before, *runs)
+    assert [c for c in commands if isinstance(c, CreateRun)] == [
+        CreateRun(many.trials[run.number - 1], None, run.key) for run in runs
+    ]
+    assert sum(isinstance(c, SetLimits) for c in commands) == 1
+    assert step(many, RunsAdded(runs)) == (many, [Accepted()])
+
+
+def test_of_runs_whose_numbers_do_not_follow_none_is_added() -> None:
+    before = run_once(sweep())
+    gap = RunsAdded((RunAdded(2, {"x": 0.1}, "queued"), RunAdded(4, {"x": 0.2}, "queued")))
+    assert step(before, gap) == (before, [Rejected("illegal", "the next run is number 2, not 4")])
+
+
 def test_deleted_runs_are_tombstones() -> None:
     state = run_once(run_once(sweep(run_cap=3)))
     state, commands = step(state, RunDeleted(1))
     assert commands == [DeleteRun(1), Accepted()]
-    assert [t.number for t in state.history] == [2]
+    assert state.trials[0] == Trial(1, state.trials[0].config, TrialState.CANCELED, origin="random")
+    assert state.trials[1].score == 0.5
     assert (state.n_created, [t.number for t in state.trials]) == (2, [1, 2])
     assert lease(state)[1] == 3
     assert ask(lease(state)[0], LeaseAsked("b", "k", 0.0)) == Wait(), "the cap counts it"
@@ -296,16 +319,59 @@ def test_a_run_that_waits_is_canceled_when_it_is_deleted() -> None:
     assert state.trials[0].state is TrialState.CANCELED
 
 
-def test_a_stopper_does_not_see_deleted_runs() -> None:
+def test_a_stopper_sees_nothing_of_deleted_runs_but_their_configurations() -> None:
     class SeesAll(StopBelow):
         def judge(self, trial, history):  # type: ignore[no-untyped-def]
-            seen.append([t.number for t in history])
+            seen.append([len(t.reports) for t in history])
             return super().judge(trial, history)
 
     seen: list[list[int]] = []
     state = move(run_once(run_once(sweep(stopper=SeesAll()))), RunDeleted(1))
     run_once(state)
-    assert seen[-1] == [2, 3]
+    assert seen[-1] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("method", ["random", "gp", "nsga2", "cmaes", "tpe"])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_what_was_deleted_is_not_proposed_again(method: str, repeats: int) -> None:
+    state = sweep(run_cap=None, optimizer=optimizers.make(method, {}, seed=0), repeats=repeats)
+    for _ in range(3 * repeats):
+        state = run_once(state)
+    tried = [t.config["x"] for t in state.searched]
+    for number in range(2 * repeats + 1, 3 * repeats + 1):
+        state = move(state, RunDeleted(number))
+    state, number, _ = lease(state)
+    assert number == 3 * repeats + 1
+    assert state.trials[-1].config["x"] not in tried
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_deleted_grid_point_comes_back_on_request_only(repeats: int) -> None:
+    for retries, expected in ((0, None), (1, 1)):
+        state = sweep(None, GridSearch(retries=retries), n_points=2, repeats=repeats)
+        for _ in range(2 * repeats):
+            state = run_once(state)
+        assert ask(state, LeaseAsked("a", "k", 0.0)) == Over(F, "every point has been tried")
+        for number in range(repeats + 1, 2 * repeats + 1):
+            state = move(state, RunDeleted(number))
+        state, _ = step(state, LeaseAsked("a", "k", 0.0))
+        found = state.trials[-1].config["x"] if state.n_created > 2 * repeats else None
+        assert found == expected
+
+
+def test_a_history_with_a_deleted_run_is_handed_over_as_it_is() -> None:
+    histories: list[object] = []
+
+    class Keeping(StopBelow):
+        def judge(self, trial, history):  # type: ignore[no-untyped-def]
+            histories.append(history)
+            return super().judge(trial, history)
+
+    state = move(run_once(sweep(stopper=Keeping())), RunDeleted(1))
+    state, number, token = lease(state)
+    state = move(state, Reported(number, token, 1, 0.5, 0.0))
+    assert histories[-1] is state.trials, "no copy is made at each step"
+    assert state.searched is state.trials
 
 
 def test_a_deleted_sweep_ends_what_waits_and_turns_agents_away() -> None:

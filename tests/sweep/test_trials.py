@@ -40,6 +40,15 @@ def test_changes_are_seen_in_the_new_value_only(numbers: list[int], part: slice)
     assert list(before) == row(600)
 
 
+@pytest.mark.parametrize("n", [0, 1, CHUNK, CHUNK + 1])
+@pytest.mark.parametrize("n_more", [0, 1, CHUNK - 1, 2 * CHUNK])
+def test_it_is_made_longer_by_many_at_once(n: int, n_more: int) -> None:
+    all_of_them = row(n + n_more)
+    before = Trials.of(all_of_them[:n])
+    assert before.longer(all_of_them[n:]) == Trials.of(all_of_them)
+    assert list(before) == all_of_them[:n]
+
+
 def test_a_change_copies_one_chunk() -> None:
     before = Trials.of(row(10 * CHUNK))
     after = before.put(Trial(5, {}))

@@ -14,12 +14,15 @@ import yaml
 from sharpen import spec
 from sharpen.cli.opening import opened
 from sharpen.cli.printing import json_option, print_rows
-from sharpen.errors import UsageError
+from sharpen.errors import SharpenError, UsageError
 from sharpen.store.queries import Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
+from sharpen.sweep.points import complete_all
 from sharpen.trial import TrialState
+from sharpen.wire import Client
 
 Point = Mapping[str, Any]
+AT_ONCE = 500  # points in one request
 
 
 @click.command()
@@ -55,8 +58,26 @@ def queue(home: Path, sweep: str, texts: Sequence[str], file: Path | None, as_js
         return
     with opened(home) as (client, reader):
         row = reader.sweep(sweep)
-        answer = client.call("add", sweep_id=row.id, key=secrets.token_hex(16), points=points)
+        answer = _add(client, row, points)
     _say(row, answer, as_json)
+
+
+def _add(client: Client, sweep: SweepRow, points: Sequence[Point]) -> Mapping[str, Any]:
+    """Add points in portions, so that agents are answered in between; all are checked before the first."""
+    complete_all(spec.parse(sweep.spec, where=sweep.source).space, points)
+    key = secrets.token_hex(16)
+    runs: list[str] = []
+    answer: Mapping[str, Any] = {}
+    for start in range(0, len(points), AT_ONCE):
+        portion = points[start : start + AT_ONCE]
+        try:
+            answer = client.call("add", sweep_id=sweep.id, key=f"{key}-{start}", points=portion)
+        except SharpenError:
+            if runs:
+                click.echo(f"{len(runs)} of {len(points)} points have been added before this", err=True)
+            raise
+        runs += answer["runs"]
+    return {**answer, "runs": runs}
 
 
 @click.command()

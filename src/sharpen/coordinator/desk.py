@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sharpen import spec
 from sharpen.coordinator import processes
 from sharpen.coordinator.restoring import restore
-from sharpen.coordinator.writing import split_run_id, write
+from sharpen.coordinator.writing import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, held, step
-from sharpen.sweep.commands import Command, Rejected
+from sharpen.sweep.commands import Command, CreateRun, Rejected
 from sharpen.sweep.events import Event
 
 Reply = dict[str, Any]
@@ -121,6 +121,9 @@ class Desk:
         """Move a sweep by an event, write what that says, and return the answer."""
         sweep = self.sweep(sweep_id)
         state, commands = step(sweep.state, event)
+        new = [(command, self.clock.time()) for command in commands if isinstance(command, CreateRun)]
+        if new:
+            create(self.connection, sweep_id, new)
         for command in commands:
             write(self.connection, sweep_id, sweep.spec, command, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)

@@ -6,7 +6,7 @@ Each raises before it writes anything, or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,11 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
 )
-from sharpen.sweep.points import complete
+from sharpen.sweep.points import complete_all
 from sharpen.wire import dumps
 
 LIMITS = ("run_cap", "max_failures", "time_cap_s")
@@ -94,15 +95,7 @@ def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
 
 
 def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
-    space = desk.sweep(sweep_id).state.rules.space
-    wrong: list[tuple[str, str]] = []
-    configs: list[dict[str, Any]] = []
-    for n, point in enumerate(points, 1):
-        config, problems = complete(space, point)
-        configs.append(config)
-        wrong += [(f"point {n}: {path}" if len(points) > 1 else path, words) for path, words in problems]
-    if wrong:
-        raise UsageError("\n  ".join(["nothing was added:", *map(": ".join, wrong)]), problems=wrong)
+    configs = complete_all(desk.sweep(sweep_id).state.rules.space, points)
     return _create(desk, sweep_id, key, [_Addition(config, "queued") for config in configs])
 
 
@@ -122,19 +115,20 @@ class _Addition:
     repeat: int = 0
 
 
-def _create(desk: Desk, sweep_id: str, key: str, additions: Iterable[_Addition]) -> Reply:
-    """Let runs wait, each once for a key."""
+def _create(desk: Desk, sweep_id: str, key: str, additions: Sequence[_Addition]) -> Reply:
+    """Let runs wait, once for a key; each has a key of its own, which begins with the request's."""
     r = schema.runs.c
-    ids: list[str] = []
-    for i, new in enumerate(additions):
-        own = f"{key}/{i}"
-        known = desk.connection.execute(sa.select(r.id).where(r.sweep_id == sweep_id, r.key == own)).scalar()
-        if known is None:
-            number = desk.sweep(sweep_id).state.n_created + 1
-            known = run_id(sweep_id, number)
-            _steer(desk, sweep_id, RunAdded(number, new.config, new.origin, new.parent, new.repeat))
-            _update(desk, schema.runs, known, {"key": own})
-        ids.append(known)
+    begins = sa.and_(r.key >= f"{key}/", r.key < f"{key}0")  # 0 is the letter after /
+    query = sa.select(r.id).where(r.sweep_id == sweep_id, begins).order_by(r.number)
+    ids = list(desk.connection.execute(query).scalars())
+    if not ids:
+        first = desk.sweep(sweep_id).state.n_created + 1
+        runs = tuple(
+            RunAdded(first + i, new.config, new.origin, new.parent, new.repeat, f"{key}/{i}")
+            for i, new in enumerate(additions)
+        )
+        _steer(desk, sweep_id, RunsAdded(runs))
+        ids = [run_id(sweep_id, run.number) for run in runs]
     return {"runs": ids, **_where(desk, sweep_id)}
 
 

@@ -16,6 +16,7 @@ from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
 from sharpen.sweep.state import Assessment
+from sharpen.sweep.trials import blank
 from sharpen.sweep.unlogged import gist
 from sharpen.trial import Report, Trial, TrialState
 from sharpen.wire import number
@@ -111,7 +112,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         n_forgiven=row.n_forgiven,
         n_prior=sum(trial.origin == "prior" and trial.repeat_of is None for trial in trials),
         elapsed_s=row.elapsed_s,
-        configurations=Configurations.of(trials, deleted, rules.repeats) if has_repeats else Configurations(),
+        configurations=Configurations.of(trials, rules.repeats) if has_repeats else Configurations(),
     )
 
 
@@ -174,7 +175,7 @@ def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
 def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial]:
     states = {state.value: state for state in TrialState}
     turn = sweep.metric.larger_is_better
-    return [
+    found = [
         Trial(
             number,
             config,
@@ -189,6 +190,7 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial
         )
         for number, state, config, origin, score, scores, violation, *_, repeat, repeat_of in rows
     ]
+    return [blank(trial) if row[9] else trial for trial, row in zip(found, rows, strict=True)]
 
 
 def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:

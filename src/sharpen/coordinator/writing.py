@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -64,18 +65,25 @@ def split_run_id(run_id: str) -> tuple[str, int]:
     return sweep_id, int(number)
 
 
+def create(connection: sa.Connection, sweep_id: str, new: Sequence[tuple[CreateRun, float]]) -> None:
+    """Write new runs, each with the time of its creation."""
+    same = {"sweep_id": sweep_id, "state": "pending", "reason": "", "token": 0, "lost": 0, "stop": ""}
+    rows: list[dict[str, Any]] = []
+    for command, at in new:
+        trial = command.trial
+        values = {"id": run_id(sweep_id, trial.number), "number": trial.number, "summary": "{}"}
+        values |= {"config": dumps(trial.config), "origin": trial.origin, "parent": command.parent}
+        values |= {"repeat": trial.repeat, "repeat_of": trial.repeat_of, "key": command.key}
+        rows.append(same | values | {"created_at": at})
+    INSERT_RUN.execute_all(connection, rows)
+
+
 def write(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
-    """Write what a command says; one that only answers writes nothing."""
+    """Write what a command says of what is there already; one that only answers writes nothing."""
     match command:
         case SetStatus() | SetLimits() | SetElapsed() | DeleteSweep():
             values = _of_sweep(command, at)
             connection.execute(UPDATE_SWEEP, values | {"which": sweep_id})
-        case CreateRun(trial, parent):
-            values = {"id": run_id(sweep_id, trial.number), "sweep_id": sweep_id, "number": trial.number}
-            values |= {"state": "pending", "config": dumps(trial.config), "origin": trial.origin}
-            values |= {"reason": "", "token": 0, "lost": 0, "stop": "", "summary": "{}"}
-            values |= {"parent": parent, "repeat": trial.repeat, "repeat_of": trial.repeat_of}
-            INSERT_RUN.execute(connection, values | {"created_at": at})
         case LeaseRun():
             _lease(connection, run_id(sweep_id, command.number), command, at)
         case EndRun(trial, exit_code, reason):

@@ -27,7 +27,7 @@ class GridSearch:
 
     Attributes:
         retries: How often a point is proposed again, after the others, as long as its trials failed,
-            crashed or were canceled. A point whose trials were deleted comes back, too, unless it is 0.
+            crashed or were canceled. A deleted trial counts as canceled.
     """
 
     retries: int = 0
@@ -58,7 +58,7 @@ class GridSearch:
 
 
 def unfinished(space: Space, history: Sequence[Trial], retries: int) -> Iterator[dict[str, Any]]:
-    """Yield the grid points, in order, whose every trial failed, crashed or was canceled, and deleted ones.
+    """Yield the grid points, in order, whose every trial failed, crashed or was canceled.
 
     Args:
         space: All of its parameters are countable.

@@ -6,7 +6,7 @@ to execute it; a run's life is seven of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,10 @@ class Statement:
         """Execute it once."""
         return connection.exec_driver_sql(self._text, dict(values))
 
+    def execute_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Execute it once for each row."""
+        connection.exec_driver_sql(self._text, list(rows))
+
 
 def insert(table: sa.Table, *names: str, replace: bool = False) -> Statement:
     """Return an insertion of a row of these columns; over an older one of the same key when so asked."""
@@ -47,7 +51,7 @@ def update(table: sa.Table, *names: str) -> Statement:
 INSERT_RUN = insert(
     schema.runs,
     *("id", "sweep_id", "number", "state", "reason", "config", "origin", "token", "lost", "stop", "summary"),
-    *("parent", "repeat", "repeat_of", "created_at"),
+    *("parent", "repeat", "repeat_of", "created_at", "key"),
 )
 LEASE_RUN = update(
     schema.runs,

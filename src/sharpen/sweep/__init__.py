@@ -9,8 +9,9 @@ A run moves pending -> leased -> ended, and back to pending when its agent is lo
 dead cannot spoil the run that another one has since repeated.
 
 A run that is told to end goes on until its program has left: *stopped* when the sweep's stop rule said so,
-*canceled* when a person did. A deleted run keeps its number and its place under the cap, and is hidden from
-optimizers, stoppers and listings alike.
+*canceled* when a person did. A deleted run keeps its number and its place under the cap. Listings do not show
+it; optimizers and stoppers see its configuration as one that was canceled, with no figures, so that it is not
+proposed again.
 
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.

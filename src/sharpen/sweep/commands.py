@@ -12,10 +12,11 @@ from sharpen.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class CreateRun:
-    """Write a new run."""
+    """Write a new run, and which request it answers."""
 
     trial: Trial
     parent: int | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ class RunAdded:
     """Somebody wants a configuration to be tried; ``number`` is what the run is to be called.
 
     With repeats it gets as many runs as any other, unless it is a rerun, which has the seed of ``repeat``.
+    ``key`` says which request it answers.
     """
 
     number: int
@@ -132,6 +133,14 @@ class RunAdded:
     origin: str
     parent: int | None = None
     repeat: int = 0
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunsAdded:
+    """Somebody wants several configurations to be tried, all or none; their numbers follow one another."""
+
+    runs: tuple[RunAdded, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +179,7 @@ Event = (
     | Canceled
     | RunCanceled
     | RunAdded
+    | RunsAdded
     | LimitsSet
     | RunDeleted
     | SweepDeleted

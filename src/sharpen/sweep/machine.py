@@ -35,6 +35,7 @@ _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.Canceled: steering.cancel,
     events.RunCanceled: steering.cancel_run,
     events.RunAdded: steering.add,
+    events.RunsAdded: steering.add_all,
     events.LimitsSet: steering.set_limits,
     events.RunDeleted: steering.delete_run,
     events.SweepDeleted: steering.delete_sweep,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueRun, SetStatus
+from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import gist
 from sharpen.trial import Trial, TrialState
@@ -38,15 +39,26 @@ def with_live(state: SweepState, live: Live) -> SweepState:
     return state if known else with_trial(state, live.trial)
 
 
+def with_new(state: SweepState, added: Sequence[Live]) -> SweepState:
+    """Return the state with runs that begin to wait, each of a configuration of its own or a rerun."""
+    trials = [live.trial for live in added]
+    state = replace(
+        state,
+        trials=state.trials.longer(trials),
+        live={**state.live, **{live.trial.number: live for live in added}},
+    )
+    if state.rules.repeats == 1:
+        return state
+    firsts = [trial for trial in trials if trial.origin != RERUN]
+    return replace(state, configurations=state.configurations.longer(firsts, state.rules.repeats))
+
+
 def with_trial(state: SweepState, trial: Trial) -> SweepState:
     """Return the state with a trial as given, and with what that says of its configuration."""
     state = replace(state, trials=state.trials.put(trial))
-    return state if state.rules.repeats == 1 else refolded(state, trial.number)
-
-
-def refolded(state: SweepState, number: int) -> SweepState:
-    """Return the state with what a run's configuration comes to, after a change to the run."""
-    found = state.configurations.changed(state.trials, state.deleted, number, state.rules.repeats)
+    if state.rules.repeats == 1:
+        return state
+    found = state.configurations.changed(state.trials, trial.number, state.rules.repeats)
     return replace(state, configurations=found)
 
 

@@ -1,11 +1,12 @@
-"""A configuration that a person names, checked against the space and made whole."""
+"""Configurations that a person names, checked against the space and made whole."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from sharpen.errors import UsageError
 from sharpen.space import Dimension, Space
 
 MOST_SHOWN = 8
@@ -37,6 +38,27 @@ def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], li
     if not space.allows(config):
         problems.append(("$", "the sweep file forbids this combination"))
     return config, problems
+
+
+def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the whole configurations of several of which some parameters are given.
+
+    Raises:
+        UsageError: Something is wrong with one of them; it says all that is wrong with any.
+
+    >>> from sharpen.space import Int
+    >>> complete_all(Space({"depth": Int(3, 7)}), [{}, {"depth": 3}])
+    [{'depth': 5}, {'depth': 3}]
+    """
+    found = [complete(space, point) for point in given]
+    wrong = [
+        (f"point {n}: {path}" if len(found) > 1 else path, words)
+        for n, (_, problems) in enumerate(found, 1)
+        for path, words in problems
+    ]
+    if wrong:
+        raise UsageError("\n  ".join(["nothing was added:", *map(": ".join, wrong)]), problems=wrong)
+    return [config for config, _ in found]
 
 
 def _flat(space: Space, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
@@ -29,31 +29,27 @@ class Configurations:
         members: The numbers of each one's runs.
         folded: What each one comes to.
         lacking: The places, from 0, of those that still lack repeats.
-        hidden: The numbers, from 1, of those whose every run has been deleted.
     """
 
     members: tuple[tuple[int, ...], ...] = ()
     folded: Trials = field(default_factory=Trials)
     lacking: tuple[int, ...] = ()
-    hidden: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], deleted: frozenset[int], repeats: int) -> Configurations:
+    def of(cls, trials: Sequence[Trial], repeats: int) -> Configurations:
         """Return the configurations of all trials of a sweep, which come by number, from 1."""
         groups: dict[int, list[int]] = {}
         for trial in trials:
             if trial.origin != RERUN:
                 groups.setdefault(trial.repeat_of or trial.number, []).append(trial.number)
-        rows = [_seen(trials, deleted, numbers) for numbers in groups.values()]
-        gone = [place for place, numbers in enumerate(groups.values()) if deleted.issuperset(numbers)]
+        rows = [[trials[number - 1] for number in numbers] for numbers in groups.values()]
         return cls(
             members=tuple(tuple(numbers) for numbers in groups.values()),
             folded=Trials.of(fold(number, row, repeats) for number, row in enumerate(rows, 1)),
             lacking=tuple(place for place, row in enumerate(rows) if lacks(row, repeats)),
-            hidden=frozenset(place + 1 for place in gone),
         )
 
-    def changed(self, trials: Trials, deleted: frozenset[int], number: int, repeats: int) -> Configurations:
+    def changed(self, trials: Trials, number: int, repeats: int) -> Configurations:
         """Return the same after a change to one run, or with a new one."""
         trial = trials[number - 1]
         if trial.origin == RERUN:
@@ -64,21 +60,23 @@ class Configurations:
             members = (*members, (number,))
         elif number > members[place][-1]:
             members = (*members[:place], (*members[place], number), *members[place + 1 :])
-        row = _seen(trials, deleted, members[place])
+        row = [trials[member - 1] for member in members[place]]
         others = [other for other in self.lacking if other != place]
         return Configurations(
             members=members,
             folded=self.folded.put(fold(place + 1, row, repeats)),
             lacking=tuple(sorted([*others, place] if lacks(row, repeats) else others)),
-            hidden=self.hidden | {place + 1} if deleted.issuperset(members[place]) else self.hidden,
         )
 
-    @property
-    def seen(self) -> Sequence[Trial]:
-        """What optimizers see: a trial a configuration, but for those that have been deleted whole."""
-        if not self.hidden:
-            return self.folded
-        return [trial for trial in self.folded if trial.number not in self.hidden]
+    def longer(self, trials: Iterable[Trial], repeats: int) -> Configurations:
+        """Return the same with new configurations, each with its first run, in order."""
+        first = len(self.members)
+        new = list(trials)
+        return Configurations(
+            members=(*self.members, *((trial.number,) for trial in new)),
+            folded=self.folded.longer(fold(n, [trial], repeats) for n, trial in enumerate(new, first + 1)),
+            lacking=(*self.lacking, *range(first, first + len(new))),
+        )
 
     def __len__(self) -> int:
         return len(self.members)
@@ -102,13 +100,6 @@ class Configurations:
 
     def _place(self, trial: Trial) -> int:
         return bisect_left(self.members, trial.repeat_of or trial.number, key=operator.itemgetter(0))
-
-
-def _seen(trials: Sequence[Trial], deleted: frozenset[int], numbers: Sequence[int]) -> list[Trial]:
-    """Return the runs of a configuration; one that has been deleted counts as canceled, with no figures."""
-    rows = [trials[number - 1] for number in numbers]
-    gone = {"state": TrialState.CANCELED, "reports": (), "score": None, "scores": (), "violation": 0.0}
-    return [replace(row, **gone) if row.number in deleted else row for row in rows]
 
 
 def lacks(runs: Sequence[Trial], repeats: int) -> bool:

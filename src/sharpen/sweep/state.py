@@ -151,9 +151,9 @@ class SweepState:
         rules: What does not change.
         status: Where the sweep is in its life.
         reason: Why it is there; empty when it speaks for itself.
-        trials: Every trial by number, deleted ones among them.
+        trials: Every trial by number, which is what stoppers see; a blank one stands for a deleted run.
         live: Runs that have not ended, by number.
-        deleted: The numbers of deleted runs, which neither optimizer nor stopper sees.
+        deleted: The numbers of deleted runs.
         is_deleted: Whether the sweep itself is.
         last_failure: The last words of the newest failure.
         n_same_failures: How often they came in a row.
@@ -210,13 +210,6 @@ class SweepState:
         return tuple(trial for trial in self.trials if trial.state.is_final)
 
     @property
-    def history(self) -> Sequence[Trial]:
-        """What stoppers see: every trial by number but the deleted ones."""
-        if not self.deleted:
-            return self.trials
-        return [trial for trial in self.trials if trial.number not in self.deleted]
-
-    @property
     def searched(self) -> Sequence[Trial]:
-        """What optimizers see: the same without repeats, and with them one trial a configuration."""
-        return self.history if self.rules.repeats == 1 else self.configurations.seen
+        """What optimizers see: every trial without repeats, and with them one a configuration."""
+        return self.trials if self.rules.repeats == 1 else self.configurations.folded

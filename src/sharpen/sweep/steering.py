@@ -26,21 +26,24 @@ from sharpen.sweep.events import (
     RunAdded,
     RunCanceled,
     RunDeleted,
+    RunsAdded,
     Stopped,
     SweepDeleted,
 )
 from sharpen.sweep.moves import (
     Outcome,
     end,
-    refolded,
     set_status,
     settle,
     time_is_up,
     with_live,
+    with_new,
+    with_trial,
     without_answer,
 )
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Live, SweepState, SweepStatus
+from sharpen.sweep.trials import blank
 from sharpen.trial import Trial, TrialState
 
 WORDS = {
@@ -141,39 +144,61 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
 
 def add(state: SweepState, event: RunAdded) -> Outcome:
     """Let a configuration wait for an agent; a cap without room grows, and a finished sweep goes on."""
+    return add_all(state, RunsAdded((event,)))
+
+
+def add_all(state: SweepState, event: RunsAdded) -> Outcome:
+    """Let configurations wait for an agent, in order, all of them or none."""
     if state.is_deleted:
         return state, [_illegal(DELETED)]
-    if 1 <= event.number <= state.n_created:
-        known = state.trials[event.number - 1]
-        if (known.config, known.origin) == (event.config, event.origin):
-            return state, [Accepted()]
-    if event.number != state.n_created + 1:
-        return state, [_illegal(f"the next run is number {state.n_created + 1}, not {event.number}")]
+    if all(_is_known(state, run) for run in event.runs):
+        return state, [Accepted()]
+    following = state.n_created + 1
+    odd = [run.number for n, run in enumerate(event.runs, following) if run.number != n]
+    if odd:
+        return state, [_illegal(f"the next run is number {following}, not {odd[0]}")]
     commands: list[Command] = []
     needed, cap = _runs_with(state, event), state.rules.run_cap
     if cap is not None and cap < needed:
         rules = replace(state.rules, run_cap=needed)
         state = replace(state, rules=rules)
         commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
-    trial = Trial(event.number, event.config, origin=event.origin, repeat=event.repeat)
-    state = with_live(state, Live(trial, parent=event.parent))
-    commands.append(CreateRun(trial, event.parent))
+    trials = [Trial(run.number, run.config, origin=run.origin, repeat=run.repeat) for run in event.runs]
+    pairs = list(zip(trials, event.runs, strict=True))
+    state = with_new(state, [Live(trial, parent=run.parent) for trial, run in pairs])
+    commands += [CreateRun(trial, run.parent, run.key) for trial, run in pairs]
     if state.status is SweepStatus.FINISHED:
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more
     return state, [*commands, Accepted()]
 
 
-def _runs_with(state: SweepState, event: RunAdded) -> int:
-    """Return how many runs there will be with an added one, its repeats and those that others still lack."""
-    repeats = state.rules.repeats
-    if repeats == 1 or event.origin == RERUN:
-        return event.number
-    return event.number + repeats - 1 + state.configurations.n_lacking(repeats)
+def _is_known(state: SweepState, run: RunAdded) -> bool:
+    """Return whether a run has been added before."""
+    if not 1 <= run.number <= state.n_created:
+        return False
+    known = state.trials[run.number - 1]
+    return (known.config, known.origin) == (run.config, run.origin)
+
+
+def _runs_with(state: SweepState, event: RunsAdded) -> int:
+    """Return what the cap must be with added runs, their repeats and those that others still lack.
+
+    With repeats a rerun takes the place of none: the cap is by so many larger.
+    """
+    repeats, n_runs = state.rules.repeats, state.n_created + len(event.runs)
+    if repeats == 1:
+        return n_runs
+    n_again = sum(run.origin == RERUN for run in event.runs)
+    n_owed = (len(event.runs) - n_again) * (repeats - 1) + state.configurations.n_lacking(repeats)
+    return max(n_runs + n_owed, (state.rules.run_cap or 0) + n_again)
 
 
 def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
-    """Forget a run that is not at work; its number stays taken, and the cap goes on counting it."""
+    """Forget a run that is not at work; its number stays taken, and the cap goes on counting it.
+
+    What it came to is forgotten; that it was tried is not, or methods would propose it again.
+    """
     number = event.number
     if not 1 <= number <= state.n_created:
         return state, [_illegal(f"there is no run {number}")]
@@ -184,10 +209,10 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
         return state, [_illegal(f"run {number} is running: cancel it first")]
     commands: list[Command] = []
     state = replace(state, deleted=state.deleted | {number}, exhausted=False)
-    state = state if state.rules.repeats == 1 else refolded(state, number)
     if live is not None:
         state, more = end(state, live, TrialState.CANCELED, None, "deleted")
         commands += without_answer(more)
+    state = with_trial(state, blank(state.trials[number - 1]))
     return state, [*commands, DeleteRun(number), Accepted()]
 
 

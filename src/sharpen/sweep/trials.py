@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import overload
 
-from sharpen.trial import Trial
+from sharpen.trial import Trial, TrialState
 
 CHUNK = 256
+
+
+def blank(trial: Trial) -> Trial:
+    """Return what stands for a deleted run: its configuration, canceled, with no figures.
+
+    >>> blank(Trial(3, {"x": 1}, TrialState.FINISHED, score=0.5)) == Trial(3, {"x": 1}, TrialState.CANCELED)
+    True
+    """
+    return replace(trial, state=TrialState.CANCELED, reports=(), score=None, scores=(), violation=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,11 @@ class Trials(Sequence[Trial]):
         chunk = self.chunks[place]
         chunk = (*chunk[:n], trial, *chunk[n + 1 :])
         return Trials((*self.chunks[:place], chunk, *self.chunks[place + 1 :]))
+
+    def longer(self, trials: Iterable[Trial]) -> Trials:
+        """Return the same with more trials, which must come by number, right after the last."""
+        n_full = len(self) // CHUNK
+        return Trials(self.chunks[:n_full] + Trials.of(chain(*self.chunks[n_full:], trials)).chunks)
 
     def __len__(self) -> int:
         return (len(self.chunks) - 1) * CHUNK + len(self.chunks[-1]) if self.chunks else 0

@@ -139,7 +139,7 @@ def report(state: SweepState, event: Reported) -> Outcome:
         return with_live(state, live), [Accepted(live.stop)]
     trial = replace(trial, reports=Growing.after(trial.reports, Report(event.step, event.value)))
     state = with_live(state, replace(live, trial=trial))
-    verdict = rules.stopper.judge(trial, state.history)
+    verdict = rules.stopper.judge(trial, state.trials)
     if not verdict.stop:
         return state, [Accepted()]
     state = with_live(state, replace(live, trial=trial, stop=verdict.reason))
