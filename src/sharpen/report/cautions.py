@@ -112,10 +112,9 @@ def about_runs(infeasible: Sequence[Entry], failed: Sequence[Entry], runs: Itera
     restarted = [entry for entry in everything if entry.run.lost and entry.state is not TrialState.CRASHED]
     if restarted:
         numbers = _numbers([entry.number for entry in restarted])
-        text = (
-            f"{_runs(len(restarted))} began anew after an agent was lost, and counts from there: {numbers}."
-        )
-        found.append(Caution("Runs begun anew", text))
+        count = _runs(len(restarted))
+        text = f"The agent or the program of {count} died; what was cut off was taken up again: {numbers}."
+        found.append(Caution("Runs cut off", text))
     return found
 
 
