@@ -15,9 +15,10 @@ from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
-from sharpen.coordinator.outcomes import counts, front, misses
 from sharpen.errors import NotFound
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
+from sharpen.store.fronts import front
+from sharpen.store.misses import counts, misses
 from sharpen.store.queries import Reader, RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState

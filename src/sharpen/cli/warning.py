@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sharpen import spec
 from sharpen.cli.live import View
-from sharpen.coordinator.outcomes import never_logged
 from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.sweep.unlogged import instead
 from sharpen.trial import TrialState
 
 
@@ -43,10 +45,23 @@ class Warnings:
             self._awaits_finished = False
             first = self._ended(now.id, TrialState.FINISHED)[0]
             logged = {name for report in self._reader.reports(run_id=first.id) for name in report.metrics}
-            for words in never_logged(self._spec, logged):
+            for words in _never_logged(self._spec, logged):
                 view.warn(f"warning: run {first.number} finished, but {words}")
 
     def _ended(self, sweep_id: str, state: TrialState) -> list[RunRow]:
         """Return the runs in a state, in the order of ending."""
         runs = [run for run in self._reader.runs(sweep_id) if run.state == state]
         return sorted(runs, key=lambda run: run.ended_at or 0.0)
+
+
+def _never_logged(sweep: spec.Sweep, names: Collection[str]) -> list[str]:
+    """Return a sentence for each metric and constraint of a sweep whose name a program did not log.
+
+    Args:
+        sweep: The sweep file.
+        names: What the program logged.
+    """
+    metrics = {metric.name: "which metrics names" for metric in sweep.metrics}
+    wanted = {c.metric: "which constraints bounds" for c in sweep.constraints} | metrics
+    wanted = {name: why for name, why in wanted.items() if name not in names}
+    return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in wanted.items()]

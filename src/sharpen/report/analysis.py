@@ -12,7 +12,6 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
-from sharpen.coordinator.outcomes import counts, front, misses, none_kept
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
 from sharpen.report.model import (
@@ -29,6 +28,8 @@ from sharpen.report.model import (
 from sharpen.report.returns import Finding, ensembles, estimated, find, performance, read_series, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
+from sharpen.store.fronts import front
+from sharpen.store.misses import counts, misses, none_kept
 from sharpen.store.queries import LookRow, Reader, ReportRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.wire import number as as_number

@@ -1,21 +1,19 @@
-"""What a sweep's runs came to, for people: the Pareto front, and the constraints that were broken."""
+"""The constraints that runs broke, by how much, and what to tell people of it."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.coordinator.restoring import finite
-from sharpen.spec import Constraint, Metric, Sweep
+from sharpen.spec import Constraint
 from sharpen.store.configurations import Configuration
-from sharpen.store.queries import Reader, RunRow
-from sharpen.sweep.unlogged import instead
-from sharpen.trial import Trial, TrialState, pareto
+from sharpen.store.queries import AT_ONCE, Reader, RunRow
+from sharpen.trial import TrialState
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
-AT_ONCE = 500  # runs in one question to the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +53,6 @@ class Miss:
 Misses = Mapping[int, tuple[Miss, ...]]
 
 
-def front(runs: Iterable[RunRow], metrics: Sequence[Metric]) -> list[RunRow]:
-    """Return the finished runs that no other beats in every metric, by number.
-
-    Args:
-        runs: The runs of a sweep.
-        metrics: What it optimises.
-    """
-    rows = {run.number: run for run in runs if run.state == TrialState.FINISHED and run.score is not None}
-    return [rows[trial.number] for trial in pareto([_trial(run, metrics) for run in rows.values()])]
-
-
-def _trial(run: RunRow, metrics: Sequence[Metric]) -> Trial:
-    values = zip(metrics, run.scores or (run.score or 0.0,), strict=False)
-    turned = tuple(metric.larger_is_better(value) for metric, value in values)
-    state = TrialState.FINISHED
-    return Trial(run.number, {}, state, score=turned[0], scores=turned, violation=run.violation)
-
-
 def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constraint]) -> Misses:
     """Return what each run missed, by its number, for those that broke a constraint and were not called off.
 
@@ -91,8 +71,14 @@ def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constra
 
 
 def _missed(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Miss, ...]:
-    found = [Miss(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
+    found = [Miss(c, _finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
     return tuple(miss for miss in found if miss.size > 0)
+
+
+def _finite(value: Any) -> float:
+    """Return a logged value as a float; NaN for what is not a finite number."""
+    is_finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return float(value) if is_finite else math.nan
 
 
 def counts(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> dict[str, int]:
@@ -142,16 +128,3 @@ def _worst(one: Configuration, missed: Misses) -> dict[Constraint, tuple[int, Mi
             if miss.constraint not in worst or miss.size > worst[miss.constraint][1].size:
                 worst[miss.constraint] = run.number, miss
     return worst
-
-
-def never_logged(sweep: Sweep, names: Collection[str]) -> list[str]:
-    """Return a sentence for each metric and constraint of a sweep whose name a program did not log.
-
-    Args:
-        sweep: The sweep file.
-        names: What the program logged.
-    """
-    metrics = {metric.name: "which metrics names" for metric in sweep.metrics}
-    wanted = {c.metric: "which constraints bounds" for c in sweep.constraints} | metrics
-    wanted = {name: why for name, why in wanted.items() if name not in names}
-    return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in wanted.items()]
