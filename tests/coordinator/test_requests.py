@@ -429,9 +429,9 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     asked: list[str] = []
     ended_values = Reader.ended_values
 
-    def noted(self: Reader, sweep_id: str) -> Any:
+    def noted(self: Reader, sweep_id: str, resume: bool) -> Any:
         asked.append(sweep_id)
-        return ended_values(self, sweep_id)
+        return ended_values(self, sweep_id, resume)
 
     monkeypatch.setattr(Reader, "ended_values", noted)
     second = Office(office.home, office.clock)
@@ -449,6 +449,25 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     )
     assert reports == office.state(sweeps["plain"]).trials[0].reports
     second.close()
+
+
+@pytest.mark.parametrize(("more", "kept"), [("", []), ("resume: true\n", [1, 2])])
+@pytest.mark.parametrize("verb", ["cancel_run", "delete"])
+def test_reports_of_a_lost_lease_stay_lost_when_the_run_ends_while_it_waits(
+    office: Office, verb: str, more: str, kept: list[int]
+) -> None:
+    sweep_id = office.create(STOPPING + more)
+    held = office.held(sweep_id)
+    for n in (1, 2, 3):
+        office.report(held, n, val_sharpe=0.5)
+    row = {"name": "c", "type": "checkpoint", "digest": "ab" * 32, "n_bytes": 3}
+    office.ask("artifact", **held, **row, metadata={"step": 2})
+    office.ask("release", **held)
+    args = {"target": held["run_id"]} if verb == "delete" else {"run_id": held["run_id"], "reason": "no"}
+    office.ask(verb, **args)
+    expected = [] if verb == "delete" else kept
+    assert [r.step for r in office.state(sweep_id).trials[0].reports] == expected
+    same_on_disk(office)
 
 
 def test_a_new_host_watches_over_runs_of_sweeps_that_are_over(office: Office) -> None:
