@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,29 @@ def test_points_are_checked_all_at_once_and_none_is_added_when_one_is_wrong(offi
     assert office.state(sweep_id).n_created == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        *(("run_cap", value, "a whole number") for value in (True, 2.5, "3", 0, -1, math.nan, math.inf, [3])),
+        *(("max_failures", value, "a whole number") for value in (True, 1.0, "3", 0)),
+        *(("time_cap_s", value, "a number") for value in (True, math.inf, math.nan, "3", 0, -1.0)),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_by_its_name(
+    office: Office, name: str, value: Any, kind: str
+) -> None:
+    sweep_id = office.create(run_cap=5)
+    before = office.in_memory()
+    words = re.escape(f"{name} must be {kind} above 0, not {value!r}")
+    with pytest.raises(UsageError, match=words):
+        office.ask("edit", sweep_id=sweep_id, changes={name: value})
+    if name == "run_cap":
+        with pytest.raises(UsageError, match=words):
+            office.ask("reopen", sweep_id=sweep_id, run_cap=value)
+    assert office.in_memory() == before
+    same_on_disk(office)
+
+
 def test_many_points_are_added_with_few_words_to_the_database(office: Office) -> None:
     sweep_id = office.create(run_cap=5)
     said: list[str] = []
@@ -195,8 +219,8 @@ def test_limits_outlive_the_host_and_end_the_sweep(office: Office) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"run_cap": 0}, "run_cap must be above 0, not 0"),
-        ({"time_cap_s": -1.0}, "time_cap_s must be above 0"),
+        ({"run_cap": 0}, "run_cap must be a whole number above 0, not 0"),
+        ({"time_cap_s": -1.0}, "time_cap_s must be a number above 0"),
         (
             {"method": "grid"},
             "a sweep has no 'method' to edit; it has: name, run_cap, max_failures, time_cap_s",

@@ -6,6 +6,7 @@ Each raises before it writes anything, or not at all.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ def _pause(desk: Desk, sweep_id: str) -> Reply:
 
 
 def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
+    _check_limit("run_cap", run_cap)
     return _steer(desk, sweep_id, Reopened(run_cap))
 
 
@@ -86,12 +88,19 @@ def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
     rules = desk.sweep(sweep_id).state.rules
     limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
     for name, value in limits.items():
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} must be above 0, not {value!r}")
+        _check_limit(name, value)
     found = _steer(desk, sweep_id, LimitsSet(**limits))
     if "name" in changes:
         _update(desk, schema.sweeps, sweep_id, {"name": str(changes["name"])})
     return found
+
+
+def _check_limit(name: str, value: Any) -> None:
+    """Refuse a limit that is none; None is no limit."""
+    kind, words = ((int, float), "a number") if name == "time_cap_s" else (int, "a whole number")
+    is_one = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    if value is not None and not (is_one and value > 0):
+        raise UsageError(f"{name} must be {words} above 0, not {value!r}")
 
 
 def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
