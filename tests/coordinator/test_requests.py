@@ -327,6 +327,16 @@ def test_a_deleted_sweep_is_hidden_and_cannot_go_on(office: Office) -> None:
     same_on_disk(office)
 
 
+def test_runs_of_a_deleted_sweep_cannot_be_labelled(office: Office) -> None:
+    sweep_id = office.create()
+    run_id = finish(office, sweep_id, "k")
+    office.ask("delete", target=sweep_id)
+    with pytest.raises(NotFound, match=f"no run '{run_id}': its sweep has been deleted"):
+        office.ask("note", target=run_id, text="x")
+    with pytest.raises(NotFound, match=f"no run '{run_id}': its sweep has been deleted"):
+        office.ask("tag", target=run_id, add=["x"], remove=[])
+
+
 def test_what_is_at_work_cannot_be_deleted(office: Office) -> None:
     sweep_id = office.create()
     run_id = office.held(sweep_id)["run_id"]

@@ -169,6 +169,8 @@ def _tag(desk: Desk, target: str, add: Sequence[str], remove: Sequence[str]) -> 
 def _labelled(desk: Desk, target: str) -> tuple[sa.Table, list[str]]:
     """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
     table = schema.runs if "-" in target else schema.sweeps
+    if table is schema.runs and desk.sweep(split_run_id(target)[0]).state.is_deleted:
+        raise NotFound(f"no run {target!r}: its sweep has been deleted")
     query = sa.select(table.c.tags).where(table.c.id == target, table.c.deleted_at.is_(None))
     tags = desk.connection.execute(query).scalar()
     if tags is None:
