@@ -75,7 +75,7 @@ def test_a_metric_to_minimise_is_shown_as_logged_and_judged_turned(office: Offic
     held = office.held(sweep_id)
     office.report(held, 1, val_sharpe=0.25)
     office.ask("exit", **held, exit_code=0, last_words="")
-    assert office.state(sweep_id).ended[0].score == -0.25
+    assert office.state(sweep_id).trials[0].score == -0.25
     assert reader(office).run(held["run_id"]).score == 0.25
     same_on_disk(office)
 
@@ -216,7 +216,7 @@ def test_a_metric_that_is_no_finite_number_is_infeasible(office: Office, value: 
     assert row.has_metric
     assert row.metrics["other"] == "NaN"
     office.ask("exit", **held, exit_code=0, last_words="")
-    assert office.state(sweep_id).ended[0].is_infeasible
+    assert office.state(sweep_id).trials[0].is_infeasible
     same_on_disk(office)
 
 
@@ -404,7 +404,7 @@ def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(off
     assert office.in_memory() == states
     assert office.coordinator._desk.agents == {}
     assert all("ok" in reply for reply in office.coordinator.answer(requests))
-    assert office.state(sweep_id).ended[0].score == 1.0
+    assert office.state(sweep_id).trials[0].score == 1.0
     same_on_disk(office)
 
 

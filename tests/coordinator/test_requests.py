@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,29 @@ def test_points_are_checked_all_at_once_and_none_is_added_when_one_is_wrong(offi
     assert office.state(sweep_id).n_created == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        *(("run_cap", value, "a whole number") for value in (True, 2.5, "3", 0, -1, math.nan, math.inf, [3])),
+        *(("max_failures", value, "a whole number") for value in (True, 1.0, "3", 0)),
+        *(("time_cap_s", value, "a number") for value in (True, math.inf, math.nan, "3", 0, -1.0)),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_by_its_name(
+    office: Office, name: str, value: Any, kind: str
+) -> None:
+    sweep_id = office.create(run_cap=5)
+    before = office.in_memory()
+    words = re.escape(f"{name} must be {kind} above 0, not {value!r}")
+    with pytest.raises(UsageError, match=words):
+        office.ask("edit", sweep_id=sweep_id, changes={name: value})
+    if name == "run_cap":
+        with pytest.raises(UsageError, match=words):
+            office.ask("reopen", sweep_id=sweep_id, run_cap=value)
+    assert office.in_memory() == before
+    same_on_disk(office)
+
+
 def test_many_points_are_added_with_few_words_to_the_database(office: Office) -> None:
     sweep_id = office.create(run_cap=5)
     said: list[str] = []
@@ -195,8 +219,8 @@ def test_limits_outlive_the_host_and_end_the_sweep(office: Office) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"run_cap": 0}, "run_cap must be above 0, not 0"),
-        ({"time_cap_s": -1.0}, "time_cap_s must be above 0"),
+        ({"run_cap": 0}, "run_cap must be a whole number above 0, not 0"),
+        ({"time_cap_s": -1.0}, "time_cap_s must be a number above 0"),
         (
             {"method": "grid"},
             "a sweep has no 'method' to edit; it has: name, run_cap, max_failures, time_cap_s",
@@ -301,6 +325,16 @@ def test_a_deleted_sweep_is_hidden_and_cannot_go_on(office: Office) -> None:
         second.ask("reopen", sweep_id=sweep_id)
     second.close()
     same_on_disk(office)
+
+
+def test_runs_of_a_deleted_sweep_cannot_be_labelled(office: Office) -> None:
+    sweep_id = office.create()
+    run_id = finish(office, sweep_id, "k")
+    office.ask("delete", target=sweep_id)
+    with pytest.raises(NotFound, match=f"no run '{run_id}': its sweep has been deleted"):
+        office.ask("note", target=run_id, text="x")
+    with pytest.raises(NotFound, match=f"no run '{run_id}': its sweep has been deleted"):
+        office.ask("tag", target=run_id, add=["x"], remove=[])
 
 
 def test_what_is_at_work_cannot_be_deleted(office: Office) -> None:
@@ -429,9 +463,9 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     asked: list[str] = []
     ended_values = Reader.ended_values
 
-    def noted(self: Reader, sweep_id: str) -> Any:
+    def noted(self: Reader, sweep_id: str, resume: bool) -> Any:
         asked.append(sweep_id)
-        return ended_values(self, sweep_id)
+        return ended_values(self, sweep_id, resume)
 
     monkeypatch.setattr(Reader, "ended_values", noted)
     second = Office(office.home, office.clock)
@@ -449,6 +483,25 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     )
     assert reports == office.state(sweeps["plain"]).trials[0].reports
     second.close()
+
+
+@pytest.mark.parametrize(("more", "kept"), [("", []), ("resume: true\n", [1, 2])])
+@pytest.mark.parametrize("verb", ["cancel_run", "delete"])
+def test_reports_of_a_lost_lease_stay_lost_when_the_run_ends_while_it_waits(
+    office: Office, verb: str, more: str, kept: list[int]
+) -> None:
+    sweep_id = office.create(STOPPING + more)
+    held = office.held(sweep_id)
+    for n in (1, 2, 3):
+        office.report(held, n, val_sharpe=0.5)
+    row = {"name": "c", "type": "checkpoint", "digest": "ab" * 32, "n_bytes": 3}
+    office.ask("artifact", **held, **row, metadata={"step": 2})
+    office.ask("release", **held)
+    args = {"target": held["run_id"]} if verb == "delete" else {"run_id": held["run_id"], "reason": "no"}
+    office.ask(verb, **args)
+    expected = [] if verb == "delete" else kept
+    assert [r.step for r in office.state(sweep_id).trials[0].reports] == expected
+    same_on_disk(office)
 
 
 def test_a_new_host_watches_over_runs_of_sweeps_that_are_over(office: Office) -> None:

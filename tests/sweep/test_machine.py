@@ -178,7 +178,7 @@ def test_a_lease_lasts_until_its_deadline_and_a_report_renews_it() -> None:
 @pytest.mark.parametrize("event", [AgentLost("a"), Ticked(1e9), Released(1, 1), ProgramExited(1, 1, -9)])
 def test_a_run_told_to_stop_ends_stopped_however_it_ends(event: Event) -> None:
     after = move(stopping(), event)
-    assert [(t.state, t.score) for t in after.ended] == [(TrialState.STOPPED, -1.0)]
+    assert [(t.state, t.score) for t in after.trials if t.state.is_final] == [(TrialState.STOPPED, -1.0)]
     assert after.live == {}
 
 
@@ -214,7 +214,7 @@ def test_a_program_killed_by_a_signal_is_repeated_then_crashed(exit_code: int) -
         assert commands[-1] == Accepted()
         assert sum(isinstance(command, Accepted) for command in commands) == 1
     words = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    assert [t.state for t in state.ended] == [TrialState.CRASHED]
+    assert [t.state for t in state.trials if t.state.is_final] == [TrialState.CRASHED]
     assert commands[0].reason == f"lost 3 times; the program was killed ({words})"
     assert lease(state)[1] == 2
 
@@ -226,8 +226,8 @@ def test_a_failing_program_gives_a_failed_run_with_its_last_words(
     exit_code: int, words: str, reason: str
 ) -> None:
     after, commands = step(running(), ProgramExited(1, 1, exit_code, words))
-    assert commands == [EndRun(after.ended[0], exit_code, reason), Accepted()]
-    assert (after.ended[0].state, after.ended[0].score) == (TrialState.FAILED, None)
+    assert commands == [EndRun(after.trials[0], exit_code, reason), Accepted()]
+    assert (after.trials[0].state, after.trials[0].score) == (TrialState.FAILED, None)
 
 
 def test_a_program_that_never_logs_the_metric_has_failed() -> None:
@@ -252,7 +252,7 @@ def test_failures_for_want_of_the_metric_are_alike_whatever_was_logged_instead()
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_metric_that_is_not_finite_finishes_infeasible(value: float) -> None:
-    trial = run_once(sweep(), value).ended[0]
+    trial = run_once(sweep(), value).trials[0]
     assert (trial.state, trial.score, trial.is_infeasible) == (TrialState.FINISHED, None, True)
 
 
@@ -262,8 +262,8 @@ def test_the_score_is_the_newest_report_and_older_steps_are_ignored() -> None:
     for number, value in reports:
         state = move(state, Reported(n, token, number, value, 0.0))
     state = move(state, ProgramExited(n, token, 0))
-    assert state.ended[0].reports == (Report(1, 0.1), Report(3, 0.3), Report(5, 0.5))
-    assert state.ended[0].score == 0.5
+    assert state.trials[0].reports == (Report(1, 0.1), Report(3, 0.3), Report(5, 0.5))
+    assert state.trials[0].score == 0.5
 
 
 def test_the_first_lease_creates_a_run_and_writes_it_before_answering() -> None:
@@ -309,7 +309,7 @@ def test_a_grid_ends_when_every_point_has_been_tried() -> None:
     state, commands = step(state, LeaseAsked("a", "k", 0.0))
     reason = "every point has been tried"
     assert commands == [SetStatus(SweepStatus.FINISHED, reason, None), Over(SweepStatus.FINISHED, reason)]
-    assert sorted(trial.config["x"] for trial in state.ended) == [0, 1]
+    assert sorted(trial.config["x"] for trial in state.trials if trial.state.is_final) == [0, 1]
 
 
 def test_a_grid_used_up_while_others_work_waits_for_them() -> None:
@@ -354,7 +354,7 @@ def test_runs_of_a_failed_sweep_may_still_end_but_none_begins() -> None:
     for _ in range(5):
         state = run_once(state, None, 1, "boom")
     state = move(state, Reported(n, token, 1, 0.5, 0.0), ProgramExited(n, token, 0))
-    assert (state.status, state.ended[0].state) == (SweepStatus.FAILED, TrialState.FINISHED)
+    assert (state.status, state.trials[0].state) == (SweepStatus.FAILED, TrialState.FINISHED)
 
 
 def test_a_failed_sweep_reopened_has_five_failures_again() -> None:
@@ -408,15 +408,15 @@ def test_one_agent_makes_the_same_sweep_twice() -> None:
         return state
 
     first, second = whole(), whole()
-    assert first.ended == second.ended
-    assert len({trial.config["x"] for trial in first.ended}) == 8
-    assert run_once(sweep(seed=1)).ended[0].config != first.ended[0].config
+    assert first.trials == second.trials
+    assert len({trial.config["x"] for trial in first.trials}) == 8
+    assert run_once(sweep(seed=1)).trials[0].config != first.trials[0].config
 
 
 def test_losing_an_agent_does_not_change_what_is_proposed() -> None:
     plain = run_once(run_once(sweep()))
     state = run_once(run_once(move(lease(sweep())[0], AgentLost("a"))))
-    assert [t.config for t in state.ended] == [t.config for t in plain.ended]
+    assert [t.config for t in state.trials if t.state.is_final] == [t.config for t in plain.trials]
 
 
 def test_ended_runs_and_the_history_are_in_the_order_of_numbers_however_they_end() -> None:
@@ -428,4 +428,4 @@ def test_ended_runs_and_the_history_are_in_the_order_of_numbers_however_they_end
     for n, token in (held_ones[i] for i in (3, 0, 4, 2)):
         state = move(state, ProgramExited(n, token, 1, f"{n}"))
         assert [t.number for t in state.trials] == [1, 2, 3, 4, 5]
-    assert [t.number for t in state.ended] == [1, 3, 4, 5]
+    assert [t.number for t in state.trials if t.state.is_final] == [1, 3, 4, 5]

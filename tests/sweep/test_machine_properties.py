@@ -368,7 +368,7 @@ class Sweeping(RuleBasedStateMachine):
     @invariant()
     def numbers_have_no_gaps_and_the_cap_is_exact(self) -> None:
         state = self.state
-        numbers = sorted([*state.live, *(t.number for t in state.ended)])
+        numbers = sorted([*state.live, *(t.number for t in state.trials if t.state.is_final)])
         assert numbers == list(range(1, self.created + 1))
         assert [t.number for t in state.trials] == numbers
         assert all(state.trials[n - 1] is live.trial for n, live in state.live.items())
@@ -396,7 +396,9 @@ class Sweeping(RuleBasedStateMachine):
     @invariant()
     def what_has_ended_never_changes(self) -> None:
         kept = {n: trial for n, trial in self.ended.items() if n not in self.deleted}
-        assert {t.number: t for t in self.state.ended if t.number not in self.deleted} == kept
+        assert {
+            t.number: t for t in self.state.trials if t.state.is_final and t.number not in self.deleted
+        } == kept
 
     @invariant()
     def states_and_leases_agree(self) -> None:

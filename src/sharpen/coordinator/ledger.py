@@ -32,12 +32,14 @@ class Ledger:
         reader: The store.
         sweep_id: Whose runs.
         metric: What turns a logged value so that larger is better.
+        resume: Whether its runs go on from checkpoints.
     """
 
-    def __init__(self, reader: Reader, sweep_id: str, metric: Metric) -> None:
+    def __init__(self, reader: Reader, sweep_id: str, metric: Metric, resume: bool) -> None:
         self._reader = reader
         self._sweep_id = sweep_id
         self._metric = metric
+        self._resume = resume
         self._found: dict[int, tuple[Report, ...]] | None = None
 
     def of(self, number: int) -> tuple[Report, ...]:
@@ -50,7 +52,7 @@ class Ledger:
     def _read(self) -> dict[int, tuple[Report, ...]]:
         found: dict[int, list[Report]] = {}
         turn = self._metric.larger_is_better
-        for number, step, value in self._reader.ended_values(self._sweep_id):
+        for number, step, value in self._reader.ended_values(self._sweep_id, self._resume):
             report = Report(step, turn(math.nan if value is None else value))
             found.setdefault(number, []).append(report)
         return {number: tuple(reports) for number, reports in found.items()}

@@ -6,6 +6,7 @@ Each raises before it writes anything, or not at all.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,7 @@ def _pause(desk: Desk, sweep_id: str) -> Reply:
 
 
 def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
+    _check_limit("run_cap", run_cap)
     return _steer(desk, sweep_id, Reopened(run_cap))
 
 
@@ -86,12 +88,19 @@ def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
     rules = desk.sweep(sweep_id).state.rules
     limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
     for name, value in limits.items():
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} must be above 0, not {value!r}")
+        _check_limit(name, value)
     found = _steer(desk, sweep_id, LimitsSet(**limits))
     if "name" in changes:
         _update(desk, schema.sweeps, sweep_id, {"name": str(changes["name"])})
     return found
+
+
+def _check_limit(name: str, value: Any) -> None:
+    """Refuse a limit that is none; None is no limit."""
+    kind, words = ((int, float), "a number") if name == "time_cap_s" else (int, "a whole number")
+    is_one = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    if value is not None and not (is_one and value > 0):
+        raise UsageError(f"{name} must be {words} above 0, not {value!r}")
 
 
 def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
@@ -160,6 +169,8 @@ def _tag(desk: Desk, target: str, add: Sequence[str], remove: Sequence[str]) -> 
 def _labelled(desk: Desk, target: str) -> tuple[sa.Table, list[str]]:
     """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
     table = schema.runs if "-" in target else schema.sweeps
+    if table is schema.runs and desk.sweep(split_run_id(target)[0]).state.is_deleted:
+        raise NotFound(f"no run {target!r}: its sweep has been deleted")
     query = sa.select(table.c.tags).where(table.c.id == target, table.c.deleted_at.is_(None))
     tags = desk.connection.execute(query).scalar()
     if tags is None:

@@ -92,7 +92,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     live = _live_runs(reader, row.id, sweep, rules, now)
     with no_garbage():
         ended = reader.ended_runs(row.id)
-        trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric))
+        trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric, rules.resume))
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
     last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)

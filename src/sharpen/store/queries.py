@@ -32,6 +32,10 @@ ENDED_RUNS = """
 ENDED_VALUES = """
     SELECT r.number, p.step, p.value FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
     WHERE r.sweep_id = :sweep_id AND r.state NOT IN ('pending', 'running') AND p.has_metric
+        AND (
+            r.agent_id IS NOT NULL
+            OR :resume AND p.step <= json_extract(r.checkpoint, '$.step')
+        )
     ORDER BY r.number, p.step
 """
 
@@ -286,10 +290,19 @@ class Reader:
             for (number, state, _, *rest), config in zip(rows, configs, strict=True)
         ]
 
-    def ended_values(self, sweep_id: str) -> list[tuple[int, int, float | None]]:
-        """Return (number, step, value) of every report that counts of the runs that have ended, in order."""
+    def ended_values(self, sweep_id: str, resume: bool) -> list[tuple[int, int, float | None]]:
+        """Return (number, step, value) of every report that counts of the runs that have ended, in order.
+
+        Of a run that ended while it waited, after it had lost its lease, those that its newest checkpoint
+        holds are left.
+
+        Args:
+            sweep_id: Whose runs.
+            resume: Whether its runs go on from checkpoints.
+        """
+        words = {"sweep_id": sweep_id, "resume": resume}
         with self._connection() as connection:
-            cursor = connection.exec_driver_sql(ENDED_VALUES, {"sweep_id": sweep_id}).cursor
+            cursor = connection.exec_driver_sql(ENDED_VALUES, words).cursor
             return [] if cursor is None else list(cursor.fetchall())
 
     def reports(

@@ -205,11 +205,6 @@ class SweepState:
         return is_over and not self.live
 
     @property
-    def ended(self) -> tuple[Trial, ...]:
-        """Those that have ended, by number."""
-        return tuple(trial for trial in self.trials if trial.state.is_final)
-
-    @property
     def searched(self) -> Sequence[Trial]:
         """What optimizers see: every trial without repeats, and with them one a configuration."""
         return self.trials if self.rules.repeats == 1 else self.configurations.folded
