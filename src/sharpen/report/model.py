@@ -239,10 +239,10 @@ class Analysis:
         """What the verdict has to say of the front, in a sentence; empty without a front."""
         if not self.front or self.best is None:
             return ""
-        return (
-            f"The verdict is on run {self.best.number}, the best in {self.spec.metric.name}; the front was "
-            "chosen from the same runs, so it is as selected as a single best is."
-        )
+        words = "he front was chosen from the same runs, so it is as selected as a single best is."
+        if not self.judgement.checks:
+            return f"T{words}"
+        return f"The verdict is on run {self.best.number}, the best in {self.spec.metric.name}; t{words}"
 
     @property
     def doubts(self) -> tuple[Caution, ...]:
