@@ -103,6 +103,7 @@ def test_a_stopped_host_is_named_to_those_who_wait_and_goes_on_when_it_may(tmp_p
         client = Client(bench.home, patience_s=1.0)
         client.call("ping")
         host.send_signal(signal.SIGSTOP)
+        until(lambda: process_state(host.pid) == "T", "the host to stop")
         words = f"process {host.pid} holds the store and is stopped: 'kill -CONT {host.pid}' lets it go on"
         with pytest.raises(Unreachable, match=words):
             client.call("ping")

@@ -9,6 +9,7 @@ import pytest
 from sharpen.store.configurations import configurations
 from sharpen.store.queries import RunRow
 from sharpen.sweep.repeats import Configurations
+from sharpen.sweep.trials import blank
 from sharpen.trial import Trial, TrialState
 
 REPEATS = 3
@@ -54,8 +55,8 @@ def as_engine(runs: Sequence[RunRow]) -> Configurations:
         )
         for run in runs
     ]
-    deleted = frozenset(run.number for run in runs if run.deleted_at is not None)
-    return Configurations.of(trials, deleted, REPEATS)
+    gone = [run.number for run in runs if run.deleted_at is not None]
+    return Configurations.of([blank(t) if t.number in gone else t for t in trials], REPEATS)
 
 
 @pytest.mark.parametrize("last", ["finished", "running", "failed"])
@@ -63,8 +64,11 @@ def as_engine(runs: Sequence[RunRow]) -> Configurations:
 def test_deleted_runs_count_as_the_engine_counts_them(deleted: set[int], last: str) -> None:
     runs = [stored(n, last if n == 3 else "finished", n in deleted) for n in range(1, 7)]
     found = configurations(runs, REPEATS)
+    engine = as_engine(runs)
     assert [(one.row.state, one.row.score) for one in found] == [
-        (trial.state, trial.score) for trial in as_engine(runs).seen
+        (trial.state, trial.score)
+        for trial, members in zip(engine.folded, engine.members, strict=True)
+        if not deleted.issuperset(members)
     ]
     assert [run.number for one in found for run in one.runs] == [n for n in range(1, 7) if n not in deleted]
     assert all(one.row.number == one.runs[0].number for one in found)

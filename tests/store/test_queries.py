@@ -105,7 +105,7 @@ def test_an_empty_store_has_no_last_sweep(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     assert reader.sweeps() == []
     for ask in (lambda: reader.sweep("last"), lambda: reader.run("last-1")):
-        with pytest.raises(NotFound, match="no sweep 'last'"):
+        with pytest.raises(NotFound, match=r"no (sweep 'last'|run 'last-1')"):
             ask()
     reader._engine.dispose()
 

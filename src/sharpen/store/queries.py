@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -256,7 +256,8 @@ class Reader:
         """
         sweep, _, number = run_id.rpartition("-")
         if sweep and number.isdigit() and not self.is_deleted(sweep):
-            run_id = f"{self.sweep(sweep).id}-{number}"
+            with suppress(NotFound):  # the run is not there either
+                run_id = f"{self.sweep(sweep).id}-{number}"
         rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
