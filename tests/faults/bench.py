@@ -152,8 +152,8 @@ class Bench:
         return Counter(run.state for run in self.runs())
 
     def host_pid(self):
-        """Return the number of the process that holds the store, or held it last."""
-        return int((self.home / "lock").read_text())
+        """Return the number of the process that holds the store, or held it last; 0 while it is written."""
+        return int((self.home / "lock").read_text() or 0)
 
     def sql(self, query, *values):
         with contextlib.closing(sqlite3.connect(self.home / "store.db")) as connection:

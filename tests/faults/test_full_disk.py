@@ -61,10 +61,12 @@ def test_a_file_that_a_program_keeps_waits_for_room(tmp_path, request):
         agent = bench.start("agent", sweep_id)
         until((bench.work / "ready").exists, "the program to be about to keep a file")
         small.fill(leave_bytes=1_000_000)
-        (bench.work / "go").touch()
         blobs = bench.home / "blobs"
-        until(lambda: blobs.exists() and list(blobs.glob(".incoming-*")), "a copy to begin")
-        until(lambda: not list(blobs.glob(".incoming-*")), "the copy to fail, and to leave nothing")
+        (bench.work / "go").touch()
+        until(blobs.exists, "a copy to begin")
+        changed_at = blobs.stat().st_mtime_ns
+        until(lambda: blobs.stat().st_mtime_ns > changed_at, "the copy to fail, or to be tried again")
+        until(lambda: not list(blobs.iterdir()), "it to leave nothing")
         assert bench.states() == {"running": 1}
         small.free()
         assert agent.wait(60) == 0, bench.said()
