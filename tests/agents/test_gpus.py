@@ -89,7 +89,12 @@ def test_without_an_environment_the_driver_is_asked(tmp_path: Path, monkeypatch:
 
 def test_runs_of_an_agent_see_one_gpu_each(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    body = "import os, time\ntime.sleep(0.3)\nrun.log({'score': float(os.environ['CUDA_VISIBLE_DEVICES'])})"
+    body = """import os, pathlib, time
+device = os.environ['CUDA_VISIBLE_DEVICES']
+pathlib.Path(f'at-{device}').touch()
+while not (pathlib.Path('at-4').exists() and pathlib.Path('at-5').exists()):
+    time.sleep(0.01)  # so that the first two are at work together
+run.log({'score': float(device)})"""
     sweep_id = shop.program(body, values=(1, 2, 3, 4), resources={"gpu": 1})
     shop.work(sweep_id, n_slots=3)
     assert [run.state for run in shop.runs(sweep_id)] == ["finished"] * 4

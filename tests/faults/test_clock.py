@@ -21,6 +21,11 @@ time.time = _jumped
 """
 
 
+def running_runs(bench):
+    shown = ask(bench, "runs", "last").stdout
+    return shown if " running " in shown else ""
+
+
 def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_time(tmp_path, monkeypatch):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(JUMPING)
@@ -39,7 +44,7 @@ def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_tim
         set_clock(-1, after=2)
         with monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda: began_at - DAY_S)
-            shown = ask(bench, "runs", "last").stdout
+            shown = until(lambda: running_runs(bench), "a run to be shown at work")
         assert re.search(r"running .* 0s *\n", shown), shown
         assert not re.search(r" -\d", shown), shown
         set_clock(400, after=4)
