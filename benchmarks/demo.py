@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sharpen.store.queries import Reader, RunRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("training", "data", "imports")

@@ -21,7 +21,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from sharpen.store.queries import Reader, RunRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "sweeps" / "xgboost_sweep.yaml"

@@ -7,6 +7,7 @@ sweep is read, and it is turned back only where it is shown.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,6 +40,21 @@ class TrialState(StrEnum):
         (False, True)
         """
         return self not in (TrialState.PENDING, TrialState.RUNNING)
+
+
+FAILURES = (TrialState.FAILED, TrialState.CRASHED)
+UNDECIDED = (*FAILURES, TrialState.CANCELED)
+"""How trials end that say nothing of their configuration."""
+
+
+def finite(value: Any) -> float:
+    """Return a logged metric as a float; whatever is not a finite number counts as not a number.
+
+    >>> finite(True), finite("Infinity"), finite(10**400)
+    (1.0, nan, nan)
+    """
+    is_finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return float(value) if is_finite else math.nan
 
 
 @dataclass(frozen=True, slots=True)

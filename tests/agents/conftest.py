@@ -18,7 +18,8 @@ import pytest
 
 from sharpen.agents import LocalAgent
 from sharpen.coordinator import born, connect
-from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.wire import Client
 
 AGENT = """

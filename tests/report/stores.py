@@ -58,7 +58,7 @@ class Lab:
         return reply["ok"]
 
     def sweep(self, text: str = SPEC, seed: int = 7, run_cap: int | None = None) -> str:
-        place = {"source": "sweeps/demo.yaml", "workdir": "/work/desk"}
+        place = {"source": "sweeps/demo.yaml", "workdir": "/home/quant/desk"}
         made = self.call(
             "create_sweep", key=f"key-{text}", text=text, place=place, seed=seed, run_cap=run_cap
         )

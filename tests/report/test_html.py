@@ -78,7 +78,13 @@ def test_it_says_the_verdict_with_its_figures(lab, page) -> None:
         assert check.threshold in made.text
     outcomes = ("passed", "failed", "caution")
     assert sum(made.text.count(outcome) for outcome in outcomes) >= len(found.judgement.checks)
-    for word in ("sharpen run sweeps/demo.yaml --seed 7", "cd /work/desk", "ab" * 32, "numpy 2.4.0", "XYZ"):
+    for word in (
+        "sharpen run sweeps/demo.yaml --seed 7",
+        "cd /home/quant/desk",
+        "ab" * 32,
+        "numpy 2.4.0",
+        "XYZ",
+    ):
         assert word in made.text
     assert "Nobody has looked, as far as this store knows" in made.text
     assert html.unescape(SPEC.strip().splitlines()[0]) in made.text

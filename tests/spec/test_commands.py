@@ -67,8 +67,8 @@ def test_the_configuration_as_json_and_as_a_file() -> None:
     assert json.loads(found) == nested
     assert list(json.loads(found)) == list(nested)
     by_file = sweep_of("[run, '${args_json_file}']")
-    started = words(by_file, CONFIG, "py", {}, "/work/run-7.json")
-    assert started == Words(("run", "/work/run-7.json"), {"/work/run-7.json": found})
+    started = words(by_file, CONFIG, "py", {}, "/configs/run-7.json")
+    assert started == Words(("run", "/configs/run-7.json"), {"/configs/run-7.json": found})
     with pytest.raises(UsageError, match="needs a file"):
         arguments(by_file, CONFIG, "py")
 

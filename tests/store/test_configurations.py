@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from sharpen.store.configurations import configurations
-from sharpen.store.queries import RunRow
+from sharpen.store.rows import RunRow
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import blank
 from sharpen.trial import Trial, TrialState

@@ -25,8 +25,8 @@ from sharpen.agents.starting import Starter
 from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, StoreError, UsageError
-from sharpen.store.queries import SweepRow
 from sharpen.store.room import when_there_is_room
+from sharpen.store.rows import SweepRow
 from sharpen.wire import Client
 
 BEAT_S = 2.0

@@ -16,7 +16,7 @@ from sharpen import spec
 from sharpen.agents.program import Command, Program, start_cold
 from sharpen.errors import SharpenError
 from sharpen.space import Constant, Space
-from sharpen.store.queries import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow
 
 POLL_S = 0.05
 BARS = ("data/hash", "lockbox/hash", "lockbox/first")  # what a summary says of the bars

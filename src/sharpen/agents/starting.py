@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sharpen.agents.program import Command, Program, start_cold
 from sharpen.agents.warm.client import ForkedProcess, ForkServer
+from sharpen.agents.warm.imports import stamp_of
 
 PATIENCE_S = 120.0
 MOST_DEATHS = 3
@@ -30,7 +31,7 @@ class Starter:
         self._said: set[str] = set()
         self._n_deaths = 0
         self._is_warm = warm and not os.environ.get("SHARPEN_COLD")
-        self._cold_program: tuple[Path, int] | None = None  # must start cold until it changes
+        self._cold_program: tuple[Path, list[int] | None] | None = None  # must start cold until it changes
         if self._is_warm and sys.platform != "linux":
             self._be_cold("only Linux has what it takes to fork them")
 
@@ -80,7 +81,8 @@ class Starter:
             return None
         if not (command.workdir / program).is_file():
             return None  # Python will say so
-        if _stamp(command.workdir / program) == self._cold_program or self._n_deaths >= MOST_DEATHS:
+        file = command.workdir / program
+        if (file, stamp_of(file)) == self._cold_program or self._n_deaths >= MOST_DEATHS:
             return None
         if self.server is not None and self.server.is_stale:
             self._replace(self.server)
@@ -102,7 +104,7 @@ class Starter:
     def _be_cold_for(self, server: ForkServer, why: str) -> None:
         """Start a program cold until it changes."""
         self._note(why)
-        self._cold_program = _stamp(server.file)
+        self._cold_program = server.file, stamp_of(server.file)
         self.server = None
         for process in server.end():
             process.start_cold()
@@ -128,7 +130,3 @@ def program_of(command: Command) -> str | None:
         del words[0]
     is_standard = len(words) > 1 and words[0] == sys.executable and words[1].endswith(".py")
     return words[1] if is_standard and not words[1].startswith("-") else None
-
-
-def _stamp(file: Path) -> tuple[Path, int]:
-    return file, file.stat().st_mtime_ns if file.exists() else 0

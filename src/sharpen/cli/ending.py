@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from sharpen.cli.printing import stdout
-from sharpen.store.queries import Reader, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import SweepRow
 
 N_LEADERS = 10
 

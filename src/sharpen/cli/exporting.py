@@ -14,7 +14,8 @@ import click
 
 from sharpen.errors import UsageError
 from sharpen.store.configurations import seed_of
-from sharpen.store.queries import Reader, ReportRow, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import ReportRow, RunRow, SweepRow, last_metrics
 
 FORMATS = (".csv", ".jsonl")
 Row = Mapping[str, Any]
@@ -60,9 +61,7 @@ def export(home: Path, sweep: str, steps: bool, file: Path | None) -> None:
 
 
 def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> Iterator[Row]:
-    last: dict[str, dict[str, Any]] = {}
-    for report in reports:
-        last.setdefault(report.run_id, {}).update(report.metrics)
+    last = last_metrics(reports)
     for run in runs:
         yield {
             "run": run.id,

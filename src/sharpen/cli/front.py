@@ -12,7 +12,8 @@ from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.errors import UsageError
 from sharpen.store.configurations import seed_of
-from sharpen.store.queries import Reader, RunRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState
 
 

@@ -16,7 +16,8 @@ from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
 from sharpen.store.configurations import seed_of
-from sharpen.store.queries import LookRow, Reader, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 
 

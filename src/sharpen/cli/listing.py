@@ -19,7 +19,8 @@ from sharpen.errors import NotFound
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses
-from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.wire import number as as_number
@@ -53,14 +54,14 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
     """Show a sweep: its state, its file, and how its runs ended."""
     reader = Reader(home)
     row = reader.sweep(sweep)
-    repeats = spec.parse(row.spec, where=row.source).repeats
+    read = spec.parse(row.spec, where=row.source)
     facts: dict[str, Any] = {
         "sweep": row.id,
         "name": row.name,
         "status": _status(reader, row),
         "reason": row.reason,
         "runs": row.n_runs,
-        **(_of_repeats(reader, row, repeats) if repeats > 1 else {}),
+        **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,
         "run_cap": row.run_cap,
         "max_failures": row.max_failures,
@@ -75,7 +76,7 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "tags": ", ".join(row.tags),
         "note": row.note,
         "store": str(home),
-    } | _constraints(reader, row)
+    } | _constraints(reader, row, read.constraints)
     if as_json:
         print_json(facts | {"spec": row.spec})
         return
@@ -205,9 +206,8 @@ def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
     return facts | {"broke": [miss.words for miss in now.misses.get(run.number, ())]}
 
 
-def _constraints(reader: Reader, sweep: SweepRow) -> dict[str, Any]:
+def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Constraint]) -> dict[str, Any]:
     """Return how many finished runs broke each constraint; nothing for a sweep without one."""
-    constraints = spec.parse(sweep.spec, where=sweep.source).constraints
     if not constraints:
         return {}
     runs = reader.runs(sweep.id)

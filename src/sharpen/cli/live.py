@@ -18,7 +18,8 @@ from sharpen.cli.printing import duration, shown, stderr, table
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
 from sharpen.store.misses import Misses, misses, none_kept
-from sharpen.store.queries import UNENDED, Reader, RunRow, SweepRow
+from sharpen.store.queries import UNENDED, Reader
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 

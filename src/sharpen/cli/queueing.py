@@ -15,10 +15,11 @@ from sharpen import spec
 from sharpen.cli.opening import opened
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import SharpenError, UsageError
-from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.sweep.points import complete_all
-from sharpen.trial import TrialState
+from sharpen.trial import FAILURES, TrialState
 from sharpen.wire import Client
 
 Point = Mapping[str, Any]
@@ -112,8 +113,7 @@ def _failed(reader: Reader, sweep: SweepRow) -> list[RunRow]:
     """Return the runs that failed or crashed and were not run again since."""
     runs = reader.runs(sweep.id)
     again = {run.parent for run in runs if run.origin == "rerun"}
-    states = (TrialState.FAILED, TrialState.CRASHED)
-    return [run for run in runs if run.state in states and run.number not in again]
+    return [run for run in runs if run.state in FAILURES and run.number not in again]
 
 
 def _say(before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:

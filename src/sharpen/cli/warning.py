@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from sharpen import spec
 from sharpen.cli.live import View
-from sharpen.store.queries import Reader, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep.unlogged import instead
 from sharpen.trial import TrialState
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sharpen import spec
 from sharpen.coordinator import requests
 from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
-from sharpen.coordinator.restoring import finite, rules_for, watched_in
+from sharpen.coordinator.restoring import rules_for, watched_in
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
@@ -25,6 +25,7 @@ from sharpen.store.statements import PUT_REPORT
 from sharpen.sweep import SweepState, SweepStatus
 from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
+from sharpen.trial import finite
 from sharpen.wire import dumps
 
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another

@@ -13,15 +13,13 @@ from threadpoolctl import threadpool_limits
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
 from sharpen.spec import Constraint, Metric, Sweep
-from sharpen.store.queries import EndedRow, Reader, ReportRow, RunRow, SweepRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
 from sharpen.sweep.state import Assessment
 from sharpen.sweep.trials import blank
 from sharpen.sweep.unlogged import gist
-from sharpen.trial import Report, Trial, TrialState
-from sharpen.wire import number
-
-FAILED = (TrialState.FAILED, TrialState.CRASHED)
+from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +160,6 @@ def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: finite(metrics[name]) for name in rules.watched if name in metrics}
 
 
-def finite(value: Any) -> float:
-    """Return a logged metric as a float; whatever is not a finite number counts as not a number."""
-    as_number = number(value)
-    return as_number if as_number is not None and math.isfinite(as_number) else math.nan
-
-
 def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
     return None if stored is None else Checkpoint(**stored)
 
@@ -200,11 +192,11 @@ def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:
 
 def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]:
     """Return the last words of the newest failure, how often they came in a row, and how many there were."""
-    if not any(row[1] in FAILED for row in rows):
+    if not any(row[1] in FAILURES for row in rows):
         return "", 0, 0
     last, streak, total = "", 0, 0
     for row in sorted(rows, key=lambda row: (row[8] or 0.0, row[0]))[n_forgiven:]:
-        failed, reason = row[1] in FAILED, row[7]
+        failed, reason = row[1] in FAILURES, row[7]
         streak = streak + 1 if failed and gist(reason) == gist(last) else int(failed)
         last = reason if failed else ""
         total += failed

@@ -15,7 +15,7 @@ from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.space import Space
-from sharpen.trial import Config, Proposal, Trial, TrialState
+from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
 
 try:
     from cmaes import CMA
@@ -24,7 +24,6 @@ except ImportError as error:
 
 MOST_TRIES = 8
 _INFEASIBLE = 1e12  # only ranks matter
-_UNENDED = (TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
 
 
 class _Replay:
@@ -90,7 +89,7 @@ class CmaEs:
         seen = self._keys.of(space, history)
         busy = self._keys.of_live(space, history)
         size = self.population or 4 + math.floor(3 * math.log(max(len(cube.axes), 1)))
-        own = [t for t in history if t.origin == "cmaes" and t.state.is_final and t.state not in _UNENDED]
+        own = [t for t in history if t.origin == "cmaes" and t.state.is_final and t.state not in UNDECIDED]
         own = [t for t in own if space.contains(t.config)]
         search = self._search(cube, history, own, size, rng)
         number = history[-1].number if history else 0

@@ -12,9 +12,7 @@ import numpy as np
 
 from sharpen.errors import UsageError
 from sharpen.space import Condition, Space
-from sharpen.trial import Config, Proposal, Trial, TrialState
-
-_UNDECIDED = (TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
+from sharpen.trial import UNDECIDED, Config, Proposal, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def unfinished(space: Space, history: Sequence[Trial], retries: int) -> Iterator
     for trial in history:
         key = space.key(trial.config)
         n_tried[key] += 1
-        if trial.state not in _UNDECIDED:
+        if trial.state not in UNDECIDED:
             decided.add(key)
     for config in points(space):
         key = space.key(config)

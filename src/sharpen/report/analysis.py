@@ -30,12 +30,12 @@ from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses, none_kept
-from sharpen.store.queries import LookRow, Reader, ReportRow, RunRow, SweepRow
-from sharpen.trial import TrialState
+from sharpen.store.queries import Reader
+from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
+from sharpen.trial import FAILURES, TrialState
 from sharpen.wire import number as as_number
 
 BASELINE_STEP = "fold/baseline_sharpe"
-LOST = (TrialState.FAILED, TrialState.CRASHED)
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 Key = TypeVar("Key", str, int)
 
@@ -75,7 +75,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
 
     infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
-    failed = _those(entries, lambda e: e.state in LOST)
+    failed = _those(entries, lambda e: e.state in FAILURES)
     unfinished = _those(entries, lambda e: not e.state.is_final)
     data, versions = _data(runs), _versions(runs)
     lockboxes = {str(run.summary["lockbox/hash"]) for run in runs if "lockbox/hash" in run.summary}
@@ -203,7 +203,7 @@ def _means(each: Sequence[dict[Key, float]]) -> dict[Key, float]:
 
 
 def _why(run: RunRow, state: TrialState, metric: str) -> str:
-    if state in LOST:
+    if state in FAILURES:
         return run.reason or "no reason given"
     if state in ENDED and run.score is None:
         return str(run.summary.get("infeasible") or f"{metric} was not a number")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
-from sharpen.store.queries import LookRow, RunRow, SweepRow
+from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 
 EDGE = 0.02  # of a range: closer than this to its end is "at the end"

@@ -15,7 +15,7 @@ from sharpen.report.model import Estimate, LockboxSide, Look
 from sharpen.report.returns import read_file, yearly
 from sharpen.seeds import rng_for
 from sharpen.store.blobs import blob_path
-from sharpen.store.queries import LookRow
+from sharpen.store.rows import LookRow
 from sharpen.wire import number
 
 REPEATED = ("lockbox/sharpe", "lockbox/baseline_sharpe")  # a program's own words for what is worked out here

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.overfit import Interval, Judgement
 from sharpen.spec import Sweep
-from sharpen.store.queries import LookRow, RunRow, SweepRow
+from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 
 

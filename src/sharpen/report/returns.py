@@ -19,7 +19,7 @@ from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharp
 from sharpen.report.model import Entry, Estimate, Performance, Series
 from sharpen.seeds import rng_for
 from sharpen.store.configurations import Configuration
-from sharpen.store.queries import ArtifactRow
+from sharpen.store.rows import ArtifactRow
 from sharpen.trial import TrialState
 
 COLUMNS = ("time", "fold", "ret", "baseline")

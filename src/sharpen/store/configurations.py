@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sharpen.seeds import repeat_seed
 from sharpen.spec import Metric
-from sharpen.store.queries import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import RERUN, fold
 from sharpen.trial import Trial, TrialState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sharpen.spec import Metric
-from sharpen.store.queries import RunRow
+from sharpen.store.rows import RunRow
 from sharpen.trial import Trial, TrialState, pareto
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sharpen.spec import Constraint
 from sharpen.store.configurations import Configuration
-from sharpen.store.queries import AT_ONCE, Reader, RunRow
-from sharpen.trial import TrialState
+from sharpen.store.queries import AT_ONCE, Reader
+from sharpen.store.rows import RunRow, last_metrics
+from sharpen.trial import TrialState, finite
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 
@@ -65,20 +65,13 @@ def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constra
     ids = list(broke)
     last: dict[str, dict[str, Any]] = {}
     for start in range(0, len(ids), AT_ONCE):
-        for report in reader.reports(run_ids=ids[start : start + AT_ONCE]):
-            last.setdefault(report.run_id, {}).update(report.metrics)
+        last |= last_metrics(reader.reports(run_ids=ids[start : start + AT_ONCE]))
     return {run.number: _missed(last.get(run_id, {}), constraints) for run_id, run in broke.items()}
 
 
 def _missed(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Miss, ...]:
-    found = [Miss(c, _finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
+    found = [Miss(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
     return tuple(miss for miss in found if miss.size > 0)
-
-
-def _finite(value: Any) -> float:
-    """Return a logged value as a float; NaN for what is not a finite number."""
-    is_finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
-    return float(value) if is_finite else math.nan
 
 
 def counts(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> dict[str, int]:

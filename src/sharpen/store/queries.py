@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,21 @@ from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path
 from sharpen.store.database import open_reader
+from sharpen.store.rows import (
+    ArtifactRow,
+    EndedRow,
+    LookRow,
+    ReportRow,
+    RunRow,
+    SweepRow,
+    look_row,
+    run_row,
+    sweep_row,
+)
 from sharpen.trial import TrialState
 
 AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
-EndedRow = tuple[
-    int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool, int, int | None
-]
 ENDED_RUNS = """
     SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
         repeat, repeat_of
@@ -40,120 +47,6 @@ ENDED_VALUES = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SweepRow:
-    """A sweep as stored, with how many of its runs are in each state, and how many are deleted."""
-
-    id: str
-    name: str
-    status: str
-    reason: str
-    spec: str
-    source: str
-    workdir: str
-    seed: int
-    run_cap: int | None
-    created_at: float
-    ended_at: float | None
-    n_runs: dict[str, int]
-    n_forgiven: int = 0
-    max_failures: int | None = None
-    time_cap_s: float | None = None
-    elapsed_s: float = 0.0
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    deleted_at: float | None = None
-    n_deleted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them."""
-
-    id: str
-    sweep_id: str
-    number: int
-    state: str
-    reason: str
-    config: dict[str, Any]
-    origin: str
-    score: float | None
-    exit_code: int | None
-    token: int
-    lost: int
-    agent_id: str | None
-    lease_key: str | None
-    stop: str
-    summary: dict[str, Any]
-    created_at: float
-    started_at: float | None
-    ended_at: float | None
-    parent: int | None = None
-    key: str | None = None
-    scores: tuple[float, ...] = ()
-    violation: float = 0.0
-    is_canceled: bool = False
-    checkpoint: dict[str, Any] | None = None
-    resumed: dict[str, Any] | None = None
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    deleted_at: float | None = None
-    repeat: int = 0
-    repeat_of: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportRow:
-    """The metrics of one step of a run's newest lease.
-
-    ``value`` is the sweep's metric as it counts for the trial, NaN included, when ``has_metric``. What is
-    logged after the run was told to end, or at a step before the last, is kept in ``metrics`` only.
-    """
-
-    run_id: str
-    step: int
-    metrics: dict[str, Any]
-    has_metric: bool
-    value: float
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactRow:
-    """A file kept with a run."""
-
-    run_id: str
-    name: str
-    type: str
-    digest: str
-    n_bytes: int
-    metadata: dict[str, Any]
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class LookRow:
-    """One opening of the lockbox.
-
-    Attributes:
-        result: What it found of each configuration; None when it never came that far.
-        lockbox: Hash of the bars; empty when the program does not say it.
-    """
-
-    id: str
-    sweep_id: str
-    run_id: str
-    who: str
-    at: float
-    result: dict[str, Any] | None
-    lockbox: str = ""
-
-    @property
-    def has_shown(self) -> bool:
-        """Whether figures of the lockbox were stored; a program that failed has shown nothing."""
-        return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
-
-
 class Reader:
     """Questions to one store.
 
@@ -168,22 +61,7 @@ class Reader:
 
     def sweeps(self, deleted: bool = False) -> list[SweepRow]:
         """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
-        counts: dict[str, dict[str, int]] = {}
-        n_deleted: dict[str, int] = {}
-        r = schema.runs.c
-        hidden = r.deleted_at.is_not(None)
-        query = sa.select(r.sweep_id, r.state, hidden, sa.func.count()).group_by(r.sweep_id, r.state, hidden)
-        for sweep_id, state, is_hidden, n in self._all(query):
-            if is_hidden:
-                n_deleted[sweep_id] = n_deleted.get(sweep_id, 0) + n
-            else:
-                counts.setdefault(sweep_id, {})[state] = n
-        query = sa.select(schema.sweeps).order_by(schema.sweeps.c.created_at)
-        if not deleted:
-            query = query.where(schema.sweeps.c.deleted_at.is_(None))
-        return [
-            _sweep(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)) for row in self._dicts(query)
-        ]
+        return self._sweeps(sa.true() if deleted else schema.sweeps.c.deleted_at.is_(None))
 
     def sweep(self, name: str, deleted: bool = False) -> SweepRow:
         """Return the sweep of an id, of the start of one, or of the word ``last``.
@@ -191,17 +69,33 @@ class Reader:
         Raises:
             NotFound: None fits, or several do.
         """
-        rows = self.sweeps(deleted)
-        exact = [row for row in rows if row.id == name]
-        found = exact or [row for row in rows if name and row.id.startswith(name)]
-        if name == "last" and rows and not found:
-            found = rows[-1:]
+        s = schema.sweeps.c
+        query = sa.select(s.id).order_by(s.created_at)
+        ids = [row.id for row in self._all(query if deleted else query.where(s.deleted_at.is_(None)))]
+        found = [name] if name in ids else [id for id in ids if name and id.startswith(name)]
+        if name == "last" and not found:
+            found = ids[-1:]
         if len(found) == 1:
-            return found[0]
+            return self._sweeps(s.id == found[0])[0]
         if found:
-            ids = ", ".join(row.id for row in found)
-            raise NotFound(f"several sweeps begin with {name!r}: {ids}")
+            raise NotFound(f"several sweeps begin with {name!r}: {', '.join(found)}")
         raise NotFound(f"no sweep {name!r} in {self.home}: 'sharpen ls' lists them")
+
+    def _sweeps(self, which: sa.ColumnElement[bool]) -> list[SweepRow]:
+        s, r = schema.sweeps.c, schema.runs.c
+        counts: dict[str, dict[str, int]] = {}
+        n_deleted: dict[str, int] = {}
+        hidden = r.deleted_at.is_not(None)
+        query = sa.select(r.sweep_id, r.state, hidden, sa.func.count()).group_by(r.sweep_id, r.state, hidden)
+        for sweep_id, state, is_hidden, n in self._all(
+            query.join(schema.sweeps, s.id == r.sweep_id).where(which)
+        ):
+            if is_hidden:
+                n_deleted[sweep_id] = n_deleted.get(sweep_id, 0) + n
+            else:
+                counts.setdefault(sweep_id, {})[state] = n
+        rows = self._dicts(sa.select(schema.sweeps).where(which).order_by(s.created_at))
+        return [sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)) for row in rows]
 
     def newest_date(self) -> float:
         """Return the newest date of any sweep or run, in Unix seconds; 0 when there is none."""
@@ -214,7 +108,7 @@ class Reader:
         query = sa.select(schema.runs).where(schema.runs.c.sweep_id == sweep_id)
         if not deleted:
             query = query.where(schema.runs.c.deleted_at.is_(None))
-        return [_run(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
+        return [run_row(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
 
     def runs_since(self, sweep_id: str, before: Sequence[RunRow]) -> list[RunRow]:
         """Return the runs of a sweep that may have changed, and those that are new, by number.
@@ -237,7 +131,7 @@ class Reader:
         for start in range(0, len(changed), AT_ONCE):
             numbers = changed[start : start + AT_ONCE]
             found += self._dicts(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
-        return sorted((_run(row) for row in found), key=lambda run: run.number)
+        return sorted((run_row(row) for row in found), key=lambda run: run.number)
 
     def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
         """Return the finished run of the best score that kept every constraint, the earliest among equals."""
@@ -246,7 +140,7 @@ class Reader:
         query = query.where(r.state == TrialState.FINISHED, r.score.is_not(None), r.violation == 0)
         order = r.score.desc() if maximize else r.score.asc()
         rows = self._dicts(query.order_by(order, r.number).limit(1))
-        return _run(rows[0]) if rows else None
+        return run_row(rows[0]) if rows else None
 
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.
@@ -254,16 +148,17 @@ class Reader:
         Raises:
             NotFound: There is none.
         """
+        rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         sweep, _, number = run_id.rpartition("-")
-        if sweep and number.isdigit() and not self.is_deleted(sweep):
+        if not rows and sweep and number.isdigit():
             with suppress(NotFound):  # the run is not there either
                 run_id = f"{self.sweep(sweep).id}-{number}"
-        rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
+                rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
         if rows[0]["deleted_at"] is not None:
             raise NotFound(f"run {run_id} has been deleted")
-        return _run(rows[0])
+        return run_row(rows[0])
 
     def is_deleted(self, name: str) -> bool:
         """Return whether there was a sweep or a run of exactly this id, and it has been deleted."""
@@ -277,7 +172,7 @@ class Reader:
         """Return the runs of a sweep that have not ended, by number."""
         r = schema.runs.c
         query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.state.in_(UNENDED)).order_by(r.number)
-        return [_run(row) for row in self._dicts(query)]
+        return [run_row(row) for row in self._dicts(query)]
 
     def ended_runs(self, sweep_id: str) -> list[EndedRow]:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
@@ -409,7 +304,7 @@ class Reader:
     def _looks(self) -> list[LookRow]:
         c, r = schema.looks.c, schema.runs.c
         query = sa.select(schema.looks, r.summary).join(schema.runs, c.run_id == r.id).order_by(c.at)
-        return [_look(row) for row in self._dicts(query)]
+        return [look_row(row) for row in self._dicts(query)]
 
     def agents(self, sweep_id: str) -> list[tuple[str, str, int, str]]:
         """Return (id, host, pid, born) of every agent that ever joined a sweep, the oldest first."""
@@ -432,25 +327,3 @@ class Reader:
                 yield connection
         except DBAPIError as problem:
             raise StoreError(f"cannot read the store in {self.home}: {problem.orig}") from problem
-
-
-def _sweep(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
-    values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
-    values["tags"] = tuple(json.loads(row["tags"]))
-    return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
-
-
-def _run(row: dict[str, Any]) -> RunRow:
-    read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
-    read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
-    read["scores"] = tuple(float(score) for score in read["scores"])
-    for name in ("checkpoint", "resumed"):
-        read[name] = None if row[name] is None else json.loads(row[name])
-    return RunRow(**row | read)
-
-
-def _look(row: dict[str, Any]) -> LookRow:
-    summary: dict[str, Any] = json.loads(row.pop("summary"))
-    result: dict[str, Any] = json.loads(row.pop("result") or "null")
-    said = (result or {}).get("lockbox/hash") or summary.get("lockbox/hash") or ""
-    return LookRow(**row, result=result, lockbox=str(said))

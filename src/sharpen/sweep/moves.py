@@ -10,7 +10,7 @@ from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueR
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import gist
-from sharpen.trial import Trial, TrialState
+from sharpen.trial import FAILURES, Trial, TrialState
 
 Outcome = tuple[SweepState, list[Command]]
 
@@ -77,7 +77,7 @@ def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome
 def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, reason: str) -> Outcome:
     """End a run, and the sweep when that was its last or one failure too many."""
     trial = _scored(state, live, how)
-    failed = how in (TrialState.FAILED, TrialState.CRASHED)
+    failed = how in FAILURES
     is_same = failed and gist(reason) == gist(state.last_failure)
     state = replace(
         with_trial(state, trial),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import overload
 
 from sharpen.sweep.trials import Trials
-from sharpen.trial import Report, Trial, TrialState
+from sharpen.trial import UNDECIDED, Report, Trial, TrialState
 
 RERUN = "rerun"  # the origin of a run by itself: with repeats it belongs to no configuration
-BROKEN = (TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED, TrialState.STOPPED)
+BROKEN = (*UNDECIDED, TrialState.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.agents.program import ColdProcess, Command, die_with_parent, kill_group
+from sharpen.agents.warm.imports import stamp_of
 
 ROOT = Path(__file__).resolve().parents[3]  # the folder that this package is imported from
 START = (
@@ -184,7 +185,7 @@ class ForkServer:
     @property
     def is_stale(self) -> bool:
         """Whether a file that it has read was changed since."""
-        return any(_stamp(file) != stamp for file, stamp in self._files.items())
+        return any(stamp_of(file) != stamp for file, stamp in self._files.items())
 
     def ask(self, process: ForkedProcess) -> bool:
         """Ask for a process; return False when the server cannot be told."""
@@ -243,11 +244,3 @@ class ForkServer:
             self.waiting.pop(said["id"]).made(said["pid"])
         else:
             self.waiting.pop(said["id"]).start_cold()
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - hundreds of files, each time
-    except OSError:
-        return None
-    return [found.st_mtime_ns, found.st_size, found.st_ino]

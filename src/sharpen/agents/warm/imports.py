@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.util
+import os
 import site
 import sys
 import sysconfig
@@ -30,6 +31,15 @@ class _EffectReached(Exception):
 class _Walk:
     found: dict[str, None] = field(default_factory=dict[str, None])  # a set that keeps its order
     files: set[str] = field(default_factory=set[str])
+
+
+def stamp_of(file: str | Path) -> list[int] | None:
+    """Return what changes when a file does; None when it cannot be seen."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - hundreds of files, each time
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
 
 
 def installed_folders() -> tuple[str, ...]:

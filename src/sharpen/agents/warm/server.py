@@ -21,7 +21,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sharpen.agents.warm.child import die_with, rename_thread, reseed, run_main, set_title
-from sharpen.agents.warm.imports import declares_preload, is_installed, leading_imports
+from sharpen.agents.warm.imports import declares_preload, is_installed, leading_imports, stamp_of
 from sharpen.agents.warm.sibling import fork_sibling
 
 MAX_REQUEST_BYTES = 1 << 20
@@ -73,7 +73,7 @@ def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
     """Do the program's imports, or what its ``preload`` does."""
     given = settings["program"]
     file = os.path.abspath(given)  # noqa: PTH100 - as Python names its main module: no links followed
-    stamp = _stamp(file)
+    stamp = stamp_of(file)
     try:
         source = Path(file).read_bytes()
         code = compile(source, file, "exec", dont_inherit=True)
@@ -91,7 +91,7 @@ def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
         _refuse_threads("importing the program")
     else:
         names, files = leading_imports(source)
-        server.files |= {name: stamp for name in files if (stamp := _stamp(name))}
+        server.files |= {name: stamp for name in files if (stamp := stamp_of(name))}
         _import_all(settings, names)
     return server
 
@@ -210,18 +210,10 @@ def _tell_files(server: Server) -> None:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file not in server.files and not is_installed(file):
-            stamp = _stamp(file)
+            stamp = stamp_of(file)
             if stamp is not None:
                 server.files[file] = stamp
     _say(server.control, {"files": server.files})
-
-
-def _stamp(file: str) -> list[int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - hundreds of files, each time
-    except OSError:
-        return None
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
 
 
 def _refuse_threads(when: str) -> None:

@@ -1,0 +1,160 @@
+"""What is stored, as values: sweeps, runs, reports, artifacts, looks at the lockbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EndedRow = tuple[
+    int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool, int, int | None
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """A sweep as stored, with how many of its runs are in each state, and how many are deleted."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    spec: str
+    source: str
+    workdir: str
+    seed: int
+    run_cap: int | None
+    created_at: float
+    ended_at: float | None
+    n_runs: dict[str, int]
+    n_forgiven: int = 0
+    max_failures: int | None = None
+    time_cap_s: float | None = None
+    elapsed_s: float = 0.0
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    deleted_at: float | None = None
+    n_deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them."""
+
+    id: str
+    sweep_id: str
+    number: int
+    state: str
+    reason: str
+    config: dict[str, Any]
+    origin: str
+    score: float | None
+    exit_code: int | None
+    token: int
+    lost: int
+    agent_id: str | None
+    lease_key: str | None
+    stop: str
+    summary: dict[str, Any]
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    parent: int | None = None
+    key: str | None = None
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
+    is_canceled: bool = False
+    checkpoint: dict[str, Any] | None = None
+    resumed: dict[str, Any] | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    deleted_at: float | None = None
+    repeat: int = 0
+    repeat_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """The metrics of one step of a run's newest lease.
+
+    ``value`` is the sweep's metric as it counts for the trial, NaN included, when ``has_metric``. What is
+    logged after the run was told to end, or at a step before the last, is kept in ``metrics`` only.
+    """
+
+    run_id: str
+    step: int
+    metrics: dict[str, Any]
+    has_metric: bool
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRow:
+    """A file kept with a run."""
+
+    run_id: str
+    name: str
+    type: str
+    digest: str
+    n_bytes: int
+    metadata: dict[str, Any]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LookRow:
+    """One opening of the lockbox.
+
+    Attributes:
+        result: What it found of each configuration; None when it never came that far.
+        lockbox: Hash of the bars; empty when the program does not say it.
+    """
+
+    id: str
+    sweep_id: str
+    run_id: str
+    who: str
+    at: float
+    result: dict[str, Any] | None
+    lockbox: str = ""
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether figures of the lockbox were stored; a program that failed has shown nothing."""
+        return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
+
+
+def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
+    """Return a sweep from its columns."""
+    values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
+    values["tags"] = tuple(json.loads(row["tags"]))
+    return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
+
+
+def run_row(row: dict[str, Any]) -> RunRow:
+    """Return a run from its columns."""
+    read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
+    read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
+    read["scores"] = tuple(float(score) for score in read["scores"])
+    for name in ("checkpoint", "resumed"):
+        read[name] = None if row[name] is None else json.loads(row[name])
+    return RunRow(**row | read)
+
+
+def look_row(row: dict[str, Any]) -> LookRow:
+    """Return a look from its columns and the summary of its run."""
+    summary: dict[str, Any] = json.loads(row.pop("summary"))
+    result: dict[str, Any] = json.loads(row.pop("result") or "null")
+    said = (result or {}).get("lockbox/hash") or summary.get("lockbox/hash") or ""
+    return LookRow(**row, result=result, lockbox=str(said))
+
+
+def last_metrics(reports: Iterable[ReportRow]) -> dict[str, dict[str, Any]]:
+    """Return what each run logged last under each name, by its id; the reports come in the order of steps."""
+    last: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        last.setdefault(report.run_id, {}).update(report.metrics)
+    return last
