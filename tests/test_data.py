@@ -145,8 +145,17 @@ def test_too_little_in_common_is_refused(tmp_path):
         ]
     )
     table.write_csv(tmp_path / "x.csv")
-    with pytest.raises(DataError, match="have 50 times in common, and 100 are needed: A 2020-01-01"):
+    with pytest.raises(DataError, match="have 50 times in common, and 100 are needed: A 2020") as caught:
         load(str(tmp_path / "x.csv"))
+    report = check(str(tmp_path / "x.csv"))
+    assert not report.is_usable
+    assert [problem.kind for problem in report.problems] == ["calendar"]
+    assert str(report.problems[0]) in str(caught.value)
+
+
+def test_check_says_what_loading_leaves_out():
+    assert check("AAPL,GOOG").notes == load("AAPL,GOOG").notes
+    assert "1122 of 3270 bars of AAPL were left out" in check("AAPL,GOOG").notes[-1]
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

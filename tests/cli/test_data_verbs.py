@@ -66,6 +66,22 @@ def test_every_problem_of_a_file_is_shown_and_ends_with_2(sharpen, tmp_path):
     assert text.stderr.splitlines()[-1] == "not fit to use"
 
 
+def test_symbols_that_share_too_few_times_are_not_fit_to_use(sharpen, tmp_path):
+    def spoil(columns):
+        columns["symbol"][120:] = ["DEF"] * 120
+
+    path = write_bars(tmp_path / "two.csv", rows=240, spoil=spoil)
+    said = sharpen("data", "check", path, "--json")
+    assert said.exit_code == 2
+    found = json.loads(said.stdout)
+    assert found["is_usable"] is False
+    assert [problem["kind"] for problem in found["problems"]] == ["calendar"]
+    text = sharpen("data", "check", path)
+    assert text.exit_code == 2
+    assert f"{path}: the symbols have 0 times in common, and 100 are needed: ABC" in text.stderr
+    assert text.stderr.splitlines()[-1] == "not fit to use"
+
+
 @pytest.mark.parametrize("name", ["stokcs", "nowhere.csv"])
 def test_an_unknown_data_set_ends_with_2(sharpen, name):
     said = sharpen("data", "check", name)

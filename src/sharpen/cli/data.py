@@ -49,6 +49,8 @@ def check(name: str, as_json: bool) -> None:
         for symbol in found.symbols:
             for problem in symbol.problems:
                 click.secho(f"{symbol.symbol}: {problem}", err=True, fg="red")
+        for problem in found.problems:
+            click.secho(f"{found.name}: {problem}", err=True, fg="red")
         click.echo("fit to use" if found.is_usable else "not fit to use", err=True)
     if not found.is_usable:
         sys.exit(2)

@@ -7,7 +7,8 @@ from functools import reduce
 
 import numpy as np
 
-from sharpen.bars import COLUMNS, Bars, Panel
+from sharpen.arrays import Times
+from sharpen.bars import COLUMNS, Bars, Panel, Problem
 from sharpen.errors import DataError
 
 
@@ -17,20 +18,34 @@ def on_common_calendar(bars: Sequence[Bars], min_rows: int, where: str) -> tuple
     Raises:
         DataError: When fewer than ``min_rows`` times are common.
     """
-    common = reduce(np.intersect1d, [b.time for b in bars])
-    if len(common) < min_rows:
-        periods = "; ".join(f"{b.symbol} {b.time[0]:.10}..{b.time[-1]:.10} ({len(b)})" for b in bars)
-        raise DataError(
-            f"{where}: the symbols have {len(common)} times in common, and {min_rows} are needed: {periods}. "
-            "Fix: choose symbols of one period and market",
-            n_common=len(common),
-        )
-    notes = tuple(
-        f"{len(b) - len(common)} of {len(b)} bars of {b.symbol} were left out: the other symbols lack them"
+    common = _common(bars)
+    if problems := find_calendar_problems(bars, min_rows):
+        raise DataError(f"{where}: {problems[0]}", n_common=len(common))
+    return Panel.of([_at(b, np.isin(b.time, common)) for b in bars]), calendar_notes(bars)
+
+
+def find_calendar_problems(bars: Sequence[Bars], min_rows: int) -> list[Problem]:
+    """Return what keeps instruments from sharing a calendar: fewer than ``min_rows`` common times."""
+    n_common = len(_common(bars))
+    if n_common >= min_rows:
+        return []
+    periods = "; ".join(f"{b.symbol} {b.time[0]:.10}..{b.time[-1]:.10} ({len(b)})" for b in bars)
+    what = f"the symbols have {n_common} times in common, and {min_rows} are needed: {periods}"
+    return [Problem("calendar", what, "choose symbols of one period and market")]
+
+
+def calendar_notes(bars: Sequence[Bars]) -> tuple[str, ...]:
+    """Return a note for each symbol that loses bars on the common calendar."""
+    n_common = len(_common(bars))
+    return tuple(
+        f"{len(b) - n_common} of {len(b)} bars of {b.symbol} were left out: the other symbols lack them"
         for b in bars
-        if len(b) > len(common)
+        if len(b) > n_common
     )
-    return Panel.of([_at(b, np.isin(b.time, common)) for b in bars]), notes
+
+
+def _common(bars: Sequence[Bars]) -> Times:
+    return reduce(np.intersect1d, [b.time for b in bars])
 
 
 def _at(bars: Bars, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Bars:

@@ -47,19 +47,21 @@ class CheckReport:
     Attributes:
         name: What it was asked for by.
         symbols: A report for each symbol.
+        problems: What is wrong with the symbols together; looked for when each is sound by itself.
         notes: As :class:`Dataset` would carry them.
         provenance: Where the bars came from and how they were adjusted.
     """
 
     name: str
     symbols: tuple[SymbolReport, ...]
+    problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     provenance: str
 
     @property
     def is_usable(self) -> bool:
-        """Whether no symbol has a problem."""
-        return not any(s.problems for s in self.symbols)
+        """Whether no symbol has a problem, nor all of them together."""
+        return not self.problems and not any(s.problems for s in self.symbols)
 
 
 @dataclass(frozen=True, eq=False)

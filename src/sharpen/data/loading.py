@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
-from sharpen.data.calendars import on_common_calendar
+from sharpen.data.calendars import calendar_notes, find_calendar_problems, on_common_calendar
 from sharpen.data.dataset import CheckReport, Dataset, Entry, Raw, Rows, SymbolReport
 from sharpen.data.embedded import entries
 from sharpen.data.files import is_path, read_file
@@ -51,7 +51,12 @@ def check(name_or_path: str) -> CheckReport:
     raw = _read(name_or_path)
     reports = tuple(_report(r) for r in raw.rows)
     sound = [r.adjusted() for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
-    return CheckReport(name_or_path, reports, (*_stale_notes(sound), *raw.notes), raw.provenance)
+    problems: tuple[Problem, ...] = ()
+    notes = (*_stale_notes(sound), *raw.notes)
+    if len(sound) == len(reports):
+        problems = tuple(find_calendar_problems(sound, MIN_ROWS))
+        notes = notes if problems else (*notes, *calendar_notes(sound))
+    return CheckReport(name_or_path, reports, problems, notes, raw.provenance)
 
 
 def catalog() -> list[Entry]:
