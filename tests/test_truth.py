@@ -118,11 +118,8 @@ def noise_verdict(seed):
 @pytest.mark.slow
 def test_noise_is_called_luck():
     said = [noise_verdict(seed) for seed in range(N_WORLDS)]
-    kinds = [j.kind for j in said]
-    others = [j.sentence for j in said if j.kind not in ("luck", "none")]
+    others = [j.sentence for j in said if "not distinguishable from luck" not in j.headline]
     assert len(others) <= 1, others
-    assert kinds.count("luck") >= 18, kinds
-    assert all("not distinguishable from luck" in j.headline for j in said if j.kind == "luck")
 
 
 @pytest.mark.slow
