@@ -108,10 +108,17 @@ def test_a_plan_names_all_its_problems_at_once() -> None:
     assert len(caught.value.facts["problems"]) == 5
 
 
-@pytest.mark.parametrize(("n_bars", "first_bar"), [(0, 0), (-5, 0), (10, 10), (10, -1)])
-def test_no_bars_to_split_is_an_error(n_bars: int, first_bar: int) -> None:
-    with pytest.raises(FoldError, match="cannot split"):
+@pytest.mark.parametrize(("n_bars", "first_bar", "needed"), [(0, 0, 12), (10, 10, 22), (80, 100, 112)])
+def test_bars_that_all_go_to_the_warm_up_are_an_error_with_numbers(n_bars, first_bar, needed) -> None:
+    words = f"^{n_bars} bars cannot hold 8 folds .* {first_bar} bars of warm-up: .* use {needed} bars or more"
+    with pytest.raises(FoldError, match=words):
         split(n_bars, WalkForward(), first_bar)
+    assert split(needed, WalkForward(), first_bar)
+
+
+def test_bars_before_the_first_are_refused() -> None:
+    with pytest.raises(FoldError, match="first_bar is -1, give 0 or more"):
+        split(10, WalkForward(), first_bar=-1)
 
 
 def test_a_label_that_ends_on_the_first_validation_bar_goes() -> None:
