@@ -100,6 +100,8 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
         raise UsageError(
             "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
         )
+    if not config["min_trades"] >= 0:
+        raise UsageError(f"--min_trades is {config['min_trades']}, give 0 or more")
     development = bars.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
     versions = {**library_versions(), settings.model: booster.version}
     run.summary.update(facts(bars, cut) | {"infeasible": None, "versions": versions})

@@ -152,6 +152,8 @@ def test_help_is_quick_to_say_and_names_every_setting():
         (("--model", "svm"), "no model 'svm': choose from lightgbm, xgboost"),
         (("--data", "no_such_set"), "no data set 'no_such_set'"),
         (("--n_folds", "5000"), "cannot hold 5000 folds"),
+        (("--min_trades", "nan"), "--min_trades is nan, give 0 or more"),
+        (("--lockbox_share", "0.99"), "33 bars cannot hold 8 folds"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
