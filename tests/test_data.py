@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 
@@ -284,7 +285,18 @@ def test_unreadable_times_and_numbers_are_told_with_their_rows(tmp_path):
     text[21] = text[21].replace(table["open"][20], "n/a")
     (tmp_path / "x.csv").write_text("\n".join(text))
     report = check(str(tmp_path / "x.csv")).symbols[0]
-    assert [(p.kind, p.rows[0][0]) for p in report.problems] == [("time", 11), ("nan", 21)]
+    assert [(p.kind, p.rows[0][0]) for p in report.problems] == [("text", 21), ("time", 11), ("nan", 21)]
+
+
+def test_words_for_numbers_are_shown_and_blanks_around_numbers_are_none(tmp_path):
+    text = frame().with_columns(pl.col("time").dt.to_string("%Y-%m-%d")).write_csv()
+    (tmp_path / "x.csv").write_text(text.replace(",", " , "))
+    assert check(str(tmp_path / "x.csv")).is_usable
+    lines = [re.sub(r",(\d)(\d{3})\.0$", r',"\1,\2"', line) for line in text.splitlines()]
+    (tmp_path / "y.csv").write_text("\n".join(lines))
+    (words, _) = check(str(tmp_path / "y.csv")).symbols[0].problems
+    assert words.kind == "text"
+    assert re.fullmatch(rf"{N} rows with text for a number: volume '\d,\d{{3}}'", words.what)
 
 
 def test_all_faults_of_all_symbols_come_at_once(tmp_path):

@@ -179,7 +179,8 @@ class Problem:
     """One kind of fault in a symbol's bars.
 
     Attributes:
-        kind: In a word: ``unsorted duplicate nan crossed outside price volume time zone rows calendar``.
+        kind: In a word: ``unsorted duplicate nan crossed outside price volume time zone text adjustment
+            rows calendar``.
         what: What is wrong, with how often.
         fix: What to do about it.
         rows: The first offending rows: (row number from 1, time, values), at most three.

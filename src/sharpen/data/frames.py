@@ -7,6 +7,7 @@ The table has the columns ``time, open, high, low, close, volume`` and may have 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -145,13 +146,16 @@ def _convert_times(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple
 def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
     """Return one symbol's rows."""
     numeric = [*COLUMNS, *(["adj_close"] if "adj_close" in part.columns else [])]
-    part = part.with_columns(pl.col(numeric).cast(pl.Float64, strict=False).fill_null(float("nan")))
-    values = {name: np.array(part[name].to_numpy(), dtype=np.float64) for name in numeric}
+    text = [name for name in numeric if part.schema[name] == pl.String]
+    part = part.with_columns(pl.col(text).str.strip_chars())
+    read = part.select(pl.col(numeric).cast(pl.Float64, strict=False))
+    values = {name: np.array(read[name].fill_null(math.nan).to_numpy(), dtype=np.float64) for name in numeric}
     adj_close = values.pop("adj_close", None)
     time = part["time"].dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
     bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
     rows = Rows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64))
-    found = [*_mixed_zone(rows, part["offset"].to_list() if is_mixed else ()), *_bad_adjustment(rows)]
+    found = _mixed_zone(rows, part["offset"].to_list() if is_mixed else ())
+    found += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
     return replace(rows, problems=tuple(found))
 
 
@@ -165,6 +169,24 @@ def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
     what = f"{int(odd.sum())} of {len(offsets)} times are not in the zone of the rest, {usual}"
     fix = "write every time in UTC, with Z"
     return [Problem("zone", what, fix, first_rows(rows.bars, odd, rows.numbers))] if odd.any() else []
+
+
+def _no_numbers(rows: Rows, text: pl.DataFrame, read: pl.DataFrame) -> list[Problem]:
+    """Return a problem when cells hold words; an empty cell is a missing value and none of these."""
+    odd = {name: (read[name].is_null() & (text[name] != "")).fill_null(False) for name in text.columns}
+    mask: Bools = np.any([cells.to_numpy() for cells in odd.values()] or [[False]], axis=0)
+    if not mask.any():
+        return []
+    first = ", ".join(f"{name} {text[name].filter(cells)[0]!r}" for name, cells in odd.items() if cells.any())
+    fix = "write plain numbers, with a point for decimals and nothing between thousands"
+    return [
+        Problem(
+            "text",
+            f"{count_rows(mask)} with text for a number: {first}",
+            fix,
+            first_rows(rows.bars, mask, rows.numbers),
+        )
+    ]
 
 
 def _bad_adjustment(rows: Rows) -> list[Problem]:
