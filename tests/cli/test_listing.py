@@ -85,6 +85,14 @@ def test_runs(sharpen, store):
     assert table.stdout.count("★") == 1
 
 
+def test_an_infeasible_run_says_why_it_cannot_be_chosen(sharpen, store):
+    summary = json.dumps({"infeasible": "2 trades"})
+    sql(store, "update runs set score = null, summary = ? where number = 4", summary)
+    *others, row = sharpen("runs", "last", home=store).stdout.splitlines()[1:]
+    assert row.rstrip().endswith("2 trades")
+    assert not any("trades" in other for other in others)
+
+
 def test_logs(sharpen, store):
     said = sharpen("logs", "last-3", home=store)
     assert (said.exit_code, said.stdout, said.stderr) == (0, "tilt is 2 ['--tilt=2']\ndone\n", "")

@@ -174,7 +174,7 @@ class Snapshot:
             "front" if self.has_several else "best": "★" if run.number in self.chosen else "",
             **({"broke": self.broke(run)} if self.spec.constraints else {}),
             "time": duration(end - run.started_at) if run.started_at else "",
-            "why": run.reason if run.state != TrialState.PENDING else "",
+            "why": _why(run),
         }
 
     def broke(self, run: RunRow) -> str:
@@ -186,6 +186,13 @@ class Snapshot:
         values = run.scores[1:] or [None] * (len(self.spec.metrics) - 1)
         named = zip(self.spec.metrics[1:], values, strict=True)
         return {m.name: "–" if v is not None and math.isnan(v) else shown(v) for m, v in named}
+
+
+def _why(run: RunRow) -> str:
+    """Return why a run ended as it did, or else why it cannot be chosen."""
+    if run.state == TrialState.PENDING:
+        return ""
+    return run.reason or str(run.summary.get("infeasible") or "")
 
 
 class LiveTable:
