@@ -73,13 +73,14 @@ def main(argv: list[str] | None = None) -> int:
 def preload() -> None:
     """Load what the coming runs share: libraries, bars, features, compiled kernels.
 
-    The agent's fork server calls this before each run that it forks, with the run's ``sys.argv``.
+    The agent's fork server calls this for each run, with the run's ``sys.argv``, before it forks the next.
     """
     options = parse(None)
     settings = ClassifierSettings.of(options)
     import_libraries(settings.model)
     bars, cut = load_bars(options, is_shared=True)
 
+    import sharpen.tracking  # noqa: F401
     from sharpen.objectives.sharing import KEPT
 
     KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, bars.panel.slice(0, cut)))
