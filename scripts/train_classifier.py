@@ -24,8 +24,9 @@ from sharpen.objectives.boosted.settings import ClassifierSettings
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
+    from sharpen.folds import Fold
     from sharpen.objectives.boosted.booster import Booster
-    from sharpen.objectives.boosted.scoring import Examples
+    from sharpen.objectives.boosted.scoring import Examples, Prepared
     from sharpen.objectives.fold_score import FoldScore
     from sharpen.tracking import Run
 
@@ -73,16 +74,22 @@ def main(argv: list[str] | None = None) -> int:
 def preload() -> None:
     """Load what the coming runs share: libraries, bars, features, compiled kernels.
 
-    The agent's fork server calls this before each run that it forks, with the run's ``sys.argv``.
+    The agent's fork server calls this for each run, with the run's ``sys.argv``, before it forks the next.
     """
     options = parse(None)
     settings = ClassifierSettings.of(options)
     import_libraries(settings.model)
     bars, cut = load_bars(options, is_shared=True)
 
+    import sharpen.tracking  # noqa: F401
+    from sharpen.objectives.boosted.scoring import bin_ahead, prepare
     from sharpen.objectives.sharing import KEPT
 
-    KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, bars.panel.slice(0, cut)))
+    development = bars.panel.slice(0, cut)
+    KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, development))
+    with suppress(UsageError):  # which the run will meet, and say
+        prepared = prepare(development)
+        bin_ahead(settings, prepared, folds_of(options, prepared))
 
 
 def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
@@ -135,19 +142,24 @@ def search(
     run: Run, settings: ClassifierSettings, examples: Examples, scores: list[FoldScore], watch: Watch
 ) -> None:
     """Score the configuration on every fold and add that to the scores, each reported as it is known."""
-    from sharpen.folds import WalkForward, split
     from sharpen.objectives.boosted.scoring import score
     from sharpen.objectives.progress import progress
 
-    plan_of = ("n_folds", "train_ratio", "gap_bars", "embargo_bars", "window")
-    plan = WalkForward(**{name: run.config[name] for name in plan_of})
-    prepared = examples.prepared
-    for fold in split(len(prepared.panel), plan, first_bar=prepared.features.warmup_bars):
+    for fold in folds_of(run.config, examples.prepared):
         scores.append(watch.time("training", lambda fold=fold: score(settings, examples, fold, run.seed)))
         so_far = progress(scores, run.config["min_trades"])
         if so_far.infeasible != run.summary["infeasible"]:
             run.summary["infeasible"] = so_far.infeasible
         run.log(so_far.metrics, step=fold.number)  # last: it ends the program when the sweep stops the run
+
+
+def folds_of(config: Mapping[str, Any], prepared: Prepared) -> tuple[Fold, ...]:
+    """Return the folds of a configuration."""
+    from sharpen.folds import WalkForward, split
+
+    plan_of = ("n_folds", "train_ratio", "gap_bars", "embargo_bars", "window")
+    plan = WalkForward(**{name: config[name] for name in plan_of})
+    return split(len(prepared.panel), plan, first_bar=prepared.features.warmup_bars)
 
 
 def keep_returns(run: Run, scores: list[FoldScore], folder: Path) -> None:

@@ -139,16 +139,32 @@ def test_a_refusal_is_raised_and_not_repeated(tmp_path: Path) -> None:
     assert len(there.heard) == 1
 
 
+def test_of_several_requests_each_has_its_answer_and_all_are_asked_again_when_one_was_not_kept(
+    tmp_path: Path,
+) -> None:
+    full = {"error": {"kind": "StoreError", "message": "disk full", "facts": {}}}
+    ended = {"error": {"kind": "Refused", "message": "run a-1 has ended", "facts": {"why": "ended"}}}
+    replies = [[{"ok": 1}, full], [ended, {"ok": {"b": 2}}]]
+    there = Answering(tmp_path, [dumps(reply).encode() + b"\n" for reply in replies])
+    client = Client(tmp_path, patience_s=30.0)
+    refusal, answer = client.call_all([("exit", {"run_id": "a-1"}), ("lease", {})])
+    assert (type(refusal), refusal.message, answer) == (Refused, "run a-1 has ended", {"b": 2})
+    client.close()
+    there.close()
+    asked = b'[{"op":"exit","args":{"run_id":"a-1"}},{"op":"lease","args":{}}]\n'
+    assert there.heard == [asked, asked]
+
+
 def test_a_store_that_cannot_be_written_for_long_is_a_store_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = {"kind": "StoreError", "message": "disk full", "facts": {}}
-    answers = [{"error": error}, {"error": error}, {"ok": 1}]
+    answers = [[{"error": error}], [{"error": error}], [{"ok": 1}]]
     client = Client(tmp_path, patience_s=30.0)
     monkeypatch.setattr(client, "_exchange", lambda line: answers.pop(0))
     assert client.call("report") == 1, "there was room again in time"
     client = Client(tmp_path, patience_s=0.02)
-    monkeypatch.setattr(client, "_exchange", lambda line: {"error": error})
+    monkeypatch.setattr(client, "_exchange", lambda line: [{"error": error}])
     with pytest.raises(StoreError, match="disk full"):
         client.call("report")
 

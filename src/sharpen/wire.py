@@ -1,8 +1,9 @@
 """How a client talks to the coordinator of a store: one JSON object a line, over a Unix socket.
 
 A request is ``{"op": name, "args": {...}}``; a reply is ``{"ok": result}`` or ``{"error": {kind, message,
-facts}}``. Every request may be sent twice: the coordinator answers the second as it answered the first. That
-is what lets :class:`Client` retry through the death of one host and the birth of the next.
+facts}}``. A list of requests is answered with the list of their replies. Every request may be sent twice: the
+coordinator answers the second as it answered the first. That is what lets :class:`Client` retry through the
+death of one host and the birth of the next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,15 +113,32 @@ class Client:
             StoreError: For as long as that, the store could not be written (a full disk, say).
             SharpenError: Whatever the coordinator answered with.
         """
-        line = dumps({"op": op, "args": args}).encode() + b"\n"
+        (answer,) = self._ask({"op": op, "args": args})
+        if isinstance(answer, errors.SharpenError):
+            raise answer
+        return answer
+
+    def call_all(self, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Return the answers to several requests, which share a commit.
+
+        The errors that some are answered with are returned in their places.
+
+        Raises:
+            Unreachable: Nobody answered within ``patience_s``.
+        """
+        return self._ask([{"op": op, "args": args} for op, args in requests])
+
+    def _ask(self, words: Any) -> list[Any]:
+        """Return the answers to one request or to several; try again while nobody can answer."""
+        line = dumps(words).encode() + b"\n"
         deadline = time.monotonic() + self.patience_s
         pause_s = 0.01
         while True:
             try:
-                return _result(self._exchange(line))
-            except errors.StoreError:
-                if time.monotonic() > deadline:
-                    raise
+                answers = [_answer(reply) for reply in self._exchange(line)]
+                are_kept = not any(isinstance(answer, errors.StoreError) for answer in answers)
+                if are_kept or time.monotonic() > deadline:
+                    return answers
             except OSError as problem:
                 self.close()
                 if time.monotonic() > deadline:
@@ -139,7 +157,7 @@ class Client:
                 self._file.close()
             self._file = None
 
-    def _exchange(self, line: bytes) -> Mapping[str, Any]:
+    def _exchange(self, line: bytes) -> list[Mapping[str, Any]]:
         if self._file is None:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(self.patience_s)
@@ -150,7 +168,7 @@ class Client:
         reply = self._file.readline()
         if not reply.endswith(b"\n"):
             raise ConnectionError("the host closed the connection")
-        return json.loads(reply)
+        return as_list(json.loads(reply))
 
 
 def _silent(home: Path) -> str:
@@ -165,7 +183,10 @@ def _silent(home: Path) -> str:
     return f"; process {pid} holds the store and does not answer: if it hangs, end it and another takes over"
 
 
-def _result(reply: Mapping[str, Any]) -> Any:
-    if "error" not in reply:
-        return reply["ok"]
-    raise errors.from_facts(**reply["error"])
+def as_list(words: Any) -> list[Any]:
+    """Return a list as it is, and anything else in a list of its own."""
+    return cast("list[Any]", words) if isinstance(words, list) else [words]
+
+
+def _answer(reply: Mapping[str, Any]) -> Any:
+    return errors.from_facts(**reply["error"]) if "error" in reply else reply["ok"]

@@ -20,7 +20,7 @@ from sharpen.agents import LocalAgent
 from sharpen.coordinator import born, connect
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-from sharpen.wire import Client
+from sharpen.wire import Client, as_list
 
 AGENT = """
 import sys
@@ -60,6 +60,16 @@ class Workshop:
         place = {"source": "s.yaml", "workdir": str(self.folder)}
         key = secrets.token_hex(8)
         return self.client.call("create_sweep", key=key, text=json.dumps(document), place=place)["sweep_id"]
+
+    def overhear(self, change: Callable[[str, dict[str, Any], Any], Any]) -> None:
+        """Let every answer that the client gets be changed by a function of the request and the answer."""
+        real = self.client._ask
+
+        def ask(words: Any) -> list[Any]:
+            pairs = zip(as_list(words), real(words), strict=True)
+            return [change(asked["op"], asked["args"], answer) for asked, answer in pairs]
+
+        self.client._ask = ask
 
     def program(self, body: str, **more: Any) -> str:
         """Create a sweep of a Python program; ``body`` is what it does with its run."""

@@ -193,13 +193,76 @@ def test_random_numbers_are_not_shared(forge: Forge) -> None:
     assert forge.run() == forge.run()
 
 
-def test_imports_are_done_once_and_preload_is_called_before_each_run(forge: Forge) -> None:
+def test_imports_are_done_once_and_preload_is_called_for_each_run_ahead_of_the_next(forge: Forge) -> None:
     forge.write("import os\nLOADED = os.getpid()\nSEEN = []\n", "shelf.py")
     forge.write(
         "import os, shelf, sys\ndef preload(): shelf.SEEN.append(sys.argv[1])\n"
         "if __name__ == '__main__': print(shelf.LOADED == os.getpid(), shelf.SEEN)"
     )
-    assert [forge.run(word)[1] for word in "ab"] == ["False ['a']\n", "False ['a', 'b']\n"]
+    seen = ["False ['a']\n", "False ['a']\n", "False ['a', 'b']\n"]
+    assert [forge.run(word)[1] for word in "abc"] == seen
+
+
+def standing_by(forge: Forge, wait_until: WaitUntil) -> psutil.Process:
+    """Return the process that the server has made ahead."""
+
+    def found() -> list[psutil.Process]:
+        forge.starter.attend()
+        return [child for child in psutil.Process().children() if child.pid in forge.starter.pids - {server}]
+
+    server = forge.server_pid
+    wait_until(found, "a process to stand by")
+    return found()[0]
+
+
+def test_a_process_is_made_ahead_and_dies_with_the_server(forge: Forge, wait_until: WaitUntil) -> None:
+    forge.write("import os\nprint(os.getpid())")
+    assert forge.run()[0] == 0
+    ahead = standing_by(forge, wait_until)
+    assert forge.run() == (0, f"{ahead.pid}\n")
+    ahead = standing_by(forge, wait_until)
+    os.kill(forge.server_pid, signal.SIGKILL)
+    wait_until(lambda: not ahead.is_running() or ahead.status() == psutil.STATUS_ZOMBIE, "it to end")
+    assert forge.run()[0] == 0
+    assert not is_alive(ahead.pid)
+
+
+def test_a_run_starts_though_the_process_made_ahead_was_killed(forge: Forge, wait_until: WaitUntil) -> None:
+    forge.write("print('ran')")
+    assert forge.run() == (0, "ran\n")
+    server = forge.server_pid
+    ahead = standing_by(forge, wait_until)
+    ahead.kill()
+    wait_until(lambda: ahead.status() == psutil.STATUS_ZOMBIE, "it to end")
+    assert forge.run() == (0, "ran\n")
+    assert (forge.server_pid, forge.said) == (server, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os, sys, time\nif os.fork() == 0: sys.exit(7)\nos.wait()\nprint('after')\nsys.exit(3)",
+        "import os, sys\nprint('after', flush=True)\nos.closerange(3, 4096)\nsys.exit(3)",
+        "import os, sys\nos.closerange(3, 4096)\nfiles = [open('kept', 'ab', 0) for _ in range(300)]\n"
+        "print('after')\nsys.exit(3 + os.path.getsize('kept'))",
+    ],
+    ids=["it forks", "it closes everything", "it opens other files in its place"],
+)
+def test_the_last_word_is_the_program_s_own(forge: Forge, body: str) -> None:
+    forge.write(body)
+    assert forge.run() == (3, "after\n")
+    kept = forge.folder / "kept"
+    assert not kept.exists() or kept.read_bytes() == b""
+
+
+def test_a_run_with_a_gpu_has_ended_when_its_process_is_gone(forge: Forge) -> None:
+    forge.write("x = bytearray(1 << 26)")
+    program = forge.starter.start(Command([sys.executable, "train.py"], forge.folder), is_early=False)
+    while program.exit_code is None:
+        forge.starter.attend()
+    assert program.session is not None
+    assert not Path(f"/proc/{program.session}").exists()
+    program.close()
 
 
 def test_a_change_of_a_file_that_was_read_makes_a_new_server(forge: Forge) -> None:
@@ -353,10 +416,8 @@ def test_a_forked_run_that_has_ended_is_no_stray_though_its_server_was_not_heard
     agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=2)
     agent._join()
     agent._fill()
-    server = agent._starter.server
-    assert server is not None
-    forked = lambda: [c for c in psutil.Process().children() if c.pid != server.pid]  # noqa: E731
-    wait_until(lambda: [c.status() for c in forked()] == [psutil.STATUS_ZOMBIE], "the run to end")
+    states = lambda: [child.status() for child in psutil.Process().children()]  # noqa: E731
+    wait_until(lambda: psutil.STATUS_ZOMBIE in states(), "the run to end")
     agent._end_strays()  # as at the end of another slot's run
     assert agent.work() == "finished"
     assert [(run.state, run.token) for run in shop.runs(sweep_id)] == [("finished", 1)]
@@ -371,19 +432,17 @@ while run.config['x'] == 1 and not pathlib.Path('go').exists():
 run.log({'score': 1.0})"""
     sweep_id = shop.program(body, values=(1, 2, 3), run_cap=2)
     agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=2)
-    real = shop.client.call
     seen: list[str] = []
 
-    def call(op: str, **args: Any) -> Any:
-        answer = real(op, **args)
+    def extend(op: str, args: dict[str, Any], answer: Any) -> Any:
         if op == "lease" and "run" not in answer and not seen:
             seen.append(op)
-            real("edit", sweep_id=sweep_id, changes={"run_cap": 3})
+            shop.client.call("edit", sweep_id=sweep_id, changes={"run_cap": 3})
         if len(shop.runs(sweep_id)) == 3:
             (shop.folder / "go").touch()
         return answer
 
-    shop.client.call = call
+    shop.overhear(extend)
     assert agent.work() == "finished"
     assert [run.state for run in shop.runs(sweep_id)] == ["finished"] * 3
 
@@ -499,48 +558,36 @@ def test_a_missing_module_is_each_run_s_own_clear_failure(shop: Workshop) -> Non
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_cancelled_run_gets_sigterm_at_once_and_sigkill_later(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_run_gets_sigterm_at_once_and_sigkill_later(shop: Workshop) -> None:
     body = """import pathlib, signal, time
 signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))
 pathlib.Path('up').touch()
 while True:
     time.sleep(0.01)"""
     sweep_id = shop.program(body, values=(1,))
-    call = shop.client.call
+    codes: list[int] = []
 
-    def cancelling(op: str, **arguments: object) -> object:
-        answer = call(op, **arguments)
+    def cancelling(op: str, args: dict[str, Any], answer: Any) -> Any:
         if op == "beat" and (shop.folder / "up").exists():
             answer["cancel"] = {f"{sweep_id}-1": "by a person"}
         if op == "exit":
-            codes.append(arguments["exit_code"])
-            arguments["exit_code"] = 1
+            codes.append(args["exit_code"])
         return answer
 
-    codes: list[object] = []
-    monkeypatch.setattr(shop.client, "call", cancelling)
+    shop.overhear(cancelling)
     shop.work(sweep_id, n_runs=1)
     assert codes == [-9]
     assert shop.reader.console(f"{sweep_id}-1") == "asked\n"
 
 
-def test_an_agent_leaves_when_there_is_no_work_for_long(
-    shop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_agent_leaves_when_there_is_no_work_for_long(shop: Workshop) -> None:
     sweep_id = shop.sweep("true")
-    call = shop.client.call
-
-    def nothing(op: str, **arguments: object) -> object:
-        return {"wait": True} if op == "lease" else call(op, **arguments)
-
-    monkeypatch.setattr(shop.client, "call", nothing)
+    shop.overhear(lambda op, _, answer: {"wait": True} if op == "lease" else answer)
     agent = LocalAgent(shop.client, shop.row(sweep_id), idle_timeout_s=0.3)
     assert agent.work() == "no work for 0.3 s"
 
 
-def test_a_checkpoint_comes_back(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_comes_back(shop: Workshop) -> None:
     body = """import pathlib
 if run.checkpoint is None:
     pathlib.Path('weights').write_text('some')
@@ -549,16 +596,14 @@ if run.checkpoint is None:
 print(run.checkpoint and (run.checkpoint.path.read_text(), run.checkpoint.step))
 run.log({'score': 1}, step=4)"""
     sweep_id = shop.program(body, values=(1, 2))
-    call = shop.client.call
 
-    def resuming(op: str, **arguments: object) -> object:
-        answer = call(op, **arguments)
+    def resuming(op: str, _: dict[str, Any], answer: Any) -> Any:
         if op == "lease" and answer.get("run", {}).get("run_id") == f"{sweep_id}-2":
             (kept,) = shop.reader.artifacts(run_id=f"{sweep_id}-1")
             answer["run"]["checkpoint"] = {"digest": kept.digest, "step": kept.metadata["step"]}
         return answer
 
-    monkeypatch.setattr(shop.client, "call", resuming)
+    shop.overhear(resuming)
     shop.work(sweep_id)
     assert [r.state for r in shop.runs(sweep_id)] == ["finished"] * 2
     assert shop.reader.console(f"{sweep_id}-1") == "None\n"

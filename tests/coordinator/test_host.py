@@ -22,7 +22,7 @@ import pytest
 
 from sharpen.coordinator import connect, try_host
 from sharpen.coordinator.operations import OPERATIONS
-from sharpen.errors import NotFound, StoreError, Unreachable
+from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
 from sharpen.store.queries import Reader
 from sharpen.sweep import Rules
 from sharpen.wire import Client, socket_path
@@ -131,6 +131,26 @@ def test_when_the_host_is_killed_another_takes_over_and_calls_go_on(
     assert calls == [made], "the same key was answered as before, by the new host"
     client.close()
     assert len(Reader(home).sweeps()) == 2
+
+
+def test_requests_that_come_together_are_answered_in_order_and_one_that_breaks_does_not_undo_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(desk: object) -> dict[str, Any]:
+        raise ZeroDivisionError("a plugin's")
+
+    monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "burst": burst})
+    with connect(tmp_path) as client:
+        sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=PLACE)["sweep_id"]
+        lease = {"sweep_id": sweep_id, "agent_id": "a"}
+        first, second = client.call_all([("lease", lease | {"key": "1"}), ("lease", lease | {"key": "2"})])
+        assert [each["run"]["run_id"] for each in (first, second)] == [f"{sweep_id}-1", f"{sweep_id}-2"]
+        held = {"run_id": f"{sweep_id}-1", "token": 1}
+        end = {"exit_code": 3, "last_words": "no data"}
+        answers = client.call_all([("exit", held | end), ("burst", {}), ("exit", held | end), ("ping", {})])
+        assert [type(answer) for answer in answers] == [dict, SharpenError, Refused, dict]
+        run = Reader(tmp_path).run(f"{sweep_id}-1")
+        assert (run.state, run.reason) == ("failed", "no data")
 
 
 def test_a_host_that_leaves_in_an_orderly_way_is_replaced_too(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from faults.bench import PROGRAMS, TOY, Bench
 from faults.judge import assert_sound
 
 N_RUNS = 2
-MOMENTS = {  # and how many leases the first run has had in the end
-    ("after", "lease"): 2,  # it holds a run, and has not heard so
-    ("before", "beat"): 2,  # the program has started, and no heart has beaten
-    ("before", "exit"): 2,  # the program has finished, and nobody knows
-    ("after", "exit"): 1,  # the end is stored, and the agent has not heard so
+MOMENTS = {  # and which run is lost with the agent
+    ("after", "lease"): 0,  # it holds a run, and has not heard so
+    ("before", "beat"): 0,  # the program has started, and no heart has beaten
+    ("before", "exit"): 0,  # the program has finished, and nobody knows
+    ("after", "exit"): 1,  # that end is stored with the lease of the next run, and the agent has not heard so
 }
 HOSTS = ["itself", "another"]
 
@@ -46,8 +46,8 @@ def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, host
             assert bench.start("agent", sweep_id).wait(60) == 0, bench.said()
         bench.assert_nothing_left()
         assert_sound(bench, N_RUNS, seed=0)
-        n_leases = MOMENTS[moment]
-        assert [(run.token, run.lost) for run in bench.runs()] == [(n_leases, n_leases - 1), (1, 0)]
+        n_lost = [int(n == MOMENTS[moment]) for n in range(N_RUNS)]
+        assert [(run.token, run.lost) for run in bench.runs()] == [(1 + n, n) for n in n_lost]
         assert bench.reader().sweep(sweep_id).status == "finished"
 
 

@@ -14,6 +14,7 @@ from sharpen.folds import Fold, WalkForward, lockbox_start, split
 from sharpen.objectives.boosted import scoring
 from sharpen.objectives.boosted.booster import make
 from sharpen.objectives.boosted.scoring import (
+    bin_ahead,
     decide,
     evaluate_lockbox,
     label,
@@ -24,6 +25,7 @@ from sharpen.objectives.boosted.scoring import (
     training_rows,
 )
 from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.objectives.sharing import Kept
 from sharpen.overfit import sharpe_interval
 from sharpen.seeds import rng_for, seed_for
 
@@ -89,9 +91,9 @@ print(score(QUICK, examples, first, seed=5).returns.tobytes().hex())
 
 def positions(settings, panel, fold, seed=0):
     examples = label(settings, prepare(panel))
-    model = make(settings.model).fit(
-        training_rows(settings, examples, fold), settings, seed_for(seed, "fold", fold.number)
-    )
+    booster = make(settings.model)
+    binned = booster.bin(training_rows(settings, examples, fold), settings)
+    model = booster.fit(binned, settings, seed_for(seed, "fold", fold.number))
     return decide(settings, model, examples.prepared.features.values[fold.val_start : fold.val_stop])
 
 
@@ -160,6 +162,44 @@ def test_the_lockbox_is_met_by_the_final_model(planted):
     facts = model_facts(QUICK, development)
     assert facts["trained_through"] == str(planted.time[cut - 1])
     assert facts["data_hash"] == planted.slice(0, cut).digest
+
+
+@pytest.mark.parametrize("model", ["xgboost", "lightgbm"])
+def test_rows_binned_ahead_give_the_same_models_and_are_not_binned_again(planted, model, monkeypatch):
+    settings = dataclasses.replace(QUICK, model=model, tp_atr_mult=1.7)
+    examples, plan = examples_and_folds(settings, planted)
+    prepared, booster = examples.prepared, make(model)
+    binned = []
+
+    class Counting:
+        def bin(self, rows, settings):
+            binned.append(len(rows.is_up))
+            return booster.bin(rows, settings)
+
+        def fit(self, *args):
+            return booster.fit(*args)
+
+    def outcome():
+        whole = train_final(settings, examples, seed=3).predict(prepared.features.values[-1])
+        return [
+            *(score(settings, examples, fold, seed=3).returns.tobytes() for fold in plan),
+            whole.tobytes(),
+        ]
+
+    monkeypatch.setattr(scoring, "make", lambda name: Counting())
+    monkeypatch.setattr(scoring, "KEPT", Kept(n_most=4))
+    bin_ahead(settings, prepared, plan)
+    assert binned == [], "nobody else has wanted these yet"
+    alone = outcome()
+    assert len(binned) == len(plan) + 1
+    bin_ahead(dataclasses.replace(settings, learning_rate=0.2), prepared, plan)
+    assert len(binned) == 2 * (len(plan) + 1)
+    bin_ahead(settings, prepared, plan)
+    assert outcome() == alone
+    assert len(binned) == 2 * (len(plan) + 1)
+    settings = dataclasses.replace(settings, horizon_bars=4)
+    outcome()
+    assert len(binned) == 3 * (len(plan) + 1), "other labels, other rows"
 
 
 def test_costs_cost(planted):

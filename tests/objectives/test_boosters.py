@@ -24,10 +24,25 @@ def rows(n=400, seed=0):
     return Rows(features, is_up, np.ones(n), ("a", "b", "c", "d"))
 
 
+def fit(name, data, settings, seed):
+    booster = make(name)
+    return booster.fit(booster.bin(data, settings), settings, seed)
+
+
+@booster_of_each_kind
+def test_binned_rows_train_many_models_each_as_if_it_were_the_first(name):
+    data, booster = rows(), make(name)
+    other = ClassifierSettings(n_estimators=30, max_depth=2, subsample=0.5, min_child_weight=3.0)
+    binned = booster.bin(data, SETTINGS)
+    for settings, seed in ((SETTINGS, 0), (other, 1), (SETTINGS, 0), (SETTINGS, 2)):
+        again = booster.fit(binned, settings, seed).predict(data.features)
+        assert (again == fit(name, data, settings, seed).predict(data.features)).all()
+
+
 @booster_of_each_kind
 def test_learns_what_is_there_to_learn(name):
     unseen = rows(seed=1)
-    p_up = make(name).fit(rows(), SETTINGS, 0).predict(unseen.features)
+    p_up = fit(name, rows(), SETTINGS, 0).predict(unseen.features)
     assert p_up.dtype == np.float64
     assert p_up.shape == (400,)
     assert ((p_up >= 0) & (p_up <= 1)).all()
@@ -36,7 +51,7 @@ def test_learns_what_is_there_to_learn(name):
 
 @booster_of_each_kind
 def test_same_seed_same_model_other_seed_another(name):
-    p = [make(name).fit(rows(), SETTINGS, seed).predict(rows().features) for seed in (3, 3, 4)]
+    p = [fit(name, rows(), SETTINGS, seed).predict(rows().features) for seed in (3, 3, 4)]
     assert (p[0] == p[1]).all()
     assert (p[0] != p[2]).any()
 
@@ -44,7 +59,7 @@ def test_same_seed_same_model_other_seed_another(name):
 @booster_of_each_kind
 def test_a_saved_model_predicts_the_same(name, tmp_path):
     booster = make(name)
-    model = booster.fit(rows(), SETTINGS, 0)
+    model = fit(name, rows(), SETTINGS, 0)
     path = tmp_path / f"model{booster.suffix}"
     model.save(path)
     assert (booster.load(path).predict(rows().features) == model.predict(rows().features)).all()
@@ -54,7 +69,7 @@ def test_a_saved_model_predicts_the_same(name, tmp_path):
 def test_weights_count(name):
     data = rows()
     heavy = Rows(data.features, data.is_up, np.where(data.is_up, 10.0, 1.0), data.names)
-    plain, tilted = (make(name).fit(d, SETTINGS, 0).predict(data.features) for d in (data, heavy))
+    plain, tilted = (fit(name, d, SETTINGS, 0).predict(data.features) for d in (data, heavy))
     assert tilted.mean() > plain.mean() + 0.05
 
 
@@ -81,7 +96,7 @@ def test_weights_count(name):
 def test_every_tree_setting_reaches_the_library(name, change):
     data = rows()
     settings = ClassifierSettings(**{"n_estimators": 40, "max_depth": 3, **change})
-    a, b = (make(name).fit(data, s, 0).predict(data.features) for s in (SETTINGS, settings))
+    a, b = (fit(name, data, s, 0).predict(data.features) for s in (SETTINGS, settings))
     assert (a != b).any()
 
 
@@ -90,17 +105,16 @@ def test_least_rows_in_a_leaf_reaches_lightgbm():
     settings = ClassifierSettings(model="lightgbm", n_estimators=40, max_depth=3, min_child_samples=60)
     with pytest.raises(UsageError, match="must be 1 for xgboost, which has no such limit"):
         ClassifierSettings(model="xgboost", min_child_samples=60)
-    a, b = (make("lightgbm").fit(data, s, 0).predict(data.features) for s in (SETTINGS, settings))
+    a, b = (fit("lightgbm", data, s, 0).predict(data.features) for s in (SETTINGS, settings))
     assert (a != b).any()
 
 
 @booster_of_each_kind
 def test_a_tree_without_a_limit_on_its_depth_is_limited_by_its_leaves(name):
-    booster = make(name)
     stump = ClassifierSettings(n_estimators=1, max_depth=-1, num_leaves=2, min_child_weight=0.0)
-    assert len(np.unique(booster.fit(rows(), stump, 0).predict(rows().features))) == 2
+    assert len(np.unique(fit(name, rows(), stump, 0).predict(rows().features))) == 2
     large = ClassifierSettings(n_estimators=1, max_depth=-1, num_leaves=12, min_child_weight=0.0)
-    assert 2 < len(np.unique(booster.fit(rows(), large, 0).predict(rows().features))) <= 12
+    assert 2 < len(np.unique(fit(name, rows(), large, 0).predict(rows().features))) <= 12
 
 
 def test_unknown_name():

@@ -24,7 +24,7 @@ from sharpen.agents.program import THREAD_COUNTS, Command, Program
 from sharpen.agents.starting import Starter
 from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
 from sharpen.coordinator import born, hostname
-from sharpen.errors import Refused, StoreError, UsageError
+from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.room import when_there_is_room
 from sharpen.store.rows import SweepRow
 from sharpen.wire import Client
@@ -95,6 +95,7 @@ class LocalAgent:
         self._starter = Starter(warm, say or _say)
         self._idle_timeout_s = idle_timeout_s
         self._idle_since = time.monotonic()
+        self._ended: list[tuple[str, dict[str, Any]]] = []
         self._ended_sessions: deque[int] = deque(maxlen=KEPT_SESSIONS)
 
     def work(self) -> str:
@@ -158,24 +159,39 @@ class LocalAgent:
         self._interrupted = number
 
     def _fill(self) -> None:
-        """Lease runs for the free slots."""
-        now = time.monotonic()
-        while len(self._slots) < self._n_slots and self._n_left != 0:
-            if now < self._ask_at:
-                return
-            gpus = self._gpus.take()
-            if gpus is None:
-                self._ask_at = now + ASK_AGAIN_S
-                return
-            key = secrets.token_hex(8)
-            answer = self._client.call("lease", sweep_id=self._row.id, agent_id=self.id, key=key)
+        """Lease runs for the free slots; what has ended is said in the same breath."""
+        while (gpus := self._gpus_for_another()) is not None:
+            lease = {"sweep_id": self._row.id, "agent_id": self.id, "key": secrets.token_hex(8)}
+            answer = self._say_ended(("lease", lease))
             if "run" in answer:
                 self._start(answer["run"], gpus)
                 continue
             gpus.release()
-            self._ask_at = now + ASK_AGAIN_S
+            self._ask_at = time.monotonic() + ASK_AGAIN_S
             if "over" in answer:  # until somebody lets it go on while our other slots are at work
                 self._over = answer["reason"] or answer["over"]
+        self._say_ended()
+
+    def _gpus_for_another(self) -> Claim | None:
+        """Return what another run would have of the GPUs; None when this is not the time for one."""
+        now = time.monotonic()
+        if len(self._slots) >= self._n_slots or self._n_left == 0 or now < self._ask_at:
+            return None
+        gpus = self._gpus.take()
+        if gpus is None:
+            self._ask_at = now + ASK_AGAIN_S
+        return gpus
+
+    def _say_ended(self, *then: tuple[str, dict[str, Any]]) -> Any:
+        """Hand over the ends of runs, and return the answer to what is asked then."""
+        requests = [*self._ended, *then]
+        answers = self._client.call_all(requests) if requests else []
+        self._ended.clear()
+        asked = answers[len(answers) - len(then) :]
+        for answer in answers:  # somebody else may have a run that has ended
+            if isinstance(answer, SharpenError) and (answer in asked or not isinstance(answer, Refused)):
+                raise answer
+        return asked[0] if asked else None
 
     def _start(self, run: dict[str, Any], gpus: Claim) -> None:
         self._over = None
@@ -190,7 +206,7 @@ class LocalAgent:
         environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id, **gpus.environment}
         try:
             command = Command(self._words(run), Path(self._row.workdir), environment)
-            program = self._starter.start(command)
+            program = self._starter.start(command, is_early=not gpus.devices)
         except StoreError:  # the run has no part in that
             with contextlib.suppress(Refused):
                 self._client.call("release", run_id=run["run_id"], token=run["token"])
@@ -224,7 +240,8 @@ class LocalAgent:
                 cast("socket.socket", key.fileobj).recv(4096)
             elif not key.data.program.read():
                 self._selector.unregister(key.data.program.pipe)
-        self._starter.attend()
+        if self._starter.attend():
+            self._end_strays()
         now = time.monotonic()
         if now >= self._beat_at and self._slots:
             self._beat_at = now + BEAT_S
@@ -274,22 +291,19 @@ class LocalAgent:
         """End what programs have left behind outside of their process groups."""
         children = child_pids()
         self._starter.attend()  # of those that the server has made it has said so by now
-        known = [session for slot in self._slots if (session := slot.program.session) is not None]
-        if self._starter.server is not None:
-            known.append(self._starter.server.pid)
+        known = self._starter.pids.union(slot.program.session or 0 for slot in self._slots)
         end_strays(children, self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
-        """Hand over the last output and the exit code; somebody else may have the run by now."""
+        """Have the last output and the exit code ready to be handed over."""
         if slot.is_lost:
             return
-        self._flush(slot)
-        words = last_words(slot.program.output.last_line)
         lease = {"run_id": slot.run_id, "token": slot.token}
-        try:
-            self._client.call("exit", **lease, exit_code=exit_code, last_words=words)
-        except Refused:
-            slot.is_lost = True
+        first_line, text = slot.program.output.take()
+        if text:
+            self._ended.append(("console", lease | {"first_line": first_line, "text": text}))
+        words = last_words(slot.program.output.last_line)
+        self._ended.append(("exit", lease | {"exit_code": exit_code, "last_words": words}))
 
     def _flush(self, slot: Slot) -> None:
         first_line, text = slot.program.output.take()
@@ -324,6 +338,7 @@ class LocalAgent:
                 self._settle(slot, done[slot.run_id])
             else:
                 self._release(slot)
+        self._say_ended()
 
     def _release(self, slot: Slot) -> None:
         self._flush(slot)

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sharpen.agents.program import Command, Program, start_cold
-from sharpen.agents.warm.client import ForkedProcess, ForkServer
+from sharpen.agents.warm.client import ForkServer
+from sharpen.agents.warm.forked import ForkedProcess
 from sharpen.agents.warm.imports import stamp_of
 
 PATIENCE_S = 120.0
+GOING_S = 0.001
 MOST_DEATHS = 3
 NOT_STANDARD = "the command is not [${env}] ${interpreter} PROGRAM …"
 
@@ -30,13 +32,24 @@ class Starter:
         self._say = say
         self._said: set[str] = set()
         self._n_deaths = 0
+        self._forked: list[ForkedProcess] = []
         self._is_warm = warm and not os.environ.get("SHARPEN_COLD")
         self._cold_program: tuple[Path, list[int] | None] | None = None  # must start cold until it changes
         if self._is_warm and sys.platform != "linux":
             self._be_cold("only Linux has what it takes to fork them")
 
-    def start(self, command: Command) -> Program:
+    @property
+    def pids(self) -> set[int]:
+        """The ids of all children of this process that were started warm, or help with that."""
+        forked = {process.session for process in self._forked if process.session is not None}
+        return forked | (self.server.pids if self.server is not None else set())
+
+    def start(self, command: Command, *, is_early: bool = True) -> Program:
         """Return a program that has started, or will as soon as its server is ready.
+
+        Args:
+            command: What to start.
+            is_early: Whether it may count as ended while the kernel still takes its process down.
 
         Raises:
             OSError: The command cannot be started.
@@ -46,13 +59,20 @@ class Starter:
         if server is None:
             return start_cold(command)
         pipe, far_end = os.pipe()
-        process = ForkedProcess(command, far_end, time.monotonic())
+        process = ForkedProcess(command, far_end, is_early=is_early)
+        self._forked.append(process)
         if not server.ask(process):
             process.start_cold()
         return Program(process, pipe)
 
-    def attend(self) -> None:
-        """Hear what the server says; see to what its end leaves undone."""
+    def attend(self) -> bool:
+        """Hear what the server says, see to what its end leaves undone; return whether a process has gone."""
+        self._hear()
+        n_before = len(self._forked)
+        self._forked = [process for process in self._forked if process.poll() is None or process.is_going()]
+        return len(self._forked) < n_before
+
+    def _hear(self) -> None:
         server = self.server
         if server is None:
             return
@@ -72,6 +92,8 @@ class Starter:
             for process in self.server.end():
                 process.give_up()
             self.server = None
+        while any(process.is_going() for process in self._forked):
+            time.sleep(GOING_S)
 
     def _server_for(self, command: Command) -> ForkServer | None:
         """Return a server that may fork the command's program, fresh if its files have changed."""

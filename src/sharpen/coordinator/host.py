@@ -21,7 +21,7 @@ from typing import Any
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
-from sharpen.wire import Client, dumps, socket_path
+from sharpen.wire import Client, as_list, dumps, socket_path
 
 TICK_S = 0.5
 AWAY_S = 15.0  # half a lease
@@ -95,18 +95,24 @@ class Host:
         self._connections.add(task)
         try:
             while line := await reader.readline():
-                answered: asyncio.Future[Reply] = self._loop.create_future()
-                self._requests.append((json.loads(line), answered))
-                self._wake.set()
-                if len(self._requests) >= self._n_expected:
-                    self._enough.set()
-                writer.write(dumps(await answered).encode() + b"\n")
+                asked = json.loads(line)
+                replies = await self._answers(as_list(asked))
+                writer.write(dumps(replies if isinstance(asked, list) else replies[0]).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):
             pass  # the client has gone, does not speak the protocol, or must find another host: drop it
         finally:
             self._connections.discard(task)
             writer.close()
+
+    async def _answers(self, requests: list[Any]) -> list[Reply]:
+        """Return the replies to requests that came together and go into one transaction."""
+        answered: list[asyncio.Future[Reply]] = [self._loop.create_future() for _ in requests]
+        self._requests += zip(requests, answered, strict=True)
+        self._wake.set()
+        if len(self._requests) >= self._n_expected:
+            self._enough.set()
+        return await asyncio.gather(*answered)
 
     async def _write(self) -> None:
         """Commit in groups: what arrives while one transaction is written goes into the next.

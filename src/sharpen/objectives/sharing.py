@@ -41,6 +41,10 @@ class Kept:
             self._values.popitem(last=False)
         return cast("T", self._values[key])
 
+    def look(self, key: Hashable, otherwise: T) -> T:
+        """Return the value of a key if it is there."""
+        return cast("T", self._values.get(key, otherwise))
+
     def __contains__(self, key: Hashable) -> bool:
         return key in self._values
 

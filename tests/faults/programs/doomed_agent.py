@@ -8,21 +8,23 @@ from pathlib import Path
 from sharpen.agents import LocalAgent
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
+from sharpen.wire import as_list
 
 
 def main(home, sweep_id, when, fatal):
     with connect(home) as client:
-        call = client.call
+        ask = client._ask
 
-        def doomed(op, **args):
-            if (when, op) == ("before", fatal):
+        def doomed(words):
+            is_fatal = any(request["op"] == fatal for request in as_list(words))
+            if is_fatal and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            answer = call(op, **args)
-            if (when, op) == ("after", fatal):
+            answers = ask(words)
+            if is_fatal and when == "after":
                 os.kill(os.getpid(), signal.SIGKILL)
-            return answer
+            return answers
 
-        client.call = doomed
+        client._ask = doomed
         LocalAgent(client, Reader(home).sweep(sweep_id)).work()
 
 

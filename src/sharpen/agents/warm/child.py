@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
 import ctypes
+import fcntl
 import gc
 import io
 import os
@@ -12,13 +14,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, cast
 
 PR_SET_PDEATHSIG = 1
+OUT_OF_THE_WAY = 200
 FLUSH_FAILED_EXIT_CODE = 120  # as Python's own
 
 
@@ -50,13 +53,34 @@ def rename_thread() -> None:
     cast("Any", threading.main_thread())._set_native_id()
 
 
-def run_main(code: CodeType, file: str, argv: Sequence[str]) -> None:
+def last_word(mouth: int) -> Callable[[int], None]:
+    """Return what tells the agent this process's exit code, just before it ends.
+
+    Args:
+        mouth: The pipe to write it to. It moves out of the way of the program's own descriptors.
+    """
+    far = fcntl.fcntl(mouth, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)
+    os.close(mouth)
+    pid, pipe = os.getpid(), os.fstat(far)
+
+    def say(exit_code: int) -> None:
+        with contextlib.suppress(OSError):  # the program has closed it
+            is_pipe = os.path.samestat(os.fstat(far), pipe)
+            if is_pipe and os.getpid() == pid:  # and not a fork of the program's own
+                os.write(far, bytes([exit_code]))
+                os.kill(os.getppid(), signal.SIGCHLD)  # wakes the agent up
+
+    return say
+
+
+def run_main(code: CodeType, file: str, argv: Sequence[str], say_last: Callable[[int], None]) -> None:
     """Run a program as ``__main__`` and end this process as Python would have ended; never returns.
 
     Args:
         code: The program.
         file: Its absolute path.
         argv: Its words; the first is its path as it was given.
+        say_last: Is told the exit code when nothing is left to do; not of an end by a signal.
     """
     main = ModuleType("__main__")
     values: dict[str, Any] = {"__file__": file, "__cached__": None, "__builtins__": builtins}
@@ -69,6 +93,7 @@ def run_main(code: CodeType, file: str, argv: Sequence[str]) -> None:
     if exit_code < 0:  # as Python does after Ctrl-C, so that a shell knows
         signal.signal(-exit_code, signal.SIG_DFL)
         os.kill(os.getpid(), -exit_code)
+    say_last(exit_code & 0xFF)
     os._exit(exit_code & 0xFF)
 
 

@@ -1,9 +1,11 @@
 """The fork server's loop: get ready once, then fork off a process for each request.
 
 It is started as ``python -c … SETTINGS`` by :mod:`sharpen.agents.warm.client` and ends with the agent. On its
-socket come requests, ``{"id", "argv", "environment"}`` with a descriptor to print to. What goes back is
-``{"id", "pid"}``, said by the new process itself when it is the agent's child, or ``{"id", "failed"}``;
-``{"files": …}``, what the program was read from; or ``{"cold": reason}`` when nothing can be forked.
+socket come requests, ``{"id", "argv", "environment"}`` with two descriptors: to print to, and for the last
+word, the exit code. To fork takes longer than to answer, so a process is made ahead, which stands by for the
+request to come. What goes back is ``{"ready": pid}``, said by a new process itself, then ``{"id", "pid"}`` or
+``{"id", "failed"}``; ``{"files": …}``, what the program was read from; or ``{"cold": reason}`` when nothing
+can be forked.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from sharpen.agents.warm.child import die_with, rename_thread, reseed, run_main, set_title
+from sharpen.agents.warm.child import die_with, last_word, rename_thread, reseed, run_main, set_title
 from sharpen.agents.warm.imports import declares_preload, is_installed, leading_imports, stamp_of
 from sharpen.agents.warm.sibling import fork_sibling
 
@@ -41,6 +43,7 @@ class Server:
         settings: What the agent said: ``control`` (the socket's descriptor), ``program`` as given, ``agent``
             (its process id), ``lent`` (environment variables for the server alone), ``skip`` (modules that
             are for the runs to import).
+        standing_by: Where the process that was made ahead waits for its request.
     """
 
     settings: dict[str, Any]
@@ -49,6 +52,7 @@ class Server:
     file: str
     code: CodeType
     preload: Any = None
+    standing_by: socket.socket | None = None
     files: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
 
@@ -136,19 +140,39 @@ def _import(name: str) -> None:
 
 
 def _answer_next(server: Server) -> bool:
-    """Answer a request; return whether there may be more."""
-    data, descriptors, _, _ = socket.recv_fds(server.control, MAX_REQUEST_BYTES, 1)
+    """Hand a request over to the process that stands by, and make the next; return whether more may come."""
+    data, descriptors, _, _ = socket.recv_fds(server.control, MAX_REQUEST_BYTES, 2)
     if not data:
         return False
     request: dict[str, Any] = json.loads(data)
     try:
+        is_told = _hand_over(server, data, descriptors)
         _preload(server, request)
-        _refuse_threads("preloading")
-        _fork(server, request, descriptors[0])
+        _make_one(server, descriptors)
+        if is_told:
+            return True
+        if _hand_over(server, data, descriptors):
+            _make_one(server, descriptors)
+        else:
+            _say(server.control, {"id": request["id"], "failed": "the process made for it has died"})
     except Cold as reason:
         _say(server.control, {"cold": str(reason)})
     finally:
-        os.close(descriptors[0])
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return True
+
+
+def _hand_over(server: Server, data: bytes, descriptors: list[int]) -> bool:
+    """Tell the process that stands by what to run; return whether there was one."""
+    if server.standing_by is None:
+        return False
+    with server.standing_by as near:
+        server.standing_by = None
+        try:
+            socket.send_fds(near, [data], descriptors)
+        except OSError:  # somebody has killed it
+            return False
     return True
 
 
@@ -169,23 +193,45 @@ def _preload(server: Server, request: dict[str, Any]) -> None:
         _tell_files(server)
 
 
-def _fork(server: Server, request: dict[str, Any], output: int) -> None:
-    """Make a new process, which is a child of the agent."""
+def _make_one(server: Server, descriptors: list[int]) -> None:
+    """Make a process that stands by; it is a child of the agent, and has no use for these descriptors."""
+    _refuse_threads("preloading")
     gc.freeze()  # a collection in a child must not touch, and so copy, what all of them share
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         pid = fork_sibling()
     except OSError as problem:
+        near.close()
+        far.close()
         raise Cold(f"cannot fork: {problem}") from problem
     if pid == 0:
-        _become(server, request, output)
+        near.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _stand_by(server, far)
+    far.close()
+    server.standing_by = near
 
 
-def _become(server: Server, request: dict[str, Any], output: int) -> None:
+def _stand_by(server: Server, far: socket.socket) -> None:
+    """Do what can be done before the request, and wait for that; never returns."""
+    os.setsid()
+    if not die_with(server.settings["agent"]):
+        os._exit(1)  # the agent has died
+    rename_thread()
+    reseed()
+    with far:
+        _say(server.control, {"ready": os.getpid()})
+        data, descriptors, _, _ = socket.recv_fds(far, MAX_REQUEST_BYTES, 2)
+    if not data:
+        os._exit(0)  # the server has gone
+    _become(server, json.loads(data), *descriptors)
+
+
+def _become(server: Server, request: dict[str, Any], output: int, mouth: int) -> None:
+    """Run the program of a request; never returns."""
     argv: list[str] = request["argv"]
     try:
-        os.setsid()
-        if not die_with(server.settings["agent"]):
-            os._exit(1)  # the agent has died
         os.chdir(server.workdir)
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
@@ -194,15 +240,14 @@ def _become(server: Server, request: dict[str, Any], output: int) -> None:
         for name in server.settings["lent"]:
             os.environ.pop(name, None)
         set_title([sys.executable, *argv])
-        rename_thread()
-        reseed()
+        say_last = last_word(mouth)
         _say(server.control, {"id": request["id"], "pid": os.getpid()})
         server.control.close()
     except OSError as problem:  # the folder has gone, say
         with contextlib.suppress(OSError):
             _say(server.control, {"id": request["id"], "failed": str(problem)})
         os._exit(1)
-    run_main(server.code, server.file, argv)
+    run_main(server.code, server.file, argv, say_last)
 
 
 def _tell_files(server: Server) -> None:

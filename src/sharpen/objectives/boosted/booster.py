@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from sharpen.arrays import Bools, Floats
 from sharpen.errors import NotFound
@@ -57,8 +57,15 @@ class Booster(Protocol):
         """What the name of a model file ends in."""
         ...
 
-    def fit(self, rows: Rows, settings: ClassifierSettings, seed: int) -> Model:
-        """Return a model trained on one thread; the same arguments give the same model."""
+    def bin(self, rows: Rows, settings: ClassifierSettings) -> Any:
+        """Return the rows as the library trains on them; of the settings only ``max_bin`` may matter."""
+        ...
+
+    def fit(self, binned: Any, settings: ClassifierSettings, seed: int) -> Model:
+        """Return a model trained on one thread, on what :meth:`bin` returned, which is left as it was.
+
+        The same arguments give the same model.
+        """
         ...
 
     def load(self, path: Path) -> Model:

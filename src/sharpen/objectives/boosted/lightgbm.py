@@ -32,17 +32,21 @@ class LightGBM:
     version: str = lgb.__version__
     suffix: str = ".txt"
 
-    def fit(self, rows: Rows, settings: ClassifierSettings, seed: int) -> Model:
-        """Return a model trained on one thread; the same arguments give the same model."""
-        parameters = _parameters(settings, seed)
+    def bin(self, rows: Rows, settings: ClassifierSettings) -> lgb.Dataset:
+        """Return the rows' histogram bins."""
         data = lgb.Dataset(
             rows.features,
             label=rows.is_up.astype(np.float32),
             weight=rows.weight,
             feature_name=list(rows.names),
-            params=parameters,
+            params=_of_bins(settings),
         )
-        return _Trees(lgb.train(parameters, data, num_boost_round=settings.n_estimators))
+        return data.construct()
+
+    def fit(self, binned: lgb.Dataset, settings: ClassifierSettings, seed: int) -> Model:
+        """Return a model trained on one thread; the same arguments give the same model."""
+        parameters = _parameters(settings, seed)
+        return _Trees(lgb.train(parameters, binned, num_boost_round=settings.n_estimators))
 
     def load(self, path: Path) -> Model:
         """Return the model in a file."""
@@ -60,11 +64,21 @@ class _Trees:
         self.trees.save_model(path)
 
 
-def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
+def _of_bins(settings: ClassifierSettings) -> dict[str, object]:
     return {
+        "max_bin": settings.max_bin,
+        "feature_pre_filter": False,
+        "force_row_wise": True,
+        "data_random_seed": 0,  # of which rows to look at, when there are many
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+
+
+def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
+    return _of_bins(settings) | {
         "objective": "binary",
         "boost_from_average": False,  # the weights balance the classes
-        "max_bin": settings.max_bin,
         "max_depth": settings.max_depth,
         "num_leaves": _most_leaves(settings),
         "learning_rate": settings.learning_rate,
@@ -76,12 +90,8 @@ def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
         "lambda_l2": settings.reg_lambda,
         "lambda_l1": settings.reg_alpha,
         "min_gain_to_split": settings.split_gain,
-        "feature_pre_filter": False,
         "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
         "seed": seed,
-        "verbosity": -1,
     }
 
 

@@ -5,6 +5,7 @@ Axes: ``T`` bars, ``S`` symbols, ``F`` features, ``N`` examples.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,7 +81,7 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
         FoldError: The purge leaves nothing to train on.
     """
     rows = training_rows(settings, examples, fold)
-    model = _fit(settings, rows, fold, seed)
+    model = _fit(settings, examples, rows, fold, seed)
     prepared = examples.prepared
     market = Market(prepared.panel, settings.cost_bps, prepared.bars_per_year)
     return score_decisions(
@@ -138,9 +139,8 @@ def train_final(settings: ClassifierSettings, examples: Examples, seed: int) -> 
     Raises:
         DataError: All examples are of one class.
     """
-    n_bars = len(examples.prepared.panel)
-    fold = Fold(0, examples.prepared.features.warmup_bars, n_bars, n_bars, n_bars)
-    model = _fit(settings, training_rows(settings, examples, fold), fold, seed)
+    fold = _whole(examples.prepared)
+    model = _fit(settings, examples, training_rows(settings, examples, fold), fold, seed)
     if model is None:
         raise DataError("every training example has the same label: move tp_atr_mult or sl_atr_mult")
     return model
@@ -158,11 +158,45 @@ def model_facts(settings: ClassifierSettings, examples: Examples) -> dict[str, A
     }
 
 
-def _fit(settings: ClassifierSettings, rows: Rows, fold: Fold, seed: int) -> Model | None:
-    booster = make(settings.model)
+def bin_ahead(settings: ClassifierSettings, prepared: Prepared, folds: Sequence[Fold]) -> None:
+    """Keep the binned training rows of all folds, once two configurations have wanted the same.
+
+    Where a search varies the labels, every configuration has bins of its own.
+    """
+    key = _bins_key(settings, prepared)
+    wanted = KEPT.get(("bins wanted",), set[Hashable])
+    if key in wanted:
+        KEPT.get(key, lambda: _bins_of(settings, prepared, (*folds, _whole(prepared))))
+    wanted.add(key)
+
+
+def _bins_of(
+    settings: ClassifierSettings, prepared: Prepared, folds: Sequence[Fold]
+) -> Mapping[Fold, object]:
+    booster, examples = make(settings.model), label(settings, prepared)
+    return {fold: booster.bin(training_rows(settings, examples, fold), settings) for fold in folds}
+
+
+def _bins_key(settings: ClassifierSettings, prepared: Prepared) -> Hashable:
+    """Return all that training rows and their bins depend on, but the fold."""
+    of_labels = settings.atr_window_bars, settings.tp_atr_mult, settings.sl_atr_mult, settings.horizon_bars
+    of_bins = settings.model, settings.max_bin, settings.embargo_bars
+    return "bins", prepared.panel.digest, of_labels, of_bins
+
+
+def _whole(prepared: Prepared) -> Fold:
+    """Return the fold that trains on every bar."""
+    n_bars = len(prepared.panel)
+    return Fold(0, prepared.features.warmup_bars, n_bars, n_bars, n_bars)
+
+
+def _fit(settings: ClassifierSettings, examples: Examples, rows: Rows, fold: Fold, seed: int) -> Model | None:
     if rows.is_up.all() or not rows.is_up.any():
         return None
-    return booster.fit(rows, settings, seed_for(seed, "fold", fold.number))
+    booster = make(settings.model)
+    kept: Mapping[Fold, object] = KEPT.look(_bins_key(settings, examples.prepared), {})
+    binned = kept[fold] if fold in kept else booster.bin(rows, settings)
+    return booster.fit(binned, settings, seed_for(seed, "fold", fold.number))
 
 
 def _balanced(is_up: Bools) -> Floats:
