@@ -17,9 +17,10 @@ from sqlalchemy import event
 from sharpen.coordinator import born, hostname
 from sharpen.coordinator.core import Coordinator
 from sharpen.errors import NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
+from sharpen.optimizers.random import RandomSearch
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
-from sharpen.trial import TrialState
+from sharpen.trial import Proposal, TrialState
 
 from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office, unpack
 
@@ -593,3 +594,24 @@ def test_run_states_in_the_store_are_the_trial_s(office: Office) -> None:
     sweep_id = office.create()
     office.held(sweep_id)
     assert {run.state for run in reader(office).runs(sweep_id)} == {TrialState.RUNNING}
+
+
+def test_the_optimizer_is_told_of_failed_runs_what_the_file_says(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[tuple[TrialState, float | None]]] = []
+
+    class Listening(RandomSearch):
+        def ask(self, space: Any, history: Any, n: int, rng: Any) -> list[Proposal]:
+            told.append([(trial.state, trial.score) for trial in history])
+            return super().ask(space, history, n, rng)
+
+    monkeypatch.setattr("sharpen.optimizers.make", lambda *_, **__: Listening())
+    metric = "metric: {name: val/sharpe, goal: minimize, impute: latest}"
+    sweep_id = office.create(SWEEP.replace("metric: {name: val/sharpe, goal: maximize}", metric))
+    for n, (value, exit_code) in enumerate([(3.0, 0), (0.5, 1), (1.0, 0)]):
+        held = office.held(sweep_id, f"k{n}")
+        office.ask("report", **held, rows=[[1, {"val/sharpe": value}]])
+        office.ask("exit", **held, exit_code=exit_code, last_words="")
+    assert told[-1] == [(TrialState.FINISHED, -3.0), (TrialState.FINISHED, -0.5)]
+    assert [run.state for run in Reader(office.home).runs(sweep_id)] == ["finished", "failed", "finished"]

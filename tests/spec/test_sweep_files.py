@@ -206,8 +206,9 @@ lockbox: {share: 0.2}
 def test_sharpens_own_keys() -> None:
     sweep = parse(OWN)
     assert (sweep.method, dict(sweep.options)) == ("gp", {"n_startup": 20})
-    assert sweep.metric == Metric("val/sharpe", "maximize", 3.0, "best", "false")
-    assert (sweep.impute, sweep.metrics) == ("best", (sweep.metric,))
+    assert sweep.metric == Metric("val/sharpe", "maximize", 3.0, "best", None)
+    assert (sweep.metric.impute, sweep.metric.impute_while_running) == ("best", None)
+    assert sweep.metrics == (sweep.metric,)
     assert dict(sweep.space.conditions) == {
         "drop": Condition("booster", ("dart",)),
         "tree.leaves": Condition("tree.depth", (8, 9)),

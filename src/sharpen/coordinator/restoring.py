@@ -16,6 +16,7 @@ from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
+from sharpen.sweep.imputing import Impute
 from sharpen.sweep.state import Assessment
 from sharpen.sweep.trials import blank
 from sharpen.sweep.unlogged import gist
@@ -66,6 +67,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         target=None if metric.target is None else metric.larger_is_better(metric.target),
         prior=sweep.prior,
         resume=sweep.resume,
+        impute=Impute() if several else Impute(metric.impute, metric.impute_while_running),
         repeats=sweep.repeats,
     )
     if not names:

@@ -29,15 +29,16 @@ class Metric:
         goal: Which way is better; ``minimize`` unless the file says otherwise, as in W&B.
         target: The value at which the search has what it wants: once a run ends at it or better, no new
             runs start. None for no such value.
-        impute: What W&B's search takes for the value of a failed run: the ``worst``, ``best`` or ``latest``.
-        impute_while_running: The same for a run that has not ended; ``false`` leaves it out.
+        impute: What the search takes for the value of a failed run: the ``worst`` of all runs, or the
+            ``best`` or ``latest`` of its own; None to take none.
+        impute_while_running: The same for a run that has not ended.
     """
 
     name: str
     goal: Literal["maximize", "minimize"] = "minimize"
     target: float | None = None
-    impute: str = "worst"
-    impute_while_running: str = "false"
+    impute: str | None = None
+    impute_while_running: str | None = None
 
     def larger_is_better(self, value: float) -> float:
         """Return a logged value turned so that larger is better; applied twice it gives the value back.
@@ -197,11 +198,6 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.metrics:
             object.__setattr__(self, "metrics", (self.metric,))
-
-    @property
-    def impute(self) -> str:
-        """What W&B's search takes for the value of a failed run."""
-        return self.metric.impute
 
     def nested(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration as programs see it: nested where the file nests, flat where it does not.

@@ -18,8 +18,10 @@ _IMPUTE = ("latest", "best", "worst")
 
 @kind(enum=[*_IMPUTE, "false", False])
 def _impute_while_running(node: Node) -> str | None:
-    if isinstance(node.value, bool):  # YAML makes the bare word false a truth value
-        return "false" if boolean(node) is False else node.wrong(f"must be false or {join(_IMPUTE)}")
+    if isinstance(node.value, bool) and boolean(node):
+        return node.wrong(f"must be false or {join(_IMPUTE)}")
+    if node.value in (False, "false"):  # YAML makes the bare word a truth value
+        return None
     return one_of((*_IMPUTE, "false"))(node)
 
 
@@ -27,10 +29,8 @@ METRIC: Mapping[str, Key] = {
     "name": Key(text, "The key under which the program logs it.", missing="name what the program logs"),
     "goal": Key(one_of(("maximize", "minimize")), "Which way is better.", default="minimize"),
     "target": Key(number, "Once a run ends at this value or better, no new runs start."),
-    "impute": Key(one_of(_IMPUTE), "What a failed run counts as for W&B's bayes.", default="worst"),
-    "impute_while_running": Key(
-        _impute_while_running, "What a running run counts as for W&B's bayes.", default="false"
-    ),
+    "impute": Key(one_of(_IMPUTE), "What the search takes for the value of a failed run."),
+    "impute_while_running": Key(_impute_while_running, "The same for a run that has not ended."),
 }
 
 

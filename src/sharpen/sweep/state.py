@@ -9,6 +9,7 @@ from enum import StrEnum
 from sharpen.optimizers import Optimizer
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
+from sharpen.sweep.imputing import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Config, Trial
@@ -60,6 +61,7 @@ class Rules:
         max_same_failures: Failures in a row with the same last words that end the sweep.
         prior: Configurations to try before the optimizer is asked, in order.
         resume: Whether a run that was cut off goes on from its newest checkpoint.
+        impute: What the optimizer is told of trials that have no score.
         repeats: How many runs, each with a seed of its own, a configuration gets.
         watched: Names of the metrics that ``assess`` wants.
         assess: Turns their last values into every metric's score and the constraints' violation.
@@ -79,6 +81,7 @@ class Rules:
     max_same_failures: int = 5
     prior: tuple[Config, ...] = ()
     resume: bool = False
+    impute: Impute = field(default_factory=Impute)
     repeats: int = 1
     watched: tuple[str, ...] = ()
     assess: Callable[[Mapping[str, float]], Assessment] = nothing_to_assess

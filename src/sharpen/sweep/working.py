@@ -114,7 +114,8 @@ def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
         return replace(state, n_prior=state.n_prior + 1), chosen
     has_repeats = rules.repeats > 1
     n = (len(state.configurations) if has_repeats else state.n_created) + 1
-    proposals = rules.optimizer.ask(rules.space, state.searched, 1, rng_for(rules.seed, "ask", n))
+    history = rules.impute.tell(state.searched)
+    proposals = rules.optimizer.ask(rules.space, history, 1, rng_for(rules.seed, "ask", n))
     if not proposals:
         return replace(state, exhausted=True), None
     chosen = proposals[0]
