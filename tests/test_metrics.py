@@ -49,6 +49,12 @@ def test_sortino_counts_only_losses_against_zero() -> None:
     assert metrics.sortino(returns, 12) == pytest.approx(0.005 / downside * 12**0.5)
 
 
+def test_sortino_of_the_papers_example() -> None:
+    # Rollinger and Hoffman (2013): eight years, a target of 0, no annualising
+    years = np.array([0.17, 0.15, 0.23, -0.05, 0.12, 0.09, 0.13, -0.04])
+    assert metrics.sortino(years, 1) == pytest.approx(4.417, abs=5e-4)
+
+
 def test_constant_growth_has_its_closed_forms() -> None:
     returns = np.full(24, 0.01)
     assert metrics.total_return(returns) == pytest.approx(1.01**24 - 1)

@@ -5,10 +5,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.overfit import pbo
+from sharpen.overfit import Pbo, pbo
 
 
 def spelled_out(returns: Floats, n_blocks: int) -> list[float]:
@@ -21,14 +23,63 @@ def spelled_out(returns: Floats, n_blocks: int) -> list[float]:
         test = np.vstack([blocks[b] for b in range(n_blocks) if b not in chosen])
         best = int(np.argmax(fit.mean(axis=0) / fit.std(axis=0, ddof=1)))
         ratios = test.mean(axis=0) / test.std(axis=0, ddof=1)
-        w = (1 + np.sum(ratios < ratios[best])) / (n_columns + 1)
+        w = rankdata(ratios)[best] / (n_columns + 1)
         logits.append(math.log(w / (1 - w)))
     return logits
 
 
-@pytest.mark.parametrize(("shape", "n_blocks"), [((120, 5), 6), ((131, 12), 8), ((16, 2), 4)])
-def test_agrees_with_the_papers_steps_on_slices(shape: tuple[int, int], n_blocks: int) -> None:
-    returns = np.random.default_rng(0).normal(0.001, 0.01, shape)
+def r_normals(seed: int, n: int) -> Floats:
+    """What R draws after ``set.seed(seed); rnorm(n)``: Mersenne Twister and inversion, its defaults."""
+    key = [seed]
+    for _ in range(50 + 1 + 624):
+        key.append((69069 * key[-1] + 1) % 2**32)
+    twister = np.random.MT19937()
+    state = {"key": np.array(key[-624:], dtype=np.uint32), "pos": 624}
+    twister.state = {"bit_generator": "MT19937", "state": state}
+    uniform = twister.random_raw(2 * n) * 2.3283064365386963e-10
+    return ndtri((np.floor(2**27 * uniform[::2]) + uniform[1::2]) / 2**27)
+
+
+def fit_in_sample_on_out_of_sample(found: Pbo) -> tuple[float, float]:
+    """What the R package ``pbo`` calls slope, an intercept in truth, and its adjusted R squared."""
+    inside, outside = found.in_sample_sharpes, found.out_of_sample_sharpes
+    intercept = np.polyfit(outside, inside, 1)[1]
+    n_splits = len(inside)
+    unexplained = 1 - np.corrcoef(inside, outside)[0, 1] ** 2
+    return float(intercept), float(1 - unexplained * (n_splits - 1) / (n_splits - 2))
+
+
+def test_r_draws_what_r_draws() -> None:
+    # the first of the best known draws of R, set.seed(42)
+    np.testing.assert_allclose(r_normals(42, 3), [1.37095845, -0.56469817, 0.36312841], atol=5e-9)
+
+
+def test_the_vignette_of_an_independent_package() -> None:
+    # R package pbo 1.3.5, vignette: p_bo 1.000000, slope -0.003046, ar^2 0.970000, p_loss 1.000000
+    returns = r_normals(765, 100 * 2400).reshape(100, 2400).T
+    returns = returns / returns.std(axis=0, ddof=1) / math.sqrt(252)
+    found = pbo(returns - returns.mean(axis=0) - 0.03 / 252, 8)
+    assert found.probability == 1.0
+    assert np.mean(found.out_of_sample_sharpes < 0) == 1.0
+    intercept, explained = fit_in_sample_on_out_of_sample(found)
+    assert intercept == pytest.approx(-0.003046, abs=5e-7)
+    assert explained == pytest.approx(0.97, abs=0.005)
+
+
+def test_the_unit_test_of_an_independent_package() -> None:
+    # R package pbo 1.3.5, test_pbo_function.R, which gives ranges
+    found = pbo(r_normals(852, 200 * 40).reshape(200, 40) - 0.03 / 252, 4)
+    intercept, explained = fit_in_sample_on_out_of_sample(found)
+    assert found.probability == 0.5
+    assert np.mean(found.out_of_sample_sharpes < 0) == 0.5
+    assert 0.19 < intercept < 0.20
+    assert -0.24 < explained < -0.22
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3])
+@pytest.mark.parametrize(("shape", "n_blocks"), [((120, 5), 6), ((131, 12), 8), ((16, 2), 4), ((23, 3), 2)])
+def test_agrees_with_the_papers_steps_on_slices(shape: tuple[int, int], n_blocks: int, copies: int) -> None:
+    returns = np.tile(np.random.default_rng(0).normal(0.001, 0.01, shape), copies)
     expected = spelled_out(returns, n_blocks)
     found = pbo(returns, n_blocks)
     np.testing.assert_allclose(found.logits, expected, atol=1e-12)

@@ -75,6 +75,31 @@ def test_deflated_sharpe_of_the_papers_example(n_trials: int, probability: float
     assert probability_above(estimate, benchmark) == pytest.approx(probability, abs=5e-5)
 
 
+def test_deflated_sharpe_of_normal_returns_in_the_papers_example() -> None:
+    estimate = Moments(sharpe=2.5 / math.sqrt(250), skew=0.0, kurtosis=3.0, n_bars=1250)
+    found = probability_above(estimate, expected_max_sharpe(88, 0.5 / 250))
+    assert found == pytest.approx(0.9505, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("skew", "kurtosis", "n_bars", "probability"),
+    [(0.0, 3.0, 24, 0.982), (-2.448, 10.164, 24, 0.913), (-2.448, 10.164, 36, 0.953)],
+)
+def test_probabilistic_sharpe_of_the_papers_example(
+    skew: float, kurtosis: float, n_bars: int, probability: float
+) -> None:
+    # Bailey and Lopez de Prado (2012), a monthly record of two and of three years
+    estimate = Moments(sharpe=0.458, skew=skew, kurtosis=kurtosis, n_bars=n_bars)
+    assert probability_above(estimate) == pytest.approx(probability, abs=6e-4)
+
+
+def test_track_record_of_the_papers_example() -> None:
+    # Bailey and Lopez de Prado (2012): 2.73 years of normal days show that an annual Sharpe of 2 is above 1
+    days = np.tile([-1.0, 0.0, 0.0, 0.0, 0.0, 1.0], 10_000) * math.sqrt(3.0)  # kurtosis 3
+    bars = min_track_record_length(days + 2 / math.sqrt(250), benchmark_sharpe=1 / math.sqrt(250))
+    assert bars / 250 == pytest.approx(2.73, abs=0.005)
+
+
 def test_backtest_lengths_of_the_papers_examples() -> None:
     # Bailey, Borwein, Lopez de Prado and Zhu (2014): E[max] of 10 is 1.57; 45 trials need 5 years
     assert expected_max_sharpe(10, 1.0) == pytest.approx(1.57, abs=0.006)

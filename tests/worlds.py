@@ -30,12 +30,17 @@ def make_world(seed, n_bars=1200, n_symbols=3, edge=0.0, memory_bars=10):
     return Panel(symbols, first.astype("datetime64[us]"), open_, high, low, close, volume)
 
 
-def with_other_future(panel, after, seed=0):
-    """Return the panel with every bar later than ``after`` replaced by a different, proper bar."""
-    factor = np.ones_like(panel.close)
+def with_other_future(panel, after, seed=0, changes=("prices", "volume"), symbols=slice(None)):
+    """Return the panel with every bar later than ``after`` replaced by a different, proper bar.
+
+    Only what ``changes`` names is different, and only that of some symbols, given by their places.
+    """
+    factor, volume = np.ones_like(panel.close), panel.volume.copy()
     n_later = len(panel) - after - 1
-    factor[after + 1 :] = np.exp(np.cumsum(rng_for(seed, "future").normal(0, 0.03, (n_later, 1)), axis=0))
+    if "prices" in changes:
+        walk = np.cumsum(rng_for(seed, "future").normal(0, 0.03, (n_later, 1)), axis=0)
+        factor[after + 1 :, symbols] = np.exp(walk)
+    if "volume" in changes:
+        volume[after + 1 :, symbols] = volume[after + 1 :, symbols][::-1] + 1000
     bent = {name: getattr(panel, name) * factor for name in ("open", "high", "low", "close")}
-    volume = panel.volume.copy()
-    volume[after + 1 :] = volume[after + 1 :][::-1] + 1000
     return replace(panel, volume=volume, **bent)

@@ -1,7 +1,8 @@
 """Performance measures of a series of returns.
 
 Every function takes the net returns of consecutive bars as fractions, risk-free rate 0, and returns NaN
-where the measure is undefined: fewer than two returns, no variance, or a NaN among the returns.
+where the measure is undefined: fewer than two returns, no variance, or a NaN among the returns. One that
+names no source is a definition, and the first line holds all of it.
 
 Notation: ``r`` the returns (T,), ``A`` the bars per year.
 """
@@ -50,7 +51,8 @@ def annual_volatility(returns: Floats, bars_per_year: float) -> float:
 def sharpe(returns: Floats, bars_per_year: float) -> float:
     """Return the annualised Sharpe ratio, ``mean(r) / std(r, ddof=1) * sqrt(A)``.
 
-    Source: Sharpe (1994), The Sharpe Ratio, Journal of Portfolio Management 21(1), equation 6.
+    Source: Sharpe (1994), The Sharpe Ratio, Journal of Portfolio Management 21(1), equation 6: the historic
+        ratio. The root of ``A`` makes it annual and takes the returns as independent.
 
     >>> round(sharpe(np.array([0.0, 0.02]), bars_per_year=4), 4)
     1.4142
@@ -70,7 +72,9 @@ def sortino(returns: Floats, bars_per_year: float) -> float:
 
     NaN, too, when no bar lost money.
 
-    Source: Sortino and van der Meer (1991), Downside Risk, Journal of Portfolio Management 17(4), target 0.
+    Source: Sortino and van der Meer (1991), Downside Risk, Journal of Portfolio Management 17(4), for the
+        idea; Rollinger and Hoffman (2013), Sortino: A 'Sharper' Ratio, for the formula, with a target of 0:
+        its steps for the target downside deviation, in which all returns count, those above the target as 0.
 
     >>> round(sortino(np.array([-0.01, 0.03]), bars_per_year=2), 4)
     2.0
@@ -96,7 +100,8 @@ def max_drawdown(returns: Floats) -> float:
 def calmar(returns: Floats, bars_per_year: float) -> float:
     """Return annual return over maximum drawdown; NaN when there was no drawdown.
 
-    Source: Young (1991), Calmar Ratio: A Smoother Tool, Futures 20(1).
+    Source: Young (1991), Calmar Ratio: A Smoother Tool, Futures 20(1), page 40, a definition in words. It
+        takes the last 36 months; here it is the whole series.
 
     >>> round(calmar(np.array([0.5, -0.2]), bars_per_year=2), 4)
     1.0

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sharpen import folds
 from sharpen.errors import DataError
@@ -97,13 +99,38 @@ def positions(settings, panel, fold, seed=0):
     return decide(settings, model, examples.prepared.features.values[fold.val_start : fold.val_stop])
 
 
-@pytest.mark.parametrize("later", [0, 1, 40, 120])
-def test_the_future_changes_no_decision_of_the_past(planted, other_future, later):
-    _, (first, *_) = examples_and_folds(QUICK, planted)
-    t = first.val_start + later
-    told, untold = (positions(QUICK, p, first) for p in (planted, other_future(planted, after=t)))
+CHANGES = [("prices",), ("volume",), ("prices", "volume")]
+
+
+FUTURES = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 1000),
+        "changes": st.sampled_from(CHANGES),
+        "symbols": st.sets(st.integers(0, 2), min_size=1).map(sorted),
+    }
+)
+
+
+@given(
+    model=st.sampled_from(["xgboost", "lightgbm"]),
+    number=st.integers(1, 3),
+    share=st.floats(0.0, 1.0),
+    future=FUTURES,
+)
+def test_the_future_changes_no_decision_of_the_past(planted, other_future, model, number, share, future):
+    chosen = ClassifierSettings(model=model, n_estimators=10)
+    fold = examples_and_folds(chosen, planted)[1][number - 1]
+    later = int(share * (fold.val_stop - fold.val_start - 1))
+    bent = other_future(planted, fold.val_start + later, **future)
+    told, untold = (positions(chosen, panel, fold) for panel in (planted, bent))
     assert np.array_equal(told[: later + 1], untold[: later + 1])
-    assert not np.array_equal(told, untold)
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_another_future_changes_later_decisions(planted, other_future, changes):
+    _, (first, *_) = examples_and_folds(QUICK, planted)
+    bent = other_future(planted, first.val_start, changes=changes)
+    assert not np.array_equal(positions(QUICK, planted, first), positions(QUICK, bent, first))
 
 
 def test_without_the_purge_the_future_leaks_into_training(planted, other_future, monkeypatch):

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -42,10 +43,33 @@ def test_running_means_and_the_last_folds_own_figures():
         "fold/train_sharpe": 4.0,
         "fold/val_sharpe": 1.5,
         "fold/baseline_sharpe": 0.7,
-        "fold/max_dd": 0.1,
-        "fold/n_trades": 4.0,
+        "fold/val_sortino": 2.25,
+        "fold/val_max_dd": 0.1,
+        "fold/val_profit_factor": 1.0,
+        "fold/val_n_trades": 4.0,
+        "fold/val_turnover": 0.05,
     }
     assert {k: found.metrics[k] for k in expected} == pytest.approx(expected)
+
+
+def test_each_figure_has_the_last_folds_own_beside_it():
+    names = progress([fold_score(1)], min_trades=5).metrics
+    folds = {name for name in names if name.startswith("fold/")}
+    assert folds == {f"fold/{name.replace('/', '_')}" for name in names.keys() - folds}
+
+
+def test_the_documentation_lists_each_figure():
+    page = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
+    names = progress([fold_score(1)], min_trades=5).metrics
+    assert [name for name in names if not name.startswith("fold/") and f"`{name}`" not in page] == []
+
+
+def test_a_fold_without_a_loss_does_not_make_the_profit_factor_infinite_for_good():
+    found = [
+        progress([fold_score(n) for n in range(1, last + 1)], min_trades=5).metrics for last in (1, 2, 3)
+    ]
+    assert [metrics["fold/val_profit_factor"] for metrics in found] == [math.inf, 1.0, math.inf]
+    assert [metrics["val/profit_factor"] for metrics in found] == pytest.approx([math.inf, 3.0, 5.0])
 
 
 def test_too_few_trades_are_infeasible_for_as_long_as_that_holds():

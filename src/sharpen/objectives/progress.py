@@ -26,13 +26,6 @@ _MEANS = {
     "baseline/sharpe": "baseline_sharpe",
 }
 _LOCKBOX = tuple((key, name) for key, name in _MEANS.items() if key.startswith("val/"))
-_FOLD = {
-    "fold/train_sharpe": "train_sharpe",
-    "fold/val_sharpe": "val_sharpe",
-    "fold/baseline_sharpe": "baseline_sharpe",
-    "fold/max_dd": "val_max_dd",
-    "fold/n_trades": "val_n_trades",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +34,8 @@ class Progress:
 
     Attributes:
         metrics: Means over the folds so far (for ``val/profit_factor``, that of all their trades together,
-            for one fold may lack a losing one), and the last fold's own figures under ``fold/``.
-            ``val/sharpe`` is NaN while the configuration is infeasible.
+            for one fold may lack a losing one), and the last fold's own figures, such as ``fold/val_sharpe``
+            for ``val/sharpe``. ``val/sharpe`` is NaN while the configuration is infeasible.
         infeasible: Why the configuration must not be chosen; None when it may be.
     """
 
@@ -65,10 +58,10 @@ def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
     figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
     if infeasible:
         figures["val/sharpe"] = math.nan
-    last = scores[-1]
     figures["val/profit_factor"] = profit_factor(np.concatenate([s.val_trade_returns for s in scores]))
-    figures |= {key: float(getattr(last, name)) for key, name in _FOLD.items()}
-    return Progress(figures, infeasible)
+    last = {key: float(getattr(scores[-1], name)) for key, name in _MEANS.items()}
+    last["val/profit_factor"] = profit_factor(scores[-1].val_trade_returns)
+    return Progress(figures | {f"fold/{key.replace('/', '_')}": last[key] for key in figures}, infeasible)
 
 
 def lockbox_figures(final: FoldScore) -> dict[str, float]:

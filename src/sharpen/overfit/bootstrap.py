@@ -35,8 +35,10 @@ def optimal_block_length(returns: Floats) -> float:
     window ends at twice the first lag from which five autocorrelations in a row are negligible.
 
     Source: Politis and White (2004), Automatic Block-Length Selection for the Dependent Bootstrap,
-        Econometric Reviews 23(1), section 3.2 and equation 12; the constant ``2 * g(0) ** 2`` as corrected in
-        Patton, Politis and White (2009), Econometric Reviews 28(4).
+        Econometric Reviews 23(1): the estimated block length of the stationary bootstrap,
+        ``(2 * G ** 2 / D) ** (1 / 3) * T ** (1 / 3)``, with the lag window's end by footnote c on page 59.
+        ``D`` is ``2 * g(0) ** 2`` as in the correction: Patton, Politis and White (2009), Econometric Reviews
+        28(4), pages 372 to 375. The upper bound is that of Patton's program.
 
     >>> optimal_block_length(np.tile([0.01, 0.02, 0.03, 0.02], 100)) > 5
     True
@@ -72,7 +74,7 @@ def stationary_indices(n_bars: int, block_bars: float, n_resamples: int, rng: np
         Bar numbers. (R, T)
 
     Source: Politis and Romano (1994), The Stationary Bootstrap, Journal of the American Statistical
-        Association 89(428), section 2.
+        Association 89(428): the resampling scheme, which the technical report (Purdue, 91-03) has on page 4.
 
     >>> stationary_indices(5, 1e9, 1, np.random.default_rng(0))
     array([[3, 4, 0, 1, 2]])
@@ -101,6 +103,9 @@ def sharpe_interval(
 
     Raises:
         UsageError: The level is not between 0 and 1, or there are no resamples.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3: the percentile
+        interval; the resamples are those of :func:`stationary_indices`.
 
     >>> returns = np.random.default_rng(1).normal(0.001, 0.01, 500)
     >>> interval = sharpe_interval(returns, 252, np.random.default_rng(2))

@@ -48,7 +48,10 @@ def pbo(returns: Floats, n_blocks: int = 16) -> Pbo:
         UsageError: Fewer than two columns, fewer than two bars a block, or another number of blocks.
 
     Source: Bailey, Borwein, Lopez de Prado and Zhu (2017), The Probability of Backtest Overfitting, Journal
-        of Computational Finance 20(4), section on CSCV, steps 1 to 5.
+        of Computational Finance 20(4): algorithm 2.3 (CSCV), whose step four a) to g) gives the logits;
+        section 3.1 for the probability, which estimates equation 2.2. The numbers are those of the authors'
+        manuscript of February 2015. It is silent on ties, which share the mean of their ranks here, and wants
+        blocks of equal length.
 
     >>> noise = np.random.default_rng(0).normal(size=(640, 8))
     >>> good = noise + np.array([0.5, 0, 0, 0, 0, 0, 0, 0])

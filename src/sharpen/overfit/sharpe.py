@@ -11,6 +11,7 @@ Sources:
     [DSR] Bailey and Lopez de Prado (2014), The Deflated Sharpe Ratio, Journal of Portfolio Management 40(5).
     [BTL] Bailey, Borwein, Lopez de Prado and Zhu (2014), Pseudo-Mathematics and Financial Charlatanism,
         Notices of the American Mathematical Society 61(5).
+    Equation numbers are those of the authors' manuscripts, which a journal may have changed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def probability_above(estimate: Moments, benchmark_sharpe: float = 0.0) -> float
     ``Z((SR - SR*) * sqrt(T - 1) / sqrt(1 - g3 * SR + (g4 - 1) / 4 * SR ** 2))``; NaN for fewer than three
     bars, an undefined Sharpe ratio or a variance that is not positive.
 
-    Source: [PSR], section "Probabilistic Sharpe ratio"; [DSR], equation 2, takes it further.
+    Source: [PSR], equation 11; [DSR], equation 2, takes it further.
 
     >>> round(probability_above(Moments(sharpe=0.1, skew=0.0, kurtosis=3.0, n_bars=401)), 4)
     0.977
@@ -92,7 +93,7 @@ def probabilistic_sharpe(returns: Floats, benchmark_sharpe: float = 0.0) -> floa
 
     NaN as in :func:`probability_above`.
 
-    Source: [PSR], section "Probabilistic Sharpe ratio".
+    Source: [PSR], equation 11.
 
     >>> round(probabilistic_sharpe(np.array([-0.01, 0.02, 0.01, 0.00])), 4)
     0.7463
@@ -113,7 +114,7 @@ def expected_max_sharpe(n_trials: int, variance: float) -> float:
     Raises:
         UsageError: A number is out of its range.
 
-    Source: [DSR], equation 1; [BTL], equation 4.
+    Source: [DSR], equation 1, with a mean of 0; [BTL], equation 2.4, which is proposition 1 in print.
 
     >>> round(expected_max_sharpe(10, 1.0), 3)
     1.575
@@ -158,6 +159,8 @@ def luck_sharpe(trial_sharpes: Floats) -> float:
 
     All of them were tried; the variance is that of the finite ones, and 0 where there are fewer than two.
 
+    Source: [DSR], equation 2, where it is the benchmark ``SR_0``.
+
     >>> luck_sharpe(np.array([0.1]))
     0.0
     >>> round(luck_sharpe(np.array([0.1, -0.1])), 3), round(luck_sharpe(np.array([0.1, -0.1, np.nan])), 3)
@@ -173,7 +176,7 @@ def min_track_record_length(returns: Floats, benchmark_sharpe: float = 0.0, leve
     ``1 + (1 - g3 * SR + (g4 - 1) / 4 * SR ** 2) * (Zinv(level) / (SR - SR*)) ** 2``; infinite when the
     estimate is not above the benchmark, NaN when it is undefined.
 
-    Source: [PSR], section "Track record length".
+    Source: [PSR], equation 13.
 
     >>> round(min_track_record_length(np.array([-0.01, 0.02, 0.01, 0.00])), 1)
     19.5
@@ -190,7 +193,8 @@ def min_track_record_length(returns: Floats, benchmark_sharpe: float = 0.0, leve
 def min_backtest_length(n_trials: int, annual_sharpe: float = 1.0) -> float:
     """Return the years of data below which the best of N trials without skill shows this annual Sharpe ratio.
 
-    Source: [BTL], equation 6, whose worked example is: 45 trials, 5 years, an annual Sharpe ratio of 1.
+    Source: [BTL], equation 3.2, which is theorem 2 in print; its worked example is: 45 trials, 5 years, an
+        annual Sharpe ratio of 1.
 
     >>> round(min_backtest_length(45), 2), round(min_backtest_length(50, annual_sharpe=1.8), 2)
     (5.0, 1.6)

@@ -109,7 +109,8 @@ def excess_returns(returns: Floats, baseline_returns: Floats) -> Floats:
 
     ``r - b * baseline`` with ``b`` the least-squares slope, not below 0: a strategy that is half invested is
     compared with half a baseline, and one that shorts the market gets no credit for the market's drift.
-    All zeros where nothing but rounding is left.
+    All zeros where nothing but rounding is left. This is a decision and no published formula:
+    docs/decisions/0011.
 
     Args:
         returns: (T,) or (T, N)
