@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,9 +58,10 @@ def read(space: Space, history: Sequence[Trial], most: int, use_reports: bool = 
     is_mean = _are_means(finished)
     if is_mean and use_reports:
         _add_fold_noise(scored, v)
+    gains = _Gains(finished, is_mean)
     for i, trial in enumerate(scored):
         if trial.state is TrialState.STOPPED:
-            y[i], v[i] = _at_the_end(trial, finished, is_mean)
+            y[i], v[i] = gains.at_the_end(trial)
     unscored = _newest(space, [t for t in ended if not _has_score(t)], most // 2)
     judged = sorted([*scored, *unscored], key=lambda t: t.number)
     return Outcomes(
@@ -125,28 +126,48 @@ def _are_means(finished: Sequence[Trial]) -> bool:
     return sum(close) > 0.9 * len(several)
 
 
+@dataclass(frozen=True, eq=False)
+class _Gains:
+    """What trials that ran to their end gained from each report on."""
+
+    finished: Sequence[Trial]
+    is_mean: bool
+    known: dict[int, tuple[float, float] | None] = field(
+        default_factory=dict[int, tuple[float, float] | None]
+    )
+
+    def at_the_end(self, trial: Trial) -> tuple[float, float]:
+        """Return what a stopped trial would have come to, and the variance of that."""
+        n, score = len(trial.reports), trial.score or 0.0
+        if n not in self.known:
+            self.known[n] = self._since(n) if n else None
+        gained, now = self.known[n], self._reached(trial, n) if n else score
+        if gained is None or not math.isfinite(now):
+            return score, self._spread
+        return now + gained[0], gained[1]
+
+    def _since(self, n: int) -> tuple[float, float] | None:
+        """Return the mean gain from a report on, and its variance; None when too few went on."""
+        further = [t for t in self.finished if len(t.reports) >= n]
+        gains = np.array([(t.score or 0.0) - self._reached(t, n) for t in further])
+        gains = gains[np.isfinite(gains)]
+        if len(gains) < _MEAN_OF_FEW:
+            return None
+        # few gains: their variance is drawn towards that of the scores
+        variance = (gains.var() * len(gains) + self._spread * _MEAN_OF_FEW) / (len(gains) + _MEAN_OF_FEW)
+        return float(gains.mean()), float(variance)
+
+    def _reached(self, of: Trial, n: int) -> float:
+        return _mean(of, n) if self.is_mean else of.reports[n - 1].value
+
+    @property
+    def _spread(self) -> float:
+        scores = np.array([t.score for t in self.finished], dtype=float)
+        return float(scores.var()) if len(scores) > 1 else 1.0
+
+
 def _mean(trial: Trial, n: int) -> float:
-    return float(np.mean([report.value for report in trial.reports[:n]]))
-
-
-def _at_the_end(trial: Trial, finished: Sequence[Trial], is_mean: bool) -> tuple[float, float]:
-    """Return what a stopped trial would have come to, and the variance of that."""
-
-    def reached(of: Trial, n: int) -> float:
-        return _mean(of, n) if is_mean else of.reports[n - 1].value
-
-    n, score = len(trial.reports), trial.score or 0.0
-    scores = np.array([t.score for t in finished], dtype=float)
-    spread = float(scores.var()) if len(scores) > 1 else 1.0
-    further = [t for t in finished if len(t.reports) >= n] if n else []
-    gains = np.array([(t.score or 0.0) - reached(t, n) for t in further])
-    gains = gains[np.isfinite(gains)]
-    now = reached(trial, n) if n else score
-    if len(gains) < _MEAN_OF_FEW or not math.isfinite(now):
-        return score, spread
-    # few gains: their variance is drawn towards that of the scores
-    variance = float((gains.var() * len(gains) + spread * _MEAN_OF_FEW) / (len(gains) + _MEAN_OF_FEW))
-    return now + float(gains.mean()), variance
+    return sum(report.value for report in trial.reports[:n]) / n  # so few: an array would take longer
 
 
 def _add_fold_noise(scored: Sequence[Trial], v: Floats) -> None:
