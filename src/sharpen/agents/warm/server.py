@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from sharpen.agents.warm.sibling import fork_sibling
 
 MAX_REQUEST_BYTES = 1 << 20
 MOST_RESTARTS = 6
+HEAD_START_S = 0.05  # for a run, before another process is made beside it
 TASKS = Path("/proc/self/task")
 
 
@@ -147,6 +149,8 @@ def _answer_next(server: Server) -> bool:
     request: dict[str, Any] = json.loads(data)
     try:
         is_told = _hand_over(server, data, descriptors)
+        if is_told:  # the next is not needed soon, but for whoever asks in a moment
+            select.select([server.control], [], [], HEAD_START_S)
         _preload(server, request)
         _make_one(server, descriptors)
         if is_told:
