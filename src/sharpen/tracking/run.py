@@ -86,6 +86,9 @@ class Run:
             else the configuration's own ``seed``, else 0.
         in_sweep: Whether a sweep started this program.
         summary: Values that describe the run as a whole.
+        stage: ``search``; ``lockbox`` when ``sharpen validate`` asks for the final period's figures;
+            ``permuted`` when ``sharpen permute`` asks for the search's figures on a permuted history.
+        permutation_seed: What to draw the order of the bars from in that stage; None in every other.
         checkpoint: Where to go on from; None to begin at the beginning.
     """
 
@@ -112,17 +115,13 @@ class Run:
 
     @property
     def stage(self) -> Stage:
-        """What is asked for.
-
-        ``search``; ``lockbox`` when ``sharpen validate`` asks for the final period's figures; ``permuted``
-        when ``sharpen permute`` asks for the search's figures on a history in another order.
-        """
+        """What is asked of the program."""
         self._asked_stage = True
         return self._stage
 
     @property
     def permutation_seed(self) -> int | None:
-        """What to draw the order of the bars from in the stage ``permuted``; None in every other stage."""
+        """What to draw the order of the bars from."""
         self._asked_permutation = True
         return self._permutation_seed
 
