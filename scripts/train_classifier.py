@@ -109,23 +109,33 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
         )
     if not config["min_trades"] >= 0:
         raise UsageError(f"--min_trades is {config['min_trades']}, give 0 or more")
-    development = bars.panel.slice(0, cut)  # nothing below this line but the lockbox sees later bars
     versions = {**library_versions(), settings.model: booster.version}
     run.summary.update(facts(bars, cut) | {"infeasible": None, "versions": versions})
     if run.stage == "lockbox":
         report_lockbox(run, evaluate_lockbox(settings, bars.panel, cut, run.seed), folder)
         return
-    examples = label(settings, prepare(development))
+    development = bars.panel.slice(0, cut)  # nothing below this line sees later bars
+    examples = label(settings, prepare(in_order_of(run, development)))
     watch.lap("data")
     scores: list[FoldScore] = []
     try:
         search(run, settings, examples, scores, watch)
-        if run.summary["infeasible"] is None:
+        if run.summary["infeasible"] is None and run.stage == "search":
             keep_model(run, settings, examples, folder, watch)
     finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
         keep_returns(run, scores, folder)
         run.summary.update(watch.summary())
     print(closing_line(scores, run.summary["infeasible"]))
+
+
+def in_order_of(run: Run, development: Panel) -> Panel:
+    """Return the development bars; in the stage ``permuted`` in an order that the history's seed draws."""
+    from sharpen.permutation import permuted
+    from sharpen.seeds import rng_for
+
+    if run.permutation_seed is None:
+        return development
+    return permuted(development, rng_for(run.permutation_seed, "bars"))
 
 
 def facts(bars: LoadedBars, cut: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sharpen.objectives.boosted import booster
 from sharpen.objectives.boosted.booster import BOOSTERS
 from sharpen.objectives.boosted.scoring import evaluate_lockbox
 from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.permutation import permuted
 from sharpen.seeds import rng_for
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "train_classifier.py"
@@ -277,6 +278,41 @@ def test_opened_the_lockbox_gives_its_figures_and_nothing_else(data, tmp_path):
     assert metrics["lockbox/sharpe"] == pytest.approx(expected.val_sharpe)
     assert metrics["lockbox/n_trades"] == expected.val_n_trades
     assert metrics["lockbox/baseline_sharpe"] == pytest.approx(expected.baseline_sharpe)
+
+
+def permuted_rows(data, tmp_path, permutation_seed):
+    results = tmp_path / f"{permutation_seed}.jsonl"
+    about = {
+        "home": str(tmp_path / "home"),
+        "results": str(results),
+        "stage": "permuted",
+        "permutation_seed": permutation_seed,
+        "seed": 4,
+    }
+    done = run_script("--data", data, *QUICK, SHARPEN_RUN=json.dumps(about))
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "home").exists()  # no files are kept
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def test_on_permuted_bars_it_walks_forward_as_in_a_search(sweep, data, tmp_path):
+    searched = sweep("--data", data, seed=4)
+    rows = permuted_rows(data, tmp_path, 11)
+    logged = [(row["step"], row["metrics"]) for row in rows if "metrics" in row]
+    assert [(step, list(metrics)) for step, metrics in logged] == [
+        (step, list(metrics)) for step, metrics in searched.log
+    ]
+    said = {name: value for row in rows for name, value in row.get("summary", {}).items()}
+    for name in ("data/hash", "lockbox/hash", "lockbox/first"):  # of the bars as they are
+        assert said[name] == searched.summary[name]
+    panel, cut = make_panel(), lockbox_start(700)
+    history = permuted(panel.slice(0, cut), rng_for(11, "bars"))
+    columns = ("open", "high", "low", "close", "volume")
+    whole = {n: np.concatenate([getattr(history, n), getattr(panel, n)[cut:]]) for n in columns}
+    again = sweep("--data", write(replace(panel, **whole), tmp_path / "bars.parquet"), seed=4)
+    assert [m["val/sharpe"] for _, m in logged] == pytest.approx([m["val/sharpe"] for _, m in again.log])
+    other = permuted_rows(data, tmp_path, 12)
+    assert [row for row in rows if "metrics" in row] != [row for row in other if "metrics" in row]
 
 
 def test_a_sweep_needs_a_lockbox_and_a_program_alone_does_not(program, sweep, data, capsys):

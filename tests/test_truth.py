@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import kstest
 
 from sharpen import metrics
 from sharpen.folds import WalkForward, lockbox_start, split
@@ -17,6 +18,7 @@ from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.progress import progress
 from sharpen.optimizers.tpe import Tpe
 from sharpen.overfit import Evidence, judge
+from sharpen.permutation import PermutationTest, permuted
 from sharpen.seeds import rng_for
 from sharpen.space import Float, Int, Space
 from sharpen.trial import Trial, TrialState, best
@@ -82,6 +84,43 @@ def test_a_sweep_finds_a_planted_edge_and_the_lockbox_confirms_it(tmp_path):
     look = json.loads(sharpen(home, "validate", winner["run"], "--json").stdout)
     low, high = look["chosen"]["interval"]
     assert 0 < low < look["chosen"]["sharpe"] < high
+
+
+@pytest.mark.slow
+def test_permuted_bars_take_a_planted_edge_away(tmp_path):
+    write_bars(make_world(seed=1, edge=0.012), tmp_path / "bars.parquet")
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(program=PROGRAM, data=tmp_path / "bars.parquet"))
+    home = tmp_path / "store"
+    sharpen(home, "run", "sweep.yaml", "--agents", "2", "--trials", "4")
+    winner = json.loads(sharpen(home, "best", "last", "--json").stdout)
+    said = json.loads(sharpen(home, "permute", winner["run"], "-n", "19", "--json").stdout)
+    assert (said["p"], said["p_excess"]) == (0.05, 0.05)
+    assert said["score"] == winner["score"]
+
+
+def permuted_p(seed, n=19):
+    """Return the p-values of one configuration, and of its excess, in a world where nothing can be known."""
+    panel = make_world(seed, n_bars=500, n_symbols=2)
+    settings = ClassifierSettings.of({"n_estimators": 15, "max_depth": 3, "threshold": 0.02})
+    histories = [panel, *(permuted(panel, rng_for(seed, "null", k)) for k in range(n))]
+    found = [walk_forward(settings, prepare(history), seed).metrics for history in histories]
+    scores, holding = (tuple(f[name] for f in found) for name in ("val/sharpe", "baseline/sharpe"))
+    test = PermutationTest("val/sharpe", True, scores[0], scores[1:], seed, holding[0], holding[1:])
+    return test.own.p, test.excess.p
+
+
+def walk_forward(settings, prepared, seed):
+    folds = split(len(prepared.panel), WalkForward(n_folds=4), first_bar=prepared.features.warmup_bars)
+    examples = label(settings, prepared)
+    return progress([score(settings, examples, fold, seed) for fold in folds], MIN_TRADES)
+
+
+@pytest.mark.slow
+def test_on_noise_p_values_of_permuted_bars_are_uniform():
+    for found in zip(*map(permuted_p, range(40)), strict=True):
+        jittered = np.array(found) - rng_for(0, "ties").random(40) / 20  # from 20 values to the unit interval
+        assert kstest(jittered, "uniform").pvalue > 0.01
+        assert sum(p <= 0.05 for p in found) <= 6  # of 40 by chance: 999 times in a thousand
 
 
 def noise_verdict(seed):

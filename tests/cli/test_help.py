@@ -4,7 +4,7 @@ import pytest
 
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
-VERBS += ["report", "validate", "data"]
+VERBS += ["report", "permute", "validate", "data"]
 NESTED = [("data", "ls"), ("data", "check")]
 
 

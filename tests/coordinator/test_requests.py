@@ -536,3 +536,24 @@ def test_a_new_host_goes_on_with_the_repeats_that_are_left(office: Office) -> No
 def test_a_grid_has_as_many_runs_as_configurations_times_repeats(office: Office) -> None:
     grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
     assert office.state(office.create(grid + "repeats: 4\n")).rules.run_cap == 24
+
+
+def test_permuted_histories_are_kept_with_a_run_that_is_over_and_replaced(office: Office) -> None:
+    sweep_id = office.create(run_cap=5)
+    held = office.held(sweep_id, "k1")
+    with pytest.raises(Refused, match="is not over"):
+        office.ask("permuted", run_id=held["run_id"], summary={"x": 1})
+    office.ask("summarize", **held, values={"data/hash": "abc"})
+    office.report(held, 1, val_sharpe=0.5)
+    office.ask("exit", **held, exit_code=0, last_words="")
+    before = reader(office).run(held["run_id"])
+    for value in (1, 2):
+        office.ask("permuted", run_id=held["run_id"], summary={"x": value})
+        same_on_disk(office)
+    expected = replace(before, summary={"data/hash": "abc", "x": 2})
+    assert reader(office).run(held["run_id"]) == expected
+    with pytest.raises(NotFound):
+        office.ask("permuted", run_id=f"{sweep_id}-9", summary={})
+    office.ask("delete", target=held["run_id"])
+    with pytest.raises(NotFound):
+        office.ask("permuted", run_id=held["run_id"], summary={})

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sharpen.report import write_html
+from sharpen.permutation import SUMMARY_KEY, PermutationTest
+from sharpen.report import verdict, write_html
 
 from .stores import FACTS, SPEC, annual, fill, returns_frame
 
@@ -266,3 +267,28 @@ def test_the_lockbox_shows_every_look_with_its_figures(lab, page) -> None:
     assert "lockbox/sharpe" not in made.text
     assert "bob looked at run 2" in made.text
     assert "never came to an end, nothing was shown" in made.text
+
+
+def test_permuted_histories_stand_beside_the_verdict(lab, page) -> None:
+    lab.sweep()
+    fill(lab, n_runs=3)
+    assert lab.analysis().permutations == ()
+    assert "permuted bars" not in page().text.partition("How to read this")[0].partition("Before you")[0]
+    scores = (*np.linspace(-1.0, 0.4, 18).tolist(), math.nan)
+    test = PermutationTest("val/sharpe", True, 0.5, scores, 9, 0.8, (0.2,) * 19)
+    lab.call("permuted", run_id=f"{lab.sweep_id}-2", summary={SUMMARY_KEY: test.stored()})
+    assert repr(lab.analysis().permutations) == repr(((2, test),))
+    made = page()
+    assert f"Run 2 on permuted bars 19 histories, seed 9 {test.sentence}" in made.text
+    assert "Run 2 0.50" in made.text
+    assert "Permuted −1.00 to 0.40" in made.text
+    assert test.limits in made.text
+    assert test.sentence in "".join(line.plain for line in verdict(lab.analysis()))
+
+
+def test_permuted_histories_that_all_score_the_same_have_a_scale(lab, page) -> None:
+    lab.sweep()
+    lab.run([(1, {"val/sharpe": 0.5})])
+    test = PermutationTest("val/sharpe", True, 0.5, (0.5, 0.5), 0)
+    lab.call("permuted", run_id=f"{lab.sweep_id}-1", summary={SUMMARY_KEY: test.stored()})
+    assert "2 of 2 permuted histories" in page().text

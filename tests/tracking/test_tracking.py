@@ -182,6 +182,28 @@ def test_a_run_that_somebody_else_has_or_that_has_ended_is_stopped(
     assert leased.run_id in stopped.value.reason
 
 
+def test_on_permuted_bars_metrics_go_to_a_file_and_files_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, home = tmp_path / "results.jsonl", tmp_path / "home"
+    about = {"home": str(home), "results": str(results), "stage": "permuted", "permutation_seed": 8}
+    monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
+    with tracking.init() as run:
+        assert run.stage == "permuted"
+        with pytest.raises(UsageError, match=r"the program never looks at run\.permutation_seed"):
+            run.log({"val/sharpe": 1.0})
+        assert run.permutation_seed == 8
+        run.log({"val/sharpe": 1.0})
+        run.log_artifact(results, name="returns", type="returns")
+    assert results.read_text() == '{"step":1,"metrics":{"val/sharpe":1.0}}\n'
+    assert not home.exists()
+
+
+def test_there_is_no_permutation_in_a_search(capsys: pytest.CaptureFixture[str]) -> None:
+    with tracking.init() as run:
+        assert run.permutation_seed is None
+
+
 def test_at_the_lockbox_everything_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, home = tmp_path / "results.jsonl", tmp_path / "home"
     about = {"home": str(home), "results": str(results), "config": {"x": 2}, "seed": 3, "stage": "lockbox"}

@@ -20,7 +20,7 @@ from typing import Any, cast
 from sharpen import spec
 from sharpen.agents.gpus import Claim, Gpus
 from sharpen.agents.output import last_words
-from sharpen.agents.program import THREAD_COUNTS, Command, Program
+from sharpen.agents.program import Command, Program, threads_of
 from sharpen.agents.starting import Starter
 from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
 from sharpen.coordinator import born, hostname
@@ -201,8 +201,7 @@ class LocalAgent:
             about["checkpoint"] = run["checkpoint"]
         if self._n_left is not None:
             self._n_left -= 1
-        threads = dict.fromkeys(THREAD_COUNTS, str(self._spec.resources.threads))
-        environment = {name: count for name, count in threads.items() if name not in os.environ}
+        environment = threads_of(self._spec.resources.threads)
         environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id, **gpus.environment}
         try:
             command = Command(self._words(run), Path(self._row.workdir), environment)

@@ -172,6 +172,12 @@ def start_cold(command: Command) -> Program:
         os.close(far_end)
 
 
+def threads_of(n_threads: int) -> dict[str, str]:
+    """Return what lets a program's libraries use so many threads, where the user has not set it."""
+    counts = dict.fromkeys(THREAD_COUNTS, str(n_threads))
+    return {name: count for name, count in counts.items() if name not in os.environ}
+
+
 def kill_group(leader: int, with_signal: int) -> None:
     """Send a signal to a process group, if it is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

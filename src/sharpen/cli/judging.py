@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from sharpen.agents.lockbox import BARS, LockboxRun, default_config, refuse_other_bars, run_on_lockbox
+from sharpen.agents.lockbox import default_config, run_on_lockbox
+from sharpen.agents.stages import BARS, StageRun, refuse_other_bars
 from sharpen.cli.ending import conclude
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
@@ -99,7 +100,7 @@ def _open(
     return result
 
 
-def _not_comparable(home: Path, chosen: LockboxRun, default: LockboxRun) -> SharpenError | None:
+def _not_comparable(home: Path, chosen: StageRun, default: StageRun) -> SharpenError | None:
     """Return why the two cannot stand side by side; None when they can."""
     from sharpen.report import other_bars  # noqa: PLC0415 - numba takes a moment to import
 
@@ -118,7 +119,7 @@ def _n_shown(looks: Sequence[LookRow]) -> int:
     return sum(look.has_shown for look in looks)
 
 
-def _side(home: Path, side: LockboxRun, seed: int) -> dict[str, Any]:
+def _side(home: Path, side: StageRun, seed: int) -> dict[str, Any]:
     """Return what to store of one configuration: its figures, and where its returns are."""
     from sharpen.report import lockbox_figures  # noqa: PLC0415 - numba takes a moment to import
 

@@ -16,6 +16,7 @@ from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.opening import has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
 from sharpen.errors import NotFound
+from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses
@@ -77,9 +78,12 @@ def info(home: Path, sweep: str, as_json: bool) -> None:
         "note": row.note,
         "store": str(home),
     } | _constraints(reader, row, read.constraints)
+    tests = {run.id: PermutationTest.of(run.summary) for run in reader.runs(row.id)}
+    facts |= {"permuted": {run: test.figures() for run, test in tests.items() if test}}
     if as_json:
         print_json(facts | {"spec": row.spec})
         return
+    facts["permuted"] = "; ".join(f"{run}: {test.words}" for run, test in tests.items() if test)
     if "broke" in facts:
         n = row.n_runs.get(TrialState.FINISHED, 0)
         facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())
@@ -125,12 +129,13 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
     top, seeds = found.row, _seeds(now, found) if len(found.runs) > 1 else []
     metrics = _metrics(reader, found.runs)
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=top.id)}
-    command = _command(now.sweep, top)
+    command, test = _command(now.sweep, top), PermutationTest.of(top.summary)
     if as_json:
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
         facts |= {"score": top.score, "config": top.config}
         facts |= {"scores": scores(now, top)} if now.has_several else {}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
+        facts |= {"permuted": test.figures()} if test else {}
         print_json(facts | ({"repeats": seeds} if seeds else {}))
         return
     click.echo(headline(now, top), nl=False)
@@ -144,8 +149,12 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
     for name, path in artifacts.items():
         click.echo(f"\n{name}: {path}", nl=False)
     click.echo(f"\n\nrepeat it alone: {command}")
+    if test:
+        click.echo(f"permuted bars:   {test.words}")
     click.echo(
-        f"is it real?      sharpen report {now.sweep.id}, then, once: sharpen validate {top.id}", err=True
+        f"is it real?      sharpen report {now.sweep.id}, sharpen permute {top.id}, then, once: "
+        f"sharpen validate {top.id}",
+        err=True,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sharpen import __version__
-from sharpen.cli import data, exporting, judging, labelling, listing, queueing, steering, sweeping
+from sharpen.cli import data, exporting, judging, labelling, listing, permuting, queueing, steering, sweeping
 from sharpen.errors import SharpenError, UsageError
 
 EXIT_BROKEN_PIPE = 141  # what a shell reports for SIGPIPE
@@ -54,6 +54,7 @@ def main(ctx: click.Context, home: Path | None) -> None:
       sharpen run sweeps/xgboost_sweep.yaml --agents 2     run a sweep and judge it
       sharpen ls                                           what there is
       sharpen best last                                    the winner of the newest sweep
+      sharpen permute RUN                                  does its score need the order of the bars?
       sharpen validate RUN                                 open the lockbox for it, once
 
     SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a sweep and a
@@ -84,6 +85,7 @@ for verb in (
     labelling.tag,
     steering.delete,
     judging.report,
+    permuting.permute,
     judging.validate,
     data.data,
 ):

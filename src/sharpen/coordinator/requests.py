@@ -166,6 +166,17 @@ def _tag(desk: Desk, target: str, add: Sequence[str], remove: Sequence[str]) -> 
     return {"tags": now}
 
 
+def _permuted(desk: Desk, run_id: str, summary: Mapping[str, Any]) -> Reply:
+    """Keep with a run that has ended what permuted histories said of it; what was there before goes."""
+    sweep_id, n = _place(desk, run_id)
+    if not desk.sweep(sweep_id).state.trials[n - 1].state.is_final:
+        raise Refused(f"run {run_id} is not over", why="illegal")
+    r = schema.runs.c
+    old = desk.connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one()
+    _update(desk, schema.runs, run_id, {"summary": dumps(json.loads(old) | dict(summary))})
+    return {}
+
+
 def _labelled(desk: Desk, target: str) -> tuple[sa.Table, list[str]]:
     """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
     table = schema.runs if "-" in target else schema.sweeps
@@ -203,4 +214,5 @@ REQUESTS: Mapping[str, Callable[..., Reply]] = {
     "delete": _delete,
     "note": _note,
     "tag": _tag,
+    "permuted": _permuted,
 }

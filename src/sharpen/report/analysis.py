@@ -12,6 +12,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
+from sharpen.permutation import PermutationTest
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
 from sharpen.report.model import (
@@ -121,7 +122,13 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         cautions=tuple(warnings),
         looks=looks,
         looks_elsewhere=elsewhere,
+        permutations=_permutations(runs),
     )
+
+
+def _permutations(runs: Sequence[RunRow]) -> tuple[tuple[int, PermutationTest], ...]:
+    tests = ((run.number, PermutationTest.of(run.summary)) for run in runs)
+    return tuple((number, test) for number, test in tests if test is not None)
 
 
 def _looks(

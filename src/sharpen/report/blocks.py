@@ -11,6 +11,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
+from sharpen.permutation import PermutationTest
 from sharpen.report import wording
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.space import Choice, Constant, Dimension, Float, Int
@@ -60,6 +61,41 @@ def ruler(analysis: Analysis) -> Ruler | None:
         zero=scale.place(0.0),
         luck=scale.place(luck) if math.isfinite(luck) and judgement.n_trials > 1 else None,
         luck_words=f"best of {judgement.n_trials} by luck: {wording.fixed(luck)}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A run's score among those on permuted histories, on one scale; places are in per cent of its width."""
+
+    number: int
+    test: PermutationTest
+    own: float
+    dots: tuple[float, ...]
+    ticks: tuple[tuple[float, str], ...]
+    words: str
+    spread: str
+
+
+def strips(analysis: Analysis) -> tuple[Strip, ...]:
+    """Return a strip for each run that was compared with permuted histories."""
+    return tuple(_strip(number, test) for number, test in analysis.permutations)
+
+
+def _strip(number: int, test: PermutationTest) -> Strip:
+    known = [value for value in (*test.scores, test.score) if math.isfinite(value)]
+    pad = 0.04 * (max(known) - min(known)) or 0.1
+    scale = _Scale(min(known) - pad, max(known) + pad)
+    decimals = wording.decimals_for(known)
+    low, middle, high = (wording.fixed(value, decimals) for value in test.own.spread)
+    return Strip(
+        number=number,
+        test=test,
+        own=scale.place(test.score),
+        dots=tuple(scale.place(value) for value in test.scores if math.isfinite(value)),
+        ticks=scale.ticks(),
+        words=wording.fixed(test.score, decimals),
+        spread=f"{low} to {high}, median {middle}",
     )
 
 
@@ -231,7 +267,9 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     ]
     if best is not None:
         alone = spec.command_line(analysis.spec, best.run.config, sweep.seed)
+        permute = shlex.join(["sharpen", "permute", best.run.id])
         look = shlex.join(["sharpen", "validate", best.run.id])
         found.append((f"run {best.number}'s program alone", alone))
+        found.append(("its score on permuted bars", permute))
         found.append(("its score on the lockbox; every look is counted", look))
     return tuple(found)

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from sharpen.report import wording
-from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings
+from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, strips
 from sharpen.report.cautions import varying
 from sharpen.report.figures import figures
 from sharpen.report.model import Analysis
@@ -59,6 +59,7 @@ def render(analysis: Analysis) -> str:
         j=analysis.judgement,
         label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
         ruler=ruler(analysis),
+        strips=strips(analysis),
         board=board(analysis),
         front=front_table(analysis),
         shown=SHOWN_RUNS,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.overfit import Interval, Judgement
+from sharpen.permutation import PermutationTest
 from sharpen.spec import Sweep
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
@@ -198,6 +199,7 @@ class Analysis:
         cautions: What to know before believing a figure.
         looks: Openings of the lockbox, the oldest first.
         looks_elsewhere: Those at the same bars by other sweeps of the store.
+        permutations: Each run that was compared with permuted histories, by number, and what that said.
     """
 
     sweep: SweepRow
@@ -227,6 +229,7 @@ class Analysis:
     cautions: tuple[Caution, ...]
     looks: tuple[Look, ...]
     looks_elsewhere: tuple[LookRow, ...]
+    permutations: tuple[tuple[int, PermutationTest], ...]
 
     @property
     def n_runs(self) -> int:

@@ -87,7 +87,7 @@ def configuration(analysis: Analysis) -> Table:
 
 
 def verdict(analysis: Analysis) -> list[Text]:
-    """Return the verdict, its checks and the cautions, a line each."""
+    """Return the verdict, its checks, tests on permuted bars and the cautions, a line each."""
     judgement = analysis.judgement
     style = STYLES["luck" if analysis.doubts else judgement.kind]
     words = label(judgement.kind, bool(analysis.doubts))
@@ -96,6 +96,8 @@ def verdict(analysis: Analysis) -> list[Text]:
     for check in judgement.checks:
         sign, color = OUTCOMES[check.outcome]
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
+    for number, test in analysis.permutations:
+        lines.append(Text(f"  Run {number} on permuted bars (seed {test.seed}): {test.sentence}"))
     lines += [Text(f"{c.topic}: {c.sentence}", style="yellow") for c in analysis.cautions]
     return lines
 

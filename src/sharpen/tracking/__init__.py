@@ -1,6 +1,7 @@
 """What a training program calls: ``init``, ``log``, ``config``, ``summary``, ``log_artifact``.
 
-The same program runs in a sweep, opens the lockbox for ``sharpen validate``, or runs alone; the
+The same program runs in a sweep, opens the lockbox for ``sharpen validate``, sees
+permuted bars for ``sharpen permute``, or runs alone; the
 environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracking.sinks` cares.
 
 >>> from sharpen import tracking
@@ -9,6 +10,6 @@ environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracki
 step 1  val/sharpe=1.25
 """
 
-from sharpen.tracking.run import Checkpoint, Run, Stopped, init, log, log_artifact
+from sharpen.tracking.run import Checkpoint, Run, Stage, Stopped, init, log, log_artifact
 
-__all__ = ["Checkpoint", "Run", "Stopped", "init", "log", "log_artifact"]
+__all__ = ["Checkpoint", "Run", "Stage", "Stopped", "init", "log", "log_artifact"]

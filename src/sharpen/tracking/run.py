@@ -16,7 +16,7 @@ from sharpen.errors import Refused, UsageError
 from sharpen.store.blobs import blob_path
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
-Stage = Literal["search", "lockbox"]
+Stage = Literal["search", "lockbox", "permuted"]
 _current: list[Run] = []
 
 
@@ -31,6 +31,19 @@ class Checkpoint:
 
     path: Path
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run may be given beyond its configuration.
+
+    Attributes:
+        checkpoint: Where to go on from.
+        permutation_seed: What to draw the order of the bars from.
+    """
+
+    checkpoint: Checkpoint | None = None
+    permutation_seed: int | None = None
 
 
 class Stopped(SystemExit):
@@ -73,6 +86,9 @@ class Run:
             else the configuration's own ``seed``, else 0.
         in_sweep: Whether a sweep started this program.
         summary: Values that describe the run as a whole.
+        stage: ``search``; ``lockbox`` when ``sharpen validate`` asks for the final period's figures;
+            ``permuted`` when ``sharpen permute`` asks for the search's figures on a permuted history.
+        permutation_seed: What to draw the order of the bars from in that stage; None in every other.
         checkpoint: Where to go on from; None to begin at the beginning.
     """
 
@@ -83,9 +99,10 @@ class Run:
         seed: int,
         stage: Stage,
         in_sweep: bool,
-        checkpoint: Checkpoint | None = None,
+        given: Given | None = None,
     ) -> None:
-        self.checkpoint = checkpoint
+        given = given or Given()
+        self.checkpoint = given.checkpoint
         self.config = dict(config)
         self.seed = seed
         self.in_sweep = in_sweep
@@ -93,13 +110,20 @@ class Run:
         self._sink = sink
         self._step = 0
         self._stage: Stage = stage
-        self._asked_stage = False
+        self._permutation_seed = given.permutation_seed
+        self._asked_stage = self._asked_permutation = False
 
     @property
     def stage(self) -> Stage:
-        """``search``, or ``lockbox`` when ``sharpen validate`` asks for the final period's figures."""
+        """What is asked of the program."""
         self._asked_stage = True
         return self._stage
+
+    @property
+    def permutation_seed(self) -> int | None:
+        """What to draw the order of the bars from."""
+        self._asked_permutation = True
+        return self._permutation_seed
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Store the metrics of a step; they are on the disk when this returns.
@@ -111,14 +135,11 @@ class Run:
         Raises:
             Stopped: The sweep ends this run early, or has given it to another agent.
             UsageError: A step that is no whole number or smaller than the last, a metric without a name,
-                or the lockbox is open and the program has not asked for :attr:`stage`: these would be the
-                search's figures again.
+                or figures that would be the search's again: the lockbox is open and the program has not
+                asked for :attr:`stage`, or bars are to be permuted and it has not asked for
+                :attr:`permutation_seed`.
         """
-        if self._stage == "lockbox" and not self._asked_stage:
-            raise UsageError(
-                "log: the program never looks at run.stage, so it does not know the lockbox: when that is "
-                "'lockbox' it must train on all development data and log figures of the lockbox"
-            )
+        self._refuse_search_again()
         step = self._step + 1 if step is None else _whole(step)
         if step < self._step:
             raise UsageError(f"log(step={step}): the last step was {self._step}, and steps only grow")
@@ -130,6 +151,19 @@ class Run:
             reason = self._sink.report(step, metrics)
         if reason:
             raise Stopped(reason)
+
+    def _refuse_search_again(self) -> None:
+        if self._stage == "lockbox" and not self._asked_stage:
+            raise UsageError(
+                "log: the program never looks at run.stage, so it does not know the lockbox: when that is "
+                "'lockbox' it must train on all development data and log figures of the lockbox"
+            )
+        if self._stage == "permuted" and not self._asked_permutation:
+            raise UsageError(
+                "log: the program never looks at run.permutation_seed, so it does not permute: when run.stage"
+                " is 'permuted' it must put the development bars in the order that this seed draws, with "
+                "sharpen.permutation.permuted, and log what it logs in a search"
+            )
 
     def log_artifact(
         self,
@@ -197,7 +231,8 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
     if "token" in about:
         sink = SweepSink(Path(about["home"]), about["run_id"], about["token"])
     elif "results" in about:
-        sink = FileSink(Path(about["home"]), Path(about["results"]))
+        keeps_files = about["stage"] == "lockbox"
+        sink = FileSink(Path(about["home"]) if keeps_files else None, Path(about["results"]))
     else:
         sink = TerminalSink()
     run = Run(
@@ -206,7 +241,7 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
         seed=_seed(about, config or {}),
         stage=about.get("stage", "search"),
         in_sweep="token" in about,
-        checkpoint=_checkpoint(about),
+        given=Given(_checkpoint(about), about.get("permutation_seed")),
     )
     _current.append(run)
     return run

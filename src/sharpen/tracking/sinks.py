@@ -57,9 +57,14 @@ class SweepSink:
 
 
 class FileSink:
-    """Appends one JSON object a line; ``sharpen validate`` reads them when the program is done."""
+    """Appends one JSON object a line, which are read when the program is done.
 
-    def __init__(self, home: Path, path: Path) -> None:
+    Args:
+        home: The store's folder, for artifacts; None when nobody wants them.
+        path: The file.
+    """
+
+    def __init__(self, home: Path | None, path: Path) -> None:
         self._home = home
         self._path = path
 
@@ -74,6 +79,8 @@ class FileSink:
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs and write down its name and digest."""
+        if self._home is None:
+            return
         digest, n_bytes = put_file(self._home, path)
         about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
         self._append({"artifact": about})

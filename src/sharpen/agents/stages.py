@@ -1,0 +1,159 @@
+"""Running a sweep's program outside of its search: at the lockbox, or on permuted bars."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sharpen import spec
+from sharpen.agents.program import Command, Program, start_cold, threads_of
+from sharpen.errors import SharpenError
+from sharpen.space import Space
+from sharpen.store.rows import RunRow, SweepRow
+from sharpen.tracking import Stage
+
+POLL_S = 0.05
+BARS = ("data/hash", "lockbox/hash", "lockbox/first")  # what a summary says of the bars
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A configuration to be carried out in a stage.
+
+    Attributes:
+        stage: Which.
+        config: By dotted name; for what is not in it the program's own defaults hold.
+        seed: What the program is to train with.
+        place: Where it is carried out, for the message when it fails: ``on the lockbox``.
+        permutation_seed: Of the history, in the stage ``permuted``.
+    """
+
+    stage: Stage
+    config: Mapping[str, Any]
+    seed: int
+    place: str
+    permutation_seed: int | None = None
+
+
+@dataclass
+class StageRun:
+    """What a program said of one configuration in a stage.
+
+    Attributes:
+        metrics: What it logged last, by name.
+        returns: SHA-256 of its returns artifact in the store's blobs; empty without one.
+        summary: What it said of the run as a whole.
+    """
+
+    metrics: dict[str, Any] = field(default_factory=dict[str, Any])
+    returns: str = ""
+    summary: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def carry_out(
+    home: Path, sweep: SweepRow, tasks: Iterable[Task], n_slots: int = 1
+) -> Generator[tuple[int, StageRun]]:
+    """Give the place of each task and what the sweep's program said of it, in the order of ending.
+
+    Programs that are at work when the generator is closed, or when one of them fails, are killed.
+
+    Args:
+        home: The store's folder; artifacts go to its blobs.
+        sweep: Whose program and folder.
+        tasks: What to carry out.
+        n_slots: How many programs run at once.
+
+    Raises:
+        SharpenError: A program failed.
+    """
+    read = spec.parse(sweep.spec, where=sweep.source)
+    waiting = list(enumerate(tasks))[::-1]
+    at_work: dict[int, _AtWork] = {}
+    with tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
+        try:
+            while waiting or at_work:
+                while waiting and len(at_work) < n_slots:
+                    place, task = waiting.pop()
+                    at_work[place] = _start(home, sweep, read, task, Path(folder) / str(place))
+                over = [place for place, each in at_work.items() if each.is_over()]
+                for place in over:
+                    yield place, at_work.pop(place).end()
+                if not over:
+                    time.sleep(POLL_S)
+        finally:
+            for each in at_work.values():
+                each.program.close()
+
+
+def refuse_other_bars(run: RunRow, found: StageRun) -> None:
+    """Refuse figures of bars that are not those of the run; what either does not say is not compared.
+
+    Raises:
+        SharpenError: The data changed since the run, with what it was and what it is.
+    """
+    both = [name for name in BARS if name in run.summary and name in found.summary]
+    changed = [
+        f"{name} was {run.summary[name]}, is {found.summary[name]}"
+        for name in both
+        if run.summary[name] != found.summary[name]
+    ]
+    if changed:
+        raise SharpenError(
+            f"the data changed since run {run.id}: {'; '.join(changed)}. Nothing was shown. Fix: bring back "
+            "the data that the sweep saw, or run the sweep again"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _AtWork:
+    """A program that has been started, and the file that it writes to."""
+
+    task: Task
+    program: Program
+    results: Path
+
+    def is_over(self) -> bool:
+        """Take in what the program has printed; return whether it has ended."""
+        self.program.read()
+        return self.program.exit_code is not None
+
+    def end(self) -> StageRun:
+        """Return what the program said, once it is over."""
+        exit_code = self.program.exit_code
+        self.program.close()
+        if exit_code != 0:
+            last = self.program.output.last_line or exit_code
+            raise SharpenError(f"the program failed {self.task.place}: {last}")
+        return _read(self.results)
+
+
+def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Path) -> _AtWork:
+    folder.mkdir()
+    results = folder / "results.jsonl"
+    given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
+    read = replace(read, space=Space(given))
+    about = {"home": str(home.resolve()), "results": str(results), "seed": task.seed, "stage": task.stage}
+    about |= {"config": read.nested(task.config), "permutation_seed": task.permutation_seed}
+    words = spec.words(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
+    for path, text in words.files.items():
+        Path(path).write_text(text)
+    environment = threads_of(read.resources.threads) | {"SHARPEN_RUN": json.dumps(about)}
+    return _AtWork(task, start_cold(Command(words.argv, Path(sweep.workdir), environment)), results)
+
+
+def _read(results: Path) -> StageRun:
+    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    found = StageRun()
+    for row in rows:
+        found.metrics.update(row.get("metrics", {}))
+        found.summary.update(row.get("summary", {}))
+        if row.get("artifact", {}).get("type") == "returns":
+            found.returns = row["artifact"]["digest"]
+    return found

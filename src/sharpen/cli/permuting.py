@@ -1,0 +1,107 @@
+"""The verb that asks whether a score needs the order of the bars: permute."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.progress import track
+
+from sharpen import spec
+from sharpen.agents.permuted import BASELINE, free_slots, history_seeds, score_permuted
+from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
+from sharpen.coordinator import connect
+from sharpen.errors import UsageError
+from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow, last_metrics
+from sharpen.trial import TrialState
+from sharpen.wire import number
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), default=20, show_default=True, help="How many histories."
+)
+@click.option("--seed", type=int, help="What the orders are drawn from. [default: the sweep's seed]")
+@click.option("--slots", "n_slots", type=click.IntRange(min=1), help="Histories at a time. [default: cores]")
+@json_option
+@click.pass_obj
+def permute(home: Path, run: str, n: int, seed: int | None, n_slots: int | None, as_json: bool) -> None:
+    """Score a finished RUN's configuration on histories whose bars come in random order.
+
+    The program walks forward again on N histories with the same price moves in another order, with the
+    run's own seed. A score that these reach as well does not come from what follows what. The lockbox is
+    not opened.
+
+    The result is kept with the run once all histories are scored; another call replaces it. An
+    interrupted one keeps nothing.
+
+    \b
+      sharpen permute last-7
+      sharpen permute last-7 -n 200 --seed 1
+    """
+    reader = Reader(home)
+    row = reader.run(run)
+    if row.state != TrialState.FINISHED or row.score is None:
+        why = row.state if row.state != TrialState.FINISHED else "infeasible"
+        raise UsageError(f"run {row.id} is {why}: only a finished run that has a score can be permuted")
+    sweep = reader.sweep(row.sweep_id)
+    root_seed = sweep.seed if seed is None else seed
+    found = _test(reader, sweep, row, root_seed)
+    seeds = history_seeds(root_seed, n)
+    found = _with_scores(found, score_permuted(home, sweep, row, seeds, n_slots or free_slots(sweep)), n)
+    with connect(home) as client:
+        client.call("permuted", run_id=row.id, summary={SUMMARY_KEY: found.stored()})
+    if as_json:
+        print_json({"run": row.id, **found.figures(), **found.stored()})
+        return
+    stdout().print(table([_row(each) for each in found.comparisons]))
+    click.echo(f"\n{found.sentence}")
+    click.echo(f"\n{found.limits}", err=True)
+
+
+def _test(reader: Reader, sweep: SweepRow, run: RunRow, root_seed: int) -> PermutationTest:
+    """Return the comparison with a run's own figures, before any history is scored."""
+    metric = spec.parse(sweep.spec, where=sweep.source).metric
+    logged = last_metrics(reader.reports(run_id=run.id)).get(run.id, {})
+    assert run.score is not None  # noqa: S101 - the caller looked
+    return PermutationTest(
+        metric=metric.name,
+        maximize=metric.goal == "maximize",
+        score=run.score,
+        scores=(),
+        seed=root_seed,
+        baseline=number(logged.get(BASELINE)),
+    )
+
+
+def _with_scores(
+    test: PermutationTest, scored: Generator[tuple[int, float, float | None]], n: int
+) -> PermutationTest:
+    """Return the comparison once every history is scored; a line on the terminal says how far that is."""
+    console = stderr()
+    is_quiet = not console.is_terminal
+    with closing(scored):
+        line = track(scored, "permuted histories", n, console=console, transient=True, disable=is_quiet)
+        found = sorted(line)
+    holding = tuple(held for _, _, held in found if held is not None)
+    is_whole = test.baseline is not None and len(holding) == n
+    return replace(
+        test,
+        scores=tuple(score for _, score, _ in found),
+        baseline=test.baseline if is_whole else None,
+        baselines=holding if is_whole else (),
+    )
+
+
+def _row(each: Comparison) -> dict[str, str]:
+    """Return a figure of the run beside the least, the middle and the largest of the histories."""
+    low, middle, high = each.spread
+    row = {"": each.name, "this run": each.own, "permuted: least": low, "median": middle, "largest": high}
+    row |= {"as good": each.n_as_good, "p": f"{each.p:.2g}"}
+    return {column: shown(value) for column, value in row.items()}
