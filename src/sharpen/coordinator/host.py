@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Host:
         self._lock = lock
         self._path = socket_path(home)
         self._coordinator = Coordinator(home, time)
-        self._requests: list[tuple[Any, asyncio.Future[Reply]]] = []
+        self._asked: list[tuple[list[Any], asyncio.Future[list[Reply]]]] = []
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -95,24 +96,20 @@ class Host:
         self._connections.add(task)
         try:
             while line := await reader.readline():
-                asked = json.loads(line)
-                replies = await self._answers(as_list(asked))
-                writer.write(dumps(replies if isinstance(asked, list) else replies[0]).encode() + b"\n")
+                words = json.loads(line)
+                answered: asyncio.Future[list[Reply]] = self._loop.create_future()
+                self._asked.append((as_list(words), answered))
+                self._wake.set()
+                if len(self._asked) >= self._n_expected:
+                    self._enough.set()
+                replies = await answered
+                writer.write(dumps(replies if isinstance(words, list) else replies[0]).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.CancelledError):
             pass  # the client has gone, does not speak the protocol, or must find another host: drop it
         finally:
             self._connections.discard(task)
             writer.close()
-
-    async def _answers(self, requests: list[Any]) -> list[Reply]:
-        """Return the replies to requests that came together and go into one transaction."""
-        answered: list[asyncio.Future[Reply]] = [self._loop.create_future() for _ in requests]
-        self._requests += zip(requests, answered, strict=True)
-        self._wake.set()
-        if len(self._requests) >= self._n_expected:
-            self._enough.set()
-        return await asyncio.gather(*answered)
 
     async def _write(self) -> None:
         """Commit in groups: what arrives while one transaction is written goes into the next.
@@ -127,19 +124,20 @@ class Host:
             self._n_expected = max(sizes)
             await self._gather(min(commit_s / 2, LONGEST_GATHERING_S))
             self._wake.clear()
-            batch, self._requests = self._requests, []
+            asked, self._asked = self._asked, []
             began = time.monotonic()
-            replies = self._coordinator.answer([request for request, _ in batch])
+            replies = iter(self._coordinator.answer([each for requests, _ in asked for each in requests]))
             commit_s = time.monotonic() - began
-            for (_, answered), reply in zip(batch, replies, strict=True):
+            for requests, answered in asked:
+                own = list(islice(replies, len(requests)))
                 if not answered.done():
-                    answered.set_result(reply)
+                    answered.set_result(own)
             await asyncio.sleep(0)  # what has arrived meanwhile was asked by others: they count, too
-            sizes.append(len(batch) + len(self._requests))
+            sizes.append(len(asked) + len(self._asked))
 
     async def _gather(self, seconds: float) -> None:
         """Wait until as many have asked as did lately, or for so long."""
-        if len(self._requests) < self._n_expected and seconds > 0:
+        if len(self._asked) < self._n_expected and seconds > 0:
             self._enough.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._enough.wait(), seconds)
