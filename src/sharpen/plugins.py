@@ -113,6 +113,21 @@ class Family:
         return kind
 
 
+def refuse_unless(owner: str, demands: Mapping[str, bool]) -> None:
+    """Refuse settings that make no sense, all at once.
+
+    Args:
+        owner: Whose settings.
+        demands: Whether each is met, by the sentence that states it.
+
+    Raises:
+        UsageError: One of them is not.
+    """
+    unmet = [sentence for sentence, is_met in demands.items() if not is_met]
+    if unmet:
+        raise UsageError(f"{owner}: {'; '.join(unmet)}", owner=owner)
+
+
 def _fields(kind: Any) -> Sequence[dataclasses.Field[Any]]:
     return dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
 
