@@ -79,7 +79,8 @@ class Family:
             inner: For the field that is the sweep's, where there is one; None leaves its default.
 
         Raises:
-            UsageError: As for :meth:`load`, or it has no such setting, or one is of the wrong type.
+            UsageError: As for :meth:`load`, or it has no such setting, or one is of the wrong type or makes
+                no sense.
             MissingExtra: As for :meth:`load`.
         """
         kind = self.load(name)
@@ -89,7 +90,10 @@ class Family:
             _check(name, known, setting, value)
         if inner is not None and any(f.name == self.inner for f in _fields(kind)):
             chosen[self.inner] = inner
-        return kind(**chosen)
+        try:
+            return kind(**chosen)
+        except ValueError as error:  # what another package's class says of a setting that makes no sense
+            raise UsageError(f"{name}: {error}", owner=name) from error
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}
