@@ -11,7 +11,12 @@ from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Round
 from sharpen.spec.command import MACROS
 from sharpen.spec.model import EarlyTerminate, Metric, Sweep
 
-N_STARTUP_TRIALS = {"bayes": 8, "gp": 8, "tpe": 10, "nsga2": 20}
+STARTUP = {  # method -> the setting that says how many runs are random, and its default
+    "bayes": ("n_startup_trials", 8),
+    "gp": ("n_startup_trials", 8),
+    "tpe": ("n_startup_trials", 10),
+    "nsga2": ("population", 20),
+}
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
@@ -102,7 +107,7 @@ def _run_cap(sweep: Sweep) -> Advice:
             f"the grid has {size} configurations and only the first {n_configs} will run, which leaves "
             "whole values of the first parameters out: raise run_cap, list fewer values, or take random",
         )
-    n_startup = N_STARTUP_TRIALS.get(sweep.method, 0)
+    n_startup = _n_startup(sweep)
     if n_configs <= n_startup:
         yield (
             "$.run_cap",
@@ -116,6 +121,12 @@ def _run_cap(sweep: Sweep) -> Advice:
             "$.prior",
             f"lists {len(sweep.prior)} configurations, but run_cap is {sweep.run_cap}: raise it",
         )
+
+
+def _n_startup(sweep: Sweep) -> int:
+    setting, default = STARTUP.get(sweep.method, ("", 0))
+    given = sweep.options.get(setting, default)
+    return given if isinstance(given, int) else default
 
 
 def _repeats(sweep: Sweep) -> Advice:
