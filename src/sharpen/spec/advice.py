@@ -93,6 +93,13 @@ def _sounds(metric: Metric, like: re.Pattern[str], unlike: re.Pattern[str]) -> b
     return bool(like.search(name)) and not unlike.search(name)
 
 
+def _method(sweep: Sweep) -> Advice:
+    if sweep.method == "nsga2" and len(sweep.metrics) == 1:
+        yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
+    if sweep.method in ("bayes", "gp", "tpe", "cmaes") and len(sweep.metrics) > 1:
+        yield "$.method", f"{sweep.method} searches the first of the metrics alone: for trade-offs take nsga2"
+
+
 def _run_cap(sweep: Sweep) -> Advice:
     endless = sweep.method != "grid" and sweep.metric.target is None and sweep.time_cap_s is None
     if endless and sweep.run_cap is None:
@@ -114,8 +121,6 @@ def _run_cap(sweep: Sweep) -> Advice:
             f"the first {n_startup} runs of {sweep.method} are random, so that it learns nothing from "
             f"{n_configs}: raise it to {30 * sweep.repeats} or more",
         )
-    if sweep.method == "nsga2" and len(sweep.metrics) == 1:
-        yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
     if len(sweep.prior) > n_configs:
         yield (
             "$.prior",
@@ -283,6 +288,7 @@ def _without_effect(sweep: Sweep) -> Advice:
 
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _goals,
+    _method,
     _run_cap,
     _repeats,
     _scales,
