@@ -25,6 +25,10 @@ class Hammer:
     def strike(self, nail):
         return nail
 
+    def __post_init__(self):
+        if self.weight <= 0:
+            raise ValueError("weight must be above 0")
+
 
 class Plain:
     def strike(self, nail):
@@ -68,6 +72,7 @@ def test_a_thing_is_made_with_what_is_given_and_its_own_defaults() -> None:
         ("hammer", {"_memo": []}, "has no setting '_memo'"),
         ("hammer", {"made": 1}, "has no setting 'made'"),
         ("hammer", {"weight": "1"}, "hammer: weight must be a number, not '1'"),
+        ("hammer", {"weight": -1}, "hammer: weight must be above 0"),
         ("hammer", {"weight": True}, "weight must be a number, not True"),
         ("hammer", {"blows": 2.5}, "blows must be a whole number or nothing, not 2.5"),
         ("hammer", {"face": "square"}, "face must be one of flat, round, not 'square'"),

@@ -79,7 +79,8 @@ class Family:
             inner: For the field that is the sweep's, where there is one; None leaves its default.
 
         Raises:
-            UsageError: As for :meth:`load`, or it has no such setting, or one is of the wrong type.
+            UsageError: As for :meth:`load`, or it has no such setting, or one is of the wrong type or makes
+                no sense.
             MissingExtra: As for :meth:`load`.
         """
         kind = self.load(name)
@@ -89,7 +90,10 @@ class Family:
             _check(name, known, setting, value)
         if inner is not None and any(f.name == self.inner for f in _fields(kind)):
             chosen[self.inner] = inner
-        return kind(**chosen)
+        try:
+            return kind(**chosen)
+        except ValueError as error:  # what another package's class says of a setting that makes no sense
+            raise UsageError(f"{name}: {error}", owner=name) from error
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}
@@ -111,6 +115,21 @@ class Family:
                 f"{where} is not a {self.noun}: it must be a class with {self.port}", entry_point=point.value
             )
         return kind
+
+
+def refuse_unless(owner: str, demands: Mapping[str, bool]) -> None:
+    """Refuse settings that make no sense, all at once.
+
+    Args:
+        owner: Whose settings.
+        demands: Whether each is met, by the sentence that states it.
+
+    Raises:
+        UsageError: One of them is not.
+    """
+    unmet = [sentence for sentence, is_met in demands.items() if not is_met]
+    if unmet:
+        raise UsageError(f"{owner}: {'; '.join(unmet)}", owner=owner)
 
 
 def _fields(kind: Any) -> Sequence[dataclasses.Field[Any]]:

@@ -186,6 +186,18 @@ def test_a_program_that_is_not_there_is_named_with_the_fix(sharpen, bench, tmp_p
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--check",)])
+def test_settings_that_the_method_and_the_stop_rule_do_not_take_are_refused(
+    sharpen, bench, monkeypatch, words
+):
+    monkeypatch.chdir(bench.work)
+    more = "optimizer: {type: gp, n_candidates: 0}\nearly_terminate: {type: custom, name: nobodys}\n"
+    said = sharpen("sweep", *words, bench.write_sweep(1, space=TILTS, more=more), home=bench.home)
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "$.optimizer: gp: n_candidates must be 1 or more" in said.stderr
+    assert "$.early_terminate: no stop rule is called 'nobodys'" in said.stderr
+
+
 def test_check_says_that_a_file_is_right_and_does_nothing(sharpen, bench, tmp_path, monkeypatch):
     monkeypatch.chdir(bench.work)  # programs are looked for where one is
     file = bench.work / bench.write_sweep(1, space=TILTS)

@@ -320,30 +320,47 @@ def test_a_newer_store_is_refused_and_the_lock_given_up(tmp_path: Path) -> None:
             pass
 
 
+# A process that makes a sweep, or finds the one of the same key, holds a run of it, and is killed.
+AGENT = """
+import json, os, sys
+from pathlib import Path
+from sharpen.coordinator import born, connect, hostname
+with connect(Path(sys.argv[1])) as client:
+    place = {"source": "s.yaml", "workdir": "/"}
+    sweep_id = client.call("create_sweep", key="k", text=sys.argv[2], place=place)["sweep_id"]
+    process = {"host": hostname(), "pid": os.getpid(), "born": born(os.getpid())}
+    client.call("join", sweep_id=sweep_id, agent_id="x", **process)
+    print(client.call("lease", sweep_id=sweep_id, agent_id="x", key="x")["run"]["run_id"], flush=True)
+    input()
+"""
+
+
+def killed_agent(home: Path) -> str:
+    """Return the run that an agent held when it was killed."""
+    words = [sys.executable, "-c", AGENT, str(home), SWEEP]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run_id = process.stdout.readline().strip()
+        process.kill()
+    return run_id
+
+
 def test_a_tick_of_the_host_takes_back_the_run_of_an_agent_killed_elsewhere(
     tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    agent = """
-import json, os, sys
-from pathlib import Path
-from sharpen.coordinator import born, hostname
-from sharpen.wire import Client
-client = Client(Path(sys.argv[1]))
-place = {"host": hostname(), "pid": os.getpid(), "born": born(os.getpid())}
-client.call("join", sweep_id=sys.argv[2], agent_id="x", **place)
-print(json.dumps(client.call("lease", sweep_id=sys.argv[2], agent_id="x", key="x")), flush=True)
-input()
-"""
-    with connect(tmp_path) as client:
-        sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=PLACE)["sweep_id"]
-        words = [sys.executable, "-c", agent, str(tmp_path), sweep_id]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["run"]["token"] == 1
-            process.kill()
+    with connect(tmp_path):
+        run_id = killed_agent(tmp_path)
         reader = Reader(tmp_path)
-        wait_until(lambda: reader.run(f"{sweep_id}-1").state == "pending", "the run to go back")
-        assert reader.run(f"{sweep_id}-1").reason == "agent x died"
+        wait_until(lambda: reader.run(run_id).state == "pending", "the run to go back")
+        assert reader.run(run_id).reason == "agent x died"
+
+
+def test_a_host_of_one_request_does_not_take_a_dead_agent_s_run_for_one_at_work(tmp_path: Path) -> None:
+    run_id = killed_agent(tmp_path)
+    sweep_id = run_id.rpartition("-")[0]
+    with connect(tmp_path) as client:
+        assert client.call("cancel", sweep_id=sweep_id, reason="enough")["n_running"] == 0
+    assert Reader(tmp_path).run(run_id).state == "canceled"
 
 
 def test_agents_that_beat_during_a_long_request_keep_their_runs(

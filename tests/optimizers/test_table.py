@@ -42,6 +42,19 @@ def test_options_are_the_settings_of_the_dataclass() -> None:
         ("gp", {"n_startup_trials": "ten"}, "gp: n_startup_trials must be a whole number, not 'ten'"),
         ("gp", {"fold_noise": 1}, "fold_noise must be true or false, not 1"),
         ("cmaes", {"sigma": "wide"}, "sigma must be a number, not 'wide'"),
+        (
+            "cmaes",
+            {"sigma": -1, "population": 1},
+            "sigma must be above 0 and at most 1; population must",
+        ),
+        ("gp", {"n_startup_trials": -1, "n_most_trials": 1}, "n_startup_trials must be 0 or more; n_most_"),
+        ("tpe", {"n_candidates": 0}, "tpe: n_candidates must be 1 or more"),
+        (
+            "nsga2",
+            {"population": 0, "crossover": 1.5},
+            "population must be 2 or more; crossover must be",
+        ),
+        ("grid", {"retries": -1}, "grid: retries must be 0 or more"),
     ],
 )
 def test_what_is_wrong_with_a_setting_is_said(method, options, words) -> None:

@@ -44,6 +44,26 @@ def test_a_cap_that_cuts_a_configuration_s_repeats_short() -> None:
     assert few.endswith("learns nothing from 8: raise it to 150 or more")
 
 
+def test_a_method_for_another_number_of_metrics() -> None:
+    two = "{program: t, run_cap: 60, metrics: [{name: a}, {name: b}], parameters: {x: {min: 0.0, max: 9.0}}, "
+    said = {method: lint(parse(f"{two} method: {method}}}")) for method in ("tpe", "nsga2", "random")}
+    assert [found.sentence for found in said.pop("tpe")] == [
+        "tpe searches the first of the metrics alone: for trade-offs take nsga2"
+    ]
+    assert said == {"nsga2": [], "random": []}
+    assert "for one metric take bayes" in advice(method="nsga2")["$.method"]
+
+
+def test_a_cap_that_leaves_nothing_to_learn_from() -> None:
+    said = advice(method="tpe", run_cap=10)["$.run_cap"]
+    assert said.startswith("the first 10 runs of tpe are random, so that it learns nothing from 10")
+    assert advice(method="tpe", run_cap=10, optimizer={"n_startup_trials": 4}) == {}
+    assert (
+        "first 12 runs of gp"
+        in advice(run_cap=10, optimizer={"type": "gp", "n_startup_trials": 12})["$.run_cap"]
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "goal", "says"),
     [

@@ -71,6 +71,21 @@ def test_it_refuses_what_the_reader_refuses(changed) -> None:
         parse(yaml.safe_dump({**GOOD, **changed}))
 
 
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"prior": [{}]},
+        {"description": None, "project": "", "constraints": {}, "forbidden": []},
+        {"command": ["${program}", 5, 1.5]},
+        {"time_cap": "1h 30m", "constraints": {"n": [">= 1", "<1e3"]}},
+        {"optimizer": {"type": "tpe", "n_candidates": 48}, "resources": {"gpu": 0.5}},
+    ],
+)
+def test_it_takes_what_the_reader_takes(added) -> None:
+    EDITOR.validate({**GOOD, **added})
+    assert parse(yaml.safe_dump({**GOOD, **added}))
+
+
 def test_every_key_says_what_it_means_and_whose_it_is() -> None:
     properties = schema()["properties"]
     assert list(properties) == list(SWEEP)

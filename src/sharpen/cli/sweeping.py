@@ -15,7 +15,7 @@ from sharpen.cli.driving import drive, interrupts, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.opening import has_agents, opened
-from sharpen.coordinator import connect
+from sharpen.coordinator import connect, rules_for
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
@@ -141,6 +141,7 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     """
     read = _read(file)
     if check:
+        rules_for(read, seed or 0, run_cap)  # the search method and the stop rule know their own settings
         for advice in spec.lint(read):
             click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
         click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)

@@ -8,5 +8,6 @@ hosts, or hosts in this one when none does.
 
 from sharpen.coordinator.host import Host, connect, try_host
 from sharpen.coordinator.processes import born, hostname
+from sharpen.coordinator.restoring import rules_for
 
-__all__ = ["Host", "born", "connect", "hostname", "try_host"]
+__all__ = ["Host", "born", "connect", "hostname", "rules_for", "try_host"]

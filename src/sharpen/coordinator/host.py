@@ -143,15 +143,16 @@ class Host:
                 await asyncio.wait_for(self._enough.wait(), seconds)
 
     async def _tick(self) -> None:
-        while True:
-            slept_s = await _sleep()
-            if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
-                slept_s = max(slept_s, await _sleep())
+        slept_s = 0.0
+        while True:  # the first time at once: agents that died while nobody hosted are no longer at work
             with contextlib.suppress(StoreError):  # the disk may be full for a while; try again
                 if slept_s > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
                     self._coordinator.wake_up()
                 else:
                     self._coordinator.tick()
+            slept_s = await _sleep()
+            if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
+                slept_s = max(slept_s, await _sleep())
 
 
 async def _sleep() -> float:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
+from sharpen.errors import MissingExtra, UsageError
 from sharpen.spec import Constraint, Metric, Sweep
+from sharpen.spec.node import Problem, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
 from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
@@ -21,6 +23,8 @@ from sharpen.sweep.state import Assessment
 from sharpen.sweep.trials import blank
 from sharpen.sweep.unlogged import gist
 from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,14 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     """Return the rules that a sweep file asks for; from now on linear algebra has one thread in this process.
 
     Raises:
-        UsageError: The method or the stop rule cannot be had.
+        SpecError: There is no such method or stop rule, or it does not take these settings.
+        MissingExtra: It needs a library that is not installed.
     """
-    optimizer = optimizers.make(sweep.method, sweep.options, seed=seed)
+    problems: list[Problem] = []
+    optimizer = _made("$.optimizer", problems, optimizers.make, sweep.method, sweep.options, seed)
+    stopper = _made("$.early_terminate", problems, stoppers.make, sweep.stop, sweep.metric)
+    if optimizer is None or stopper is None:
+        raise refuse(f"sweep {sweep.name}", problems)
     # its matrices are small: threads for them would only wait, and take the cores from the runs
     threadpool_limits(limits=1)
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
@@ -58,7 +67,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     rules = Rules(
         space=sweep.space,
         optimizer=optimizer,
-        stopper=stoppers.make(sweep.stop, metric),
+        stopper=stopper,
         metric=metric.name,
         seed=seed,
         run_cap=run_cap,
@@ -74,6 +83,17 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         return rules
     watched = tuple(dict.fromkeys(names))
     return replace(rules, watched=watched, assess=Assess(several, sweep.constraints))
+
+
+def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:
+    """Return what is made; None, with the problem noted, where it cannot be."""
+    try:
+        return make(*arguments)
+    except MissingExtra:
+        raise
+    except UsageError as error:
+        problems.append((place, error.message))
+        return None
 
 
 def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepState:

@@ -14,6 +14,7 @@ from sharpen.arrays import Bools, Floats
 from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
 
@@ -82,6 +83,16 @@ class CmaEs:
     seed: int | None = None
     _replay: _Replay = field(default_factory=_Replay, repr=False, compare=False)
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        refuse_unless(
+            "cmaes",
+            {
+                "sigma must be above 0 and at most 1": 0 < self.sigma <= 1,
+                "population must be 0, or 4 or more": self.population == 0 or self.population >= 4,
+            },
+        )
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""

@@ -15,6 +15,7 @@ from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.outcomes import Outcomes
 from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial
 
@@ -63,6 +64,17 @@ class GaussianProcess:
     fold_noise: bool = True
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        refuse_unless(
+            "gp",
+            {
+                "n_startup_trials must be 0 or more": self.n_startup_trials >= 0,
+                "n_candidates must be 1 or more": self.n_candidates >= 1,
+                "n_most_trials must be 2 or more": self.n_most_trials >= 2,
+            },
+        )
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""

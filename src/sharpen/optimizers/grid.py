@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sharpen.errors import UsageError
+from sharpen.plugins import refuse_unless
 from sharpen.space import Condition, Space
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial
 
@@ -29,6 +30,10 @@ class GridSearch:
     """
 
     retries: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a setting that makes no sense."""
+        refuse_unless("grid", {"retries must be 0 or more": self.retries >= 0})
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return the next ``n`` combinations, fewer at the end of the grid; the random stream is not used.

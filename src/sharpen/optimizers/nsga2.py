@@ -10,6 +10,7 @@ import numpy as np
 from sharpen.arrays import Floats, Ints
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
@@ -45,6 +46,18 @@ class Nsga2:
     eta_mutation: float = 20.0
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        refuse_unless(
+            "nsga2",
+            {
+                "population must be 2 or more": self.population >= 2,
+                "crossover must be from 0 to 1": 0 <= self.crossover <= 1,
+                "eta_crossover must be 0 or more": self.eta_crossover >= 0,
+                "eta_mutation must be 0 or more": self.eta_mutation >= 0,
+            },
+        )
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""

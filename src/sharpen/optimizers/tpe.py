@@ -17,6 +17,7 @@ from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import kind_of
 from sharpen.optimizers.outcomes import best_and_newest
 from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.plugins import refuse_unless
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
@@ -94,6 +95,17 @@ class Tpe:
     seed: int | None = None
     _memo: _Memo = field(default_factory=_Memo, repr=False, compare=False)
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        refuse_unless(
+            "tpe",
+            {
+                "n_startup_trials must be 0 or more": self.n_startup_trials >= 0,
+                "n_candidates must be 1 or more": self.n_candidates >= 1,
+                "n_most_trials must be 2 or more": self.n_most_trials >= 2,
+            },
+        )
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always.

@@ -11,7 +11,12 @@ from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Round
 from sharpen.spec.command import MACROS
 from sharpen.spec.model import EarlyTerminate, Metric, Sweep
 
-N_STARTUP_TRIALS = {"bayes": 8, "gp": 8, "tpe": 10, "nsga2": 20}
+STARTUP = {  # method -> the setting that says how many runs are random, and its default
+    "bayes": ("n_startup_trials", 8),
+    "gp": ("n_startup_trials", 8),
+    "tpe": ("n_startup_trials", 10),
+    "nsga2": ("population", 20),
+}
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
@@ -88,6 +93,13 @@ def _sounds(metric: Metric, like: re.Pattern[str], unlike: re.Pattern[str]) -> b
     return bool(like.search(name)) and not unlike.search(name)
 
 
+def _method(sweep: Sweep) -> Advice:
+    if sweep.method == "nsga2" and len(sweep.metrics) == 1:
+        yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
+    if sweep.method in ("bayes", "gp", "tpe", "cmaes") and len(sweep.metrics) > 1:
+        yield "$.method", f"{sweep.method} searches the first of the metrics alone: for trade-offs take nsga2"
+
+
 def _run_cap(sweep: Sweep) -> Advice:
     endless = sweep.method != "grid" and sweep.metric.target is None and sweep.time_cap_s is None
     if endless and sweep.run_cap is None:
@@ -102,20 +114,24 @@ def _run_cap(sweep: Sweep) -> Advice:
             f"the grid has {size} configurations and only the first {n_configs} will run, which leaves "
             "whole values of the first parameters out: raise run_cap, list fewer values, or take random",
         )
-    n_startup = N_STARTUP_TRIALS.get(sweep.method, 0)
+    n_startup = _n_startup(sweep)
     if n_configs <= n_startup:
         yield (
             "$.run_cap",
             f"the first {n_startup} runs of {sweep.method} are random, so that it learns nothing from "
             f"{n_configs}: raise it to {30 * sweep.repeats} or more",
         )
-    if sweep.method == "nsga2" and len(sweep.metrics) == 1:
-        yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
     if len(sweep.prior) > n_configs:
         yield (
             "$.prior",
             f"lists {len(sweep.prior)} configurations, but run_cap is {sweep.run_cap}: raise it",
         )
+
+
+def _n_startup(sweep: Sweep) -> int:
+    setting, default = STARTUP.get(sweep.method, ("", 0))
+    given = sweep.options.get(setting, default)
+    return given if isinstance(given, int) else default
 
 
 def _repeats(sweep: Sweep) -> Advice:
@@ -272,6 +288,7 @@ def _without_effect(sweep: Sweep) -> Advice:
 
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _goals,
+    _method,
     _run_cap,
     _repeats,
     _scales,

@@ -14,6 +14,8 @@ LARGEST_INTEGER = 2**53
 Problem = tuple[str, str]
 
 _KINDS = {"dict": "mapping"}
+_ELSEWHERE = {"seeds": "repeats", "n_trials": "run_cap", "timeout": "time_cap", "direction": "goal"}
+"""Words that other libraries have for a key, and that its own name is not near to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     "; did you mean 'method'?"
     >>> nearest("max", ["minimize", "maximize"])
     "; did you mean 'maximize'?"
+    >>> nearest("seeds", ["seed", "repeats"])
+    "; did you mean 'repeats'?"
     """
     names = list(known)
+    if _ELSEWHERE.get(word) in names:
+        return f"; did you mean {_ELSEWHERE[word]!r}?"
     begun = [name for name in names if len(word) > 1 and name.startswith(word)]
     close = begun or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

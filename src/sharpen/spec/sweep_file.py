@@ -150,8 +150,7 @@ def _check_grid(parameters: Parameters | None) -> None:
 
 def _configurations() -> Kind:
     """Return the kind of lists of configurations, which are read when the space is known."""
-    schema = {"type": "array", "items": {"type": "object", "minProperties": 1}}
-    return Kind(lambda node: node.items(), schema)
+    return Kind(lambda node: node.items(), {"type": "array", "items": {"type": "object"}})
 
 
 _OWN = {

@@ -25,9 +25,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
-from sharpen.stoppers.reports import UNNAMED, refuse_unless, shown, side, value_at
+from sharpen.stoppers.reports import UNNAMED, shown, side, value_at
 from sharpen.trial import GO_ON, Trial, TrialState, Verdict
 
 MOST_BANDS = 100

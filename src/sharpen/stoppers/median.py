@@ -24,9 +24,10 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
-from sharpen.stoppers.reports import UNNAMED, WORST, Values, mean_through, refuse_unless, shown, side
+from sharpen.stoppers.reports import UNNAMED, WORST, Values, mean_through, shown, side
 from sharpen.trial import GO_ON, Trial, TrialState, Verdict
 
 

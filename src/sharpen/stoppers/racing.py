@@ -57,13 +57,13 @@ import numpy as np
 from scipy.special import stdtrit
 
 from sharpen.arrays import Floats
+from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.reports import (
     UNNAMED,
     WORST,
     Values,
     mean_through,
-    refuse_unless,
     shown,
     side,
 )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from sharpen.errors import UsageError
 from sharpen.spec import Metric
 from sharpen.trial import Report
 
@@ -55,18 +54,3 @@ def shown(value: float, metric: Metric) -> str:
 def side(metric: Metric) -> str:
     """Return on which side of another a worse value is, as the program logs them."""
     return "below" if metric.goal == "maximize" else "above"
-
-
-def refuse_unless(rule: str, demands: Mapping[str, bool]) -> None:
-    """Refuse settings that make no sense, all at once.
-
-    Args:
-        rule: Whose settings.
-        demands: Whether each is met, by the sentence that states it.
-
-    Raises:
-        UsageError: One of them is not.
-    """
-    unmet = [sentence for sentence, is_met in demands.items() if not is_met]
-    if unmet:
-        raise UsageError(f"{rule}: {'; '.join(unmet)}", rule=rule)
