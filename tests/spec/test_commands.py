@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
 from sharpen.errors import UsageError
-from sharpen.spec import Words, arguments, parse, words
+from sharpen.spec import Words, arguments, command_line, parse, words
 
 HEAD = "program: train.py\nmethod: random\nmetric: {name: val/loss}\n"
 PARAMETERS = (
@@ -71,6 +72,13 @@ def test_the_configuration_as_json_and_as_a_file() -> None:
     assert started == Words(("run", "/configs/run-7.json"), {"/configs/run-7.json": found})
     with pytest.raises(UsageError, match="needs a file"):
         arguments(by_file, CONFIG, "py")
+
+
+def test_what_repeats_a_run_that_reads_a_file_writes_the_file_first(tmp_path) -> None:
+    sweep = sweep_of("[python3, -c, 'print(open(\"config.json\").read())', '${args_json_file}']")
+    line = command_line(sweep, CONFIG, seed=3)
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == sweep.nested(CONFIG)
 
 
 def test_environment_variables_are_filled_in_anywhere() -> None:

@@ -141,8 +141,10 @@ def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
     "SHARPEN_SEED=7 python 'my train.py' --depth=3"
     """
     variables = {name: f"${name}" for word in sweep.command for name in _VARIABLE.findall(word)}
-    argv = words(sweep, config, "python", variables).argv
-    return f"SHARPEN_SEED={seed} {shlex.join(argv[1:] if argv[:1] == (ENV,) else argv)}"
+    found = words(sweep, config, "python", variables)
+    argv = found.argv[1:] if found.argv[:1] == (ENV,) else found.argv
+    files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in found.files.items()]
+    return " && ".join([*files, f"SHARPEN_SEED={seed} {shlex.join(argv)}"])
 
 
 def _with_variables(word: str, environ: Mapping[str, str]) -> str:
