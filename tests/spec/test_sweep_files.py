@@ -203,6 +203,21 @@ lockbox: {share: 0.2}
 """
 
 
+def test_a_list_in_forbidden_stands_for_any_of_its_values() -> None:
+    own = "{a: {values: [1, 2, 3]}, b: {values: [x, y]}, c: {values: [[1, 2], [3]]}}"
+    words = "[{a: [1, 3], b: x}, {b: [x, y], a: 2}, {c: [1, 2], a: 1}]"
+    sweep = parse(
+        f"{{program: t.py, method: grid, metric: {{name: s}}, parameters: {own}, forbidden: {words}}}"
+    )
+    assert sweep.space.forbidden == (
+        {"a": 1, "b": "x"},
+        {"a": 3, "b": "x"},
+        {"b": "x", "a": 2},
+        {"b": "y", "a": 2},
+        {"c": [1, 2], "a": 1},
+    )
+
+
 def test_sharpens_own_keys() -> None:
     sweep = parse(OWN)
     assert (sweep.method, dict(sweep.options)) == ("gp", {"n_startup": 20})

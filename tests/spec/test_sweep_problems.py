@@ -294,6 +294,8 @@ def test_a_parameter_cannot_wait_for_two_others_at_once() -> None:
     ("key", "config", "path", "says"),
     [
         ("forbidden", {"rate": 0.5}, ".rate", "never exactly one"),
+        ("forbidden", {"booster": "dart", "n": []}, ".n", "is empty: list the values"),
+        ("forbidden", {"booster": "dart", "n": [1, 99]}, ".n[1]", "cannot be 99"),
         ("prior", {"n": 2.5}, ".n", "the parameter takes 1, 2, 3"),
         ("prior", {"rate": 2}, ".rate", "goes from 0 to 1"),
         ("prior", {"rate": True}, ".rate", "cannot be True"),

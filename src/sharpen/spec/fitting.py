@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from sharpen.space import Constant, Dimension, Space
@@ -44,10 +45,15 @@ def _possible(dimension: Dimension) -> str:
     return f"the parameter goes from {low:g} to {high:g}"
 
 
-def partial(node: Node, space: Space) -> dict[str, Any]:
+def partial(node: Node, space: Space, read: Callable[[Node, Dimension], Any] = fit) -> dict[str, Any]:
     """Return a configuration that need not be whole, by full names; what does not fit is noted and left out.
 
     Names may be dotted (``optimizer.lr: 0.1``) or nested (``optimizer: {lr: 0.1}``).
+
+    Args:
+        node: The configuration as written.
+        space: Whose parameters it names.
+        read: Returns what an entry says of a parameter.
     """
     found: dict[str, Any] = {}
     for name, entry in _leaves(node, "", space):
@@ -57,7 +63,7 @@ def partial(node: Node, space: Space) -> dict[str, Any]:
         if name in found:
             entry.wrong(f"{name!r} is given twice: keep one")
         n_problems = len(node.problems)
-        value = fit(entry, space.dimensions[name])
+        value = read(entry, space.dimensions[name])
         if len(node.problems) == n_problems:
             found[name] = value
     return found
@@ -74,11 +80,11 @@ def _leaves(node: Node, prefix: str, space: Space) -> Iterator[tuple[str, Node]]
 
 
 def forbidden(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
-    """Return the combinations that no configuration may have."""
+    """Return the combinations that no configuration may have; a list of values stands for any of them."""
     found: list[Mapping[str, Any]] = []
     for node in nodes:
         n_problems = len(node.problems)
-        combination = partial(node, space)
+        combination = partial(node, space, _alternatives)
         for name in combination:
             if space.dimensions[name].grid() is None:
                 node.child(name, None).wrong(
@@ -89,8 +95,20 @@ def forbidden(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
         if is_always and len(node.problems) == n_problems:
             node.wrong("would forbid every configuration: name values that do not go together")
         if len(node.problems) == n_problems:
-            found.append(combination)
+            found += [
+                dict(zip(combination, values, strict=True)) for values in product(*combination.values())
+            ]
     return tuple(found)
+
+
+def _alternatives(node: Node, dimension: Dimension) -> list[Any]:
+    """Return the values that an entry names: one, or each of a list that is not a value itself."""
+    if not isinstance(node.value, list) or dimension.contains(plain(node)):
+        return [fit(node, dimension)]
+    items = node.items() or []
+    if not items:
+        node.wrong("is empty: list the values that do not go together with the others")
+    return [fit(item, dimension) for item in items]
 
 
 def prior(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
