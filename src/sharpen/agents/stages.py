@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import spec
+from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Command, Program, start_cold, threads_of
 from sharpen.errors import SharpenError
 from sharpen.space import Space
@@ -62,7 +63,8 @@ def carry_out(
 ) -> Generator[tuple[int, StageRun]]:
     """Give the place of each task and what the sweep's program said of it, in the order of ending.
 
-    Programs that are at work when the generator is closed, or when one of them fails, are killed.
+    Programs that are at work when the generator is closed, or interrupted, or when one of them fails, are
+    killed.
 
     Args:
         home: The store's folder; artifacts go to its blobs.
@@ -72,13 +74,14 @@ def carry_out(
 
     Raises:
         SharpenError: A program failed.
+        KeyboardInterrupt: SIGINT or SIGTERM came.
     """
     read = spec.parse(sweep.spec, where=sweep.source)
     waiting = list(enumerate(tasks))[::-1]
     at_work: dict[int, _AtWork] = {}
-    with tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
+    with interrupts() as seen, tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
         try:
-            while waiting or at_work:
+            while (waiting or at_work) and not seen:
                 while waiting and len(at_work) < n_slots:
                     place, task = waiting.pop()
                     at_work[place] = _start(home, sweep, read, task, Path(folder) / str(place))
@@ -87,6 +90,8 @@ def carry_out(
                     yield place, at_work.pop(place).end()
                 if not over:
                     time.sleep(POLL_S)
+            if seen:
+                raise KeyboardInterrupt
         finally:
             for each in at_work.values():
                 each.program.close()

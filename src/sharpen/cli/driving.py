@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sharpen.agents.program import die_with_parent
 from sharpen.cli.live import View
@@ -120,25 +118,6 @@ def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequ
         finally:
             agents.end()
         warnings.look(reader.sweep(sweep_id), view)
-
-
-@contextlib.contextmanager
-def interrupts() -> Generator[Sequence[int]]:
-    """Collect SIGINT and SIGTERM in place of dying of them; when there was one, ignore them from then on.
-
-    An exception from a signal can come up anywhere, also where Python drops it, such as in a destructor.
-    """
-    seen: list[int] = []
-
-    def collect(number: int, frame: Any) -> None:
-        seen.append(number)
-
-    before = {number: signal.signal(number, collect) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if seen else handler)
 
 
 def _tail(log: Path) -> str:

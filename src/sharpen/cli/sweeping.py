@@ -11,7 +11,8 @@ import click
 
 from sharpen import spec
 from sharpen.agents import LocalAgent
-from sharpen.cli.driving import drive, interrupts, n_cores
+from sharpen.agents.interrupts import interrupts
+from sharpen.cli.driving import drive, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.opening import has_agents, opened

@@ -1,0 +1,27 @@
+"""Ctrl-C where it can be answered: at a point of one's own choice."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Generator, Sequence
+from typing import Any
+
+
+@contextlib.contextmanager
+def interrupts() -> Generator[Sequence[int]]:
+    """Collect SIGINT and SIGTERM in place of dying of them; when there was one, ignore them from then on.
+
+    An exception from a signal can come up anywhere, also where Python drops it, such as in a destructor.
+    """
+    seen: list[int] = []
+
+    def collect(number: int, frame: Any) -> None:
+        seen.append(number)
+
+    before = {number: signal.signal(number, collect) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if seen else handler)
