@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sharpen.agents import local
@@ -38,10 +40,12 @@ def read_pid(path: Path) -> int:
 
 def processes_of(session: int) -> list[int]:
     """Return the living processes of a session; who buries the dead is not our business."""
-    words = ["ps", "-eo", "sid=,pid=,stat="]
-    rows = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
-    fields = [row.split() for row in rows]
-    return [int(pid) for sid, pid, stat in fields if int(sid) == session and not stat.startswith("Z")]
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            is_alive = process.status() != psutil.STATUS_ZOMBIE
+            found += [process.pid] if is_alive and os.getsid(process.pid) == session else []
+    return found
 
 
 def test_an_agent_finishes_a_sweep(shop: Workshop) -> None:
