@@ -1,5 +1,6 @@
 """A strategy of known returns that keeps them with its run, and knows the lockbox."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -30,17 +31,18 @@ def mean(tilt, fold):
 
 
 def main():
+    file = Path(f"returns-{os.getpid()}.parquet")  # others run beside this one in the same folder
     with tracking.init(config={"tilt": 0}) as run:
         tilt = run.config["tilt"]
         print("tilt is", tilt, sys.argv[1:])
         folds = [0] if run.stage == "lockbox" else list(range(1, N_FOLDS + 1))
         for n, fold in enumerate(folds, 1):
-            pl.concat(frame(tilt, each) for each in folds[:n]).write_parquet("returns.parquet")
-            run.log_artifact("returns.parquet", name="returns", type="returns")
+            pl.concat(frame(tilt, each) for each in folds[:n]).write_parquet(file)
+            run.log_artifact(file, name="returns", type="returns")
             run.log({"score": mean(tilt, fold), "n": n}, step=fold)
         run.summary["tilted"] = tilt > 1
         print("done")
-    Path("returns.parquet").unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
