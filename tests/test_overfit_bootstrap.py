@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from sharpen.arrays import Floats
+from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
-from sharpen.overfit import optimal_block_length, sharpe_interval, stationary_indices
+from sharpen.overfit import bootstrap, optimal_block_length, sharpe_interval, stationary_blocks
+from sharpen.overfit.bootstrap import Blocks
 
 oracle = pytest.importorskip("arch.bootstrap")
 
@@ -18,6 +19,12 @@ def autoregressive(seed: int, n_bars: int, phi: float) -> Floats:
     for t in range(1, n_bars + 100):
         values[t] = phi * values[t - 1] + shocks[t]
     return values[100:]
+
+
+def bars_of(blocks: Blocks, n_bars: int) -> Ints:
+    both = zip(blocks.start, blocks.length, strict=True)
+    bars = np.concatenate([np.arange(start, start + length) % n_bars for start, length in both])
+    return bars.reshape(len(blocks.first), n_bars)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.3, 0.7, -0.4])
@@ -42,8 +49,10 @@ def test_block_length_where_there_is_nothing_to_measure() -> None:
 
 @pytest.mark.parametrize("block_bars", [1.0, 7.0, 40.0])
 def test_blocks_have_the_asked_mean_length_and_every_bar_is_as_likely(block_bars: float) -> None:
-    indices = stationary_indices(200, block_bars, 2000, np.random.default_rng(0))
-    assert indices.shape == (2000, 200)
+    blocks = stationary_blocks(200, block_bars, 2000, np.random.default_rng(0))
+    assert blocks.length.min() >= 1
+    assert (np.add.reduceat(blocks.length, blocks.first) == 200).all()
+    indices = bars_of(blocks, 200)
     follows = (indices[:, 1:] - indices[:, :-1]) % 200 == 1
     # a new block starts on the next bar by chance once in 200
     assert 1 - follows.mean() == pytest.approx((1 / block_bars) * (1 - 1 / 200), abs=0.003)
@@ -96,6 +105,17 @@ def test_a_single_trade_leaves_resamples_without_variance_out() -> None:
     returns[7] = 0.1
     interval = sharpe_interval(returns, 1, np.random.default_rng(0))
     assert 0 < interval.low < interval.high
+
+
+def test_resamples_are_those_of_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    returns = autoregressive(8, 60, 0.5)
+    blocks = stationary_blocks(60, 4.0, 30, np.random.default_rng(1))
+    resamples = returns[bars_of(blocks, 60)]
+    expected = resamples.mean(axis=1) / resamples.std(axis=1, ddof=1)
+    monkeypatch.setattr(bootstrap, "stationary_blocks", lambda *_: blocks)
+    interval = sharpe_interval(returns, 1, np.random.default_rng(0), n_resamples=30, level=0.5)
+    assert interval.low == pytest.approx(np.quantile(expected, 0.25), rel=1e-9)
+    assert interval.high == pytest.approx(np.quantile(expected, 0.75), rel=1e-9)
 
 
 def test_numbers_out_of_range_are_refused() -> None:

@@ -1,6 +1,6 @@
 """Is the winner real, or the luckiest of N? Statistics of selection, and the verdict drawn from them."""
 
-from sharpen.overfit.bootstrap import Interval, optimal_block_length, sharpe_interval, stationary_indices
+from sharpen.overfit.bootstrap import Interval, optimal_block_length, sharpe_interval, stationary_blocks
 from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.pbo import Pbo, pbo
 from sharpen.overfit.sharpe import (
@@ -33,5 +33,5 @@ __all__ = [
     "probabilistic_sharpe",
     "probability_above",
     "sharpe_interval",
-    "stationary_indices",
+    "stationary_blocks",
 ]

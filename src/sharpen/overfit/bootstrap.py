@@ -13,7 +13,8 @@ import numpy as np
 from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
 
-_CELLS = 1 << 19  # of the (resamples, T) arrays worked on at a time: they stay in cache
+_CELLS = 1 << 17  # bars of resamples worked on at a time: what they need stays in cache
+_NEGLIGIBLE = 1e-10  # a variance, beside the mean square: what is left of the rounding of sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,23 @@ def optimal_block_length(returns: Floats) -> float:
     return min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n_bars), n_bars / 3.0)))
 
 
-def stationary_indices(n_bars: int, block_bars: float, n_resamples: int, rng: np.random.Generator) -> Ints:
-    """Return which bar stands where in each resample: blocks of geometric length, wrapped at the end.
+@dataclass(frozen=True, eq=False, slots=True)
+class Blocks:
+    """Of what resamples are made, one after the other. ``K`` blocks of all ``R`` resamples.
+
+    Attributes:
+        start: The bar that each block begins with. (K,)
+        length: How many bars it has; after the last bar of the series comes the first. (K,)
+        first: Each resample's first block. (R,)
+    """
+
+    start: Ints
+    length: Ints
+    first: Ints
+
+
+def stationary_blocks(n_bars: int, block_bars: float, n_resamples: int, rng: np.random.Generator) -> Blocks:
+    """Return resamples of a series, each as long as it, in blocks of geometric length.
 
     Args:
         n_bars: T, at least 1.
@@ -70,23 +86,36 @@ def stationary_indices(n_bars: int, block_bars: float, n_resamples: int, rng: np
         n_resamples: R.
         rng: Where randomness comes from.
 
-    Returns:
-        Bar numbers. (R, T)
-
     Source: Politis and Romano (1994), The Stationary Bootstrap, Journal of the American Statistical
         Association 89(428): the resampling scheme, which the technical report (Purdue, 91-03) has on page 4.
 
-    >>> stationary_indices(5, 1e9, 1, np.random.default_rng(0))
-    array([[3, 4, 0, 1, 2]])
+    >>> blocks = stationary_blocks(5, 1e9, 2, np.random.default_rng(0))
+    >>> blocks.length, blocks.first
+    (array([5, 5]), array([0, 1]))
     """
-    shape = (n_resamples, n_bars)
-    bars: Ints = np.arange(n_bars, dtype=np.int64)
-    restart = rng.random(shape) < 1.0 / block_bars
-    restart[:, 0] = True
-    # where a block starts, its offset to the source; the bars after it inherit the offset
-    offset = rng.integers(0, n_bars, shape) - bars
-    began = np.maximum.accumulate(np.where(restart, bars, 0), axis=1)
-    return (np.take_along_axis(offset, began, axis=1) + bars) % n_bars
+    n_all = n_resamples * n_bars  # bars of all resamples in a row: a block that crosses into the next is cut
+    opens = _bernoulli(n_all, 1.0 / block_bars, rng)
+    rows: Ints = np.arange(n_resamples, dtype=np.int64) * n_bars
+    places = np.searchsorted(opens, rows)
+    is_open = opens[np.minimum(places, len(opens) - 1)] == rows if len(opens) else np.zeros(n_resamples, bool)
+    opens = np.insert(opens, places[~is_open], rows[~is_open])
+    start = rng.integers(0, n_bars, len(opens))
+    return Blocks(start, np.diff(opens, append=n_all), np.searchsorted(opens, rows))
+
+
+def _bernoulli(n: int, p: float, rng: np.random.Generator) -> Ints:
+    """Return which of ``n`` independent trials of probability ``p`` succeed, rising: gaps are geometric."""
+    found: list[Ints] = []
+    last = -1
+    with np.errstate(divide="ignore"):
+        scale = -1.0 / np.log1p(-p)  # 0 for p = 1
+    while last < n:
+        n_more = math.ceil((n - last) * p + 4.0 * math.sqrt(n * p)) + 16
+        gaps = (rng.standard_exponential(n_more) * scale).astype(np.int64) + 1
+        found.append(last + np.cumsum(gaps))
+        last = int(found[-1][-1])
+    opens = np.concatenate(found)
+    return opens[: np.searchsorted(opens, n)]
 
 
 def sharpe_interval(
@@ -105,12 +134,12 @@ def sharpe_interval(
         UsageError: The level is not between 0 and 1, or there are no resamples.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3: the percentile
-        interval; the resamples are those of :func:`stationary_indices`.
+        interval; the resamples are those of :func:`stationary_blocks`.
 
     >>> returns = np.random.default_rng(1).normal(0.001, 0.01, 500)
     >>> interval = sharpe_interval(returns, 252, np.random.default_rng(2))
     >>> round(interval.low, 1), round(interval.high, 1)
-    (-0.2, 2.4)
+    (-0.1, 2.3)
     """
     if not 0.0 < level < 1.0 or n_resamples < 1:
         raise UsageError(
@@ -123,7 +152,7 @@ def sharpe_interval(
     step = max(1, _CELLS // n_bars)
     sizes = [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
     ratios = np.concatenate(
-        [_ratios(returns[stationary_indices(n_bars, block_bars, size, rng)]) for size in sizes]
+        [_ratios(returns, stationary_blocks(n_bars, block_bars, size, rng)) for size in sizes]
     )
     known = ratios[np.isfinite(ratios)]
     if 2 * len(known) <= n_resamples:
@@ -143,8 +172,17 @@ def _first_negligible(correlations: Floats, run: int, n_bars: int) -> int:
     return len(small) - 1
 
 
-def _ratios(resamples: Floats) -> Floats:
-    mean = resamples.mean(axis=1)
-    deviation = resamples.std(axis=1, ddof=1)
-    defined = deviation > 1e-12 * np.abs(resamples).max(axis=1)
-    return np.where(defined, mean / np.where(defined, deviation, 1.0), np.nan)
+def _ratios(returns: Floats, blocks: Blocks) -> Floats:
+    """Return the Sharpe ratio (R,) of each resample, for a bar; NaN without variance."""
+    n_bars = len(returns)
+    mean, mean_square = (_sums(power, blocks) / n_bars for power in (returns, returns**2))
+    variance = mean_square - mean**2
+    defined = variance > _NEGLIGIBLE * mean_square
+    deviation = np.sqrt(np.where(defined, variance, 1.0) * n_bars / (n_bars - 1))
+    return np.where(defined, mean / deviation, np.nan)
+
+
+def _sums(values: Floats, blocks: Blocks) -> Floats:
+    """Return the sum (R,) over each resample, from what lies between the ends of its blocks."""
+    up_to = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values]))])
+    return np.add.reduceat(up_to[blocks.start + blocks.length] - up_to[blocks.start], blocks.first)
