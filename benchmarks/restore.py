@@ -50,7 +50,7 @@ if role == "agent":
     Reader(home).sweep(sweep_id)
     client = Client(home)
 else:
-    from sharpen.coordinator import try_host
+    from sharpen.coordinator.host import try_host
     imported = time.perf_counter()
     host = try_host(home)
     client = Client(home)
@@ -76,7 +76,8 @@ def fill(
     value_of: Callable[[Mapping[str, Any]], float] | None = None,
 ) -> None:
     """Write a sweep of finished runs past the coordinator; without a function the scores are random."""
-    from sharpen.store.database import FILE, open_writer
+    from sharpen.store.database import open_writer
+    from sharpen.store.place import FILE
 
     open_writer(home).dispose()
     draw = random.Random(0)

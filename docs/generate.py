@@ -139,7 +139,11 @@ def _page(parts: list[str]) -> str:
 
 
 def _verbs(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None:
+            raise LookupError(f"{prefix} lists {name}, and has no such verb")
         yield f"{prefix} {name}", command
         if isinstance(command, click.Group):
             yield from _verbs(command, f"{prefix} {name}")

@@ -82,14 +82,14 @@ def preload() -> None:
     bars, cut = load_bars(options, is_shared=True)
 
     import sharpen.tracking  # noqa: F401
-    from sharpen.objectives.boosted.scoring import bin_ahead, prepare
+    from sharpen.objectives.boosted.scoring import cut_ahead, prepare
     from sharpen.objectives.sharing import KEPT
 
     development = bars.panel.slice(0, cut)
     KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, development))
     with suppress(UsageError):  # which the run will meet, and say
         prepared = prepare(development)
-        bin_ahead(settings, prepared, folds_of(options, prepared))
+        cut_ahead(settings, prepared, folds_of(options, prepared))
 
 
 def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
@@ -130,11 +130,12 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
 
 def in_order_of(run: Run, development: Panel) -> Panel:
     """Return the development bars; in the stage ``permuted`` in an order that the history's seed draws."""
+    if run.permutation_seed is None:
+        return development
+
     from sharpen.permutation import permuted
     from sharpen.seeds import rng_for
 
-    if run.permutation_seed is None:
-        return development
     return permuted(development, rng_for(run.permutation_seed, "bars"))
 
 

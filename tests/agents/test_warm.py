@@ -227,6 +227,39 @@ def test_a_process_is_made_ahead_and_dies_with_the_server(forge: Forge, wait_unt
     assert not is_alive(ahead.pid)
 
 
+def test_a_server_gets_ready_before_the_first_run_is_known(forge: Forge, wait_until: WaitUntil) -> None:
+    forge.write("SEEN = []\n", "shelf.py")
+    forge.write(
+        "import os, shelf, sys\ndef preload(): shelf.SEEN.append(sys.argv[1])\n"
+        "if __name__ == '__main__': print(os.getpid(), shelf.SEEN)"
+    )
+    forge.starter.prepare(Command([sys.executable, "train.py", "ahead"], forge.folder, {}))
+    ahead = standing_by(forge, wait_until)
+    assert forge.run("a") == (0, f"{ahead.pid} ['ahead']\n")
+    assert forge.run("b")[1].endswith(" ['ahead', 'a']\n")
+
+
+def test_an_agent_prepares_with_the_constants_of_its_sweep(shop: Workshop) -> None:
+    parameters = {"x": {"values": [3]}, "data": {"value": "gold"}, "y": {"min": 0.0, "max": 1.0}}
+    program = (
+        "import sys\nSEEN = []\ndef preload(): SEEN.append(sys.argv[1:])\n"
+        "if __name__ == '__main__':\n    print(sys.modules['__preload__'].SEEN)\n"
+    )
+    (shop.folder / "train.py").write_text(program)
+    more: dict[str, Any] = {"parameters": parameters, "method": "random", "run_cap": 1}
+    sweep_id = shop.sweep("${interpreter}", "train.py", "${args}", **more)
+    shop.work(sweep_id)
+    assert shop.reader.console(f"{sweep_id}-1") == "[['--data=gold']]\n"
+
+
+def test_what_cannot_be_prepared_is_left_to_the_run(shop: Workshop) -> None:
+    sweep_id = shop.sweep("${interpreter}", "train.py", "${envvar:SHARPEN_TEST_UNSET}", values=(1,))
+    shop.work(sweep_id)
+    (run,) = shop.runs(sweep_id)
+    assert (run.state, run.exit_code) == ("failed", 127)
+    assert "SHARPEN_TEST_UNSET" in run.reason
+
+
 def test_a_run_starts_though_the_process_made_ahead_was_killed(forge: Forge, wait_until: WaitUntil) -> None:
     forge.write("print('ran')")
     assert forge.run() == (0, "ran\n")

@@ -126,6 +126,16 @@ def test_creating_joining_and_leasing_twice_is_once(office: Office) -> None:
     same_on_disk(office)
 
 
+def test_an_agent_asks_for_a_sweep_by_any_of_its_names(office: Office) -> None:
+    sweep_id = office.create()
+    row = reader(office).sweep(sweep_id)
+    expected = {"id": sweep_id, "spec": row.spec, "source": row.source, "workdir": row.workdir}
+    for word in (sweep_id, sweep_id[:5], "last"):
+        assert office.ask("sweep", word=word) == expected
+    with pytest.raises(NotFound, match="no sweep 'zz'"):
+        office.ask("sweep", word="zz")
+
+
 @pytest.mark.parametrize("op", ["exit", "release"])
 def test_ending_a_lease_twice_is_refused_and_harmless(office: Office, op: str) -> None:
     sweep_id = office.create()

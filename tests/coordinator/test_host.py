@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from sharpen.coordinator import connect, try_host
+from sharpen.coordinator import connect
+from sharpen.coordinator.host import try_host
 from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
 from sharpen.store.queries import Reader

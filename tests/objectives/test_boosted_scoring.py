@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen import folds
+from sharpen.backtest import backtest
 from sharpen.errors import DataError
 from sharpen.folds import Fold, WalkForward, lockbox_start, split
+from sharpen.metrics import sharpe
 from sharpen.objectives.boosted import scoring
 from sharpen.objectives.boosted.booster import make
 from sharpen.objectives.boosted.scoring import (
-    bin_ahead,
+    cut_ahead,
     decide,
     evaluate_lockbox,
     label,
@@ -91,12 +93,16 @@ print(score(QUICK, examples, first, seed=5).returns.tobytes().hex())
     assert done.stdout.strip() == here.returns.tobytes().hex()
 
 
-def positions(settings, panel, fold, seed=0):
+def positions(settings, panel, fold, seed=0, on=None):
+    """Return what a model trained on a fold wants on its validation bars, or on those of another fold."""
     examples = label(settings, prepare(panel))
-    booster = make(settings.model)
-    binned = booster.bin(training_rows(settings, examples, fold), settings)
-    model = booster.fit(binned, settings, seed_for(seed, "fold", fold.number))
-    return decide(settings, model, examples.prepared.features.values[fold.val_start : fold.val_stop])
+    booster, features = make(settings.model), examples.prepared.features.values
+    window = features[fold.train_start : fold.train_stop]
+    cuts = booster.cut(window.reshape(-1, window.shape[-1]), settings)
+    rows = training_rows(settings, examples, fold)
+    fitted = booster.fit(rows, cuts, settings, seed_for(seed, "fold", fold.number))
+    on = on or fold
+    return decide(settings, fitted.model, features[on.val_start : on.val_stop])
 
 
 CHANGES = [("prices",), ("volume",), ("prices", "volume")]
@@ -118,7 +124,7 @@ FUTURES = st.fixed_dictionaries(
     future=FUTURES,
 )
 def test_the_future_changes_no_decision_of_the_past(planted, other_future, model, number, share, future):
-    chosen = ClassifierSettings(model=model, n_estimators=10)
+    chosen = ClassifierSettings(model=model, n_estimators=10, threshold=0.0, ramp=1.0)
     fold = examples_and_folds(chosen, planted)[1][number - 1]
     later = int(share * (fold.val_stop - fold.val_start - 1))
     bent = other_future(planted, fold.val_start + later, **future)
@@ -140,7 +146,8 @@ def test_without_the_purge_the_future_leaks_into_training(planted, other_future,
     overlapping = _known(first, examples.labels.end_bar) & (examples.labels.end_bar[bars] >= first.val_start)
     assert overlapping.sum() > 0
     bent = other_future(planted, after=first.val_start)
-    assert not np.array_equal(positions(QUICK, planted, first)[0], positions(QUICK, bent, first)[0])
+    fine = dataclasses.replace(QUICK, threshold=0.0, ramp=1.0)  # every change of a probability is seen
+    assert not np.array_equal(positions(fine, planted, first)[0], positions(fine, bent, first)[0])
 
 
 def _known(fold, end_bar):
@@ -192,41 +199,49 @@ def test_the_lockbox_is_met_by_the_final_model(planted):
 
 
 @pytest.mark.parametrize("model", ["xgboost", "lightgbm"])
-def test_rows_binned_ahead_give_the_same_models_and_are_not_binned_again(planted, model, monkeypatch):
+def test_cuts_made_ahead_give_the_same_models_and_serve_every_configuration(planted, model, monkeypatch):
     settings = dataclasses.replace(QUICK, model=model, tp_atr_mult=1.7)
-    examples, plan = examples_and_folds(settings, planted)
-    prepared, booster = examples.prepared, make(model)
-    binned = []
+    prepared, plan = prepare(planted), examples_and_folds(settings, planted)[1]
+    booster, n_cuts = make(model), []
 
     class Counting:
-        def bin(self, rows, settings):
-            binned.append(len(rows.is_up))
-            return booster.bin(rows, settings)
+        def cut(self, features, settings):
+            n_cuts.append(len(features))
+            return booster.cut(features, settings)
 
         def fit(self, *args):
             return booster.fit(*args)
 
-    def outcome():
+    def outcome(settings):
+        examples = label(settings, prepared)
         whole = train_final(settings, examples, seed=3).predict(prepared.features.values[-1])
-        return [
-            *(score(settings, examples, fold, seed=3).returns.tobytes() for fold in plan),
-            whole.tobytes(),
-        ]
+        scores = [score(settings, examples, fold, seed=3) for fold in plan]
+        return [*(s.returns.tobytes() for s in scores), whole.tobytes()]
 
     monkeypatch.setattr(scoring, "make", lambda name: Counting())
+    others = dataclasses.replace(settings, horizon_bars=4, embargo_bars=3, learning_rate=0.2)
     monkeypatch.setattr(scoring, "KEPT", Kept(n_most=4))
-    bin_ahead(settings, prepared, plan)
-    assert binned == [], "nobody else has wanted these yet"
-    alone = outcome()
-    assert len(binned) == len(plan) + 1
-    bin_ahead(dataclasses.replace(settings, learning_rate=0.2), prepared, plan)
-    assert len(binned) == 2 * (len(plan) + 1)
-    bin_ahead(settings, prepared, plan)
-    assert outcome() == alone
-    assert len(binned) == 2 * (len(plan) + 1)
-    settings = dataclasses.replace(settings, horizon_bars=4)
-    outcome()
-    assert len(binned) == 3 * (len(plan) + 1), "other labels, other rows"
+    alone = [outcome(settings), outcome(others)]
+    assert len(n_cuts) == len(plan) + 1
+    monkeypatch.setattr(scoring, "KEPT", Kept(n_most=4))
+    cut_ahead(settings, prepared, plan)
+    assert [outcome(settings), outcome(others)] == alone
+    assert len(n_cuts) == 2 * (len(plan) + 1)
+    outcome(dataclasses.replace(settings, max_bin=9))
+    assert len(n_cuts) == 3 * (len(plan) + 1), "other bins"
+
+
+@pytest.mark.parametrize("model", ["xgboost", "lightgbm"])
+def test_the_figures_of_training_are_those_of_the_model_on_every_training_bar(planted, model):
+    settings = dataclasses.replace(QUICK, model=model, tp_atr_mult=3.0)
+    examples, (first, *_) = examples_and_folds(settings, planted)
+    window = dataclasses.replace(first, val_start=first.train_start, val_stop=first.train_stop)
+    whole = positions(settings, planted, first, on=window)
+    inside = planted.slice(first.train_start, first.train_stop)
+    earned = backtest(whole, inside.open, inside.close, settings.cost_bps)
+    found = score(settings, examples, first, seed=0)
+    assert found.train_sharpe == sharpe(earned.returns, examples.prepared.bars_per_year)
+    assert found.n_train_rows == len(training_rows(settings, examples, first).is_up) < whole.size
 
 
 def test_costs_cost(planted):

@@ -26,17 +26,37 @@ def rows(n=400, seed=0):
 
 def fit(name, data, settings, seed):
     booster = make(name)
-    return booster.fit(booster.bin(data, settings), settings, seed)
+    return booster.fit(data, booster.cut(data.features, settings), settings, seed).model
 
 
 @booster_of_each_kind
-def test_binned_rows_train_many_models_each_as_if_it_were_the_first(name):
+def test_cuts_serve_many_models_each_as_if_it_were_the_first(name):
     data, booster = rows(), make(name)
     other = ClassifierSettings(n_estimators=30, max_depth=2, subsample=0.5, min_child_weight=3.0)
-    binned = booster.bin(data, SETTINGS)
+    cuts = booster.cut(data.features, SETTINGS)
     for settings, seed in ((SETTINGS, 0), (other, 1), (SETTINGS, 0), (SETTINGS, 2)):
-        again = booster.fit(binned, settings, seed).predict(data.features)
+        again = booster.fit(data, cuts, settings, seed).model.predict(data.features)
         assert (again == fit(name, data, settings, seed).predict(data.features)).all()
+
+
+@booster_of_each_kind
+def test_bins_end_where_all_bars_say_whichever_of_them_are_trained_on(name):
+    data, booster = rows(), make(name)
+    cuts = booster.cut(np.round(data.features), SETTINGS)  # so bins end between whole numbers
+    some = Rows(data.features[::2], data.is_up[::2], data.weight[::2], data.names)
+    model = booster.fit(some, cuts, SETTINGS, 0).model
+    low, high = np.round(data.features) + 0.1, np.round(data.features) + 0.4
+    assert (model.predict(low) == model.predict(high)).all()
+    own = booster.fit(some, booster.cut(data.features, SETTINGS), SETTINGS, 0).model
+    assert (own.predict(low) != own.predict(high)).any()
+
+
+@booster_of_each_kind
+def test_training_says_what_the_model_says_of_its_rows(name):
+    data, booster = rows(), make(name)
+    fitted = booster.fit(data, booster.cut(data.features, SETTINGS), SETTINGS, 0)
+    assert fitted.p_up.dtype == np.float64
+    assert (fitted.p_up == fitted.model.predict(data.features)).all()
 
 
 @booster_of_each_kind

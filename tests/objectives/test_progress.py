@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,23 @@ def test_returns_go_to_parquet_one_row_a_bar(tmp_path):
     assert frame["fold"].to_list() == [1, 1, 1, 2, 2, 2]
     assert frame["ret"].to_list() == [0.0, 0.01, -0.01, 0.0, 0.02, -0.01]
     assert (frame["time"].to_numpy() == np.concatenate([s.time for s in scores])).all()
+
+
+def test_to_write_returns_takes_neither_pandas_nor_polars(tmp_path):
+    code = (
+        "import sys, pathlib, numpy as np\n"
+        "from types import SimpleNamespace\n"
+        "from sharpen.objectives.progress import write_returns\n"
+        "time = np.array(['2020-01-01', '2020-01-02'], dtype='datetime64[us]')\n"
+        "score = SimpleNamespace(number=1, time=time, returns=np.zeros(2), baseline=np.zeros(2))\n"
+        "write_returns([score], pathlib.Path('returns.parquet'))\n"
+        "sys.exit(' '.join({'pandas', 'polars'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""
+    assert pl.read_parquet(tmp_path / "returns.parquet")["fold"].to_list() == [1, 1]
 
 
 def test_lockbox_figures_stand_beside_buy_and_hold():

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from coordinator.desks import SWEEP, Office
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
-from sharpen.store.database import FILE, open_reader, open_writer
+from sharpen.store.database import open_reader, open_writer
 from sharpen.store.migrations import STEPS, migrate
+from sharpen.store.place import FILE
 
 
 def shape(path: Path) -> dict[str, list[Any]]:

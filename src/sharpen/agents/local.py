@@ -26,7 +26,7 @@ from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.room import when_there_is_room
-from sharpen.store.rows import SweepRow
+from sharpen.store.rows import SweepFile, SweepRow
 from sharpen.wire import Client
 
 BEAT_S = 2.0
@@ -71,7 +71,7 @@ class LocalAgent:
     def __init__(  # noqa: PLR0913 - each is a word of the command line
         self,
         client: Client,
-        sweep: SweepRow,
+        sweep: SweepFile | SweepRow,
         n_slots: int = 1,
         n_runs: int | None = None,
         *,
@@ -83,6 +83,7 @@ class LocalAgent:
         self._client = client
         self._row = sweep
         self._spec = spec.parse(sweep.spec, where=sweep.source)
+        self._environment = threads_of(self._spec.resources.threads) | {MARK: self.id}
         self._n_slots = n_slots
         self._n_left = n_runs
         self._slots: list[Slot] = []
@@ -115,10 +116,17 @@ class LocalAgent:
 
     def _join(self) -> None:
         adopt_orphans(True)
+        self._prepare()
         pid = os.getpid()
         place = {"host": hostname(), "pid": pid, "born": born(pid)}
         self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
         self._idle_since = time.monotonic()
+
+    def _prepare(self) -> None:
+        """Let programs' imports begin while the coordinator makes up its mind about the first run."""
+        with contextlib.suppress(UsageError):  # the first run will say so
+            words = spec.words(self._spec, self._spec.constants, sys.executable, os.environ)
+            self._starter.prepare(Command(words.argv, Path(self._row.workdir), self._environment))
 
     def _work(self) -> str:
         while not self._interrupted:
@@ -201,8 +209,7 @@ class LocalAgent:
             about["checkpoint"] = run["checkpoint"]
         if self._n_left is not None:
             self._n_left -= 1
-        environment = threads_of(self._spec.resources.threads)
-        environment |= {"SHARPEN_RUN": json.dumps(about), MARK: self.id, **gpus.environment}
+        environment = {**self._environment, "SHARPEN_RUN": json.dumps(about), **gpus.environment}
         try:
             command = Command(self._words(run), Path(self._row.workdir), environment)
             program = self._starter.start(command, is_early=not gpus.devices)

@@ -9,7 +9,6 @@ from typing import Any
 from sharpen import spec
 from sharpen.agents.stages import StageRun, Task, carry_out
 from sharpen.errors import SharpenError
-from sharpen.space import Constant
 from sharpen.store.rows import SweepRow
 
 
@@ -36,5 +35,4 @@ def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any], seed:
 
 def default_config(sweep: SweepRow) -> dict[str, Any]:
     """Return the sweep's constants: the data, the costs; for what varies the program's own defaults hold."""
-    space = spec.parse(sweep.spec, where=sweep.source).space
-    return {name: each.value for name, each in space.dimensions.items() if isinstance(each, Constant)}
+    return spec.parse(sweep.spec, where=sweep.source).constants

@@ -44,6 +44,12 @@ class Starter:
         forked = {process.session for process in self._forked if process.session is not None}
         return forked | (self.server.pids if self.server is not None else set())
 
+    def prepare(self, command: Command) -> None:
+        """Get a server ready for a program, where there can be one, while nobody knows a run of it yet."""
+        server = self._server_for(command) if self._is_warm else None
+        if server is not None:
+            server.prepare(command)
+
     def start(self, command: Command, *, is_early: bool = True) -> Program:
         """Return a program that has started, or will as soon as its server is ready.
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sharpen.errors import SharpenError, StoreError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 
-REFRESH_S = 0.25
+POLL_S = 0.05
 MAX_RESTARTS = 20
 END_GRACE_S = 15.0
 
@@ -47,8 +47,11 @@ class Agents:
         self._n_agents = n_agents
         self._children: list[AgentChild] = []
 
-    def tend(self, wanted: bool) -> bool:
-        """Start agents, replace those that have died while they are wanted; return whether any is at work.
+    def tend(self, wanted: Callable[[], bool]) -> bool:
+        """Start agents, replace those that have died; return whether any is at work.
+
+        Args:
+            wanted: Whether one that has died is to be replaced.
 
         Raises:
             SharpenError: One dies again and again.
@@ -57,7 +60,7 @@ class Agents:
             self._children.append(self._start(len(self._children)))
         for n, child in enumerate(self._children):
             code = child.process.poll()
-            if code is None or code == 0 or not wanted:
+            if code is None or code == 0 or not wanted():
                 continue
             if child.n_restarts >= MAX_RESTARTS:
                 raise SharpenError(f"an agent died {MAX_RESTARTS} times; its last words: {_tail(child.log)}")
@@ -108,13 +111,13 @@ def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequ
     warnings = Warnings(reader, reader.sweep(sweep_id))
     with view:
         try:
-            wanted = True
-            while not interrupts and agents.tend(wanted):
-                time.sleep(REFRESH_S)
-                view.update()
-                row = reader.sweep(sweep_id)
-                wanted = SweepStatus(row.status).is_open
-                warnings.look(row, view)
+            look_at = 0.0
+            while not interrupts and agents.tend(lambda: SweepStatus(reader.sweep(sweep_id).status).is_open):
+                time.sleep(POLL_S)
+                if time.monotonic() >= look_at:
+                    view.update()
+                    warnings.look(reader.sweep(sweep_id), view)
+                    look_at = time.monotonic() + view.every_s
         finally:
             agents.end()
         warnings.look(reader.sweep(sweep_id), view)

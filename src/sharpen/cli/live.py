@@ -29,6 +29,11 @@ N_SHOWN = 12
 class View(Protocol):
     """Shows where a sweep is."""
 
+    @property
+    def every_s(self) -> float:
+        """How often to look at the store: a look takes some milliseconds of what runs could use."""
+        ...
+
     def update(self) -> None:
         """Look at the store again."""
         ...
@@ -198,6 +203,8 @@ def _why(run: RunRow) -> str:
 class LiveTable:
     """The newest runs in a table that is drawn in place."""
 
+    every_s = 0.5
+
     def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
         self._reader, self._sweep_id, self._n_agents = reader, sweep_id, n_agents
         self._now: Snapshot | None = None
@@ -226,11 +233,14 @@ class LiveTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.update()
         self._live.stop()
 
 
 class Lines:
     """A line for each run that starts or ends."""
+
+    every_s = 1.0
 
     def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
         self._reader, self._sweep_id, self._n_agents, self._console = reader, sweep_id, n_agents, console

@@ -4,25 +4,57 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sharpen import __version__
-from sharpen.cli import data, exporting, judging, labelling, listing, permuting, queueing, steering, sweeping
+from sharpen.cli import exits
 from sharpen.errors import SharpenError, UsageError
 
-EXIT_BROKEN_PIPE = 141  # what a shell reports for SIGPIPE
+# each verb's module, in the order of a day's work; it is imported when the verb is called for
+VERBS = {
+    "run": "sweeping",
+    "resume": "sweeping",
+    "sweep": "sweeping",
+    "agent": "working",
+    "ls": "listing",
+    "info": "listing",
+    "best": "listing",
+    "runs": "listing",
+    "logs": "listing",
+    "export": "exporting",
+    "pause": "steering",
+    "stop": "steering",
+    "cancel": "steering",
+    "edit": "steering",
+    "queue": "queueing",
+    "rerun": "queueing",
+    "note": "labelling",
+    "tag": "labelling",
+    "delete": "steering",
+    "report": "judging",
+    "permute": "permuting",
+    "validate": "judging",
+    "data": "data",
+}
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
 
 
 class Root(click.Group):
-    """Lists the verbs in the order of a day's work, and turns errors into exit codes."""
+    """Has the verbs of :data:`VERBS`, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs in the order in which they were added."""
-        return list(self.commands)
+        """Return the names of the verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the verb of a name; None when there is none."""
+        if cmd_name not in VERBS:
+            return None
+        return getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; an error of ours ends as a sentence on stderr."""
@@ -30,14 +62,14 @@ class Root(click.Group):
             return super().invoke(ctx)
         except SharpenError as problem:
             click.secho(f"sharpen: {problem.message}", err=True, fg="red")
-            sys.exit(2 if isinstance(problem, UsageError) else 1)
+            sys.exit(exits.USAGE if isinstance(problem, UsageError) else exits.FAILED)
         except KeyboardInterrupt:
             click.echo("sharpen: interrupted", err=True)
-            sys.exit(sweeping.EXIT_INTERRUPTED)
+            sys.exit(exits.INTERRUPTED)
         except BrokenPipeError:
             # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(EXIT_BROKEN_PIPE)
+            sys.exit(exits.BROKEN_PIPE)
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,31 +94,3 @@ def main(ctx: click.Context, home: Path | None) -> None:
     SHARPEN_HOME can move.
     """
     ctx.obj = (home or Path(".sharpen")).absolute()
-
-
-for verb in (
-    sweeping.run,
-    sweeping.resume,
-    sweeping.sweep,
-    sweeping.agent,
-    listing.ls,
-    listing.info,
-    listing.best,
-    listing.runs,
-    listing.logs,
-    exporting.export,
-    steering.pause,
-    steering.stop,
-    steering.cancel,
-    steering.edit,
-    queueing.queue,
-    queueing.rerun,
-    labelling.note,
-    labelling.tag,
-    steering.delete,
-    judging.report,
-    permuting.permute,
-    judging.validate,
-    data.data,
-):
-    main.add_command(verb)

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from sharpen.coordinator import born, connect, hostname
-from sharpen.store.database import find
+from sharpen.store.place import find
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
 from sharpen.wire import Client

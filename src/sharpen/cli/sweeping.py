@@ -1,4 +1,4 @@
-"""The verbs that make sweeps and work on them: run, resume, sweep, agent."""
+"""The verbs that make sweeps and work on them: run, resume, sweep."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from pathlib import Path
 import click
 
 from sharpen import spec
-from sharpen.agents import LocalAgent
 from sharpen.agents.interrupts import interrupts
+from sharpen.cli import exits
 from sharpen.cli.driving import drive, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.opening import has_agents, opened
-from sharpen.coordinator import connect, rules_for
+from sharpen.coordinator import connect
+from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 from sharpen.wire import Client
-
-EXIT_INTERRUPTED = 130
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 agents_option = click.option(
@@ -151,45 +150,6 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
         click.echo(_create(client, read, file, run_cap, seed))
 
 
-@click.command()
-@click.argument("sweep")
-@click.option(
-    "--slots", "n_slots", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time."
-)
-@click.option(
-    "--count", "n_runs", type=click.IntRange(min=1), help="Runs to take in all. [default: no limit]"
-)
-@click.option(
-    "--idle-timeout",
-    "idle_timeout_s",
-    type=click.FloatRange(min=0.0),
-    metavar="SECONDS",
-    help="Leave after that long without a run, as while the sweep is paused. [default: never]",
-)
-@click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
-@click.pass_obj
-def agent(
-    home: Path, sweep: str, n_slots: int, n_runs: int | None, idle_timeout_s: float | None, cold: bool
-) -> None:
-    """Work on a sweep from this terminal until it has no more runs.
-
-    Any number of agents may work on one sweep. Ctrl-C ends the programs and gives their runs back. Programs
-    are forked off a server that has done their imports, where that is possible; the results are the same.
-    Each has one thread, unless the sweep file or OMP_NUM_THREADS say otherwise.
-
-    \b
-      sharpen agent last --slots 2 --count 10
-      sharpen agent last --idle-timeout 600
-    """
-    row = Reader(home).sweep(sweep)
-    with connect(home) as client:
-        worker = LocalAgent(client, row, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s)
-        ending = worker.work()
-    click.echo(f"agent done: {ending}", err=True)
-    if ending == "interrupted":
-        sys.exit(EXIT_INTERRUPTED)
-
-
 def _read(file: Path) -> spec.Sweep:
     """Return what a sweep file says, once its program is known to be there."""
     read = spec.load(file)
@@ -218,7 +178,7 @@ def _work(home: Path, sweep_id: str, n_agents: int | None, seen: Sequence[int]) 
     drive(home, sweep_id, n_agents, view(reader, row, n_agents), seen)
     if seen:
         click.echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
 
 
 def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
@@ -229,9 +189,9 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
         click.echo(f"sweep {sweep_id} was {row.status}{f': {row.reason}' if row.reason else ''}", err=True)
     if row.status == SweepStatus.FAILED:
         click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
-        sys.exit(1)
+        sys.exit(exits.FAILED)
     why = Snapshot(reader, sweep_id).why_none
     if why and row.status != SweepStatus.CANCELED:
         words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         click.secho(f"sharpen: {words}", err=True, fg="red")
-        sys.exit(1)
+        sys.exit(exits.FAILED)

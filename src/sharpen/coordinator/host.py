@@ -14,7 +14,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
-from sharpen.wire import Client, as_list, dumps, socket_path
+from sharpen.wire import as_list, dumps, socket_path
 
 TICK_S = 0.5
 AWAY_S = 15.0  # half a lease
@@ -189,27 +188,3 @@ def try_host(home: Path) -> Host | None:
     except BaseException:
         os.close(lock)
         raise
-
-
-@contextlib.contextmanager
-def connect(home: Path, patience_s: float = 60.0) -> Generator[Client]:
-    """Give a client of a store; this process hosts it whenever no other does.
-
-    Raises:
-        StoreError: The store cannot be opened.
-    """
-    hosts: list[Host] = []
-
-    def host_if_free() -> None:
-        host = try_host(home)
-        if host is not None:
-            hosts.append(host)
-
-    client = Client(home, host_if_free, patience_s)
-    try:
-        client.call("ping")
-        yield client
-    finally:
-        client.close()
-        for host in hosts:
-            host.close()

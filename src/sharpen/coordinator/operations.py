@@ -9,6 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store import schema
+from sharpen.store.rows import SweepFile
 from sharpen.store.statements import PUT_REPORT
 from sharpen.sweep import SweepState, SweepStatus
 from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
@@ -63,6 +65,11 @@ def _size(sweep: spec.Sweep) -> int | None:
     """Return how many runs a grid has; None for a search without a natural end."""
     size = sweep.space.size if sweep.method == "grid" else None
     return None if size is None else size * sweep.repeats
+
+
+def _sweep(desk: Desk, word: str) -> Reply:
+    row = desk.reader.sweep(word)
+    return asdict(SweepFile(row.id, row.spec, row.source, row.workdir))
 
 
 def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
@@ -224,6 +231,7 @@ def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, i
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "create_sweep": _create_sweep,
+    "sweep": _sweep,
     "join": _join,
     "lease": _lease,
     "beat": _beat,

@@ -1,4 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
 """What a run reports after each fold: running means, feasibility, and the returns so far."""
 
 from __future__ import annotations
@@ -7,8 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -88,15 +91,20 @@ def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
 
     By pyarrow, which starts no threads for it: where polars was used, no process can be forked any more.
     """
-    table = pa.table(
-        {
-            "time": np.concatenate([s.time for s in scores]),
-            "fold": np.concatenate([np.full(len(s.time), s.number, dtype=np.int32) for s in scores]),
-            "ret": np.concatenate([s.returns for s in scores]),
-            "baseline": np.concatenate([s.baseline for s in scores]),
-        }
-    )
-    parquet.write_table(table, path, compression="zstd")
+    folds = [np.full(len(s.time), s.number, dtype=np.int32) for s in scores]
+    columns = {
+        "time": _column([s.time for s in scores], pa.timestamp("us")),
+        "fold": _column(folds, pa.int32()),
+        "ret": _column([s.returns for s in scores], pa.float64()),
+        "baseline": _column([s.baseline for s in scores], pa.float64()),
+    }
+    parquet.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _column(parts: Sequence[npt.NDArray[Any]], kind: pa.DataType) -> pa.Array:
+    """Return numbers as they lie in memory; ``pa.array`` would import pandas to look at them."""
+    values = np.concatenate(parts)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _mean(scores: Sequence[FoldScore], name: str) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sharpen.space import Space, nest
+from sharpen.space import Constant, Space, nest
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -198,6 +198,12 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.metrics:
             object.__setattr__(self, "metrics", (self.metric,))
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """The parameters that the file gives a value, such as the data and the costs."""
+        each = self.space.dimensions.items()
+        return {name: dimension.value for name, dimension in each if isinstance(dimension, Constant)}
 
     def nested(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration as programs see it: nested where the file nests, flat where it does not.

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from sharpen.errors import NotFound, StoreError
+from sharpen.errors import StoreError
 from sharpen.store import schema
 from sharpen.store.migrations import migrate
+from sharpen.store.place import FILE, find
 
-FILE = "store.db"
 BUSY_TIMEOUT_MS = 10_000
 
 
@@ -42,18 +42,6 @@ def open_writer(home: Path) -> sa.Engine:
         engine.dispose()
         raise
     return engine
-
-
-def find(home: Path) -> Path:
-    """Return the database of a store that is there.
-
-    Raises:
-        NotFound: There is no store in the folder.
-    """
-    path = home / FILE
-    if not path.exists():
-        raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
-    return path
 
 
 def open_reader(home: Path) -> sa.Engine:

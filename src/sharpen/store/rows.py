@@ -14,6 +14,16 @@ EndedRow = tuple[
 
 
 @dataclass(frozen=True, slots=True)
+class SweepFile:
+    """What an agent has to know of a sweep: its text, where that came from, the folder of its programs."""
+
+    id: str
+    spec: str
+    source: str
+    workdir: str
+
+
+@dataclass(frozen=True, slots=True)
 class SweepRow:
     """A sweep as stored, with how many of its runs are in each state, and how many are deleted."""
 

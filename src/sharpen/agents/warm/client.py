@@ -100,11 +100,15 @@ class ForkServer:
         """Whether a file that it has read was changed since."""
         return any(stamp_of(file) != stamp for file, stamp in self._files.items())
 
+    def prepare(self, command: Command) -> None:
+        """Let it preload for a command, and make a process ahead, before there is a run."""
+        with contextlib.suppress(OSError):  # it has died: whoever asks for a process will see that
+            self.control.send(json.dumps(self._request(command)).encode())
+
     def ask(self, process: ForkedProcess) -> bool:
         """Ask for a process; return False when the server cannot be told."""
-        argv = process.command.words[process.command.words.index(self.program) :]
         self._n_asked += 1
-        request = {"id": self._n_asked, "argv": argv, "environment": dict(process.command.environment)}
+        request = self._request(process.command) | {"id": self._n_asked}
         try:
             socket.send_fds(self.control, [json.dumps(request).encode()], [process.stdout, process.mouth])
         except OSError:  # it has died, or the words are too many
@@ -149,6 +153,10 @@ class ForkServer:
     def oldest_wait_s(self) -> float:
         """Return for how long the process that waits longest has been asked for; 0 when none waits."""
         return max((time.monotonic() - process.asked_at for process in self.waiting.values()), default=0.0)
+
+    def _request(self, command: Command) -> dict[str, Any]:
+        argv = command.words[command.words.index(self.program) :]
+        return {"argv": argv, "environment": dict(command.environment)}
 
     def _take(self, said: dict[str, Any]) -> None:
         if "files" in said:

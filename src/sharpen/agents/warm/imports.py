@@ -17,6 +17,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 _PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -42,6 +43,7 @@ def stamp_of(file: str | Path) -> list[int] | None:
     return [found.st_mtime_ns, found.st_size, found.st_ino]
 
 
+@cache
 def installed_folders() -> tuple[str, ...]:
     """Return the folders of modules that do not change while a sweep runs."""
     folders = [*(sysconfig.get_path(name) for name in _PATHS), *site.getsitepackages()]
@@ -50,7 +52,12 @@ def installed_folders() -> tuple[str, ...]:
 
 def is_installed(file: str) -> bool:
     """Return whether a module's file belongs to Python or to an installed package."""
-    return str(Path(file).resolve()).startswith(installed_folders())
+    return _holds_installed(os.path.dirname(file))  # noqa: PTH120 - hundreds of files
+
+
+@cache
+def _holds_installed(folder: str) -> bool:
+    return f"{Path(folder).resolve()}/".startswith(installed_folders())
 
 
 def leading_imports(source: bytes) -> tuple[list[str], set[str]]:

@@ -3,9 +3,9 @@
 It is started as ``python -c … SETTINGS`` by :mod:`sharpen.agents.warm.client` and ends with the agent. On its
 socket come requests, ``{"id", "argv", "environment"}`` with two descriptors: to print to, and for the last
 word, the exit code. To fork takes longer than to answer, so a process is made ahead, which stands by for the
-request to come. What goes back is ``{"ready": pid}``, said by a new process itself, then ``{"id", "pid"}`` or
-``{"id", "failed"}``; ``{"files": …}``, what the program was read from; or ``{"cold": reason}`` when nothing
-can be forked.
+request to come; one without an id and descriptors asks for no more than that. What goes back is ``{"ready":
+pid}``, said by a new process itself, then ``{"id", "pid"}`` or ``{"id", "failed"}``; ``{"files": …}``, what
+the program was read from; or ``{"cold": reason}`` when nothing can be forked.
 """
 
 from __future__ import annotations
@@ -148,6 +148,10 @@ def _answer_next(server: Server) -> bool:
         return False
     request: dict[str, Any] = json.loads(data)
     try:
+        if "id" not in request:
+            _preload(server, request)
+            _make_one(server, descriptors)
+            return True
         is_told = _hand_over(server, data, descriptors)
         if is_told:  # the next is not needed soon, but for whoever asks in a moment
             select.select([server.control], [], [], HEAD_START_S)

@@ -44,6 +44,19 @@ class Model(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Fitted:
+    """A model, and what it says of the rows that it was trained on, which training knows by the way.
+
+    Attributes:
+        model: The model.
+        p_up: What :meth:`Model.predict` returns for those rows, to the bit. (N,)
+    """
+
+    model: Model
+    p_up: Floats
+
+
 class Booster(Protocol):
     """A boosting library."""
 
@@ -57,12 +70,17 @@ class Booster(Protocol):
         """What the name of a model file ends in."""
         ...
 
-    def bin(self, rows: Rows, settings: ClassifierSettings) -> Any:
-        """Return the rows as the library trains on them; of the settings only ``max_bin`` may matter."""
+    def cut(self, features: Floats, settings: ClassifierSettings) -> Any:
+        """Return where the histogram bins of each feature end; of the settings only ``max_bin`` may matter.
+
+        Args:
+            features: Of every bar that may be trained on, whatever its label. (M, F)
+            settings: The configuration.
+        """
         ...
 
-    def fit(self, binned: Any, settings: ClassifierSettings, seed: int) -> Model:
-        """Return a model trained on one thread, on what :meth:`bin` returned, which is left as it was.
+    def fit(self, rows: Rows, cuts: Any, settings: ClassifierSettings, seed: int) -> Fitted:
+        """Return a model trained on one thread, on rows in the bins of :meth:`cut`, which stay as they are.
 
         The same arguments give the same model.
         """

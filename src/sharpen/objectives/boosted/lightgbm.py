@@ -13,7 +13,7 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.objectives.boosted.booster import Model, Rows
+from sharpen.objectives.boosted.booster import Fitted, Model, Rows
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 try:
@@ -32,21 +32,28 @@ class LightGBM:
     version: str = lgb.__version__
     suffix: str = ".txt"
 
-    def bin(self, rows: Rows, settings: ClassifierSettings) -> lgb.Dataset:
-        """Return the rows' histogram bins."""
+    def cut(self, features: Floats, settings: ClassifierSettings) -> lgb.Dataset:
+        """Return features in their histogram bins, to which :meth:`fit` refers."""
+        return lgb.Dataset(features, params=_of_bins(settings)).construct()
+
+    def fit(self, rows: Rows, cuts: lgb.Dataset, settings: ClassifierSettings, seed: int) -> Fitted:
+        """Return a model trained on one thread; the same arguments give the same model.
+
+        ``lgb.train`` would write the model as text and read that again; it is the same to the bit.
+        """
         data = lgb.Dataset(
             rows.features,
             label=rows.is_up.astype(np.float32),
             weight=rows.weight,
+            reference=cuts,
             feature_name=list(rows.names),
             params=_of_bins(settings),
         )
-        return data.construct()
-
-    def fit(self, binned: lgb.Dataset, settings: ClassifierSettings, seed: int) -> Model:
-        """Return a model trained on one thread; the same arguments give the same model."""
-        parameters = _parameters(settings, seed)
-        return _Trees(lgb.train(parameters, binned, num_boost_round=settings.n_estimators))
+        trees = lgb.Booster(_parameters(settings, seed), data)
+        for _ in range(settings.n_estimators):
+            trees.update()
+        p_up = _of_training(trees)
+        return Fitted(_Trees(trees.free_dataset()), p_up)
 
     def load(self, path: Path) -> Model:
         """Return the model in a file."""
@@ -62,6 +69,18 @@ class _Trees:
 
     def save(self, path: Path) -> None:
         self.trees.save_model(path)
+
+
+def _of_training(trees: lgb.Booster) -> Floats:
+    """Return what a booster predicts of the rows that it was trained on, which it shows to an evaluation."""
+    seen: list[Floats] = []
+
+    def look(p_up: Floats, data: lgb.Dataset) -> tuple[str, float, bool]:
+        seen.append(p_up.copy())
+        return "", 0.0, True
+
+    trees.eval_train(look)
+    return seen[0]
 
 
 def _of_bins(settings: ClassifierSettings) -> dict[str, object]:

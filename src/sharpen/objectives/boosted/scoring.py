@@ -5,7 +5,7 @@ Axes: ``T`` bars, ``S`` symbols, ``F`` features, ``N`` examples.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from sharpen.features import Features, atr, compute
 from sharpen.folds import Fold, purged
 from sharpen.labels import Labels, triple_barrier
 from sharpen.objectives.boosted.bets import average_active_bets, bets
-from sharpen.objectives.boosted.booster import Model, Rows, make
+from sharpen.objectives.boosted.booster import Fitted, Model, Rows, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.fold_score import FoldScore, Market, score_decisions
 from sharpen.objectives.sharing import KEPT
@@ -80,16 +80,16 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     Raises:
         FoldError: The purge leaves nothing to train on.
     """
-    rows = training_rows(settings, examples, fold)
-    model = _fit(settings, examples, rows, fold, seed)
-    prepared = examples.prepared
-    market = Market(prepared.panel, settings.cost_bps, prepared.bars_per_year)
+    usable = _usable(settings, examples, fold)
+    fitted = _fit(settings, examples, fold, usable, seed)
+    features = examples.prepared.features.values
+    market = Market(examples.prepared.panel, settings.cost_bps, examples.prepared.bars_per_year)
     return score_decisions(
         market,
         fold,
-        decide(settings, model, prepared.features.values[fold.train_start : fold.train_stop]),
-        decide(settings, model, prepared.features.values[fold.val_start : fold.val_stop]),
-        n_train_rows=len(rows.is_up),
+        _position(settings, _inside(fitted, features[fold.train_start : fold.train_stop], usable)),
+        decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop]),
+        n_train_rows=int(usable.sum()),
     )
 
 
@@ -99,12 +99,20 @@ def training_rows(settings: ClassifierSettings, examples: Examples, fold: Fold) 
     Left out are examples whose label is not known before validation begins (less the embargo), and those
     that reached neither barrier.
     """
+    return _rows(examples, fold, _usable(settings, examples, fold))
+
+
+def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Bools:
+    """Return which of a fold's training bars are training examples, for each symbol. (T, S)."""
+    outcome = examples.labels.label[fold.train_start : fold.train_stop]
+    return purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0)
+
+
+def _rows(examples: Examples, fold: Fold, usable: Bools) -> Rows:
     bars = slice(fold.train_start, fold.train_stop)
-    outcome = examples.labels.label[bars]
-    kept = purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0)
+    is_up = examples.labels.label[bars][usable] == 1
     features = examples.prepared.features
-    is_up = outcome[kept] == 1
-    return Rows(features.values[bars][kept], is_up, _balanced(is_up), features.names)
+    return Rows(features.values[bars][usable], is_up, _balanced(is_up), features.names)
 
 
 def decide(settings: ClassifierSettings, model: Model | None, features: Floats) -> Floats:
@@ -115,10 +123,23 @@ def decide(settings: ClassifierSettings, model: Model | None, features: Floats) 
         model: What says how probable "up" is.
         features: Of consecutive bars; those before the first count as no bet. (T, S, F)
     """
-    n_bars, n_symbols, n_features = features.shape
-    if model is None:
-        return np.zeros((n_bars, n_symbols))
-    p_up = model.predict(features.reshape(-1, n_features)).reshape(n_bars, n_symbols)
+    p_up = np.full(features.shape[:2], 0.5)
+    if model is not None:
+        p_up = model.predict(features.reshape(-1, features.shape[-1])).reshape(p_up.shape)
+    return _position(settings, p_up)
+
+
+def _inside(fitted: Fitted | None, features: Floats, usable: Bools) -> Floats:
+    """Return how probable "up" is on the bars of training; a half without a model. (T, S)."""
+    p_up = np.full(usable.shape, 0.5)
+    if fitted is not None:
+        p_up[usable] = fitted.p_up
+        if not usable.all():
+            p_up[~usable] = fitted.model.predict(features[~usable])
+    return p_up
+
+
+def _position(settings: ClassifierSettings, p_up: Floats) -> Floats:
     return average_active_bets(bets(p_up, settings), settings.horizon_bars)
 
 
@@ -140,10 +161,10 @@ def train_final(settings: ClassifierSettings, examples: Examples, seed: int) -> 
         DataError: All examples are of one class.
     """
     fold = _whole(examples.prepared)
-    model = _fit(settings, examples, training_rows(settings, examples, fold), fold, seed)
-    if model is None:
+    fitted = _fit(settings, examples, fold, _usable(settings, examples, fold), seed)
+    if fitted is None:
         raise DataError("every training example has the same label: move tp_atr_mult or sl_atr_mult")
-    return model
+    return fitted.model
 
 
 def model_facts(settings: ClassifierSettings, examples: Examples) -> dict[str, Any]:
@@ -158,30 +179,20 @@ def model_facts(settings: ClassifierSettings, examples: Examples) -> dict[str, A
     }
 
 
-def bin_ahead(settings: ClassifierSettings, prepared: Prepared, folds: Sequence[Fold]) -> None:
-    """Keep the binned training rows of all folds, once two configurations have wanted the same.
-
-    Where a search varies the labels, every configuration has bins of its own.
-    """
-    key = _bins_key(settings, prepared)
-    wanted = KEPT.get(("bins wanted",), set[Hashable])
-    if key in wanted:
-        KEPT.get(key, lambda: _bins_of(settings, prepared, (*folds, _whole(prepared))))
-    wanted.add(key)
+def cut_ahead(settings: ClassifierSettings, prepared: Prepared, folds: Sequence[Fold]) -> None:
+    """Keep where the bins of all folds end, which takes longer than to put rows into them."""
+    for fold in (*folds, _whole(prepared)):
+        _cuts(settings, prepared, fold)
 
 
-def _bins_of(
-    settings: ClassifierSettings, prepared: Prepared, folds: Sequence[Fold]
-) -> Mapping[Fold, object]:
-    booster, examples = make(settings.model), label(settings, prepared)
-    return {fold: booster.bin(training_rows(settings, examples, fold), settings) for fold in folds}
-
-
-def _bins_key(settings: ClassifierSettings, prepared: Prepared) -> Hashable:
-    """Return all that training rows and their bins depend on, but the fold."""
-    of_labels = settings.atr_window_bars, settings.tp_atr_mult, settings.sl_atr_mult, settings.horizon_bars
-    of_bins = settings.model, settings.max_bin, settings.embargo_bars
-    return "bins", prepared.panel.digest, of_labels, of_bins
+def _cuts(settings: ClassifierSettings, prepared: Prepared, fold: Fold) -> Any:
+    """Return where the bins of a fold end: by its training bars, whatever their labels, so all share them."""
+    key = "cuts", settings.model, settings.max_bin, prepared.panel.digest
+    kept = KEPT.get(key, dict[Fold, Any])
+    if fold not in kept:
+        features = prepared.features.values[fold.train_start : fold.train_stop]
+        kept[fold] = make(settings.model).cut(features.reshape(-1, features.shape[-1]), settings)
+    return kept[fold]
 
 
 def _whole(prepared: Prepared) -> Fold:
@@ -190,13 +201,14 @@ def _whole(prepared: Prepared) -> Fold:
     return Fold(0, prepared.features.warmup_bars, n_bars, n_bars, n_bars)
 
 
-def _fit(settings: ClassifierSettings, examples: Examples, rows: Rows, fold: Fold, seed: int) -> Model | None:
+def _fit(
+    settings: ClassifierSettings, examples: Examples, fold: Fold, usable: Bools, seed: int
+) -> Fitted | None:
+    rows = _rows(examples, fold, usable)
     if rows.is_up.all() or not rows.is_up.any():
         return None
-    booster = make(settings.model)
-    kept: Mapping[Fold, object] = KEPT.look(_bins_key(settings, examples.prepared), {})
-    binned = kept[fold] if fold in kept else booster.bin(rows, settings)
-    return booster.fit(binned, settings, seed_for(seed, "fold", fold.number))
+    cuts = _cuts(settings, examples.prepared, fold)
+    return make(settings.model).fit(rows, cuts, settings, seed_for(seed, "fold", fold.number))
 
 
 def _balanced(is_up: Bools) -> Floats:

@@ -80,7 +80,7 @@ class ClassifierSettings:
         0.0, 0, math.inf, "the same by lightgbm's name; the larger of the two counts"
     )
     min_child_samples: int = _count(1, 1, math.inf, "least rows in a leaf; lightgbm only")
-    max_bin: int = _count(64, 2, 65_535, "bins of each feature's histogram")
+    max_bin: int = _count(32, 2, 65_535, "bins of each feature's histogram")
     atr_window_bars: int = _count(14, 2, 10_000, "bars of the average true range that scales the barriers")
     tp_atr_mult: float = _number(2.0, 0, math.inf, "take-profit barrier, in average true ranges", above=True)
     sl_atr_mult: float = _number(2.0, 0, math.inf, "stop-loss barrier, in average true ranges", above=True)
