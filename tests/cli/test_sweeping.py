@@ -154,6 +154,42 @@ def test_five_failures_alike_end_the_sweep(failed):
     failed.assert_nothing_left()
 
 
+SHAKY = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Shaky:
+    def ask(self, space, history, n, rng):
+        raise RuntimeError("no more ideas")
+"""
+
+
+def test_a_plugin_that_fails_ends_the_sweep_and_is_named_and_can_be_mended(tmp_path):
+    site = tmp_path / "site"
+    (site / "shaky-1.0.dist-info").mkdir(parents=True)
+    (site / "shaky-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: shaky\nVersion: 1.0\n"
+    )
+    points = "[sharpen.optimizers]\nshaky = shaky:Shaky\n"
+    (site / "shaky-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (site / "shaky.py").write_text(SHAKY)
+    program = PROGRAMS / "strategy.py"
+    with Bench(
+        tmp_path / "bench", program=program, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1"
+    ) as bench:
+        file = bench.write_sweep(2, more="optimizer: {type: shaky}\n", space=TILTS)
+        said = bench.call("run", file, "--agents", "2")
+        assert said.returncode == 1
+        assert "the search method Shaky failed: RuntimeError: no more ideas (" in said.stderr.splitlines()[-1]
+        assert "shaky.py, line 7)" in said.stderr
+        assert len(bench.reader().agents(bench.reader().sweep("last").id)) == 2, "none died"
+        mended = SHAKY.replace("raise RuntimeError", "from sharpen.trial import Proposal\n        print")
+        (site / "shaky.py").write_text(mended + "        return [Proposal({'tilt': 2}, origin='shaky')]\n")
+        said = bench.call("resume", "last", "--agents", "1")
+        assert said.returncode == 0, said.stderr
+        assert [(run.state, run.config) for run in bench.runs()] == [("finished", {"tilt": 2})] * 2
+
+
 def test_a_failed_sweep_can_be_resumed(sharpen, failed, failed_store):
     again = failed.call("--home", str(failed_store), "resume", "last", "--agents", "1")
     assert again.returncode == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from sharpen.spec import EarlyTerminate
 from sharpen.stoppers import STOPPERS, Stopper, build, make
 from sharpen.testing.stoppers import StopperContract
+from sharpen.trial import GO_ON, Trial, TrialState, Verdict
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -83,6 +86,39 @@ class TestNever(StopperContract):
 class TestAsSweepFilesSayIt(StopperContract):
     def make(self) -> Stopper:
         return make(EarlyTerminate(min_iter=2, eta=2.0))
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A rule that another package may bring: it knows by itself what is good enough."""
+
+    least: float = 0.0
+
+    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+        if (
+            trial.state is not TrialState.RUNNING
+            or not trial.reports
+            or trial.reports[-1].value >= self.least
+        ):
+            return GO_ON
+        return Verdict(True, f"below {self.least:g}")
+
+
+class TestThreshold(StopperContract):
+    goes_by_others = False
+
+    def make(self) -> Stopper:
+        return Threshold()
+
+
+def test_a_rule_that_goes_by_others_must_not_be_such_a_threshold() -> None:
+    class Claims(TestThreshold):
+        goes_by_others = True
+
+    with pytest.raises(AssertionError):
+        Claims().test_a_trial_alone_is_never_stopped()
+    with pytest.raises(AssertionError):
+        Claims().test_the_best_at_every_step_is_never_stopped()
 
 
 def test_every_row_of_the_name_table_is_under_the_suite() -> None:

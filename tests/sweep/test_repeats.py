@@ -41,7 +41,7 @@ class Watching:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         self.shown.append(list(history))
         self.draws.append(rng.random())
-        return [Proposal({"x": float(len(history))}, origin="own", parent=self.parent if history else None)]
+        return [Proposal({"x": len(history) / 10}, origin="own", parent=self.parent if history else None)]
 
 
 def groups(state: SweepState) -> list[tuple[float, int, int | None]]:
@@ -189,7 +189,7 @@ def test_an_optimizer_sees_a_trial_a_configuration() -> None:
     assert [len(shown) for shown in watching.shown] == [0, 1, 2], "asked once a configuration"
     one, two = watching.shown[-1]
     assert one == Trial(1, {"x": 0.0}, F, (Report(1, 0.5),), 0.5, "own")
-    assert two == Trial(2, {"x": 1.0}, F, (Report(1, 0.0),), 0.0, "own")
+    assert two == Trial(2, {"x": 0.1}, F, (Report(1, 0.0),), 0.0, "own")
     plain = Watching()
     state = sweep(run_cap=None, optimizer=plain)
     for _ in range(3):

@@ -98,7 +98,7 @@ def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
         "ret": _column([s.returns for s in scores], pa.float64()),
         "baseline": _column([s.baseline for s in scores], pa.float64()),
     }
-    parquet.write_table(pa.table(columns), path, compression="zstd")
+    parquet.write_table(pa.table(columns), path, compression="zstd", use_dictionary=False)
 
 
 def _column(parts: Sequence[npt.NDArray[Any]], kind: pa.DataType) -> pa.Array:

@@ -73,10 +73,12 @@ class GaussianProcess:
         cube = cube_of(space)
         seen = self._keys.of(space, history)
         busy = self._keys.of_live(space, history)
-        known = outcomes.read(space, history, self.n_most_trials, self.fold_noise)
-        model = (
-            Surrogate.of(cube, known) if cube.axes and len(known.judged) >= self.n_startup_trials else None
+        known, earlier = (
+            outcomes.read(space, trials, self.n_most_trials, self.fold_noise)
+            for trials in (history, _earlier(history))
         )
+        knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
+        model = Surrogate.of(cube, known, earlier) if knows_enough else None
         number = history[-1].number if history else 0
         proposals: list[Proposal] = []
         for i in range(number, number + n):
@@ -91,3 +93,16 @@ class GaussianProcess:
             model = model.believing([config]) if model else None
             proposals.append(Proposal(config, origin=origin))
         return proposals
+
+
+def _earlier(history: Sequence[Trial]) -> list[Trial]:
+    """Return the first trials that have ended, fewer than a tenth of them left out.
+
+    A kernel's parameters hardly change with every trial: those fitted to these serve for several questions.
+
+    >>> from sharpen.trial import TrialState
+    >>> [len(_earlier([Trial(i, {}, state=TrialState.FINISHED) for i in range(n)])) for n in (9, 27, 99)]
+    [9, 26, 99]
+    """
+    ended = [trial for trial in history if trial.state.is_final]
+    return ended[: len(ended) - len(ended) % max(1, len(ended) // 10)]

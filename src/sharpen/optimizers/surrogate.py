@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import qmc
@@ -41,8 +42,14 @@ class Surrogate:
     v: Floats
 
     @staticmethod
-    def of(cube: Cube, known: Outcomes) -> Surrogate:
-        """Return what outcomes teach, the running trials believed to come out as predicted."""
+    def of(cube: Cube, known: Outcomes, earlier: Outcomes) -> Surrogate:
+        """Return what outcomes teach, the running trials believed to come out as predicted.
+
+        Args:
+            cube: The coordinates.
+            known: The outcomes.
+            earlier: Those that the kernel's parameters are to be fitted to.
+        """
         is_category = cube.is_category
         outcome, target, centres = None, 0.0, np.empty((0, len(cube.axes)))
         y, v = np.empty(0), np.empty(0)
@@ -50,9 +57,7 @@ class Surrogate:
         if is_good.any():
             x = cube.encode([t.config for t in known.scored])
             y, v = standardised(known.y, known.v, is_good)
-            some = np.unique(np.linspace(0, len(y) - 1, MOST_FITTED).astype(int))
-            theta = gaussian.fit(x[some], y[some], v[some], is_category, Prior())
-            outcome = gaussian.condition(x, y, v, is_category, theta)
+            outcome = gaussian.condition(x, y, v, is_category, _kernel(cube, earlier))
             predicted, _ = outcome.predict(x)
             target = float(predicted[is_good].max())
             ranked = np.argsort(np.where(is_good, -predicted, np.inf), kind="stable")
@@ -71,6 +76,26 @@ class Surrogate:
         x = np.concatenate([outcome.x, u])
         after = gaussian.condition(x, y, v, outcome.is_category, outcome.theta)
         return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v)
+
+
+def _kernel(cube: Cube, known: Outcomes) -> Floats:
+    """Return the kernel's parameters that outcomes speak for."""
+    is_good = np.array([not t.is_infeasible for t in known.scored], dtype=bool)
+    if not is_good.any():
+        mean, _ = Prior().moments(len(cube.axes))
+        return mean
+    y, v = standardised(known.y, known.v, is_good)
+    some: list[int] = np.unique(np.linspace(0, len(y) - 1, MOST_FITTED).astype(int)).tolist()
+    x = cube.encode([known.scored[i].config for i in some])
+    return _fitted(len(some), x.tobytes(), y[some].tobytes(), v[some].tobytes(), cube.is_category.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _fitted(n: int, x: bytes, y: bytes, v: bytes, is_category: bytes) -> Floats:
+    """Return the fit to arrays given as their bytes, so that the same are fitted once."""
+    points, outcomes, noise = (np.frombuffer(data, dtype=np.float64) for data in (x, y, v))
+    kinds = np.frombuffer(is_category, dtype=bool)
+    return gaussian.fit(points.reshape(n, -1), outcomes, noise, kinds, Prior())
 
 
 def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Floats]:

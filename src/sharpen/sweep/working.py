@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sharpen.seeds import rng_for
+from sharpen.sweep.broken import Broken, blaming
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -38,6 +39,7 @@ from sharpen.sweep.moves import (
     held,
     lease_of,
     requeue,
+    set_status,
     settle,
     with_live,
     without_answer,
@@ -52,6 +54,14 @@ COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at
 
 def lease(state: SweepState, event: LeaseAsked) -> Outcome:
     """Grant the run that has waited longest, or a new one: first what a configuration lacks in repeats."""
+    try:
+        return _lease(state, event)
+    except Broken as broken:
+        state, failing = _fail(state, broken)
+        return state, [*failing, Over(state.status, state.reason)]
+
+
+def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
     for number, live in state.live.items():
         if live.lease is not None and live.lease.key == event.key:
             return state, [Granted(number, live.token)]
@@ -115,13 +125,22 @@ def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
     has_repeats = rules.repeats > 1
     n = (len(state.configurations) if has_repeats else state.n_created) + 1
     history = rules.impute.tell(state.searched)
-    proposals = rules.optimizer.ask(rules.space, history, 1, rng_for(rules.seed, "ask", n))
+    rng = rng_for(rules.seed, "ask", n)
+    with blaming("search method", rules.optimizer):
+        proposals = rules.optimizer.ask(rules.space, history, 1, rng)
+        if proposals and not rules.space.contains(proposals[0].config):
+            raise ValueError(f"{dict(proposals[0].config)} is no configuration of the space")
     if not proposals:
         return replace(state, exhausted=True), None
     chosen = proposals[0]
     if has_repeats and chosen.parent is not None:
         chosen = replace(chosen, parent=state.configurations.first_run(chosen.parent))
     return state, chosen
+
+
+def _fail(state: SweepState, broken: Broken) -> Outcome:
+    """End a sweep that cannot go on; what is at work works on."""
+    return set_status(state, SweepStatus.FAILED, str(broken)) if state.status.is_open else (state, [])
 
 
 def report(state: SweepState, event: Reported) -> Outcome:
@@ -140,7 +159,12 @@ def report(state: SweepState, event: Reported) -> Outcome:
         return with_live(state, live), [Accepted(live.stop)]
     trial = replace(trial, reports=Growing.after(trial.reports, Report(event.step, event.value)))
     state = with_live(state, replace(live, trial=trial))
-    verdict = rules.stopper.judge(trial, state.trials)
+    try:
+        with blaming("stop rule", rules.stopper):
+            verdict = rules.stopper.judge(trial, state.trials)
+    except Broken as broken:
+        state, failing = _fail(state, broken)
+        return state, [*failing, Accepted()]
     if not verdict.stop:
         return state, [Accepted()]
     state = with_live(state, replace(live, trial=trial, stop=verdict.reason))

@@ -43,12 +43,15 @@ class StopperContract:
         judges_spread: Whether the spread of a trial's values counts, as in a test of significance. Then a
             trial that is ahead everywhere, but unevenly, may be the surer loser; one ahead by the same
             amount everywhere may not.
+        goes_by_others: Whether a trial is judged by the others. A rule that knows by itself what is good
+            enough, such as a threshold, may stop a trial that is alone, and the best of a bad lot.
         stops_some: Whether it ever stops a trial; a rule that never does is under the suite, too.
         most_reads: Reports that may be read, all in all, to judge a trial at each of its 9 reports when
             10,000 trials with 9 reports each have ended before it: here ten times all there are.
     """
 
     judges_spread: bool = False
+    goes_by_others: bool = True
     stops_some: bool = True
     most_reads: int = 10 * 10_000 * N_FOLDS
 
@@ -93,6 +96,8 @@ class StopperContract:
 
     def test_a_trial_alone_is_never_stopped(self) -> None:
         """However bad it gets, and though others may be waiting, failed, or without a report."""
+        if not self.goes_by_others:
+            return
         silent = [trial(2, state=TrialState.PENDING), trial(3, state=TrialState.FAILED), trial(4)]
         for n in range(N_FOLDS + 1):
             alone = trial(1, *(-float(k) for k in range(n)))
@@ -103,6 +108,8 @@ class StopperContract:
 
     def test_the_best_at_every_step_is_never_stopped(self) -> None:
         """Whatever the others are; a tie with the best is as good."""
+        if not self.goes_by_others:
+            return
         others = [trial(n, *[math.nan if n % 2 else -float(n)] * N_FOLDS, state=ENDED) for n in range(1, 12)]
         for value in (5.0, -2.0):
             for n_reports in range(N_FOLDS + 1):
@@ -136,14 +143,14 @@ class StopperContract:
         """NaN and the infinities, in the trial and in the others."""
         for bad in (math.nan, math.inf, -math.inf):
             lost, good = trial(1, *[bad] * 4), trial(2, *[0.1] * 4)
-            assert not self.make().judge(good, [lost, good]).stop
+            assert not (self.goes_by_others and self.make().judge(good, [lost, good]).stop)
             mixed = [trial(n, bad, 0.1 * n, bad, 0.2 * n, state=ENDED) for n in range(1, 9)]
             for late in (trial(9, bad, bad, 1.0), trial(9, 2.0, bad, 2.0), trial(9, 9.0, 9.0, 9.0)):
                 verdict = self.make().judge(late, [*mixed, late])
                 assert verdict.stop == bool(verdict.reason)
             assert not verdict.stop, "the best of numbers was stopped for others that are none"
         both = [trial(1, *[math.nan] * 4), trial(2, *[math.nan] * 4)]
-        assert not any(self.make().judge(t, both).stop for t in both)
+        assert not (self.goes_by_others and any(self.make().judge(t, both).stop for t in both))
 
     def test_numbers_near_the_end_of_the_range_are_numbers(self) -> None:
         """No overflow is an error, and the best of them goes on."""
