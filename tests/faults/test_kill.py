@@ -1,5 +1,6 @@
 """``kill -9`` on anything, at any moment."""
 
+import json
 import random
 import signal
 import sys
@@ -196,6 +197,9 @@ def test_a_program_that_swallows_signals_dies_with_its_agent(tmp_path, with_sign
         assert agent.wait(20) == (-9 if with_signal == signal.SIGKILL else 130), bench.said()[-2000:]
         bench.assert_nothing_left(3)
         assert bench.states() == ({"running": 1} if with_signal == signal.SIGKILL else {"pending": 1})
+        (run,) = json.loads(bench.call("runs", sweep_id, "--json").stdout)
+        assert run["state"] == "pending", "though nobody hosts, who could have written it down"
+        assert run["reason"].endswith(" died" if with_signal == signal.SIGKILL else "given back by its agent")
 
 
 def test_a_run_killed_again_and_again_counts_as_crashed_and_the_sweep_goes_on(tmp_path):

@@ -13,7 +13,7 @@ import click
 from sharpen import spec
 from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
-from sharpen.cli.opening import has_agents
+from sharpen.cli.opening import as_they_are, has_agents
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
 from sharpen.errors import NotFound
 from sharpen.permutation import PermutationTest
@@ -168,7 +168,7 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
     """List the runs of a sweep, with their configurations under --json."""
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
-    listed = now.runs
+    listed = as_they_are(reader, now.sweep.id, now.runs)
     if deleted:
         listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
         now.misses = misses(reader, listed, now.spec.constraints)
