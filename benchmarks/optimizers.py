@@ -8,6 +8,9 @@ noisy, a method is judged by the noise-free value of the configuration that it w
 one of the best score that it saw. Regret is 0 for the best value that anyone found and 1 for the median of
 random search's single trials.
 
+The last table is of the problems that train something: the Gaussian process as it is, and told what each
+trial cost in CPU seconds, as `cost_metric` does in a sweep.
+
 The Gaussian process's prior was chosen among five on problems that are not here: Ackley, Griewank, Levy,
 ellipsoid and Styblinski-Tang functions, rotated by the same code; Hartmann 6; and three made-up ones, two of
 them networks much like the made-up learner below.
@@ -41,6 +44,7 @@ from sharpen.space import Choice, Condition, Float, Int, Space
 from sharpen.trial import Config, Report, Trial, TrialState, best
 
 METHODS = ("random", "tpe", "gp", "cmaes")
+PER_COST = "gp, per cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +72,37 @@ class Race:
         found: Value of the best configuration after each trial, (n_trials,); NaN while there is none.
         firsts: Value of each trial on its own, (n_trials,).
         ask_s: CPU seconds for each question, (n_trials,).
+        run_s: CPU seconds for each trial itself, (n_trials,).
     """
 
     found: Floats
     firsts: Floats
     ask_s: Floats
+    run_s: Floats
 
 
 def race(problem: Problem, method: str, seed: int, n_trials: int) -> Race:
     """Return how a method does on a problem, one trial after the other."""
     root = seed_for(seed, problem.name)  # the same for all methods: they share their random first trials
-    optimizer = make(method, seed=root)
+    optimizer = make("gp" if method == PER_COST else method, seed=root)
     history: list[Trial] = []
-    found, firsts, ask_s = (np.full(n_trials, math.nan) for _ in range(3))
+    found, firsts, ask_s, run_s = (np.full(n_trials, math.nan) for _ in range(4))
     for i in range(n_trials):
         began = time.process_time()
         (p,) = optimizer.ask(problem.space, history, 1, rng_for(root, "ask", i + 1))
-        ask_s[i] = time.process_time() - began
+        asked = time.process_time()
         values = problem.run(p.config, seed_for(root, "run", i + 1))
+        ask_s[i], run_s[i] = asked - began, time.process_time() - asked
         score = float(np.mean(values))
         reports = tuple(Report(step, value) for step, value in enumerate(values))
         kept = None if math.isnan(score) else score
-        history.append(Trial(i + 1, p.config, TrialState.FINISHED, reports, kept, p.origin))
+        cost = float(run_s[i]) if method == PER_COST else None
+        history.append(Trial(i + 1, p.config, TrialState.FINISHED, reports, kept, p.origin, cost=cost))
         firsts[i] = score
         winner = best(history)
         if winner is not None and winner.score is not None:
             found[i] = problem.truth(winner.config) if problem.truth else winner.score
-    return Race(found, firsts, ask_s)
+    return Race(found, firsts, ask_s, run_s)
 
 
 # ---- functions: shifted, and rotated so that no axis is special -------------------------------------------
@@ -351,6 +359,7 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
     """Print mean rank, regret and the CPU time of a question for each method."""
     warnings.simplefilter("ignore")
     rows = methods.split(",")
+    with_cost = [] if quick or "gp" not in rows else trained()
     problems = functions() + noisy() + ([] if quick else trained())
     n_seeds = 3 if quick else seeds
     console, words = Console(width=120), Console(stderr=True)
@@ -359,6 +368,7 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
     )
     for column in ("problem", *rows):
         table.add_column(column, justify="left" if column == "problem" else "right")
+    costs = Table("problem", "gp: regret", "CPU s", "per cost: regret", "CPU s", title="what cost changes")
     losses = np.empty((len(problems), n_seeds, len(rows)))
     asks: dict[str, list[Floats]] = {method: [] for method in rows}
     for i, problem in enumerate(problems):
@@ -369,9 +379,24 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
         regret = regrets(races)
         losses[i] = np.column_stack([regret[m] for m in rows])
         table.add_row(problem.name, *(f"{regret[m].mean():.3f}" for m in rows))
+        if problem.name in {other.name for other in with_cost}:
+            costs.add_row(problem.name, *cost_cells(problem, races, n_seeds, trials))
         words.print(f"{problem.name}: {time.perf_counter() - began:.0f} s")
     console.print(table)
     console.print(summary(losses, rows, asks))
+    if with_cost:
+        console.print(costs)
+
+
+def cost_cells(problem: Problem, races: dict[str, list[Race]], n_seeds: int, n_trials: int) -> list[str]:
+    """Return regret, and CPU seconds of all trials, of the Gaussian process without and with their cost."""
+    told = {PER_COST: [race(problem, PER_COST, seed, n_trials) for seed in range(n_seeds)]}
+    regret = regrets({**races, **told})
+    cells: list[str] = []
+    for found, name in ((races["gp"], "gp"), (told[PER_COST], PER_COST)):
+        seconds = np.mean([one.run_s.sum() for one in found])
+        cells += [f"{regret[name].mean():.3f}", f"{seconds:.1f}"]
+    return cells
 
 
 def summary(losses: Floats, methods: Sequence[str], asks: dict[str, list[Floats]]) -> Table:

@@ -1,7 +1,8 @@
 """The whole of sweeps/xgboost_sweep.yaml beside Optuna on SQLite: wall and CPU time, and the winners.
 
-    python benchmarks/xgboost_sweep.py             100 runs each, six ways: half an hour on two cores
-    python benchmarks/xgboost_sweep.py --quick     8 runs each, two ways: a minute or so
+    python benchmarks/xgboost_sweep.py                 100 runs each, six ways: half an hour on two cores
+    python benchmarks/xgboost_sweep.py --quick         8 runs each, two ways: a minute or so
+    python benchmarks/xgboost_sweep.py --ways sharpen optuna --seeds 0 1 2 3 4     and the mean of the ratio
 
 Ours is the command that people type, `sharpen run FILE --agents 2 --trials 100`, with its verdict and report;
 then the same without warm slots (SHARPEN_COLD=1), without early_terminate, and without both. Optuna searches
@@ -9,9 +10,11 @@ the same space with TPE and two threads, on a study in an SQLite file; its objec
 as a process and reads what it prints. "optuna-pruned" also reports each fold to its Hyperband pruner and
 ends the process when told to. Everybody trains on one thread a process.
 
-Since each way trains other configurations, a fold does not cost the same everywhere: see CPU ms a fold. The
-winners are rescored by the script alone, under the sweep's seed, which must give the same figure again, and
-under others; the rank is that of the mean, 1 is the best.
+Since each way trains other configurations, a fold does not cost the same everywhere: see CPU ms a fold. One
+search says little, therefore, of how long another takes; several seeds end with the mean ratio.
+
+The winners are rescored by the script alone, under the sweep's seed, which must give the same figure again,
+and under others; the rank is that of the mean, 1 is the best.
 """
 
 from __future__ import annotations
@@ -123,7 +126,7 @@ def ours(task: Task, folder: Path, cold: bool = False, stops: bool = True) -> Se
 
 def optuna_search(task: Task, folder: Path, pruned: bool = False) -> Search:
     """Return what Optuna did, in a process of its own so that its imports count and its CPU is seen."""
-    words = [sys.executable, __file__, "--trials", str(task.n_trials), "--seed", str(task.seed)]
+    words = [sys.executable, __file__, "--trials", str(task.n_trials), "--seeds", str(task.seed)]
     words += ["--peer", str(folder), *(["--pruned"] if pruned else [])]
     done = subprocess.run(words, check=True, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE)
     return Search(*json.loads(done.stdout))
@@ -283,7 +286,7 @@ def parsed() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--trials", type=int, default=100, help="runs of each way")
-    add("--seed", type=int, default=0)
+    add("--seeds", type=int, nargs="+", default=[0], help="one table each, then the mean ratio")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which ways, all by default")
     add("--rescore", type=int, default=5, help="how many seeds to rescore the winners under")
     add("--quick", action="store_true", help=f"{N_QUICK} runs of sharpen and optuna, two seeds")
@@ -295,19 +298,42 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     options = parsed()
     if options.peer is not None:
-        be_optuna(Task(options.trials, options.seed), options.peer, options.pruned)
+        be_optuna(Task(options.trials, options.seeds[0]), options.peer, options.pruned)
         return
     if options.quick:
         options.trials, options.ways, options.rescore = N_QUICK, ["sharpen", "optuna"], 2
+    found = [compare(options, seed) for seed in options.seeds]
+    if len(found) > 1 and all({"sharpen", "optuna"} <= one.keys() for one in found):
+        Console(width=120).print(means_table(found, options.seeds))
+
+
+def compare(options: argparse.Namespace, seed: int) -> dict[str, Search]:
+    """Make every search under one seed, print what it did, and return it."""
     found: dict[str, Search] = {}
     loads: list[float] = []
     for name in options.ways:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        found[name] = measured(WAYS[name], Task(options.trials, options.seed))
+        print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
+        found[name] = measured(WAYS[name], Task(options.trials, seed))
         loads.append(os.getloadavg()[0])
-    title = f"{options.trials} runs, {N_AT_ONCE} at once, seed {options.seed}; "
+    title = f"{options.trials} runs, {N_AT_ONCE} at once, seed {seed}; "
     title += f"load {min(loads):.1f} to {max(loads):.1f}"
-    report(found, range(options.seed, options.seed + options.rescore), title)
+    report(found, range(seed, seed + options.rescore), title)
+    return found
+
+
+def means_table(found: Sequence[Mapping[str, Search]], seeds: Sequence[int]) -> Table:
+    """Return the ratios of all seeds and their geometric mean."""
+    table = Table("optuna / sharpen", *(f"seed {seed}" for seed in seeds), "geometric mean")
+    for name, field in (("wall", "wall_s"), ("CPU", "cpu_s"), ("CPU without training", "")):
+        ratios = [spent(one["optuna"], field) / spent(one["sharpen"], field) for one in found]
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        table.add_row(name, *(f"{ratio:.2f} x" for ratio in (*ratios, mean)))
+    return table
+
+
+def spent(search: Search, field: str) -> float:
+    """Return seconds by the name of a field, or those of CPU beyond training."""
+    return getattr(search, field) if field else search.cpu_s - search.training_cpu_s
 
 
 if __name__ == "__main__":

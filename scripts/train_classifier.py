@@ -74,7 +74,8 @@ def main(argv: list[str] | None = None) -> int:
 def preload() -> None:
     """Load what the coming runs share: libraries, bars, features, compiled kernels.
 
-    The agent's fork server calls this for each run, with the run's ``sys.argv``, before it forks the next.
+    The agent's fork server calls this before the first run, with the sweep's constants for ``sys.argv``, then
+    for each run, with the run's own, before it forks the next.
     """
     options = parse(None)
     settings = ClassifierSettings.of(options)

@@ -103,6 +103,7 @@ class Trial:
             first is ``score``. Empty for a sweep of one metric.
         violation: How far it missed the constraints on metrics, summed, each in units of its bound's size;
             0 when it kept them all.
+        cost: What a step of it cost, by the sweep's cost metric; above 0, None where nothing says so.
         repeat: Which repeat of its configuration it is, from 0; each has a seed of its own.
         repeat_of: The number of the configuration's first trial; None for that one.
     """
@@ -115,6 +116,7 @@ class Trial:
     origin: str = ""
     scores: tuple[float, ...] = ()
     violation: float = 0.0
+    cost: float | None = None
     repeat: int = 0
     repeat_of: int | None = None
 

@@ -114,7 +114,7 @@ def test_a_metric_that_is_never_logged_is_taught_after_the_first_run(tmp_path):
 def test_other_names_that_are_never_logged_are_warned_of_once(tmp_path):
     with Bench(tmp_path, program=PROGRAMS / "trading.py") as bench:
         metrics = METRICS.replace("drawdown", "drawdwn")
-        bounds = 'constraints: {trades: ">= 30", n_trades: ">= 30"}\n'
+        bounds = 'constraints: {trades: ">= 30", n_trades: ">= 30"}\ncost_metric: nodes\n'
         file = bench.write_sweep(4, method="grid", space=TILTS, metric=metrics, more=bounds)
         ran = bench.call("run", file, "--agents", "1")
         assert bench.states() == {"finished": 4}
@@ -122,6 +122,7 @@ def test_other_names_that_are_never_logged_are_warned_of_once(tmp_path):
         logged = "it logged drawdown, n_trades, score; did you mean"
         first = "warning: run 1 finished, but it never logged"
         assert warnings == [
+            f"{first} nodes, which cost_metric names; {logged} 'n_trades'?",
             f"{first} trades, which constraints bounds; {logged} 'n_trades'?",
             f"{first} drawdwn, which metrics names; {logged} 'drawdown'?",
         ]

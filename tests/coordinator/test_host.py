@@ -25,6 +25,7 @@ from sharpen.coordinator.host import try_host
 from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
 from sharpen.store.queries import Reader
+from sharpen.store.schema import VERSION
 from sharpen.sweep import Rules
 from sharpen.wire import Client, socket_path
 
@@ -170,12 +171,12 @@ def test_a_client_survives_a_host_that_closed_between_two_calls(tmp_path: Path) 
     host = try_host(tmp_path)
     assert host is not None
     client = Client(tmp_path, patience_s=30.0)
-    assert client.call("ping") == {"schema": 2}
+    assert client.call("ping") == {"schema": VERSION}
     host.close()
     with connect(tmp_path):
-        assert client.call("ping") == {"schema": 2}
+        assert client.call("ping") == {"schema": VERSION}
         client.close()
-        assert client.call("ping") == {"schema": 2}
+        assert client.call("ping") == {"schema": VERSION}
         client.close()
 
 
@@ -198,7 +199,7 @@ def test_a_home_with_a_long_path_is_served_at_a_socket_elsewhere(tmp_path: Path,
     assert len(os.fsencode(path)) <= 107
     assert path == socket_path(home / ".." / home.name)
     with connect(home) as client:
-        assert client.call("ping") == {"schema": 2}
+        assert client.call("ping") == {"schema": VERSION}
         assert path.exists()
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
@@ -220,7 +221,7 @@ def test_a_stale_socket_of_a_killed_host_is_no_obstacle(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="refused"):
         Client(tmp_path, patience_s=0.1).call("ping")
     with connect(tmp_path) as client:
-        assert client.call("ping") == {"schema": 2}
+        assert client.call("ping") == {"schema": VERSION}
 
 
 def test_a_host_that_accepts_and_never_answers_is_unreachable(tmp_path: Path) -> None:
@@ -244,7 +245,7 @@ def test_rubbish_on_the_socket_does_not_hurt_others(tmp_path: Path) -> None:
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as rash:  # gone before its answer
             rash.connect(str(socket_path(tmp_path)))
             rash.sendall(b'{"op":"ping"}\n' * 50)
-        assert client.call("ping") == {"schema": 2}
+        assert client.call("ping") == {"schema": VERSION}
 
 
 def test_many_threads_are_answered_each_with_its_own(tmp_path: Path) -> None:

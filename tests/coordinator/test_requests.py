@@ -17,7 +17,7 @@ from sharpen.coordinator.restoring import Assess, rules_for
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
-from sharpen.sweep import Checkpoint
+from sharpen.sweep import Assessment, Checkpoint
 from sharpen.trial import TrialState
 
 from .desks import STOPPING, SWEEP, HandClock, Office
@@ -358,6 +358,7 @@ def rich(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:
             read,
             metrics=(read.metric, spec.Metric("loss")),
             constraints=(spec.Constraint("trades", ">=", 30.0),),
+            cost_metric="nodes",
             prior=({"x": 0.125, "kind": "a"}, {"x": 0.25, "kind": "b"}),
             resume=True,
             max_failures=4,
@@ -373,8 +374,8 @@ def test_a_sweep_file_s_limits_priors_and_metrics_count(rich: Office) -> None:
     row = reader(rich).sweep(sweep_id)
     assert (row.max_failures, row.time_cap_s) == (4, 3600.0)
     held = rich.held(sweep_id)
-    rich.ask("report", **held, rows=[[1, {"val/sharpe": 0.5, "loss": 0.25, "trades": 24, "other": 1}]])
-    rich.ask("report", **held, rows=[[2, {"val/sharpe": 0.75}]])
+    rich.ask("report", **held, rows=[[1, {"val/sharpe": 0.5, "loss": 0.25, "trades": 24, "nodes": 90}]])
+    rich.ask("report", **held, rows=[[2, {"val/sharpe": 0.75, "nodes": 70}]])
     same_on_disk(rich)
     rich.ask("exit", **held, exit_code=0, last_words="")
     trial = rich.state(sweep_id).trials[0]
@@ -382,6 +383,7 @@ def test_a_sweep_file_s_limits_priors_and_metrics_count(rich: Office) -> None:
     assert (trial.score, trial.scores, trial.violation) == (0.75, (0.75, -0.25), pytest.approx(0.2))
     run = reader(rich).run(held["run_id"])
     assert (run.score, run.scores, run.violation) == (0.75, (0.75, 0.25), pytest.approx(0.2))
+    assert trial.cost == run.cost == 70.0
     same_on_disk(rich)
     second = Office(rich.home, rich.clock)
     assert second.lease(sweep_id, "p2")["run"]["config"] == {"x": 0.25, "kind": "b"}
@@ -446,12 +448,20 @@ def test_without_resume_a_checkpoint_is_a_file_like_any_other(office: Office) ->
 
 def test_one_metric_without_constraints_is_not_watched() -> None:
     rules = rules_for(spec.parse(SWEEP, where="s"), 0, None)
-    assert (rules.watched, rules.assess({})) == ((), ((), 0.0))
+    assert (rules.watched, rules.assess({})) == ((), Assessment())
 
 
 def test_a_constraint_alone_gives_no_scores() -> None:
     assess = Assess((), (spec.Constraint("trades", ">=", 10.0),))
-    assert assess({"trades": 5.0}) == ((), 0.5)
+    assert assess({"trades": 5.0}) == Assessment((), 0.5)
+
+
+@pytest.mark.parametrize(
+    "nodes", [{}, {"nodes": math.nan}, {"nodes": 0.0}, {"nodes": -3.0}, {"nodes": math.inf}]
+)
+def test_what_is_no_number_above_0_is_no_cost(nodes: dict[str, float]) -> None:
+    assert Assess((), (), "nodes")(nodes).cost is None
+    assert Assess((), (), "nodes")({"nodes": 7.0}).cost == 7.0
 
 
 def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(

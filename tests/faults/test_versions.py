@@ -1,4 +1,4 @@
-"""A store of the version before, whose migration is killed at any moment; and one of a version to come."""
+"""A store of an older version, whose migration is killed at any moment; and one of a version to come."""
 
 import contextlib
 import shutil
@@ -34,7 +34,7 @@ def look(path):
     return version, sound, rows
 
 
-def test_a_migration_killed_at_any_moment_leaves_a_store_of_either_version(tmp_path):
+def test_a_migration_killed_at_any_moment_leaves_a_store_of_a_version_on_the_way(tmp_path):
     with Bench(tmp_path) as bench:
         home = tmp_path / "old"
         engine = old_store(home)
@@ -44,7 +44,7 @@ def test_a_migration_killed_at_any_moment_leaves_a_store_of_either_version(tmp_p
                 connection.exec_driver_sql(insert, (step,))
         engine.dispose()
         before, sound, rows = look(home / FILE)
-        assert (before, sound) == (schema.VERSION - 1, "ok")
+        assert (before, sound) == (1, "ok")
 
         shutil.copytree(home, bench.home)
         whole = bench.start_program("migrator.py", str(NEVER))
@@ -58,7 +58,7 @@ def test_a_migration_killed_at_any_moment_leaves_a_store_of_either_version(tmp_p
             assert doomed.wait(60) == -signal.SIGKILL
             version, sound, found = look(bench.home / FILE)
             seen.add(version)
-            assert (version in (before, schema.VERSION), sound, found == rows) == (True, "ok", True)
+            assert (before <= version <= schema.VERSION, sound, found == rows) == (True, "ok", True)
 
             office = Office(bench.home)  # the next to open it brings it up to date
             assert office.lease("old1", "new")["run"]["token"] == 1

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import lightgbm as lgb
 import numpy as np
 import pytest
+import xgboost as xgb
 
 from sharpen.errors import MissingExtra, NotFound, UsageError
 from sharpen.objectives.boosted.booster import BOOSTERS, Rows, lean_imports, make
@@ -12,6 +14,11 @@ from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.seeds import rng_for
 
 SETTINGS = ClassifierSettings(n_estimators=40, max_depth=3)
+
+NODES_IN = {
+    "xgboost": lambda path: len(xgb.Booster(model_file=path).trees_to_dataframe()),
+    "lightgbm": lambda path: len(lgb.Booster(model_file=path).trees_to_dataframe()),
+}
 
 booster_of_each_kind = pytest.mark.parametrize("name", sorted(BOOSTERS))
 
@@ -49,6 +56,15 @@ def test_bins_end_where_all_bars_say_whichever_of_them_are_trained_on(name):
     assert (model.predict(low) == model.predict(high)).all()
     own = booster.fit(some, booster.cut(data.features, SETTINGS), SETTINGS, 0).model
     assert (own.predict(low) != own.predict(high)).any()
+
+
+@booster_of_each_kind
+def test_training_counts_the_nodes_of_the_model(name, tmp_path):
+    data, booster = rows(), make(name)
+    fitted = booster.fit(data, booster.cut(data.features, SETTINGS), SETTINGS, 0)
+    path = tmp_path / f"model{booster.suffix}"
+    fitted.model.save(path)
+    assert fitted.n_nodes == NODES_IN[name](path) > SETTINGS.n_estimators
 
 
 @booster_of_each_kind

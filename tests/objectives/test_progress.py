@@ -16,6 +16,7 @@ def fold_score(number, val_sharpe=1.0, n_trades=10):
     return FoldScore(
         number=number,
         n_train_rows=100,
+        n_nodes=200 * number,
         train_sharpe=2.0 * number,
         val_sharpe=val_sharpe,
         val_sortino=val_sharpe * 1.5,
@@ -36,6 +37,7 @@ def test_running_means_and_the_last_folds_own_figures():
     assert found.infeasible is None
     expected = {
         "train/sharpe": 3.0,
+        "train/n_nodes": 300.0,
         "val/sharpe": 1.0,
         "val/sortino": 1.5,
         "val/max_dd": 0.1,
@@ -43,6 +45,7 @@ def test_running_means_and_the_last_folds_own_figures():
         "val/n_trades": 6.0,
         "val/turnover": 0.05,
         "fold/train_sharpe": 4.0,
+        "fold/train_n_nodes": 400.0,
         "fold/val_sharpe": 1.5,
         "fold/baseline_sharpe": 0.7,
         "fold/val_sortino": 2.25,

@@ -11,7 +11,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from sharpen.optimizers import gaussian, make
-from sharpen.optimizers.acquisition import Acquisition, log_h
+from sharpen.optimizers.acquisition import Acquisition, Price, log_h
 from sharpen.optimizers.cube import cube_of
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
@@ -64,7 +64,8 @@ def test_the_slopes_of_the_likelihood_are_those_of_its_values(is_category) -> No
 def test_the_slopes_of_the_acquisition_are_those_of_its_values() -> None:
     x, y, v = sample()
     model = gaussian.condition(x, y, v, MIXED, THETA)
-    acquisition = Acquisition(model, 1.0, gaussian.condition(x, np.sign(y), v, MIXED, THETA))
+    price = Price(gaussian.condition(x, -y, v, MIXED, THETA), 0.7)
+    acquisition = Acquisition(model, 1.0, gaussian.condition(x, np.sign(y), v, MIXED, THETA), price)
     u = np.array([[0.2, 0.7, 0.5], [0.9, 0.1, 1.0]])
     value, slope = acquisition.gradient(u)
     np.testing.assert_allclose(value, acquisition.value(u))
@@ -204,6 +205,43 @@ def test_it_finds_a_better_point_than_random_search_with_as_many_trials(seed) ->
         return max(t.score for t in past)
 
     assert best_of("gp") > max(best_of("random"), -0.02)
+
+
+SQUARE = Space({"x": Float(0.0, 1.0), "size": Int(1, 1000, log=True)})
+
+
+def on_a_square(cost=None, n: int = 24) -> list[Trial]:
+    """Return trials whose score is of x alone, and whose cost is a function of the size."""
+    u = np.random.default_rng(0).random((n, 2))
+    configs = [SQUARE.from_unit(point.tolist()) for point in u]
+    costs = [None if cost is None else cost(config["size"]) for config in configs]
+    return [
+        Trial(n, c, TrialState.FINISHED, (), -((c["x"] - 0.3) ** 2), cost=k)
+        for n, (c, k) in enumerate(zip(configs, costs, strict=True), 1)
+    ]
+
+
+def sizes(past: list[Trial]) -> float:
+    """Return the mean size of what is asked for next, on the logarithmic scale, 0 to 1."""
+    asked = [GaussianProcess().ask(SQUARE, past, 1, np.random.default_rng(seed))[0] for seed in range(8)]
+    assert all(abs(p.config["x"] - 0.3) < 0.25 for p in asked), "what is good is looked for all the same"
+    return float(np.mean([math.log(p.config["size"]) / math.log(1000) for p in asked]))
+
+
+def test_of_places_that_promise_as_much_the_cheap_ones_come_first() -> None:
+    assert sizes(on_a_square(cost=float)) < 0.15
+    assert sizes(on_a_square(cost=lambda size: 1000.0 / size)) > 0.85
+
+
+@pytest.mark.parametrize(
+    "cost", [lambda size: 5.0, lambda size: None, lambda size: 2.0 if size > 900 else None]
+)
+def test_costs_that_say_nothing_change_nothing(cost) -> None:
+    asked = [
+        GaussianProcess().ask(SQUARE, past, 3, np.random.default_rng(1))
+        for past in (on_a_square(), on_a_square(cost))
+    ]
+    assert asked[0] == asked[1]
 
 
 def test_it_is_random_until_enough_trials_have_an_outcome() -> None:

@@ -54,6 +54,13 @@ def test_a_method_for_another_number_of_metrics() -> None:
     assert "for one metric take bayes" in advice(method="nsga2")["$.method"]
 
 
+def test_a_cost_that_the_method_does_not_ask_for() -> None:
+    assert advice(method="bayes", cost_metric="train/n_nodes") == {}
+    assert advice(method="bayes", optimizer={"type": "gp"}, cost_metric="train/n_nodes") == {}
+    said = advice(method="tpe", cost_metric="train/n_nodes")
+    assert said == {"$.cost_metric": "has no effect: tpe does not ask what a run costs; bayes does"}
+
+
 def test_a_cap_that_leaves_nothing_to_learn_from() -> None:
     said = advice(method="tpe", run_cap=10)["$.run_cap"]
     assert said.startswith("the first 10 runs of tpe are random, so that it learns nothing from 10")

@@ -190,6 +190,7 @@ prior:
   - {booster: gbtree, tree: {depth: 8.0, leaves: 31}}
   - {booster: dart, tree.depth: 2}
 constraints: {val/n_trades: ">= 30", val/turnover: ["> 0", "<= 5e-1"]}
+cost_metric: train/n_nodes
 repeats: 3
 max_failures: 7
 time_cap: 1h 30m
@@ -239,6 +240,7 @@ def test_sharpens_own_keys() -> None:
         Constraint("val/turnover", ">", 0.0),
         Constraint("val/turnover", "<=", 0.5),
     )
+    assert sweep.cost_metric == "train/n_nodes"
     assert (sweep.repeats, sweep.max_failures, sweep.time_cap_s, sweep.resume) == (3, 7, 5400.0, True)
     assert (sweep.resources, sweep.seed) == (Resources(2, 0.5), 4)
     added = {name: dim for name, dim in sweep.space.dimensions.items() if isinstance(dim, Constant)}

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sharpen.sweep import Configurations, SweepState, SweepStatus, step
+from sharpen.sweep import Assessment, Configurations, SweepState, SweepStatus, step
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -89,7 +89,7 @@ class Sweeping(RuleBasedStateMachine):
             repeats=more["repeats"],
             prior=tuple({"x": 0.5 + n} for n in range(n_prior)),
             watched=("loss",),
-            assess=lambda values: ((0.0, values.get("loss", math.nan)), values.get("loss", 0.0)),
+            assess=lambda values: Assessment((0.0, values.get("loss", math.nan)), values.get("loss", 0.0)),
         )
         self.deleted: set[int] = set()
         self.told: dict[int, str] = {}

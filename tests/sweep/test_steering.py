@@ -10,7 +10,7 @@ import pytest
 
 from sharpen import optimizers
 from sharpen.optimizers import GridSearch
-from sharpen.sweep import Checkpoint, SweepState, SweepStatus, step
+from sharpen.sweep import Assessment, Checkpoint, SweepState, SweepStatus, step
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -447,9 +447,11 @@ def test_the_target_ends_the_search_and_resume_goes_on() -> None:
 
 
 def watching(**rules: object) -> SweepState:
-    def assess(values: object) -> tuple[tuple[float, ...], float]:
+    def assess(values: object) -> Assessment:
         last = dict(values)  # type: ignore[call-overload]
-        return (0.0, -last.get("loss", math.nan)), max(0.0, last.get("loss", math.inf) - 0.25)
+        loss = last.get("loss", math.nan)
+        missed = 0.0 if loss <= 0.25 else math.inf if math.isnan(loss) else loss - 0.25
+        return Assessment((0.0, -loss), missed, last.get("nodes"))
 
     return sweep(watched=("loss",), assess=assess, **rules)  # type: ignore[arg-type]
 

@@ -70,6 +70,7 @@ def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportR
             "reason": run.reason,
             "score": run.score,
             "violation": run.violation,
+            "cost": run.cost,
             "origin": run.origin,
             "parent": run.parent,
             "repeat_of": run.repeat_of,

@@ -28,8 +28,8 @@ from sharpen.wire import number as as_number
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
-    *("id", "number", "state", "reason", "score", "scores", "violation", "config", "origin", "parent"),
-    *("repeat", "repeat_of", "exit_code", "summary", "note", "tags"),
+    *("id", "number", "state", "reason", "score", "scores", "violation", "cost", "config", "origin"),
+    *("parent", "repeat", "repeat_of", "exit_code", "summary", "note", "tags"),
 )
 
 

@@ -23,7 +23,8 @@ class Warnings:
     def __init__(self, reader: Reader, sweep: SweepRow) -> None:
         self._reader = reader
         self._spec = spec.parse(sweep.spec, where=sweep.source)
-        self._awaits_finished = len(self._spec.metrics) > 1 or bool(self._spec.constraints)
+        named = (*self._spec.metrics[1:], *self._spec.constraints, self._spec.cost_metric)
+        self._awaits_finished = any(named)
         self._awaits_failed = True
         self._n_failed = 0
 
@@ -56,13 +57,14 @@ class Warnings:
 
 
 def _never_logged(sweep: spec.Sweep, names: Collection[str]) -> list[str]:
-    """Return a sentence for each metric and constraint of a sweep whose name a program did not log.
+    """Return a sentence for each metric, constraint and cost of a sweep whose name a program did not log.
 
     Args:
         sweep: The sweep file.
         names: What the program logged.
     """
-    metrics = {metric.name: "which metrics names" for metric in sweep.metrics}
-    wanted = {c.metric: "which constraints bounds" for c in sweep.constraints} | metrics
+    wanted = {sweep.cost_metric: "which cost_metric names"} if sweep.cost_metric else {}
+    wanted |= {c.metric: "which constraints bounds" for c in sweep.constraints}
+    wanted |= {metric.name: "which metrics names" for metric in sweep.metrics}
     wanted = {name: why for name, why in wanted.items() if name not in names}
     return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in wanted.items()]

@@ -17,9 +17,18 @@ from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.spec.node import Problem, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
-from sharpen.sweep import Checkpoint, Configurations, Lease, Live, Rules, SweepState, SweepStatus, Trials
+from sharpen.sweep import (
+    Assessment,
+    Checkpoint,
+    Configurations,
+    Lease,
+    Live,
+    Rules,
+    SweepState,
+    SweepStatus,
+    Trials,
+)
 from sharpen.sweep.imputing import Impute
-from sharpen.sweep.state import Assessment
 from sharpen.sweep.trials import blank
 from sharpen.sweep.unlogged import gist
 from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
@@ -29,23 +38,26 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True, slots=True)
 class Assess:
-    """Turns the last values of the watched metrics into every metric's score and the constraints' violation.
+    """Turns the last values of the watched metrics into scores, the constraints' violation and the cost.
 
     A metric that was never logged is not a number, and misses its bound infinitely.
 
     >>> assess = Assess((Metric("sharpe", "maximize"), Metric("drawdown")), (Constraint("trades", ">=", 30),))
     >>> assess({"sharpe": 1.5, "drawdown": 0.2, "trades": 24})
-    ((1.5, -0.2), 0.2)
+    Assessment(scores=(1.5, -0.2), violation=0.2, cost=None)
     """
 
     metrics: tuple[Metric, ...]
     constraints: tuple[Constraint, ...]
+    cost_metric: str = ""
 
     def __call__(self, watched: Mapping[str, float]) -> Assessment:
-        """Return the scores, none for a single metric, and the violation."""
+        """Return the scores, none for a single metric, the violation and the cost."""
         scores = tuple(m.larger_is_better(watched.get(m.name, math.nan)) for m in self.metrics)
         missed = sum(c.violation(watched.get(c.metric, math.nan)) for c in self.constraints)
-        return scores if len(scores) > 1 else (), float(missed)
+        cost = watched.get(self.cost_metric, math.nan)
+        is_cost = math.isfinite(cost) and cost > 0
+        return Assessment(scores if len(scores) > 1 else (), float(missed), cost if is_cost else None)
 
 
 def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
@@ -64,6 +76,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     threadpool_limits(limits=1)
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
+    names += [sweep.cost_metric] if sweep.cost_metric else []
     rules = Rules(
         space=sweep.space,
         optimizer=optimizer,
@@ -82,7 +95,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     if not names:
         return rules
     watched = tuple(dict.fromkeys(names))
-    return replace(rules, watched=watched, assess=Assess(several, sweep.constraints))
+    return replace(rules, watched=watched, assess=Assess(several, sweep.constraints, sweep.cost_metric))
 
 
 def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:
@@ -199,10 +212,11 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial
             origin,
             _turned(sweep, scores) if scores != "[]" else (),
             violation,
+            cost,
             repeat,
             repeat_of,
         )
-        for number, state, config, origin, score, scores, violation, *_, repeat, repeat_of in rows
+        for number, state, config, origin, score, scores, violation, *_, repeat, repeat_of, cost in rows
     ]
     return [blank(trial) if row[9] else trial for trial, row in zip(found, rows, strict=True)]
 

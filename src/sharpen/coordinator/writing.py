@@ -139,4 +139,4 @@ def _scores(spec: Sweep, command: EndRun) -> dict[str, Any]:
     trial = command.trial
     score = None if trial.score is None else spec.metric.larger_is_better(trial.score)
     logged = [m.larger_is_better(value) for m, value in zip(spec.metrics, trial.scores, strict=False)]
-    return {"score": score, "scores": dumps(logged), "violation": trial.violation}
+    return {"score": score, "scores": dumps(logged), "violation": trial.violation, "cost": trial.cost}

@@ -32,7 +32,6 @@ class FoldScore:
 
     Attributes:
         number: The fold, from 1; 0 for the lockbox.
-        n_train_rows: Examples that the model was trained on.
         train_sharpe: Annual Sharpe ratio over the bars that the model was trained on: what overfitting looks
             like when it is far above ``val_sharpe``.
         val_sharpe: Annual Sharpe ratio over the validation bars; NaN without a trade.
@@ -46,10 +45,11 @@ class FoldScore:
         returns: Return of the strategy in each validation bar, after costs. (V,)
         baseline: Return of equal-weight buy-and-hold in each validation bar, after costs. (V,)
         val_trade_returns: Return of each trade on the validation bars, after costs. (val_n_trades,)
+        n_train_rows: Examples that the model was trained on; 0 where nothing was.
+        n_nodes: Splits and leaves of all of its trees.
     """
 
     number: int
-    n_train_rows: int
     train_sharpe: float
     val_sharpe: float
     val_sortino: float
@@ -62,11 +62,11 @@ class FoldScore:
     returns: Floats
     baseline: Floats
     val_trade_returns: Floats
+    n_train_rows: int = 0
+    n_nodes: int = 0
 
 
-def score_decisions(
-    market: Market, fold: Fold, train_decision: Floats, val_decision: Floats, n_train_rows: int
-) -> FoldScore:
+def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_decision: Floats) -> FoldScore:
     """Return what decisions earned on the training and on the validation bars of a fold.
 
     Each part starts without a position, fills at the next open, and is flat after its last close.
@@ -76,7 +76,6 @@ def score_decisions(
         fold: The bars.
         train_decision: Position wanted at the close of each training bar, in [-1, 1]. (train_len, S)
         val_decision: Position wanted at the close of each validation bar, in [-1, 1]. (V, S)
-        n_train_rows: Examples that the model was trained on.
     """
     inside = market.panel.slice(fold.train_start, fold.train_stop)
     outside = market.panel.slice(fold.val_start, fold.val_stop)
@@ -86,7 +85,6 @@ def score_decisions(
     baseline = buy_and_hold(outside.open, outside.close, market.cost_bps)
     return FoldScore(
         number=fold.number,
-        n_train_rows=n_train_rows,
         train_sharpe=_sharpe(fitted, per_year),
         val_sharpe=_sharpe(held_out, per_year),
         val_sortino=metrics.sortino(held_out.returns, per_year) if held_out.n_trades else float("nan"),

@@ -20,6 +20,7 @@ from sharpen.objectives.fold_score import FoldScore
 
 _MEANS = {
     "train/sharpe": "train_sharpe",
+    "train/n_nodes": "n_nodes",
     "val/sharpe": "val_sharpe",
     "val/sortino": "val_sortino",
     "val/max_dd": "val_max_dd",

@@ -1,4 +1,4 @@
-"""Where to look next: log expected improvement, weighted by feasibility, and its maximiser.
+"""Where to look next: log expected improvement, weighted by feasibility and cost, and its maximiser.
 
 Notation: ``M`` points, ``D`` axes; ``τ`` the outcome to improve on; ``z = (mean - τ) / σ``;
 ``h(z) = φ(z) + z Φ(z)``, so that the expected improvement is ``σ h(z)``.
@@ -25,18 +25,33 @@ _FAR = -1e5  # below it z² in the series is all that a float can see
 
 
 @dataclass(frozen=True, eq=False)
+class Price:
+    """What trials cost.
+
+    Attributes:
+        process: Of the logarithm, in units of ``scale``.
+        scale: What makes it a natural logarithm again, but for a constant.
+    """
+
+    process: Posterior
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
 class Acquisition:
-    """Log expected improvement plus the log of the probability of being feasible.
+    """Log expected improvement plus the log of the probability of being feasible less that of the cost.
 
     Attributes:
         outcome: What scores look like; None while no trial has one.
         target: The outcome to improve on.
         feasibility: A process whose sign says whether a configuration is feasible; None when all are.
+        price: What configurations cost; None when nothing says so.
     """
 
     outcome: Posterior | None
     target: float
     feasibility: Posterior | None = None
+    price: Price | None = None
 
     def value(self, u: Floats) -> Floats:
         """Return the acquisition at points (M, D), (M,)."""
@@ -48,6 +63,8 @@ class Acquisition:
         if self.feasibility is not None:
             mean, variance = self.feasibility.predict(u)
             total += log_ndtr(mean / np.sqrt(variance + 0.01))
+        if self.price is not None:
+            total -= self.price.scale * self.price.process.predict(u)[0]
         return total
 
     def gradient(self, u: Floats) -> tuple[Floats, Floats]:
@@ -70,6 +87,10 @@ class Acquisition:
             total += log
             by_z = np.exp(-0.5 * z * z - _HALF_LOG_2PI - log)[:, None]
             slope += by_z * (d_mean / sigma[:, None] - (z / (2 * sigma**2))[:, None] * d_variance)
+        if self.price is not None:
+            mean, _, d_mean, _ = self.price.process.gradient(u)
+            total -= self.price.scale * mean
+            slope -= self.price.scale * d_mean
         return total, slope
 
 

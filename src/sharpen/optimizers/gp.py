@@ -33,12 +33,15 @@ class GaussianProcess:
       region is, and the acquisition is weighted by its probability.
     - **Running trials** are taken to come out as predicted (the kriging believer), so that agents which ask
       together are sent to different places.
+    - **Costs.** Where trials say what they cost, it looks for the largest improvement per unit of cost: of
+      two places that promise as much, the one that is known sooner.
     - **Several metrics:** the first one is searched.
 
-    Source: Snoek, Larochelle, Adams (2012), Practical Bayesian Optimization of Machine Learning Algorithms;
-    Ament et al. (2023), Unexpected Improvements to Expected Improvement; Ginsbourger et al. (2010), Kriging
-    Is Well-Suited to Parallelize Optimization; Gardner et al. (2014), Bayesian Optimization with
-    Inequality Constraints; Garrido-Merchán, Hernández-Lobato (2020), on rounding inside the kernel.
+    Source: Snoek, Larochelle, Adams (2012), Practical Bayesian Optimization of Machine Learning Algorithms,
+    section 3.2 for cost; Ament et al. (2023), Unexpected Improvements to Expected Improvement; Ginsbourger et
+    al. (2010), Kriging Is Well-Suited to Parallelize Optimization; Gardner et al. (2014), Bayesian
+    Optimization with Inequality Constraints; Garrido-Merchán, Hernández-Lobato (2020), on rounding inside the
+    kernel.
 
     Attributes:
         n_startup_trials: How many outcomes it wants before it trusts a model; evenly spread until then.

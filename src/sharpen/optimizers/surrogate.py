@@ -11,13 +11,15 @@ from scipy.stats import qmc
 
 from sharpen.arrays import Floats
 from sharpen.optimizers import gaussian
-from sharpen.optimizers.acquisition import Acquisition, best_first
+from sharpen.optimizers.acquisition import Acquisition, Price, best_first
 from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.outcomes import Outcomes
-from sharpen.trial import Config
+from sharpen.trial import Config, Trial
 
 SMALLEST_VARIANCE = 1e-12
+SMALLEST_SPREAD = 1e-3  # of the logarithms of costs: a thousandth is no difference
+LEAST_COSTS = 5
 NEAREST = 1e-3
 MOST_FITTED = 100  # trials that the kernel's parameters are fitted to: its time is cubic in them
 FEASIBILITY_PRIOR = Prior(noise=(-4.0, 0.5))
@@ -62,7 +64,8 @@ class Surrogate:
             target = float(predicted[is_good].max())
             ranked = np.argsort(np.where(is_good, -predicted, np.inf), kind="stable")
             centres = x[ranked[:8]]
-        model = Surrogate(cube, Acquisition(outcome, target, _feasibility(cube, known)), centres, y, v)
+        acquisition = Acquisition(outcome, target, _feasibility(cube, known), _price(cube, known, earlier))
+        model = Surrogate(cube, acquisition, centres, y, v)
         return model.believing([t.config for t in known.waiting])
 
     def believing(self, configs: Sequence[Config]) -> Surrogate:
@@ -84,13 +87,17 @@ def _kernel(cube: Cube, known: Outcomes) -> Floats:
     if not is_good.any():
         mean, _ = Prior().moments(len(cube.axes))
         return mean
-    y, v = standardised(known.y, known.v, is_good)
+    return _fit(cube, known.scored, *standardised(known.y, known.v, is_good))
+
+
+def _fit(cube: Cube, trials: Sequence[Trial], y: Floats, v: Floats) -> Floats:
+    """Return the kernel's parameters that outcomes of trials speak for; of many some are looked at."""
     some: list[int] = np.unique(np.linspace(0, len(y) - 1, MOST_FITTED).astype(int)).tolist()
-    x = cube.encode([known.scored[i].config for i in some])
+    x = cube.encode([trials[i].config for i in some])
     return _fitted(len(some), x.tobytes(), y[some].tobytes(), v[some].tobytes(), cube.is_category.tobytes())
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _fitted(n: int, x: bytes, y: bytes, v: bytes, is_category: bytes) -> Floats:
     """Return the fit to arrays given as their bytes, so that the same are fitted once."""
     points, outcomes, noise = (np.frombuffer(data, dtype=np.float64) for data in (x, y, v))
@@ -112,6 +119,25 @@ def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Flo
     pulled = np.maximum(y, middle - 3.0 * max(high - middle, middle - low))
     scale = max(float(pulled.std()), SMALLEST_VARIANCE)
     return (pulled - pulled.mean()) / scale, np.minimum(v / scale**2, 4.0)
+
+
+def _price(cube: Cube, known: Outcomes, earlier: Outcomes) -> Price | None:
+    """Return what trials cost; None when few say so, or all cost the same."""
+    trials, y, scale = _log_costs(known)
+    before, z, spread = _log_costs(earlier)
+    if len(before) < LEAST_COSTS or min(scale, spread) < SMALLEST_SPREAD:
+        return None
+    theta = _fit(cube, before, z, np.zeros(len(z)))
+    x = cube.encode([trial.config for trial in trials])
+    return Price(gaussian.condition(x, y, np.zeros(len(y)), cube.is_category, theta), scale)
+
+
+def _log_costs(known: Outcomes) -> tuple[list[Trial], Floats, float]:
+    """Return the trials that say what they cost, the logarithms, standardised, and their spread."""
+    trials = [trial for trial in known.judged if trial.cost is not None]
+    logs = np.log([trial.cost or 1.0 for trial in trials])
+    scale = float(logs.std()) if trials else 0.0
+    return trials, (logs - logs.mean()) / scale if scale > SMALLEST_SPREAD else logs, scale
 
 
 def _feasibility(cube: Cube, known: Outcomes) -> Posterior | None:

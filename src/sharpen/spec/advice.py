@@ -17,6 +17,7 @@ STARTUP = {  # method -> the setting that says how many runs are random, and its
     "tpe": ("n_startup_trials", 10),
     "nsga2": ("population", 20),
 }
+COST_AWARE = ("bayes", "gp")
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
@@ -98,6 +99,11 @@ def _method(sweep: Sweep) -> Advice:
         yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
     if sweep.method in ("bayes", "gp", "tpe", "cmaes") and len(sweep.metrics) > 1:
         yield "$.method", f"{sweep.method} searches the first of the metrics alone: for trade-offs take nsga2"
+
+
+def _cost(sweep: Sweep) -> Advice:
+    if sweep.cost_metric and sweep.method not in COST_AWARE:
+        yield "$.cost_metric", f"has no effect: {sweep.method} does not ask what a run costs; bayes does"
 
 
 def _run_cap(sweep: Sweep) -> Advice:
@@ -289,6 +295,7 @@ def _without_effect(sweep: Sweep) -> Advice:
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _goals,
     _method,
+    _cost,
     _run_cap,
     _repeats,
     _scales,

@@ -159,6 +159,7 @@ class Sweep:
         entity: For people; W&B's owner of a project.
         metrics: Everything to optimise; more than one makes it a search for trade-offs.
         constraints: Bounds on metrics that a run must keep to count.
+        cost_metric: A metric that says what a step of a run costs; empty for none.
         prior: Configurations to try before any other, complete and in the order of the file.
         options: Settings of the search method, without its ``type``.
         repeats: How many runs, each with a seed of its own, a configuration gets.
@@ -185,6 +186,7 @@ class Sweep:
     entity: str = ""
     metrics: tuple[Metric, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    cost_metric: str = ""
     prior: tuple[Mapping[str, Any], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     repeats: int = 1

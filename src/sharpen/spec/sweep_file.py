@@ -165,6 +165,9 @@ _OWN = {
     "constraints": Key(
         constraints, 'Bounds that runs must keep to count: {val/n_trades: ">= 30"}.', default=()
     ),
+    "cost_metric": Key(
+        text, "A metric that says what a step of a run costs: bayes then looks for most per cost.", default=""
+    ),
     "repeats": Key(integer(1), "Runs of each configuration, each with a seed of its own.", default=1),
     "max_failures": Key(integer(1), "How many failed runs end the sweep."),
     "time_cap": Key(duration, "No new runs after this long: 2h, 90m, or seconds."),
@@ -199,7 +202,7 @@ SWEEP = {
 }
 _AS_READ = (
     *("program", "command", "description", "project", "entity", "run_cap", "seed"),
-    *("constraints", "repeats", "max_failures", "resume", "resources"),
+    *("constraints", "cost_metric", "repeats", "max_failures", "resume", "resources"),
 )
 
 

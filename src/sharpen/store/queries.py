@@ -33,7 +33,7 @@ AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
 ENDED_RUNS = """
     SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
-        repeat, repeat_of
+        repeat, repeat_of, cost
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
 """
 ENDED_VALUES = """

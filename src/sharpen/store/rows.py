@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 EndedRow = tuple[
-    int, str, dict[str, Any], str, float | None, str, float, str, float | None, bool, int, int | None
+    *tuple[int, str, dict[str, Any], str, float | None, str, float],
+    *tuple[str, float | None, bool, int, int | None, float | None],
 ]
 
 
@@ -83,6 +84,7 @@ class RunRow:
     deleted_at: float | None = None
     repeat: int = 0
     repeat_of: int | None = None
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

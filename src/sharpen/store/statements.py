@@ -57,7 +57,9 @@ LEASE_RUN = update(
     schema.runs,
     *("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed"),
 )
-END_RUN = update(schema.runs, "state", "score", "scores", "violation", "exit_code", "reason", "ended_at")
+END_RUN = update(
+    schema.runs, "state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at"
+)
 PUT_REPORT = insert(
     schema.reports, "run_id", "token", "step", "metrics", "has_metric", "value", "at", replace=True
 )

@@ -136,3 +136,5 @@ VERSION_2 = (
     "CREATE INDEX runs_by_state ON runs (sweep_id, state, deleted_at)",
     'CREATE UNIQUE INDEX runs_by_key ON runs (sweep_id, "key")',
 )
+
+VERSION_3 = ("ALTER TABLE runs ADD COLUMN cost FLOAT",)

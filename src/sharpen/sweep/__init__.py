@@ -16,17 +16,20 @@ proposed again.
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.
 
+``broken`` is about search methods and stop rules that raise.
+
 ``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
 """
 
 from sharpen.sweep.machine import step
 from sharpen.sweep.moves import held
 from sharpen.sweep.repeats import RERUN, Configurations, fold
-from sharpen.sweep.state import Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.sweep.state import Assessment, Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.sweep.trials import Trials
 
 __all__ = [
     "RERUN",
+    "Assessment",
     "Checkpoint",
     "Configurations",
     "Lease",

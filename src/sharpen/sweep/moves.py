@@ -95,9 +95,9 @@ def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
     if how not in (TrialState.FINISHED, TrialState.STOPPED):
         return replace(live.trial, state=how)
     score = value if math.isfinite(value) else None
-    scores, violation = _assessed(state, live)
+    scores, violation, cost = _assessed(state, live)
     scores = () if score is None or not scores else (score, *scores[1:])
-    return replace(live.trial, state=how, score=score, scores=scores, violation=violation)
+    return replace(live.trial, state=how, score=score, scores=scores, violation=violation, cost=cost)
 
 
 def _assessed(state: SweepState, live: Live) -> Assessment:

@@ -138,7 +138,9 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
     score = _mean(known) if len(known) == len(runs) else None
     each = [run.scores for run in runs if run.scores]
     scores = () if score is None or len(each) < len(runs) else tuple(map(_mean, zip(*each, strict=True)))
-    return replace(found, score=score, scores=scores, violation=_mean([run.violation for run in runs]))
+    costs = [run.cost for run in runs if run.cost is not None]
+    found = replace(found, violation=_mean([run.violation for run in runs]))
+    return replace(found, score=score, scores=scores, cost=_mean(costs) if costs else None)
 
 
 def _state(runs: Sequence[Trial], repeats: int) -> TrialState:

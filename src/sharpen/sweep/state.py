@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from sharpen.optimizers import Optimizer
 from sharpen.space import Space
@@ -14,7 +15,19 @@ from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Config, Trial
 
-Assessment = tuple[tuple[float, ...], float]
+
+class Assessment(NamedTuple):
+    """What the last values of the watched metrics amount to.
+
+    Attributes:
+        scores: Every metric of a sweep that has several.
+        violation: Of the constraints.
+        cost: By the cost metric; None where it is not a number above 0.
+    """
+
+    scores: tuple[float, ...] = ()
+    violation: float = 0.0
+    cost: float | None = None
 
 
 class SweepStatus(StrEnum):
@@ -38,8 +51,8 @@ class SweepStatus(StrEnum):
 
 
 def nothing_to_assess(watched: Mapping[str, float]) -> Assessment:
-    """Return no scores and no violation: there is one metric and no constraint."""
-    return (), 0.0
+    """Return nothing: there is one metric, no constraint, no cost."""
+    return Assessment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class Rules:
         impute: What the optimizer is told of trials that have no score.
         repeats: How many runs, each with a seed of its own, a configuration gets.
         watched: Names of the metrics that ``assess`` wants.
-        assess: Turns their last values into every metric's score and the constraints' violation.
+        assess: Turns their last values into every metric's score, the constraints' violation and the cost.
     """
 
     space: Space

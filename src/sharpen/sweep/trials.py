@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import overload
 
@@ -18,7 +18,14 @@ def blank(trial: Trial) -> Trial:
     >>> blank(Trial(3, {"x": 1}, TrialState.FINISHED, score=0.5)) == Trial(3, {"x": 1}, TrialState.CANCELED)
     True
     """
-    return replace(trial, state=TrialState.CANCELED, reports=(), score=None, scores=(), violation=0.0)
+    return Trial(
+        trial.number,
+        trial.config,
+        TrialState.CANCELED,
+        origin=trial.origin,
+        repeat=trial.repeat,
+        repeat_of=trial.repeat_of,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,10 +51,12 @@ class Fitted:
     Attributes:
         model: The model.
         p_up: What :meth:`Model.predict` returns for those rows, to the bit. (N,)
+        n_nodes: Splits and leaves of all of its trees.
     """
 
     model: Model
     p_up: Floats
+    n_nodes: int
 
 
 class Booster(Protocol):

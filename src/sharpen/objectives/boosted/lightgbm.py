@@ -52,8 +52,8 @@ class LightGBM:
         trees = lgb.Booster(_parameters(settings, seed), data)
         for _ in range(settings.n_estimators):
             trees.update()
-        p_up = _of_training(trees)
-        return Fitted(_Trees(trees.free_dataset()), p_up)
+        p_up, n_splits = _of_training(trees), int(trees.feature_importance("split").sum())
+        return Fitted(_Trees(trees.free_dataset()), p_up, 2 * n_splits + trees.num_trees())
 
     def load(self, path: Path) -> Model:
         """Return the model in a file."""

@@ -6,7 +6,7 @@ Axes: ``T`` bars, ``S`` symbols, ``F`` features, ``N`` examples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,10 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     fitted = _fit(settings, examples, fold, usable, seed)
     features = examples.prepared.features.values
     market = Market(examples.prepared.panel, settings.cost_bps, examples.prepared.bars_per_year)
-    return score_decisions(
-        market,
-        fold,
-        _position(settings, _inside(fitted, features[fold.train_start : fold.train_stop], usable)),
-        decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop]),
-        n_train_rows=int(usable.sum()),
-    )
+    inside = _position(settings, _inside(fitted, features[fold.train_start : fold.train_stop], usable))
+    outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
+    found = score_decisions(market, fold, inside, outside)
+    return replace(found, n_train_rows=int(usable.sum()), n_nodes=fitted.n_nodes if fitted else 0)
 
 
 def training_rows(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Rows:

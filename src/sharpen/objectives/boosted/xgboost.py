@@ -46,8 +46,9 @@ class XGBoost:
         for n in range(settings.n_estimators):
             trees.update(data, n)
         p_up = np.asarray(trees.predict(data), dtype=np.float64)
+        n_splits = int(np.sum(list(trees.get_score(importance_type="weight").values())))
         trees.feature_names = list(rows.names)
-        return Fitted(_Trees(trees), p_up)
+        return Fitted(_Trees(trees), p_up, 2 * n_splits + settings.n_estimators)
 
     def load(self, path: Path) -> Model:
         """Return the model in a file."""
