@@ -10,6 +10,7 @@ from scipy.stats import qmc
 from sharpen.errors import UsageError
 from sharpen.optimizers import RandomSearch
 from sharpen.optimizers.random import sobol
+from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.seeds import rng_for
 from sharpen.space import Choice, Float, Int, Space
 from sharpen.trial import Trial, TrialState
@@ -51,10 +52,17 @@ def points_of(n: int, seed: int | None) -> np.ndarray:
 
 
 def test_with_a_seed_they_are_a_scrambled_sobol_sequence() -> None:
-    expected = qmc.Sobol(4, scramble=True, rng=rng_for(5, "sobol")).random(256)
+    expected = Sobol(4, rng_for(5, "sobol")).points(0, 256)
     np.testing.assert_array_equal(points_of(256, seed=5), expected)
     np.testing.assert_array_equal(sobol(5, 4, 200), expected[200])
     assert not np.array_equal(points_of(8, seed=6), expected[:8])
+
+
+def test_in_very_many_dimensions_draws_are_independent() -> None:
+    assert sobol(5, MOST_DIMENSIONS + 1, 0) is None
+    space = Space({f"x{i}": Float(0.0, 1.0) for i in range(MOST_DIMENSIONS + 1)})
+    found = RandomSearch(5).ask(space, [], 2, np.random.default_rng(0))
+    assert found[0].config != found[1].config
 
 
 def test_they_cover_the_space_more_evenly_than_independent_draws() -> None:

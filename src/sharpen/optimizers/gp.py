@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sharpen.optimizers import outcomes
-from sharpen.optimizers.cube import cube_of
+from sharpen.optimizers.cube import Cube, cube_of
+from sharpen.optimizers.outcomes import Outcomes
 from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Proposal, Trial
+
+if TYPE_CHECKING:
+    from sharpen.optimizers.surrogate import Surrogate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,6 @@ class GaussianProcess:
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
-        from sharpen.optimizers.surrogate import Surrogate, improving  # noqa: PLC0415 - a sweep can begin before
-
         cube = cube_of(space)
         seen = self._keys.of(space, history)
         busy = self._keys.of_live(space, history)
@@ -81,11 +84,11 @@ class GaussianProcess:
             for trials in (history, _earlier(history))
         )
         knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
-        model = Surrogate.of(cube, known, earlier) if knows_enough else None
+        model = _model(cube, known, earlier) if knows_enough else None
         number = history[-1].number if history else 0
         proposals: list[Proposal] = []
         for i in range(number, number + n):
-            config = improving(model, seen, self.n_candidates, rng) if model else None
+            config = model.improving(seen, self.n_candidates, rng) if model else None
             if config is None:
                 config = draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
                 origin = "random"
@@ -96,6 +99,12 @@ class GaussianProcess:
             model = model.believing([config]) if model else None
             proposals.append(Proposal(config, origin=origin))
         return proposals
+
+
+def _model(cube: Cube, known: Outcomes, earlier: Outcomes) -> Surrogate:
+    from sharpen.optimizers.surrogate import Surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
+
+    return Surrogate.of(cube, known, earlier)
 
 
 def _earlier(history: Sequence[Trial]) -> list[Trial]:

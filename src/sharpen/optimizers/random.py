@@ -11,13 +11,13 @@ import numpy as np
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.optimizers.grid import points
+from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.seeds import rng_for
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial
 
 MOST_DRAWS = 256
 LARGEST_LISTED = 20_000
-_MOST_DIMENSIONS = 21_201  # of the direction numbers that scipy has, those of Joe and Kuo (2008)
 _STRETCH = 128
 
 
@@ -95,19 +95,14 @@ def sobol(seed: int | None, n_dimensions: int, index: int) -> Floats | None:
         n_dimensions: Of the unit cube.
         index: Which point, from 0.
     """
-    if seed is None or not 0 < n_dimensions <= _MOST_DIMENSIONS:
+    if seed is None or not 0 < n_dimensions <= MOST_DIMENSIONS:
         return None
     return _stretch(seed, n_dimensions, index // _STRETCH)[index % _STRETCH]
 
 
 @lru_cache(maxsize=64)
 def _stretch(seed: int, n_dimensions: int, number: int) -> Floats:
-    from scipy.stats import qmc  # noqa: PLC0415 - a second to import, which every command would pay
-
-    sequence = qmc.Sobol(n_dimensions, scramble=True, rng=rng_for(seed, "sobol"))
-    if number:
-        sequence.fast_forward(number * _STRETCH)
-    return sequence.random(_STRETCH)
+    return Sobol(n_dimensions, rng_for(seed, "sobol")).points(number * _STRETCH, _STRETCH)
 
 
 def draw(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import qmc
 
 from sharpen.arrays import Floats
 from sharpen.optimizers import gaussian
@@ -15,6 +14,7 @@ from sharpen.optimizers.acquisition import Acquisition, Price, best_first
 from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.outcomes import Outcomes
+from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.trial import Config, Trial
 
 SMALLEST_VARIANCE = 1e-12
@@ -67,6 +67,19 @@ class Surrogate:
         acquisition = Acquisition(outcome, target, _feasibility(cube, known), _price(cube, known, earlier))
         model = Surrogate(cube, acquisition, centres, y, v)
         return model.believing([t.config for t in known.waiting])
+
+    def improving(self, seen: set[str], n_candidates: int, rng: np.random.Generator) -> Config | None:
+        """Return the new and allowed configuration of the highest acquisition; None when there is none."""
+        cube, n_axes = self.cube, len(self.cube.axes)
+        is_wide = n_axes > MOST_DIMENSIONS
+        spread = rng.random((n_candidates, n_axes)) if is_wide else Sobol(n_axes, rng).points(0, n_candidates)
+        for u in best_first(self.acquisition, cube, spread, self.centres, rng):
+            if _is_next_to_one(self, u):
+                continue
+            config = cube.decode(u)
+            if cube.space.key(config) not in seen and cube.space.allows(config):
+                return config
+        return None
 
     def believing(self, configs: Sequence[Config]) -> Surrogate:
         """Return the model after trials that come out exactly as it predicts."""
@@ -148,19 +161,6 @@ def _feasibility(cube: Cube, known: Outcomes) -> Posterior | None:
     v = np.zeros(len(x))
     theta = gaussian.fit(x, known.feasible, v, cube.is_category, FEASIBILITY_PRIOR)
     return gaussian.condition(x, known.feasible, v, cube.is_category, theta)
-
-
-def improving(model: Surrogate, seen: set[str], n_candidates: int, rng: np.random.Generator) -> Config | None:
-    """Return the new and allowed configuration of the highest acquisition; None when there is none."""
-    cube = model.cube
-    spread = qmc.Sobol(len(cube.axes), scramble=True, rng=rng).random(n_candidates)
-    for u in best_first(model.acquisition, cube, spread, model.centres, rng):
-        if _is_next_to_one(model, u):
-            continue
-        config = cube.decode(u)
-        if cube.space.key(config) not in seen and cube.space.allows(config):
-            return config
-    return None
 
 
 def _is_next_to_one(model: Surrogate, u: Floats) -> bool:

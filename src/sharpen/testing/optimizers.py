@@ -156,12 +156,11 @@ class OptimizerContract:
                     assert space.allows(p.config), name
 
     def test_a_wide_space_is_no_trouble(self) -> None:
-        """Thirty parameters."""
-        if not self.takes_real_numbers:
-            return
-        space = Space({f"x{i}": Float(0.0, 1.0) for i in range(30)})
-        past = history(space, (TrialState.FINISHED,) * 30)
-        assert all(space.contains(p.config) for p in self.make().ask(space, past, 2, _rng()))
+        """Thirty parameters, and a hundred."""
+        for n in (30, 100) if self.takes_real_numbers else ():
+            space = Space({f"x{i}": Float(0.0, 1.0) for i in range(n)})
+            past = history(space, (TrialState.FINISHED,) * 30)
+            assert all(space.contains(p.config) for p in self.make().ask(space, past, 2, _rng()))
 
     def _follow(self, space: Space, n: int) -> list[Trial]:
         """Return the first trials of a sweep of one agent, every score alike."""
