@@ -56,7 +56,7 @@ def test_sound_bars_have_no_problem():
         ("volume", changed("volume", 11, -1.0), 12),
         ("unsorted", changed("time", 20, np.datetime64("2020-01-10T12:00")), 21),
         ("duplicate", changed("time", 20, days()[19]), 21),
-        ("time", changed("time", 20, np.datetime64("NaT")), 21),
+        ("time", changed("time", 20, np.datetime64("NaT", "us")), 21),
     ],
 )
 def test_each_fault_is_refused_with_its_row(kind, bad, row):

@@ -272,7 +272,7 @@ def _faulty_rows(bars: Bars) -> dict[str, Bools]:
     crossed = finite & (bars.high < bars.low - slack)
     outside = finite & ~crossed & ((body > bars.high + slack) | (body < bars.low - slack)).any(axis=0)
     backwards = np.zeros(len(bars), dtype=np.bool_)
-    backwards[1:] = np.diff(bars.time) < np.timedelta64(0)
+    backwards[1:] = np.diff(bars.time) < np.timedelta64(0, "us")
     return {
         "time": np.isnat(bars.time),
         "unsorted": backwards,

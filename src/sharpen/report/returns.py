@@ -91,7 +91,7 @@ def _read(path: Path) -> Series:
     baseline: Floats = frame["baseline"].to_numpy()
     if not (np.isfinite(returns).all() and np.isfinite(baseline).all()):
         raise DataError("a return that is not a number")
-    if len(time) > 1 and not (np.diff(time) > np.timedelta64(0)).all():
+    if len(time) > 1 and not (np.diff(time) > np.timedelta64(0, "us")).all():
         raise DataError("two returns of one time: validation folds must not overlap")
     return Series(time, fold, returns, baseline)
 

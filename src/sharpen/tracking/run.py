@@ -210,6 +210,7 @@ class Run:
         """Close the run for this process; logging goes on being possible until the program ends."""
         if self in _current:
             _current.remove(self)
+        self._sink.close()
 
     def __enter__(self) -> Run:
         return self

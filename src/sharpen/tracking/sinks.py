@@ -25,6 +25,10 @@ class Sink(Protocol):
         """Keep a file under a name; a second one under it replaces the first."""
         ...
 
+    def close(self) -> None:
+        """Give up what it holds; it takes that again when it is used again."""
+        ...
+
 
 class SweepSink:
     """Speaks to the coordinator for one lease of one run of a sweep."""
@@ -54,6 +58,10 @@ class SweepSink:
             n_bytes=n_bytes,
             metadata=metadata,
         )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
 
 class FileSink:
@@ -85,6 +93,9 @@ class FileSink:
         about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
         self._append({"artifact": about})
 
+    def close(self) -> None:
+        """Do nothing: the file is closed after each line."""
+
     def _append(self, row: Mapping[str, Any]) -> None:
         with self._path.open("a") as file:
             file.write(dumps(row) + "\n")
@@ -106,6 +117,9 @@ class TerminalSink:
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Print nothing: the file stays where the program wrote it."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _shown(value: Any) -> str:

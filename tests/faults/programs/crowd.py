@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import sharpen.coordinator.host  # noqa: F401 - all have it when the race begins
 from sharpen.coordinator import born, connect, hostname
 from sharpen.errors import Refused
 
