@@ -95,6 +95,9 @@ class Recorder:
         rows = pl.read_parquet(path) if type == "returns" else None
         self.artifacts.append((name, type, n_logged, rows, dict(metadata)))
 
+    def close(self):
+        """Nothing is held."""
+
 
 @pytest.fixture
 def sweep(program, monkeypatch):

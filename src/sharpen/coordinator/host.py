@@ -87,6 +87,8 @@ class Host:
         for task in (*chores, *self._connections):
             task.cancel()
         await asyncio.gather(*chores, *self._connections, return_exceptions=True)
+        with contextlib.suppress(StoreError):  # for the time at work since the last tick
+            self._coordinator.tick()
         self._path.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

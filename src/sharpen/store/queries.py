@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import weakref
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,6 +59,8 @@ class Reader:
     def __init__(self, home: Path, engine: sa.Engine | None = None) -> None:
         self.home = home
         self._engine = engine or open_reader(home)
+        if engine is None:  # nobody else would close its connections
+            weakref.finalize(self, self._engine.dispose)
 
     def sweeps(self, deleted: bool = False) -> list[SweepRow]:
         """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
