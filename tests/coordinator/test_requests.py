@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,12 @@ def test_a_canceled_run_s_agent_is_told_also_by_the_next_host(office: Office) ->
     run_id = held["run_id"]
     answer = office.ask("cancel_run", run_id=run_id, reason=" no good ")
     assert (answer["state"], answer["n_running"]) == ("running", 1)
-    for who in (office, Office(office.home, office.clock)):
+    second = Office(office.home, office.clock)
+    for who in (office, second):
         beat = who.ask("beat", sweep_id=sweep_id, agent_id="a", held=[[run_id, 1]])
         assert beat == {"stop": {run_id: "no good"}, "cancel": {run_id: "no good"}, "lost": []}
         assert who.report(held, 1, val_sharpe=0.5) == "no good"
+    second.close()
     office.ask("exit", **held, exit_code=-15, last_words="")
     row = reader(office).run(run_id)
     assert (row.state, row.reason, row.score) == ("canceled", "no good", None)
@@ -348,8 +351,8 @@ def test_what_is_at_work_cannot_be_deleted(office: Office) -> None:
 
 
 @pytest.fixture
-def rich(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:
-    """Return an office where every sweep has two metrics, a constraint, two priors, and can resume."""
+def rich(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Office]:
+    """Yield an office where every sweep has two metrics, a constraint, two priors, and can resume."""
     parse = spec.parse
 
     def more(text: str, where: str) -> spec.Sweep:
@@ -366,7 +369,9 @@ def rich(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:
         )
 
     monkeypatch.setattr(spec, "parse", more)
-    return Office(tmp_path / "rich", HandClock())
+    found = Office(tmp_path / "rich", HandClock())
+    yield found
+    found.close()
 
 
 def test_a_sweep_file_s_limits_priors_and_metrics_count(rich: Office) -> None:
