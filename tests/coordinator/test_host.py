@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from sharpen.coordinator import connect
+from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.host import try_host
 from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
@@ -395,3 +396,37 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
                 sent.set()
                 assert json.loads(agent.makefile().readline())["ok"]["lost"] == []
             long.join(30)
+
+
+def test_a_tick_that_fails_is_told_once_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    ticks = []
+
+    def fail(_coordinator: Coordinator) -> None:
+        ticks.append(1)
+        if len(ticks) <= 3:
+            raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr("sharpen.coordinator.host.TICK_S", 0.01)
+    monkeypatch.setattr(Coordinator, "tick", fail)
+    with connect(tmp_path) as client:
+        wait_until(lambda: len(ticks) > 4, "ticks after those that failed")
+        assert client.call("ping") == {"schema": VERSION}
+    (told,) = caplog.records
+    assert str(tmp_path) in told.getMessage() or str(socket_path(tmp_path)) in told.getMessage()
+    assert "nobody foresaw this" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_host_that_cannot_go_on_gives_up_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, asked = Coordinator.answer, []
+
+    def break_once(coordinator: Coordinator, requests: Any) -> Any:
+        asked.append(requests)
+        return None if len(asked) == 1 else answer(coordinator, requests)
+
+    monkeypatch.setattr(Coordinator, "answer", break_once)
+    with connect(tmp_path) as client:  # asks once in vain, and then becomes the next host itself
+        assert client.call("ping") == {"schema": VERSION}
+    assert len(asked) > 2

@@ -8,7 +8,7 @@ acknowledged and nothing has changed. That is why every request may be repeated.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,13 @@ class Coordinator:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self._engine = open_writer(home)
-        reader = Reader(home, self._engine)
-        self._desk = Desk(reader, SteadyClock(clock, reader.newest_date()))
-        self._open()
+        try:
+            reader = Reader(home, self._engine)
+            self._desk = Desk(reader, SteadyClock(clock, reader.newest_date()))
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self) -> None:
         for row in self._desk.reader.sweeps():
@@ -47,12 +51,10 @@ class Coordinator:
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to a batch of requests; all that they changed is on the disk by then."""
-        before = dict(self._desk.open), dict(self._desk.agents)
         try:
-            with self._engine.begin() as self._desk.connection:
+            with self._transaction():
                 return [self._reply(request) for request in requests]
         except Exception as problem:  # a batch must not fail for one of its requests
-            self._desk.open, self._desk.agents = before
             if len(requests) > 1:
                 return [reply for request in requests for reply in self.answer([request])]
             return [_error(problem)]
@@ -66,15 +68,22 @@ class Coordinator:
         events = self._overdue()
         if not events:
             return
-        before = dict(self._desk.open)
         try:
-            with self._engine.begin() as self._desk.connection:
+            with self._transaction():
                 for sweep_id, event in events:
                     self._desk.advance(sweep_id, event)
-        except Exception as problem:
-            self._desk.open = before
-            if isinstance(problem, DBAPIError):
-                raise StoreError(f"the store cannot be written: {problem.orig}") from problem
+        except DBAPIError as problem:
+            raise StoreError(f"the store cannot be written: {problem.orig}") from problem
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Give the desk a transaction; when it fails, memory is as it was before, like the store."""
+        before = dict(self._desk.open), dict(self._desk.agents)
+        try:
+            with self._engine.begin() as self._desk.connection:
+                yield
+        except BaseException:
+            self._desk.open, self._desk.agents = before
             raise
 
     def wake_up(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
 from sharpen.wire import as_list, dumps, socket_path
 
+LOG = logging.getLogger(__name__)
 TICK_S = 0.5
 AWAY_S = 15.0  # half a lease
 LONGEST_GATHERING_S = 0.004
@@ -69,20 +71,23 @@ class Host:
     def _serve(self, started: threading.Event) -> None:
         try:
             self._loop.run_until_complete(self._main(started))
-        except OSError as problem:
-            self._problem = problem
         finally:
             self._coordinator.close()
             self._loop.close()
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # however this ended, another may host now
             started.set()
 
     async def _main(self, started: threading.Event) -> None:
-        self._path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._connected, self._path, limit=MAX_LINE_BYTES)
-        self._path.chmod(0o600)
+        try:
+            self._path.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(self._connected, self._path, limit=MAX_LINE_BYTES)
+            self._path.chmod(0o600)
+        except OSError as problem:
+            self._problem = problem
+            return
         started.set()
-        chores = [asyncio.create_task(self._write()), asyncio.create_task(self._tick())]
-        await self._stop.wait()
+        chores = [asyncio.create_task(work) for work in (self._stop.wait(), self._write(), self._tick())]
+        (first, *_), _ = await asyncio.wait(chores, return_when=asyncio.FIRST_COMPLETED)
         server.close()
         for task in (*chores, *self._connections):
             task.cancel()
@@ -90,6 +95,7 @@ class Host:
         with contextlib.suppress(StoreError):  # for the time at work since the last tick
             self._coordinator.tick()
         self._path.unlink(missing_ok=True)
+        first.result()  # raises what ended a chore: neither ends by itself
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -145,12 +151,19 @@ class Host:
 
     async def _tick(self) -> None:
         slept_s = 0.0
+        said = ""
         while True:  # the first time at once: agents that died while nobody hosted are no longer at work
-            with contextlib.suppress(StoreError):  # the disk may be full for a while; try again
+            try:
                 if slept_s > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
                     self._coordinator.wake_up()
                 else:
                     self._coordinator.tick()
+            except StoreError:
+                pass  # the disk may be full for a while; whoever writes hears of it
+            except Exception as problem:  # one that nobody foresaw must not end the ticks of all sweeps
+                if repr(problem) != said:
+                    said = repr(problem)
+                    LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._path)
             slept_s = await _sleep()
             if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
                 slept_s = max(slept_s, await _sleep())
