@@ -50,3 +50,10 @@ def test_a_run_is_found_by_the_start_of_its_sweep(sharpen, store):
         == sharpen("logs", "last-2", home=store).stdout
     )
     assert Reader(store).run(f"{sweep_id[:4]}-2").id == f"{sweep_id}-2"
+
+
+def test_a_folder_that_is_missing_is_said_in_a_line(store, sharpen):
+    said = sharpen("export", "last", "-o", store / "missing" / "runs.csv", home=store)
+    assert said.exit_code == 2
+    assert said.stderr.splitlines()[-1].endswith("runs.csv: No such file or directory")
+    assert len(said.stderr.splitlines()) == 1

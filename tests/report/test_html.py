@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import re
 import shutil
 import subprocess
+import threading
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sharpen.errors import UsageError
 from sharpen.permutation import SUMMARY_KEY, PermutationTest
 from sharpen.report import verdict, write_html
 
@@ -58,7 +61,8 @@ class Page(HTMLParser):
 @pytest.fixture
 def page(lab, tmp_path):
     def make() -> Page:
-        path = tmp_path / "deep" / "report.html"
+        path = tmp_path / "alone" / "report.html"
+        path.parent.mkdir(exist_ok=True)
         write_html(lab.analysis(), path)
         assert [p.name for p in path.parent.iterdir()] == ["report.html"]
         return Page(path.read_text())
@@ -100,7 +104,7 @@ def test_it_reaches_for_nothing(lab, page, tmp_path) -> None:
     fill(lab, n_runs=3)
     made = page()
     assert [a for a in made.addresses if not a.startswith(("#", "data:"))] == []
-    text = (tmp_path / "deep" / "report.html").read_text()
+    text = (tmp_path / "alone" / "report.html").read_text()
     assert "default-src 'none'" in text
     assert "@import" not in text.partition("</style>")[0]
     assert "url(" not in text.partition("</style>")[0]
@@ -149,7 +153,7 @@ def test_the_mark_of_luck_is_written_towards_the_wider_side(lab, page, tmp_path,
     lab.sweep()
     fill(lab, n_runs=12, n_bars=1200, edge=edge)
     page()
-    text = (tmp_path / "deep" / "report.html").read_text()
+    text = (tmp_path / "alone" / "report.html").read_text()
     ((flipped, at),) = re.findall(r'class="by-luck( flip)?" style="left:([\d.]+)%"', text)
     assert bool(flipped) == (float(at) > 50)
 
@@ -165,7 +169,7 @@ def test_a_choice_that_may_be_luck_is_a_caution(lab, page, tmp_path) -> None:
     (row,) = [check for check in lab.analysis().judgement.checks if check.name == "PBO"]
     assert (row.outcome, row.threshold) == ("caution", "a caution from 0.5 on")
     assert "may still be luck: probability of backtest overfitting" in page().text.partition("In figures")[0]
-    assert '<span class="mark caution">caution</span>' in (tmp_path / "deep" / "report.html").read_text()
+    assert '<span class="mark caution">caution</span>' in (tmp_path / "alone" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -292,3 +296,25 @@ def test_permuted_histories_that_all_score_the_same_have_a_scale(lab, page) -> N
     test = PermutationTest("val/sharpe", True, 0.5, (0.5, 0.5), 0)
     lab.call("permuted", run_id=f"{lab.sweep_id}-1", summary={SUMMARY_KEY: test.stored()})
     assert "2 of 2 permuted histories" in page().text
+
+
+def test_a_pipe_is_written_to_and_what_a_link_names_is_replaced(lab, tmp_path) -> None:
+    lab.sweep()
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file.html", tmp_path / "link.html"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    for path in (pipe, link):
+        write_html(lab.analysis(), path)
+    reader.join(30)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert read == [file.read_text()]
+
+
+def test_a_report_that_cannot_be_written_is_the_caller_s_mistake(lab, tmp_path) -> None:
+    lab.sweep()
+    with pytest.raises(UsageError, match=r"cannot write .*report.html: No such"):
+        write_html(lab.analysis(), tmp_path / "missing" / "report.html")

@@ -52,11 +52,14 @@ def export(home: Path, sweep: str, steps: bool, file: Path | None) -> None:
     if file is None:
         _write_csv(rows, sys.stdout)
         return
-    with file.open("w", encoding="utf-8", newline="") as text:
-        if file.suffix == ".csv":
-            _write_csv(rows, text)
-        else:
-            text.writelines(json.dumps(row) + "\n" for row in rows)
+    try:
+        with file.open("w", encoding="utf-8", newline="") as text:
+            if file.suffix == ".csv":
+                _write_csv(rows, text)
+            else:
+                text.writelines(json.dumps(row) + "\n" for row in rows)
+    except OSError as problem:
+        raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
     click.echo(f"{len(rows)} rows: {file}", err=True)
 
 

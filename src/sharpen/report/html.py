@@ -10,6 +10,7 @@ from typing import Any, cast
 import jinja2
 from markupsafe import Markup
 
+from sharpen.errors import UsageError
 from sharpen.report import wording
 from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, strips
 from sharpen.report.cautions import varying
@@ -19,17 +20,29 @@ from sharpen.report.tradeoff import front_table
 
 
 def write_html(analysis: Analysis, path: Path) -> None:
-    """Write the report of a sweep; the file appears, or is replaced, only when all of it is on the disk.
+    """Write the report of a sweep; a file appears, or is replaced, only when all of it is on the disk.
 
     The same analysis gives the same bytes. The page names no address outside itself and forbids its own
     scripts to reach for one.
 
     Args:
         analysis: What to show.
-        path: The file; its folder is made when it is missing.
+        path: The file; a device, such as ``/dev/stdout``, is written to as it is.
+
+    Raises:
+        UsageError: It cannot be written.
     """
     text = render(analysis)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _put(text, path.resolve())
+    except OSError as problem:
+        raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
+
+
+def _put(text: str, path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as file:
