@@ -19,6 +19,7 @@ from sharpen.agents import LocalAgent, local
 from sharpen.agents.program import Command, Program
 from sharpen.agents.starting import Starter
 from sharpen.agents.strays import adopt_orphans
+from sharpen.agents.warm import client
 from sharpen.agents.warm.imports import declares_preload, leading_imports
 
 from .conftest import Workshop, is_alive
@@ -271,6 +272,32 @@ def test_a_run_starts_though_the_process_made_ahead_was_killed(forge: Forge, wai
     assert (forge.server_pid, forge.said) == (server, [])
 
 
+def test_a_process_made_ahead_that_was_killed_is_no_zombie(forge: Forge, wait_until: WaitUntil) -> None:
+    forge.write("print('ran')")
+    assert forge.run() == (0, "ran\n")
+    ahead = standing_by(forge, wait_until)
+    ahead.kill()
+
+    def is_gone() -> bool:
+        forge.starter.attend()
+        return not ahead.is_running()
+
+    wait_until(is_gone, "it to be reaped")
+    assert forge.starter.pids == {forge.server_pid}
+
+
+def test_a_process_made_ahead_that_was_stopped_does_not_hold_up_the_end(
+    forge: Forge, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "DRAIN_S", 0.1)
+    forge.write("print('ran')")
+    assert forge.run() == (0, "ran\n")
+    ahead = standing_by(forge, wait_until)
+    ahead.suspend()
+    forge.starter.end()
+    assert not ahead.is_running()
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -309,6 +336,16 @@ def test_a_change_of_a_file_that_was_read_makes_a_new_server(forge: Forge) -> No
     assert forge.run() == (0, "22\n")
     assert forge.server_pid != first
     assert not is_alive(first)
+
+
+def test_a_program_changed_while_its_server_gets_ready_is_not_run_as_it_was(
+    forge: Forge, wait_until: WaitUntil
+) -> None:
+    forge.write("print('old')")
+    forge.starter.prepare(Command([sys.executable, "train.py"], forge.folder, {}))
+    wait_until(lambda: len(psutil.Process().children()) == 2, "a process to stand by, unheard")
+    forge.write("print('new')")
+    assert forge.run() == (0, "new\n")
 
 
 @pytest.mark.parametrize("name", ["preload", "module"])

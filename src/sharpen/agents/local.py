@@ -214,6 +214,7 @@ class LocalAgent:
             command = Command(self._words(run), Path(self._row.workdir), environment)
             program = self._starter.start(command, is_early=not gpus.devices)
         except StoreError:  # the run has no part in that
+            gpus.release()
             with contextlib.suppress(Refused):
                 self._client.call("release", run_id=run["run_id"], token=run["token"])
             raise

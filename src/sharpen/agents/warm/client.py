@@ -52,7 +52,7 @@ class ForkServer:
         self.has_forked = False
         self.waiting: dict[int, ForkedProcess] = {}
         self._standing_by: set[int] = set()
-        self._files: dict[str, list[int]] = {}
+        self._files = {str(self.file): stamp_of(self.file)}  # until it says what it has read
         self._n_asked = 0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
         self.control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -81,6 +81,7 @@ class ForkServer:
             )
         except BaseException:
             self.control.close()
+            self._words.close()
             raise
         finally:
             far_end.close()
@@ -118,6 +119,14 @@ class ForkServer:
 
     def hear(self) -> bool:
         """Take in what it has said; return whether more may come."""
+        ended = {pid for pid in self._standing_by if _has_ended(pid)}
+        lives = self._hear()
+        for pid in ended & self._standing_by:  # nor had it said before its end that it has become a run
+            self._standing_by.remove(pid)
+            _reap(pid)
+        return lives
+
+    def _hear(self) -> bool:
         while True:
             try:
                 data = self.control.recv(MAX_WORDS_BYTES)
@@ -137,9 +146,10 @@ class ForkServer:
         with contextlib.suppress(OSError):  # a process that was made last may still be saying so
             while data := self.control.recv(MAX_WORDS_BYTES):
                 self._take(json.loads(data))
-        for pid in self._standing_by:  # without the server they end by themselves
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        for pid in self._standing_by:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # without the server it ends by itself, unless it was stopped
+            _reap(pid)
         self.control.close()
         self._words.close()
         return list(self.waiting.values())
@@ -171,3 +181,16 @@ class ForkServer:
             self.waiting.pop(said["id"]).made(said["pid"])
         else:
             self.waiting.pop(said["id"]).start_cold()
+
+
+def _has_ended(pid: int) -> bool:
+    """Return whether a child has ended, and leave it to be reaped."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
