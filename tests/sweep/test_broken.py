@@ -24,14 +24,24 @@ class Dull:
         self.answer = answer
 
     def ask(self, space: Any, history: Any, n: int, rng: Any) -> list[Proposal]:
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
-        return [Proposal(self.answer, origin="dull")]
+        return [Proposal(self.answer, origin="dull") if isinstance(self.answer, dict) else self.answer]
 
 
 class Falls:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
     def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
-        raise LookupError("no such rung")
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
 
 
 def broken_by(answer: Any) -> SweepState:
@@ -50,6 +60,12 @@ def broken_by(answer: Any) -> SweepState:
         ),
         ({}, "{} is no configuration of the space"),
         ({"x": 0.5, "y": 1}, "{'x': 0.5, 'y': 1} is no configuration of the space"),
+        (SystemExit(3), "the search method Dull failed: SystemExit: 3"),
+        (Speechless(), "the search method Dull failed: .*Speechless: <exception str"),
+        (None, "TypeError: a proposal must be of type Proposal, not None"),
+        (Proposal({"x": 0.5}, origin=None), "TypeError: the origin must be of type str, not None"),  # type: ignore[arg-type]
+        (Proposal({"x": 0.5}, parent=0.5), "TypeError: the parent must be of type int, not 0.5"),  # type: ignore[arg-type]
+        (Proposal({"x": 0.5}, parent=2), "ValueError: the parent 2 is none of 1 trials"),
     ],
 )
 def test_a_search_method_that_fails_ends_the_sweep_and_no_run(answer: Any, reason: str) -> None:
@@ -73,7 +89,7 @@ def test_a_sweep_goes_on_with_a_method_that_has_been_mended() -> None:
 
 
 def test_a_stop_rule_that_fails_ends_the_sweep_and_not_the_run() -> None:
-    state, n, token = lease(sweep(stopper=Falls()))
+    state, n, token = lease(sweep(stopper=Falls(LookupError("no such rung"))))
     state, commands = step(state, Reported(n, token, 1, 0.5, 0.0))
     assert [type(command) for command in commands] == [SetStatus, Accepted]
     assert commands[-1] == Accepted()
@@ -87,7 +103,24 @@ def test_a_stop_rule_that_fails_ends_the_sweep_and_not_the_run() -> None:
 
 
 def test_a_paused_sweep_fails_too_and_a_stopped_one_stays_stopped() -> None:
-    state, n, token = lease(sweep(stopper=Falls()))
+    state, n, token = lease(sweep(stopper=Falls(LookupError("no such rung"))))
     assert move(state, Paused(), Reported(n, token, 1, 0.5, 0.0)).status is SweepStatus.FAILED
     stopped = replace(state, status=SweepStatus.STOPPED)
     assert move(stopped, Reported(n, token, 1, 0.5, 0.0)).status is SweepStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "TypeError: a verdict must be of type Verdict, not None"),
+        (Verdict(True, None), "TypeError: the reason must be of type str, not None"),  # type: ignore[arg-type]
+        (SystemExit("bye"), "SystemExit: bye"),
+    ],
+)
+def test_a_stop_rule_that_answers_nonsense_ends_the_sweep_and_not_the_run(answer: Any, reason: str) -> None:
+    state, n, token = lease(sweep(stopper=Falls(answer)))
+    state, commands = step(state, Reported(n, token, 1, 0.5, 0.0))
+    assert commands[-1] == Accepted()
+    assert state.status is SweepStatus.FAILED
+    assert state.reason.startswith(f"the stop rule Falls failed: {reason} (")
+    assert state.live[n].stop == ""

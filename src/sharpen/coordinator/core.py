@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, ProgrammingError
 
 from sharpen.coordinator.desk import Clock, Desk, Reply, SteadyClock
 from sharpen.coordinator.operations import OPERATIONS
@@ -23,6 +23,7 @@ from sharpen.sweep.events import AgentLost, Event, Ticked
 from sharpen.trial import TrialState
 
 Request = Mapping[str, Any]
+OURS = (IntegrityError, ProgrammingError)  # what was to be written is wrong, and would be the next time
 
 
 class Coordinator:
@@ -123,7 +124,7 @@ class Coordinator:
 def _error(problem: Exception) -> Reply:
     if isinstance(problem, SharpenError):
         kind, message, facts = type(problem).__name__, problem.message, problem.facts
-    elif isinstance(problem, DatabaseError) and not isinstance(problem, IntegrityError):
+    elif isinstance(problem, DatabaseError) and not isinstance(problem, OURS):  # worth a second try
         kind, message, facts = "StoreError", f"the store cannot be written: {problem.orig}", {}
     else:
         kind, message, facts = "SharpenError", f"{type(problem).__name__}: {problem}", {}

@@ -16,7 +16,7 @@ proposed again.
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.
 
-``broken`` is about search methods and stop rules that raise.
+``broken`` asks search methods and stop rules, which may break.
 
 ``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
 """

@@ -1,34 +1,76 @@
-"""Search methods and stop rules that raise: the sweep's failure, and no reason for anybody else to die."""
+"""Asking search methods and stop rules; one that breaks is the sweep's failure, and nobody else's."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+
+import numpy as np
+
+from sharpen.optimizers import Optimizer
+from sharpen.space import Space
+from sharpen.stoppers import Stopper
+from sharpen.trial import GO_ON, Proposal, Trial, Verdict
 
 
 class Broken(Exception):
-    """A search method or a stop rule raised; says which, what, and where."""
+    """A search method or a stop rule raised, or answered nonsense; says which, what, and where."""
+
+
+def propose(
+    optimizer: Optimizer, space: Space, history: Sequence[Trial], rng: np.random.Generator
+) -> Proposal | None:
+    """Return what a search method wants to try next; None when all is tried.
+
+    Raises:
+        Broken: It raised, or its answer is no proposal for this space.
+    """
+    with _blaming("search method", optimizer):
+        answer = optimizer.ask(space, history, 1, rng)
+        if not answer:
+            return None
+        chosen = answer[0]
+        _expect(Proposal, "a proposal", chosen)
+        _expect(str, "the origin", chosen.origin)
+        if not space.contains(chosen.config):
+            raise ValueError(f"{dict(chosen.config)} is no configuration of the space")
+        if chosen.parent is not None:
+            _expect(int, "the parent", chosen.parent)
+            if not 1 <= chosen.parent <= len(history):
+                raise ValueError(f"the parent {chosen.parent} is none of {len(history)} trials")
+        return chosen
+
+
+def judge(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    """Return what a stop rule says of a trial.
+
+    Raises:
+        Broken: It raised, or its answer is no verdict.
+    """
+    with _blaming("stop rule", stopper):
+        verdict = stopper.judge(trial, history)
+        _expect(Verdict, "a verdict", verdict)
+        _expect(str, "the reason", verdict.reason)
+        return verdict if verdict.stop else GO_ON
+
+
+def _expect(kind: type, what: str, value: object) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} must be of type {kind.__name__}, not {value!r}")
 
 
 @contextmanager
-def blaming(noun: str, what: object) -> Generator[None]:
-    """Turn whatever is raised into :class:`Broken`.
-
-    Args:
-        noun: What ``what`` is.
-        what: The search method or stop rule.
-
-    >>> with blaming("stop rule", 5):
-    ...     1 / 0
-    Traceback (most recent call last):
-    sharpen.sweep.broken.Broken: the stop rule int failed: ZeroDivisionError: division by zero (..., line 2)
-    """
+def _blaming(noun: str, what: object) -> Generator[None]:
+    """Turn whatever is raised, an exit of the process included, into :class:`Broken`."""
     try:
         yield
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         place = problem.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next
         where = f" ({place.tb_frame.f_code.co_filename}, line {place.tb_lineno})" if place else ""
-        words = f"the {noun} {type(what).__name__} failed: {type(problem).__name__}: {problem}{where}"
-        raise Broken(words) from problem
+        words = traceback.format_exception_only(problem)[
+            -1
+        ].strip()  # also of one that cannot be put in words
+        raise Broken(f"the {noun} {type(what).__name__} failed: {words}{where}") from problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sharpen.seeds import rng_for
-from sharpen.sweep.broken import Broken, blaming
+from sharpen.sweep.broken import Broken, judge, propose
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -126,13 +126,9 @@ def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
     n = (len(state.configurations) if has_repeats else state.n_created) + 1
     history = rules.impute.tell(state.searched)
     rng = rng_for(rules.seed, "ask", n)
-    with blaming("search method", rules.optimizer):
-        proposals = rules.optimizer.ask(rules.space, history, 1, rng)
-        if proposals and not rules.space.contains(proposals[0].config):
-            raise ValueError(f"{dict(proposals[0].config)} is no configuration of the space")
-    if not proposals:
+    chosen = propose(rules.optimizer, rules.space, history, rng)
+    if chosen is None:
         return replace(state, exhausted=True), None
-    chosen = proposals[0]
     if has_repeats and chosen.parent is not None:
         chosen = replace(chosen, parent=state.configurations.first_run(chosen.parent))
     return state, chosen
@@ -160,8 +156,7 @@ def report(state: SweepState, event: Reported) -> Outcome:
     trial = replace(trial, reports=Growing.after(trial.reports, Report(event.step, event.value)))
     state = with_live(state, replace(live, trial=trial))
     try:
-        with blaming("stop rule", rules.stopper):
-            verdict = rules.stopper.judge(trial, state.trials)
+        verdict = judge(rules.stopper, trial, state.trials)
     except Broken as broken:
         state, failing = _fail(state, broken)
         return state, [*failing, Accepted()]
@@ -273,7 +268,7 @@ def _count(state: SweepState, now: float) -> Outcome:
     is_at_work = any(live.lease is not None for live in state.live.values())
     if state.counted_at is None:
         return (replace(state, counted_at=now) if is_at_work else state), []
-    passed_s = max(now - state.counted_at, 0.0)
+    passed_s = now - state.counted_at
     cap = state.rules.time_cap_s
     is_up = cap is not None and passed_s > 0 and state.elapsed_s + passed_s >= cap
     if is_at_work and passed_s < COUNT_S and not is_up:
