@@ -117,6 +117,19 @@ def test_figures_agree_with_an_independent_library() -> None:
     assert (judgement.n_trials, judgement.n_bars) == (40, 1260)
 
 
+@pytest.mark.parametrize("stopped_spread", [0.1, 10.0])
+def test_the_excess_is_deflated_by_whichever_spread_is_larger(stopped_spread: float) -> None:
+    evidence = world(np.random.default_rng(3), annual_sharpe=3.0)
+    evidence = replace(evidence, trial_sharpes=stopped_spread * evidence.trial_sharpes)
+    excess = excess_returns(evidence.finished_returns, evidence.baseline_returns)
+    spreads = evidence.trial_sharpes, per_bar_sharpes(excess)
+    judgement = judge(evidence)
+    best = excess_returns(evidence.best_returns, evidence.baseline_returns)
+    assert judgement.dsr_excess == pytest.approx(
+        min(oracle.deflated_sharpe_ratio(best, sharpes) for sharpes in spreads)
+    )
+
+
 def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
     judgement = judge(world(np.random.default_rng(4), correlation=0.5))
     assert judgement.kind == "luck"

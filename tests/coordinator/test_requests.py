@@ -261,6 +261,15 @@ def test_working_time_is_counted_by_ticks_and_not_reset_by_a_restart(office: Off
     second.close()
 
 
+def test_the_last_stretch_of_work_is_counted_when_nothing_is_at_work_any_more(office: Office) -> None:
+    sweep_id = office.create()
+    held = office.held(sweep_id)
+    office.clock.now += 4.0
+    office.ask("exit", **held, exit_code=1, last_words="boom")
+    office.coordinator.tick()
+    assert reader(office).sweep(sweep_id).elapsed_s == pytest.approx(4.0, abs=0.1)
+
+
 def test_notes_and_tags(office: Office) -> None:
     sweep_id = office.create()
     run_id = office.held(sweep_id)["run_id"]

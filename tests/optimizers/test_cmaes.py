@@ -90,3 +90,9 @@ def test_without_two_numbers_to_adapt_it_still_learns_the_options() -> None:
     space = Space({"k": Choice(tuple("abcdefgh")), "m": Choice(tuple("abcdefgh"))})
     proposals = make("cmaes").ask(space, [], 5, np.random.default_rng(0))
     assert len({space.key(p.config) for p in proposals}) == 5
+
+
+def test_a_whole_number_can_leave_its_value_when_the_steps_have_become_small() -> None:
+    space = Space({"n": Int(1, 9), "x": Float(0.0, 1.0)})
+    proposals = CmaEs(sigma=1e-3).ask(space, [], 60, np.random.default_rng(0))
+    assert {p.config["n"] for p in proposals} == {4, 5, 6}

@@ -89,3 +89,12 @@ def test_it_starts_with_random_trials_and_parents_are_finished_ones() -> None:
         SPACE, [*past, scored(20, 0.5, config=proposals[0].config)], 1, np.random.default_rng(0)
     )
     assert p.origin == "nsga2"
+
+
+def test_tournaments_are_won_by_the_better_parent() -> None:
+    space = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
+    past = [scored(n, -float(n), config={"x": n / 20, "y": n / 20}) for n in range(1, 21)]
+    copies = Nsga2(crossover=0.0, eta_mutation=1e6).ask(space, past, 300, np.random.default_rng(0))
+    places = [20 * p.config["x"] for p in copies]
+    # of two places drawn from 1 to N, the smaller one is (N + 1)(2 N + 1) / 6 N in the mean
+    assert np.mean(places) == pytest.approx(21 * 41 / 120, abs=0.7)

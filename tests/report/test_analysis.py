@@ -6,6 +6,7 @@ import math
 from dataclasses import fields
 
 import numpy as np
+import polars as pl
 import pytest
 
 from sharpen.overfit import deflated_sharpe, pbo
@@ -177,6 +178,18 @@ def test_runs_on_other_bars_are_left_out_of_the_overfitting_test_and_named(lab) 
     frames = fill(lab, n_runs=4)
     short = frames[0].head(300)
     lab.run([(1, {"val/sharpe": -5.0})], returns=short)
+    found = lab.analysis()
+    assert [c.sentence[-8:] for c in found.cautions if c.topic == "Other bars"] == [": run 5."]
+    columns = np.column_stack([f["ret"].to_numpy() for f in frames])
+    assert found.judgement.pbo == pytest.approx(pbo(columns).probability)
+
+
+def test_returns_of_as_many_bars_at_other_times_are_other_bars(lab) -> None:
+    lab.sweep()
+    frames = fill(lab, n_runs=4)
+    later = pl.col("time").dt.offset_by("1h")
+    moved = frames[1].with_columns(time=pl.when(pl.int_range(pl.len()) == 100).then(later).otherwise("time"))
+    lab.run([(1, {"val/sharpe": -5.0})], returns=moved)
     found = lab.analysis()
     assert [c.sentence[-8:] for c in found.cautions if c.topic == "Other bars"] == [": run 5."]
     columns = np.column_stack([f["ret"].to_numpy() for f in frames])

@@ -66,6 +66,28 @@ def reader(home: Path) -> Iterator[Reader]:
     found._engine.dispose()
 
 
+@pytest.mark.parametrize(("maximize", "number"), [(True, 3), (False, 4)])
+def test_the_best_run_is_a_finished_one_that_kept_every_constraint(
+    home: Path, reader: Reader, maximize: bool, number: int
+) -> None:
+    engine = open_writer(home)
+    with engine.begin() as connection:
+        for n, score, violation in (
+            (1, 9.0, 0.1),
+            (2, -9.0, 0.1),
+            (3, 1.0, 0.0),
+            (4, 0.5, 0.0),
+            (5, 1.0, 0.0),
+        ):
+            run(connection, "abd2", n, "finished")
+            row = schema.runs.update().where(schema.runs.c.id == f"abd2-{n}")
+            connection.execute(row.values(score=score, violation=violation))
+    engine.dispose()
+    best = reader.best("abd2", maximize)
+    assert best is not None
+    assert best.number == number
+
+
 def test_sweeps_come_oldest_first_with_counts(reader: Reader) -> None:
     assert [(row.id, row.n_runs) for row in reader.sweeps()] == [
         ("abc1", {"finished": 2, "running": 1}),

@@ -359,6 +359,14 @@ def test_a_deleted_grid_point_comes_back_on_request_only(repeats: int) -> None:
         assert found == expected
 
 
+def test_a_grid_that_has_ended_goes_on_with_a_point_deleted_since() -> None:
+    state = run_once(run_once(sweep(None, GridSearch(retries=1), n_points=2)))
+    state, _ = step(state, LeaseAsked("a", "k", 0.0))
+    assert (state.status, state.exhausted) == (F, True)
+    state, number, _ = lease(move(state, RunDeleted(1), Reopened()))
+    assert (number, state.trials[-1].config["x"]) == (3, 0)
+
+
 def test_a_history_with_a_deleted_run_is_handed_over_as_it_is() -> None:
     histories: list[object] = []
 
@@ -468,6 +476,13 @@ def test_several_metrics_come_from_their_last_values() -> None:
     trial = move(state, ProgramExited(n, token, 0)).trials[0]
     assert (trial.score, trial.scores, trial.violation) == (0.4, (0.4, -0.75), 0.5)
     assert trial.is_infeasible
+
+
+@pytest.mark.parametrize(("loss", "status"), [(0.5, R), (0.25, S)])
+def test_a_run_that_broke_a_constraint_does_not_reach_the_target(loss: float, status: SweepStatus) -> None:
+    state, n, token = lease(watching(target=1.0))
+    reported = Reported(n, token, 1, 2.0, 0.0, {"loss": loss})
+    assert move(state, reported, ProgramExited(n, token, 0)).status is status
 
 
 @pytest.mark.parametrize(("exit_code", "value"), [(1, 0.5), (0, math.nan)])
