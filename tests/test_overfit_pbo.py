@@ -10,22 +10,25 @@ from scipy.stats import rankdata
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.overfit import Pbo, pbo
+from sharpen.overfit import pbo
 
 
-def spelled_out(returns: Floats, n_blocks: int) -> list[float]:
-    """The paper's five steps on plain slices of the returns."""
+def spelled_out(returns: Floats, n_blocks: int) -> tuple[list[float], Floats, Floats]:
+    """The paper's five steps on plain slices: logits, and the winners' Sharpe ratios inside and outside."""
     n_bars, n_columns = returns.shape
     blocks = [returns[n_bars * b // n_blocks : n_bars * (b + 1) // n_blocks] for b in range(n_blocks)]
-    logits = []
+    logits, inside, outside = [], [], []
     for chosen in combinations(range(n_blocks), n_blocks // 2):
         fit = np.vstack([blocks[b] for b in chosen])
         test = np.vstack([blocks[b] for b in range(n_blocks) if b not in chosen])
-        best = int(np.argmax(fit.mean(axis=0) / fit.std(axis=0, ddof=1)))
+        fitted = fit.mean(axis=0) / fit.std(axis=0, ddof=1)
+        best = int(np.argmax(fitted))
         ratios = test.mean(axis=0) / test.std(axis=0, ddof=1)
         w = rankdata(ratios)[best] / (n_columns + 1)
         logits.append(math.log(w / (1 - w)))
-    return logits
+        inside.append(fitted[best])
+        outside.append(ratios[best])
+    return logits, np.array(inside), np.array(outside)
 
 
 def r_normals(seed: int, n: int) -> Floats:
@@ -40,9 +43,8 @@ def r_normals(seed: int, n: int) -> Floats:
     return ndtri((np.floor(2**27 * uniform[::2]) + uniform[1::2]) / 2**27)
 
 
-def fit_in_sample_on_out_of_sample(found: Pbo) -> tuple[float, float]:
+def fit_in_sample_on_out_of_sample(inside: Floats, outside: Floats) -> tuple[float, float]:
     """What the R package ``pbo`` calls slope, an intercept in truth, and its adjusted R squared."""
-    inside, outside = found.in_sample_sharpes, found.out_of_sample_sharpes
     intercept = np.polyfit(outside, inside, 1)[1]
     n_splits = len(inside)
     unexplained = 1 - np.corrcoef(inside, outside)[0, 1] ** 2
@@ -58,20 +60,26 @@ def test_the_vignette_of_an_independent_package() -> None:
     # R package pbo 1.3.5, vignette: p_bo 1.000000, slope -0.003046, ar^2 0.970000, p_loss 1.000000
     returns = r_normals(765, 100 * 2400).reshape(100, 2400).T
     returns = returns / returns.std(axis=0, ddof=1) / math.sqrt(252)
-    found = pbo(returns - returns.mean(axis=0) - 0.03 / 252, 8)
+    returns = returns - returns.mean(axis=0) - 0.03 / 252
+    logits, inside, outside = spelled_out(returns, 8)
+    found = pbo(returns, 8)
+    np.testing.assert_allclose(found.logits, logits, atol=1e-12)
     assert found.probability == 1.0
-    assert np.mean(found.out_of_sample_sharpes < 0) == 1.0
-    intercept, explained = fit_in_sample_on_out_of_sample(found)
+    assert np.mean(outside < 0) == 1.0
+    intercept, explained = fit_in_sample_on_out_of_sample(inside, outside)
     assert intercept == pytest.approx(-0.003046, abs=5e-7)
     assert explained == pytest.approx(0.97, abs=0.005)
 
 
 def test_the_unit_test_of_an_independent_package() -> None:
     # R package pbo 1.3.5, test_pbo_function.R, which gives ranges
-    found = pbo(r_normals(852, 200 * 40).reshape(200, 40) - 0.03 / 252, 4)
-    intercept, explained = fit_in_sample_on_out_of_sample(found)
+    returns = r_normals(852, 200 * 40).reshape(200, 40) - 0.03 / 252
+    logits, inside, outside = spelled_out(returns, 4)
+    found = pbo(returns, 4)
+    np.testing.assert_allclose(found.logits, logits, atol=1e-12)
     assert found.probability == 0.5
-    assert np.mean(found.out_of_sample_sharpes < 0) == 0.5
+    assert np.mean(outside < 0) == 0.5
+    intercept, explained = fit_in_sample_on_out_of_sample(inside, outside)
     assert 0.19 < intercept < 0.20
     assert -0.24 < explained < -0.22
 
@@ -80,7 +88,7 @@ def test_the_unit_test_of_an_independent_package() -> None:
 @pytest.mark.parametrize(("shape", "n_blocks"), [((120, 5), 6), ((131, 12), 8), ((16, 2), 4), ((23, 3), 2)])
 def test_agrees_with_the_papers_steps_on_slices(shape: tuple[int, int], n_blocks: int, copies: int) -> None:
     returns = np.tile(np.random.default_rng(0).normal(0.001, 0.01, shape), copies)
-    expected = spelled_out(returns, n_blocks)
+    expected, _, _ = spelled_out(returns, n_blocks)
     found = pbo(returns, n_blocks)
     np.testing.assert_allclose(found.logits, expected, atol=1e-12)
     share = np.mean(np.array(expected) < 0) + 0.5 * np.mean(np.array(expected) == 0)
@@ -98,9 +106,7 @@ def test_pure_noise_averages_one_half(n_columns: int) -> None:
 def test_a_column_that_dominates_is_not_overfit() -> None:
     returns = np.random.default_rng(2).normal(0, 0.01, (800, 30))
     returns[:, 17] += 0.003
-    found = pbo(returns)
-    assert found.probability < 0.01
-    assert np.median(found.out_of_sample_sharpes) == pytest.approx(0.3, abs=0.1)
+    assert pbo(returns).probability < 0.01
 
 
 def test_configurations_fitted_to_their_half_are_overfit() -> None:
@@ -109,10 +115,7 @@ def test_configurations_fitted_to_their_half_are_overfit() -> None:
     signs = np.array([[1.0 if b in half else -1.0 for half in combinations(range(8), 4)] for b in range(8)])
     drift = np.repeat(signs, bars, axis=0)
     returns = np.random.default_rng(3).normal(0, 0.01, drift.shape) + 0.005 * drift
-    found = pbo(returns, n_blocks)
-    assert found.probability > 0.99
-    assert np.all(found.in_sample_sharpes > 0)
-    assert np.all(found.out_of_sample_sharpes < 0)
+    assert pbo(returns, n_blocks).probability > 0.99
 
 
 def test_scale_of_a_column_does_not_matter_and_trends_keep_their_precision() -> None:
@@ -124,9 +127,7 @@ def test_scale_of_a_column_does_not_matter_and_trends_keep_their_precision() -> 
 def test_a_column_that_never_trades_has_a_sharpe_of_zero() -> None:
     returns = np.random.default_rng(5).normal(-0.01, 0.01, (160, 4))
     returns[:, 2] = 0.0
-    found = pbo(returns, 8)
-    assert found.probability == 0.0  # doing nothing was best on every half
-    assert not found.in_sample_sharpes.any()
+    assert pbo(returns, 8).probability == 0.0  # doing nothing was best on every half
 
 
 def test_identical_columns_tie_at_the_median() -> None:

@@ -110,7 +110,6 @@ def test_figures_agree_with_an_independent_library() -> None:
     assert judgement.dsr == pytest.approx(
         oracle.deflated_sharpe_ratio(evidence.best_returns, evidence.trial_sharpes)
     )
-    assert judgement.psr == pytest.approx(oracle.probabilistic_sharpe_ratio(evidence.best_returns))
     assert judgement.sharpe == pytest.approx(evidence.trial_sharpes.max() / DAY)
     spread = float(np.std(evidence.trial_sharpes, ddof=1))
     assert judgement.luck_sharpe == pytest.approx(oracle.expected_max_sharpe_ratio(40, spread) / DAY)
@@ -175,33 +174,34 @@ def test_trials_without_a_sharpe_ratio_were_tried_all_the_same() -> None:
     assert "The luckiest of 100 without skill" in with_flat.headline
 
 
-def one_trial(annual_sharpe: float, n_bars: int = 1260) -> Judgement:
+def one_trial(annual_sharpe: float, n_bars: int = 1260) -> Evidence:
     rng = np.random.default_rng(7)
     returns = rng.normal(annual_sharpe * DAY * 0.01, 0.01, n_bars)
     market = rng.normal(0, 0.01, n_bars)
-    return judge(Evidence(returns, market, per_bar_sharpes(returns[:, None]), returns[:, None], 252))
+    return Evidence(returns, market, per_bar_sharpes(returns[:, None]), returns[:, None], 252)
 
 
 def test_one_trial_is_not_deflated_and_says_what_was_not_tested() -> None:
-    judgement = one_trial(annual_sharpe=4.0)
+    evidence = one_trial(annual_sharpe=4.0)
+    judgement = judge(evidence)
     assert judgement.kind == "real"
-    assert judgement.dsr == judgement.psr
+    assert judgement.dsr == pytest.approx(oracle.probabilistic_sharpe_ratio(evidence.best_returns))
     assert judgement.luck_sharpe == 0.0
     assert judgement.pbo is None
     assert judgement.headline.startswith("The only trial made a Sharpe ratio of")
     assert judgement.headline.endswith("distinguishable from luck and from holding the market.")
     assert "backtest overfitting not tested (needs 2 finished trials and 64 bars)" in judgement.details
     assert "not tested: PBO unknown, needs 2 finished trials and 64 bars" in sentences(judgement)
-    assert one_trial(annual_sharpe=0.0).kind == "luck"
+    assert judge(one_trial(annual_sharpe=0.0)).kind == "luck"
 
 
 def test_a_handful_of_bars_proves_nothing() -> None:
-    judgement = one_trial(annual_sharpe=30.0, n_bars=12)
+    judgement = judge(one_trial(annual_sharpe=30.0, n_bars=12))
     assert judgement.kind == "luck"
-    assert judgement.psr > 0.95
+    assert judgement.dsr > 0.95
     assert "over 12 bars (needs 30 or more)" in judgement.details
     assert "failed: bars 12, needs 30 or more" in sentences(judgement)
-    assert one_trial(annual_sharpe=30.0, n_bars=2).kind == "luck"
+    assert judge(one_trial(annual_sharpe=30.0, n_bars=2)).kind == "luck"
 
 
 def test_overfitting_is_a_caution_and_no_veto() -> None:

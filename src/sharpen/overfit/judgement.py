@@ -51,7 +51,6 @@ class Judgement:
         luck_sharpe: What the best of as many trials without skill is expected to show.
         dsr: Deflated Sharpe ratio, a probability.
         dsr_excess: The same for the winner's returns in excess of buy-and-hold; see :func:`excess_returns`.
-        psr: Probability that the true Sharpe ratio is above 0 if this had been the only trial.
         pbo: Probability of backtest overfitting; None when it cannot be computed.
         interval: Bootstrap confidence interval of ``sharpe``.
         min_track_record_bars: Bars like these needed for ``dsr`` to reach 0.95; infinite if no number
@@ -69,7 +68,6 @@ class Judgement:
     luck_sharpe: float = math.nan
     dsr: float = math.nan
     dsr_excess: float = math.nan
-    psr: float = math.nan
     pbo: float | None = None
     interval: Interval = UNKNOWN
     min_track_record_bars: float = math.nan

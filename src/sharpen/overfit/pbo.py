@@ -24,14 +24,10 @@ class Pbo:
         probability: Share of splits whose in-sample winner is below the median out of sample; one that is
             the median counts half, so that pure noise gives 0.5 for any number of configurations.
         logits: ``ln(w / (1 - w))`` of the winner's relative out-of-sample rank ``w``. (C,)
-        in_sample_sharpes: Per-bar Sharpe ratio of each split's winner where it was chosen. (C,)
-        out_of_sample_sharpes: The same configuration on the other half. (C,)
     """
 
     probability: float
     logits: Floats
-    in_sample_sharpes: Floats
-    out_of_sample_sharpes: Floats
 
 
 def pbo(returns: Floats, n_blocks: int = 16) -> Pbo:
@@ -68,19 +64,16 @@ def pbo(returns: Floats, n_blocks: int = 16) -> Pbo:
     squares = np.add.reduceat(centred**2, edges[:-1], axis=0)
     counts: Floats = (edges[1:] - edges[:-1]).astype(np.float64)
     floor = 1e-12 * (squares.sum(axis=0) / n_bars + mean**2)
-    parts: list[tuple[Floats, Floats, Floats]] = []
+    parts: list[Floats] = []
     step = max(1, _CELLS // n_columns)
     for start in range(0, len(halves), step):
         inside = halves[start : start + step]
         outside = 1.0 - inside
         fit = _sharpes(inside @ counts, inside @ sums, inside @ squares, mean, floor)
         test = _sharpes(outside @ counts, outside @ sums, outside @ squares, mean, floor)
-        parts.append(_winners(fit, test))
-    logits = np.concatenate([part[0] for part in parts])
-    in_sample = np.concatenate([part[1] for part in parts])
-    out_of_sample = np.concatenate([part[2] for part in parts])
-    probability = 0.5 - 0.5 * float(np.sign(logits).mean())
-    return Pbo(probability, logits, in_sample, out_of_sample)
+        parts.append(_logits(fit, test))
+    logits = np.concatenate(parts)
+    return Pbo(0.5 - 0.5 * float(np.sign(logits).mean()), logits)
 
 
 def _check(returns: Floats, n_blocks: int) -> None:
@@ -110,12 +103,10 @@ def _sharpes(counts: Floats, sums: Floats, squares: Floats, mean: Floats, floor:
     return np.where(defined, (shift + mean) / np.sqrt(np.where(defined, variance, 1.0)), 0.0)
 
 
-def _winners(fit: Floats, test: Floats) -> tuple[Floats, Floats, Floats]:
-    rows: Ints = np.arange(len(fit), dtype=np.int64)
-    best = fit.argmax(axis=1)
-    won = test[rows, best]
-    below = (test < won[:, None]).sum(axis=1)
-    equal = (test == won[:, None]).sum(axis=1)
+def _logits(fit: Floats, test: Floats) -> Floats:
+    won = np.take_along_axis(test, fit.argmax(axis=1)[:, None], axis=1)
+    below = (test < won).sum(axis=1)
+    equal = (test == won).sum(axis=1)
     rank = below + 0.5 * (equal + 1)  # ties share the mean of their ranks
     w = rank / (test.shape[1] + 1)
-    return np.log(w / (1.0 - w)), fit[rows, best], won
+    return np.log(w / (1.0 - w))

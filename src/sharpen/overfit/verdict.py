@@ -156,7 +156,6 @@ def _figures(evidence: Evidence) -> Judgement:
         luck_sharpe=by_luck * year,
         dsr=probability_above(estimate, by_luck),
         dsr_excess=_deflated_excess(evidence, n_trials),
-        psr=probability_above(estimate),
         pbo=_overfitting(evidence.finished_returns),
         interval=sharpe_interval(best, evidence.bars_per_year, rng),
         min_track_record_bars=min_track_record_length(best, by_luck, CONFIDENCE),
