@@ -17,7 +17,6 @@ ANNUAL: list[Callable[[Floats, float], float]] = [
     metrics.annual_volatility,
     metrics.sharpe,
     metrics.sortino,
-    metrics.calmar,
 ]
 
 
@@ -66,12 +65,6 @@ def test_a_loss_on_the_first_bar_is_a_drawdown() -> None:
     assert metrics.max_drawdown(np.array([-0.25, 0.1])) == pytest.approx(0.25)
 
 
-def test_calmar_is_growth_over_drawdown() -> None:
-    returns = series(1)
-    expected = metrics.annual_return(returns, 252) / metrics.max_drawdown(returns)
-    assert metrics.calmar(returns, 252) == pytest.approx(expected)
-
-
 def test_all_lost_stays_lost() -> None:
     assert metrics.annual_return(np.array([0.5, -1.0, 0.5]), 252) == -1.0
     assert metrics.annual_return(np.array([0.5, -1.5, 0.5]), 252) == -1.0
@@ -80,11 +73,9 @@ def test_all_lost_stays_lost() -> None:
 def test_trades() -> None:
     trades = np.array([0.04, -0.01, 0.0, -0.01])
     assert metrics.profit_factor(trades) == pytest.approx(2.0)
-    assert metrics.win_rate(trades) == 0.25
     assert metrics.profit_factor(np.array([0.01])) == math.inf
     assert math.isnan(metrics.profit_factor(np.array([0.0])))
     assert math.isnan(metrics.profit_factor(np.zeros(0)))
-    assert math.isnan(metrics.win_rate(np.zeros(0)))
 
 
 @pytest.mark.parametrize("measure", ANNUAL)
@@ -100,10 +91,9 @@ def test_without_variance_there_is_no_sharpe(value: float) -> None:
     assert math.isnan(metrics.sortino(returns, 252))
 
 
-def test_no_loss_no_sortino_no_calmar() -> None:
+def test_no_loss_no_sortino() -> None:
     returns = np.array([0.01, 0.02])
     assert math.isnan(metrics.sortino(returns, 252))
-    assert math.isnan(metrics.calmar(returns, 252))
 
 
 def test_nothing_happened_in_no_bars() -> None:

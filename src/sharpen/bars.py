@@ -234,20 +234,6 @@ def first_rows(bars: Bars, mask: Bools, row_numbers: Ints) -> tuple[tuple[int, s
     )
 
 
-def validate(bars: Bars, min_rows: int = MIN_ROWS, where: str = "") -> None:
-    """Return nothing when the bars are fit to use.
-
-    Args:
-        bars: What to look at.
-        min_rows: Fewer rows than this are refused.
-        where: The file or source, for the message.
-
-    Raises:
-        DataError: Naming the source, the symbol, every kind of problem with its first rows, and the fix.
-    """
-    refuse({bars.symbol: find_problems(bars, min_rows)}, where)
-
-
 def refuse(problems: dict[str, list[Problem]], where: str = "") -> None:
     """Raise a DataError that lists the problems of every symbol; return nothing when there are none."""
     bad = {symbol: found for symbol, found in problems.items() if found}

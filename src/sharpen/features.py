@@ -63,7 +63,7 @@ class Feature:
 def compute(panel: Panel) -> Features:
     """Return every feature of :data:`FEATURES` for every symbol of the panel.
 
-    The panel must be fit to use (:func:`sharpen.bars.validate`): a NaN in it spreads.
+    The panel must be fit to use (:func:`sharpen.bars.find_problems`): a NaN in it spreads.
 
     >>> from sharpen.data import load
     >>> features = compute(load("stocks").panel)

@@ -97,19 +97,6 @@ def max_drawdown(returns: Floats) -> float:
     return float(np.max(1.0 - equity / np.maximum.accumulate(equity)))
 
 
-def calmar(returns: Floats, bars_per_year: float) -> float:
-    """Return annual return over maximum drawdown; NaN when there was no drawdown.
-
-    Source: Young (1991), Calmar Ratio: A Smoother Tool, Futures 20(1), page 40, a definition in words. It
-        takes the last 36 months; here it is the whole series.
-
-    >>> round(calmar(np.array([0.5, -0.2]), bars_per_year=2), 4)
-    1.0
-    """
-    drawdown = max_drawdown(returns)
-    return annual_return(returns, bars_per_year) / drawdown if drawdown > 0.0 else math.nan
-
-
 def profit_factor(trade_returns: Floats) -> float:
     """Return the sum of winning trades over the sum of losing ones; inf without losers, NaN without either.
 
@@ -121,15 +108,6 @@ def profit_factor(trade_returns: Floats) -> float:
     if lost > 0.0:
         return won / lost
     return math.inf if won > 0.0 else math.nan
-
-
-def win_rate(trade_returns: Floats) -> float:
-    """Return the share of trades that made money; NaN for no trades.
-
-    >>> win_rate(np.array([0.03, -0.01]))
-    0.5
-    """
-    return float(np.mean(trade_returns > 0.0)) if len(trade_returns) else math.nan
 
 
 def _rounding(returns: Floats) -> float:

@@ -76,13 +76,11 @@ class Proposal:
 
     Attributes:
         config: Every parameter's value, by its dotted name.
-        fidelity: The budget that the trial is meant to run for; None for all of it.
         parent: The number of the trial that this one continues or mutates; None for none.
         origin: Which rule made it, in a word: ``random``, ``tpe``, ``grid``, ``warm-start``.
     """
 
     config: Config
-    fidelity: float | None = None
     parent: int | None = None
     origin: str = ""
 

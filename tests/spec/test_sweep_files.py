@@ -303,14 +303,6 @@ def test_lengths_of_time(written, seconds) -> None:
     assert parse(f"{HEAD}parameters: {{x: {{value: 1}}}}\ntime_cap: {written}").time_cap_s == seconds
 
 
-def test_a_target_is_reached_from_its_own_side() -> None:
-    assert Metric("m", "maximize", target=2.0).reaches(2.0)
-    assert not Metric("m", "maximize", target=2.0).reaches(1.9)
-    assert Metric("m", "minimize", target=2.0).reaches(1.9)
-    assert not Metric("m", "minimize", target=2.0).reaches(math.nan)
-    assert not Metric("m").reaches(-1e9)
-
-
 @pytest.mark.parametrize(
     ("op", "bound", "kept", "missed"),
     [

@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
-from types import SimpleNamespace
 
 import pytest
 
@@ -37,19 +36,14 @@ SHARPE = Metric("val/sharpe", "maximize")
         (EarlyTerminate(type="asha", s=1), Asha(s=1, metric=SHARPE)),
         (EarlyTerminate(min_iter=4, type="median"), Median(min_iter=4, metric=SHARPE)),
         (EarlyTerminate(type="racing"), Racing(metric=SHARPE)),
+        (
+            EarlyTerminate(min_iter=3, type="racing", options={"level": 0.1, "min_runs": 9}),
+            Racing(level=0.1, min_iter=3, min_runs=9, metric=SHARPE),
+        ),
     ],
 )
 def test_a_sweeps_early_terminate_makes_the_rule(stop, expected) -> None:
     assert make(stop, SHARPE) == expected
-
-
-def test_options_beside_the_written_fields_reach_the_rule() -> None:
-    """Whoever reads the sweep file may put settings that have no field into a mapping."""
-    written = dict.fromkeys(table.WRITTEN) | {"eta": 3.0, "strict": True}
-    stop = SimpleNamespace(
-        **written | {"type": "racing", "min_iter": 3, "options": {"level": 0.1, "min_runs": 9}}
-    )
-    assert make(stop, SHARPE) == Racing(level=0.1, min_iter=3, min_runs=9, metric=SHARPE)
 
 
 def test_every_row_can_be_made_with_its_own_defaults_and_pickled() -> None:

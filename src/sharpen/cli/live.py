@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Protocol
@@ -298,6 +297,3 @@ def view(reader: Reader, sweep: SweepRow, n_agents: int) -> View:
     console = stderr()
     kind = LiveTable if console.is_terminal else Lines
     return kind(reader, sweep.id, n_agents, console)
-
-
-__all__: Sequence[str] = ["Lines", "LiveTable", "Snapshot", "View", "view"]

@@ -80,7 +80,6 @@ class OpenSweep:
 class AgentProcess:
     """Where an agent runs, so that its death can be seen."""
 
-    sweep_id: str
     host: str
     pid: int
     born: str
@@ -114,7 +113,7 @@ class Desk:
             state = restore(self.reader, row, sweep, self.clock.monotonic())
             self.open[sweep_id] = OpenSweep(sweep, state)
             for name, host, pid, born in self.reader.agents(sweep_id):
-                self.agents[name] = AgentProcess(sweep_id, host, pid, born)
+                self.agents[name] = AgentProcess(host, pid, born)
         return self.open[sweep_id]
 
     def advance(self, sweep_id: str, event: Event) -> Command | None:

@@ -77,7 +77,7 @@ def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: s
     if agent_id not in desk.agents:
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
         desk.connection.execute(schema.agents.insert(), values | {"started_at": desk.clock.time()})
-        desk.agents[agent_id] = AgentProcess(sweep_id, host, pid, born)
+        desk.agents[agent_id] = AgentProcess(host, pid, born)
     return {}
 
 

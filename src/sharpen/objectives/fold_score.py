@@ -45,7 +45,6 @@ class FoldScore:
         returns: Return of the strategy in each validation bar, after costs. (V,)
         baseline: Return of equal-weight buy-and-hold in each validation bar, after costs. (V,)
         val_trade_returns: Return of each trade on the validation bars, after costs. (val_n_trades,)
-        n_train_rows: Examples that the model was trained on; 0 where nothing was.
         n_nodes: Splits and leaves of all of its trees.
     """
 
@@ -62,7 +61,6 @@ class FoldScore:
     returns: Floats
     baseline: Floats
     val_trade_returns: Floats
-    n_train_rows: int = 0
     n_nodes: int = 0
 
 

@@ -23,8 +23,8 @@ class Kept:
     >>> kept = Kept(n_most=2)
     >>> [kept.get(key, lambda: key * 10) for key in (1, 2, 1, 3)]
     [10, 20, 10, 30]
-    >>> 1 in kept, 2 in kept
-    (True, False)
+    >>> [kept.get(key, lambda: "made anew") for key in (1, 2)]
+    [10, 'made anew']
     """
 
     def __init__(self, n_most: int) -> None:
@@ -40,13 +40,6 @@ class Kept:
         if len(self._values) > self._n_most:
             self._values.popitem(last=False)
         return cast("T", self._values[key])
-
-    def look(self, key: Hashable, otherwise: T) -> T:
-        """Return the value of a key if it is there."""
-        return cast("T", self._values.get(key, otherwise))
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._values
 
 
 KEPT = Kept(n_most=16)

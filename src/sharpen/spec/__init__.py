@@ -1,7 +1,7 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
 from sharpen.spec.advice import Lint, lint
-from sharpen.spec.command import Words, arguments, command_line, words
+from sharpen.spec.command import Words, command_line, words
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
     Constraint,
@@ -22,7 +22,6 @@ __all__ = [
     "Resources",
     "Sweep",
     "Words",
-    "arguments",
     "command_line",
     "lint",
     "load",

@@ -111,25 +111,6 @@ def words(
     return Words(tuple(argv), {config_file: json.dumps(call.config)} if needs_file else {})
 
 
-def arguments(sweep: Sweep, config: Mapping[str, Any], interpreter: str) -> list[str]:
-    """Return the words that start a run, for a command that needs no file and no environment variable.
-
-    Raises:
-        UsageError: It needs either: :func:`words` gives both.
-
-    >>> from sharpen.space import Int, Space
-    >>> from sharpen.spec.model import DEFAULT_COMMAND, Metric
-    >>> space = Space({"depth": Int(1, 9)})
-    >>> sweep = Sweep("demo", "train.py", DEFAULT_COMMAND, "random", Metric("loss"), space)
-    >>> arguments(sweep, {"depth": 3}, "python3")
-    ['/usr/bin/env', 'python3', 'train.py', '--depth=3']
-    """
-    found = words(sweep, config, interpreter, {})
-    if found.files:
-        raise UsageError("the command needs a file: ${args_json_file}")
-    return list(found.argv)
-
-
 def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
     """Return what a user types to repeat a run alone: the sweep's seed, and the words that start it.
 

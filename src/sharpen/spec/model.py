@@ -49,16 +49,6 @@ class Metric:
         """
         return value if self.goal == "maximize" else 0.0 - value
 
-    def reaches(self, value: float) -> bool:
-        """Return whether a logged value is at the target or better; never, without a target.
-
-        >>> Metric("val/sharpe", "maximize", target=2.0).reaches(2.1)
-        True
-        """
-        if self.target is None or math.isnan(value):
-            return False
-        return self.larger_is_better(value) >= self.larger_is_better(self.target)
-
 
 @dataclass(frozen=True, slots=True)
 class Constraint:

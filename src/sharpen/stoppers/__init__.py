@@ -51,7 +51,7 @@ def make(stop: EarlyTerminate | None, metric: Metric = UNNAMED) -> Stopper:
         known = _FAMILY.settings(_FAMILY.load(stop.type))
         given = {name: getattr(stop, name) for name in WRITTEN if name in known}
         options = {name: value for name, value in given.items() if value is not None}
-    return build(stop.type, {**options, **getattr(stop, "options", {})}, metric)
+    return build(stop.type, {**options, **stop.options}, metric)
 
 
 def build(name: str, options: Mapping[str, Any] | None = None, metric: Metric = UNNAMED) -> Stopper:

@@ -87,25 +87,21 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     inside = _position(settings, _inside(fitted, features[fold.train_start : fold.train_stop], usable))
     outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
     found = score_decisions(market, fold, inside, outside)
-    return replace(found, n_train_rows=int(usable.sum()), n_nodes=fitted.n_nodes if fitted else 0)
-
-
-def training_rows(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Rows:
-    """Return a fold's training examples, pooled over the symbols, with weights that balance the classes.
-
-    Left out are examples whose label is not known before validation begins (less the embargo), and those
-    that reached neither barrier.
-    """
-    return _rows(examples, fold, _usable(settings, examples, fold))
+    return replace(found, n_nodes=fitted.n_nodes if fitted else 0)
 
 
 def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Bools:
-    """Return which of a fold's training bars are training examples, for each symbol. (T, S)."""
+    """Return which of a fold's training bars are training examples, for each symbol. (T, S).
+
+    Not those whose label is not known before validation begins (less the embargo), nor those that reached
+    neither barrier.
+    """
     outcome = examples.labels.label[fold.train_start : fold.train_stop]
     return purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0)
 
 
 def _rows(examples: Examples, fold: Fold, usable: Bools) -> Rows:
+    """Return training examples, pooled over the symbols, with weights that balance the classes."""
     bars = slice(fold.train_start, fold.train_stop)
     is_up = examples.labels.label[bars][usable] == 1
     features = examples.prepared.features
