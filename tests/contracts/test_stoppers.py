@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import pytest
 
 from sharpen.spec import EarlyTerminate
+from sharpen.spec.stopping import RULES
 from sharpen.stoppers import STOPPERS, Stopper, build, make
 from sharpen.testing.stoppers import StopperContract
 from sharpen.trial import GO_ON, Trial, TrialState, Verdict
@@ -123,3 +124,11 @@ def test_a_rule_that_goes_by_others_must_not_be_such_a_threshold() -> None:
 
 def test_every_row_of_the_name_table_is_under_the_suite() -> None:
     assert {row.rule for row in _Row.__subclasses__()} == set(STOPPERS)
+
+
+def test_sweep_files_have_every_rule_and_setting_with_the_rules_own_defaults() -> None:
+    assert set(RULES) == {*STOPPERS, "custom"}
+    for name in STOPPERS:
+        written = {setting: key.default for setting, key in RULES[name].items()}
+        settings = {f.name: f.default for f in fields(type(build(name))) if f.init}  # type: ignore[arg-type]
+        assert written == {setting: value for setting, value in settings.items() if setting != "metric"}

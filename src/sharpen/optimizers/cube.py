@@ -13,6 +13,7 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats
 from sharpen.space import Condition, Dimension, Space
+from sharpen.space.dimensions import is_number
 from sharpen.trial import Config
 
 MOST_LEVELS = 200
@@ -107,15 +108,11 @@ def kind_of(dimension: Dimension, values: Sequence[Any] | None) -> tuple[Kind, F
     """Return what kind of axis a parameter is, and the coordinate of each value unless it is ``real``."""
     if values is None or (isinstance(values, range) and len(values) > MOST_LEVELS):
         return "real", np.empty(0)
-    is_rising = all(_is_number(v) for v in values) and list(values) in (sorted(values), sorted(values)[::-1])
+    is_rising = all(is_number(v) for v in values) and list(values) in (sorted(values), sorted(values)[::-1])
     units = np.array([dimension.to_unit(value) for value in values])
     if is_rising and len(values) > 2:
         return ("real", np.empty(0)) if len(values) > MOST_LEVELS else ("ordered", units)
     return "category", units
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _conditioned(axis: Axis, axes: Sequence[Axis], space: Space) -> Axis:

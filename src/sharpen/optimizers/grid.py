@@ -12,7 +12,7 @@ import numpy as np
 
 from sharpen.errors import UsageError
 from sharpen.plugins import refuse_unless
-from sharpen.space import Condition, Space
+from sharpen.space import Space, same
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial
 
 
@@ -105,7 +105,7 @@ def points(space: Space, after: Config | None = None) -> Iterator[dict[str, Any]
         odometer.turn(len(odometer.digits) - 1)
     while not odometer.is_over:
         full = odometer.values()
-        config = _active(space, full)
+        config = {name: full[name] for name in space.active(full)} if space.conditions else full
         idle = next((i for i, name in enumerate(full) if odometer.digits[i] and name not in config), None)
         if idle is not None:  # the same configuration has come by with the idle parameter at its first value
             odometer.turn(_behind(space, idle))
@@ -148,25 +148,6 @@ class _Odometer:
         self.is_over = True
 
 
-def _active(space: Space, full: Mapping[str, Any]) -> dict[str, Any]:
-    config = dict(full)
-    while space.conditions:
-        idle = [n for n in config if n in space.conditions and not _holds(space.conditions[n], config)]
-        if not idle:
-            break
-        for name in idle:
-            del config[name]
-    return config
-
-
-def _holds(condition: Condition, config: Config) -> bool:
-    return condition.parent in config and any(_same(config[condition.parent], v) for v in condition.values)
-
-
-def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and bool(a == b)
-
-
 def _behind(space: Space, idle: int) -> int:
     """Return the place to turn when a parameter is idle: in front of it, if all it needs is there."""
     names = list(space.dimensions)
@@ -206,4 +187,4 @@ def _axes(space: Space) -> dict[str, Sequence[Any]]:
 def _index(values: Sequence[Any], value: Any) -> int:
     if isinstance(values, range):
         return values.index(value)
-    return next(i for i, option in enumerate(values) if _same(option, value))
+    return next(i for i, option in enumerate(values) if same(option, value))

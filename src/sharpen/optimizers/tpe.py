@@ -295,17 +295,8 @@ def _unseen(
     space: Space, suggest: Callable[[int], dict[str, Any]], seen: Set[str], number: int
 ) -> Config | None:
     """Return a suggestion that is in no trial yet; None when a few tries find none."""
-    middle = {name: dimension.from_unit(0.5) for name, dimension in space.dimensions.items()}
     for _ in range(MOST_TRIES):
-        config = _present(space, middle | suggest(number))
+        config = space.complete(suggest(number))
         if space.key(config) not in seen and space.allows(config):
             return config
     return None
-
-
-def _present(space: Space, full: Config) -> Config:
-    """Return a configuration without the parameters that are not there."""
-    if not space.conditions:
-        return full
-    there = space.from_unit(space.to_unit(full)).keys()
-    return {name: value for name, value in full.items() if name in there}

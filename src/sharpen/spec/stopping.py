@@ -17,6 +17,7 @@ from sharpen.spec.node import Node
 from sharpen.spec.table import Key, clean_record, schema_of
 
 FIELDS = frozenset({"min_iter", "max_iter", "s", "eta", "strict"})
+"""The settings that :class:`EarlyTerminate` has itself; a rule's others are its options."""
 
 
 @kind(type="number", exclusiveMinimum=1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sharpen.plugins import Family
 from sharpen.spec import EarlyTerminate, Metric
+from sharpen.spec.stopping import FIELDS
 from sharpen.stoppers.never import Never
 from sharpen.stoppers.port import Stopper
 from sharpen.stoppers.reports import UNNAMED
@@ -24,8 +25,6 @@ STOPPERS: Mapping[str, str] = {
 """Where each rule is, as an entry point says it; a module is imported when its rule is asked for."""
 
 _FAMILY = Family("stop rule", GROUP, STOPPERS, port="judge(trial, history)", inner="metric")
-
-WRITTEN = ("min_iter", "max_iter", "s", "eta", "strict")  # settings that a sweep's early_terminate has itself
 
 
 def make(stop: EarlyTerminate | None, metric: Metric = UNNAMED) -> Stopper:
@@ -49,7 +48,7 @@ def make(stop: EarlyTerminate | None, metric: Metric = UNNAMED) -> Stopper:
     options: dict[str, Any] = {}
     if stop.type in STOPPERS:
         known = _FAMILY.settings(_FAMILY.load(stop.type))
-        given = {name: getattr(stop, name) for name in WRITTEN if name in known}
+        given = {name: getattr(stop, name) for name in FIELDS if name in known}
         options = {name: value for name, value in given.items() if value is not None}
     return build(stop.type, {**options, **stop.options}, metric)
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
-from sharpen.stoppers.reports import UNNAMED, shown, side, value_at
+from sharpen.stoppers.reports import UNNAMED, share_of, shown, side, value_at
 from sharpen.trial import GO_ON, Trial, TrialState, Verdict
 
 MOST_RUNGS = 100
@@ -110,9 +110,8 @@ class Asha:
         if n_better < n_places:
             return GO_ON
         mark = values[-n_places]
-        share = {2.0: "half", 3.0: "third", 4.0: "quarter"}.get(self.eta, f"1/{self.eta:g}")
         return Verdict(
             True,
             f"{self.metric.name} {shown(value, self.metric)} at rung {rung} is {side(self.metric)} "
-            f"the top {share}'s {shown(mark, self.metric)} (of {len(values)} trials)",
+            f"the top {share_of(self.eta)}'s {shown(mark, self.metric)} (of {len(values)} trials)",
         )

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
-from sharpen.stoppers.reports import UNNAMED, shown, side, value_at
+from sharpen.stoppers.reports import UNNAMED, share_of, shown, side, value_at
 from sharpen.trial import GO_ON, Trial, TrialState, Verdict
 
 MOST_BANDS = 100
@@ -118,8 +118,8 @@ class Hyperband:
 
     def _reason(self, value: float, mark: float, band: int, n_trials: int) -> str:
         subject = self.metric.name if self.strict else f"best {self.metric.name}"
-        share = {2.0: "half", 3.0: "third", 4.0: "quarter"}.get(self.eta, f"1/{self.eta:g}")
         return (
             f"{subject} {shown(value, self.metric)} {'at' if self.strict else 'judged at'} iteration {band} "
-            f"is {side(self.metric)} the top {share}'s {shown(mark, self.metric)} (of {n_trials} trials)"
+            f"is {side(self.metric)} the top {share_of(self.eta)}'s {shown(mark, self.metric)} "
+            f"(of {n_trials} trials)"
         )

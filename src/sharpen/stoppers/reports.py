@@ -54,3 +54,12 @@ def shown(value: float, metric: Metric) -> str:
 def side(metric: Metric) -> str:
     """Return on which side of another a worse value is, as the program logs them."""
     return "below" if metric.goal == "maximize" else "above"
+
+
+def share_of(eta: float) -> str:
+    """Return in words which share of the trials goes on.
+
+    >>> share_of(3.0), share_of(2.5)
+    ('third', '1/2.5')
+    """
+    return {2.0: "half", 3.0: "third", 4.0: "quarter"}.get(eta, f"1/{eta:g}")
