@@ -13,7 +13,7 @@ import numpy as np
 from sharpen.arrays import Bools, Floats
 from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import Cube, cube_of
-from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
@@ -97,22 +97,16 @@ class CmaEs:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        seen = self._keys.of(space, history)
-        busy = self._keys.of_live(space, history)
         size = self.population or 4 + math.floor(3 * math.log(max(len(cube.axes), 1)))
         own = [t for t in history if t.origin == "cmaes" and t.state.is_final and t.state not in UNDECIDED]
         own = [t for t in own if space.contains(t.config)]
         search = self._search(cube, history, own, size, rng)
-        number = history[-1].number if history else 0
-        proposals: list[Proposal] = []
-        for i in range(number, number + n):
-            config = _unseen(cube, search, _shares(cube, own, size), seen, rng) if cube.axes else None
-            origin = "cmaes" if config else "random"
-            config = config or draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
-            seen.add(space.key(config))
-            busy.add(space.key(config))
-            proposals.append(Proposal(config, origin=origin))
-        return proposals
+        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        shares = _shares(cube, own, size)
+        for _ in range(n):
+            found = _unseen(cube, search, shares, drawing.seen, rng) if cube.axes else None
+            drawing.take(found, "cmaes")
+        return drawing.proposals
 
     def _search(
         self, cube: Cube, history: Sequence[Trial], own: Sequence[Trial], size: int, rng: np.random.Generator

@@ -10,8 +10,8 @@ import numpy as np
 
 from sharpen.optimizers import outcomes
 from sharpen.optimizers.cube import Cube, cube_of
+from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.optimizers.outcomes import Outcomes
-from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Proposal, Trial
@@ -77,28 +77,18 @@ class GaussianProcess:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        seen = self._keys.of(space, history)
-        busy = self._keys.of_live(space, history)
         known, earlier = (
             outcomes.read(space, trials, self.n_most_trials, self.fold_noise)
             for trials in (history, _earlier(history))
         )
         knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
         model = _model(cube, known, earlier) if knows_enough else None
-        number = history[-1].number if history else 0
-        proposals: list[Proposal] = []
-        for i in range(number, number + n):
-            config = model.improving(seen, self.n_candidates, rng) if model else None
-            if config is None:
-                config = draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
-                origin = "random"
-            else:
-                origin = "gp"
-            seen.add(space.key(config))
-            busy.add(space.key(config))
+        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        for _ in range(n):
+            found = model.improving(drawing.seen, self.n_candidates, rng) if model else None
+            config = drawing.take(found, "gp")
             model = model.believing([config]) if model else None
-            proposals.append(Proposal(config, origin=origin))
-        return proposals
+        return drawing.proposals
 
 
 def _model(cube: Cube, known: Outcomes, earlier: Outcomes) -> Surrogate:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sharpen.arrays import Floats, Ints
 from sharpen.optimizers.cube import Cube, cube_of
-from sharpen.optimizers.random import Keys, draw, sobol
+from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
@@ -62,23 +62,15 @@ class Nsga2:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        seen = self._keys.of(space, history)
-        busy = self._keys.of_live(space, history)
         parents = [
             t for t in history if t.state is TrialState.FINISHED and _is_whole(t) and space.contains(t.config)
         ]
         is_ready = bool(cube.axes) and len(parents) >= self.population
         u = cube.encode([t.config for t in survivors(parents, self.population)]) if is_ready else None
-        number = history[-1].number if history else 0
-        proposals: list[Proposal] = []
-        for i in range(number, number + n):
-            config = self._child(cube, u, seen, rng) if u is not None else None
-            origin = "nsga2" if config else "random"
-            config = config or draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
-            seen.add(space.key(config))
-            busy.add(space.key(config))
-            proposals.append(Proposal(config, origin=origin))
-        return proposals
+        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        for _ in range(n):
+            drawing.take(self._child(cube, u, drawing.seen, rng) if u is not None else None, "nsga2")
+        return drawing.proposals
 
     def _child(self, cube: Cube, u: Floats, seen: set[str], rng: np.random.Generator) -> Config | None:
         """Return a new and allowed descendant of the ranked population ``u``; None when a few tries fail."""

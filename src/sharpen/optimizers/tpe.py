@@ -15,8 +15,8 @@ import numpy as np
 
 from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import kind_of
+from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.optimizers.outcomes import best_and_newest
-from sharpen.optimizers.random import Keys, draw, sobol
 from sharpen.plugins import refuse_unless
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.trial import Config, Proposal, Trial, TrialState
@@ -117,19 +117,11 @@ class Tpe:
         past = self._memo.told(space, axes, _worth_telling(space, history, self.n_most_trials))
         is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
         suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
-        seen = self._keys.of(space, history)
-        busy = self._keys.of_live(space, history)
-        number = history[-1].number if history else 0
-        proposals: list[Proposal] = []
-        for i in range(number, number + n):
-            config = _unseen(space, suggest, seen, i) if is_ready else None
-            origin = "tpe" if config else "random"
-            config = config or draw(space, rng, (seen, busy), sobol(self.seed, len(space.dimensions), i))
-            seen.add(space.key(config))
-            busy.add(space.key(config))
+        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        for i in range(drawing.number, drawing.number + n):
+            config = drawing.take(_unseen(space, suggest, drawing.seen, i) if is_ready else None, "tpe")
             past.append(_frozen(axes, _filled(space, config), Told.RUNNING, i))
-            proposals.append(Proposal(config, origin=origin))
-        return proposals
+        return drawing.proposals
 
 
 def _worth_telling(space: Space, history: Sequence[Trial], most: int) -> list[Trial]:
