@@ -21,6 +21,9 @@ from sharpen.optimizers.gaussian import Posterior
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _HALF_LOG_HALF_PI = 0.5 * math.log(math.pi / 2)
+_LEFT_OPEN = 0.01
+"""Variance of what feasible (+1) and infeasible (-1) trials leave open, even where one of them is: without it
+the probability there is 0 or 1, and a single trial would shut off all that is next to it."""
 _FAR = -1e5  # below it z² in the series is all that a float can see
 
 
@@ -62,7 +65,7 @@ class Acquisition:
             total += np.log(sigma) + log_h((mean - self.target) / sigma)
         if self.feasibility is not None:
             mean, variance = self.feasibility.predict(u)
-            total += log_ndtr(mean / np.sqrt(variance + 0.01))
+            total += log_ndtr(mean / np.sqrt(variance + _LEFT_OPEN))
         if self.price is not None:
             total -= self.price.scale * self.price.process.predict(u)[0]
         return total
@@ -81,7 +84,7 @@ class Acquisition:
             slope += by_mean[:, None] * d_mean + (by_sigma / (2 * sigma))[:, None] * d_variance
         if self.feasibility is not None:
             mean, variance, d_mean, d_variance = self.feasibility.gradient(u)
-            sigma = np.sqrt(variance + 0.01)
+            sigma = np.sqrt(variance + _LEFT_OPEN)
             z = mean / sigma
             log = log_ndtr(z)
             total += log
