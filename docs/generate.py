@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from sharpen import errors, tracking
+from sharpen.cli import exits
 from sharpen.cli import main as root
 from sharpen.features import FEATURES
 from sharpen.objectives.boosted.settings import ClassifierSettings
@@ -32,8 +33,9 @@ def command_line() -> str:
     """Return the page of the ``sharpen`` command."""
     parts = ["# The command line", NOTE, _help(root.help), _options(root)]
     parts.append(
-        "Data goes to stdout and words go to stderr. Exit codes: 0 done, 1 it failed, 2 the call or a file is"
-        " off, 130 interrupted.\n"
+        "Data goes to stdout and words go to stderr. Exit codes: "
+        + ", ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items())
+        + ".\n"
     )
     for name, command in _verbs(root, "sharpen"):
         parts += [f"## {name}", _usage(name, command), _help(command.help), _options(command)]
