@@ -451,3 +451,98 @@ def test_all_runs_of_a_sweep_keep_one_lockbox(written: dict[str, object]) -> Non
     assert list(found) == ["$.parameters.lockbox_share"]
     assert ("above 0" if "value" in written else "must be a constant") in found["$.parameters.lockbox_share"]
     parse(yaml.safe_dump({**GOOD, "parameters": {"lockbox_share": {"value": 0.1}, "x": {"value": 1}}}))
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("pruner", "did you mean 'early_terminate'?"),
+        ("sampler", "did you mean 'method'? (its settings stand under optimizer)"),
+        ("n_jobs", "sharpen run FILE --agents N"),
+        ("timeout", "did you mean 'time_cap'?"),
+        ("study_name", "did you mean 'name'?"),
+        ("direction", "did you mean 'goal', in metric?"),
+        ("directions", "did you mean 'metrics'?"),
+        ("storage", "sharpen --home FOLDER"),
+        ("n_trials", "did you mean 'run_cap'?"),
+        ("num_samples", "did you mean 'run_cap'?"),
+        ("max_evals", "did you mean 'run_cap'?"),
+    ],
+)
+def test_a_key_of_another_library_is_known_by_what_it_is_here(word: str, says: str) -> None:
+    assert says in with_key(**{word: 1})[f"$.{word}"]
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("loguniform", "log_uniform_values"),
+        ("LogUniform", "log_uniform_values"),
+        ("suggest_loguniform", "log_uniform_values"),
+        ("qloguniform", "q_log_uniform_values"),
+        ("lograndint", "q_log_uniform_values"),
+        ("quniform", "q_uniform"),
+        ("discrete_uniform", "q_uniform"),
+        ("choice", "categorical"),
+        ("pchoice", "categorical_w_probabilities"),
+        ("CategoricalDistribution", "categorical"),
+        ("suggest_categorical", "categorical"),
+        ("randint", "int_uniform"),
+        ("int", "int_uniform"),
+        ("suggest_int", "int_uniform"),
+        ("IntDistribution", "int_uniform"),
+        ("float", "uniform"),
+        ("FloatDistribution", "uniform"),
+        ("lognormal", "log_normal"),
+        ("qlognormal", "q_log_normal"),
+        ("randn", "normal"),
+        # a slip of the pen stays one
+        ("log_unifrom", "log_uniform"),
+    ],
+)
+def test_a_distribution_of_another_library_is_known_by_what_it_is_here(word: str, name: str) -> None:
+    said = with_parameter(f"{{distribution: {word}, min: 1, max: 3}}")[f"{P}.distribution"]
+    assert f"did you mean {name!r}?" in said
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "says"),
+    [
+        ("{low: 1, high: 3}", P, "did you mean 'min' and 'max'?"),
+        ("{high: 3, low: 1, step: 1}", P, "'min' and 'max'?; for multiples of a step write distribution: q_"),
+        (
+            "{lower: 1.0, upper: 3.0, log: true}",
+            P,
+            "write distribution: log_uniform_values, or q_log_uniform",
+        ),
+        ("{type: categorical, choices: [1]}", P, "did you mean 'values' and 'distribution'?"),
+        ("{distribution: uniform, low: 1, max: 3}", f"{P}.low", "did you mean 'min'?"),
+        ("{min: 1, max: 9, step: 2}", f"{P}.step", "write distribution: q_uniform, with the step as q"),
+        ("{distribution: q_uniform, min: 1, max: 9, step: 2}", f"{P}.step", "did you mean 'q'?"),
+        ("{min: 0.1, max: 9.0, log: true}", f"{P}.log", "write distribution: log_uniform_values, or"),
+        ("{choices: [1, 2]}", P, "did you mean 'values'?"),
+        ("{min: 1, max: 2, q: 1}", f"{P}.q", "(known in an int_uniform parameter: min, max,"),
+        ("{min: 1.0, max: 2, q: 1}", f"{P}.q", "(known in a uniform parameter: min, max,"),
+    ],
+)
+def test_a_range_in_the_words_of_another_library(written: str, path: str, says: str) -> None:
+    assert says in with_parameter(written)[path]
+
+
+@pytest.mark.parametrize(
+    ("changed", "path", "name"),
+    [
+        ({"method": "TPESampler"}, "$.method", "tpe"),
+        ({"method": "CmaEsSampler"}, "$.method", "cmaes"),
+        ({"method": "NSGAIISampler"}, "$.method", "nsga2"),
+        ({"early_terminate": {"type": "MedianPruner"}}, "$.early_terminate.type", "median"),
+        ({"early_terminate": {"type": "SuccessiveHalvingPruner"}}, "$.early_terminate.type", "asha"),
+        (
+            {"early_terminate": {"type": "asha", "reduction_factor": 4}},
+            "$.early_terminate.reduction_factor",
+            "eta",
+        ),
+    ],
+)
+def test_a_method_or_rule_of_another_library(changed: dict[str, object], path: str, name: str) -> None:
+    assert f"did you mean {name!r}?" in with_key(**changed)[path]

@@ -15,7 +15,7 @@ from typing import Any
 
 from sharpen.space import Beta, Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
 from sharpen.spec.kinds import Kind, integer, listing, number, number_in, plain
-from sharpen.spec.node import Node, join, nearest
+from sharpen.spec.node import Node, join, nearest, nearest_of
 from sharpen.spec.table import Key, clean_record
 
 LARGEST_EXPONENT = 700
@@ -46,7 +46,8 @@ def dimension(node: Node, beside: Mapping[str, Key]) -> Dimension | None:
         return None
     row = DISTRIBUTIONS[name]
     keys = {**row.keys, "distribution": Key(plain), **beside}
-    values = clean_record(node, keys, f"in a {name} parameter")
+    article = "an" if name.startswith("i") else "a"
+    values = clean_record(node, keys, f"in {article} {name} parameter")
     return row.make(node, values) if values is not None else None
 
 
@@ -61,10 +62,8 @@ def _name(node: Node, given: Values) -> str | None:
     if bounds:
         whole = all(isinstance(bound, int) for bound in bounds)
         return "int_uniform" if whole else "uniform"
-    hints = [*filter(None, (nearest(key, _KINDS_OF_PARAMETER) for key in given)), ""]
-    return node.wrong(
-        f"does not say what it may be: give value, values, min and max, or parameters{hints[0]}"
-    )
+    hints = nearest_of(given, (*_KINDS_OF_PARAMETER, "distribution"))
+    return node.wrong(f"does not say what it may be: give value, values, min and max, or parameters{hints}")
 
 
 def _written_name(node: Node) -> str | None:

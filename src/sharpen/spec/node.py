@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sharpen.errors import SpecError
+from sharpen.spec.elsewhere import Hint, hint
 
 LARGEST_INTEGER = 2**53
 
 Problem = tuple[str, str]
 
 _KINDS = {"dict": "mapping"}
-_ELSEWHERE = {"seeds": "repeats", "n_trials": "run_cap", "timeout": "time_cap", "direction": "goal"}
-"""Words that other libraries have for a key, and that its own name is not near to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Node:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" for a word that is nearly a known one, else nothing.
+    """Return "; did you mean …?" for a word that is nearly a known one or another library's, else nothing.
 
     >>> nearest("methd", ["metric", "method"])
     "; did you mean 'method'?"
@@ -75,12 +74,29 @@ def nearest(word: str, known: Iterable[str]) -> str:
     >>> nearest("seeds", ["seed", "repeats"])
     "; did you mean 'repeats'?"
     """
+    return nearest_of([word], known)
+
+
+def nearest_of(words: Iterable[str], known: Iterable[str]) -> str:
+    """Return what :func:`nearest` does, of several words together.
+
+    >>> nearest_of(["low", "high"], ["min", "max"])
+    "; did you mean 'min' and 'max'?"
+    """
     names = list(known)
-    if _ELSEWHERE.get(word) in names:
-        return f"; did you mean {_ELSEWHERE[word]!r}?"
+    found = list(dict.fromkeys(filter(None, (_meant(word, names) for word in words))))
+    asked = sorted((name for name, sentence in found if not sentence), key=names.index)
+    said = [f"did you mean {' and '.join(map(repr, asked))}?"] if asked else []
+    return "".join(f"; {sentence}" for sentence in (*said, *(sentence for _, sentence in found if sentence)))
+
+
+def _meant(word: str, names: list[str]) -> Hint | None:
+    elsewhere = hint(word, names)
+    if elsewhere is not None:
+        return elsewhere
     begun = [name for name in names if len(word) > 1 and name.startswith(word)]
     close = begun or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return (close[0], "") if close else None
 
 
 def join(words: Iterable[str]) -> str:
