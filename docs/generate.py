@@ -81,7 +81,7 @@ def programs() -> str:
     parts = ["# sharpen.tracking", NOTE, _prose(_doc(tracking))]
     for name in ("init", "log", "log_artifact"):
         parts += _function(f"tracking.{name}", getattr(tracking, name), 2)
-    for name in ("Run", "Stopped"):
+    for name in ("Run", "Config", "Stopped"):
         kind = getattr(tracking, name)
         parts += [f"## tracking.{name}", _prose(_doc(kind))]
         for method, function in vars(kind).items():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from sharpen import tracking
 from sharpen.coordinator import connect
@@ -231,3 +235,68 @@ def test_at_the_lockbox_everything_goes_to_a_file(tmp_path: Path, monkeypatch: p
         },
     ]
     assert blob_path(home, digest).read_bytes() == b"123"
+
+
+def test_a_configuration_is_read_by_attribute() -> None:
+    with tracking.init({"lr": 0.1, "optimizer": {"name": "adam", "betas": {"first": 0.9}}}) as run:
+        assert (run.config.lr, run.config.optimizer.betas.first) == (0.1, 0.9)
+        assert run.config["optimizer"].name == "adam"
+        assert run.config == {"lr": 0.1, "optimizer": {"name": "adam", "betas": {"first": 0.9}}}
+
+
+def test_the_configuration_of_a_sweep_is_read_by_attribute(
+    client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Leased(client, sweep_id, monkeypatch)
+    with tracking.init({"model": {"width": 1}, "y": 2}) as run:
+        assert (run.config.x, run.config.model.depth, run.config.y) == (1, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "says"),
+    [
+        ({"max_depth": 5}, "max_dept", "no 'max_dept'; did you mean 'max_depth'? It has: max_depth"),
+        ({"a": 5}, "zzz", "no 'zzz'; it has: a"),
+        ({}, "lr", "no 'lr'; it has: nothing"),
+        ({f"p{n}": n for n in range(100, 200)}, "q", "p110, p111, …"),
+    ],
+)
+def test_a_name_that_the_configuration_lacks_is_answered_with_those_it_has(
+    values: dict[str, int], name: str, says: str
+) -> None:
+    with pytest.raises(AttributeError, match=re.escape(says)):
+        getattr(tracking.Config(values), name)
+    assert getattr(tracking.Config(values), name, 3) == 3
+    assert not hasattr(tracking.Config(values), name)
+
+
+def test_a_configuration_is_a_dictionary_to_all_who_take_one() -> None:
+    plain = {"lr": 0.1, "net": {"width": 3}, "layers": [1, {"a": 2}], "model.dropout": 0.5}
+    config = tracking.Config(plain)
+    assert json.loads(json.dumps(config)) == plain
+    for copied in (
+        pickle.loads(pickle.dumps(config)),
+        copy.copy(config),
+        copy.deepcopy(config),
+        config.copy(),
+    ):
+        assert copied == plain
+        assert isinstance(copied, tracking.Config)
+        assert copied.net.width == 3
+    assert {**config} == dict(config) == config | {} == plain
+    assert yaml.safe_load(yaml.safe_dump(config.as_dict())) == plain
+    config.as_dict()["net"]["width"] = 4
+    assert plain["net"] == config.net == {"width": 3}
+
+
+def test_a_configuration_is_changed_by_attribute_or_key() -> None:
+    config = tracking.Config({"values": [1]})
+    config.lr = 0.1
+    config.net = {"width": 3}
+    config["late"] = {"a": 1}
+    config.late.a = config.net.width + 1
+    assert config == {"values": [1], "lr": 0.1, "net": {"width": 3}, "late": {"a": 4}}
+    with pytest.raises(AttributeError, match=re.escape("write config['values'] = …")):
+        config.values = [2]  # type: ignore[method-assign]
+    assert callable(config.values)
+    assert config["values"] == [1]

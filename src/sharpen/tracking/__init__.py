@@ -1,4 +1,4 @@
-"""What a training program calls: ``init``, ``log``, ``config``, ``summary``, ``log_artifact``.
+"""What a training program calls: ``init``; then ``config``, ``log``, ``summary`` of the run that it returns.
 
 The same program runs in a sweep, opens the lockbox for ``sharpen validate``, sees
 permuted bars for ``sharpen permute``, or runs alone; the
@@ -6,10 +6,11 @@ environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracki
 
 >>> from sharpen import tracking
 >>> with tracking.init(config={"max_depth": 5}) as run:
-...     run.log({"val/sharpe": 0.25 * run.config["max_depth"]}, step=1)
+...     run.log({"val/sharpe": 0.25 * run.config.max_depth}, step=1)
 step 1  val/sharpe=1.25
 """
 
+from sharpen.tracking.config import Config
 from sharpen.tracking.run import Checkpoint, Run, Stage, Stopped, init, log, log_artifact
 
-__all__ = ["Checkpoint", "Run", "Stage", "Stopped", "init", "log", "log_artifact"]
+__all__ = ["Checkpoint", "Config", "Run", "Stage", "Stopped", "init", "log", "log_artifact"]

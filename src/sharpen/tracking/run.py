@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sharpen.errors import Refused, UsageError
 from sharpen.store.blobs import blob_path
+from sharpen.tracking.config import Config
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
 Stage = Literal["search", "lockbox", "permuted"]
@@ -81,7 +82,7 @@ class Run:
     """One evaluation of one configuration. Made by :func:`init`; a context manager.
 
     Attributes:
-        config: The program's values with the sweep's laid over them.
+        config: The program's values with the sweep's laid over them, a :class:`Config`.
         seed: The root seed of the sweep. For a program that runs alone it is SHARPEN_SEED of the environment,
             else the configuration's own ``seed``, else 0.
         in_sweep: Whether a sweep started this program.
@@ -103,7 +104,7 @@ class Run:
     ) -> None:
         given = given or Given()
         self.checkpoint = given.checkpoint
-        self.config = dict(config)
+        self.config = Config(config)
         self.seed = seed
         self.in_sweep = in_sweep
         self.summary = Summary(sink)
