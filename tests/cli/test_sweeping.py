@@ -243,6 +243,15 @@ def test_check_says_that_a_file_is_right_and_does_nothing(sharpen, bench, tmp_pa
     assert not (tmp_path / "none").exists()
 
 
+def test_check_says_that_a_program_logs_to_wandb_alone(sharpen, bench, monkeypatch):
+    monkeypatch.chdir(bench.work)
+    file = bench.write_sweep(1, space=TILTS)
+    (bench.work / "strategy.py").write_bytes(b"import wandb  # caf\xe9\nwandb.init()\n")
+    said = sharpen("sweep", "--check", file, home=bench.home)
+    assert said.exit_code == 0
+    assert "advice: $.program: imports wandb and not sharpen" in said.stderr
+
+
 def test_logs_can_be_followed_to_the_end(tmp_path):
     with Bench(tmp_path, TOY_STEP_S="0.1") as bench:
         sweep_id = bench.call("sweep", bench.write_sweep(1)).stdout.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from sharpen.spec import lint, parse
+from sharpen.spec import lint, lint_program, parse
 
 QUIET = {
     "program": "train.py",
@@ -199,3 +199,23 @@ def test_a_search_without_an_end(changed, is_endless) -> None:
     found = {one.path: one.sentence for one in lint(parse(text))}
     assert ("$.run_cap" in found) is is_endless
     assert not is_endless or "add run_cap, or time_cap" in found["$.run_cap"]
+
+
+@pytest.mark.parametrize(
+    ("program", "is_silent"),
+    [
+        ("import wandb\nwandb.init()\n", True),
+        ("import os\n\ndef main():\n    from wandb import log\n", True),
+        ("import numpy; import wandb as w", True),
+        ("import wandb.sklearn\n# sharpen it\n", True),
+        ("import wandb\nfrom sharpen import tracking\n", False),
+        ("import sharpen.tracking as t\ntry:\n  import wandb\nexcept ImportError: pass\n", False),
+        ("# import wandb\nprint('import wandb')\n", False),
+        ("import wandbox\n", False),
+        ("", False),
+    ],
+)
+def test_a_program_that_logs_to_wandb_alone(program: str, is_silent: bool) -> None:
+    said = [advice.sentence for advice in lint_program(program)]
+    assert len(said) == is_silent
+    assert all("log with sharpen.tracking, see docs/porting.md" in sentence for sentence in said)

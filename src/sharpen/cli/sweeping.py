@@ -142,7 +142,8 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     read = _read(file)
     if check:
         rules_for(read, seed or 0, run_cap)  # the search method and the stop rule know their own settings
-        for advice in spec.lint(read):
+        program = Path(read.program).read_text("utf-8", "replace") if read.program else ""
+        for advice in (*spec.lint(read), *spec.lint_program(program)):
             click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
         click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
         return

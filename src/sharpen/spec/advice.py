@@ -21,6 +21,7 @@ COST_AWARE = ("bayes", "gp")
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
+_IMPORT = re.compile(r"(?:^|;)[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _RATE = re.compile(r"(^|_)(lr|learning_rate|eta0|weight_decay|wd)$")
 _LARGER_IS_BETTER = re.compile(
     r"(^|[^a-z])(sharpe|sortino|calmar|acc|accuracy|auc|auroc|f1|r2|precision|recall|return|returns|reward"
@@ -58,6 +59,26 @@ def lint(sweep: Sweep) -> list[Lint]:
 distribution: log_uniform_values
     """
     return [Lint(path, sentence) for rule in RULES for path, sentence in rule(sweep)]
+
+
+def lint_program(text: str) -> list[Lint]:
+    """Return advice on the text of a sweep's program; nothing for one that needs none.
+
+    >>> lint_program("import wandb")[0].path
+    '$.program'
+    >>> lint_program("import wandb; from sharpen import tracking")
+    []
+    """
+    imported = set(_IMPORT.findall(text))
+    if "wandb" not in imported or "sharpen" in imported:
+        return []
+    return [
+        Lint(
+            "$.program",
+            "imports wandb and not sharpen, which hears nothing of what is logged there: log with "
+            "sharpen.tracking, see docs/porting.md",
+        )
+    ]
 
 
 Advice = Iterator[tuple[str, str]]
