@@ -42,6 +42,9 @@ AT_ONCE = 500  # points in one request
 def queue(home: Path, sweep: str, texts: Sequence[str], file: Path | None, as_json: bool) -> None:
     """Show which runs of a sweep wait and what comes after them; or add known-good points.
 
+    'origin' says where a run's configuration came from: the method, 'prior' in the sweep file, 'queued' here,
+    or 'rerun'; 'leases' how often an agent has taken the run.
+
     Points that are added go before whatever the method would propose, in order, and the method learns from
     them as from its own. Each is checked against the sweep's space; parameters that are left out get the
     middle of their range. When one of them is wrong, none is added. The new runs' ids go to stdout. A run cap
