@@ -279,6 +279,19 @@ def test_cautions_of_data_versions_and_ranges(lab) -> None:
     ]
 
 
+def test_each_warning_of_the_data_has_its_topic_and_single_bars_cast_doubt(lab) -> None:
+    lab.sweep()
+    kinds = ["PRICE SPIKES", "UNADJUSTED SPLITS", "PRICE JUMPS", "GAPS", "FROZEN PRICES"]
+    notes = [f"{kind}: of XYZ" for kind in kinds]
+    lab.run([(1, {"val/sharpe": 0.1})], summary={**FACTS, "data/notes": notes})
+    found = lab.analysis()
+    topics = [kind.capitalize() for kind in kinds]
+    assert [(c.topic, c.sentence) for c in found.cautions if c.sentence == "of XYZ"] == [
+        (topic, "of XYZ") for topic in topics
+    ]
+    assert [c.topic for c in found.doubts] == topics[:2]
+
+
 def test_the_best_value_at_the_end_of_its_range_is_named(lab) -> None:
     lab.sweep(
         SPEC.replace("method: random", "method: grid").replace(

@@ -18,7 +18,7 @@ class Dataset:
     Attributes:
         name: What it was asked for by.
         panel: The bars.
-        notes: Warnings, in sentences: stale opens, bars left out, times taken as UTC.
+        notes: Warnings, in sentences: stale opens and other oddities, bars left out, times taken as UTC.
         provenance: Where the bars came from and how they were adjusted.
     """
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
 from sharpen.data.calendars import calendar_notes, find_calendar_problems, on_common_calendar
 from sharpen.data.dataset import CheckReport, Dataset, Entry, Raw, Rows, SymbolReport
 from sharpen.data.embedded import entries
 from sharpen.data.files import is_path, read_file
+from sharpen.data.oddities import find_oddities
 from sharpen.errors import NotFound, UsageError
-
-STALE_OPEN_SHARE = 0.2
-"""Above this share of opens that repeat the previous close, a data set carries a warning."""
 
 
 def load(name_or_path: str = "stocks") -> Dataset:
@@ -37,7 +35,8 @@ def load(name_or_path: str = "stocks") -> Dataset:
     refuse({r.bars.symbol: _problems(r) for r in raw.rows}, name_or_path)
     bars = [r.adjusted() for r in raw.rows]
     panel, left_out = on_common_calendar(bars, MIN_ROWS, name_or_path)
-    return Dataset(name_or_path, panel, (*_stale_notes(bars), *raw.notes, *left_out), raw.provenance)
+    odd = _oddities(zip(bars, raw.rows, strict=True))
+    return Dataset(name_or_path, panel, (*odd, *raw.notes, *left_out), raw.provenance)
 
 
 def check(name_or_path: str) -> CheckReport:
@@ -50,9 +49,10 @@ def check(name_or_path: str) -> CheckReport:
     """
     raw = _read(name_or_path)
     reports = tuple(_report(r) for r in raw.rows)
-    sound = [r.adjusted() for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
+    sound_rows = [r for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
+    sound = [r.adjusted() for r in sound_rows]
     problems: tuple[Problem, ...] = ()
-    notes = (*_stale_notes(sound), *raw.notes)
+    notes = (*_oddities(zip(sound, sound_rows, strict=True)), *raw.notes)
     if len(sound) == len(reports):
         problems = tuple(find_calendar_problems(sound, MIN_ROWS))
         notes = notes if problems else (*notes, *calendar_notes(sound))
@@ -91,14 +91,8 @@ def _problems(rows: Rows) -> list[Problem]:
     return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers)]
 
 
-def _stale_notes(bars: Sequence[Bars]) -> tuple[str, ...]:
-    shares = [(b.symbol, stale_open_share(b)) for b in bars]
-    return tuple(
-        f"STALE OPENS: {share:.0%} of the opens of {symbol} repeat the previous close; fills at such opens "
-        "are look-ahead, so do not trust a backtest on them (natural only where trading never pauses)"
-        for symbol, share in shares
-        if share > STALE_OPEN_SHARE
-    )
+def _oddities(adjusted: Iterable[tuple[Bars, Rows]]) -> tuple[str, ...]:
+    return tuple(note for bars, rows in adjusted for note in find_oddities(bars, rows.numbers))
 
 
 def _report(rows: Rows) -> SymbolReport:
