@@ -245,14 +245,23 @@ def test_one_offset_is_converted_to_utc(tmp_path, suffix, hour):
         [t.replace("T", " ") for t in stamps("")],
         [t[:16] for t in stamps("")],
         [f"{t}.125" for t in stamps("")],
-        [t[:10] for t in stamps("")],
     ],
 )
 def test_times_without_a_zone_are_taken_as_utc_and_noted(tmp_path, times):
     data = load(csv_with_times(tmp_path, times))
     assert [n.endswith("taken as UTC") for n in data.notes] == [True]
     assert str(data.panel.time[0])[:10] == "2020-01-01"
-    assert int(str(data.panel.time[0])[11:13]) == (16 if len(times[0]) > 10 else 0)
+    assert int(str(data.panel.time[0])[11:13]) == 16
+
+
+@pytest.mark.parametrize("ending", ["", "T00:00:00", " 00:00", " 00:00:00.000"])
+def test_dates_need_no_zone(tmp_path, ending):
+    times = [f"{t[:10]}{ending}" for t in stamps("")]
+    data = load(csv_with_times(tmp_path, times))
+    assert data.notes == ()
+    assert str(data.panel.time[0])[:19] == "2020-01-01T00:00:00"
+    times[50] = f"{times[50][:10]} 16:00"
+    assert [n.endswith("taken as UTC") for n in load(csv_with_times(tmp_path, times)).notes] == [True]
 
 
 def test_parquet_zones(tmp_path):
@@ -265,7 +274,9 @@ def test_parquet_zones(tmp_path):
     for naive in (pl.col("time").dt.replace_time_zone(None), pl.col("time").dt.date()):
         utc.with_columns(naive).write_parquet(path)
         assert load(path).panel.digest == expected.panel.digest
-        assert load(path).notes[0].endswith("taken as UTC")
+        assert load(path).notes == ()
+    utc.with_columns(pl.col("time").dt.replace_time_zone(None).dt.offset_by("16h")).write_parquet(path)
+    assert load(path).notes == (f"{path}: times of day have no time zone and were taken as UTC",)
 
 
 @pytest.mark.parametrize("odd", ["2020-03-01T16:00:00-04:00", "2020-03-01T16:00:00"])

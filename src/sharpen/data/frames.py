@@ -24,7 +24,7 @@ OPTIONAL = ("symbol", "adj_close")
 ALIASES = {"time": ("date", "stamp", "day")}  # what others call it
 _OFFSET = r"(?:[Tt ]\d{2}:?\d{2}.*?)(Z|z|[+-]\d{2}:?\d{2})$"
 _NO_OFFSET = "no offset"
-NAIVE_NOTE = "times have no time zone and were taken as UTC"
+NAIVE_NOTE = "times of day have no time zone and were taken as UTC"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +125,8 @@ def _parse_times(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...], bo
     )
     day = pl.col("time_text").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us", "UTC"))
     parsed = pl.when(has_offset).then(aware).otherwise(pl.coalesce(naive, day))
-    notes = (NAIVE_NOTE,) if kinds == [_NO_OFFSET] else ()
-    return frame.with_columns(parsed.alias("time")), notes, len(kinds) > 1
+    frame = frame.with_columns(parsed.alias("time"))
+    return frame, _naive_notes(frame["time"]) if kinds == [_NO_OFFSET] else (), len(kinds) > 1
 
 
 def _convert_times(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -135,12 +135,16 @@ def _convert_times(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple
     if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         return frame.with_columns(pl.col("time").dt.convert_time_zone("UTC")), ()
     if isinstance(kind, pl.Datetime) or kind == pl.Date:
-        return frame.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")), (
-            NAIVE_NOTE,
-        )
+        frame = frame.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        return frame, _naive_notes(frame["time"])
     raise DataError(
         f"{where}: column time holds {kind}, not times. Fix: write ISO 8601 text or a timestamp column"
     )
+
+
+def _naive_notes(time: pl.Series) -> tuple[str, ...]:
+    """Return a note when times without a zone have a time of day; dates mean the same day in every zone."""
+    return () if (time.dt.truncate("1d") == time).all() else (NAIVE_NOTE,)
 
 
 def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
