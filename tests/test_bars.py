@@ -87,6 +87,20 @@ def test_every_kind_is_told_at_once_and_three_rows_of_each():
     assert problems[1].what.startswith("10 rows")
 
 
+@pytest.mark.parametrize(("n", "count"), [(1, "1 row"), (2, "2 rows")])
+def test_what_is_wrong_agrees_in_number(n, count):
+    bad = bars()
+    bad = replace(bad, time=np.where(np.arange(N) < n, bad.time[n], bad.time))
+    assert [p.what for p in find_problems(bad)] == [f"{count} with the time of an earlier row"]
+
+
+def test_an_unreadable_time_is_shown_as_it_is_written():
+    bad = changed("time", 20, np.datetime64("NaT", "us"))
+    (problem,) = find_problems(bad, unread={20: "yesterday"})
+    assert [row[:2] for row in problem.rows] == [(21, "'yesterday'")]
+    assert "row 21 ('yesterday'): open=" in str(problem)
+
+
 def test_refusal_lists_every_symbol_and_survives_pickling():
     with pytest.raises(DataError) as caught:
         refuse({s: find_problems(replace(changed("low", 2, -5.0), symbol=s)) for s in ("A", "B")}, "f.csv")

@@ -285,7 +285,7 @@ def test_mixed_zones_are_refused(tmp_path, odd):
     times[60] = odd
     with pytest.raises(DataError) as caught:
         load(csv_with_times(tmp_path, times))
-    assert "1 of 150 times are not in the zone of the rest, -05:00" in str(caught.value)
+    assert "1 of 150 times is not in the zone of the rest, -05:00" in str(caught.value)
     assert "row 61" in str(caught.value)
 
 
@@ -294,9 +294,12 @@ def test_unreadable_times_and_numbers_are_told_with_their_rows(tmp_path):
     text = table.write_csv().splitlines()
     text[11] = text[11].replace("2020-01-11", "yesterday")
     text[21] = text[21].replace(table["open"][20], "n/a")
+    text[31] = text[31].replace("2020-01-31", "")
     (tmp_path / "x.csv").write_text("\n".join(text))
     report = check(str(tmp_path / "x.csv")).symbols[0]
     assert [(p.kind, p.rows[0][0]) for p in report.problems] == [("text", 21), ("time", 11), ("nan", 21)]
+    assert [time for _, time, _ in report.problems[1].rows] == ["'yesterday'", "''"]
+    assert "row 11 ('yesterday'): open=" in str(report.problems[1])
 
 
 def test_words_for_numbers_are_shown_and_blanks_around_numbers_are_none(tmp_path):

@@ -6,7 +6,7 @@ Axes: ``T`` bars in time order, ``S`` symbols.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,7 +23,7 @@ MIN_ROWS = 100
 _FAULTS = {
     "time": ("without a readable time", "write ISO 8601 times, such as 2024-01-31T16:00:00Z"),
     "unsorted": ("earlier than the row before", "sort the rows by time"),
-    "duplicate": ("that repeat a time", "keep one row a time, after finding out which is right"),
+    "duplicate": ("with the time of an earlier row", "keep one row a time, after finding out which is right"),
     "nan": ("with a missing or infinite value", "drop the rows, or get them from the source again"),
     "crossed": ("whose high is below the low", "get the rows from the source again"),
     "outside": ("with an open or close outside low..high", "adjust all four prices by one factor"),
@@ -183,7 +183,8 @@ class Problem:
             rows calendar``.
         what: What is wrong, with how often.
         fix: What to do about it.
-        rows: The first offending rows: (row number from 1, time, values), at most three.
+        rows: The first offending rows: (row number from 1, time, values), at most three; the time as it is
+            written where it cannot be read.
     """
 
     kind: str
@@ -196,20 +197,28 @@ class Problem:
         return f"{self.what}. Fix: {self.fix}{shown}"
 
 
-def find_problems(bars: Bars, min_rows: int = MIN_ROWS, row_numbers: Ints | None = None) -> list[Problem]:
+def find_problems(
+    bars: Bars,
+    min_rows: int = MIN_ROWS,
+    row_numbers: Ints | None = None,
+    unread: Mapping[int, str] | None = None,
+) -> list[Problem]:
     """Return every kind of fault in the bars; an empty list means that they are fit to use.
 
     Args:
         bars: What to look at.
         min_rows: Fewer rows than this are a fault.
         row_numbers: Each bar's row number in its file, for the message; None counts from 1. (T,)
+        unread: What stands where a bar's time cannot be read, by the bar's place, for the message.
     """
     rows = np.arange(1, len(bars) + 1) if row_numbers is None else row_numbers
     found: list[Problem] = []
     for kind, mask in _faulty_rows(bars).items():
         if mask.any():
             what, fix = _FAULTS[kind]
-            found.append(Problem(kind, f"{count_rows(mask)} {what}", fix, first_rows(bars, mask, rows)))
+            found.append(
+                Problem(kind, f"{count_rows(mask)} {what}", fix, first_rows(bars, mask, rows, unread))
+            )
     if len(bars) < min_rows:
         what = f"too few rows: {len(bars)}, and {min_rows} are needed"
         found.append(Problem("rows", what, "bring a longer period"))
@@ -222,15 +231,18 @@ def count_rows(mask: Bools) -> str:
     return f"{n_rows} row" if n_rows == 1 else f"{n_rows} rows"
 
 
-def first_rows(bars: Bars, mask: Bools, row_numbers: Ints) -> tuple[tuple[int, str, str], ...]:
+def first_rows(
+    bars: Bars, mask: Bools, row_numbers: Ints, unread: Mapping[int, str] | None = None
+) -> tuple[tuple[int, str, str], ...]:
     """Return the first marked rows as a :class:`Problem` carries them."""
+    written = unread or {}
     return tuple(
         (
             int(row_numbers[i]),
-            str(bars.time[i].astype("datetime64[s]")),
+            repr(written[i]) if i in written else str(bars.time[i].astype("datetime64[s]")),
             " ".join(f"{name}={getattr(bars, name)[i]:g}" for name in COLUMNS),
         )
-        for i in np.flatnonzero(mask)[:_SHOWN]
+        for i in np.flatnonzero(mask)[:_SHOWN].tolist()
     )
 
 

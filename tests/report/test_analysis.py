@@ -271,7 +271,7 @@ def test_cautions_of_data_versions_and_ranges(lab) -> None:
     assert texts["Stale opens"] == "66% of the opens of XYZ repeat the previous close"
     assert texts["Data"] == "XYZ ends in 2013"
     assert {c.topic for c in found.doubts} == {"Stale opens", "Different data"}
-    assert "stocks abababababab (1 runs)" in texts["Different data"]
+    assert "stocks abababababab (1 run)" in texts["Different data"]
     assert "numpy 2.4.0 and 2.5.0" in texts["Different versions"]
     assert [(d.name, d.digest[:2], d.n_runs) for d in found.data] == [
         ("stocks", "ab", 1),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from sharpen.arrays import Floats, Ints
-from sharpen.bars import Bars, Panel, Problem
+from sharpen.arrays import Bools, Floats, Ints
+from sharpen.bars import Bars, Panel, Problem, first_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +73,18 @@ class Rows:
         adj_close: The close adjusted for splits and dividends; None when the source has none. (T,)
         numbers: Each row's number in its source, from 1, headers not counted. (T,)
         problems: Faults that only reading could see.
+        unread: What stands where a time cannot be read, by the row's place among these, from 0.
     """
 
     bars: Bars
     adj_close: Floats | None
     numbers: Ints
     problems: tuple[Problem, ...] = ()
+    unread: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def first(self, mask: Bools) -> tuple[tuple[int, str, str], ...]:
+        """Return the first marked rows as a problem carries them."""
+        return first_rows(self.bars, mask, self.numbers, self.unread)
 
     def adjusted(self) -> Bars:
         """Return the bars with all four prices scaled by ``adj_close / close``, volume as it is.

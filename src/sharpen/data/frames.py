@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from sharpen.arrays import Bools
-from sharpen.bars import COLUMNS, Bars, Problem, count_rows, first_rows
+from sharpen.bars import COLUMNS, Bars, Problem, count_rows
 from sharpen.data.dataset import Rows
 from sharpen.errors import DataError
 
@@ -157,10 +157,16 @@ def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
     adj_close = values.pop("adj_close", None)
     time = part["time"].dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
     bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
-    rows = Rows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64))
+    unread = _unread(part) if "time_text" in part.columns else {}
+    rows = Rows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64), unread=unread)
     found = _mixed_zone(rows, part["offset"].to_list() if is_mixed else ())
     found += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
     return replace(rows, problems=tuple(found))
+
+
+def _unread(part: pl.DataFrame) -> dict[int, str]:
+    places = part["time"].is_null().arg_true().to_list()
+    return {i: part["time_text"][i] or "" for i in places}  # an empty cell is null
 
 
 def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
@@ -170,9 +176,11 @@ def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
     kinds = sorted(set(offsets))
     usual = max(kinds, key=offsets.count)
     odd: Bools = np.array([offset != usual for offset in offsets])
-    what = f"{int(odd.sum())} of {len(offsets)} times are not in the zone of the rest, {usual}"
+    n_odd = int(odd.sum())
+    verb = "is" if n_odd == 1 else "are"
+    what = f"{n_odd} of {len(offsets)} times {verb} not in the zone of the rest, {usual}"
     fix = "write every time in UTC, with Z"
-    return [Problem("zone", what, fix, first_rows(rows.bars, odd, rows.numbers))] if odd.any() else []
+    return [Problem("zone", what, fix, rows.first(odd))] if odd.any() else []
 
 
 def _no_numbers(rows: Rows, text: pl.DataFrame, read: pl.DataFrame) -> list[Problem]:
@@ -188,7 +196,7 @@ def _no_numbers(rows: Rows, text: pl.DataFrame, read: pl.DataFrame) -> list[Prob
             "text",
             f"{count_rows(mask)} with text for a number: {first}",
             fix,
-            first_rows(rows.bars, mask, rows.numbers),
+            rows.first(mask),
         )
     ]
 
@@ -202,4 +210,4 @@ def _bad_adjustment(rows: Rows) -> list[Problem]:
         return []
     what = f"{count_rows(bad)} whose adj_close is missing, zero or less"
     fix = "fill the column, or leave it out if prices are adjusted already"
-    return [Problem("adjustment", what, fix, first_rows(rows.bars, bad, rows.numbers))]
+    return [Problem("adjustment", what, fix, rows.first(bad))]

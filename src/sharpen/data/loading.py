@@ -88,7 +88,7 @@ def _find(name: str) -> Entry:
 
 
 def _problems(rows: Rows) -> list[Problem]:
-    return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers)]
+    return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers, rows.unread)]
 
 
 def _oddities(adjusted: Iterable[tuple[Bars, Rows]]) -> tuple[str, ...]:

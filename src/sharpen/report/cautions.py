@@ -71,7 +71,7 @@ def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]
     """Return warnings of the data, and of runs that did not see the same."""
     found = [_about_note(note) for note in dict.fromkeys(note for facts in data for note in facts.notes)]
     if len(data) > 1:
-        kinds = "; ".join(f"{d.name} {d.digest[:12]} ({d.n_runs} runs)" for d in data)
+        kinds = "; ".join(f"{d.name} {d.digest[:12]} ({_runs(d.n_runs)})" for d in data)
         text = f"The runs did not all see the same bars: {kinds}."
         found.append(Caution("Different data", text, is_grave=True))
     mixed = [f"{name} {' and '.join(seen)}" for name, seen in versions.items() if len(seen) > 1]
