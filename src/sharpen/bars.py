@@ -252,13 +252,22 @@ def refuse(problems: dict[str, list[Problem]], where: str = "") -> None:
     if not bad:
         return
     lines = [f"  {symbol}\n" + "\n".join(f"    - {p}" for p in found) for symbol, found in bad.items()]
-    head = f"{where}: " if where else ""
     raise DataError(
-        f"{head}these bars must not be used; nothing was repaired:\n" + "\n".join(lines),
+        f"{_headline(bad, where)}\n" + "\n".join(lines),
         where=where,
         problems=bad,
         rows=[row for found in bad.values() for p in found for row in p.rows],
     )
+
+
+def _headline(bad: dict[str, list[Problem]], where: str) -> str:
+    """Return the first problem in one line, for where no more than a line is shown of an error."""
+    symbol, (first, *_) = next(iter(bad.items()))
+    n = sum(map(len, bad.values()))
+    head = f"{where}: " if where else ""
+    row = f" (row {first.rows[0][0]})" if first.rows else ""
+    rest = "" if n == 1 else f"; there are {n} problems"
+    return f"{head}{symbol}: {first.what}{row}. Fix: {first.fix}. Nothing was repaired{rest}."
 
 
 def _faulty_rows(bars: Bars) -> dict[str, Bools]:

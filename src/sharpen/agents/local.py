@@ -238,7 +238,8 @@ class LocalAgent:
         lease = {"run_id": run["run_id"], "token": run["token"]}
         with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
             self._client.call("console", **lease, first_line=0, text=f"{why}\n")
-            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=last_words(why))
+            words = last_words(why.splitlines())
+            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=words)
 
     def _attend(self) -> None:
         """Wait a moment for output, then see to every slot, and tell the coordinator that we live."""
@@ -309,7 +310,7 @@ class LocalAgent:
         first_line, text = slot.program.output.take()
         if text:
             self._ended.append(("console", lease | {"first_line": first_line, "text": text}))
-        words = last_words(slot.program.output.last_line)
+        words = slot.program.output.last_words()
         self._ended.append(("exit", lease | {"exit_code": exit_code, "last_words": words}))
 
     def _flush(self, slot: Slot) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import dropwhile
 
 KEPT_BYTES = 4 << 20
 MAX_LINE_BYTES = 16 << 10
 KEPT_TAIL_LINES = 200
 MAX_LAST_WORDS = 300
+_TRACEBACK = re.compile(r"(.*?)(?:Exception Group )?Traceback \(most recent call last\):$")
+_NAME_ALONE = re.compile(r"[\w.]+:$")  # its message begins on the next line
+_ANNOUNCES = re.compile(r":(\s|$)")
 
 
 class Output:
@@ -25,7 +30,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self.last_line = ""
+        self._recent: deque[str] = deque(maxlen=KEPT_TAIL_LINES)
         self._partial = b""
         self._ready: list[str] = []
         self._n_taken = 0
@@ -57,6 +62,10 @@ class Output:
         self._ready += self._tail
         self._tail.clear()
 
+    def last_words(self) -> str:
+        """Return what says best why the program failed; empty when it printed nothing."""
+        return last_words(self._recent)
+
     def take(self) -> tuple[int, str]:
         """Return the number of the first line not taken yet, and those lines; ``""`` when there are none."""
         first, text = self._n_taken, "".join(f"{line}\n" for line in self._ready)
@@ -66,7 +75,7 @@ class Output:
 
     def _add(self, raw: bytes) -> None:
         line = raw.decode(errors="replace").rstrip("\r")
-        self.last_line = line if line.strip() else self.last_line
+        self._recent.append(line)
         self._n_bytes += len(raw) + 1
         if self._n_bytes <= KEPT_BYTES:
             self._ready.append(line)
@@ -75,10 +84,53 @@ class Output:
             self._tail.append(line)
 
 
-def last_words(line: str) -> str:
-    """Return what tells one failure from another: the last line, without what changes from run to run.
+def last_words(lines: Iterable[str]) -> str:
+    r"""Return the line that says why a program failed, without what changes from run to run.
 
-    >>> last_words("KeyError: <object at 0x7f3a>")
-    'KeyError: <object at 0x…>'
+    That is the line at which the last exception begins, whatever lines its message has and whatever is
+    printed after it; without a traceback the last line, or the one that the last is indented under.
+
+    Args:
+        lines: The last of what it printed.
+
+    >>> last_words(["Traceback (most recent call last):", "  File 'x.py', line 1", "OSError: a", "b"])
+    'OSError: a'
+    >>> last_words(["x.csv: two problems:", "  one", "  two"])
+    'x.csv: two problems:'
+    >>> last_words(["[09:30:00] no such thing: <object at 0x7f3a>", ""])
+    'no such thing: <object at 0x…>'
     """
-    return re.sub(r"0x[0-9a-fA-F]+", "0x…", line.strip())[:MAX_LAST_WORDS]
+    said = [line for line in lines if line.strip()]
+    line = _exception(said) or _paragraph(said)
+    line = re.sub(r"0x[0-9a-fA-F]+", "0x…", line.strip())
+    return re.sub(r"\[\d\d:\d\d:\d\d\] *", "", line)[:MAX_LAST_WORDS]
+
+
+def _exception(said: Sequence[str]) -> str:
+    """Return the line with the name of the last exception that was shown; empty when there is none."""
+    for place in reversed(range(len(said))):
+        header = _TRACEBACK.match(said[place])
+        if header and not (place and said[place - 1].startswith("Exception ignored")):
+            return _beginning(said[place + 1 :], header[1].replace("+ ", "| "))
+    return ""
+
+
+def _beginning(lines: Sequence[str], margin: str) -> str:
+    """Return the line after a traceback's frames; empty when it was cut off.
+
+    Args:
+        lines: What follows the traceback's first line.
+        margin: What stands before each of its lines: that of a group of exceptions, or of who passes it on.
+    """
+    inside = [line.removeprefix(margin).rstrip() for line in lines if line.startswith(margin)]
+    rest = dropwhile(lambda line: line[:1].isspace(), filter(None, inside))
+    first = next(rest, "")
+    return f"{first} {next(rest, '').strip()}" if _NAME_ALONE.match(first) else first
+
+
+def _paragraph(said: Sequence[str]) -> str:
+    """Return the last line, or the one that announces it and that it is indented under; empty for none."""
+    if not said or not said[-1][0].isspace():
+        return said[-1] if said else ""
+    above = next((line for line in reversed(said) if not line[0].isspace()), "")
+    return above if _ANNOUNCES.search(above) and not _TRACEBACK.match(above) else said[-1]

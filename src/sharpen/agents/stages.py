@@ -134,7 +134,7 @@ class _AtWork:
         exit_code = self.program.exit_code
         self.program.close()
         if exit_code != 0:
-            last = self.program.output.last_line or exit_code
+            last = self.program.output.last_words() or exit_code
             raise SharpenError(f"the program failed {self.task.place}: {last}")
         return _read(self.results)
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sharpen.agents.output import last_words
 from sharpen.agents.program import Command, die_with_parent
 from sharpen.agents.warm.forked import ForkedProcess
 from sharpen.agents.warm.imports import stamp_of
@@ -155,10 +156,9 @@ class ForkServer:
         return list(self.waiting.values())
 
     def last_words(self) -> str:
-        """Return the last line that it printed, such as the error that ended it."""
+        """Return the line that it printed last, or the one that names the error that ended it."""
         self._words.seek(0)
-        lines = self._words.read(MAX_WORDS_BYTES).decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        return last_words(self._words.read(MAX_WORDS_BYTES).decode(errors="replace").splitlines())
 
     def oldest_wait_s(self) -> float:
         """Return for how long the process that waits longest has been asked for; 0 when none waits."""
