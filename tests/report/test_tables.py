@@ -8,7 +8,7 @@ import math
 from rich.console import Console
 
 from sharpen.report import configuration, leaderboard, verdict
-from sharpen.report.wording import fixed, span
+from sharpen.report.wording import decimals_for, fixed, span
 
 from .stores import SPEC, fill
 
@@ -27,14 +27,33 @@ def test_the_leaderboard_shows_the_best_runs_beside_buy_and_hold(lab) -> None:
     lab.run([], exit_code=1, last_words="no")
     found = lab.analysis()
     lines = printed(leaderboard(found, 3)).splitlines()
+    decimals = decimals_for(entry.run.score for entry in found.ranked[:3])
     assert lines[0].split()[:2] == ["run", "val/sharpe"]
     for line, entry in zip(lines[1:4], found.ranked, strict=False):
         assert entry.sharpe is not None
         assert entry.baseline is not None
-        assert line.split()[:2] == [str(entry.number), fixed(entry.run.score)]
+        assert line.split()[:2] == [str(entry.number), fixed(entry.run.score, decimals)]
         assert span(entry.sharpe.interval) in line
         assert fixed(entry.baseline.value) in line
     assert lines[4].strip() == "and 2 more, 1 infeasible, 1 failed"
+
+
+def test_small_losses_can_be_told_apart(lab) -> None:
+    lab.sweep(SPEC.replace("val/sharpe, goal: maximize", "val/loss, goal: minimize"))
+    for loss in (0.05202, 0.06165, 0.05631, 0.31, math.nan):
+        lab.run([(1, {"val/loss": loss})])
+    lines = printed(leaderboard(lab.analysis())).splitlines()
+    assert [line.split()[:2] for line in lines[1:5]] == [
+        ["1", "0.052"],
+        ["3", "0.056"],
+        ["2", "0.062"],
+        ["4", "0.310"],
+    ]
+    assert [line.split()[1] for line in printed(leaderboard(lab.analysis(), 3)).splitlines()[1:4]] == [
+        "0.0520",
+        "0.0563",
+        "0.0617",
+    ]
 
 
 def test_the_verdict_is_its_sentence_checks_and_cautions(lab) -> None:

@@ -189,7 +189,7 @@ class _Heat:
     middle: float
     reach: float
     turned: float
-    decimals: int
+    decimals: int | None
 
     @classmethod
     def of(cls, values: Floats, turned: float) -> _Heat:

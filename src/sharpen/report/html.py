@@ -66,7 +66,6 @@ def render(analysis: Analysis) -> str:
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
         room.filters[name] = getattr(wording, name)
-    finite = [e.run.score for e in analysis.ranked if e.run.score is not None]
     return room.get_template("report.html").render(
         a=analysis,
         j=analysis.judgement,
@@ -76,7 +75,8 @@ def render(analysis: Analysis) -> str:
         board=board(analysis),
         front=front_table(analysis),
         shown=SHOWN_RUNS,
-        decimals=wording.decimals_for(finite),
+        decimals=wording.decimals_for(e.run.score for e in analysis.ranked[:SHOWN_RUNS]),
+        broken_decimals=_decimals_of_broken(analysis),
         settings=settings(analysis),
         varying=varying(analysis.spec.space),
         excluded=(*analysis.infeasible, *analysis.failed, *analysis.canceled),
@@ -84,6 +84,12 @@ def render(analysis: Analysis) -> str:
         figures=_plain(drawn),
         plotly=_plotly() if drawn else "",
     )
+
+
+def _decimals_of_broken(analysis: Analysis) -> list[int | None]:
+    """Return the decimals of each metric of the runs that broke a constraint."""
+    rows = [e.run.scores or (e.run.score,) for e in analysis.broken[:SHOWN_RUNS]]
+    return [wording.decimals_for(column) for column in zip(*rows, strict=True)]
 
 
 def _plotly() -> Markup:

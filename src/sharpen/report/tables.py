@@ -28,7 +28,7 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
     """
     metric = analysis.spec.metric.name
     shown = analysis.ranked[:n]
-    decimals = decimals_for(e.run.score for e in shown if e.run.score is not None)
+    decimals = decimals_for(e.run.score for e in shown)
     has_seeds = analysis.spec.repeats > 1
     has_baseline = any("baseline/sharpe" in e.metrics for e in shown)
     has_sharpe = any(e.sharpe is not None for e in shown)
@@ -102,7 +102,7 @@ def verdict(analysis: Analysis) -> list[Text]:
     return lines
 
 
-def _over_seeds(entry: Entry, decimals: int) -> str:
+def _over_seeds(entry: Entry, decimals: int | None) -> str:
     return f"{fixed(entry.seeds[0], decimals)} to {fixed(entry.seeds[-1], decimals)}" if entry.seeds else "–"
 
 

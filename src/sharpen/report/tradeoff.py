@@ -52,7 +52,7 @@ def front_table(analysis: Analysis, n: int = SHOWN_RUNS) -> FrontTable:
     names = [name for name in dimensions if len({_setting(entry, name) for entry in entries}) > 1]
     if len(entries) == 1:
         names = varying(analysis.spec.space)
-    decimals = [max(3, decimals_for(e.run.scores[k] for e in entries)) for k in range(len(metrics))]
+    decimals = [decimals_for((e.run.scores[k] for e in entries[:n]), least=3) for k in range(len(metrics))]
     rows = [
         FrontRow(
             entry,

@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from sharpen.overfit import Interval
 
 UNKNOWN = "–"
+MAX_DECIMALS = 6
+ROUNDING = 1e-9  # of a column's largest value: a smaller step is none
 VERDICTS = {
     "luck": "Not distinguishable from luck",
     "beta": "Not distinguishable from holding the market",
@@ -28,15 +32,19 @@ def label(kind: str, is_doubtful: bool) -> str:
     return VERDICTS[kind] + (", on data that is in doubt" if is_doubtful and kind in ("beta", "real") else "")
 
 
-def fixed(value: float | None, decimals: int = 2) -> str:
+def fixed(value: float | None, decimals: int | None = 2) -> str:
     """Return a number with so many decimals and a true minus sign; a dash when there is none.
 
-    >>> fixed(-0.161), fixed(None), fixed(1234.5, 1)
-    ('−0.16', '–', '1,234.5')
+    Args:
+        value: The number.
+        decimals: How many; None for four significant digits instead.
+
+    >>> fixed(-0.161), fixed(None), fixed(1234.5, 1), fixed(1.25e-9, None)
+    ('−0.16', '–', '1,234.5', '1.250e−09')
     """
     if value is None or not math.isfinite(value):
         return "∞" if value == math.inf else UNKNOWN
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:#.4g}" if decimals is None else f"{value:,.{decimals}f}"
     if text.startswith("-") and not text.strip("-0.,"):
         text = text[1:]  # no minus zero
     return text.replace("-", "−")
@@ -73,7 +81,7 @@ def span(interval: Interval) -> str:
     return f"{fixed(interval.low)} to {fixed(interval.high)}"
 
 
-def of_seeds(scores: Sequence[float], decimals: int = 2) -> str:
+def of_seeds(scores: Sequence[float], decimals: int | None = 2) -> str:
     """Return how a mean over seeds came about.
 
     >>> of_seeds((0.41, 0.65, 0.77))
@@ -84,15 +92,32 @@ def of_seeds(scores: Sequence[float], decimals: int = 2) -> str:
     )
 
 
-def decimals_for(values: Iterable[float]) -> int:
-    """Return how many decimals tell values apart: two for Sharpe ratios, more for small losses.
+def decimals_for(values: Iterable[float | None], least: int = 2) -> int | None:
+    """Return how many decimals a column of values needs; None where four significant digits show more.
 
-    >>> decimals_for([0.4, 1.2]), decimals_for([0.0012, 0.00125]), decimals_for([])
-    (2, 6, 2)
+    The spread of the values fills 32 to 316 units of the last place, which is three digits about; so does a
+    value that is alone. When a few values lie far away from the rest, the median step from one to the next
+    still makes a unit.
+
+    Args:
+        values: The column, as it is shown; what is unknown or infinite is left out.
+        least: There are no fewer than this, and no more than ``MAX_DECIMALS``.
+
+    >>> [decimals_for(values) for values in ([0.41, 1.26], [0.05202, 0.06165], [0.052, 0.0616, 0.071, 9.0])]
+    [2, 4, 3]
+    >>> [decimals_for(values) for values in ([0.00123], [], [1e-9, 2e-9], [2e7, 5e6])]
+    [5, 2, None, None]
     """
-    known = [value for value in values if math.isfinite(value)]
-    spread = max(known) - min(known) if known else 0.0
-    return min(max(2, 1 - math.floor(math.log10(spread))), 8) if spread > 0.0 else 2
+    known = sorted({value for value in values if value is not None and math.isfinite(value)})
+    size = max(map(abs, known), default=0.0)
+    if size == 0.0:
+        return least
+    steps = [b - a for a, b in pairwise(known) if b - a > ROUNDING * size] or [size]
+    spread = math.fsum(steps) if math.isfinite(2.0 * size) else size
+    decimals = max(round(2.0 - math.log10(spread)), -math.floor(math.log10(min(median(steps), size))))
+    is_small = decimals > MAX_DECIMALS and size < 0.01
+    is_large = size >= 1e6 and spread >= 0.1 * size
+    return None if is_small or is_large else min(max(least, decimals), MAX_DECIMALS)
 
 
 def setting(value: Any) -> str:
