@@ -260,6 +260,13 @@ def test_a_sweep_whose_runs_all_failed(lab) -> None:
     assert "failed alike" in texts["The sweep failed"]
 
 
+def test_a_reason_that_is_a_sentence_has_no_stop_in_the_middle_of_another(lab) -> None:
+    lab.sweep()
+    lab.run([], exit_code=1, last_words="x.csv: no rows. Fix: bring some.")
+    texts = {c.topic: c.sentence for c in lab.analysis().cautions}
+    assert texts["Failed runs"] == "1 of 1 runs failed: x.csv: no rows. Fix: bring some (run 1)."
+
+
 def test_cautions_of_data_versions_and_ranges(lab) -> None:
     lab.sweep()
     stale = "STALE OPENS: 66% of the opens of XYZ repeat the previous close"

@@ -127,7 +127,7 @@ def _causes(entries: Sequence[Entry]) -> str:
     """Return the reasons, the most frequent first, with the runs that they ended."""
     counted = Counter(entry.why for entry in entries)
     parts = [
-        f"{why} (run {_numbers([e.number for e in entries if e.why == why])})"
+        f"{why.removesuffix('.')} (run {_numbers([e.number for e in entries if e.why == why])})"
         for why, _ in counted.most_common(SHOWN)
     ]
     more = f"; and {len(counted) - SHOWN} other reasons" if len(counted) > SHOWN else ""
