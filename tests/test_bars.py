@@ -90,12 +90,12 @@ def test_every_kind_is_told_at_once_and_three_rows_of_each():
 def test_the_first_line_of_a_refusal_names_the_file_the_problem_and_the_fix():
     bad = changed("low", 2, -5.0)
     with pytest.raises(DataError) as caught:
-        validate(bad, where="f.csv")
+        refuse({"X": find_problems(bad)}, "f.csv")
     words = "f.csv: X: 1 row with a price of zero or less (row 3). Fix: drop the rows; such prices have "
     words += "no returns."
     assert str(caught.value).splitlines()[:2] == [f"{words} Nothing was repaired.", "  X"]
     with pytest.raises(DataError) as caught:
-        validate(replace(bad, volume=-bad.volume), where="f.csv")
+        refuse({"X": find_problems(replace(bad, volume=-bad.volume))}, "f.csv")
     assert str(caught.value).splitlines()[0] == f"{words} Nothing was repaired; there are 2 problems."
 
 

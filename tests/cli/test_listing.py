@@ -64,11 +64,12 @@ def test_best(sharpen, store):
     assert (facts["metric"], facts["score"]) == ("score", mean(3, N_FOLDS))
     assert facts["config"] == {"tilt": 3}
     assert facts["metrics"] == {"score": mean(3, N_FOLDS), "n": N_FOLDS}
-    assert facts["command"] == "SHARPEN_SEED=3 python strategy.py --tilt=3"
+    about = '{"seed": 3, "config": {"tilt": 3}}'
+    assert facts["command"] == f"SHARPEN_RUN='{about}' python strategy.py --tilt=3"
     assert os.path.getsize(facts["artifacts"]["returns"]) > 0  # noqa: PTH202 - a path as text
     text = sharpen("best", "last", home=store)
     assert text.exit_code == 0
-    assert "repeat it alone: SHARPEN_SEED=3 python strategy.py --tilt=3" in text.stdout
+    assert f"repeat it alone: {facts['command']}" in text.stdout
     assert "sharpen validate" in text.stderr
     assert "sharpen validate" not in text.stdout
 

@@ -4,6 +4,7 @@ import pytest
 
 from coordinator.desks import Office
 from sharpen.cli import live
+from sharpen.cli.listing import _metrics
 from sharpen.cli.live import Snapshot
 from sharpen.store.queries import Reader
 
@@ -26,6 +27,16 @@ def office(tmp_path):
 def end(office, held, score, cost):
     office.ask("report", **held, rows=[[0, {"score": score, "cost": cost}]])
     office.ask("exit", **held, exit_code=0, last_words="")
+
+
+def test_what_a_run_logged_last_is_of_all_its_steps(office):
+    sweep_id = office.create(SPEC)
+    held = office.held(sweep_id)
+    office.ask(
+        "report", **held, rows=[[1, {"score": 0.5, "cost": 1.0}], [2, {"score": 0.7}], [3, {"note": 1}]]
+    )
+    reader = Reader(office.home)
+    assert _metrics(reader, [reader.run(held["run_id"])]) == {"score": 0.7, "cost": 1.0, "note": 1}
 
 
 def seen(now):

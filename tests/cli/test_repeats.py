@@ -61,7 +61,8 @@ def test_the_best_mean_wins_over_the_best_run(sharpen, repeated, store):
     found = json_of(sharpen("best", "last", "--json", home=store))
     first = f"{Reader(store).sweep('last').id}-1"
     assert (found["run"], found["score"], found["config"]) == (first, 0.5, {"tilt": 0})
-    assert found["command"] == f"SHARPEN_SEED={LUCKY_SEED} python seeded.py --tilt=0"
+    about = json.dumps({"seed": LUCKY_SEED, "config": {"tilt": 0}})
+    assert found["command"] == f"SHARPEN_RUN='{about}' python seeded.py --tilt=0"
     assert [(row["seed"], row["score"]) for row in found["repeats"]] == [(seed, 0.5) for seed in SEEDS]
     assert found["metrics"] == {"score": 0.5, "luck": -2.0}
     said = sharpen("best", "last", home=store).stdout

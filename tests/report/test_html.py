@@ -173,7 +173,14 @@ def test_a_choice_that_may_be_luck_is_a_caution(lab, page, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", ["method: bayes", "method: random\nearly_terminate: {type: hyperband, min_iter: 3}"]
+    "extra",
+    [
+        "method: bayes",
+        "method: gp",
+        "method: tpe",
+        "method: nsga2",
+        "method: random\nearly_terminate: {type: hyperband, min_iter: 3}",
+    ],
 )
 def test_a_sweep_that_depends_on_who_reports_first_is_repeated_by_one_agent(lab, page, extra) -> None:
     lab.sweep(SPEC.replace("method: random", extra))
@@ -185,7 +192,9 @@ def test_a_sweep_that_depends_on_who_reports_first_is_repeated_by_one_agent(lab,
 def test_the_best_run_is_repeated_with_the_seed_of_the_sweep(lab, page) -> None:
     lab.sweep()
     config = lab.run([(1, {"val/sharpe": 0.3})])
-    assert f"SHARPEN_SEED=7 python scripts/train.py --max_depth={config['max_depth']} " in page().text
+    text = page().text
+    assert 'SHARPEN_RUN=\'{"seed": 7, ' in text
+    assert f"}}' python scripts/train.py --max_depth={config['max_depth']} " in text
 
 
 def test_a_verdict_on_data_in_doubt_says_so_first(lab, page) -> None:

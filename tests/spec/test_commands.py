@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 
@@ -83,6 +85,32 @@ def test_what_repeats_a_run_that_reads_a_file_writes_the_file_first(tmp_path) ->
     line = command_line(sweep, CONFIG, seed=3)
     done = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == sweep.nested(CONFIG)
+
+
+ALONE = """
+import json, os, sys
+from sharpen import tracking
+with tracking.init(config={"lr": 9.0, "mine": 1}) as run:
+    print(json.dumps([run.seed, run.config, sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("words", ["", ", '${args}', '${envvar:WHO}', 'it is ${envvar:WHO}', $WHO"])
+def test_what_repeats_a_run_gives_a_program_its_configuration_however_it_reads_it(tmp_path, words) -> None:
+    (tmp_path / "alone.py").write_text(ALONE)
+    sweep = sweep_of(f"['${{interpreter}}', alone.py{words}]")
+    line = command_line(sweep, CONFIG, seed=3).replace(" python ", f" {sys.executable} ")
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=tmp_path,
+        env=os.environ | {"WHO": "me, & you"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seed, config, argv = json.loads(done.stdout)
+    assert (seed, config) == (3, {**sweep.nested(CONFIG), "mine": 1})
+    assert argv[-3:] == (["me, & you", "it is me, & you", "$WHO"] if words else [])
 
 
 def test_environment_variables_are_filled_in_anywhere() -> None:

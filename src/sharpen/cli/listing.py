@@ -21,7 +21,7 @@ from sharpen.store.configurations import Configuration, configurations, seed_of,
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow, last_metrics
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.wire import number as as_number
@@ -258,8 +258,7 @@ def _seeds(now: Snapshot, found: Configuration) -> list[dict[str, Any]]:
 
 def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
     """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
-    logged = [reader.reports(run_id=run.id)[-1:] for run in runs]
-    last = [rows[0].metrics for rows in logged if rows]
+    last = [found for run in runs for found in last_metrics(reader.reports(run_id=run.id)).values()]
     if len(last) < 2:
         return last[0] if last else {}
     figures = {name: [as_number(metrics.get(name)) for metrics in last] for name in last[0]}

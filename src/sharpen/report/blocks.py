@@ -255,7 +255,7 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     sweep, best = analysis.sweep, analysis.best
     again = ["sharpen", "run", sweep.source, "--seed", str(sweep.seed)]
     what = "the sweep, from the file below"
-    if analysis.spec.method == "bayes" or analysis.spec.stop is not None:
+    if analysis.spec.method not in ("random", "grid") or analysis.spec.stop is not None:
         again += ["--agents", "1"]
         what += "; with several agents it depends on which run reports first, and no seed repeats it"
     if sweep.run_cap is not None and sweep.run_cap != analysis.spec.run_cap:

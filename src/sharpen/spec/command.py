@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from sharpen.spec.node import Node, join, nearest
 
 ENV = "/usr/bin/env"
 CONFIG_FILE = "config.json"
+_STAND_IN = "SHARPEN_{}_STANDS_HERE"  # letters that no shell quotes
 _VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -112,20 +113,34 @@ def words(
 
 
 def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
-    """Return what a user types to repeat a run alone: the sweep's seed, and the words that start it.
+    """Return what a user types to repeat a run alone.
+
+    The words are those of the run, for programs that read them; ``SHARPEN_RUN`` gives the configuration and
+    the seed to those that ask ``sharpen.tracking``, as an agent does.
 
     >>> from sharpen.space import Int, Space
     >>> from sharpen.spec.model import DEFAULT_COMMAND, Metric
     >>> space = Space({"depth": Int(1, 9)})
     >>> sweep = Sweep("demo", "my train.py", DEFAULT_COMMAND, "random", Metric("loss"), space)
-    >>> command_line(sweep, {"depth": 3}, seed=7)
-    "SHARPEN_SEED=7 python 'my train.py' --depth=3"
+    >>> print(command_line(sweep, {"depth": 3}, seed=7))
+    SHARPEN_RUN='{"seed": 7, "config": {"depth": 3}}' python 'my train.py' --depth=3
     """
-    variables = {name: f"${name}" for word in sweep.command for name in _VARIABLE.findall(word)}
-    found = words(sweep, config, "python", variables)
+    names = {name for word in sweep.command for name in _VARIABLE.findall(word)}
+    found = words(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
     argv = found.argv[1:] if found.argv[:1] == (ENV,) else found.argv
     files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in found.files.items()]
-    return " && ".join([*files, f"SHARPEN_SEED={seed} {shlex.join(argv)}"])
+    about = json.dumps({"seed": seed, "config": sweep.nested(config)}, ensure_ascii=False)
+    typed = " ".join(_quoted(word, names) for word in argv)
+    return " && ".join([*files, f"SHARPEN_RUN={shlex.quote(about)} {typed}"])
+
+
+def _quoted(word: str, names: Collection[str]) -> str:
+    """Return a word as a shell takes it, with environment variables where their stand-ins are."""
+    quoted = shlex.quote(word)
+    for name in names:
+        variable = f'"${name}"' if quoted == word else f"'\"${name}\"'"
+        quoted = quoted.replace(_STAND_IN.format(name), variable)
+    return quoted
 
 
 def _with_variables(word: str, environ: Mapping[str, str]) -> str:
