@@ -213,3 +213,12 @@ def test_a_reader_who_leaves_early_ends_it_in_silence(store, words):
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_the_best_run_has_a_name_of_its_own(sharpen, store):
+    names = ["last-best", f"{sweep_id(store)[:4]}-best"]
+    assert [Reader(store).run(name).number for name in names] == [4, 4]
+    words = [sharpen("logs", name, home=store).stdout for name in ("last-best", "last-4")]
+    assert words[0] == words[1] != ""
+    said = sharpen("logs", "nothing-best", home=store)
+    assert (said.exit_code, "no sweep 'nothing'" in said.stderr) == (2, True)

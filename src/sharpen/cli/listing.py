@@ -193,7 +193,7 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
 def logs(home: Path, run: str, follow: bool) -> None:
     """Print what a run's program printed.
 
-    RUN is a run's id, or "last-7" for run 7 of the newest sweep.
+    RUN is a run's id, "last-7" for run 7 of the newest sweep, or "last-best".
     """
     reader = Reader(home)
     n_lines = 0

@@ -90,7 +90,7 @@ def main(ctx: click.Context, home: Path | None) -> None:
       sharpen validate RUN                                 open the lockbox for it, once
 
     SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a sweep and a
-    number, such as k3v9x2aq-7 or "last-7". Everything lives in one folder, .sharpen, which --home or
-    SHARPEN_HOME can move.
+    number, such as k3v9x2aq-7 or "last-7", and "last-best" the best. Everything lives in one folder,
+    .sharpen, which --home or SHARPEN_HOME can move.
     """
     ctx.obj = (home or Path(".sharpen")).absolute()

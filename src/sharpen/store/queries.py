@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from sharpen import spec
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path
+from sharpen.store.configurations import configurations, winner
 from sharpen.store.database import open_reader
 from sharpen.store.rows import (
     ArtifactRow,
@@ -148,11 +150,15 @@ class Reader:
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.
 
+        ``last-best`` is the best of the newest sweep, ``k3-best`` of one that begins so.
+
         Raises:
             NotFound: There is none.
         """
         rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         sweep, _, number = run_id.rpartition("-")
+        if sweep and number == "best":
+            return self._winner(self.sweep(sweep))
         if not rows and sweep and number.isdigit():
             with suppress(NotFound):  # the run is not there either
                 run_id = f"{self.sweep(sweep).id}-{number}"
@@ -162,6 +168,15 @@ class Reader:
         if rows[0]["deleted_at"] is not None:
             raise NotFound(f"run {run_id} has been deleted")
         return run_row(rows[0])
+
+    def _winner(self, sweep: SweepRow) -> RunRow:
+        read = spec.parse(sweep.spec, where=sweep.source)
+        if len(read.metrics) > 1:
+            raise NotFound(f"sweep {sweep.id} has several metrics: choose a run of its front by number")
+        found = winner(configurations(self.runs(sweep.id, deleted=True), read.repeats), read.metric)
+        if found is None:
+            raise NotFound(f"sweep {sweep.id} has no best run: none finished with a score")
+        return found.row
 
     def is_deleted(self, name: str) -> bool:
         """Return whether there was a sweep or a run of exactly this id, and it has been deleted."""
