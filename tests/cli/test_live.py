@@ -29,6 +29,15 @@ def end(office, held, score, cost):
     office.ask("exit", **held, exit_code=0, last_words="")
 
 
+@pytest.mark.parametrize(("cap", "n"), [("", 12), ("run_cap: 5\n", 5)])
+def test_a_grid_s_size_is_how_many_runs_there_will_be(office, cap, n):
+    grid = SPEC.replace("random", "grid").replace("run_cap: 40\n", cap + "repeats: 4\n")
+    sweep_id = office.create(grid.replace("{min: 0.0, max: 1.0}", "{values: [1, 2, 3]}"))
+    now = Snapshot(Reader(office.home), sweep_id)
+    assert now.n_in_all == n
+    assert f": 0/{n} runs done" in now.headline(1)
+
+
 def test_what_a_run_logged_last_is_of_all_its_steps(office):
     sweep_id = office.create(SPEC)
     held = office.held(sweep_id)

@@ -146,6 +146,77 @@ def test_a_limit_that_is_none_is_refused_by_its_name(
     same_on_disk(office)
 
 
+@pytest.mark.parametrize("name", ["run_cap", "max_failures", "time_cap_s"])
+def test_a_limit_that_no_database_holds_is_refused(office: Office, name: str) -> None:
+    sweep_id = office.create(run_cap=5)
+    with pytest.raises(UsageError, match=f"{name} is at most 9223372036854775807, not 1000"):
+        office.ask("edit", sweep_id=sweep_id, changes={name: 10**400})
+    office.ask("edit", sweep_id=sweep_id, changes={name: 2**53})
+    same_on_disk(office)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([2**63, {"loss": 1.0}], "a step is a whole number from 0 to 9223372036854775807"),
+        ([1, ["oops"]], r"metrics are a mapping of names to values, not \['oops'\]"),
+    ],
+)
+def test_a_report_that_cannot_be_kept_is_refused(office: Office, row: list[Any], words: str) -> None:
+    held = office.held(office.create())
+    with pytest.raises(UsageError, match=words):
+        office.ask("report", **held, rows=[row])
+    office.ask("report", **held, rows=[[2**63 - 1, {"val/sharpe": 1.0}]])
+
+
+GRID = "program: t.py\nmethod: grid\nmetric: {name: loss}\nparameters: {k: {values: [0, 1, 2, 3, 4]}}\n"
+
+
+def work_off(office: Office, sweep_id: str, fails: tuple[int, ...] = ()) -> list[int]:
+    """Carry out what there is to run, one after the other, and return the configurations; some fail once."""
+    seen: list[int] = []
+    for n in range(20):
+        answer = office.lease(sweep_id, f"{len(office.state(sweep_id).trials)} {n}")
+        if "run" not in answer:
+            assert answer == {"over": "finished", "reason": "every point has been tried"}
+            return seen
+        held = {"run_id": answer["run"]["run_id"], "token": answer["run"]["token"]}
+        seen.append(answer["run"]["config"]["k"])
+        if seen[-1] in fails and seen.count(seen[-1]) == 1:
+            office.ask("exit", **held, exit_code=1, last_words="no")
+        else:
+            office.ask("report", **held, rows=[[1, {"loss": 1.0}]])
+            office.ask("exit", **held, exit_code=0, last_words="")
+    raise AssertionError(f"a grid without an end: {seen}")
+
+
+def test_a_grid_loses_no_point_to_what_else_is_run_and_runs_none_twice(office: Office) -> None:
+    assert work_off(office, office.create(GRID + "prior: [{k: 3}]\n", key="prior")) == [3, 0, 1, 2, 4]
+    queued = office.create(GRID, key="queued")
+    office.ask("add", sweep_id=queued, key="add", points=[{"k": 4}, {"k": 1}])
+    assert work_off(office, queued) == [4, 1, 0, 2, 3]
+    canceled = office.create(GRID, key="canceled")
+    office.ask("add", sweep_id=canceled, key="more", points=[{"k": 4}])
+    office.ask("cancel_run", run_id=f"{canceled}-1", reason="")
+    assert work_off(office, canceled) == [0, 1, 2, 3, 4], "what was canceled has not been tried"
+    again = office.create(GRID, key="again")
+    finish(office, again, "k1")
+    office.ask("rerun", run_id=f"{again}-1", key="rerun")
+    assert work_off(office, again) == [0, 1, 2, 3, 4]
+
+
+def test_a_grid_tries_what_failed_again_at_its_end(office: Office) -> None:
+    sweep_id = office.create(GRID + "optimizer: {type: grid, retries: 1}\n")
+    assert work_off(office, sweep_id, fails=(2, 4)) == [0, 1, 2, 3, 4, 2, 4]
+
+
+def test_a_grid_may_be_larger_than_what_a_database_can_count(office: Office) -> None:
+    names = ", ".join(f"p{n}: {{min: 0, max: 49}}" for n in range(12))
+    sweep_id = office.create(GRID.partition("parameters")[0] + f"parameters: {{{names}}}\n")
+    assert set(office.lease(sweep_id, "k1")["run"]["config"].values()) == {0}
+    same_on_disk(office)
+
+
 def test_many_points_are_added_with_few_words_to_the_database(office: Office) -> None:
     sweep_id = office.create(run_cap=5)
     said: list[str] = []
@@ -555,11 +626,6 @@ def test_a_new_host_goes_on_with_the_repeats_that_are_left(office: Office) -> No
     assert new.lease(sweep_id, "r")["run"]["seed"] == seeds[1], again
     same_on_disk(new)
     new.close()
-
-
-def test_a_grid_has_as_many_runs_as_configurations_times_repeats(office: Office) -> None:
-    grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
-    assert office.state(office.create(grid + "repeats: 4\n")).rules.run_cap == 24
 
 
 def test_permuted_histories_are_kept_with_a_run_that_is_over_and_replaced(office: Office) -> None:

@@ -316,7 +316,11 @@ def test_a_grid_used_up_while_others_work_waits_for_them() -> None:
     state, n, token = lease(sweep(None, n_points=1))
     state, commands = step(state, LeaseAsked("b", "k", 0.0))
     assert commands == [Wait()]
-    assert move(state, ProgramExited(n, token, 1)).status is SweepStatus.FINISHED
+    done = move(state, Reported(n, token, 1, 0.5, 0.0), ProgramExited(n, token, 0))
+    assert done.status is SweepStatus.FINISHED
+    failed = move(state, ProgramExited(n, token, 1))
+    assert failed.status is SweepStatus.RUNNING, "a point that failed may be proposed again"
+    assert move(failed, LeaseAsked("b", "k", 0.0)).status is SweepStatus.FINISHED
 
 
 def test_five_failures_alike_in_a_row_end_the_sweep() -> None:

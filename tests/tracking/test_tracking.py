@@ -93,7 +93,10 @@ def test_alone_it_prints_what_is_logged(capsys: pytest.CaptureFixture[str], tmp_
         ({"a": 1}, -1, "steps only grow"),
         ({"a": 1}, 5.5, r"log\(step=5\.5\): a step is a whole number"),
         ({"a": 1}, "6", "a step is a whole number"),
-        ({"": 1}, 6, "a metric needs a name"),
+        ({"": 1}, 6, "'' is no name of a metric"),
+        ({3: 1}, 6, "3 is no name of a metric"),
+        (["loss"], 6, r"log\(\['loss'\]\): metrics are a mapping"),
+        (None, 6, r"log\(None\): metrics are a mapping"),
     ],
 )
 def test_what_cannot_be_logged_is_refused(

@@ -132,17 +132,25 @@ class Snapshot:
             return f"no {what} with a score"
         return f"no run finished with a number for each of {', '.join(m.name for m in self.spec.metrics)}"
 
+    @property
+    def n_in_all(self) -> int | None:
+        """How many runs there will be by the cap, or by the size of a grid; None when nobody knows."""
+        size = self.spec.space.size if self.spec.method == "grid" else None
+        if self.sweep.run_cap is not None or size is None:
+            return self.sweep.run_cap
+        return max(size * self.spec.repeats, len(self.runs))
+
     def seconds_left(self, n_agents: int) -> float | None:
         """Return a guess from the runs so far; None before the first has ended or without a cap."""
         times = [run.ended_at - run.started_at for run in self.done if run.ended_at and run.started_at]
-        if not times or self.sweep.run_cap is None:
+        if not times or self.n_in_all is None:
             return None
-        return sum(times) / len(times) * (self.sweep.run_cap - len(self.done)) / max(n_agents, 1)
+        return sum(times) / len(times) * (self.n_in_all - len(self.done)) / max(n_agents, 1)
 
     def headline(self, n_agents: int) -> str:
         """Return where the sweep is, in a line."""
         words = [
-            f"sweep {self.sweep.id} {self.sweep.name}: {len(self.done)}/{self.sweep.run_cap or '∞'} runs done"
+            f"sweep {self.sweep.id} {self.sweep.name}: {len(self.done)}/{self.n_in_all or '∞'} runs done"
         ]
         n_running = sum(run.state == TrialState.RUNNING for run in self.runs)
         words.append(f"{n_running} running")
@@ -264,7 +272,7 @@ class Lines:
             words += [f"{m.name} {row[m.name]}" for m in now.spec.metrics if row[m.name] or m is now.metric]
             words += [str(row["time"]), *(["broke " + now.broke(run)] if now.broke(run) else [])]
             words += [run.reason] if run.reason else []
-            words.append(f"[{len(now.done)}/{now.sweep.run_cap or '∞'}]")
+            words.append(f"[{len(now.done)}/{now.n_in_all or '∞'}]")
         return "  ".join(words)
 
     def warn(self, words: str) -> None:

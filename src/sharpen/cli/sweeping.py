@@ -20,6 +20,7 @@ from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
+from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepStatus
 from sharpen.wire import Client
 
@@ -36,7 +37,7 @@ seed_option = click.option(
     help="Root of every random choice. [default: the file's, or 0]",
 )
 trials_option = click.option(
-    "--trials", "run_cap", type=click.IntRange(min=1), help="Runs in all; replaces the file's run_cap."
+    "--trials", "run_cap", type=click.IntRange(1, LARGEST), help="Runs in all; replaces the file's run_cap."
 )
 
 

@@ -50,7 +50,7 @@ def _create_sweep(
         return {"sweep_id": known}
     sweep = spec.parse(text, where=place["source"])
     seed = next(s for s in (seed, sweep.seed, DEFAULT_SEED) if s is not None)
-    run_cap = next((cap for cap in (run_cap, sweep.run_cap, _size(sweep)) if cap is not None), None)
+    run_cap = run_cap if run_cap is not None else sweep.run_cap
     state = SweepState(rules_for(sweep, seed, run_cap))
     sweep_id = "".join(secrets.choice(ID_LETTERS) for _ in range(8))
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
@@ -59,12 +59,6 @@ def _create_sweep(
     desk.connection.execute(table.insert(), values | {"created_at": desk.clock.time()})
     desk.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}
-
-
-def _size(sweep: spec.Sweep) -> int | None:
-    """Return how many runs a grid has; None for a search without a natural end."""
-    size = sweep.space.size if sweep.method == "grid" else None
-    return None if size is None else size * sweep.repeats
 
 
 def _sweep(desk: Desk, word: str) -> Reply:
@@ -118,8 +112,11 @@ def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, in
 
 def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
     sweep_id, n = desk.leased(run_id, token)
-    if any(step_number < 0 for step_number, _ in rows):
-        raise UsageError(f"{run_id}: a step is a whole number from 0")
+    for step_number, metrics in rows:
+        if not 0 <= step_number <= schema.LARGEST:
+            raise UsageError(f"{run_id}: a step is a whole number from 0 to {schema.LARGEST}")
+        if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
+            raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
     stop = ""
     metric, rules = desk.sweep(sweep_id).spec.metric, desk.sweep(sweep_id).state.rules
     for step_number, metrics in rows:

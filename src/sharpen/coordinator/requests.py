@@ -98,9 +98,11 @@ def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
 def _check_limit(name: str, value: Any) -> None:
     """Refuse a limit that is none; None is no limit."""
     kind, words = ((int, float), "a number") if name == "time_cap_s" else (int, "a whole number")
-    is_one = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-    if value is not None and not (is_one and value > 0):
+    is_one = isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf
+    if value is not None and not is_one:
         raise UsageError(f"{name} must be {words} above 0, not {value!r}")
+    if value is not None and value > schema.LARGEST:
+        raise UsageError(f"{name} is at most {schema.LARGEST}, not {value!r}")
 
 
 def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:

@@ -13,7 +13,7 @@ import numpy as np
 from sharpen.errors import UsageError
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space, same
-from sharpen.trial import UNDECIDED, Config, Proposal, Trial
+from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class GridSearch:
     """Every combination once, in the order of the space, the last parameter changing fastest.
 
     The next point is the one after the last that was proposed, so the grid is never held in memory and a
-    restart goes on where it left off; trials of another origin do not count. Combinations that are
-    forbidden, or that differ only in parameters that are not there, are passed over.
+    restart goes on where it left off. Combinations that are forbidden, that differ only in parameters that
+    are not there, or that a trial of another origin has, unless it was canceled, are passed over.
 
     Attributes:
         retries: How often a point is proposed again, after the others, as long as its trials failed,
@@ -51,7 +51,12 @@ class GridSearch:
         if self.retries and last is not None:
             of_grid = (t for t in history if t.origin == "grid" and space.contains(t.config))
             last = max(of_grid, key=lambda t: place(space, t.config))
+        elsewhere = {
+            space.key(t.config) for t in history if t.origin != "grid" and t.state is not TrialState.CANCELED
+        }
         ahead = points(space, after=None if last is None else last.config)
+        if elsewhere:
+            ahead = (config for config in ahead if space.key(config) not in elsewhere)
         found = list(itertools.islice(ahead, n))
         if self.retries and len(found) < n:
             taken = {space.key(config) for config in found}

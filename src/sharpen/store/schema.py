@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 VERSION = 3
+LARGEST = 2**63 - 1  # of SQLite's integers
 
 metadata = sa.MetaData()
 

@@ -10,7 +10,7 @@ from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueR
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import gist
-from sharpen.trial import FAILURES, Trial, TrialState
+from sharpen.trial import FAILURES, UNDECIDED, Trial, TrialState
 
 Outcome = tuple[SweepState, list[Command]]
 
@@ -85,6 +85,7 @@ def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, r
         last_failure=reason if failed else "",
         n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
         n_failures=state.n_failures + failed,
+        exhausted=state.exhausted and how not in UNDECIDED,  # it may be tried again
     )
     state, ending = settle(state, trial)
     return state, [EndRun(trial, exit_code, reason), *ending, Accepted()]

@@ -8,6 +8,8 @@ import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -144,9 +146,7 @@ class Run:
         step = self._step + 1 if step is None else _whole(step)
         if step < self._step:
             raise UsageError(f"log(step={step}): the last step was {self._step}, and steps only grow")
-        for name in metrics:
-            if not name:
-                raise UsageError(f"log({dict(metrics)!r}): a metric needs a name")
+        metrics = _plain(metrics)
         self._step = step
         with _stopped_when_refused():
             reason = self._sink.report(step, metrics)
@@ -275,6 +275,20 @@ def _stopped_when_refused() -> Generator[None]:
         yield
     except Refused as refusal:
         raise Stopped(refusal.message) from refusal
+
+
+def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics whose every exact number, such as a fraction, is a float.
+
+    Raises:
+        UsageError: They are no mapping, or a name is no text.
+    """
+    if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"log({metrics!r}): metrics are a mapping of names to values: log({{'loss': 0.1}})")
+    for name in metrics:
+        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"log({dict(metrics)!r}): {name!r} is no name of a metric: a name is text")
+    return {name: float(v) if isinstance(v, Decimal | Fraction) else v for name, v in metrics.items()}
 
 
 def _whole(step: int) -> int:
