@@ -186,3 +186,12 @@ def test_lean_imports_leave_alone_what_is_imported(monkeypatch):
     with lean_imports():
         assert sys.modules["pandas"] is marker
     assert sys.modules["pandas"] is marker
+
+
+@booster_of_each_kind
+def test_a_leaf_may_be_as_light_as_one_likes(name):
+    settings = ClassifierSettings(
+        n_estimators=60, max_depth=8, learning_rate=0.5, min_child_weight=0.0, min_child_samples=1
+    )
+    for seed in range(8):
+        assert np.isfinite(fit(name, rows(seed=seed), settings, seed).predict(rows().features)).all()

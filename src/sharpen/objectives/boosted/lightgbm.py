@@ -21,6 +21,8 @@ try:
 except ImportError as error:
     raise MissingExtra("lightgbm", "boosted") from error
 
+LEAST_HESSIAN = 1e-3  # LightGBM's default; below it rounding makes it look for a split of no rows, and abort
+
 
 @dataclass(frozen=True, slots=True)
 class LightGBM:
@@ -101,7 +103,7 @@ def _parameters(settings: ClassifierSettings, seed: int) -> dict[str, object]:
         "max_depth": settings.max_depth,
         "num_leaves": _most_leaves(settings),
         "learning_rate": settings.learning_rate,
-        "min_sum_hessian_in_leaf": settings.min_child_weight,
+        "min_sum_hessian_in_leaf": max(settings.min_child_weight, LEAST_HESSIAN),
         "min_data_in_leaf": settings.min_child_samples,
         "bagging_fraction": settings.subsample,
         "bagging_freq": 1 if settings.subsample < 1 else 0,
