@@ -451,7 +451,8 @@ def test_the_target_ends_the_search_and_resume_goes_on() -> None:
     assert state.status is R
     state = run_once(state, 1.0)
     assert (state.status, state.reason) == (S, "run 2 reached the target")
-    assert move(state, Reopened()).status is R
+    state = run_once(move(state, Reopened()), 2.0)
+    assert state.status is R, "who goes on wants more than the target"
 
 
 def watching(**rules: object) -> SweepState:

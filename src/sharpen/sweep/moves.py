@@ -126,6 +126,11 @@ def settle(state: SweepState, newest: Trial | None = None) -> Outcome:
     return state, []
 
 
+def _reaches(target: float, trial: Trial) -> bool:
+    is_good = trial.state is TrialState.FINISHED and not trial.is_infeasible
+    return is_good and trial.score is not None and trial.score >= target
+
+
 def _too_many_failures(state: SweepState) -> str:
     rules = state.rules
     if rules.max_failures is not None:
@@ -140,11 +145,13 @@ def _enough(state: SweepState, newest: Trial | None) -> str:
     if used_up := time_is_up(state):
         return used_up
     target = state.rules.target
-    judged = newest if newest is None or state.rules.repeats == 1 else state.configurations.of_run(newest)
-    if judged is None or target is None or judged.state is not TrialState.FINISHED or judged.is_infeasible:
+    if newest is None or target is None:
         return ""
-    if newest is None or judged.score is None or judged.score < target:
+    judged = newest if state.rules.repeats == 1 else state.configurations.of_run(newest)
+    if judged is None or not _reaches(target, judged):
         return ""
+    if any(_reaches(target, other) for other in state.searched if other.number != judged.number):
+        return ""  # who let the sweep go on after that wants more than the target
     if judged is newest:
         return f"run {newest.number} reached the target"
     return f"the mean of run {newest.repeat_of or newest.number} and its repeats reached the target"
