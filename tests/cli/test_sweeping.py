@@ -231,7 +231,28 @@ def test_settings_that_the_method_and_the_stop_rule_do_not_take_are_refused(
     said = sharpen("sweep", *words, bench.write_sweep(1, space=TILTS, more=more), home=bench.home)
     assert (said.exit_code, said.stdout) == (2, "")
     assert "$.optimizer: gp: n_candidates must be 1 or more" in said.stderr
-    assert "$.early_terminate: no stop rule is called 'nobodys'" in said.stderr
+    assert "$.early_terminate.name: no stop rule is called 'nobodys'" in said.stderr
+
+
+def test_problems_of_the_file_its_program_and_its_plugins_come_at_once(sharpen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.yaml").write_text(
+        "{program: gone.py, method: baies, metric: {name: m, goal: maximise}, parameters: {x: {value: 1}}, "
+        "optimizer: {type: tpee}, early_terminate: {type: custom, name: nope}}"
+    )
+    said = sharpen("sweep", "--check", "o.yaml", home=tmp_path / "none")
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "o.yaml has 5 problems" in said.stderr
+    for path in ("method", "metric.goal", "program", "optimizer.type", "early_terminate.name"):
+        assert f"  $.{path}: " in said.stderr, path
+
+
+@pytest.mark.parametrize(("option", "n"), [("--seed", 2**53), ("--trials", 2**53)])
+def test_numbers_go_as_far_as_in_a_file(sharpen, bench, monkeypatch, option, n):
+    monkeypatch.chdir(bench.work)
+    file = bench.write_sweep(1, space=TILTS)
+    assert sharpen("sweep", file, option, n, home=bench.home).exit_code == 0
+    assert sharpen("sweep", file, option, n + 1, home=bench.home).exit_code == 2
 
 
 def test_check_says_that_a_file_is_right_and_does_nothing(sharpen, bench, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharpen.errors import SpecError
-from sharpen.spec import lint, parse, schema
+from sharpen.spec import Sweep, lint, parse, schema
 from sharpen.spec.distributions import DISTRIBUTIONS
 from sharpen.spec.sweep_file import SWEEP
 
@@ -132,6 +132,10 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"metric": {"name": "a", "impute": "wrst"}}, "$.metric.impute", "did you mean 'worst'?"),
         ({"metric": {"name": "a", "impute_while_running": True}}, "$.metric.impute_while_running", "false"),
         ({"metrics": [{"name": "a"}, {"name": "b"}]}, "$.metrics", "stands beside metric"),
+        ({"optimizer": {"type": "custom"}}, "$.optimizer.type", "write optimizer: {type: tpe}"),
+        ({"method": "custom", "optimizer": {"type": "custom"}}, "$.optimizer.type", "{type: tpe}"),
+        ({"run_cap": 2**63}, "$.run_cap", "must be at most"),
+        ({"max_failures": 2**80}, "$.max_failures", "must be at most"),
         ({"optimizer": 3}, "$.optimizer", "must be a mapping"),
         ({"optimizer": {"type": 3}}, "$.optimizer.type", "must be text"),
         ({"constraints": ["a"]}, "$.constraints", "must be a mapping"),
@@ -246,12 +250,35 @@ def test_a_sweep_with_one_problem(changed, path, says) -> None:
         ({"type": "racing", "min_iter": 1}, "min_iter", "at least 2"),
         ({"type": "racing", "level": 0.9}, "level", "at most 0.5"),
         ({"type": "custom"}, "name", "is missing"),
+        ({"type": "custom", "name": "custom"}, "name", "does not say which"),
+        ({"type": "custom", "name": "hyperband", "options": {"min_iter": 0}}, "options.min_iter", "at least"),
+        ({"type": "custom", "name": "hyperband"}, "options", "needs either min_iter"),
     ],
 )
 def test_a_stop_rule_of_sharpens_own_with_one_problem(changed, path, says) -> None:
     found = with_key(early_terminate=changed)
     assert list(found) == [f"$.early_terminate.{path}"]
     assert says in found[f"$.early_terminate.{path}"]
+
+
+def test_a_rule_of_sharpens_own_under_custom_is_read_as_if_it_were_the_type() -> None:
+    text = yaml.safe_dump({**GOOD, "early_terminate": {"type": "hyperband", "min_iter": 3}})
+    custom = {"type": "custom", "name": "hyperband", "options": {"min_iter": 3}}
+    assert parse(text).stop == parse(yaml.safe_dump({**GOOD, "early_terminate": custom})).stop
+
+
+def test_what_others_find_is_told_with_the_rest() -> None:
+    seen: list[Sweep] = []
+
+    def look(sweep: Sweep) -> list[tuple[str, str]]:
+        seen.append(sweep)
+        return [("$.program", "is no good")]
+
+    for text, n in (("{}", 5), (yaml.safe_dump({**GOOD, "run_cap": 0}), 2), (yaml.safe_dump(GOOD), 1)):
+        with pytest.raises(SpecError) as caught:
+            parse(text, also=look)
+        assert len(caught.value.facts["problems"]) == n
+    assert [sweep.program for sweep in seen] == ["", "train.py", "train.py"]
 
 
 BOOSTERS = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from sharpen import spec
+from sharpen import optimizers, spec, stoppers
 from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
 from sharpen.cli.driving import drive, n_cores
@@ -18,9 +18,9 @@ from sharpen.cli.live import Snapshot, view
 from sharpen.cli.opening import has_agents, opened
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
-from sharpen.errors import UsageError
+from sharpen.errors import MissingExtra, SpecError, UsageError
+from sharpen.spec.node import LARGEST_INTEGER, Problem
 from sharpen.store.queries import Reader
-from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepStatus
 from sharpen.wire import Client
 
@@ -33,11 +33,14 @@ agents_option = click.option(
 )
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=click.IntRange(0, LARGEST_INTEGER),
     help="Root of every random choice. [default: the file's, or 0]",
 )
 trials_option = click.option(
-    "--trials", "run_cap", type=click.IntRange(1, LARGEST), help="Runs in all; replaces the file's run_cap."
+    "--trials",
+    "run_cap",
+    type=click.IntRange(1, LARGEST_INTEGER),
+    help="Runs in all; replaces the file's run_cap.",
 )
 
 
@@ -142,7 +145,7 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     """
     read = _read(file)
     if check:
-        rules_for(read, seed or 0, run_cap)  # the search method and the stop rule know their own settings
+        rules_for(read, seed or 0, run_cap)  # they may want a library that is not there
         program = Path(read.program).read_text("utf-8", "replace") if read.program else ""
         for advice in (*spec.lint(read), *spec.lint_program(program)):
             click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
@@ -153,15 +156,33 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
 
 
 def _read(file: Path) -> spec.Sweep:
-    """Return what a sweep file says, once its program is known to be there."""
-    read = spec.load(file)
+    """Return what a sweep file says, once its program, method and stop rule are known to be there."""
+    return spec.load(file, _beyond)
+
+
+def _beyond(read: spec.Sweep) -> Iterator[Problem]:
+    """Yield what is wrong with a sweep beyond its file: no such program, method, stop rule or setting."""
     workdir = Path.cwd()
     if read.program and not (workdir / read.program).is_file():
-        raise UsageError(
-            f"{file}: $.program: there is no {read.program} in {workdir}, where programs run: "
-            "change to the folder that it is relative to"
+        yield (
+            "$.program",
+            f"there is no {read.program} in {workdir}, where programs run: change to the folder that it is "
+            "relative to",
         )
-    return read
+    try:
+        rules_for(read, 0, None)  # the search method and the stop rule know their own settings
+    except SpecError as error:
+        yield from ((_place(read, path), words) for path, words in error.facts["problems"])
+    except MissingExtra:
+        return  # no fault of the file: it is said when nothing else is wrong
+
+
+def _place(read: spec.Sweep, path: str) -> str:
+    """Return where a name that nothing has is written; a problem with settings stays where it is."""
+    if path == "$.optimizer" and read.method not in optimizers.names():
+        return f"{path}.type"
+    is_unknown = read.stop is not None and read.stop.type not in stoppers.names()
+    return f"{path}.name" if path == "$.early_terminate" and is_unknown else path
 
 
 def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, seed: int | None) -> str:

@@ -95,7 +95,23 @@ def _read(node: Node) -> EarlyTerminate | None:
     if values is None:
         return None
     if rule == "custom":
-        return EarlyTerminate(type=values["name"], options=values["options"])
+        return _custom(node, values)
+    return _made(node, rule, values)
+
+
+def _custom(node: Node, values: Mapping[str, Any]) -> EarlyTerminate | None:
+    """Return a rule of another package; one of sharpen's own by its name is read as if it were the type."""
+    name = values["name"]
+    if name == "custom":
+        return node.child("name", name).wrong("'custom' does not say which: name the rule")
+    if name not in RULES:
+        return EarlyTerminate(type=name, options=values["options"])
+    inner = node.child("options", values["options"])
+    own = clean_record(inner, RULES[name], f"in the options of {name}")
+    return None if own is None else _made(inner, name, own)
+
+
+def _made(node: Node, rule: str, values: Mapping[str, Any]) -> EarlyTerminate | None:
     options = {name: values[name] for name in RULES[rule] if name not in FIELDS}
     stop = EarlyTerminate(
         **{name: values[name] for name in values if name in FIELDS}, type=rule, options=options

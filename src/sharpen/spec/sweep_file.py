@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -10,8 +11,8 @@ from sharpen.space import Constant, Space
 from sharpen.spec import document, fitting
 from sharpen.spec.command import command
 from sharpen.spec.kinds import Kind, boolean, duration, integer, mapping, one_of, text, words
-from sharpen.spec.model import DEFAULT_COMMAND, Resources, Sweep
-from sharpen.spec.node import Node, refuse
+from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
+from sharpen.spec.node import Node, Problem, refuse
 from sharpen.spec.objectives import constraints, metric, metrics
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
@@ -21,9 +22,16 @@ from sharpen.spec.table import Key, record, schema_of
 METHODS = ("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2")
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
 
+Look = Callable[[Sweep], Iterable[Problem]]
+"""What rooms above find wrong with a sweep, which has stand-ins for what could not be read of it."""
 
-def load(path: str | Path) -> Sweep:
+
+def load(path: str | Path, also: Look | None = None) -> Sweep:
     """Return the sweep that a file describes.
+
+    Args:
+        path: The file.
+        also: What else to look at; its problems are told with the file's own.
 
     Raises:
         NotFound: There is no such file.
@@ -36,15 +44,16 @@ def load(path: str | Path) -> Sweep:
         raise NotFound(f"{path}: there is no such sweep file", path=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read as text: {error}", path=str(path)) from error
-    return parse(written, str(path))
+    return parse(written, str(path), also)
 
 
-def parse(text: str, where: str = "sweep.yaml") -> Sweep:
+def parse(text: str, where: str = "sweep.yaml", also: Look | None = None) -> Sweep:
     """Return the sweep that a text describes.
 
     Args:
         text: A W&B sweep configuration in YAML; sharpen's own keys may stand beside W&B's.
         where: What to call it in messages; its stem is the sweep's name when the text gives none.
+        also: What else to look at; its problems are told with the text's own.
 
     Raises:
         SpecError: It has problems; ``facts["problems"]`` holds all of them as (path, sentence).
@@ -67,11 +76,27 @@ did you mean 'values'?
     if values is None:
         raise refuse(where, problems)
     found = _between_keys(root, values)
+    name = values["name"] or PurePath(where).stem
+    if also is not None:
+        problems += also(_draft(name, values, found))
     if problems:
         raise refuse(where, problems)
     fields: dict[str, Any] = {name: values[name] for name in _AS_READ}
-    name = values["name"] or PurePath(where).stem
     return Sweep(**fields, **found, name=name, source_text=text)
+
+
+def _draft(name: str, values: dict[str, Any], found: dict[str, Any]) -> Sweep:
+    """Return as much of a sweep as could be read, and what nobody objects to for the rest."""
+    return Sweep(
+        name,
+        values["program"] or "",
+        values["command"] or DEFAULT_COMMAND,
+        found["method"] or "random",
+        found["metric"] or Metric("metric"),
+        found.get("space", Space({})),
+        found["stop"],
+        options=found["options"] if found["method"] else {},
+    )
 
 
 def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +119,16 @@ def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
 
 def _method(root: Node, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     options = dict(values["optimizer"] or {})
-    name = text(root.child("optimizer.type", options.pop("type"))) if "type" in options else values["method"]
-    if name == "custom" and "type" not in (values["optimizer"] or {}):
-        if values["metrics"]:
-            return "nsga2", options
-        root.child("method", None).wrong(
-            "'custom' does not say which: write optimizer: {type: tpe}, or a method by its name"
-        )
-    return name or "", options
+    has_type = "type" in options
+    name = text(root.child("optimizer.type", options.pop("type"))) if has_type else values["method"]
+    if name != "custom":
+        return name or "", options
+    if values["metrics"] and not has_type:
+        return "nsga2", options
+    root.child("optimizer.type" if has_type else "method", None).wrong(
+        "'custom' does not say which: write optimizer: {type: tpe}, or a method by its name"
+    )
+    return "", options
 
 
 def _metrics(root: Node, values: dict[str, Any]) -> dict[str, Any]:
