@@ -63,6 +63,7 @@ def test_what_means_nothing_any_more_ends_with_1_and_the_reason(sharpen, store, 
         ("queue", "last", "--add", "[1]"),
         ("queue", "last", "--add", '{"tlit": 1}'),
         ("queue", "last", "--add", '{"tilt": 9}'),
+        ("queue", "last", "--add", '{"tilt": 1, "tilt": 2}'),
         ("rerun", "last"),
         ("tag", "last-1", "add"),
         ("tag", "last-1", "add", " "),
@@ -174,7 +175,7 @@ def test_a_wrong_point_far_down_keeps_all_out(bench, sharpen, tmp_path):
     file = points_file(tmp_path, 1201, '{"x": 7}')
     said = sharpen("queue", "last", "--file", file, home=bench.home)
     assert (said.exit_code, said.stdout) == (2, "")
-    assert "nothing was added:\n  point 1201: $.x: takes numbers from 0 to 1, not 7" in said.stderr
+    assert "nothing was added:\n  point 1201: $.x: cannot be 7: the parameter goes from 0 to 1" in said.stderr
     assert Reader(bench.home).runs(sweep_id) == []
 
 
@@ -200,9 +201,11 @@ def test_what_was_added_before_a_refusal_is_said(bench, sharpen, tmp_path, monke
         ("a.jsonl", "{x: 1}", "is not JSON"),
         ("a.jsonl", "{}\n3", "line 2: a configuration is a mapping"),
         ("a.yaml", "- 3", "entry 1: a configuration is a mapping"),
-        ("a.yaml", "[", "neither YAML nor JSON"),
+        ("a.yaml", "[", "is not YAML: line 1"),
+        ("a.yaml", "- {x: 0.1, x: 0.2}", "$[0].x: is written twice, on lines 1 and 1: keep one"),
+        ("a.jsonl", '{"x": 0.1, "x": 0.2}', "'x' is given twice"),
         ("a.yaml", "[]", "there is no configuration in it"),
-        ("a.json", '[{"x": 0.5}, {"x": 5}]', "point 2: $.x: takes numbers from 0 to 1, not 5"),
+        ("a.json", '[{"x": 0.5}, {"x": 5}]', "point 2: $.x: cannot be 5: the parameter goes from 0 to 1"),
     ],
 )
 def test_a_file_of_points_that_is_off_adds_none(bench, sharpen, tmp_path, name, text, words):

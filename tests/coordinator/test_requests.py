@@ -117,8 +117,8 @@ def test_points_are_checked_all_at_once_and_none_is_added_when_one_is_wrong(offi
         office.ask("add", sweep_id=sweep_id, key="k", points=[{"x": 0.5}, {"x": 2.0, "knd": "a"}])
     assert problem.value.message.splitlines() == [
         "nothing was added:",
-        "  point 2: $.x: takes numbers from 0 to 1, not 2.0",
-        "  point 2: $.knd: no such parameter; did you mean kind?",
+        "  point 2: $.x: cannot be 2.0: the parameter goes from 0 to 1",
+        "  point 2: $.knd: there is no parameter 'knd'; did you mean 'kind'?",
     ]
     assert office.state(sweep_id).n_created == 0
 

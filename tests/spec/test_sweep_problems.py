@@ -383,6 +383,26 @@ def test_a_key_written_twice_is_a_problem_with_both_lines() -> None:
     ]
 
 
+def test_text_that_is_no_unicode_is_refused_wherever_it_is() -> None:
+    text = r"""
+name: "s\udfff"
+program: t.py
+method: random
+metric: {name: "m\ud800"}
+constraints: {"c\ud800": ">= 1"}
+parameters: {"p\ud800": {values: [1, "x\udc00"]}}
+"""
+    found = problems(text)
+    assert list(found) == [
+        "$.name",
+        "$.metric.name",
+        "$.constraints",
+        "$.parameters",
+        r"$.parameters.p\ud800.values[1]",
+    ]
+    assert found["$.name"] == r"holds \udfff, half of a character: write the character itself"
+
+
 # five lines, each ten times the one before: a hundred thousand values out of two hundred characters
 BOMB = "a0: &a0 [0,0,0,0,0,0,0,0,0,0]\n" + "".join(
     f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 5)

@@ -28,7 +28,8 @@ MIDDLE = {"depth": 6, "rate": 0.1, "net.kind": "b", "net.on": False, "data": "st
     [
         ({}, {}),
         ({"depth": 3}, {"depth": 3}),
-        ({"rate": 1}, {"rate": 1}),
+        ({"rate": 1}, {"rate": 1.0}),
+        ({"depth": 3.0}, {"depth": 3}),
         ({"net.kind": None}, {"net.kind": None}),
         ({"net": {"kind": "a", "on": True}, "data": "stocks"}, {"net.kind": "a", "net.on": True}),
         ({"rate": 0.123456789012345}, {"rate": 0.123456789012345}),
@@ -39,22 +40,28 @@ def test_what_is_left_out_gets_the_middle(given_: dict[str, Any], changed: dict[
     assert problems == []
     assert config == MIDDLE | changed
     assert list(config) == list(SPACE.dimensions)
+    assert SPACE.key(config) == SPACE.key(MIDDLE | changed)
     assert SPACE.contains(config)
 
 
 @pytest.mark.parametrize(
     ("given_", "problem"),
     [
-        ({"depth": 9}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 9")),
-        ({"depth": 3.0}, ("$.depth", "takes 3, 4, 5, 6, 7, 8, not 3.0")),
-        ({"rate": 0}, ("$.rate", "takes numbers from 0.01 to 1, not 0")),
-        ({"rate": "0.1"}, ("$.rate", "takes numbers from 0.01 to 1, not '0.1'; write the number 0.1")),
-        ({"net": {"kind": "c"}}, ("$.net.kind", "takes 'a', 'b', None, not 'c'")),
-        ({"net": "a"}, ("$.net", "no such parameter; did you mean net.on?")),
-        ({"zz": "a"}, ("$.zz", "no such parameter")),
-        ({"net.on": 1}, ("$.net.on", "takes True, False, not 1")),
-        ({"detph": 3}, ("$.detph", "no such parameter; did you mean depth?")),
-        ({"data": "fx"}, ("$.data", "takes 'stocks', not 'fx'")),
+        ({"depth": 9}, ("$.depth", "cannot be 9: the parameter takes 3, 4, 5, 6, 7, 8")),
+        ({"depth": 3.5}, ("$.depth", "cannot be 3.5: the parameter takes 3, 4, 5, 6, 7, 8")),
+        ({"rate": 0}, ("$.rate", "cannot be 0: the parameter goes from 0.01 to 1")),
+        (
+            {"rate": "1e-1"},
+            ("$.rate", "cannot be '1e-1': the parameter goes from 0.01 to 1; write 0.1 without quotes"),
+        ),
+        ({"net": {"kind": "c"}}, ("$.net.kind", "cannot be 'c': the parameter takes 'a', 'b', None")),
+        ({"net": "a"}, ("$.net", "there is no parameter 'net'; did you mean 'net.kind'?")),
+        ({"zz": "a"}, ("$.zz", "there is no parameter 'zz'")),
+        ({"z\ud800": 1}, ("$.z\\ud800", "there is no parameter 'z\\ud800'")),
+        ({"net.on": 1}, ("$.net.on", "cannot be 1: the parameter takes True, False")),
+        ({"detph": 3}, ("$.detph", "there is no parameter 'detph'; did you mean 'depth'?")),
+        ({"data": "fx"}, ("$.data", "cannot be 'fx': the parameter takes 'stocks'")),
+        ({"net.on": True, "net": {"on": True}}, ("$.net.on", "'net.on' is given twice: keep one")),
     ],
 )
 def test_what_does_not_fit_is_said(given_: dict[str, Any], problem: tuple[str, str]) -> None:
@@ -75,7 +82,7 @@ def test_a_forbidden_combination_is_refused() -> None:
             return config["depth"] != 3
 
     picky = Picky(SPACE.dimensions)
-    assert complete(picky, {"depth": 3})[1] == [("$", "the sweep file forbids this combination")]
+    assert complete(picky, {"depth": 3})[1] == [("$", "has a forbidden combination")]
     assert complete(picky, {"depth": 4})[1] == []
 
 
@@ -96,8 +103,8 @@ def test_a_number_spelled_as_text_and_a_parameter_that_waits_are_explained() -> 
         conditions={"momentum": Condition("opt", ("sgd",))},
     )
     assert complete(space, {"lr": "1e-2"})[1] == [
-        ("$.lr", "takes numbers from 0.0001 to 1, not '1e-2'; write the number 0.01")
+        ("$.lr", "cannot be '1e-2': the parameter goes from 0.0001 to 1; write 0.01 without quotes")
     ]
     assert complete(space, {"opt": "adam", "momentum": 0.3})[1] == [
-        ("$.momentum", "is only there when opt is 'sgd'")
+        ("$.momentum", "is only there when opt is 'sgd': remove it")
     ]

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import yaml
 
 from sharpen import spec
 from sharpen.cli.opening import opened
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import SharpenError, UsageError
+from sharpen.spec import document
+from sharpen.spec.node import join, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
@@ -24,6 +25,7 @@ from sharpen.wire import Client
 
 Point = Mapping[str, Any]
 AT_ONCE = 500  # points in one request
+MOST_VALUES = 5_000_000  # in a file of points
 
 
 @click.command()
@@ -166,10 +168,9 @@ def _read(file: Path) -> list[Point]:
     if file.suffix == ".jsonl":
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         return [_mapping(_json(line), f"{file}, line {n}") for n, line in lines]
-    try:
-        found: Any = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
-        raise UsageError(f"{file}: it is neither YAML nor JSON: {problem}") from problem
+    found, problems = document.read(text, str(file), MOST_VALUES)
+    if problems:
+        raise refuse(str(file), problems)
     rows = cast("list[Any]", found) if isinstance(found, list) else [found]
     if not rows:
         raise UsageError(f"{file}: there is no configuration in it")
@@ -178,9 +179,18 @@ def _read(file: Path) -> list[Point]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except ValueError as problem:
         raise UsageError(f"{text!r} is not JSON: {problem}") from problem
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = join(repr(name) for name in found if names.count(name) > 1)
+        raise UsageError(f"{twice} is given twice in one configuration: keep one")
+    return found
 
 
 def _mapping(value: Any, where: str) -> Point:

@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import yaml
 
-from sharpen.spec.node import Problem, refuse
+from sharpen.spec.node import Problem, printable, refuse
 
 LARGEST_DOCUMENT = 100_000
 DEEPEST_DOCUMENT = 100
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read(text: str, where: str) -> tuple[Any, list[Problem]]:
-    """Return the document's value and the keys that are written twice.
+def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> tuple[Any, list[Problem]]:
+    """Return the document's value, and what is wrong with it: keys written twice, text that is no Unicode.
+
+    Args:
+        text: The YAML.
+        where: What to call it in messages.
+        n_most: How many values it may hold, aliases followed.
 
     Raises:
         SpecError: The text is not one YAML document, or it is built to exhaust memory.
@@ -23,7 +30,7 @@ def read(text: str, where: str) -> tuple[Any, list[Problem]]:
         root = cast("yaml.Node | None", yaml.compose(text, yaml.SafeLoader))
         problems: list[Problem] = []
         if root is not None:
-            _Walk(where, problems).visit(root, "$", 0)
+            _Walk(where, problems, n_most).visit(root, "$", 0)
         return yaml.safe_load(text), problems
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark
@@ -39,8 +46,9 @@ def read(text: str, where: str) -> tuple[Any, list[Problem]]:
 class _Walk:
     """A look at every node, aliases followed, so that what comes after may recurse without care."""
 
-    def __init__(self, where: str, problems: list[Problem]) -> None:
+    def __init__(self, where: str, problems: list[Problem], n_most: int) -> None:
         self._where = where
+        self._n_most = n_most
         self._problems = problems
         self._n_seen = 0
 
@@ -49,13 +57,22 @@ class _Walk:
         if depth > DEEPEST_DOCUMENT:
             sentence = f"is nested deeper than {DEEPEST_DOCUMENT} levels, or an alias contains itself"
             raise refuse(self._where, [("$", sentence)])
-        if self._n_seen > LARGEST_DOCUMENT:
-            raise refuse(self._where, [("$", f"holds more than {LARGEST_DOCUMENT} values")])
+        if self._n_seen > self._n_most:
+            raise refuse(self._where, [("$", f"holds more than {self._n_most} values")])
         if isinstance(node, yaml.MappingNode):
             self._mapping(node, path, depth)
         elif isinstance(node, yaml.SequenceNode):
             for i, item in enumerate(cast("list[yaml.Node]", node.value)):
                 self.visit(item, f"{path}[{i}]", depth + 1)
+        else:
+            self._scalar(str(cast("object", node.value)), path)
+
+    def _scalar(self, written: str, path: str) -> None:
+        found = _SURROGATE.search(written)
+        if found:
+            self._problems.append(
+                (path, f"holds {printable(found[0])}, half of a character: write the character itself")
+            )
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> None:
         lines: dict[tuple[str, str], int] = {}

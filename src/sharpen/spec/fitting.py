@@ -23,7 +23,16 @@ def fit(node: Node, dimension: Dimension) -> Any:
     for candidate in _spellings(value, is_real):
         if dimension.contains(candidate):
             return candidate
-    return node.wrong(f"cannot be {value!r}: {_possible(dimension)}")
+    hint = f"; write {number:g} without quotes" if (number := _number_in(value)) is not None else ""
+    return node.wrong(f"cannot be {value!r}: {_possible(dimension)}{hint}")
+
+
+def _number_in(value: Any) -> float | None:
+    """Return the number that a text spells, as YAML's 1e-2 does without a point; None without one."""
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _spellings(value: Any, is_real: bool) -> Iterator[Any]:
@@ -111,21 +120,33 @@ def _alternatives(node: Node, dimension: Dimension) -> list[Any]:
     return [fit(item, dimension) for item in items]
 
 
+def whole(node: Node, space: Space) -> dict[str, Any]:
+    """Return a configuration with the middle of what it leaves out; what is wrong with it is noted.
+
+    It means something only when nothing is wrong.
+    """
+    n_problems = len(node.problems)
+    given = partial(node, space)
+    if len(node.problems) > n_problems:
+        return {}
+    config = space.complete(given)
+    for name in [name for name in given if name not in config]:
+        waits = space.conditions[name]
+        wanted = join(map(repr, waits.values))
+        node.child(name, None).wrong(f"is only there when {waits.parent} is {wanted}: remove it")
+    if not space.allows(config):
+        node.wrong("has a forbidden combination")
+    return config
+
+
 def prior(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
     """Return the configurations to try first, each completed with the middle of what it leaves out."""
     found: dict[str, Mapping[str, Any]] = {}
     for node in nodes:
         n_problems = len(node.problems)
-        given = partial(node, space)
+        config = whole(node, space)
         if len(node.problems) > n_problems:
             continue
-        config = space.complete(given)
-        for name in [name for name in given if name not in config]:
-            waits = space.conditions[name]
-            wanted = join(map(repr, waits.values))
-            node.child(name, None).wrong(f"is only there when {waits.parent} is {wanted}: remove it")
-        if not space.allows(config):
-            node.wrong("has a forbidden combination")
         if space.key(config) in found:
             node.wrong("is the same configuration as one above: keep one")
         found[space.key(config)] = config

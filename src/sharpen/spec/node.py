@@ -129,9 +129,22 @@ def _shortened(value: Any) -> str:
     return words if len(words) <= 60 else f"{words[:57]}…"
 
 
+def printable(text: str) -> str:
+    r"""Return a text with what is no character written out, so that it can be printed.
+
+    >>> print(printable("p\ud800"))
+    p\ud800
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def refuse(where: str, problems: Iterable[Problem]) -> SpecError:
     """Return the error that shows every problem of a file, one a line."""
-    found = list(dict.fromkeys((" ".join(path.split()), " ".join(said.split())) for path, said in problems))
+    found = list(dict.fromkeys((_line(path), _line(said)) for path, said in problems))
     count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     lines = [f"{where} has {count}:", *(f"  {path}: {sentence}" for path, sentence in found)]
     return SpecError("\n".join(lines), problems=found, where=where)
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text).split())

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from sharpen.errors import UsageError
-from sharpen.space import Dimension, Space
+from sharpen.space import Space
+from sharpen.spec import fitting
+from sharpen.spec.node import Node, Problem, printable
 
-MOST_SHOWN = 8
 
-
-def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Return the whole configuration of which some parameters are given, and what is wrong with those.
 
-    Parameters that are left out get the middle of their range; names may be dotted or nested. Problems are
-    (path, sentence) pairs; the configuration means something only when there are none.
+    They are read by the rules of ``prior`` in a sweep file: parameters that are left out get the middle of
+    their range, and names may be dotted or nested. Problems are (path, sentence) pairs; the configuration
+    means something only when there are none.
 
     >>> from sharpen.space import Choice, Int
     >>> space = Space({"depth": Int(3, 7), "model.kind": Choice(("a", "b", "c"))})
-    >>> complete(space, {"model": {"kind": "c"}})
-    ({'depth': 5, 'model.kind': 'c'}, [])
-    >>> complete(space, {"dept": 3, "model.kind": "d"})[1]
-    [('$.dept', 'no such parameter; did you mean depth?'), ('$.model.kind', "takes 'a', 'b', 'c', not 'd'")]
+    >>> complete(space, {"depth": 3.0, "model": {"kind": "c"}})
+    ({'depth': 3, 'model.kind': 'c'}, [])
+    >>> for problem in complete(space, {"dept": 3, "model.kind": "d"})[1]:
+    ...     print(*problem)
+    $.dept there is no parameter 'dept'; did you mean 'depth'?
+    $.model.kind cannot be 'd': the parameter takes 'a', 'b', 'c'
     """
-    flat = _flat(space, given)
-    problems = [(f"$.{name}", words) for name, value in flat.items() if (words := _wrong(space, name, value))]
-    if problems:
-        return {}, problems
-    point = [
-        dimension.to_unit(flat[name]) if name in flat else 0.5 for name, dimension in space.dimensions.items()
-    ]
-    drawn = space.from_unit(point)
-    problems = [(f"$.{name}", _absent(space, name)) for name in flat if name not in drawn]
-    config = drawn | {name: value for name, value in flat.items() if name in drawn}
-    if not space.allows(config):
-        problems.append(("$", "the sweep file forbids this combination"))
-    return config, problems
+    problems: list[Problem] = []
+    config = fitting.whole(Node(dict(given), "$", problems), space)
+    return config, [(printable(path), printable(sentence)) for path, sentence in problems]
 
 
 def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -59,48 +51,3 @@ def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[
     if wrong:
         raise UsageError("\n  ".join(["nothing was added:", *map(": ".join, wrong)]), problems=wrong)
     return [config for config, _ in found]
-
-
-def _flat(space: Space, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in given.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and name not in space.dimensions:
-            flat |= _flat(space, cast("Mapping[str, Any]", value), f"{name}.")
-        else:
-            flat[name] = value
-    return flat
-
-
-def _wrong(space: Space, name: str, value: Any) -> str:
-    dimension = space.dimensions.get(name)
-    if dimension is None:
-        close = difflib.get_close_matches(name, space.dimensions, n=1)
-        return "no such parameter" + (f"; did you mean {close[0]}?" if close else "")
-    if dimension.contains(value):
-        return ""
-    hint = f"; write the number {number:g}" if (number := _number_in(value)) is not None else ""
-    return f"takes {_possible(dimension)}, not {value!r}{hint}"
-
-
-def _number_in(value: Any) -> float | None:
-    """Return the number that a text spells, as YAML's 1e-2 does without a point; None without one."""
-    try:
-        return float(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _absent(space: Space, name: str) -> str:
-    """Return why a parameter is not there next to the others' values."""
-    condition = space.conditions[name]
-    return f"is only there when {condition.parent} is {' or '.join(map(repr, condition.values))}"
-
-
-def _possible(dimension: Dimension) -> str:
-    values = dimension.grid()
-    if values is not None and len(values) <= MOST_SHOWN:
-        return ", ".join(map(repr, values))
-    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
-    kind = "whole numbers" if isinstance(low, int) else "numbers"
-    return f"{kind} from {low:g} to {high:g}" if isinstance(low, int | float) else "other values"
