@@ -151,6 +151,12 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"cost": "seconds"}, "$.cost", "did you mean 'cost_metric'?"),
         ({"time_cap": "2 weeks"}, "$.time_cap", "such as 2h, 90m"),
         ({"time_cap": 0}, "$.time_cap", "longer than 0"),
+        ({"time_cap": "0s"}, "$.time_cap", "longer than 0"),
+        ({"time_cap": "1h30"}, "$.time_cap", "such as 2h"),
+        ({"time_cap": "36600d"}, "$.time_cap", "at most 100 years"),
+        ({"time_cap": "1e400"}, "$.time_cap", "at most 100 years"),
+        ({"time_cap": 2**53}, "$.time_cap", "at most 100 years"),
+        ({"time_cap": [1]}, "$.time_cap", "not a list"),
         ({"time_cap": True}, "$.time_cap", "such as 2h"),
         ({"resume": "yes"}, "$.resume", "true or false"),
         ({"resources": {"thread": 2}}, "$.resources.thread", "did you mean 'threads'?"),
@@ -401,6 +407,23 @@ parameters: {"p\ud800": {values: [1, "x\udc00"]}}
         r"$.parameters.p\ud800.values[1]",
     ]
     assert found["$.name"] == r"holds \udfff, half of a character: write the character itself"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("1h 30m", 5400),
+        ("90min", 5400),
+        (" 1.5h ", 5400),
+        ("1d2h3m4s", 93_784),
+        ("5400", 5400),
+        ("5.4e3", 5400),
+        (".5m", 30),
+        (0.5, 0.5),
+    ],
+)
+def test_a_length_of_time(written, seconds) -> None:
+    assert parse(yaml.safe_dump({**GOOD, "time_cap": written})).time_cap_s == seconds
 
 
 # five lines, each ten times the one before: a hundred thousand values out of two hundred characters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +12,10 @@ import click
 
 from sharpen.cli.opening import opened, target
 from sharpen.errors import NotFound, UsageError
+from sharpen.spec.kinds import seconds_of
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 CHANGES = {"name": "name", "run_cap": "run cap", "max_failures": "max failures", "time_cap_s": "time cap"}
 
 
@@ -30,17 +29,13 @@ def count(text: str) -> int | str:
 
 
 def duration(text: str) -> float | str:
-    """Return a length of time in seconds, from ``3600``, ``90m`` or ``8h``, or the word ``none``."""
+    """Return a length of time in seconds, written as in a sweep file, or the word ``none``."""
     if text == "none":
         return text
-    unit = SECONDS.get(text[-1:])
     try:
-        found = float(text[:-1]) * unit if unit else float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < math.inf:
-        raise click.BadParameter(f"{text!r} is neither a length of time, such as 90m, nor 'none'.")
-    return found
+        return seconds_of(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; or write none.") from error
 
 
 @click.command()

@@ -17,7 +17,12 @@ from sharpen.spec.node import LARGEST_INTEGER, Node, describe, join, nearest
 
 _EXPONENT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "m": 60.0, "s": 1.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s)\s*)+")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_PART = re.compile(rf"({_NUMBER})\s*(d|h|min|m|s)")
+_DURATION = re.compile(rf"(?:{_NUMBER}\s*(?:d|h|min|m|s)\s*)+")
+_SECONDS_ALONE = re.compile(rf"{_NUMBER}(?:[eE][-+]?\d+)?")
+LONGEST_YEARS = 100
+_NO_TIME = "must be a length of time such as 2h, 90m or 1h 30m, or seconds, not "
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +193,41 @@ def mapping(node: Node) -> dict[str, Any] | None:
     return None if node.children() is None else plain(node)
 
 
+def seconds_of(text: str) -> float:
+    """Return a length of time as seconds: ``2h``, ``90m``, ``1h 30m``, or a number of seconds.
+
+    Raises:
+        ValueError: The text says none, or one that is not above 0 and at most 100 years; its words say so.
+
+    >>> seconds_of("1h 30m"), seconds_of("90min"), seconds_of("5400")
+    (5400.0, 5400.0, 5400.0)
+    """
+    written = text.strip()
+    if _SECONDS_ALONE.fullmatch(written):
+        return _sensible(float(written))
+    if not _DURATION.fullmatch(written):
+        raise ValueError(_NO_TIME + describe(text))
+    parts = _PART.findall(written)
+    return _sensible(sum(float(count) * _SECONDS[unit] for count, unit in parts))
+
+
+def _sensible(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be longer than 0")
+    if seconds > LONGEST_YEARS * 365.25 * _SECONDS["d"]:
+        raise ValueError(f"must be at most {LONGEST_YEARS} years")
+    return seconds
+
+
 @kind(type=["string", "number"])
 def duration(node: Node) -> float | None:
-    """Read a length of time as seconds: ``2h``, ``90m``, ``1h 30m``, or a number of seconds."""
-    written = node.value
-    if isinstance(written, str) and _DURATION.fullmatch(written.strip()):
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)", written)
-        seconds = sum(float(count) * _SECONDS[unit] for count, unit in parts)
-    elif isinstance(written, int | float) and not isinstance(written, bool):
-        seconds = number(node)
-    else:
-        return node.wrong(
-            f"must be a length of time such as 2h, 90m or 1h 30m, or seconds, not {describe(written)}"
-        )
-    return node.wrong("must be longer than 0") if seconds is not None and seconds <= 0 else seconds
+    """Read a length of time as seconds, by the rules of :func:`seconds_of`."""
+    try:
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            seconds = number(node)
+            return None if seconds is None else _sensible(seconds)
+        if not isinstance(node.value, str):
+            return node.wrong(_NO_TIME + describe(node.value))
+        return seconds_of(node.value)
+    except ValueError as error:
+        return node.wrong(str(error))
