@@ -63,7 +63,9 @@ P = "$.parameters.lr"
         ("{values: [1], distribution: categorical_w_probabilities}", f"{P}.probabilities", "is missing"),
         ("{value: 1, when: 3}", f"{P}.when", "must be a mapping"),
         ("{value: 1, when: {a: 1, b: 2}}", f"{P}.when", "names one parameter"),
-        ("{value: 1, when: {lr: 1}}", f"{P}.when.lr", "there is no parameter 'lr'"),
+        ("{value: 1, when: {lr: 1}}", f"{P}.when.lr", "'lr' would wait for itself: name another"),
+        ("{value: 1, when: {lrs: 1}}", f"{P}.when.lrs", "there is no parameter 'lrs'"),
+        ("{min: '1', max: 3}", f"{P}.min", "write 1 without quotes"),
         ("{distribution: log_uniform_vals}", f"{P}.distribution", "did you mean 'log_uniform_values'?"),
         ("{distribution: 3}", f"{P}.distribution", "must be the name of a distribution"),
         ("{min: 1e-4, max: 1.0}", f"{P}.min", "not the text '1e-4': write 1.0e-4"),
@@ -136,6 +138,14 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"method": "custom", "optimizer": {"type": "custom"}}, "$.optimizer.type", "{type: tpe}"),
         ({"run_cap": 2**63}, "$.run_cap", "must be at most"),
         ({"max_failures": 2**80}, "$.max_failures", "must be at most"),
+        ({"name": ""}, "$.name", "is empty text"),
+        ({"name": "two\nlines"}, "$.name", "must be one line"),
+        ({"name": "\x1b[31mred"}, "$.name", "must be one line"),
+        (
+            {"method": "grid", "parameters": {f"p{i}": {"min": 1, "max": 100} for i in range(8)}},
+            "$.run_cap",
+            "the grid has about 1e+16 configurations",
+        ),
         ({"optimizer": 3}, "$.optimizer", "must be a mapping"),
         ({"optimizer": {"type": 3}}, "$.optimizer.type", "must be text"),
         ({"constraints": ["a"]}, "$.constraints", "must be a mapping"),
@@ -345,6 +355,23 @@ def test_a_configuration_with_one_problem(key, config, path, says) -> None:
     found = with_key(**{**fixed, key: [config]})
     assert list(found) == [f"$.{key}[0]{path}"]
     assert says in found[f"$.{key}[0]{path}"]
+
+
+def test_combinations_that_leave_nothing_are_refused() -> None:
+    few = {"a": {"values": [1, 2]}, "b": {"values": [1, 2], "when": {"a": 2}}, "x": {"min": 0.0, "max": 1.0}}
+    most = [{"a": 1}, {"a": 2, "b": 1}]
+    assert parse(yaml.safe_dump({**GOOD, "parameters": few, "forbidden": most}))
+    found = with_key(parameters=few, forbidden=[*most, {"b": 2}], prior=[{"a": 1}])
+    assert list(found) == ["$.forbidden"]
+    assert found["$.forbidden"].startswith("leaves no configuration")
+
+
+def test_a_list_that_is_a_value_is_waited_for() -> None:
+    parameters = {"a": {"values": [[1, 2], 1, 3]}, "b": {"value": 0, "when": {"a": [1, 2]}}}
+    space = parse(yaml.safe_dump({**GOOD, "parameters": parameters})).space
+    assert space.conditions["b"].values == ([1, 2],)
+    parameters["b"]["when"] = {"a": [1, 3]}
+    assert parse(yaml.safe_dump({**GOOD, "parameters": parameters})).space.conditions["b"].values == (1, 3)
 
 
 @pytest.mark.parametrize("missing", GOOD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -11,6 +12,8 @@ from sharpen.spec.kinds import plain
 from sharpen.spec.node import Node, join, nearest
 
 MOST_SHOWN = 8
+MOST_TRIED = 10_000
+MOST_COMPARED = 2_000_000
 
 
 def fit(node: Node, dimension: Dimension) -> Any:
@@ -118,6 +121,32 @@ def _alternatives(node: Node, dimension: Dimension) -> list[Any]:
     if not items:
         node.wrong("is empty: list the values that do not go together with the others")
     return [fit(item, dimension) for item in items]
+
+
+def is_empty(space: Space) -> bool:
+    """Return whether every configuration has a forbidden combination; False where they are too many to try.
+
+    >>> from sharpen.space import Choice
+    >>> each = Choice((1, 2))
+    >>> is_empty(Space({"a": each, "b": each}, forbidden=({"a": 1}, {"a": 2, "b": 1}, {"a": 2, "b": 2})))
+    True
+    """
+    named = {name for combination in space.forbidden for name in combination}
+    waiting = list(named)
+    while waiting:
+        condition = space.conditions.get(waiting.pop())
+        if condition is not None:
+            named.add(condition.parent)
+            waiting.append(condition.parent)
+    dimensions = {name: space.dimensions[name] for name in space.dimensions if name in named}
+    grids = [dimension.grid() or () for dimension in dimensions.values()]
+    n_tries = math.prod(map(len, grids))
+    if not named or n_tries > MOST_TRIED or n_tries * len(space.forbidden) > MOST_COMPARED:
+        return False
+    conditions = {name: waits for name, waits in space.conditions.items() if name in named}
+    part = Space(dimensions, conditions, space.forbidden)
+    configs = (dict(zip(dimensions, values, strict=True)) for values in product(*grids))
+    return not any(part.allows({name: config[name] for name in part.active(config)}) for config in configs)
 
 
 def whole(node: Node, space: Space) -> dict[str, Any]:

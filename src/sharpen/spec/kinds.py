@@ -22,6 +22,7 @@ _PART = re.compile(rf"({_NUMBER})\s*(d|h|min|m|s)")
 _DURATION = re.compile(rf"(?:{_NUMBER}\s*(?:d|h|min|m|s)\s*)+")
 _SECONDS_ALONE = re.compile(rf"{_NUMBER}(?:[eE][-+]?\d+)?")
 LONGEST_YEARS = 100
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_TIME = "must be a length of time such as 2h, 90m or 1h 30m, or seconds, not "
 
 
@@ -53,6 +54,15 @@ def text(node: Node) -> str | None:
     if isinstance(node.value, str):
         return node.value if node.value.strip() else node.wrong("is empty text: write a word or remove it")
     return node.wrong(f"must be text, not {describe(node.value)}: put it in quotes")
+
+
+@kind(type="string", pattern=r"\S")
+def line(node: Node) -> str | None:
+    """Read a text of one line that is not empty."""
+    found: str | None = text(node)
+    if found is not None and _CONTROL.search(found):
+        return node.wrong("must be one line without control characters: take them out")
+    return found
 
 
 @kind(type=["string", "null"])
@@ -96,7 +106,11 @@ def _number_as_text(node: Node, written: str) -> None:
             f"must be a number, not {describe(written)}: write {fix} "
             "(in YAML a power of ten needs a point and a sign)"
         )
-    return node.wrong(f"must be a number, not {describe(written)}: write {value!r} without quotes")
+    whole = re.fullmatch(r"[-+]?\d+", written.strip())  # a point would make a whole range one of all numbers
+    return node.wrong(
+        f"must be a number, not {describe(written)}: write {int(written) if whole else repr(value)} "
+        "without quotes"
+    )
 
 
 def number_in(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from sharpen.space import Condition, Dimension, Space
 from sharpen.spec.distributions import DISTRIBUTIONS, dimension
@@ -131,6 +131,8 @@ def _condition(when: Node, name: str, found: _Found) -> Condition | None:
     ((written, wanted),) = entries.items()
     parent = _parent(written, name, found)
     if parent is None:
+        if written in (name, name.rpartition(".")[2]):
+            return wanted.wrong(f"{name!r} would wait for itself: name another parameter")
         known = [other for other in found.nodes if other != name]
         return wanted.wrong(f"there is no parameter {written!r}{nearest(written, known)}")
     over = found.dimensions.get(parent)
@@ -140,7 +142,9 @@ def _condition(when: Node, name: str, found: _Found) -> Condition | None:
 def _waiting_for(parent: str, over: Dimension, wanted: Node) -> Condition | None:
     if over.grid() is None:
         return wanted.wrong(f"{parent!r} takes any number of a range: wait for one that takes listed values")
-    options = wanted.items() if isinstance(wanted.value, list) else [wanted]
+    written: Any = wanted.value
+    is_value = not isinstance(written, list) or over.contains(cast("object", written))
+    options = [wanted] if is_value else wanted.items()
     if not options:
         return wanted.wrong("is empty: give at least one value")
     n_problems = len(wanted.problems)

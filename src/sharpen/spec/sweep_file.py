@@ -10,9 +10,9 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.space import Constant, Space
 from sharpen.spec import document, fitting
 from sharpen.spec.command import command
-from sharpen.spec.kinds import Kind, boolean, duration, integer, mapping, one_of, text, words
+from sharpen.spec.kinds import Kind, boolean, duration, integer, line, mapping, one_of, text, words
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
-from sharpen.spec.node import Node, Problem, refuse
+from sharpen.spec.node import LARGEST_INTEGER, Node, Problem, refuse
 from sharpen.spec.objectives import constraints, metric, metrics
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
@@ -106,6 +106,9 @@ def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     method, options = _method(root, values)
     if method == "grid":
         _check_grid(values["parameters"])
+    space = _space(root, values)
+    if method == "grid" and "space" in space and not values["run_cap"]:
+        _check_size(root, space["space"], values["repeats"] or 1)
     return {
         "method": method,
         "options": options,
@@ -113,7 +116,7 @@ def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
         "time_cap_s": values["time_cap"],
         "ignored": tuple(name for name in IGNORED if name in root.value),
         **_metrics(root, values),
-        **_space(root, values),
+        **space,
     }
 
 
@@ -151,6 +154,11 @@ def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
         return {}  # what is said of a parameter that cannot be read would only confuse
     combinations = fitting.forbidden(values["forbidden"] or [], space)
     space = Space(space.dimensions, space.conditions, combinations)
+    if fitting.is_empty(space):
+        root.child("forbidden", None).wrong(
+            "leaves no configuration: whatever is chosen, one of the combinations is in it; remove one"
+        )
+        return {}
     prior = fitting.prior(values["prior"] or [], space)
     _one_lockbox(root, space)
     return {"space": space, "prior": prior, "dotted": parameters.dotted}
@@ -173,6 +181,17 @@ def _check_grid(parameters: Parameters | None) -> None:
             parameters.nodes[name].wrong(
                 "grid search cannot count real numbers: give values: [a, b, …], or a q to round to"
             )
+
+
+def _check_size(root: Node, space: Space, repeats: int) -> None:
+    size = space.size
+    if size is not None and size * repeats > LARGEST_INTEGER:
+        root.child("run_cap", None).wrong(
+            f"is missing: the grid has about {size:.0e} configurations, more than anyone can run; "
+            "list fewer values, or take random"
+            if size < 10**300
+            else "is missing: the grid has more configurations than anyone can run"
+        )
 
 
 def _configurations() -> Kind:
@@ -211,7 +230,7 @@ IGNORED = {
     "launch": Key(mapping, "W&B Launch: no effect here; name a program."),
 }
 SWEEP = {
-    "name": Key(text, "What people call the sweep; the file's name when it is missing."),
+    "name": Key(line, "What people call the sweep; the file's name when it is missing."),
     "description": Key(words, "For people.", default=""),
     "program": Key(text, "The training script.", default=""),
     "command": Key(command, "The words that start a run.", default=DEFAULT_COMMAND),
