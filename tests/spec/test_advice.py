@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from sharpen.spec import lint, lint_program, parse
+from sharpen.spec import lint, lint_command, lint_program, parse
 
 QUIET = {
     "program": "train.py",
@@ -27,7 +27,7 @@ def advice(**changed: object) -> dict[str, str]:
 
 
 def about(parameter: object, name: str = "x") -> dict[str, str]:
-    return advice(parameters={name: parameter})
+    return advice(parameters={name: parameter, "rest": {"min": 0.0, "max": 9.0}})
 
 
 def test_a_good_file_needs_no_advice() -> None:
@@ -40,6 +40,8 @@ def test_a_cap_that_cuts_a_configuration_s_repeats_short() -> None:
     said = advice(repeats=3)["$.run_cap"]
     assert said == "the last configuration gets 1 of its 3 runs, and cannot win: take 39 or 42"
     assert advice(repeats=3, run_cap=2)["$.run_cap"].endswith("gets 2 of its 3 runs, and cannot win: take 3")
+    assert list(advice(repeats=100)) == ["$.run_cap"]
+    assert "cannot win: take 100" in advice(repeats=100)["$.run_cap"]
     few = advice(repeats=5, method="bayes")["$.run_cap"]
     assert few.endswith("learns nothing from 8: raise it to 150 or more")
 
@@ -117,6 +119,9 @@ def test_goals_of_several_metrics() -> None:
         ("x", {"distribution": "log_normal", "sigma": 4.0}, "powers of ten"),
         ("x", {"distribution": "log_uniform", "min": 0.001, "max": 0.1}, "takes exponents of e"),
         ("x", {"distribution": "q_uniform", "min": 1, "max": 10, "q": 4}, "gives 0 to 8, beyond 1 to 10"),
+        ("x", {"distribution": "log_uniform_values", "min": 1e-320, "max": 1e308}, "spans 628 powers of ten"),
+        ("x", {"distribution": "q_uniform", "min": 6, "max": 9, "q": 20}, "always gives 0: make q smaller"),
+        ("x", {"values": ["a", "b"], "probabilities": [0, 1]}, "never draws 'a', whose probability is 0"),
         ("x", {"min": 0, "max": 1}, "only 0 and 1 are drawn"),
         ("x", {"values": [3]}, "write value:"),
         ("x", {"values": [3, 4, 5, 6]}, "write min: 3 and max: 6"),
@@ -138,6 +143,10 @@ def test_a_nested_parameter_is_named_where_it_is() -> None:
     ("changed", "path", "says"),
     [
         ({"run_cap": 8, "method": "bayes"}, "$.run_cap", "first 8 runs of bayes are random"),
+        ({"parameters": {"x": {"min": 1, "max": 9}}}, "$.run_cap", "there are 9 configurations"),
+        ({"parameters": {"x": {"value": 1}}}, "$.parameters", "nothing varies"),
+        ({"constraints": {"a": [">= 5", "<= 1"]}}, "$.constraints.a", "no value is both >= 5 and <= 1"),
+        ({"constraints": {"a": [">= 5", "< 5", "< 9"]}}, "$.constraints.a", "both >= 5 and < 5"),
         ({"method": "nsga2"}, "$.method", "for one metric take bayes"),
         (
             {"method": "grid", "parameters": {"x": {"min": 1, "max": 60}}},
@@ -182,6 +191,34 @@ def test_what_must_go_together(changed, path, says) -> None:
     found = advice(**changed)
     assert list(found) == [path]
     assert says in found[path]
+
+
+def test_bounds_that_can_be_met_need_no_advice() -> None:
+    assert advice(constraints={"a": [">= 5", "<= 5"], "b": "> 1", "c": ["< 3", "> 2"]}) == {}
+
+
+def test_imputing_among_several_metrics() -> None:
+    several = [{"name": "a", "impute": "worst"}, {"name": "b", "impute_while_running": "best"}]
+    text = yaml.safe_dump({**{k: v for k, v in QUIET.items() if k != "metric"}, "metrics": several})
+    assert [found.path for found in lint(parse(text))] == [
+        "$.metrics[0].impute",
+        "$.metrics[1].impute_while_running",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "paths"),
+    [
+        (["${env}", "${interpreter}", "${program}"], []),
+        (["${env}", "A=1", "gone", "${program}"], ["$.command[2]"]),
+        (["here", "${envvar:SET}", "x-${envvar:UNSET}"], ["$.command[2]"]),
+        (["${envvar:SET}"], []),
+    ],
+)
+def test_a_command_that_cannot_start_here(command, paths) -> None:
+    sweep = parse(yaml.safe_dump({**QUIET, "command": command}))
+    found = lint_command(sweep, {"SET": "1"}, {"here": "/bin/here"}.get)
+    assert [one.path for one in found] == paths
 
 
 @pytest.mark.parametrize(

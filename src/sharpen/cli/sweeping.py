@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -147,7 +149,8 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     if check:
         rules_for(read, seed or 0, run_cap)  # they may want a library that is not there
         program = Path(read.program).read_text("utf-8", "replace") if read.program else ""
-        for advice in (*spec.lint(read), *spec.lint_program(program)):
+        here = spec.lint_command(read, os.environ, shutil.which)
+        for advice in (*spec.lint(read), *here, *spec.lint_program(program)):
             click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
         click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
         return

@@ -1,6 +1,6 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
-from sharpen.spec.advice import Lint, lint, lint_program
+from sharpen.spec.advice import Lint, lint, lint_command, lint_program
 from sharpen.spec.command import Words, command_line, words
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
@@ -24,6 +24,7 @@ __all__ = [
     "Words",
     "command_line",
     "lint",
+    "lint_command",
     "lint_program",
     "load",
     "parse",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Rounded
-from sharpen.spec.command import MACROS
-from sharpen.spec.model import EarlyTerminate, Metric, Sweep
+from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
+from sharpen.spec.command import MACROS, VARIABLE
+from sharpen.spec.model import Constraint, EarlyTerminate, Metric, Sweep
 
 STARTUP = {  # method -> the setting that says how many runs are random, and its default
     "bayes": ("n_startup_trials", 8),
@@ -81,6 +81,36 @@ def lint_program(text: str) -> list[Lint]:
     ]
 
 
+def lint_command(sweep: Sweep, environ: Mapping[str, str], find: Callable[[str], str | None]) -> list[Lint]:
+    """Return advice on a sweep's command on this machine: variables and a program that are not here.
+
+    Args:
+        sweep: Whose command it is.
+        environ: The environment variables.
+        find: Returns where a program is, as ``shutil.which`` does; None for one that is not there.
+
+    >>> from sharpen.spec import parse
+    >>> for advice in lint_command(parse('''
+    ... {command: [pyhton, "${envvar:HOST}"], method: random, metric: {name: m}, parameters: {x: {value: 1}}}
+    ... '''), {}, {}.get):
+    ...     print(advice.path, advice.sentence)
+    $.command[1] the environment variable HOST is not set here: set it where agents run
+    $.command[0] there is no program 'pyhton' here: name one that is on PATH where agents run
+    """
+    found = [
+        Lint(f"$.command[{i}]", f"the environment variable {name} is not set here: set it where agents run")
+        for i, word in enumerate(sweep.command)
+        for name in VARIABLE.findall(word)
+        if name not in environ
+    ]
+    words = ((i, word) for i, word in enumerate(sweep.command) if word != "${env}")
+    place, first = next(((i, word) for i, word in words if "=" not in word), (0, ""))
+    if first and not first.startswith(("$", "-")) and "${" not in first and find(first) is None:
+        sentence = f"there is no program {first!r} here: name one that is on PATH where agents run"
+        found.append(Lint(f"$.command[{place}]", sentence))
+    return found
+
+
 Advice = Iterator[tuple[str, str]]
 
 
@@ -135,6 +165,8 @@ def _run_cap(sweep: Sweep) -> Advice:
     if sweep.run_cap is None:
         return
     n_configs = sweep.run_cap // sweep.repeats
+    if n_configs == 0:
+        return  # what is said of repeats is all there is to say
     if sweep.method == "grid" and size is not None and size > n_configs:
         yield (
             "$.run_cap",
@@ -153,6 +185,42 @@ def _run_cap(sweep: Sweep) -> Advice:
             "$.prior",
             f"lists {len(sweep.prior)} configurations, but run_cap is {sweep.run_cap}: raise it",
         )
+
+
+def _size(sweep: Sweep) -> Advice:
+    size, cap = sweep.space.size, sweep.run_cap
+    if size is None or sweep.method == "grid":
+        return
+    if size == 1:
+        if sweep.repeats == 1:
+            yield "$.parameters", "nothing varies, so that every run is the same: give values, or min and max"
+    elif cap is not None and cap > size * sweep.repeats:
+        yield (
+            "$.run_cap",
+            f"there are {size} configurations, so that some are run again: lower it to "
+            f"{size * sweep.repeats}, or take grid",
+        )
+
+
+def _constraints(sweep: Sweep) -> Advice:
+    for name in dict.fromkeys(c.metric for c in sweep.constraints):
+        own = [c for c in sweep.constraints if c.metric == name]
+        low = max((c for c in own if c.op in (">", ">=")), key=lambda c: (c.bound, c.op == ">"), default=None)
+        high = min(
+            (c for c in own if c.op in ("<", "<=")), key=lambda c: (c.bound, c.op != "<"), default=None
+        )
+        if low is None or high is None:
+            continue
+        is_strict = low.op == ">" or high.op == "<"
+        if low.bound > high.bound or (is_strict and low.bound == high.bound):
+            yield (
+                f"$.constraints.{name}",
+                f"no value is both {_bound(low)} and {_bound(high)}: no run can win",
+            )
+
+
+def _bound(constraint: Constraint) -> str:
+    return f"{constraint.op} {constraint.bound:g}"
 
 
 def _n_startup(sweep: Sweep) -> int:
@@ -210,7 +278,10 @@ def _ranges(sweep: Sweep) -> Advice:
         path = place(sweep, name)
         if isinstance(inner, Float | Normal):
             yield from ((path, sentence) for sentence in _log_range(inner))
-        if isinstance(dimension, Rounded) and isinstance(inner, Float):
+        if isinstance(dimension, Rounded) and dimension.from_unit(0.0) == dimension.from_unit(1.0):
+            only = dimension.from_unit(0.0)
+            yield path, f"rounding to multiples of {dimension.q:g} always gives {only:g}: make q smaller"
+        elif isinstance(dimension, Rounded) and isinstance(inner, Float):
             yield from ((path, sentence) for sentence in _passed_bounds(dimension, inner))
         if isinstance(dimension, Int) and (dimension.low, dimension.high) == (0, 1):
             yield (
@@ -218,6 +289,9 @@ def _ranges(sweep: Sweep) -> Advice:
                 "only 0 and 1 are drawn, as both bounds are whole numbers: write min: 0.0 and max: 1.0 for "
                 "all numbers between, or values: [0, 1]",
             )
+        if isinstance(dimension, Weighted) and 0 in dimension.weights:
+            never = [repr(o) for o, w in zip(dimension.options, dimension.weights, strict=True) if w == 0]
+            yield path, f"never draws {', '.join(never)}, whose probability is 0: leave it out"
         if isinstance(dimension, Choice):
             yield from ((path, sentence) for sentence in _listed(dimension))
 
@@ -226,11 +300,9 @@ def _log_range(dimension: Float | Normal) -> Iterator[str]:
     if not dimension.log:
         return
     low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
-    if high / low > 10**HUGE_DECADES:
-        yield (
-            f"spans {math.log10(high / low):.0f} powers of ten, most of which will be wasted: two to four "
-            "are usual"
-        )
+    decades = math.log10(high) - math.log10(low)
+    if decades > HUGE_DECADES:
+        yield (f"spans {decades:.0f} powers of ten, most of which will be wasted: two to four are usual")
     if isinstance(dimension, Float) and 1 < low < high <= math.e:
         yield (
             f"draws from {low:.4g} to {high:.4g}, as log_uniform takes exponents of e: write "
@@ -304,6 +376,10 @@ def _beyond_folds(stop: EarlyTerminate, n_folds: int) -> Advice:
 def _without_effect(sweep: Sweep) -> Advice:
     for name in sweep.ignored:
         yield f"$.{name}", "has no effect here: it is part of W&B's own service"
+    for i, metric in enumerate(sweep.metrics if len(sweep.metrics) > 1 else ()):
+        if metric.impute or metric.impute_while_running:
+            key = "impute" if metric.impute else "impute_while_running"
+            yield f"$.metrics[{i}].{key}", "has no effect among several metrics: remove it"
     for i, word in enumerate(sweep.command):
         inside = [f"${{{name}}}" for name in MACROS if f"${{{name}}}" in word and word != f"${{{name}}}"]
         if inside:
@@ -318,6 +394,8 @@ RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _method,
     _cost,
     _run_cap,
+    _size,
+    _constraints,
     _repeats,
     _scales,
     _ranges,

@@ -20,7 +20,7 @@ from sharpen.spec.node import Node, join, nearest
 ENV = "/usr/bin/env"
 CONFIG_FILE = "config.json"
 _STAND_IN = "SHARPEN_{}_STANDS_HERE"  # letters that no shell quotes
-_VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
     >>> print(command_line(sweep, {"depth": 3}, seed=7))
     SHARPEN_RUN='{"seed": 7, "config": {"depth": 3}}' python 'my train.py' --depth=3
     """
-    names = {name for word in sweep.command for name in _VARIABLE.findall(word)}
+    names = {name for word in sweep.command for name in VARIABLE.findall(word)}
     found = words(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
     argv = found.argv[1:] if found.argv[:1] == (ENV,) else found.argv
     files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in found.files.items()]
@@ -144,10 +144,10 @@ def _quoted(word: str, names: Collection[str]) -> str:
 
 
 def _with_variables(word: str, environ: Mapping[str, str]) -> str:
-    for name in _VARIABLE.findall(word):
+    for name in VARIABLE.findall(word):
         if name not in environ:
             raise UsageError(f"the command's {word} needs the environment variable {name}, which is not set")
-    return _VARIABLE.sub(lambda match: environ[match[1]], word)
+    return VARIABLE.sub(lambda match: environ[match[1]], word)
 
 
 def _read(node: Node) -> tuple[str, ...] | None:
@@ -167,7 +167,7 @@ def _word(item: Node) -> str | None:
         return str(item.value)
     word: str | None = text(item)
     name = _macro(word) if word else ""
-    if not word or not name or name in MACROS or _VARIABLE.fullmatch(word):
+    if not word or not name or name in MACROS or VARIABLE.fullmatch(word):
         return word
     known = join(f"${{{macro}}}" for macro in (*MACROS, "envvar:NAME"))
     return item.wrong(f"there is no macro {word}{nearest(name, MACROS)}; known: {known}")
