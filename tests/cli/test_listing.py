@@ -58,6 +58,37 @@ def test_info(sharpen, store):
     assert str(store) in text.stdout
 
 
+def test_info_of_a_run_that_did_not_finish(sharpen, store):
+    why = "exit code 1: KeyError"
+    sql(store, "update runs set state = 'failed', reason = ?, score = null where number = 2", why)
+    facts = json_of(sharpen("info", "last-2", "--json", home=store))
+    assert facts["run"] == f"{sweep_id(store)}-2"
+    assert (facts["state"], facts["reason"], facts["score"], facts["seed"]) == ("failed", why, None, 3)
+    assert (facts["config"], facts["attempts"], facts["steps"]) == ({"tilt": 1}, 1, N_FOLDS)
+    assert facts["metrics"] == {"score": mean(1, N_FOLDS), "n": N_FOLDS}
+    assert set(facts["artifacts"]) == {"returns"}
+    assert facts["host"] in facts["agent"]
+    assert facts["time_s"] > 0
+    text = sharpen("info", "last-2", home=store)
+    assert (text.exit_code, text.stderr) == (0, f"\nwhat it printed: sharpen logs {facts['run']}\n")
+    lines = [line.rstrip().split(maxsplit=1) for line in text.stdout.splitlines()]
+    assert ["state", "failed"] in lines
+    assert ["reason", why] in lines
+    assert ["tilt", "1"] in lines
+    assert not any(line[:1] in (["score"], ["note"], ["tags"]) for line in lines[: lines.index([])])
+
+
+def test_runs_of_some_states(sharpen, store):
+    sql(store, "update runs set state = 'failed' where number = 2")
+    sql(store, "update runs set state = 'crashed' where number = 3")
+    words = ("runs", "last", "--state", "failed", "--state", "crashed")
+    assert [row["number"] for row in json_of(sharpen(*words, "--json", home=store))] == [2, 3]
+    none = sharpen("runs", "last", "--state", "stopped", home=store)
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert none.stderr == f"sweep {sweep_id(store)} has no runs that are stopped\n"
+    assert sharpen("runs", "last", "--state", "gone", home=store).exit_code == 2
+
+
 def test_best(sharpen, store):
     facts = json_of(sharpen("best", "last", "--json", home=store))
     assert facts["run"] == f"{sweep_id(store)}-4"

@@ -13,7 +13,8 @@ import click
 from sharpen import spec
 from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
-from sharpen.cli.opening import as_they_are, has_agents
+from sharpen.cli.one_run import print_run
+from sharpen.cli.opening import as_they_are, has_agents, target
 from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
 from sharpen.errors import NotFound
 from sharpen.permutation import PermutationTest
@@ -48,13 +49,22 @@ def ls(home: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("sweep")
+@click.argument("sweep_or_run")
 @json_option
 @click.pass_obj
-def info(home: Path, sweep: str, as_json: bool) -> None:
-    """Show a sweep: its state, its file, and how its runs ended."""
+def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
+    """Show a sweep: its state, its file, and how its runs ended. Or a run, whatever became of it.
+
+    \b
+      sharpen info last
+      sharpen info last-4
+    """
     reader = Reader(home)
-    row = reader.sweep(sweep)
+    found = target(reader, sweep_or_run)
+    if "-" in found:
+        print_run(reader, found, as_json)
+        return
+    row = reader.sweep(found)
     read = spec.parse(row.spec, where=row.source)
     facts: dict[str, Any] = {
         "sweep": row.id,
@@ -160,12 +170,25 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
 
 @click.command()
 @click.argument("sweep")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([str(state) for state in TrialState]),
+    help="Only the runs in this state; may be repeated.",
+)
 @click.option("--tag", "tag", help="Only the runs that have this tag.")
 @click.option("--deleted", is_flag=True, help="The deleted runs in place of the others.")
 @json_option
 @click.pass_obj
-def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) -> None:
-    """List the runs of a sweep, with their configurations under --json."""
+def runs(
+    home: Path, sweep: str, states: Sequence[str], tag: str | None, deleted: bool, as_json: bool
+) -> None:
+    """List the runs of a sweep, with their configurations under --json.
+
+    \b
+      sharpen runs last --state failed --state crashed
+    """
     reader = Reader(home)
     now = Snapshot(reader, reader.sweep(sweep).id)
     listed = as_they_are(reader, now.sweep.id, now.runs)
@@ -174,6 +197,8 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
         now.misses = misses(reader, listed, now.spec.constraints)
     if tag is not None:
         listed = [run for run in listed if tag in run.tags]
+    if states:
+        listed = [run for run in listed if run.state in states]
     if as_json:
         print_json([_facts(now, run) for run in listed])
         return
@@ -183,7 +208,9 @@ def runs(home: Path, sweep: str, tag: str | None, deleted: bool, as_json: bool) 
         for run in listed
     ]
     kind = "deleted runs" if deleted else "runs" if tag is None else f"runs tagged {tag!r}"
-    print_rows(rows, as_json, f"sweep {now.sweep.id} has no {kind}{'' if deleted or tag else ' yet'}")
+    kind += f" that are {' or '.join(states)}" if states else ""
+    none = f"sweep {now.sweep.id} has no {kind}{'' if deleted or tag or states else ' yet'}"
+    print_rows(rows, as_json, none)
 
 
 @click.command()

@@ -56,6 +56,20 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> 
         stdout().print(table(rows))
 
 
+def print_pairs(pairs: Mapping[str, Any]) -> None:
+    """Print a line for each value that there is, its name in words before it; a unit at a name's end goes.
+
+    >>> print_pairs({"run_cap": 20, "note": "", "elapsed_s": "1m05s"})
+    run cap  20
+    elapsed  1m05s
+    """
+    lines = {name.removesuffix("_s").replace("_", " "): shown(value) for name, value in pairs.items()}
+    lines = {name: words for name, words in lines.items() if words}
+    width = max(map(len, lines), default=0)
+    for name, words in lines.items():
+        click.echo(f"{name:<{width}}  {words}")
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same columns as a table, numbers to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
