@@ -90,3 +90,14 @@ def test_the_front_is_worked_out_when_a_run_has_ended_and_not_before(office, mon
     now = Snapshot(reader, sweep_id, now)
     assert [row.number for row in now.front] == [1, 2]
     assert len(asked) == 2
+
+
+def test_a_run_that_logged_nothing_has_no_label_without_a_value(office):
+    sweep_id = office.create(SPEC)
+    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    office.ask("exit", **office.held(sweep_id), exit_code=1, last_words="KeyError: 'x'")
+    now = Snapshot(Reader(office.home), sweep_id)
+    [run] = now.runs
+    line = live.line_of(run, now.spec.metrics, now.progress.get(run.id))
+    assert line == f"run   1  failed    0 steps  0s  {run.reason}"
+    assert "KeyError" in run.reason

@@ -112,11 +112,16 @@ def test_two_halves_sweep_and_agent(bench):
 
     first = bench.call("agent", sweep_id, "--slots", "2", "--count", "3")
     assert (first.returncode, first.stdout) == (0, "")
-    assert first.stderr == "agent done: took as many runs as it was asked to\n"
+    *news, last = first.stderr.splitlines()
+    assert last == "agent done: took as many runs as it was asked to"
+    assert sorted(line for line in news if "running" in line) == [f"run   {n}  running" for n in (1, 2, 3)]
+    ended = sorted(line.rsplit("  ", 1)[0] for line in news if "running" not in line)
+    runs = bench.runs()
+    assert ended == [f"run   {run.number}  finished  {N_FOLDS} steps  score {run.score:.4g}" for run in runs]
     assert bench.states() == {"finished": 3}
     assert json.loads(bench.call("ls", "--json").stdout)[0]["status"] == "idle"
 
-    second = bench.call("agent", "last", "--slots", "2", "--count", "9")
+    second = bench.call("agent", "last", "--slots", "2", "--count", "9", "--quiet")
     assert (second.returncode, second.stderr) == (0, "agent done: finished\n")
     assert bench.states() == {"finished": 6}
     assert json.loads(bench.call("ls", "--json").stdout)[0]["status"] == "finished"

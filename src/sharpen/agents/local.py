@@ -66,6 +66,7 @@ class LocalAgent:
             environment variable SHARPEN_COLD turns that off.
         idle_timeout_s: Leave after that long without a run; None for never.
         say: Is told what people should know; standard error by default.
+        news: Is told the id of a run that begins, and once more when its end has been written down.
     """
 
     def __init__(  # noqa: PLR0913 - each is a word of the command line
@@ -78,6 +79,7 @@ class LocalAgent:
         warm: bool = True,
         idle_timeout_s: float | None = None,
         say: Callable[[str], None] | None = None,
+        news: Callable[[str], None] | None = None,
     ) -> None:
         self.id = f"{hostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
@@ -94,6 +96,7 @@ class LocalAgent:
         self._selector = selectors.DefaultSelector()
         self._gpus = Gpus(client.home, self._spec.resources.gpu)
         self._starter = Starter(warm, say or _say)
+        self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
         self._idle_since = time.monotonic()
         self._ended: list[tuple[str, dict[str, Any]]] = []
@@ -195,6 +198,9 @@ class LocalAgent:
         requests = [*self._ended, *then]
         answers = self._client.call_all(requests) if requests else []
         self._ended.clear()
+        for what, words in requests:
+            if what == "exit":
+                self._news(words["run_id"])
         asked = answers[len(answers) - len(then) :]
         for answer in answers:  # somebody else may have a run that has ended
             if isinstance(answer, SharpenError) and (answer in asked or not isinstance(answer, Refused)):
@@ -225,6 +231,7 @@ class LocalAgent:
         slot = Slot(run["run_id"], run["token"], program, gpus, time.monotonic())
         self._slots.append(slot)
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
+        self._news(run["run_id"])
 
     def _words(self, run: dict[str, Any]) -> list[str]:
         """Return the command of a run, with the file of its configuration written if it asks for one."""
@@ -240,6 +247,7 @@ class LocalAgent:
             self._client.call("console", **lease, first_line=0, text=f"{why}\n")
             words = last_words(why.splitlines())
             self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=words)
+        self._news(run["run_id"])
 
     def _attend(self) -> None:
         """Wait a moment for output, then see to every slot, and tell the coordinator that we live."""
@@ -358,6 +366,10 @@ class LocalAgent:
 
 def _nothing(number: int, frame: Any) -> None:
     """Let a signal do no more than wake the agent up."""
+
+
+def _nobody(run_id: str) -> None:
+    """Let nobody hear of a run."""
 
 
 def _write(path: Path, text: str) -> None:

@@ -83,6 +83,7 @@ class Agents:
     def _start(self, n: int) -> AgentChild:
         log = self._home / "logs" / f"{self._sweep_id}-agent-{n + 1}.log"
         words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
+        words.append("--quiet")  # the view says it
         try:
             log.parent.mkdir(exist_ok=True)
             file = log.open("ab")

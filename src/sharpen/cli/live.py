@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Protocol
@@ -170,8 +171,6 @@ class Snapshot:
     def row(self, run: RunRow) -> dict[str, object]:
         """Return a run as a row of a table."""
         n_steps, value = self.progress.get(run.id, (0, None))
-        value = run.score if run.score is not None else value
-        end = run.ended_at or max(time.time(), run.started_at or 0.0)  # the clock may have been set back
         return {
             "run": run.number,
             **(
@@ -181,23 +180,17 @@ class Snapshot:
             ),
             "state": run.state,
             "steps": n_steps,
-            self.metric.name: "infeasible" if n_steps and value is None else shown(value),
-            **self._other_metrics(run),
+            self.metric.name: _value(run, n_steps, value),
+            **_others(run, self.spec.metrics),
             "front" if self.has_several else "best": "★" if run.number in self.chosen else "",
             **({"broke": self.broke(run)} if self.spec.constraints else {}),
-            "time": duration(end - run.started_at) if run.started_at else "",
+            "time": _time(run),
             "why": _why(run),
         }
 
     def broke(self, run: RunRow) -> str:
         """Return the constraints that a run broke, in words; empty when it kept them all."""
         return ", ".join(miss.words for miss in self.misses.get(run.number, ()))
-
-    def _other_metrics(self, run: RunRow) -> dict[str, str]:
-        """Return the metrics but the first as a run ended with them; a dash for what is not a number."""
-        values = run.scores[1:] or [None] * (len(self.spec.metrics) - 1)
-        named = zip(self.spec.metrics[1:], values, strict=True)
-        return {m.name: "–" if v is not None and math.isnan(v) else shown(v) for m, v in named}
 
 
 def _why(run: RunRow) -> str:
@@ -265,15 +258,9 @@ class Lines:
             self._console.print(self._line(now, run), soft_wrap=True, markup=False)
 
     def _line(self, now: Snapshot, run: RunRow) -> str:
-        row = now.row(run)
-        words = [f"run {run.number:>3}", f"{run.state:<8}"]
-        if TrialState(run.state).is_final:
-            words.append(f"{row['steps']} steps")
-            words += [f"{m.name} {row[m.name]}" for m in now.spec.metrics if row[m.name] or m is now.metric]
-            words += [str(row["time"]), *(["broke " + now.broke(run)] if now.broke(run) else [])]
-            words += [run.reason] if run.reason else []
-            words.append(f"[{len(now.done)}/{now.n_in_all or '∞'}]")
-        return "  ".join(words)
+        words = line_of(run, now.spec.metrics, now.progress.get(run.id), now.broke(run))
+        is_final = TrialState(run.state).is_final
+        return f"{words}  [{len(now.done)}/{now.n_in_all or '∞'}]" if is_final else words
 
     def warn(self, words: str) -> None:
         """Print a line."""
@@ -288,6 +275,46 @@ class Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.update()
+
+
+def line_of(
+    run: RunRow, metrics: Sequence[spec.Metric], progress: tuple[int, float | None] | None, broke: str = ""
+) -> str:
+    """Return a run that began or ended as a line: ``run   5  finished  3 steps  score 0.83  3s``.
+
+    Args:
+        run: As stored.
+        metrics: The sweep's.
+        progress: How many times it has logged the first of them, and the last value; None for never.
+        broke: The constraints that it broke, in words.
+    """
+    words = [f"run {run.number:>3}", f"{run.state:<8}"]
+    if TrialState(run.state).is_final:
+        n_steps, value = progress or (0, None)
+        words.append(f"{n_steps} steps")
+        shown_values = {metrics[0].name: _value(run, n_steps, value)} | _others(run, metrics)
+        words += [f"{name} {value}" for name, value in shown_values.items() if value]
+        words += [_time(run), f"broke {broke}" if broke else "", run.reason]
+    return "  ".join(word for word in words if word)
+
+
+def _value(run: RunRow, n_steps: int, last: float | None) -> str:
+    """Return the first metric as a run ended with it, or else as it logged it last."""
+    value = run.score if run.score is not None else last
+    return "infeasible" if n_steps and value is None else shown(value)
+
+
+def _others(run: RunRow, metrics: Sequence[spec.Metric]) -> dict[str, str]:
+    """Return the metrics but the first as a run ended with them; a dash for what is not a number."""
+    values = run.scores[1:] or [None] * (len(metrics) - 1)
+    named = zip(metrics[1:], values, strict=True)
+    return {m.name: "–" if v is not None and math.isnan(v) else shown(v) for m, v in named}
+
+
+def _time(run: RunRow) -> str:
+    """Return how long a run took, or has been at work; empty before it has begun."""
+    end = run.ended_at or max(time.time(), run.started_at or 0.0)  # the clock may have been set back
+    return duration(end - run.started_at) if run.started_at else ""
 
 
 def of_seeds(found: Configuration) -> str:

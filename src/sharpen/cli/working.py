@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
 from sharpen.coordinator import connect
+from sharpen.errors import SharpenError
+from sharpen.spec import Metric
 from sharpen.store import place
 from sharpen.store.rows import SweepFile
+
+if TYPE_CHECKING:
+    from sharpen.store.queries import Reader
+
+
+class News:
+    """Says on stderr which runs an agent has taken, and how each ended.
+
+    Args:
+        home: The store's folder.
+        sweep: Whose runs.
+    """
+
+    def __init__(self, home: Path, sweep: SweepFile) -> None:
+        self._home, self._sweep = home, sweep
+        self._running: set[str] = set()
+
+    def __call__(self, run_id: str) -> None:
+        """Say that a run has begun; and at the second time how it ended."""
+        with contextlib.suppress(OSError, SharpenError):  # the work matters more
+            if run_id not in self._running:
+                self._running.add(run_id)
+                click.echo(f"run {run_id.rpartition('-')[2]:>3}  running", err=True)
+            else:
+                self._running.discard(run_id)
+                click.echo(self._ending(run_id), err=True)
+
+    def _ending(self, run_id: str) -> str:
+        from sharpen.cli.live import line_of  # noqa: PLC0415 - by now the first program has had its start
+
+        run = self._reader.run(run_id)
+        progress = self._reader.progress(run.sweep_id, [run.number]).get(run_id)
+        return line_of(run, self._metrics, progress)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from sharpen.store.queries import Reader  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+        return Reader(self._home)
+
+    @cached_property
+    def _metrics(self) -> Sequence[Metric]:
+        return spec.parse(self._sweep.spec, where=self._sweep.source).metrics
 
 
 @click.command()
@@ -29,12 +79,20 @@ from sharpen.store.rows import SweepFile
     metavar="SECONDS",
     help="Leave after that long without a run, as while the sweep is paused. [default: never]",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
 @click.pass_obj
-def agent(
-    home: Path, sweep: str, n_slots: int, n_runs: int | None, idle_timeout_s: float | None, cold: bool
+def agent(  # noqa: PLR0913 - each is a word of the command line
+    home: Path,
+    sweep: str,
+    n_slots: int,
+    n_runs: int | None,
+    idle_timeout_s: float | None,
+    *,
+    quiet: bool,
+    cold: bool,
 ) -> None:
-    """Work on a sweep from this terminal until it has no more runs.
+    """Work on a sweep from this terminal until it has no more runs; each that starts or ends is a line.
 
     Any number of agents may work on one sweep. Ctrl-C ends the programs and gives their runs back. Programs
     are forked off a server that has done their imports, where that is possible; the results are the same.
@@ -47,7 +105,10 @@ def agent(
     place.find(home)
     with connect(home) as client:
         file = SweepFile(**client.call("sweep", word=sweep))
-        worker = LocalAgent(client, file, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s)
+        news = None if quiet else News(home, file)
+        worker = LocalAgent(
+            client, file, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s, news=news
+        )
         ending = worker.work()
     click.echo(f"agent done: {ending}", err=True)
     if ending == "interrupted":
