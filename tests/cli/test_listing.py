@@ -105,6 +105,12 @@ def test_best(sharpen, store):
     assert "sharpen validate" not in text.stdout
 
 
+def test_a_run_without_returns_is_not_recommended_to_other_bars(sharpen, store):
+    sql(store, "delete from artifacts")
+    said = sharpen("best", "last", home=store)
+    assert said.stderr == f"is it real?      sharpen report {sweep_id(store)}\n"
+
+
 def test_runs(sharpen, store):
     rows = json_of(sharpen("runs", "last", "--json", home=store))
     assert [row["config"] for row in rows] == [{"tilt": tilt} for tilt in range(4)]

@@ -138,7 +138,8 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
 def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
     top, seeds = found.row, _seeds(now, found) if len(found.runs) > 1 else []
     metrics = _metrics(reader, found.runs)
-    artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=top.id)}
+    files = reader.artifacts(run_id=top.id)
+    artifacts = {file.name: str(file.path) for file in files}
     command, test = _command(now.sweep, top), PermutationTest.of(top.summary)
     if as_json:
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
@@ -161,11 +162,10 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
     click.echo(f"\n\nrepeat it alone: {command}")
     if test:
         click.echo(f"permuted bars:   {test.words}")
-    click.echo(
-        f"is it real?      sharpen report {now.sweep.id}, sharpen permute {top.id}, then, once: "
-        f"sharpen validate {top.id}",
-        err=True,
-    )
+    words = f"is it real?      sharpen report {now.sweep.id}"
+    if any(file.type == "returns" for file in files):  # a program that keeps none knows of no other bars
+        words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
+    click.echo(words, err=True)
 
 
 @click.command()

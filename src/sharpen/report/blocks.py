@@ -270,6 +270,7 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         permute = shlex.join(["sharpen", "permute", best.run.id])
         look = shlex.join(["sharpen", "validate", best.run.id])
         found.append((f"run {best.number}'s program alone", alone))
-        found.append(("its score on permuted bars", permute))
-        found.append(("its score on the lockbox; every look is counted", look))
+        if analysis.best_series is not None:  # a program that keeps no returns knows of no other bars
+            found.append(("its score on permuted bars", permute))
+            found.append(("its score on the lockbox; every look is counted", look))
     return tuple(found)
