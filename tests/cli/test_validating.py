@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from cli.conftest import PROGRAMS, TILTS
 from cli.programs.strategy import FOLD_BARS, mean, returns
 from faults.bench import Bench
 from sharpen.bars import bars_per_year
+from sharpen.cli.judging import _gain
 from sharpen.store.queries import Reader
 
 CRASHES = """
@@ -21,6 +23,9 @@ with tracking.init() as run:
     if run.stage == "lockbox":
         raise MemoryError("the lockbox is too large")
 """
+
+
+TILT_SPEC = "program: p.py\nmethod: random\nmetric: {name: loss, goal: minimize}\n" + TILTS
 
 
 def annual_sharpe(tilt):
@@ -55,9 +60,28 @@ def test_looks_are_counted_and_said(sharpen, store):
     head, row = (line.split() for line in first.stdout.splitlines()[:2])
     assert head == ["chosen", "default"]
     assert row == ["Sharpe", "ratio", *(f"{annual_sharpe(tilt):.4g}" for tilt in (3, 0))]
-    assert "This is look 2 of this sweep: the" in sharpen("validate", "last-3", home=store).stdout
+    second = sharpen("validate", "last-3", home=store).stdout
+    assert "This is look 2 of this sweep: the" in second
+    assert "Only the first look" not in first.stdout
+    assert second.startswith("Only the first look saw bars that nobody had seen. ")
     assert len(looks(store)) == 2
     assert json.loads(sharpen("info", "last", "--json", home=store).stdout)["lockbox_looks"] == 2
+
+
+def test_a_look_says_when_the_search_gained_nothing(sharpen, store):
+    better, same = (json.loads(sharpen("validate", f"last-{n}", "--json", home=store).stdout) for n in (4, 1))
+    assert (better["gained"], same["gained"]) == (True, False)
+    words = "The program's default does as well: the search gained nothing on these bars."
+    assert words in sharpen("validate", "last-1", home=store).stdout
+    assert words not in sharpen("validate", "last-4", home=store).stdout
+
+
+def test_without_returns_the_metric_tells_the_gain():
+    sweep = SimpleNamespace(spec=TILT_SPEC, source="s.yaml")
+    sides = [{"metrics": {"loss": loss}} for loss in (0.2, 0.3)]
+    assert _gain(sweep, {"chosen": sides[0], "default": sides[1]}) == pytest.approx(0.1)
+    assert _gain(sweep, {"chosen": sides[1], "default": sides[0]}) == pytest.approx(-0.1)
+    assert _gain(sweep, {"chosen": sides[1], "default": {"error": "no"}}) is None
 
 
 def test_a_look_leaves_the_search_as_it_was(sharpen, store):

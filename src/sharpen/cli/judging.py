@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sharpen import spec
 from sharpen.agents.lockbox import default_config, run_on_lockbox
 from sharpen.agents.stages import BARS, StageRun, refuse_other_bars
 from sharpen.cli.ending import conclude
@@ -20,6 +21,7 @@ from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
+from sharpen.wire import number
 
 
 @click.command()
@@ -63,14 +65,38 @@ def validate(home: Path, run: str, as_json: bool) -> None:
         client.call("look", look_id=look_id, run_id=row.id, who=getpass.getuser())
         result = _open(home, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found))
     n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result["lockbox/hash"]]))
+    gain = _gain(sweep, result)
     if as_json:
-        print_json({"run": row.id, "looks": n_looks, "looks_at_bars": at_bars or None, **result})
+        gained = None if gain is None else gain > 0
+        seen = {"looks": n_looks, "looks_at_bars": at_bars or None, "gained": gained}
+        print_json({"run": row.id, **seen, **result})
         return
+    if max(n_looks, at_bars) > 1:
+        click.echo(
+            "Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n"
+        )
     sides = {name: side for name, side in result.items() if "metrics" in side}
     stdout().print(table(_rows(sides)))
     if "error" in result["default"]:
         click.echo(f"\ndefault: failed, nothing shown. {result['default']['error']}")
     click.echo(f"\n{_sentence(result['chosen'], n_looks, at_bars)}")
+    if gain is not None and gain <= 0:
+        click.echo("The program's default does as well: the search gained nothing on these bars.")
+
+
+def _gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
+    """Return by how much the chosen configuration is better than the default; None where nobody can say.
+
+    That is in the Sharpe ratio where both kept returns, else in the sweep's metric.
+    """
+    chosen, default = (result.get(side, {}) for side in ("chosen", "default"))
+    if "sharpe" in chosen and "sharpe" in default:
+        return chosen["sharpe"] - default["sharpe"]
+    metric = spec.parse(sweep.spec, where=sweep.source).metric
+    one, two = (number(side.get("metrics", {}).get(metric.name)) for side in (chosen, default))
+    if one is None or two is None:
+        return None
+    return metric.larger_is_better(one) - metric.larger_is_better(two)
 
 
 def _open(
