@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 from rich.console import Console
 
 from sharpen.report import configuration, leaderboard, verdict
 from sharpen.report.wording import decimals_for, fixed, span
+from sharpen.trial import TrialState
 
 from .stores import SPEC, fill
 
@@ -36,6 +38,23 @@ def test_the_leaderboard_shows_the_best_runs_beside_buy_and_hold(lab) -> None:
         assert span(entry.sharpe.interval) in line
         assert fixed(entry.baseline.value) in line
     assert lines[4].strip() == "and 2 more, 1 infeasible, 1 failed"
+    narrow = Console(width=50, file=io.StringIO())
+    narrow.print(leaderboard(found, 3))
+    assert narrow.file.getvalue().splitlines()[-1] == lines[4]
+
+
+def test_the_leaderboard_has_the_words_of_the_list_of_runs(lab) -> None:
+    """A run is stopped, failed or crashed there, too."""
+    lab.sweep()
+    lab.run([(1, {"val/sharpe": 1.0})])
+    ended = [TrialState.STOPPED, TrialState.FAILED, TrialState.CRASHED, TrialState.CRASHED]
+    found = lab.analysis()
+    others = [replace(found.ranked[0], state=state) for state in ended]
+    found = replace(found, ranked=(*found.ranked, others[0]), failed=tuple(others[1:]))
+    lines = [line.strip() for line in printed(leaderboard(found)).splitlines()]
+    assert [line.split()[-1] for line in lines[1:3]] == ["finished", "stopped"]
+    assert "stopped early" not in printed(leaderboard(found))
+    assert lines[3] == "and 1 failed, 2 crashed"
 
 
 def test_small_losses_can_be_told_apart(lab) -> None:

@@ -151,3 +151,16 @@ def test_a_single_metric_has_no_front(lab) -> None:
     assert (found.front, found.selection) == ((), "")
     assert "front" not in figures(found)
     assert 'id="tradeoff"' not in render(found)
+
+
+def test_a_front_of_one_run_is_drawn_with_those_behind_it(lab) -> None:
+    lab.sweep(TWO)
+    run(lab, 1.0, 0.1)
+    assert "front" not in figures(lab.analysis())
+    run(lab, 0.5, 0.3)
+    run(lab, 0.4, 0.2)
+    found = lab.analysis()
+    assert len(found.front) == 1
+    behind, before = figures(found)["front"]["data"]
+    assert (sorted(behind["x"]), before["x"]) == ([0.4, 0.5], [1.0])
+    assert 'id="front"' in render(found)

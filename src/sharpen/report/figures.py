@@ -37,7 +37,7 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     if analysis.history:
         found["history"] = _history(analysis)
-    if len(analysis.front) > 1:
+    if analysis.front and tradeoff.n_scored(analysis) > 1:
         found["front"] = tradeoff.chart(analysis)
     if analysis.gap:
         found["gap"] = _gap(analysis)
@@ -180,7 +180,7 @@ def _dots(x: Sequence[Any], y: Sequence[Any], names: Sequence[str], state: Trial
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": "stopped early" if stopped else "finished",
+        "name": "stopped" if stopped else "finished",
         "x": list(x),
         "y": list(y),
         "text": list(names),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.report.tradeoff import front_table
 from sharpen.report.wording import decimals_for, fixed, label, setting, span
-from sharpen.trial import TrialState
+from sharpen.trial import FAILURES, TrialState
 
 STYLES = {"luck": "bold yellow", "beta": "bold magenta", "real": "bold green", "none": "bold"}
 OUTCOMES = {
@@ -19,7 +20,7 @@ OUTCOMES = {
 }
 
 
-def leaderboard(analysis: Analysis, n: int = 10) -> Table:
+def leaderboard(analysis: Analysis, n: int = 10) -> Group:
     """Return the best runs as a table: the score beside buy-and-hold, and the spread over the folds.
 
     Args:
@@ -32,8 +33,7 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
     has_seeds = analysis.spec.repeats > 1
     has_baseline = any("baseline/sharpe" in e.metrics for e in shown)
     has_sharpe = any(e.sharpe is not None for e in shown)
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(analysis, len(shown)))
-    table.caption_justify = "left"
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", justify="right")
     table.add_column(metric, justify="right")
     if has_seeds:
@@ -53,11 +53,12 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Table:
         cells += _estimates(entry) if has_sharpe else []
         is_best = analysis.best is not None and entry.number == analysis.best.number
         style = "bold" if is_best else "dim" if entry.state is TrialState.STOPPED else ""
-        table.add_row(*(Text(cell) for cell in (*cells, str(len(entry.steps)), _state(entry))), style=style)
-    return table
+        cells += [str(len(entry.steps)), entry.state]
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    return _with_rest(table, analysis, len(shown))
 
 
-def front(analysis: Analysis, n: int = 10) -> Table:
+def front(analysis: Analysis, n: int = 10) -> Group:
     """Return the front as a table: every metric, and the parameters in which its runs differ.
 
     Args:
@@ -65,14 +66,13 @@ def front(analysis: Analysis, n: int = 10) -> Table:
         n: How many runs to show at most.
     """
     found = front_table(analysis, n)
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=_caption(analysis, len(found.rows)))
-    table.caption_justify = "left"
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("front", justify="right")
     for name in (*(metric.name for metric in found.metrics), *found.parameters):
         table.add_column(Text(name), justify="right", overflow="fold")
     for row in found.rows:
         table.add_row(*(Text(cell) for cell in (str(row.entry.number), *row.metrics, *row.settings)))
-    return table
+    return _with_rest(table, analysis, len(found.rows))
 
 
 def configuration(analysis: Analysis) -> Table:
@@ -114,16 +114,19 @@ def _pair(estimate: Estimate | None) -> list[str]:
     return ["–", "–"] if estimate is None else [fixed(estimate.value), span(estimate.interval)]
 
 
-def _state(entry: Entry) -> str:
-    return "stopped early" if entry.state is TrialState.STOPPED else str(entry.state)
+def _with_rest(table: Table, analysis: Analysis, n_shown: int) -> Group:
+    """Return a table with a line below it on the runs that it does not show."""
+    rest = _rest(analysis, n_shown)
+    lines = [Text(rest, style="dim italic")] if rest else []
+    return Group(*([table] if n_shown else []), *lines)
 
 
-def _caption(analysis: Analysis, n_shown: int) -> str:
+def _rest(analysis: Analysis, n_shown: int) -> str:
     counts = [
         (len(analysis.ranked) - n_shown, "more"),
         (len(analysis.broken), "broke a constraint"),
         (len(analysis.infeasible), "infeasible"),
-        (len(analysis.failed), "failed"),
+        *((sum(e.state is state for e in analysis.failed), state) for state in FAILURES),
         (len(analysis.canceled), "canceled"),
         (len(analysis.unfinished), "not over yet"),
     ]

@@ -73,6 +73,11 @@ def chart(analysis: Analysis) -> Figure:
     return _plane(analysis) if len(analysis.spec.metrics) == 2 else _parallel(analysis)
 
 
+def n_scored(analysis: Analysis) -> int:
+    """Return how many finished runs the chart has: those of the front, and those behind it."""
+    return len(analysis.front) + len(_others(analysis)) + sum(map(_is_known, analysis.broken))
+
+
 def _plane(analysis: Analysis) -> Figure:
     across, up = analysis.spec.metrics
     traces = [_points(_others(analysis), analysis, "finished", {"size": 7, "color": "--stopped"})]
