@@ -35,14 +35,14 @@ def test_ls(sharpen, store):
         "sweep": sweep_id(store),
         "name": "tilts",
         "status": "finished",
-        "runs": 4,
+        "done": 4,
         "cap": 4,
         "best": mean(3, N_FOLDS),
     }
     table = sharpen("ls", home=store)
     assert (table.exit_code, table.stderr) == (0, "")
     head, line = table.stdout.splitlines()
-    assert head.split() == ["sweep", "name", "status", "runs", "cap", "best", "created"]
+    assert head.split() == ["sweep", "name", "status", "done", "cap", "best", "created"]
     assert line.split()[:5] == [sweep_id(store), "tilts", "finished", "4", "4"]
 
 
@@ -56,6 +56,43 @@ def test_info(sharpen, store):
     assert (text.exit_code, text.stderr) == (0, "")
     assert "tilt: {values: [0, 1, 2, 3]}" in text.stdout
     assert str(store) in text.stdout
+    names = [line.split()[0] for line in text.stdout.partition("\n\n")[0].splitlines()]
+    assert not {"reason", "max", "time", "tags", "note", "permuted", "deleted"} & set(names)
+    sql(store, "update sweeps set elapsed_s = 83.7, note = 'odd', time_cap_s = 5400")
+    text = sharpen("info", "last", home=store).stdout
+    pairs = [line.split() for line in text.partition("\n\n")[0].splitlines()]
+    assert ["elapsed", "1m24s"] in pairs
+    assert ["time", "cap", "1h30m"] in pairs
+    assert ["note", "odd"] in pairs
+
+
+def test_a_run_of_a_dead_agent_waits_in_every_listing(sharpen, store):
+    sql(store, "update runs set state = 'running', score = null where number = 2")
+    sql(store, "update sweeps set status = 'paused'")
+    sql(store, "update agents set pid = 0, born = 'long ago'")
+    facts = json_of(sharpen("info", "last", "--json", home=store))
+    assert facts["runs"] == {"finished": 3, "pending": 1}
+    queue = sharpen("queue", "last", "--json", home=store)
+    [row] = json.loads(queue.stdout)
+    assert row["run"] == f"{sweep_id(store)}-2"
+    assert row["why"].endswith(" died")
+    assert [row["state"] for row in json_of(sharpen("runs", "last", "--json", home=store))] == [
+        *("finished", "pending", "finished", "finished")
+    ]
+
+
+def test_the_queue_of_a_finished_sweep_names_the_cap(sharpen, store):
+    said = sharpen("queue", "last", home=store).stderr.splitlines()[-1]
+    assert said == (
+        f"sweep {sweep_id(store)} is finished: nothing begins until 'sharpen resume {sweep_id(store)} "
+        "--trials N', where N is above its run cap of 4, which is reached"
+    )
+
+
+def test_deleted_runs_have_the_steps_that_they_logged(sharpen, store):
+    sql(store, "update runs set deleted_at = 1.0 where number = 2")
+    [row] = json_of(sharpen("runs", "last", "--deleted", "--json", home=store))
+    assert (row["number"], row["steps"]) == (2, N_FOLDS)
 
 
 def test_info_of_a_run_that_did_not_finish(sharpen, store):

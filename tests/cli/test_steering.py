@@ -226,7 +226,7 @@ def test_a_finished_sweep_is_rerun_extended_and_resumed(bench, sharpen):
     assert said.stdout == f"{sweep_id}-2\n"
     assert said.stderr.splitlines() == [
         "the run cap grew from 1 to 2",
-        f"sweep {sweep_id} is running; work on it: sharpen resume {sweep_id}",
+        f"sweep {sweep_id} is idle; an agent would take it: sharpen agent {sweep_id}",
     ]
     assert sharpen("edit", "last", "--run-cap", "3", "--name", "more", home=bench.home).exit_code == 0
     assert bench.call("resume", "last", "--agents", "1").returncode == 0

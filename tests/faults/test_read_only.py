@@ -38,7 +38,7 @@ def test_readers_read_and_writers_say_what_cannot_be_written(tmp_path, request, 
             for verb, *words in READERS:
                 done = ask(bench, verb, *words)
                 assert (done.exit_code, done.stdout) == (0, before[verb].stdout), (verb, done.stderr)
-            assert json.loads(before["ls"].stdout)[0]["runs"] == 2
+            assert json.loads(before["ls"].stdout)[0]["done"] == 2
             for verb, *words in WRITERS:
                 done = ask(bench, verb, *words)
                 assert done.exit_code == 1, (verb, done.stdout, done.stderr)

@@ -15,7 +15,17 @@ from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.one_run import print_run
 from sharpen.cli.opening import as_they_are, has_agents, target
-from sharpen.cli.printing import json_option, print_json, print_rows, shown, stdout, table, when
+from sharpen.cli.printing import (
+    duration,
+    json_option,
+    print_json,
+    print_pairs,
+    print_rows,
+    shown,
+    stdout,
+    table,
+    when,
+)
 from sharpen.errors import NotFound
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
@@ -43,7 +53,7 @@ def ls(home: Path, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for sweep in reader.sweeps():
         row = {"sweep": sweep.id, "name": sweep.name, "status": _status(reader, sweep)}
-        row |= {"runs": _done(sweep), "cap": sweep.run_cap, **_leader(reader, sweep, as_json)}
+        row |= {"done": _done(sweep), "cap": sweep.run_cap, **_leader(reader, sweep, as_json)}
         rows.append(row | {"created": when(sweep.created_at)})
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
 
@@ -66,12 +76,13 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
         return
     row = reader.sweep(found)
     read = spec.parse(row.spec, where=row.source)
+    runs = as_they_are(reader, row.id, reader.runs(row.id))
     facts: dict[str, Any] = {
         "sweep": row.id,
         "name": row.name,
         "status": _status(reader, row),
         "reason": row.reason,
-        "runs": row.n_runs,
+        "runs": dict(sorted(Counter(run.state for run in runs).items())),
         **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,
         "run_cap": row.run_cap,
@@ -88,7 +99,7 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
         "note": row.note,
         "store": str(home),
     } | _constraints(reader, row, read.constraints)
-    tests = {run.id: PermutationTest.of(run.summary) for run in reader.runs(row.id)}
+    tests = {run.id: PermutationTest.of(run.summary) for run in runs}
     facts |= {"permuted": {run: test.figures() for run, test in tests.items() if test}}
     if as_json:
         print_json(facts | {"spec": row.spec})
@@ -97,9 +108,9 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
     if "broke" in facts:
         n = row.n_runs.get(TrialState.FINISHED, 0)
         facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        click.echo(f"{name.replace('_', ' '):<{width}}  {_counts(value)}")
+    facts |= {name: _length(facts[name]) for name in ("time_cap_s", "elapsed_s")}
+    facts |= {"deleted": row.n_deleted or None}
+    print_pairs({name: _counts(value) for name, value in facts.items()})
     click.echo(f"\n{row.spec.rstrip()}")
 
 
@@ -194,6 +205,7 @@ def runs(
     listed = as_they_are(reader, now.sweep.id, now.runs)
     if deleted:
         listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
+        now.progress |= reader.progress(now.sweep.id, deleted=True)
         now.misses = misses(reader, listed, now.spec.constraints)
     if tag is not None:
         listed = [run for run in listed if tag in run.tags]
@@ -298,6 +310,10 @@ def _counts(value: Any) -> str:
     if not isinstance(value, dict):
         return shown(value)
     return ", ".join(f"{n} {state}" for state, n in cast("dict[str, int]", value).items())
+
+
+def _length(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
 
 
 def _done(sweep: SweepRow) -> int:

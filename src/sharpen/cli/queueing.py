@@ -11,7 +11,7 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
-from sharpen.cli.opening import opened
+from sharpen.cli.opening import as_they_are, has_agents, opened
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import SharpenError, UsageError
 from sharpen.spec import document
@@ -65,7 +65,7 @@ def queue(home: Path, sweep: str, texts: Sequence[str], file: Path | None, as_js
     with opened(home) as (client, reader):
         row = reader.sweep(sweep)
         answer = _add(client, row, points)
-    _say(row, answer, as_json)
+        _say(reader, row, answer, as_json)
 
 
 def _add(client: Client, sweep: SweepRow, points: Sequence[Point]) -> Mapping[str, Any]:
@@ -111,7 +111,12 @@ def rerun(home: Path, run_or_sweep: str, failed: bool, as_json: bool) -> None:
             return
         row = reader.sweep(runs[0].sweep_id)
         answers = [client.call("rerun", run_id=run.id, key=secrets.token_hex(16)) for run in runs]
-    _say(row, answers[-1] | {"runs": [new for answer in answers for new in answer["runs"]]}, as_json)
+        _say(
+            reader,
+            row,
+            answers[-1] | {"runs": [new for answer in answers for new in answer["runs"]]},
+            as_json,
+        )
 
 
 def _failed(reader: Reader, sweep: SweepRow) -> list[RunRow]:
@@ -121,7 +126,7 @@ def _failed(reader: Reader, sweep: SweepRow) -> list[RunRow]:
     return [run for run in runs if run.state in FAILURES and run.number not in again]
 
 
-def _say(before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
+def _say(reader: Reader, before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer["runs"]))
     else:
@@ -129,13 +134,15 @@ def _say(before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
     cap, status = answer["run_cap"], answer["status"]
     if before.run_cap is not None and cap > before.run_cap:
         click.echo(f"the run cap grew from {before.run_cap} to {cap}", err=True)
-    if status != SweepStatus.RUNNING or before.status != status:
-        words = f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}"
-        click.echo(words, err=True)
+    if status != SweepStatus.RUNNING:
+        click.echo(f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}", err=True)
+    elif not has_agents(reader, before.id):
+        click.echo(f"sweep {before.id} is idle; an agent would take it: sharpen agent {before.id}", err=True)
 
 
 def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
-    waiting = [run for run in reader.live_runs(sweep.id) if run.state == TrialState.PENDING]
+    live = as_they_are(reader, sweep.id, reader.live_runs(sweep.id))
+    waiting = [run for run in live if run.state == TrialState.PENDING]
     rows = [_row(run, as_json) for run in waiting]
     print_rows(rows, as_json, f"no run of sweep {sweep.id} waits")
     click.echo(_next(sweep, len(waiting)), err=True)
@@ -149,14 +156,17 @@ def _row(run: RunRow, as_json: bool) -> dict[str, Any]:
 
 def _next(sweep: SweepRow, n_waiting: int) -> str:
     """Return what comes when the queue is empty."""
+    room = None if sweep.run_cap is None else sweep.run_cap - sum(sweep.n_runs.values()) - sweep.n_deleted
     if sweep.status != SweepStatus.RUNNING:
-        return f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
+        words = f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
+        if n_waiting or room is None or room > 0:
+            return words
+        return f"{words[:-1]} --trials N', where N is above its run cap of {sweep.run_cap}, which is reached"
     then = "then" if n_waiting else "next"
     read = spec.parse(sweep.spec, where=sweep.source)
     method = read.method if read.repeats == 1 else f"{read.method} (each {read.repeats} times)"
-    if sweep.run_cap is None:
+    if room is None:
         return f"{then}: whatever method {method} proposes, without a cap"
-    room = sweep.run_cap - sum(sweep.n_runs.values()) - sweep.n_deleted
     if room <= 0:
         return f"{then}: nothing, the run cap of {sweep.run_cap} is reached"
     return f"{then}: whatever method {method} proposes, {room} more under the run cap of {sweep.run_cap}"

@@ -254,7 +254,7 @@ class Reader:
         ]
 
     def progress(
-        self, sweep_id: str, numbers: Sequence[int] | None = None
+        self, sweep_id: str, numbers: Sequence[int] | None = None, deleted: bool = False
     ) -> dict[str, tuple[int, float | None]]:
         """Return, for each run that has logged the sweep's metric, how many times and the last value.
 
@@ -263,10 +263,12 @@ class Reader:
         Args:
             sweep_id: Whose runs.
             numbers: Which of them; None for all.
+            deleted: Those of deleted runs in place of the others.
         """
         p, r = schema.reports.c, schema.runs.c
         on = sa.and_(p.run_id == r.id, p.token == r.token)
-        where = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None), p.has_metric)
+        is_listed = r.deleted_at.is_not(None) if deleted else r.deleted_at.is_(None)
+        where = sa.and_(r.sweep_id == sweep_id, is_listed, p.has_metric)
         if numbers is not None:
             where = sa.and_(where, r.number.in_(numbers))
         totals = (
