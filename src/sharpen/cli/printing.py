@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−]?\d\S*)?|–|infeasible")
+"""A cell that is a number, an interval, or what stands for one that is not there."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
@@ -71,11 +75,12 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return rows of the same columns as a table, numbers to the right."""
+    """Return rows of the same columns as a table; columns of which half or more are numbers to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name, value in rows[0].items():
-        justify = "right" if isinstance(value, int | float) else "left"
-        grid.add_column(Text(name), justify=justify, overflow="fold")
+    for name in rows[0]:
+        cells = [words for row in rows if (words := shown(row.get(name)))]
+        is_number = 2 * sum(NUMBER.fullmatch(words) is not None for words in cells) >= max(1, len(cells))
+        grid.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(shown(value)) for value in row.values()))  # Text: a "[word]" is no markup
     return grid
