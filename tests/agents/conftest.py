@@ -32,6 +32,7 @@ home = Path(sys.argv[1])
 with connect(home) as client:
     print(LocalAgent(client, Reader(home).sweep(sys.argv[2])).work())
 """
+TRIED = "every point has been tried"
 TRACKED = "from sharpen import tracking\nwith tracking.init() as run:\n"
 
 

@@ -20,7 +20,7 @@ from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 from sharpen.wire import Client
 
-from .conftest import Workshop, is_alive
+from .conftest import TRIED, Workshop, is_alive
 
 WaitUntil = Callable[..., None]
 StartAgent = Callable[[Path, str], "subprocess.Popen[str]"]
@@ -51,14 +51,14 @@ def processes_of(session: int) -> list[int]:
 def test_an_agent_finishes_a_sweep(shop: Workshop) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     sweep_id = shop.program(LOGS_X)
-    assert shop.work(sweep_id) == "finished"
+    assert shop.work(sweep_id) == TRIED
     assert [(r.state, r.score, r.exit_code, r.token) for r in shop.runs(sweep_id)] == [
         ("finished", float(x), 0, 1) for x in (1, 2, 3)
     ]
     assert shop.reader.console(f"{sweep_id}-2") == "x is 2\n"
     assert shop.row(sweep_id).status == "finished"
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert shop.work(sweep_id) == "finished", "it says so again, and does nothing"
+    assert shop.work(sweep_id) == TRIED, "it says so again, and does nothing"
 
 
 def test_a_program_gets_its_configuration_and_an_environment_that_repeats(
@@ -94,7 +94,7 @@ def test_a_failing_program_leaves_its_last_words_and_five_alike_end_the_sweep(sh
 
 def test_failures_that_differ_do_not_end_it(shop: Workshop) -> None:
     sweep_id = shop.sweep("sh", "-c", "echo $1; exit 1", "sh", "${args}", values=tuple(range(7)))
-    assert shop.work(sweep_id, n_slots=2) == "finished"
+    assert shop.work(sweep_id, n_slots=2) == TRIED
     assert [r.reason for r in shop.runs(sweep_id)] == [f"--x={x}" for x in range(7)]
 
 
@@ -340,7 +340,7 @@ def test_when_an_agent_is_killed_its_program_dies_and_the_next_agent_repeats_the
     agent.wait()
     wait_until(lambda: not is_alive(read_pid(tmp_path / "pid")), "the program to die with its agent")
     assert shop.runs(sweep_id)[0].state == "running"
-    assert start_agent(home, sweep_id).communicate(timeout=60)[0] == "finished\n"
+    assert start_agent(home, sweep_id).communicate(timeout=60)[0] == f"{TRIED}\n"
     (run,) = shop.runs(sweep_id)
     assert (run.state, run.token, run.lost) == ("failed", 2, 1)
     shop.reader._engine.dispose()
@@ -366,7 +366,7 @@ run.log({'score': 2}, step=2)"""
     wait_until(lambda: len(shop.reader.reports(sweep_id=sweep_id)) == 2, "both to have logged")
     first.kill()
     (tmp_path / "go").touch()
-    assert second.communicate(timeout=60)[0] == "finished\n"
+    assert second.communicate(timeout=60)[0] == f"{TRIED}\n"
     assert [(r.state, r.token, r.score) for r in shop.runs(sweep_id)] == [
         ("finished", 2, 2.0),
         ("finished", 1, 2.0),

@@ -22,7 +22,7 @@ from sharpen.agents.strays import adopt_orphans
 from sharpen.agents.warm import client
 from sharpen.agents.warm.imports import declares_preload, leading_imports
 
-from .conftest import Workshop, is_alive
+from .conftest import TRIED, Workshop, is_alive
 
 WaitUntil = Callable[..., None]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="fork servers need Linux")
@@ -489,7 +489,7 @@ def test_a_forked_run_that_has_ended_is_no_stray_though_its_server_was_not_heard
     states = lambda: [child.status() for child in psutil.Process().children()]  # noqa: E731
     wait_until(lambda: psutil.STATUS_ZOMBIE in states(), "the run to end")
     agent._end_strays()  # as at the end of another slot's run
-    assert agent.work() == "finished"
+    assert agent.work() == TRIED
     assert [(run.state, run.token) for run in shop.runs(sweep_id)] == [("finished", 1)]
 
 
@@ -540,7 +540,7 @@ run.log({'score': run.config['x']}, step=2)"""
 
     thread = threading.Thread(target=kill)
     thread.start()
-    assert agent.work() == "finished"
+    assert agent.work() == TRIED
     thread.join()
     assert [(r.state, r.token, r.score) for r in shop.runs(sweep_id)] == [
         ("finished", 1, 1.0),
@@ -578,7 +578,7 @@ run.log({'score': 1})"""
     wait_until(lambda: shop.runs(sweep_id)[0].lost == 1, "the lease to lapse")
     assert is_alive(pid)
     agent.send_signal(signal.SIGCONT)
-    assert agent.communicate(timeout=60)[0] == "finished\n"
+    assert agent.communicate(timeout=60)[0] == f"{TRIED}\n"
     (run,) = shop.runs(sweep_id)
     assert (run.state, run.token, run.score) == ("finished", 2, 1.0)
     assert not is_alive(pid)
@@ -722,7 +722,7 @@ def test_the_classifier_finds_the_same_warm_and_cold(shop: Workshop, model: str)
             seed=3,
         )
         agent = LocalAgent(shop.client, shop.row(sweep_id), warm=warm, say=said.append)
-        assert agent.work() == "finished"
+        assert agent.work() == TRIED
         stories.append(story(shop, sweep_id))
     assert stories[0] == stories[1]
     assert said == []

@@ -141,11 +141,6 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"name": ""}, "$.name", "is empty text"),
         ({"name": "two\nlines"}, "$.name", "must be one line"),
         ({"name": "\x1b[31mred"}, "$.name", "must be one line"),
-        (
-            {"method": "grid", "parameters": {f"p{i}": {"min": 1, "max": 100} for i in range(8)}},
-            "$.run_cap",
-            "the grid has about 1e+16 configurations",
-        ),
         ({"optimizer": 3}, "$.optimizer", "must be a mapping"),
         ({"optimizer": {"type": 3}}, "$.optimizer.type", "must be text"),
         ({"constraints": ["a"]}, "$.constraints", "must be a mapping"),

@@ -447,7 +447,7 @@ def test_a_time_cap_is_met_to_the_tick() -> None:
 
 
 def test_the_target_ends_the_search_and_resume_goes_on() -> None:
-    state = run_once(sweep(target=1.0), 0.9)
+    state = run_once(sweep(run_cap=9, target=1.0), 0.9)
     assert state.status is R
     state = run_once(state, 1.0)
     assert (state.status, state.reason) == (S, "run 2 reached the target")

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sharpen.coordinator.desk import Desk, Reply
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.spec.node import LARGEST_INTEGER
 from sharpen.store import schema
 from sharpen.sweep import RERUN
 from sharpen.sweep.commands import Rejected
@@ -101,8 +102,8 @@ def _check_limit(name: str, value: Any) -> None:
     is_one = isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf
     if value is not None and not is_one:
         raise UsageError(f"{name} must be {words} above 0, not {value!r}")
-    if value is not None and value > schema.LARGEST:
-        raise UsageError(f"{name} is at most {schema.LARGEST}, not {value!r}")
+    if value is not None and value > LARGEST_INTEGER:
+        raise UsageError(f"{name} is at most {LARGEST_INTEGER}, not {value!r}")
 
 
 def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:

@@ -12,7 +12,7 @@ from sharpen.spec import document, fitting
 from sharpen.spec.command import command
 from sharpen.spec.kinds import Kind, boolean, duration, integer, line, mapping, one_of, text, words
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
-from sharpen.spec.node import LARGEST_INTEGER, Node, Problem, refuse
+from sharpen.spec.node import Node, Problem, refuse
 from sharpen.spec.objectives import constraints, metric, metrics
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
@@ -107,8 +107,6 @@ def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     if method == "grid":
         _check_grid(values["parameters"])
     space = _space(root, values)
-    if method == "grid" and "space" in space and not values["run_cap"]:
-        _check_size(root, space["space"], values["repeats"] or 1)
     return {
         "method": method,
         "options": options,
@@ -181,17 +179,6 @@ def _check_grid(parameters: Parameters | None) -> None:
             parameters.nodes[name].wrong(
                 "grid search cannot count real numbers: give values: [a, b, …], or a q to round to"
             )
-
-
-def _check_size(root: Node, space: Space, repeats: int) -> None:
-    size = space.size
-    if size is not None and size * repeats > LARGEST_INTEGER:
-        root.child("run_cap", None).wrong(
-            f"is missing: the grid has about {size:.0e} configurations, more than anyone can run; "
-            "list fewer values, or take random"
-            if size < 10**300
-            else "is missing: the grid has more configurations than anyone can run"
-        )
 
 
 def _configurations() -> Kind:

@@ -52,12 +52,12 @@ class OptimizerContract:
         """Four proposals are wanted, of every space and history."""
         for name, space, past in self.cases():
             proposals = self.make().ask(space, past, 4, _rng())
-            assert len(proposals) == 4, name
+            room = (space.size or 10**9) > len(past) + 8  # else a random method may repeat
+            assert len(proposals) == 4 or not (room or self.is_random), name
             assert all(space.contains(p.config) for p in proposals), name
             assert all(space.allows(p.config) for p in proposals), name
             new = {space.key(p.config) for p in proposals}
-            room = (space.size or 10**9) > len(past) + 8  # a nearly used-up space may have to repeat
-            assert len(new) == 4 or not room, name
+            assert len(new) == len(proposals) or not room, name
             assert all(p.origin for p in proposals), name
 
     def test_the_same_question_has_the_same_answer_and_nothing_is_changed(self) -> None:
