@@ -121,7 +121,7 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     scores: list[FoldScore] = []
     try:
         search(run, settings, examples, scores, watch)
-        if run.summary["infeasible"] is None and run.stage == "search":
+        if run.summary["infeasible"] is None and run.stage == "search" and wants_model(run):
             keep_model(run, settings, examples, folder, watch)
     finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
         keep_returns(run, scores, folder)
@@ -189,6 +189,14 @@ def report_lockbox(run: Run, final: FoldScore, folder: Path) -> None:
 
     keep_returns(run, [final], folder)
     run.log(lockbox_figures(final), step=0)
+
+
+def wants_model(run: Run) -> bool:
+    """Return whether a model is to be kept: of a sweep's leader so far, and where a folder is given for it.
+
+    It is trained on three times a fold's bars; those of runs that a better one has outdone would lie about.
+    """
+    return run.leads if run.in_sweep else bool(run.config["out"])
 
 
 def keep_model(

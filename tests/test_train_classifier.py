@@ -79,13 +79,16 @@ def program():
 class Recorder:
     """A sink that remembers, and that ends the run after a number of reports."""
 
-    def __init__(self, stop_after=99):
-        self.stop_after = stop_after
+    def __init__(self, stop_after=99, leads=True):
+        self.stop_after, self._leads = stop_after, leads
         self.log, self.summary, self.artifacts = [], {}, []
 
     def report(self, step, metrics):
         self.log.append((step, dict(metrics)))
         return "worse than its bracket" if len(self.log) >= self.stop_after else ""
+
+    def leads(self):
+        return self._leads
 
     def summarize(self, values):
         self.summary.update(values)
@@ -103,8 +106,8 @@ class Recorder:
 def sweep(program, monkeypatch):
     """Return a function that runs the program in this process as a sweep would."""
 
-    def run(*arguments, seed=0, stop_after=99, **values):
-        recorder = Recorder(stop_after)
+    def run(*arguments, seed=0, stop_after=99, leads=True, **values):
+        recorder = Recorder(stop_after, leads)
 
         def init(config):
             return tracking.Run(recorder, {**config, **values}, seed, "search", in_sweep=True)
@@ -198,6 +201,12 @@ def test_a_sweep_hears_of_each_fold_and_gets_the_returns_and_the_model(sweep, da
     versions = heard.summary["versions"]
     assert {"python", "sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna", "xgboost"} == set(versions)
     assert versions["python"] == platform.python_version()
+
+
+def test_a_run_that_a_better_one_has_outdone_trains_no_model(sweep, data):
+    heard = sweep("--data", data, leads=False)
+    assert [name for name, *_ in heard.artifacts] == ["returns"]
+    assert len(heard.log) == 3
 
 
 def test_a_run_that_is_stopped_has_kept_the_returns_of_its_folds(sweep, data):

@@ -175,6 +175,26 @@ def test_a_run_that_falls_behind_is_stopped_like_sys_exit_0(
         assert Reader(client.home).run(leased.run_id).state == "stopped"
 
 
+def test_a_run_knows_whether_it_leads(client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tracking.init() as alone:
+        assert alone.leads
+    first = Leased(client, sweep_id, monkeypatch, "k1")
+    with tracking.init() as run:
+        assert not run.leads  # it has no score yet
+        run.log({"val/sharpe": 0.5})
+        assert run.leads
+    second = Leased(client, sweep_id, monkeypatch, "k2")
+    with tracking.init() as run:
+        run.log({"val/sharpe": 0.6})
+        client.call("exit", **first.lease, exit_code=0, last_words="")
+        assert run.leads
+        run.log({"val/sharpe": 0.4})
+        assert not run.leads
+        client.call("release", **second.lease)
+        with pytest.raises(Stopped):
+            _ = run.leads
+
+
 @pytest.mark.parametrize("op", ["exit", "release"])
 def test_a_run_that_somebody_else_has_or_that_has_ended_is_stopped(
     client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch, op: str

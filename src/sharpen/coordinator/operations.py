@@ -24,7 +24,7 @@ from sharpen.seeds import repeat_seed
 from sharpen.store import schema
 from sharpen.store.rows import SweepFile
 from sharpen.store.statements import PUT_REPORT
-from sharpen.sweep import SweepState, SweepStatus
+from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
 from sharpen.trial import finite
@@ -134,6 +134,12 @@ def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[
     return {"stop": stop}
 
 
+def _leads(desk: Desk, run_id: str, token: int) -> Reply:
+    sweep_id, n = desk.leased(run_id, token)
+    state = desk.sweep(sweep_id).state
+    return {"leads": leads(state, state.live[n])}
+
+
 def _console(desk: Desk, run_id: str, token: int, first_line: int, text: str) -> Reply:
     desk.leased(run_id, token)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
@@ -233,6 +239,7 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "lease": _lease,
     "beat": _beat,
     "report": _report,
+    "leads": _leads,
     "console": _console,
     "summarize": _summarize,
     "artifact": _artifact,

@@ -22,7 +22,7 @@ to.
 """
 
 from sharpen.sweep.machine import step
-from sharpen.sweep.moves import held
+from sharpen.sweep.moves import held, leads
 from sharpen.sweep.repeats import RERUN, Configurations, fold
 from sharpen.sweep.state import Assessment, Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.sweep.trials import Trials
@@ -40,5 +40,6 @@ __all__ = [
     "Trials",
     "fold",
     "held",
+    "leads",
     "step",
 ]

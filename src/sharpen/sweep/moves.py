@@ -10,7 +10,7 @@ from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueR
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import gist
-from sharpen.trial import FAILURES, UNDECIDED, Trial, TrialState
+from sharpen.trial import FAILURES, UNDECIDED, Trial, TrialState, best, pareto
 
 Outcome = tuple[SweepState, list[Command]]
 
@@ -89,6 +89,18 @@ def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, r
     )
     state, ending = settle(state, trial)
     return state, [EndRun(trial, exit_code, reason), *ending, Accepted()]
+
+
+def leads(state: SweepState, live: Live) -> bool:
+    """Return whether a run that ended as it stands would be the best, or one of those that none beats.
+
+    With repeats every run may: the mean over a configuration's runs decides, and is known last.
+    """
+    trial = _scored(state, live, TrialState.FINISHED)
+    if state.rules.repeats > 1:
+        return not trial.is_infeasible
+    trials = [trial, *(t for t in state.trials if t.number != trial.number)]
+    return trial in pareto(trials) if trial.scores else trial is best(trials)
 
 
 def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:

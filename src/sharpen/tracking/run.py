@@ -128,6 +128,19 @@ class Run:
         self._asked_permutation = True
         return self._permutation_seed
 
+    @property
+    def leads(self) -> bool:
+        """Whether it would be the best of its sweep if it ended as it stands; always, when it runs alone.
+
+        For what only a winner needs, such as training and keeping a model. By several metrics: whether no
+        finished run beats it. With ``repeats``, where means over runs decide: whether it is feasible.
+
+        Raises:
+            Stopped: The sweep has given this run to another agent.
+        """
+        with _stopped_when_refused():
+            return self._sink.leads()
+
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Store the metrics of a step; they are on the disk when this returns.
 

@@ -17,6 +17,10 @@ class Sink(Protocol):
         """Keep the metrics of a step; return why the run must end now, or nothing."""
         ...
 
+    def leads(self) -> bool:
+        """Return whether no finished run of the sweep is better, by what this one has reported."""
+        ...
+
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Keep values that describe the run as a whole."""
         ...
@@ -41,6 +45,10 @@ class SweepSink:
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Return the sweep's word on going on, once the metrics are on the disk."""
         return self._client.call("report", **self._lease, rows=[[step, metrics]])["stop"]
+
+    def leads(self) -> bool:
+        """Return the coordinator's word."""
+        return self._client.call("leads", **self._lease)["leads"]
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Store the values with the run."""
@@ -81,6 +89,10 @@ class FileSink:
         self._append({"step": step, "metrics": metrics})
         return ""
 
+    def leads(self) -> bool:
+        """Return True: there is nobody to compare with."""
+        return True
+
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Write the values."""
         self._append({"summary": values})
@@ -109,6 +121,10 @@ class TerminalSink:
         words = (f"{name}={_shown(value)}" for name, value in metrics.items())
         print(f"step {step}  {'  '.join(words)}", flush=True)
         return ""
+
+    def leads(self) -> bool:
+        """Return True: there is nobody to compare with."""
+        return True
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Print one line a value."""
