@@ -13,8 +13,9 @@ ends the process when told to. Everybody trains on one thread a process.
 Since each way trains other configurations, a fold does not cost the same everywhere: see CPU ms a fold. One
 search says little, therefore, of how long another takes; several seeds end with the mean ratio.
 
-The winners are rescored by the script alone, under the sweep's seed, which must give the same figure again,
-and under others; the rank is that of the mean, 1 is the best.
+The winners are rescored by the script alone: under the sweep's seed, which must give the same figure again,
+and under others, which the search has not seen. Only the mean of those says what a winner is worth, for its
+own figure is the luckiest of many; the rank is by that mean, 1 is the best.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import yaml
@@ -52,6 +54,7 @@ STEP = re.compile(r"step (\d+) .* val/sharpe=(\S+)")
 TRAINING = re.compile(r"summary  seconds/training_cpu=(\S+)")
 N_QUICK = 8
 N_AT_ONCE = 2
+OTHER_SEED = 1000  # the first of those that winners are rescored under
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Search:
         training_cpu_s: CPU seconds of fitting and scoring, as the programs say; NaN where some could not.
         best: The winner's val/sharpe.
         config: The winner's configuration.
+        again: Its val/sharpe once more, by the script alone.
+        worth: Its val/sharpe under seeds that the search has not seen.
         wall_s: Seconds from the command to its end.
         cpu_s: CPU seconds of all processes.
     """
@@ -81,6 +86,8 @@ class Search:
     training_cpu_s: float
     best: float
     config: Mapping[str, Any]
+    again: float = math.nan
+    worth: Sequence[float] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
@@ -197,10 +204,12 @@ def rescored(config: Mapping[str, Any], seed: int) -> float:
     return float([found[2] for found in map(STEP.match, text.splitlines()) if found][-1])
 
 
-def worth(found: Search, seeds: Sequence[int]) -> list[float]:
-    """Return the winner's val/sharpe under each seed."""
+def with_worth(found: Search, seed: int, n_others: int) -> Search:
+    """Return a search with its winner rescored, under its own seed and under others."""
+    seeds = [seed, *range(OTHER_SEED, OTHER_SEED + n_others)]
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
-        return list(pool.map(rescored, repeat(found.config), seeds))
+        again, *worth = pool.map(rescored, repeat(found.config), seeds)
+    return replace(found, again=again, worth=worth)
 
 
 # ---- the tables
@@ -241,16 +250,15 @@ def searches_table(found: Mapping[str, Search], title: str) -> Table:
     return table
 
 
-def winners_table(found: Mapping[str, Search], seeds: Sequence[int]) -> Table:
-    table = Table("winner of", "val/sharpe", "rescored", f"mean of {len(seeds)} seeds", "from", "to", "rank")
-    worths = {name: worth(search, seeds) for name, search in found.items()}
-    means = {name: sum(values) / len(values) for name, values in worths.items()}
-    for name, values in worths.items():
-        is_same = math.isclose(values[0], found[name].best, rel_tol=1e-5)
-        again = "the same" if is_same else f"{values[0]:.4f}, NOT the same"
-        rank = 1 + sum(mean > means[name] for mean in means.values())
-        spread = (f"{min(values):.3f}", f"{max(values):.3f}", str(rank))
-        table.add_row(name, f"{found[name].best:.4f}", again, f"{means[name]:.3f}", *spread)
+def winners_table(found: Mapping[str, Search]) -> Table:
+    n = len(next(iter(found.values())).worth)
+    table = Table("winner of", "val/sharpe", "rescored", f"mean of {n} other seeds", "from", "to", "rank")
+    for name, search in found.items():
+        is_same = math.isclose(search.again, search.best, rel_tol=1e-5)
+        again = "the same" if is_same else f"{search.again:.4f}, NOT the same"
+        rank = 1 + sum(fmean(other.worth) > fmean(search.worth) for other in found.values())
+        spread = (f"{fmean(search.worth):.3f}", f"{min(search.worth):.3f}", f"{max(search.worth):.3f}")
+        table.add_row(name, f"{search.best:.4f}", again, *spread, str(rank))
     return table
 
 
@@ -273,11 +281,11 @@ def split_table(found: Mapping[str, Search]) -> Table:
     return table
 
 
-def report(found: Mapping[str, Search], seeds: Sequence[int], title: str) -> None:
+def report(found: Mapping[str, Search], title: str) -> None:
     console = Console(width=120)
     console.print(searches_table(found, title))
     console.print(split_table(found))
-    console.print(winners_table(found, seeds))
+    console.print(winners_table(found))
 
 
 def parsed() -> argparse.Namespace:
@@ -286,9 +294,9 @@ def parsed() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--trials", type=int, default=100, help="runs of each way")
-    add("--seeds", type=int, nargs="+", default=[0], help="one table each, then the mean ratio")
+    add("--seeds", type=int, nargs="+", default=[0], help="one table each, then the means")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which ways, all by default")
-    add("--rescore", type=int, default=5, help="how many seeds to rescore the winners under")
+    add("--rescore", type=int, default=5, help="how many other seeds to rescore the winners under")
     add("--quick", action="store_true", help=f"{N_QUICK} runs of sharpen and optuna, two seeds")
     add("--peer", type=Path, help=argparse.SUPPRESS)
     add("--pruned", action="store_true", help=argparse.SUPPRESS)
@@ -317,17 +325,24 @@ def compare(options: argparse.Namespace, seed: int) -> dict[str, Search]:
         loads.append(os.getloadavg()[0])
     title = f"{options.trials} runs, {N_AT_ONCE} at once, seed {seed}; "
     title += f"load {min(loads):.1f} to {max(loads):.1f}"
-    report(found, range(seed, seed + options.rescore), title)
+    found = {name: with_worth(search, seed, options.rescore) for name, search in found.items()}
+    report(found, title)
     return found
 
 
 def means_table(found: Sequence[Mapping[str, Search]], seeds: Sequence[int]) -> Table:
-    """Return the ratios of all seeds and their geometric mean."""
-    table = Table("optuna / sharpen", *(f"seed {seed}" for seed in seeds), "geometric mean")
+    """Return the ratios of all seeds, what their winners are worth, and the means."""
+    table = Table("optuna / sharpen", *(f"seed {seed}" for seed in seeds), "mean")
     for name, field in (("wall", "wall_s"), ("CPU", "cpu_s"), ("CPU without training", "")):
         ratios = [spent(one["optuna"], field) / spent(one["sharpen"], field) for one in found]
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         table.add_row(name, *(f"{ratio:.2f} x" for ratio in (*ratios, mean)))
+    for name in ("sharpen", "optuna"):
+        worths = [fmean(one[name].worth) for one in found]
+        table.add_row(f"{name}'s winner", *(f"{worth:.3f}" for worth in (*worths, fmean(worths))))
+    gains = [fmean(one["sharpen"].worth) - fmean(one["optuna"].worth) for one in found]
+    error = stdev(gains) / math.sqrt(len(gains))
+    table.add_row("difference", *(f"{gain:+.3f}" for gain in gains), f"{fmean(gains):+.3f} ± {error:.3f}")
     return table
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sharpen import spec
 from sharpen.coordinator import requests
 from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
-from sharpen.coordinator.restoring import rules_for, watched_in
+from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
@@ -76,7 +77,10 @@ def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: s
 
 
 def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
+    n_modules = len(sys.modules)
     answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
+    if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
+        one_thread()
     match answer:
         case Granted(number, token):
             return {"run": _leased_run(desk, sweep_id, number, token)}

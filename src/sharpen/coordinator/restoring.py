@@ -72,8 +72,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     stopper = _made("$.early_terminate", problems, stoppers.make, sweep.stop, sweep.metric)
     if optimizer is None or stopper is None:
         raise refuse(f"sweep {sweep.name}", problems)
-    # its matrices are small: threads for them would only wait, and take the cores from the runs
-    threadpool_limits(limits=1)
+    one_thread()
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     names += [sweep.cost_metric] if sweep.cost_metric else []
@@ -96,6 +95,14 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         return rules
     watched = tuple(dict.fromkeys(names))
     return replace(rules, watched=watched, assess=Assess(several, sweep.constraints, sweep.cost_metric))
+
+
+def one_thread() -> None:
+    """Give linear algebra one thread in this process, as far as its libraries are loaded by now.
+
+    Matrices are small here: threads for them would only wait, and take the cores from the runs.
+    """
+    threadpool_limits(limits=1)
 
 
 def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:

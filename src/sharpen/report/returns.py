@@ -97,10 +97,13 @@ def _read(path: Path) -> Series:
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    column = table[name].cast(COLUMNS[name], safe=False)
+    column, kind = table[name], COLUMNS[name]
+    column = (column if column.type == kind else column.cast(kind, safe=False)).combine_chunks()
     if column.null_count:
         raise DataError(f"a row without a value in the column {name}")
-    return column.to_numpy()
+    if name == "time":
+        return np.from_dlpack(column.view(pa.int64())).view("datetime64[us]")
+    return np.from_dlpack(column)  # to_numpy would import pandas first
 
 
 def ensembles(
