@@ -79,8 +79,8 @@ def preload() -> None:
     """
     options = parse(None)
     settings = ClassifierSettings.of(options)
+    bars, cut = load_bars(options, meanwhile=lambda: import_libraries(settings.model))
     import_libraries(settings.model)
-    bars, cut = load_bars(options, is_shared=True)
 
     import sharpen.tracking  # noqa: F401
     from sharpen.objectives.boosted.scoring import cut_ahead, prepare
@@ -231,12 +231,15 @@ class LoadedBars(NamedTuple):
     panel: Panel
 
 
-def load_bars(config: Mapping[str, Any], is_shared: bool = False) -> tuple[LoadedBars, int]:
+def load_bars(
+    config: Mapping[str, Any], meanwhile: Callable[[], object] | None = None
+) -> tuple[LoadedBars, int]:
     """Return the bars that a configuration names and the first bar of the lockbox.
 
     Args:
         config: What names them.
-        is_shared: Whether to read them in a process apart, for reading leaves threads behind.
+        meanwhile: What to do while they are read in a process apart, for reading leaves threads behind; None
+            to read them here.
     """
     from sharpen.folds import lockbox_start
     from sharpen.objectives.sharing import KEPT, apart
@@ -250,7 +253,7 @@ def load_bars(config: Mapping[str, Any], is_shared: bool = False) -> tuple[Loade
     name = config["data"]
     path = Path(name)
     version_of_file = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
-    parts = KEPT.get(("bars", name, version_of_file), lambda: apart(read) if is_shared else read())
+    parts = KEPT.get(("bars", name, version_of_file), lambda: apart(read, meanwhile) if meanwhile else read())
     bars = LoadedBars(*parts)
     return bars, lockbox_start(len(bars.panel), config["lockbox_share"])
 

@@ -43,7 +43,7 @@ def test_run_puts_data_on_stdout_and_words_on_stderr(finished):
     assert "deflated Sharpe" in out
     lines = err.splitlines()
     sweep_id = finished.reader().sweep("last").id
-    assert lines[0] == f"sweep {sweep_id} (tilts), seed 3, 1 agents"
+    assert lines[0] == f"sweep {sweep_id} (tilts), seed 3, 1 at a time"
     ends = [line for line in lines if re.match(r"run +\d  finished", line)]
     assert [line.split()[1] for line in ends] == ["1", "2", "3", "4"]
     assert f"{N_FOLDS} steps  score {mean(0, N_FOLDS):.4g}" in ends[0]
@@ -187,7 +187,7 @@ def test_a_plugin_that_fails_ends_the_sweep_and_is_named_and_can_be_mended(tmp_p
         assert said.returncode == 1
         assert "the search method Shaky failed: RuntimeError: no more ideas (" in said.stderr.splitlines()[-1]
         assert "shaky.py, line 7)" in said.stderr
-        assert len(bench.reader().agents(bench.reader().sweep("last").id)) == 2, "none died"
+        assert len(bench.reader().agents(bench.reader().sweep("last").id)) == 1, "it did not die"
         mended = SHAKY.replace("raise RuntimeError", "from sharpen.trial import Proposal\n        print")
         (site / "shaky.py").write_text(mended + "        return [Proposal({'tilt': 2}, origin='shaky')]\n")
         said = bench.call("resume", "last", "--agents", "1")

@@ -61,6 +61,32 @@ def test_a_sweep_from_its_creation_to_its_end(office: Office) -> None:
     same_on_disk(office)
 
 
+def test_linear_algebra_has_one_thread_also_when_it_is_loaded_late(tmp_path: Path) -> None:
+    """Which only a process shows that has not loaded it yet."""
+    program = """
+import sys
+from pathlib import Path
+from threadpoolctl import threadpool_info
+from coordinator.desks import Office, SWEEP
+
+office = Office(Path(sys.argv[1]))
+sweep_id = office.create(SWEEP.replace("random", "gp"))
+assert "scipy.linalg" not in sys.modules, "it came too early for this test"
+for n in range(10):
+    held = office.held(sweep_id, f"k{n}")
+    office.report(held, 1, val_sharpe=n / 10)
+    office.ask("exit", **held, exit_code=0, last_words="")
+assert "scipy.linalg" in sys.modules, "the model was not asked"
+print({library["num_threads"] for library in threadpool_info()})
+office.close()
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    words = [sys.executable, "-c", program, str(tmp_path / "home")]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("{1}\n", "")
+
+
 def test_a_seed_is_the_caller_s_then_the_file_s_then_zero(office: Office) -> None:
     seeded = SWEEP + "seed: 7\nrun_cap: 4\n"
     ids = [

@@ -47,7 +47,7 @@ def test_a_stale_page_is_shown_and_written_anew(generate, monkeypatch, tmp_path,
 
 
 def test_the_pages_hold_what_the_source_says(generate):
-    assert "| `--agents INTEGER` |" in generate.command_line()
+    assert "| `--agents, --slots INTEGER` |" in generate.command_line()
     assert "## sharpen data check" in generate.command_line()
     assert "| `gap` | `log(O / C[-1])` | 1 |" in generate.features()
     assert "| `subsample` | `0.8` | (0, 1] |" in generate.classifier()

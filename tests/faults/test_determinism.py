@@ -86,6 +86,14 @@ def test_with_three_agents_a_result_depends_on_the_configuration_and_the_seed_al
         assert run["score"] == value(run["config"], 7, N_STEPS)
 
 
+def kept_models(runs):
+    """Yield the number and the model of each run that kept one, and take the model from its story."""
+    for number, run in runs.items():
+        for file in [file for file in run["artifacts"] if file[1] == "model"]:
+            run["artifacts"].remove(file)
+            yield number, file
+
+
 @pytest.mark.slow
 def test_the_classifier_repeats_to_the_letter(tmp_path):
     """Scores, returns and models, on real bars; and three agents find what one did."""
@@ -97,7 +105,10 @@ def test_the_classifier_repeats_to_the_letter(tmp_path):
     assert first == again
     one = by_number(sweep(tmp_path / "c", 1, metric=metric, **file))
     three = by_number(sweep(tmp_path / "d", 3, metric=metric, **file))
+    models = [dict(kept_models(story)) for story in (one, three)]  # who leads depends on who ends first
     assert one == three
+    assert all(models)
+    assert all(models[0][number] == models[1][number] for number in models[0].keys() & models[1].keys())
     scores = [run["score"] for run in one.values() if run["score"] is not None]
     assert scores
     assert all(map(math.isfinite, scores))

@@ -1,4 +1,4 @@
-"""Driving a sweep from one terminal: start agents, replace those that die, watch, and stop cleanly."""
+"""Driving a sweep from one terminal: start an agent, replace it when it dies, watch, and stop cleanly."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.agents.program import die_with_parent
+from sharpen.cli.ending import get_ready
 from sharpen.cli.live import View
 from sharpen.cli.warning import Warnings
 from sharpen.errors import SharpenError, StoreError
@@ -23,104 +23,92 @@ MAX_RESTARTS = 20
 END_GRACE_S = 15.0
 
 
-@dataclass
-class AgentChild:
-    """An agent that this process started; its words go to a file."""
+class Agent:
+    """The agent that works on a sweep here, with a slot for each run at a time; its words go to a file.
 
-    process: subprocess.Popen[bytes]
-    log: Path
-    n_restarts: int = 0
-
-
-class Agents:
-    """The agents of one sweep on this machine, one slot each.
+    One, because a process that can be forked into runs takes a second of CPU to get ready.
 
     Args:
         home: The store's folder.
-        sweep_id: Whose runs they take.
-        n_agents: How many there are to be.
+        sweep_id: Whose runs it takes.
+        n_slots: How many of them at a time.
+
+    Raises:
+        StoreError: Its words cannot be kept.
     """
 
-    def __init__(self, home: Path, sweep_id: str, n_agents: int) -> None:
-        self._home = home
-        self._sweep_id = sweep_id
-        self._n_agents = n_agents
-        self._children: list[AgentChild] = []
+    def __init__(self, home: Path, sweep_id: str, n_slots: int) -> None:
+        self._home, self._sweep_id, self._n_slots = home, sweep_id, n_slots
+        self._log = home / "logs" / f"{sweep_id}-agent.log"
+        self._process = self._start()
+        self._n_deaths = 0
 
     def tend(self, wanted: Callable[[], bool]) -> bool:
-        """Start agents, replace those that have died; return whether any is at work.
+        """Start another agent in the place of one that has died; return whether one is at work.
 
         Args:
             wanted: Whether one that has died is to be replaced.
 
         Raises:
-            SharpenError: One dies again and again.
+            SharpenError: It dies again and again.
         """
-        while len(self._children) < self._n_agents:
-            self._children.append(self._start(len(self._children)))
-        for n, child in enumerate(self._children):
-            code = child.process.poll()
-            if code is None or code == 0 or not wanted():
-                continue
-            if child.n_restarts >= MAX_RESTARTS:
-                raise SharpenError(f"an agent died {MAX_RESTARTS} times; its last words: {_tail(child.log)}")
-            self._children[n] = self._start(n)
-            self._children[n].n_restarts = child.n_restarts + 1
-        return any(child.process.poll() is None for child in self._children)
+        if self._process.poll() and wanted():
+            if self._n_deaths >= MAX_RESTARTS:
+                words = f"the agent died {MAX_RESTARTS} times; its last words: {_tail(self._log)}"
+                raise SharpenError(words)
+            self._n_deaths += 1
+            self._process = self._start()
+        return self._process.poll() is None
 
     def end(self) -> None:
-        """Ask every agent to give its run back and leave; kill those that do not."""
-        for child in self._children:
-            child.process.terminate()
-        deadline = time.monotonic() + END_GRACE_S
-        for child in self._children:
-            try:
-                child.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
-
-    def _start(self, n: int) -> AgentChild:
-        log = self._home / "logs" / f"{self._sweep_id}-agent-{n + 1}.log"
-        words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
-        words.append("--quiet")  # the view says it
+        """Ask the agent to give its runs back and leave; kill it when it does not."""
+        self._process.terminate()
         try:
-            log.parent.mkdir(exist_ok=True)
-            file = log.open("ab")
+            self._process.wait(END_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
+        words += ["--slots", str(self._n_slots), "--quiet"]  # the view says it
+        try:
+            self._log.parent.mkdir(exist_ok=True)
+            file = self._log.open("ab")
         except OSError as problem:
-            raise StoreError(f"cannot write the log of an agent, {log}: {problem}") from problem
+            raise StoreError(f"cannot write the log of an agent, {self._log}: {problem}") from problem
         with file:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                start_new_session=True,  # Ctrl-C is for us; we tell them
+                start_new_session=True,  # Ctrl-C is for us; we tell it
                 preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
             )
-        return AgentChild(process, log)
 
 
-def drive(home: Path, sweep_id: str, n_agents: int, view: View, interrupts: Sequence[int]) -> None:
-    """Work on a sweep until it is over or there are interrupts; the agents have left when this returns.
+def drive(home: Path, sweep_id: str, n_slots: int, view: View, interrupts: Sequence[int]) -> None:
+    """Work on a sweep until it is over or there are interrupts; the agent has left when this returns.
 
     Raises:
-        SharpenError: The agents cannot be kept alive.
+        SharpenError: The agent cannot be kept alive.
     """
     reader = Reader(home)
-    agents = Agents(home, sweep_id, n_agents)
     warnings = Warnings(reader, reader.sweep(sweep_id))
+    agent = Agent(home, sweep_id, n_slots)
     with view:
         try:
+            get_ready()  # it is a second before the first run begins
             look_at = 0.0
-            while not interrupts and agents.tend(lambda: SweepStatus(reader.sweep(sweep_id).status).is_open):
+            while not interrupts and agent.tend(lambda: SweepStatus(reader.sweep(sweep_id).status).is_open):
                 time.sleep(POLL_S)
                 if time.monotonic() >= look_at:
                     view.update()
                     warnings.look(reader.sweep(sweep_id), view)
                     look_at = time.monotonic() + view.every_s
         finally:
-            agents.end()
+            agent.end()
         warnings.look(reader.sweep(sweep_id), view)
 
 

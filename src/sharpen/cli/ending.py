@@ -13,6 +13,13 @@ from sharpen.store.rows import SweepRow
 N_LEADERS = 10
 
 
+def get_ready() -> None:
+    """Import and compile what :func:`conclude` needs, while there is nothing else to do."""
+    from sharpen.report.html import template  # noqa: PLC0415 - it imports a lot
+
+    template()
+
+
 def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
     """Write the report, and print the leaderboard, or the front of several metrics, and the verdict."""
     from sharpen.report import analyse, front, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot

@@ -141,14 +141,14 @@ class Snapshot:
             return self.sweep.run_cap
         return max(size * self.spec.repeats, len(self.runs))
 
-    def seconds_left(self, n_agents: int) -> float | None:
+    def seconds_left(self, n_slots: int) -> float | None:
         """Return a guess from the runs so far; None before the first has ended or without a cap."""
         times = [run.ended_at - run.started_at for run in self.done if run.ended_at and run.started_at]
         if not times or self.n_in_all is None:
             return None
-        return sum(times) / len(times) * (self.n_in_all - len(self.done)) / max(n_agents, 1)
+        return sum(times) / len(times) * (self.n_in_all - len(self.done)) / max(n_slots, 1)
 
-    def headline(self, n_agents: int) -> str:
+    def headline(self, n_slots: int) -> str:
         """Return where the sweep is, in a line."""
         words = [
             f"sweep {self.sweep.id} {self.sweep.name}: {len(self.done)}/{self.n_in_all or '∞'} runs done"
@@ -163,7 +163,7 @@ class Snapshot:
             best = self.winner.row
             seeds = f", {of_seeds(self.winner)}" if self.repeats > 1 else ""
             words.append(f"best {self.metric.name} {shown(best.score)} (run {best.number}{seeds})")
-        left = self.seconds_left(n_agents)
+        left = self.seconds_left(n_slots)
         if left is not None and len(self.done) < len(self.runs) + 1:
             words.append(f"about {duration(left)} left")
         return ", ".join(words)
@@ -205,8 +205,8 @@ class LiveTable:
 
     every_s = 0.5
 
-    def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
-        self._reader, self._sweep_id, self._n_agents = reader, sweep_id, n_agents
+    def __init__(self, reader: Reader, sweep_id: str, n_slots: int, console: Console) -> None:
+        self._reader, self._sweep_id, self._n_slots = reader, sweep_id, n_slots
         self._now: Snapshot | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -219,7 +219,7 @@ class LiveTable:
         newest = sorted(now.runs, key=_activity)[-N_SHOWN:]
         if not now.has_several and now.winner is not None:
             newest = [*(run for run in now.winner.runs if run not in newest), *newest]
-        head = Text(now.headline(self._n_agents), style="bold")
+        head = Text(now.headline(self._n_slots), style="bold")
         return Group(head, table([now.row(run) for run in newest])) if newest else head
 
     def warn(self, words: str) -> None:
@@ -242,8 +242,8 @@ class Lines:
 
     every_s = 1.0
 
-    def __init__(self, reader: Reader, sweep_id: str, n_agents: int, console: Console) -> None:
-        self._reader, self._sweep_id, self._n_agents, self._console = reader, sweep_id, n_agents, console
+    def __init__(self, reader: Reader, sweep_id: str, n_slots: int, console: Console) -> None:
+        self._reader, self._sweep_id, self._n_slots, self._console = reader, sweep_id, n_slots, console
         self._seen: dict[str, tuple[str, int]] = {}
         self._now: Snapshot | None = None
 
@@ -327,8 +327,8 @@ def _activity(run: RunRow) -> tuple[bool, float]:
     return (not TrialState(run.state).is_final, run.ended_at or run.started_at or 0.0)
 
 
-def view(reader: Reader, sweep: SweepRow, n_agents: int) -> View:
+def view(reader: Reader, sweep: SweepRow, n_slots: int) -> View:
     """Return the right view for where stderr goes."""
     console = stderr()
     kind = LiveTable if console.is_terminal else Lines
-    return kind(reader, sweep.id, n_agents, console)
+    return kind(reader, sweep.id, n_slots, console)

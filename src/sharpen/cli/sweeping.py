@@ -27,11 +27,12 @@ from sharpen.sweep import SweepStatus
 from sharpen.wire import Client
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-agents_option = click.option(
+slots_option = click.option(
     "--agents",
-    "n_agents",
+    "--slots",
+    "n_slots",
     type=click.IntRange(min=1),
-    help="Agents to start, one run at a time each. [default: one a core]",
+    help="Runs at a time: the slots of the agent that is started. [default: one a core]",
 )
 seed_option = click.option(
     "--seed",
@@ -66,15 +67,15 @@ report_option = click.option(
 
 @click.command()
 @file_argument
-@agents_option
+@slots_option
 @trials_option
 @seed_option
 @report_option
 @click.pass_obj
 def run(
-    home: Path, file: Path, n_agents: int | None, run_cap: int | None, seed: int | None, report_path: Path
+    home: Path, file: Path, n_slots: int | None, run_cap: int | None, seed: int | None, report_path: Path
 ) -> None:
-    """Run a sweep: create it, work on it with local agents, judge it, write its report.
+    """Run a sweep: create it, work on it, judge it, write its report.
 
     FILE is a sweep file, as for W&B. On a terminal a live table shows the runs; elsewhere each run that
     starts or ends is a line on stderr. The leaderboard and the verdict go to stdout at the end. Ctrl-C gives
@@ -87,7 +88,7 @@ def run(
     with connect(home) as client:
         with interrupts() as seen:
             sweep_id = _create(client, read, file, run_cap, seed)
-            _work(home, sweep_id, n_agents, seen)
+            _work(home, sweep_id, n_slots, seen)
         _conclude(home, sweep_id, report_path)
 
 
@@ -95,15 +96,16 @@ def run(
 @click.argument("sweep")
 @click.option(
     "--agents",
-    "n_agents",
+    "--slots",
+    "n_slots",
     type=click.IntRange(min=0),
-    help="Agents to start, one run at a time each; 0 leaves the work to others."
-    " [default: one a core; none for a paused sweep whose agents wait]",
+    help="Runs at a time: the slots of the agent that is started; 0 leaves the work to others."
+    " [default: one a core; 0 for a paused sweep whose agents wait]",
 )
 @trials_option
 @report_option
 @click.pass_obj
-def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, report_path: Path) -> None:
+def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, report_path: Path) -> None:
     """Go on with a sweep that is paused, stopped, cut off or crashed, or extend one that has ended.
 
     Nothing that was stored is done again: runs that were cut off start anew, or from their newest checkpoint
@@ -122,13 +124,13 @@ def resume(home: Path, sweep: str, n_agents: int | None, run_cap: int | None, re
         with interrupts() as seen:
             answer = client.call("reopen", sweep_id=before.id, run_cap=run_cap)
             is_paused = before.status == SweepStatus.PAUSED
-            if n_agents == 0 or (n_agents is None and is_paused and has_agents(reader, before.id)):
+            if n_slots == 0 or (n_slots is None and is_paused and has_agents(reader, before.id)):
                 click.echo(f"sweep {before.id} is {answer['status']}", err=True)
                 return
             if answer["status"] != SweepStatus.RUNNING:
                 words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
                 click.echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
-            _work(home, before.id, n_agents, seen)
+            _work(home, before.id, n_slots, seen)
         _conclude(home, before.id, report_path)
 
 
@@ -195,13 +197,13 @@ def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, s
     return client.call("create_sweep", key=key, **words)["sweep_id"]
 
 
-def _work(home: Path, sweep_id: str, n_agents: int | None, seen: Sequence[int]) -> None:
+def _work(home: Path, sweep_id: str, n_slots: int | None, seen: Sequence[int]) -> None:
     """Drive a sweep to its end, or say how to go on after an interrupt."""
     reader = Reader(home)
     row = reader.sweep(sweep_id)
-    n_agents = n_agents or n_cores()
-    click.echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_agents} agents", err=True)
-    drive(home, sweep_id, n_agents, view(reader, row, n_agents), seen)
+    n_slots = n_slots or n_cores()
+    click.echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots} at a time", err=True)
+    drive(home, sweep_id, n_slots, view(reader, row, n_slots), seen)
     if seen:
         click.echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
         sys.exit(exits.INTERRUPTED)

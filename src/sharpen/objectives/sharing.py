@@ -46,11 +46,11 @@ KEPT = Kept(n_most=16)
 """This process's. Keys are tuples that begin with what the value is."""
 
 
-def apart(function: Callable[[], T]) -> T:
+def apart(function: Callable[[], T], meanwhile: Callable[[], object] = lambda: None) -> T:
     """Return what a function gives, computed in a forked process that ends with it.
 
     So whatever it leaves behind, above all threads, does not stay in this process, which can go on forking.
-    The value and any exception have to be picklable.
+    The value and any exception have to be picklable. What this process may do meanwhile is called first.
 
     >>> apart(lambda: os.getpid()) == os.getpid()
     False
@@ -60,9 +60,12 @@ def apart(function: Callable[[], T]) -> T:
     if pid == 0:
         _answer(function, there)
     os.close(there)
-    with open(here, "rb") as pipe:  # noqa: PTH123 - a descriptor
-        data = pipe.read()
-    os.waitpid(pid, 0)
+    try:
+        meanwhile()
+    finally:
+        with open(here, "rb") as pipe:  # noqa: PTH123 - a descriptor
+            data = pipe.read()
+        os.waitpid(pid, 0)
     if not data:
         raise RuntimeError("the process that was to compute this apart has died")
     value, problem = pickle.loads(data)  # noqa: S301 - from a fork of this process

@@ -93,6 +93,7 @@ class Run:
             ``permuted`` when ``sharpen permute`` asks for the search's figures on a permuted history.
         permutation_seed: What to draw the order of the bars from in that stage; None in every other.
         checkpoint: Where to go on from; None to begin at the beginning.
+        leads: Whether it would be the best of its sweep if it ended as it stands; asked anew each time.
     """
 
     def __init__(

@@ -36,8 +36,8 @@ class XGBoost:
     def fit(self, rows: Rows, cuts: xgb.QuantileDMatrix, settings: ClassifierSettings, seed: int) -> Fitted:
         """Return a model trained on one thread; the same arguments give the same model.
 
-        ``xgb.train`` would look after callbacks in every round, which with so few rows takes a while. The model
-        is the same to the bit.
+        ``xgb.train`` would look after callbacks in every round, which takes a while with so few rows. The
+        model is the same to the bit.
         """
         data = xgb.QuantileDMatrix(rows.features, max_bin=settings.max_bin, ref=cuts, nthread=1)
         data.set_label(rows.is_up.astype(np.float32))  # once; what is given above is read three times
