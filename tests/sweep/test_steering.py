@@ -437,8 +437,15 @@ def test_the_time_cap_counts_only_while_something_is_at_work() -> None:
     ]
     assert isinstance(ask(state, Reopened()), Rejected)
     assert ask(state, Reported(n, token, 1, 0.5, 9089.0)) == Accepted(), "what is at work ends by itself"
-    more = move(state, LimitsSet(3, None, 200.0), Reopened())
-    assert more.status is R
+    assert move(state, LimitsSet(3, None, 100.5)).status is S, "no more than is used up"
+    assert move(state, LimitsSet(3, None, 200.0)).status is R
+    assert move(state, LimitsSet(3, None, None)).status is R
+
+
+@pytest.mark.parametrize("cap_s", [None, 100.0])
+def test_other_limits_wake_no_sweep_that_somebody_has_stopped(cap_s: float | None) -> None:
+    state = move(run_once(sweep(run_cap=9, time_cap_s=cap_s)), Stopped())
+    assert move(state, LimitsSet(20, None, 200.0)).status is S
 
 
 def test_a_time_cap_is_met_to_the_tick() -> None:

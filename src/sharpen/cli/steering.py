@@ -123,8 +123,8 @@ def cancel(home: Path, sweep_or_run: str, reason: str | None) -> None:
 def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None) -> None:
     """Change a sweep's name or limits, also while it runs.
 
-    A finished sweep that gets a larger cap is running again, for agents to work on. One that is over a new
-    limit ends after the runs that are at work. The cap counts every run that there ever was, failed,
+    A sweep that ended at its run cap or time cap and gets a larger one is running again, for agents to work
+    on. One that is over a new limit ends after the runs that are at work. The run cap counts every run that there ever was, failed,
     canceled and deleted ones among them, and cannot go below that.
 
     \b
@@ -139,6 +139,9 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
         raise UsageError("edit: nothing to change; say --name, --run-cap, --max-failures or --time-cap")
     with opened(home) as (client, reader):
         row = reader.sweep(sweep)
+        n_runs, cap = sum(row.n_runs.values()), changes.get("run_cap")
+        if cap is not None and cap < n_runs:
+            raise UsageError(f"--run-cap {cap} is below the {n_runs} runs that sweep {row.id} already has")
         answer = client.call("edit", sweep_id=row.id, changes=changes)
     done = ", ".join(f"{CHANGES[k]} {'none' if v is None else v}" for k, v in changes.items())
     click.echo(f"sweep {row.id}: {done}", err=True)

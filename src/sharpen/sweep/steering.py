@@ -128,14 +128,15 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
 
 
 def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
-    """Set the limits anew; a finished sweep that gets room goes on, one that is over them ends."""
+    """Set the limits anew; a sweep that they had ended and that gets room goes on, one that is over them ends."""
     if refusal := _refused(state, event.run_cap):
         return state, [refusal]
-    had_room = not state.is_full
+    was_full = state.status is SweepStatus.FINISHED and state.is_full
+    was_late = state.status is SweepStatus.STOPPED and state.reason == (time_is_up(state) or None)
     limits = {name: getattr(event, name) for name in ("run_cap", "max_failures", "time_cap_s")}
     state = replace(state, rules=replace(state.rules, **limits))
     commands: list[Command] = [SetLimits(**limits)]
-    if state.status is SweepStatus.FINISHED and not had_room and not state.is_full:
+    if (was_full and not state.is_full) or (was_late and not time_is_up(state)):
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more
     state, ending = settle(state)
