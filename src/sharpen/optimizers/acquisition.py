@@ -24,6 +24,7 @@ _HALF_LOG_HALF_PI = 0.5 * math.log(math.pi / 2)
 _LEFT_OPEN = 0.01
 """Variance of what feasible (+1) and infeasible (-1) trials leave open, even where one of them is: without it
 the probability there is 0 or 1, and a single trial would shut off all that is next to it."""
+N_CLIMBS, N_STEPS = 3, 10  # five of 25 steps find half a percent more, in twice the time
 _FAR = -1e5  # below it z² in the series is all that a float can see
 
 
@@ -134,7 +135,7 @@ def best_first(
     tried = cube.snap(np.concatenate([spread, _neighbours(cube, centres, rng)]))
     values = acquisition.value(tried)
     order = np.argsort(-values, kind="stable")
-    starts = tried[_apart(tried, order, n=5)]
+    starts = tried[_apart(tried, order, n=N_CLIMBS)]
     climbed = cube.snap(_climb(acquisition, cube, starts))
     found, values = np.concatenate([climbed, tried]), np.concatenate([acquisition.value(climbed), values])
     return found[np.argsort(-values, kind="stable")]
@@ -180,7 +181,12 @@ def _climb(acquisition: Acquisition, cube: Cube, starts: Floats) -> Floats:
 
     start = starts[:, real].ravel()
     found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * start.size, options={"maxiter": 25}
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, 1.0)] * start.size,
+        options={"maxiter": N_STEPS},
     )
     ended = starts.copy()
     ended[:, real] = found.x.reshape(len(starts), -1)

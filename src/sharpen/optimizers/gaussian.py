@@ -100,13 +100,7 @@ class Posterior:
 
     def _cross(self, u: Floats) -> tuple[Floats, Floats]:
         """Return covariances and -2 dk/dr², both (M, N)."""
-        inverse, numbers = np.exp(-self.theta[:-2]), ~self.is_category
-        a, b = u[:, numbers] * inverse[numbers], self.x[:, numbers] * inverse[numbers]
-        squared = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
-        np.maximum(squared, 0.0, out=squared)
-        for d in np.flatnonzero(self.is_category):
-            squared += (u[:, d, None] != self.x[:, d]) * inverse[d] ** 2
-        return _matern(squared, math.exp(self.theta[-2]))
+        return _matern(_apart(u, self.x, self.is_category, self.theta), math.exp(self.theta[-2]))
 
 
 def _matern(squared: Floats, signal: float) -> tuple[Floats, Floats]:
@@ -115,6 +109,17 @@ def _matern(squared: Floats, signal: float) -> tuple[Floats, Floats]:
     fall = signal * np.exp(-r)
     linear = (1.0 + r) * fall
     return linear + (5.0 / 3.0) * squared * fall + MEAN_VARIANCE, (5.0 / 3.0) * linear
+
+
+def _apart(u: Floats, x: Floats, is_category: Bools, theta: Floats) -> Floats:
+    """Return ``r²`` between points, (M, N)."""
+    inverse, numbers = np.exp(-theta[:-2]), ~is_category
+    a, b = u[:, numbers] * inverse[numbers], x[:, numbers] * inverse[numbers]
+    squared = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
+    np.maximum(squared, 0.0, out=squared)
+    for d in np.flatnonzero(is_category):
+        squared += (u[:, d, None] != x[:, d]) * inverse[d] ** 2
+    return squared
 
 
 def distances(x: Floats, is_category: Bools) -> Floats:
@@ -183,8 +188,7 @@ def negative_log_likelihood(theta: Floats, squared: Floats, y: Floats, v: Floats
 
 def condition(x: Floats, y: Floats, v: Floats, is_category: Bools, theta: Floats) -> Posterior:
     """Return the process with the given ``θ`` after the observations."""
-    squared = np.tensordot(np.exp(-2 * theta[:-2]), distances(x, is_category), axes=1)
-    k, _ = _matern(squared, math.exp(theta[-2]))
+    k, _ = _matern(_apart(x, x, is_category, theta), math.exp(theta[-2]))
     covariance = k + np.diag(v + math.exp(theta[-1]) + JITTER)
     cholesky, failed = FACTOR(covariance, lower=1, clean=1)
     while failed:  # equal points and next to no noise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,26 @@ from sharpen.space import Space
 from sharpen.trial import Proposal, Trial
 
 if TYPE_CHECKING:
-    from sharpen.optimizers.surrogate import Surrogate
+    from sharpen.optimizers.surrogate import Kernels, Surrogate
+
+STEPS = 4  # a fit serves until there are so many-th more trials
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The last fit, while the trials that it was made of are the very same; it changes no answer."""
+
+    _space: Space | None = None
+    _trials: Sequence[Trial] = ()
+    _kernels: Kernels | None = None
+
+    def get(
+        self, space: Space, trials: Sequence[Trial], fit: Callable[[Sequence[Trial]], Kernels]
+    ) -> Kernels:
+        is_same = len(trials) == len(self._trials) and all(map(operator.is_, trials, self._trials))
+        if self._kernels is None or space is not self._space or not is_same:
+            self._space, self._trials, self._kernels = space, trials, fit(trials)
+        return self._kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class GaussianProcess:
     fold_noise: bool = True
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
+    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -77,34 +98,38 @@ class GaussianProcess:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        known, earlier = (
-            outcomes.read(space, trials, self.n_most_trials, self.fold_noise)
-            for trials in (history, _earlier(history))
-        )
+        known = outcomes.read(space, history, self.n_most_trials, self.fold_noise)
         knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
-        model = _model(cube, known, earlier) if knows_enough else None
+        model = self._model(cube, known, history) if knows_enough else None
         drawing = Drawing(space, history, rng, self.seed, self._keys)
         for _ in range(n):
+            if model and drawing.proposals:
+                model = model.believing([drawing.proposals[-1].config])
             found = model.improving(drawing.seen, self.n_candidates, rng) if model else None
-            config = drawing.take(found, "gp")
-            model = model.believing([config]) if model else None
+            drawing.take(found, "gp")
         return drawing.proposals
 
+    def _model(self, cube: Cube, known: Outcomes, history: Sequence[Trial]) -> Surrogate:
+        from sharpen.optimizers import surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
 
-def _model(cube: Cube, known: Outcomes, earlier: Outcomes) -> Surrogate:
-    from sharpen.optimizers.surrogate import Surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
+        def fit(trials: Sequence[Trial]) -> Kernels:
+            earlier = outcomes.read(cube.space, trials, self.n_most_trials, self.fold_noise)
+            return surrogate.Kernels.of(cube, earlier)
 
-    return Surrogate.of(cube, known, earlier)
+        return surrogate.Surrogate.of(cube, known, self._kept.get(cube.space, _earlier(history), fit))
 
 
 def _earlier(history: Sequence[Trial]) -> list[Trial]:
-    """Return the first trials that have ended, fewer than a tenth of them left out.
+    """Return the first trials that have ended, fewer than a fifth of them left out.
 
     A kernel's parameters hardly change with every trial: those fitted to these serve for several questions.
 
     >>> from sharpen.trial import TrialState
-    >>> [len(_earlier([Trial(i, {}, state=TrialState.FINISHED) for i in range(n)])) for n in (9, 27, 99)]
-    [9, 26, 99]
+    >>> [len(_earlier([Trial(i, {}, state=TrialState.FINISHED) for i in range(n)])) for n in (3, 9, 26, 99)]
+    [3, 8, 22, 97]
     """
     ended = [trial for trial in history if trial.state.is_final]
-    return ended[: len(ended) - len(ended) % max(1, len(ended) // 10)]
+    n = 1
+    while (following := n + max(1, n // STEPS)) <= len(ended):
+        n = following
+    return ended[:n]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
-from sharpen.arrays import Floats
+from sharpen.arrays import Bools, Floats
 from sharpen.optimizers import gaussian
 from sharpen.optimizers.acquisition import Acquisition, Price, best_first
 from sharpen.optimizers.cube import Cube
@@ -23,6 +22,38 @@ LEAST_COSTS = 5
 NEAREST = 1e-3
 MOST_FITTED = 100  # trials that the kernel's parameters are fitted to: its time is cubic in them
 FEASIBILITY_PRIOR = Prior(noise=(-4.0, 0.5))
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """Parameters of the processes' kernels, each (D + 2,), as some outcomes speak for them.
+
+    Attributes:
+        outcome: Of scores.
+        feasibility: Of where configurations are feasible.
+        cost: Of costs; None where too few say what they cost.
+    """
+
+    outcome: Floats
+    feasibility: Floats
+    cost: Floats | None
+
+    @staticmethod
+    def of(cube: Cube, known: Outcomes) -> Kernels:
+        """Return the most probable parameters; where outcomes say nothing, those that the prior expects."""
+        outcome, _ = Prior().moments(len(cube.axes))
+        feasibility, _ = FEASIBILITY_PRIOR.moments(len(cube.axes))
+        is_good = _is_good(known)
+        if is_good.any():
+            y, v = standardised(known.y, known.v, is_good)
+            outcome = _fit(cube, known.scored, y, v, Prior())
+        if (known.feasible <= 0).any():
+            no_noise = np.zeros(len(known.judged))
+            feasibility = _fit(cube, known.judged, known.feasible, no_noise, FEASIBILITY_PRIOR)
+        trials, z, spread = _log_costs(known)
+        says_enough = len(trials) >= LEAST_COSTS and spread >= SMALLEST_SPREAD
+        cost = _fit(cube, trials, z, np.zeros(len(z)), Prior()) if says_enough else None
+        return Kernels(outcome, feasibility, cost)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,27 +75,22 @@ class Surrogate:
     v: Floats
 
     @staticmethod
-    def of(cube: Cube, known: Outcomes, earlier: Outcomes) -> Surrogate:
-        """Return what outcomes teach, the running trials believed to come out as predicted.
-
-        Args:
-            cube: The coordinates.
-            known: The outcomes.
-            earlier: Those that the kernel's parameters are to be fitted to.
-        """
+    def of(cube: Cube, known: Outcomes, kernels: Kernels) -> Surrogate:
+        """Return what outcomes teach, the running trials believed to come out as predicted."""
         is_category = cube.is_category
         outcome, target, centres = None, 0.0, np.empty((0, len(cube.axes)))
         y, v = np.empty(0), np.empty(0)
-        is_good = np.array([not t.is_infeasible for t in known.scored], dtype=bool)
+        is_good = _is_good(known)
         if is_good.any():
             x = cube.encode([t.config for t in known.scored])
             y, v = standardised(known.y, known.v, is_good)
-            outcome = gaussian.condition(x, y, v, is_category, _kernel(cube, earlier))
+            outcome = gaussian.condition(x, y, v, is_category, kernels.outcome)
             predicted, _ = outcome.predict(x)
             target = float(predicted[is_good].max())
             ranked = np.argsort(np.where(is_good, -predicted, np.inf), kind="stable")
             centres = x[ranked[:8]]
-        acquisition = Acquisition(outcome, target, _feasibility(cube, known), _price(cube, known, earlier))
+        feasibility = _feasibility(cube, known, kernels.feasibility)
+        acquisition = Acquisition(outcome, target, feasibility, _price(cube, known, kernels.cost))
         model = Surrogate(cube, acquisition, centres, y, v)
         return model.believing([t.config for t in known.waiting])
 
@@ -94,28 +120,15 @@ class Surrogate:
         return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v)
 
 
-def _kernel(cube: Cube, known: Outcomes) -> Floats:
-    """Return the kernel's parameters that outcomes speak for."""
-    is_good = np.array([not t.is_infeasible for t in known.scored], dtype=bool)
-    if not is_good.any():
-        mean, _ = Prior().moments(len(cube.axes))
-        return mean
-    return _fit(cube, known.scored, *standardised(known.y, known.v, is_good))
+def _is_good(known: Outcomes) -> Bools:
+    return np.array([not t.is_infeasible for t in known.scored], dtype=bool)
 
 
-def _fit(cube: Cube, trials: Sequence[Trial], y: Floats, v: Floats) -> Floats:
+def _fit(cube: Cube, trials: Sequence[Trial], y: Floats, v: Floats, prior: Prior) -> Floats:
     """Return the kernel's parameters that outcomes of trials speak for; of many some are looked at."""
     some: list[int] = np.unique(np.linspace(0, len(y) - 1, MOST_FITTED).astype(int)).tolist()
     x = cube.encode([trials[i].config for i in some])
-    return _fitted(len(some), x.tobytes(), y[some].tobytes(), v[some].tobytes(), cube.is_category.tobytes())
-
-
-@lru_cache(maxsize=8)
-def _fitted(n: int, x: bytes, y: bytes, v: bytes, is_category: bytes) -> Floats:
-    """Return the fit to arrays given as their bytes, so that the same are fitted once."""
-    points, outcomes, noise = (np.frombuffer(data, dtype=np.float64) for data in (x, y, v))
-    kinds = np.frombuffer(is_category, dtype=bool)
-    return gaussian.fit(points.reshape(n, -1), outcomes, noise, kinds, Prior())
+    return gaussian.fit(x, y[some], v[some], cube.is_category, prior)
 
 
 def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Floats]:
@@ -134,13 +147,11 @@ def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Flo
     return (pulled - pulled.mean()) / scale, np.minimum(v / scale**2, 4.0)
 
 
-def _price(cube: Cube, known: Outcomes, earlier: Outcomes) -> Price | None:
+def _price(cube: Cube, known: Outcomes, theta: Floats | None) -> Price | None:
     """Return what trials cost; None when few say so, or all cost the same."""
     trials, y, scale = _log_costs(known)
-    before, z, spread = _log_costs(earlier)
-    if len(before) < LEAST_COSTS or min(scale, spread) < SMALLEST_SPREAD:
+    if theta is None or scale < SMALLEST_SPREAD:
         return None
-    theta = _fit(cube, before, z, np.zeros(len(z)))
     x = cube.encode([trial.config for trial in trials])
     return Price(gaussian.condition(x, y, np.zeros(len(y)), cube.is_category, theta), scale)
 
@@ -153,14 +164,12 @@ def _log_costs(known: Outcomes) -> tuple[list[Trial], Floats, float]:
     return trials, (logs - logs.mean()) / scale if scale > SMALLEST_SPREAD else logs, scale
 
 
-def _feasibility(cube: Cube, known: Outcomes) -> Posterior | None:
+def _feasibility(cube: Cube, known: Outcomes, theta: Floats) -> Posterior | None:
     """Return a process that is positive where configurations are feasible; None when all were."""
     if (known.feasible > 0).all():
         return None
     x = cube.encode([trial.config for trial in known.judged])
-    v = np.zeros(len(x))
-    theta = gaussian.fit(x, known.feasible, v, cube.is_category, FEASIBILITY_PRIOR)
-    return gaussian.condition(x, known.feasible, v, cube.is_category, theta)
+    return gaussian.condition(x, known.feasible, np.zeros(len(x)), cube.is_category, theta)
 
 
 def _is_next_to_one(model: Surrogate, u: Floats) -> bool:

@@ -66,6 +66,8 @@ class Space:
 
     def active(self, config: Mapping[str, Any]) -> list[str]:
         """Return the parameters that a configuration with these values must have, in order."""
+        if not self.conditions:
+            return list(self.dimensions)
         return [name for name in self.dimensions if self._is_active(name, config)]
 
     def key(self, config: Mapping[str, Any]) -> str:
@@ -91,7 +93,7 @@ class Space:
 
     def contains(self, config: Mapping[str, Any]) -> bool:
         """Return whether every active parameter is there, no other is, and each value is possible."""
-        return set(config) == set(self.active(config)) and all(
+        return config.keys() == set(self.active(config)) and all(
             self.dimensions[name].contains(value) for name, value in config.items()
         )
 
