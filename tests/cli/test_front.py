@@ -111,6 +111,17 @@ def test_a_metric_that_is_never_logged_is_taught_after_the_first_run(tmp_path):
         assert warnings == [f"warning: run 1 failed: {reason}"]
 
 
+def test_a_cost_that_is_none_is_warned_of_once(tmp_path):
+    with Bench(tmp_path, program=PROGRAMS / "trading.py") as bench:
+        cost = "cost_metric: drawdown\n"
+        file = bench.write_sweep(4, method="grid", space=TILTS, metric=METRICS, more=cost)
+        ran = bench.call("run", file, "--agents", "1")
+        assert [line for line in ran.stderr.splitlines() if line.startswith("warning")] == [
+            "warning: run 1 finished, but drawdown, which cost_metric names, was no number above 0: "
+            "its cost is not known"
+        ]
+
+
 def test_other_names_that_are_never_logged_are_warned_of_once(tmp_path):
     with Bench(tmp_path, program=PROGRAMS / "trading.py") as bench:
         metrics = METRICS.replace("drawdown", "drawdwn")

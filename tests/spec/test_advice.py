@@ -56,6 +56,14 @@ def test_a_method_for_another_number_of_metrics() -> None:
     assert "for one metric take bayes" in advice(method="nsga2")["$.method"]
 
 
+def test_a_target_of_another_metric_than_the_first() -> None:
+    more = "method: nsga2, run_cap: 60, parameters: {x: {min: 0.0, max: 9.0}}"
+    said = lint(parse(f"{{program: t, metrics: [{{name: a, target: 1}}, {{name: b, target: 2}}], {more}}}"))
+    assert [(found.path, found.sentence) for found in said] == [
+        ("$.metrics[1].target", "has no effect: only the first metric's ends a sweep")
+    ]
+
+
 def test_a_cost_that_the_method_does_not_ask_for() -> None:
     assert advice(method="bayes", cost_metric="train/n_nodes") == {}
     assert advice(method="bayes", optimizer={"type": "gp"}, cost_metric="train/n_nodes") == {}

@@ -124,8 +124,8 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
     """Change a sweep's name or limits, also while it runs.
 
     A sweep that ended at its run cap or time cap and gets a larger one is running again, for agents to work
-    on. One that is over a new limit ends after the runs that are at work. The run cap counts every run that there ever was, failed,
-    canceled and deleted ones among them, and cannot go below that.
+    on. One that is over a new limit ends after the runs that are at work. The run cap counts every run that
+    there ever was, failed, canceled and deleted ones among them, and cannot go below that.
 
     \b
       sharpen edit last --run-cap 200

@@ -47,13 +47,20 @@ class Warnings:
             self._awaits_finished = False
             first = self._ended(now.id, TrialState.FINISHED)[0]
             logged = {name for report in self._reader.reports(run_id=first.id) for name in report.metrics}
-            for words in _never_logged(self._spec, logged):
+            for words in (*_never_logged(self._spec, logged), *_no_cost(self._spec, first, logged)):
                 view.warn(f"warning: run {first.number} finished, but {words}")
 
     def _ended(self, sweep_id: str, state: TrialState) -> list[RunRow]:
         """Return the runs in a state, in the order of ending."""
         runs = [run for run in self._reader.runs(sweep_id) if run.state == state]
         return sorted(runs, key=lambda run: run.ended_at or 0.0)
+
+
+def _no_cost(sweep: spec.Sweep, run: RunRow, names: Collection[str]) -> list[str]:
+    """Return a sentence when a run logged what it costs, and that is none."""
+    if run.cost is not None or sweep.cost_metric not in names:
+        return []
+    return [f"{sweep.cost_metric}, which cost_metric names, was no number above 0: its cost is not known"]
 
 
 def _never_logged(sweep: spec.Sweep, names: Collection[str]) -> list[str]:

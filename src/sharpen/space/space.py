@@ -93,7 +93,7 @@ class Space:
 
     def contains(self, config: Mapping[str, Any]) -> bool:
         """Return whether every active parameter is there, no other is, and each value is possible."""
-        return config.keys() == set(self.active(config)) and all(
+        return set(config) == set(self.active(config)) and all(
             self.dimensions[name].contains(value) for name, value in config.items()
         )
 

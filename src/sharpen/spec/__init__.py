@@ -1,6 +1,6 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
-from sharpen.spec.advice import Lint, lint, lint_command, lint_program
+from sharpen.spec.advice import Lint, lint
 from sharpen.spec.command import Words, command_line, words
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
@@ -10,6 +10,7 @@ from sharpen.spec.model import (
     Resources,
     Sweep,
 )
+from sharpen.spec.surroundings import lint_command, lint_program
 from sharpen.spec.sweep_file import METHODS, load, parse, schema
 
 __all__ = [

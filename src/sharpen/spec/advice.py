@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sharpen.space import Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
-from sharpen.spec.command import MACROS, VARIABLE
+from sharpen.spec.command import MACROS
 from sharpen.spec.model import Constraint, EarlyTerminate, Metric, Sweep
 
 STARTUP = {  # method -> the setting that says how many runs are random, and its default
@@ -21,7 +21,6 @@ COST_AWARE = ("bayes", "gp")
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
-_IMPORT = re.compile(r"(?:^|;)[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _RATE = re.compile(r"(^|_)(lr|learning_rate|eta0|weight_decay|wd)$")
 _LARGER_IS_BETTER = re.compile(
     r"(^|[^a-z])(sharpe|sortino|calmar|acc|accuracy|auc|auroc|f1|r2|precision|recall|return|returns|reward"
@@ -59,56 +58,6 @@ def lint(sweep: Sweep) -> list[Lint]:
 distribution: log_uniform_values
     """
     return [Lint(path, sentence) for rule in RULES for path, sentence in rule(sweep)]
-
-
-def lint_program(text: str) -> list[Lint]:
-    """Return advice on the text of a sweep's program; nothing for one that needs none.
-
-    >>> lint_program("import wandb")[0].path
-    '$.program'
-    >>> lint_program("import wandb; from sharpen import tracking")
-    []
-    """
-    imported = set(_IMPORT.findall(text))
-    if "wandb" not in imported or "sharpen" in imported:
-        return []
-    return [
-        Lint(
-            "$.program",
-            "imports wandb and not sharpen, which hears nothing of what is logged there: log with "
-            "sharpen.tracking, see docs/porting.md",
-        )
-    ]
-
-
-def lint_command(sweep: Sweep, environ: Mapping[str, str], find: Callable[[str], str | None]) -> list[Lint]:
-    """Return advice on a sweep's command on this machine: variables and a program that are not here.
-
-    Args:
-        sweep: Whose command it is.
-        environ: The environment variables.
-        find: Returns where a program is, as ``shutil.which`` does; None for one that is not there.
-
-    >>> from sharpen.spec import parse
-    >>> for advice in lint_command(parse('''
-    ... {command: [pyhton, "${envvar:HOST}"], method: random, metric: {name: m}, parameters: {x: {value: 1}}}
-    ... '''), {}, {}.get):
-    ...     print(advice.path, advice.sentence)
-    $.command[1] the environment variable HOST is not set here: set it where agents run
-    $.command[0] there is no program 'pyhton' here: name one that is on PATH where agents run
-    """
-    found = [
-        Lint(f"$.command[{i}]", f"the environment variable {name} is not set here: set it where agents run")
-        for i, word in enumerate(sweep.command)
-        for name in VARIABLE.findall(word)
-        if name not in environ
-    ]
-    words = ((i, word) for i, word in enumerate(sweep.command) if word != "${env}")
-    place, first = next(((i, word) for i, word in words if "=" not in word), (0, ""))
-    if first and not first.startswith(("$", "-")) and "${" not in first and find(first) is None:
-        sentence = f"there is no program {first!r} here: name one that is on PATH where agents run"
-        found.append(Lint(f"$.command[{place}]", sentence))
-    return found
 
 
 Advice = Iterator[tuple[str, str]]
@@ -150,6 +99,12 @@ def _method(sweep: Sweep) -> Advice:
         yield "$.method", "nsga2 searches trade-offs between several metrics: for one metric take bayes"
     if sweep.method in ("bayes", "gp", "tpe", "cmaes") and len(sweep.metrics) > 1:
         yield "$.method", f"{sweep.method} searches the first of the metrics alone: for trade-offs take nsga2"
+
+
+def _later_targets(sweep: Sweep) -> Advice:
+    for i, metric in enumerate(sweep.metrics):
+        if i and metric.target is not None:
+            yield f"$.metrics[{i}].target", "has no effect: only the first metric's ends a sweep"
 
 
 def _cost(sweep: Sweep) -> Advice:
@@ -392,6 +347,7 @@ def _without_effect(sweep: Sweep) -> Advice:
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
     _goals,
     _method,
+    _later_targets,
     _cost,
     _run_cap,
     _size,

@@ -128,7 +128,7 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
 
 
 def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
-    """Set the limits anew; a sweep that they had ended and that gets room goes on, one that is over them ends."""
+    """Set the limits anew; a sweep that they had ended and that has room now goes on, one over them ends."""
     if refusal := _refused(state, event.run_cap):
         return state, [refusal]
     was_full = state.status is SweepStatus.FINISHED and state.is_full
