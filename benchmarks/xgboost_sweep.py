@@ -297,10 +297,13 @@ def parsed() -> argparse.Namespace:
     add("--seeds", type=int, nargs="+", default=[0], help="one table each, then the means")
     add("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="which ways, all by default")
     add("--rescore", type=int, default=5, help="how many other seeds to rescore the winners under")
-    add("--quick", action="store_true", help=f"{N_QUICK} runs of sharpen and optuna, two seeds")
+    add("--quick", action="store_true", help=f"{N_QUICK} runs of sharpen and optuna, winners rescored twice")
     add("--peer", type=Path, help=argparse.SUPPRESS)
     add("--pruned", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rescore < 1:
+        parser.error("--rescore must be 1 or more")
+    return options
 
 
 def main() -> None:

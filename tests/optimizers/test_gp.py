@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,3 +252,30 @@ def test_it_is_random_until_enough_trials_have_an_outcome() -> None:
     assert p.origin == "random"
     (p,) = GaussianProcess(n_startup_trials=7).ask(LINE, waiting, 1, np.random.default_rng(0))
     assert p.origin == "gp"
+
+
+def ended(n: int) -> list[Trial]:
+    xs = np.random.default_rng(5).random(n)
+    return [Trial(i, {"x": x}, TrialState.FINISHED, score=-((x - 0.3) ** 2)) for i, x in enumerate(xs, 1)]
+
+
+def test_a_fit_serves_until_a_fourth_more_trials_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials that are made anew for each question, as imputed ones are, count as the same."""
+    fits: list[int] = []
+    fit = gaussian.fit
+    monkeypatch.setattr(gaussian, "fit", lambda x, *more: fits.append(len(x)) or fit(x, *more))
+    space, method = Space({"x": Float(0.0, 1.0)}), GaussianProcess()
+    for n in range(20, 31):
+        method.ask(space, ended(n), 1, np.random.default_rng(0))
+    assert fits == [18, 22, 27]
+
+
+def test_a_fit_is_not_taken_over_by_other_settings() -> None:
+    space, history = Space({"x": Float(0.0, 1.0)}), ended(40)
+    method = GaussianProcess()
+    method.ask(space, history, 1, np.random.default_rng(0))
+    asked = [
+        one.ask(space, history, 1, np.random.default_rng(0))
+        for one in (replace(method, n_most_trials=10), GaussianProcess(n_most_trials=10))
+    ]
+    assert asked[0] == asked[1]

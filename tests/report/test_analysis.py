@@ -8,6 +8,7 @@ from dataclasses import fields
 import numpy as np
 import polars as pl
 import pytest
+from pyarrow import parquet
 
 from sharpen.overfit import deflated_sharpe, pbo
 from sharpen.report import lockbox_figures
@@ -196,6 +197,14 @@ def test_returns_of_as_many_bars_at_other_times_are_other_bars(lab) -> None:
     assert found.judgement.pbo == pytest.approx(pbo(columns).probability)
 
 
+class Twice:
+    """Returns with a column twice, which polars does not make."""
+
+    def write_parquet(self, path) -> None:
+        columns = returns_frame(np.ones(50), np.zeros(50)).to_arrow()
+        parquet.write_table(columns.append_column("ret", columns["ret"]), path)
+
+
 @pytest.mark.parametrize(
     ("frame", "why"),
     [
@@ -205,8 +214,13 @@ def test_returns_of_as_many_bars_at_other_times_are_other_bars(lab) -> None:
             returns_frame(np.ones(50), np.zeros(50)).with_columns(time=None),
             "a row without a value in the column time",
         ),
+        (
+            returns_frame(np.ones(50), np.zeros(50)).with_columns(fold=pl.lit(math.nan)),
+            "Float value nan was truncated",
+        ),
+        (Twice(), "exists 2 times in schema"),
     ],
-    ids=["nan", "column", "time"],
+    ids=["nan", "column", "time", "fold", "twice"],
 )
 def test_returns_that_cannot_be_used_are_named_and_left_out(lab, frame, why) -> None:
     lab.sweep()

@@ -440,6 +440,11 @@ def test_the_time_cap_counts_only_while_something_is_at_work() -> None:
     assert move(state, LimitsSet(3, None, 100.5)).status is S, "no more than is used up"
     assert move(state, LimitsSet(3, None, 200.0)).status is R
     assert move(state, LimitsSet(3, None, None)).status is R
+    assert move(state, LimitsSet(3, None, 50.0), LimitsSet(3, None, 200.0)).status is R
+    assert move(state, LimitsSet(3, None, 50.0)).reason == "the time cap of 50 s of work is used up"
+    stopped = move(state, Stopped())
+    assert (stopped.status, stopped.reason) == (S, "")
+    assert move(stopped, LimitsSet(3, None, 200.0)).status is S, "somebody has stopped it since"
 
 
 @pytest.mark.parametrize("cap_s", [None, 100.0])

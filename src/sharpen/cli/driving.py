@@ -19,7 +19,7 @@ from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 
 POLL_S = 0.05
-MAX_RESTARTS = 20
+MAX_RESTARTS = 20  # for each slot
 END_GRACE_S = 15.0
 
 
@@ -53,8 +53,8 @@ class Agent:
             SharpenError: It dies again and again.
         """
         if self._process.poll() and wanted():
-            if self._n_deaths >= MAX_RESTARTS:
-                words = f"the agent died {MAX_RESTARTS} times; its last words: {_tail(self._log)}"
+            if self._n_deaths >= MAX_RESTARTS * self._n_slots:
+                words = f"the agent died {self._n_deaths + 1} times; its last words: {_tail(self._log)}"
                 raise SharpenError(words)
             self._n_deaths += 1
             self._process = self._start()

@@ -139,7 +139,7 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
         raise UsageError("edit: nothing to change; say --name, --run-cap, --max-failures or --time-cap")
     with opened(home) as (client, reader):
         row = reader.sweep(sweep)
-        n_runs, cap = sum(row.n_runs.values()), changes.get("run_cap")
+        n_runs, cap = sum(row.n_runs.values()) + row.n_deleted, changes.get("run_cap")
         if cap is not None and cap < n_runs:
             raise UsageError(f"--run-cap {cap} is below the {n_runs} runs that sweep {row.id} already has")
         answer = client.call("edit", sweep_id=row.id, changes=changes)

@@ -117,7 +117,7 @@ def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, rep
     """
     with opened(home) as (client, reader):
         before = reader.sweep(sweep)
-        n_runs = sum(before.n_runs.values())
+        n_runs = sum(before.n_runs.values()) + before.n_deleted
         if run_cap is not None and run_cap < n_runs:
             words = f"--trials {run_cap} is below the {n_runs} runs that sweep {before.id} already has"
             raise UsageError(words)

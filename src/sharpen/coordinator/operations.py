@@ -78,9 +78,11 @@ def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: s
 
 def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
     n_modules = len(sys.modules)
-    answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
-    if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
-        one_thread()
+    try:
+        answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
+    finally:
+        if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
+            one_thread()
     match answer:
         case Granted(number, token):
             return {"run": _leased_run(desk, sweep_id, number, token)}

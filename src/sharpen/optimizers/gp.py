@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,17 +24,14 @@ STEPS = 4  # a fit serves until there are so many-th more trials
 
 @dataclass(slots=True)
 class _Kept:
-    """The last fit, while the trials that it was made of are the very same; it changes no answer."""
+    """The last fit, while the trials that it was made of are the same; it changes no answer."""
 
     _space: Space | None = None
-    _trials: Sequence[Trial] = ()
+    _trials: list[Trial] = field(default_factory=list[Trial])
     _kernels: Kernels | None = None
 
-    def get(
-        self, space: Space, trials: Sequence[Trial], fit: Callable[[Sequence[Trial]], Kernels]
-    ) -> Kernels:
-        is_same = len(trials) == len(self._trials) and all(map(operator.is_, trials, self._trials))
-        if self._kernels is None or space is not self._space or not is_same:
+    def get(self, space: Space, trials: list[Trial], fit: Callable[[Sequence[Trial]], Kernels]) -> Kernels:
+        if self._kernels is None or space is not self._space or trials != self._trials:
             self._space, self._trials, self._kernels = space, trials, fit(trials)
         return self._kernels
 
@@ -82,7 +78,7 @@ class GaussianProcess:
     fold_noise: bool = True
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
-    _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
+    _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""

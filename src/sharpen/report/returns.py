@@ -73,7 +73,7 @@ def read_file(path: Path) -> Series:
     """
     try:
         return _read(path)
-    except (OSError, pa.ArrowException) as problem:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as problem:
         text = str(problem).strip().splitlines()
         raise DataError(text[0] if text else type(problem).__name__, path=str(path)) from problem
 
@@ -98,7 +98,7 @@ def _read(path: Path) -> Series:
 
 def _column(table: pa.Table, name: str) -> Any:
     column, kind = table[name], COLUMNS[name]
-    column = (column if column.type == kind else column.cast(kind, safe=False)).combine_chunks()
+    column = (column if column.type == kind else column.cast(kind, safe=name != "time")).combine_chunks()
     if column.null_count:
         raise DataError(f"a row without a value in the column {name}")
     if name == "time":

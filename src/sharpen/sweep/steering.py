@@ -67,9 +67,9 @@ def pause(state: SweepState, event: Paused) -> Outcome:
 
 def stop(state: SweepState, event: Stopped) -> Outcome:
     """Begin no run any more."""
-    if state.status is SweepStatus.STOPPED:
+    if state.status is SweepStatus.STOPPED and not _is_late(state):
         return state, [Accepted()]
-    if not state.status.is_open:
+    if not state.status.is_open and not _is_late(state):
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to stop")]
     state, commands = set_status(state, SweepStatus.STOPPED, "")
     return state, [*commands, Accepted()]
@@ -132,15 +132,23 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
     if refusal := _refused(state, event.run_cap):
         return state, [refusal]
     was_full = state.status is SweepStatus.FINISHED and state.is_full
-    was_late = state.status is SweepStatus.STOPPED and state.reason == (time_is_up(state) or None)
+    was_late = _is_late(state)
     limits = {name: getattr(event, name) for name in ("run_cap", "max_failures", "time_cap_s")}
     state = replace(state, rules=replace(state.rules, **limits))
     commands: list[Command] = [SetLimits(**limits)]
     if (was_full and not state.is_full) or (was_late and not time_is_up(state)):
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more
+    elif was_late:
+        state, more = set_status(state, SweepStatus.STOPPED, time_is_up(state))
+        commands += more
     state, ending = settle(state)
     return state, [*commands, *ending, Accepted()]
+
+
+def _is_late(state: SweepState) -> bool:
+    """Return whether it was the time cap that stopped a sweep, and nobody has stopped it since."""
+    return state.status is SweepStatus.STOPPED and state.reason == (time_is_up(state) or None)
 
 
 def add(state: SweepState, event: RunAdded) -> Outcome:
