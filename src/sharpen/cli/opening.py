@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sharpen.coordinator import born, connect, hostname
+from sharpen.errors import UsageError
 from sharpen.store.place import find
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.wire import Client
 
@@ -26,6 +27,17 @@ def opened(home: Path) -> Generator[tuple[Client, Reader]]:
     find(home)
     with connect(home) as client:
         yield client, Reader(home)
+
+
+def check_cap(option: str, cap: int | None, sweep: SweepRow) -> None:
+    """Refuse a cap that an option gives to a sweep that has had more runs.
+
+    Raises:
+        UsageError: It is below them.
+    """
+    n = sweep.n_created
+    if cap is not None and cap < n:
+        raise UsageError(f"{option} {cap} is below the {n} runs that sweep {sweep.id} already has")
 
 
 def target(reader: Reader, word: str) -> str:

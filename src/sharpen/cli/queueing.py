@@ -156,7 +156,7 @@ def _row(run: RunRow, as_json: bool) -> dict[str, Any]:
 
 def _next(sweep: SweepRow, n_waiting: int) -> str:
     """Return what comes when the queue is empty."""
-    room = None if sweep.run_cap is None else sweep.run_cap - sum(sweep.n_runs.values()) - sweep.n_deleted
+    room = None if sweep.run_cap is None else sweep.run_cap - sweep.n_created
     if sweep.status != SweepStatus.RUNNING:
         words = f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
         if n_waiting or room is None or room > 0:

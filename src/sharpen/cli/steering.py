@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sharpen.cli.opening import opened, target
+from sharpen.cli.opening import check_cap, opened, target
 from sharpen.errors import NotFound, UsageError
 from sharpen.spec.kinds import seconds_of
 from sharpen.sweep import SweepStatus
@@ -139,9 +139,7 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
         raise UsageError("edit: nothing to change; say --name, --run-cap, --max-failures or --time-cap")
     with opened(home) as (client, reader):
         row = reader.sweep(sweep)
-        n_runs, cap = sum(row.n_runs.values()) + row.n_deleted, changes.get("run_cap")
-        if cap is not None and cap < n_runs:
-            raise UsageError(f"--run-cap {cap} is below the {n_runs} runs that sweep {row.id} already has")
+        check_cap("--run-cap", changes.get("run_cap"), row)
         answer = client.call("edit", sweep_id=row.id, changes=changes)
     done = ", ".join(f"{CHANGES[k]} {'none' if v is None else v}" for k, v in changes.items())
     click.echo(f"sweep {row.id}: {done}", err=True)

@@ -17,10 +17,10 @@ from sharpen.cli import exits
 from sharpen.cli.driving import drive, n_cores
 from sharpen.cli.ending import conclude
 from sharpen.cli.live import Snapshot, view
-from sharpen.cli.opening import has_agents, opened
+from sharpen.cli.opening import check_cap, has_agents, opened
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
-from sharpen.errors import MissingExtra, SpecError, UsageError
+from sharpen.errors import MissingExtra, SpecError
 from sharpen.spec.node import LARGEST_INTEGER, Problem
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
@@ -117,10 +117,7 @@ def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, rep
     """
     with opened(home) as (client, reader):
         before = reader.sweep(sweep)
-        n_runs = sum(before.n_runs.values()) + before.n_deleted
-        if run_cap is not None and run_cap < n_runs:
-            words = f"--trials {run_cap} is below the {n_runs} runs that sweep {before.id} already has"
-            raise UsageError(words)
+        check_cap("--trials", run_cap, before)
         with interrupts() as seen:
             answer = client.call("reopen", sweep_id=before.id, run_cap=run_cap)
             is_paused = before.status == SweepStatus.PAUSED

@@ -49,6 +49,11 @@ class SweepRow:
     deleted_at: float | None = None
     n_deleted: int = 0
 
+    @property
+    def n_created(self) -> int:
+        """How many runs the sweep has had so far, deleted ones among them, which is what its cap counts."""
+        return sum(self.n_runs.values()) + self.n_deleted
+
 
 @dataclass(frozen=True, slots=True)
 class RunRow:

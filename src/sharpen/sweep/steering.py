@@ -67,9 +67,9 @@ def pause(state: SweepState, event: Paused) -> Outcome:
 
 def stop(state: SweepState, event: Stopped) -> Outcome:
     """Begin no run any more."""
-    if state.status is SweepStatus.STOPPED and not _is_late(state):
-        return state, [Accepted()]
     if not state.status.is_open and not _is_late(state):
+        if state.status is SweepStatus.STOPPED:
+            return state, [Accepted()]
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to stop")]
     state, commands = set_status(state, SweepStatus.STOPPED, "")
     return state, [*commands, Accepted()]
