@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from sharpen.errors import UsageError
-from sharpen.spec import Sweep, Words, command_line, parse, words
+from sharpen.spec import Invocation, Sweep, command_line, invocation, parse
 
 HEAD = "program: train.py\nmethod: random\nmetric: {name: val/loss}\n"
 PARAMETERS = (
@@ -26,7 +26,7 @@ def sweep_of(command: str, parameters: str = PARAMETERS):
 
 
 def arguments(sweep: Sweep, config: dict[str, object], interpreter: str) -> list[str]:
-    found = words(sweep, config, interpreter, {})
+    found = invocation(sweep, config, interpreter, {})
     assert not found.files
     return list(found.argv)
 
@@ -76,8 +76,8 @@ def test_the_configuration_as_json_and_as_a_file() -> None:
     assert json.loads(found) == nested
     assert list(json.loads(found)) == list(nested)
     by_file = sweep_of("[run, '${args_json_file}']")
-    started = words(by_file, CONFIG, "py", {}, "/configs/run-7.json")
-    assert started == Words(("run", "/configs/run-7.json"), {"/configs/run-7.json": found})
+    started = invocation(by_file, CONFIG, "py", {}, "/configs/run-7.json")
+    assert started == Invocation(("run", "/configs/run-7.json"), {"/configs/run-7.json": found})
 
 
 def test_what_repeats_a_run_that_reads_a_file_writes_the_file_first(tmp_path) -> None:
@@ -116,7 +116,7 @@ def test_what_repeats_a_run_gives_a_program_its_configuration_however_it_reads_i
 def test_environment_variables_are_filled_in_anywhere() -> None:
     sweep = sweep_of("['--out=${envvar:OUT}/x', '${envvar:A_1}${envvar:OUT}', '${HOME}x']")
     environ = {"OUT": "/data/${envvar:A_1}", "A_1": "1"}
-    assert words(sweep, CONFIG, "py", environ).argv == (
+    assert invocation(sweep, CONFIG, "py", environ).argv == (
         "--out=/data/${envvar:A_1}/x",
         "1/data/${envvar:A_1}",
         "${HOME}x",
@@ -125,7 +125,7 @@ def test_environment_variables_are_filled_in_anywhere() -> None:
 
 def test_an_environment_variable_that_is_not_set_is_named() -> None:
     with pytest.raises(UsageError, match="needs the environment variable NOPE, which is not set"):
-        words(sweep_of("['${envvar:NOPE}']"), CONFIG, "py", {"nope": "1"})
+        invocation(sweep_of("['${envvar:NOPE}']"), CONFIG, "py", {"nope": "1"})
 
 
 def test_a_command_of_ones_own_keeps_its_other_words_and_numbers() -> None:

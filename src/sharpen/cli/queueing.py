@@ -15,7 +15,7 @@ from sharpen.cli.opening import as_they_are, has_agents, opened
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import SharpenError, UsageError
 from sharpen.spec import document
-from sharpen.spec.node import join, refuse
+from sharpen.spec.problem_node import join, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus

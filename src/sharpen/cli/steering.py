@@ -12,7 +12,7 @@ import click
 
 from sharpen.cli.opening import check_cap, opened, target
 from sharpen.errors import NotFound, UsageError
-from sharpen.spec.kinds import seconds_of
+from sharpen.spec.readers import seconds_of
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 

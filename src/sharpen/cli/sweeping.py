@@ -21,7 +21,7 @@ from sharpen.cli.opening import check_cap, has_agents, opened
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError
-from sharpen.spec.node import LARGEST_INTEGER, Problem
+from sharpen.spec.problem_node import LARGEST_INTEGER, Problem
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 from sharpen.wire import Client

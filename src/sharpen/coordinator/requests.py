@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sharpen.coordinator.desk import Desk, Reply
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.spec.node import LARGEST_INTEGER
+from sharpen.spec.problem_node import LARGEST_INTEGER
 from sharpen.store import schema
 from sharpen.sweep import RERUN
 from sharpen.sweep.commands import Rejected

@@ -1,7 +1,8 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
 from sharpen.spec.advice import Lint, lint
-from sharpen.spec.command import Words, command_line, words
+from sharpen.spec.command import Invocation, command_line, invocation
+from sharpen.spec.environment_lint import lint_command, lint_program
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
     Constraint,
@@ -10,7 +11,6 @@ from sharpen.spec.model import (
     Resources,
     Sweep,
 )
-from sharpen.spec.surroundings import lint_command, lint_program
 from sharpen.spec.sweep_file import METHODS, load, parse, schema
 
 __all__ = [
@@ -18,17 +18,17 @@ __all__ = [
     "METHODS",
     "Constraint",
     "EarlyTerminate",
+    "Invocation",
     "Lint",
     "Metric",
     "Resources",
     "Sweep",
-    "Words",
     "command_line",
+    "invocation",
     "lint",
     "lint_command",
     "lint_program",
     "load",
     "parse",
     "schema",
-    "words",
 ]

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sharpen.errors import UsageError
-from sharpen.spec.kinds import Kind, text
 from sharpen.spec.model import Sweep
-from sharpen.spec.node import Node, join, nearest
+from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.spec.readers import ValueReader, text
 
 ENV = "/usr/bin/env"
 CONFIG_FILE = "config.json"
@@ -24,7 +24,7 @@ VARIABLE = re.compile(r"\$\{envvar:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Invocation:
     """What it takes to start a run.
 
     Attributes:
@@ -73,13 +73,13 @@ MACROS: Mapping[str, Callable[[_Call], list[str]]] = {
 }
 
 
-def words(
+def invocation(
     sweep: Sweep,
     config: Mapping[str, Any],
     interpreter: str,
     environ: Mapping[str, str],
     config_file: str = CONFIG_FILE,
-) -> Words:
+) -> Invocation:
     """Return the words that start a run of a configuration, and the files that they need.
 
     Parameters follow in the order of the space, a group of nested ones as the dictionary that Python
@@ -100,8 +100,8 @@ def words(
     >>> from sharpen.spec.model import Metric
     >>> space = Space({"depth": Int(1, 9)})
     >>> sweep = Sweep("demo", "t.py", ("${program}", "${args_json_file}"), "random", Metric("loss"), space)
-    >>> words(sweep, {"depth": 3}, "python3", {}, "/tmp/run.json")
-    Words(argv=('t.py', '/tmp/run.json'), files={'/tmp/run.json': '{"depth": 3}'})
+    >>> invocation(sweep, {"depth": 3}, "python3", {}, "/tmp/run.json")
+    Invocation(argv=('t.py', '/tmp/run.json'), files={'/tmp/run.json': '{"depth": 3}'})
     """
     call = _Call(interpreter, sweep.program, sweep.nested(config), config_file)
     argv: list[str] = []
@@ -109,7 +109,7 @@ def words(
         name = _macro(word)
         argv += MACROS[name](call) if name in MACROS else [_with_variables(word, environ)]
     needs_file = "${args_json_file}" in sweep.command
-    return Words(tuple(argv), {config_file: json.dumps(call.config)} if needs_file else {})
+    return Invocation(tuple(argv), {config_file: json.dumps(call.config)} if needs_file else {})
 
 
 def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
@@ -126,7 +126,7 @@ def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
     SHARPEN_RUN='{"seed": 7, "config": {"depth": 3}}' python 'my train.py' --depth=3
     """
     names = {name for word in sweep.command for name in VARIABLE.findall(word)}
-    found = words(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
+    found = invocation(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
     argv = found.argv[1:] if found.argv[:1] == (ENV,) else found.argv
     files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in found.files.items()]
     about = json.dumps({"seed": seed, "config": sweep.nested(config)}, ensure_ascii=False)
@@ -159,7 +159,7 @@ def _read(node: Node) -> tuple[str, ...] | None:
     return tuple(word for item in items if (word := _word(item)) is not None)
 
 
-command = Kind(_read, {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1})
+command = ValueReader(_read, {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1})
 
 
 def _word(item: Node) -> str | None:

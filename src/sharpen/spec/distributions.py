@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpen.space import Beta, Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
-from sharpen.spec.kinds import Kind, integer, listing, number, number_in, plain
-from sharpen.spec.node import Node, join, nearest, nearest_of
-from sharpen.spec.table import Key, clean_record
+from sharpen.spec.problem_node import Node, join, nearest, nearest_of
+from sharpen.spec.readers import ValueReader, integer, listing, number, number_in, plain
+from sharpen.spec.records import Key, clean_record
 
 LARGEST_EXPONENT = 700
 MOST_STEPS = 10**9
@@ -198,7 +198,7 @@ class Distribution:
         return Distribution({**self.keys, "q": _STEP}, make)
 
 
-def _range(ends: Kind, what: str = "") -> Mapping[str, Key]:
+def _range(ends: ValueReader, what: str = "") -> Mapping[str, Key]:
     fix = "give min and max"
     return {
         "min": Key(ends, f"The smallest {what or 'value'}.", missing=fix),
@@ -213,9 +213,11 @@ def _read_step(node: Node) -> float | None:
 
 
 _OPTIONS = listing(plain, "at least one value")
-_VALUES = Key(Kind(_read_options, _OPTIONS.schema), "What may be taken.", missing="give a list of values")
+_VALUES = Key(
+    ValueReader(_read_options, _OPTIONS.schema), "What may be taken.", missing="give a list of values"
+)
 _STEP = Key(
-    Kind(_read_step, number_in(above=0).schema),
+    ValueReader(_read_step, number_in(above=0).schema),
     "Values are rounded to multiples of this; a whole number makes them whole numbers.",
     default=1,
 )

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from sharpen.space import Condition, Dimension, Space
 from sharpen.spec.distributions import DISTRIBUTIONS, dimension
-from sharpen.spec.fitting import fit
-from sharpen.spec.kinds import Kind, mapping
-from sharpen.spec.node import Node, describe, nearest
-from sharpen.spec.table import Key, reject_key, schema_of
+from sharpen.spec.partial_configs import fit
+from sharpen.spec.problem_node import Node, describe, nearest
+from sharpen.spec.readers import ValueReader, mapping
+from sharpen.spec.records import Key, reject_key, schema_of
 
 WHEN = Key(
     mapping,
@@ -193,17 +193,19 @@ def _check_nesting(conditions: Mapping[str, Condition], found: _Found) -> None:
 
 
 _GROUP = {
-    "parameters": Key(Kind(_read, {"$ref": "#/definitions/parameters"}), missing="give the parameters"),
+    "parameters": Key(
+        ValueReader(_read, {"$ref": "#/definitions/parameters"}), missing="give the parameters"
+    ),
     "when": WHEN,
 }
-PARAMETERS = Kind(_read, {"$ref": "#/definitions/parameters"})
+PARAMETERS = ValueReader(_read, {"$ref": "#/definitions/parameters"})
 
 
 def definitions() -> dict[str, Any]:
     """Return the parts of the JSON schema that refer to one another."""
     forms = [
         schema_of(
-            {**row.keys, "distribution": Key(Kind(lambda node: None, {"const": name})), "when": WHEN},
+            {**row.keys, "distribution": Key(ValueReader(lambda node: None, {"const": name})), "when": WHEN},
             required=() if row.is_inferred else ("distribution",),
         )
         for name, row in DISTRIBUTIONS.items()

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sharpen.space import Constant
-from sharpen.spec.kinds import Kind, integer, number_in, one_of, text
 from sharpen.spec.model import Resources
-from sharpen.spec.node import Node
-from sharpen.spec.table import Key, clean_record, schema_of
+from sharpen.spec.problem_node import Node
+from sharpen.spec.readers import ValueReader, integer, number_in, one_of, text
+from sharpen.spec.records import Key, clean_record, schema_of
 
 # the key in the section -> the name of the constant, where it is another
 _NAMES = {("costs", "bps"): "cost_bps", ("lockbox", "share"): "lockbox_share"}
@@ -41,10 +41,10 @@ def _read_resources(node: Node) -> Resources | None:
     return None if values is None else Resources(**values)
 
 
-resources = Kind(_read_resources, schema_of(_RESOURCES))
+resources = ValueReader(_read_resources, schema_of(_RESOURCES))
 
 
-def _section(name: str) -> Kind:
+def _section(name: str) -> ValueReader:
     keys = SECTIONS[name]
 
     def read(node: Node) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def _section(name: str) -> Kind:
         given = {key: value for key, value in values.items() if key in node.value}
         return {_NAMES.get((name, key), key): value for key, value in given.items()}
 
-    return Kind(read, schema_of(keys))
+    return ValueReader(read, schema_of(keys))
 
 
 def _read_data(node: Node) -> dict[str, Any] | None:
@@ -64,7 +64,9 @@ def _read_data(node: Node) -> dict[str, Any] | None:
 
 SHORTHANDS: Mapping[str, Key] = {
     "data": Key(
-        Kind(_read_data, text.schema), "A data set's name, or the path of a file of bars.", is_extension=True
+        ValueReader(_read_data, text.schema),
+        "A data set's name, or the path of a file of bars.",
+        is_extension=True,
     ),
     "folds": Key(_section("folds"), "How the data is cut for walk-forward validation.", is_extension=True),
     "costs": Key(_section("costs"), "What trading costs.", is_extension=True),

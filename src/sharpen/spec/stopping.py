@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sharpen.spec.kinds import Kind, boolean, integer, kind, mapping, number_in, one_of, text
 from sharpen.spec.model import EarlyTerminate
-from sharpen.spec.node import Node
-from sharpen.spec.table import Key, clean_record, schema_of
+from sharpen.spec.problem_node import Node
+from sharpen.spec.readers import ValueReader, boolean, integer, mapping, number_in, one_of, reads, text
+from sharpen.spec.records import Key, clean_record, schema_of
 
 FIELDS = frozenset({"min_iter", "max_iter", "s", "eta", "strict"})
 """The settings that :class:`EarlyTerminate` has itself; a rule's others are its options."""
 
 
-@kind(type="number", exclusiveMinimum=1)
+@reads(type="number", exclusiveMinimum=1)
 def _eta(node: Node) -> float | None:
     value = number_in()(node)
     if value is None or value > 1:
@@ -88,7 +88,7 @@ def _read(node: Node) -> EarlyTerminate | None:
         return None
     if "type" not in entries:
         return node.child("type", None).wrong(f"is missing: {_TYPE.missing}")
-    rule = _TYPE.kind(entries["type"])
+    rule = _TYPE.reader(entries["type"])
     if rule is None:
         return None
     values = clean_record(node, {"type": _TYPE, **RULES[rule]}, f"in early_terminate of type {rule}")
@@ -142,9 +142,11 @@ def _hyperband(node: Node, stop: EarlyTerminate) -> EarlyTerminate | None:
 def _schema() -> dict[str, Any]:
     def of(rule: str) -> dict[str, Any]:
         words = "W&B's." if rule == "hyperband" else "sharpen's own; W&B refuses it."
-        return schema_of({"type": Key(Kind(_read, {"const": rule}), words, missing="x"), **RULES[rule]})
+        return schema_of(
+            {"type": Key(ValueReader(_read, {"const": rule}), words, missing="x"), **RULES[rule]}
+        )
 
     return {"anyOf": [of(rule) for rule in RULES]}
 
 
-early_terminate = Kind(_read, _schema())
+early_terminate = ValueReader(_read, _schema())

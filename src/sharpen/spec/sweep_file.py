@@ -8,16 +8,26 @@ from typing import Any
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.space import Constant, Space
-from sharpen.spec import document, fitting
+from sharpen.spec import document, partial_configs
 from sharpen.spec.command import command
-from sharpen.spec.kinds import Kind, boolean, duration, integer, line, mapping, one_of, text, words
+from sharpen.spec.metrics import constraints, metric, metrics
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
-from sharpen.spec.node import Node, Problem, refuse
-from sharpen.spec.objectives import constraints, metric, metrics
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
+from sharpen.spec.problem_node import Node, Problem, refuse
+from sharpen.spec.readers import (
+    ValueReader,
+    boolean,
+    duration,
+    integer,
+    line,
+    mapping,
+    one_of,
+    optional_text,
+    text,
+)
+from sharpen.spec.records import Key, record, schema_of
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
 from sharpen.spec.stopping import early_terminate
-from sharpen.spec.table import Key, record, schema_of
 
 METHODS = ("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2")
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
@@ -150,14 +160,14 @@ def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     space = Space({**parameters.space.dimensions, **added}, parameters.space.conditions)
     if len(space.dimensions) < len(parameters.nodes) + len(added):
         return {}  # what is said of a parameter that cannot be read would only confuse
-    combinations = fitting.forbidden(values["forbidden"] or [], space)
+    combinations = partial_configs.forbidden(values["forbidden"] or [], space)
     space = Space(space.dimensions, space.conditions, combinations)
-    if fitting.is_empty(space):
+    if partial_configs.is_empty(space):
         root.child("forbidden", None).wrong(
             "leaves no configuration: whatever is chosen, one of the combinations is in it; remove one"
         )
         return {}
-    prior = fitting.prior(values["prior"] or [], space)
+    prior = partial_configs.prior(values["prior"] or [], space)
     _one_lockbox(root, space)
     return {"space": space, "prior": prior, "dotted": parameters.dotted}
 
@@ -181,9 +191,9 @@ def _check_grid(parameters: Parameters | None) -> None:
             )
 
 
-def _configurations() -> Kind:
-    """Return the kind of lists of configurations, which are read when the space is known."""
-    return Kind(lambda node: node.items(), {"type": "array", "items": {"type": "object"}})
+def _configurations() -> ValueReader:
+    """Return the reader of lists of configurations, which are read when the space is known."""
+    return ValueReader(lambda node: node.items(), {"type": "array", "items": {"type": "object"}})
 
 
 _OWN = {
@@ -218,7 +228,7 @@ IGNORED = {
 }
 SWEEP = {
     "name": Key(line, "What people call the sweep; the file's name when it is missing."),
-    "description": Key(words, "For people.", default=""),
+    "description": Key(optional_text, "For people.", default=""),
     "program": Key(text, "The training script.", default=""),
     "command": Key(command, "The words that start a run.", default=DEFAULT_COMMAND),
     "method": Key(one_of(_WRITTEN_METHODS), "How to search.", missing=f"give one of {', '.join(METHODS)}"),
@@ -227,9 +237,9 @@ SWEEP = {
     "parameters": Key(PARAMETERS, "What may vary.", missing="give at least one parameter"),
     "early_terminate": Key(early_terminate, "When to end runs early."),
     "run_cap": Key(integer(1), "How many runs at most."),
-    "project": Key(words, "For people.", default=""),
-    "entity": Key(words, "For people.", default=""),
-    **{name: Key(key.kind, key.doc, key.default, is_extension=True) for name, key in _OWN.items()},
+    "project": Key(optional_text, "For people.", default=""),
+    "entity": Key(optional_text, "For people.", default=""),
+    **{name: Key(key.reader, key.doc, key.default, is_extension=True) for name, key in _OWN.items()},
     **SHORTHANDS,
     **IGNORED,
 }

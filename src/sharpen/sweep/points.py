@@ -7,8 +7,8 @@ from typing import Any
 
 from sharpen.errors import UsageError
 from sharpen.space import Space
-from sharpen.spec import fitting
-from sharpen.spec.node import Node, Problem, printable
+from sharpen.spec import partial_configs
+from sharpen.spec.problem_node import Node, Problem, printable
 
 
 def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -28,7 +28,7 @@ def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], li
     $.model.kind cannot be 'd': the parameter takes 'a', 'b', 'c'
     """
     problems: list[Problem] = []
-    config = fitting.whole(Node(dict(given), "$", problems), space)
+    config = partial_configs.whole(Node(dict(given), "$", problems), space)
     return config, [(printable(path), printable(sentence)) for path, sentence in problems]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.spec.kinds import Kind
-from sharpen.spec.node import Node, join, nearest
+from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.spec.readers import ValueReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +15,14 @@ class Key:
     """How one key of a mapping is read.
 
     Attributes:
-        kind: What it holds.
+        reader: Reads what it holds.
         doc: What it means, in a sentence.
         default: Its value where the file does not have the key.
         missing: What is wrong without it; empty where it may be left out.
         is_extension: Whether it is sharpen's own: stock W&B ignores it with a warning.
     """
 
-    kind: Kind
+    reader: ValueReader
     doc: str = ""
     default: Any = None
     missing: str = ""
@@ -46,7 +46,7 @@ def record(node: Node, keys: Mapping[str, Key], what: str = "here") -> dict[str,
     values: dict[str, Any] = {}
     for name, key in keys.items():
         if name in entries:
-            values[name] = key.kind(entries[name])
+            values[name] = key.reader(entries[name])
         else:
             values[name] = key.default
             if key.missing:
@@ -70,11 +70,11 @@ def reject_key(entry: Node, name: str, known: Iterable[str], what: str) -> None:
 def schema_of(keys: Mapping[str, Key], required: Collection[str] = ()) -> dict[str, Any]:
     """Return the JSON schema of a mapping that a table reads.
 
-    >>> from sharpen.spec.kinds import integer
+    >>> from sharpen.spec.readers import integer
     >>> schema_of({"s": Key(integer(1), "How many bands.")})["properties"]
     {'s': {'type': 'integer', 'minimum': 1, 'description': 'How many bands.'}}
     """
-    properties = {name: dict(key.kind.schema) | _described(key) for name, key in keys.items()}
+    properties = {name: dict(key.reader.schema) | _described(key) for name, key in keys.items()}
     needed = [name for name, key in keys.items() if key.missing or name in required]
     schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     return schema | ({"required": needed} if needed else {})

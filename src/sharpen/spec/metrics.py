@@ -7,16 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sharpen.spec.kinds import Kind, boolean, kind, listing, number, one_of, text
 from sharpen.spec.model import OPERATORS, Constraint, Metric
-from sharpen.spec.node import Node, describe, join
-from sharpen.spec.table import Key, clean_record, schema_of
+from sharpen.spec.problem_node import Node, describe, join
+from sharpen.spec.readers import ValueReader, boolean, listing, number, one_of, reads, text
+from sharpen.spec.records import Key, clean_record, schema_of
 
 _BOUND = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 _IMPUTE = ("latest", "best", "worst")
 
 
-@kind(enum=[*_IMPUTE, "false", False])
+@reads(enum=[*_IMPUTE, "false", False])
 def _impute_while_running(node: Node) -> str | None:
     if isinstance(node.value, bool) and boolean(node):
         return node.wrong(f"must be false or {join(_IMPUTE)}")
@@ -39,7 +39,7 @@ def _read_metric(node: Node) -> Metric | None:
     return None if values is None else Metric(**values)
 
 
-metric = Kind(_read_metric, schema_of(METRIC))
+metric = ValueReader(_read_metric, schema_of(METRIC))
 _SEVERAL = listing(metric, "two metrics or more, or use metric for a single one", n_least=2)
 
 
@@ -52,10 +52,10 @@ def _read_metrics(node: Node) -> tuple[Metric, ...] | None:
     return found
 
 
-metrics = Kind(_read_metrics, _SEVERAL.schema)
+metrics = ValueReader(_read_metrics, _SEVERAL.schema)
 
 
-@kind(
+@reads(
     type="object",
     additionalProperties={"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1},
 )

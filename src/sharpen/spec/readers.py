@@ -1,4 +1,4 @@
-"""Kinds of values that a sweep file holds: how each is read, and what a JSON schema says of it.
+"""Readers of the values that a sweep file holds, and the JSON schema of each.
 
 A reader is a function ``(node) -> value``; it notes what is wrong and then returns None. The schema is what
 an editor checks while the file is being written: it refuses nothing that the reader takes, and may be less
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.spec.node import LARGEST_INTEGER, Node, describe, join, nearest
+from sharpen.spec.problem_node import LARGEST_INTEGER, Node, describe, join, nearest
 
 _EXPONENT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "m": 60.0, "s": 1.0}
@@ -27,11 +27,11 @@ _NO_TIME = "must be a length of time such as 2h, 90m or 1h 30m, or seconds, not 
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of value.
+class ValueReader:
+    """Reads a value and notes what is wrong with it.
 
     Attributes:
-        read: Its reader.
+        read: The function: what it notes is wrong, it returns as None.
         schema: Its JSON schema.
     """
 
@@ -43,12 +43,12 @@ class Kind:
         return self.read(node)
 
 
-def kind(**schema: Any) -> Callable[[Callable[[Node], Any]], Kind]:
-    """Return a decorator that makes a reader a kind of that schema."""
-    return lambda read: Kind(read, schema)
+def reads(**schema: Any) -> Callable[[Callable[[Node], Any]], ValueReader]:
+    """Return a decorator that makes a function a reader with that schema."""
+    return lambda read: ValueReader(read, schema)
 
 
-@kind(type="string", pattern=r"\S")
+@reads(type="string", pattern=r"\S")
 def text(node: Node) -> str | None:
     """Read a text that is not empty."""
     if isinstance(node.value, str):
@@ -56,7 +56,7 @@ def text(node: Node) -> str | None:
     return node.wrong(f"must be text, not {describe(node.value)}: put it in quotes")
 
 
-@kind(type="string", pattern=r"\S")
+@reads(type="string", pattern=r"\S")
 def line(node: Node) -> str | None:
     """Read a text of one line that is not empty."""
     found: str | None = text(node)
@@ -65,13 +65,13 @@ def line(node: Node) -> str | None:
     return found
 
 
-@kind(type=["string", "null"])
-def words(node: Node) -> str | None:
+@reads(type=["string", "null"])
+def optional_text(node: Node) -> str | None:
     """Read a text that may be empty."""
     return "" if node.value in ("", None) else text(node)
 
 
-@kind(type="boolean")
+@reads(type="boolean")
 def boolean(node: Node) -> bool | None:
     """Read true or false."""
     if isinstance(node.value, bool):
@@ -79,7 +79,7 @@ def boolean(node: Node) -> bool | None:
     return node.wrong(f"must be true or false, not {describe(node.value)}")
 
 
-@kind(type="number")
+@reads(type="number")
 def number(node: Node) -> float | None:
     """Read a finite number; a text that looks like one is a problem whose fix is shown."""
     if isinstance(node.value, str):
@@ -115,8 +115,8 @@ def _number_as_text(node: Node, written: str) -> None:
 
 def number_in(
     least: float = -math.inf, most: float = math.inf, *, above: float | None = None, why: str = ""
-) -> Kind:
-    """Return the kind of numbers in [least, most], or above a number; ``why`` ends the message."""
+) -> ValueReader:
+    """Return the reader of numbers in [least, most], or above a number; ``why`` ends the message."""
     schema: dict[str, Any] = {"type": "number"}
     bounds = {"minimum": least, "maximum": most, "exclusiveMinimum": above}
     schema |= {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
@@ -132,11 +132,11 @@ def number_in(
         bound = f"at least {least:g}" if value < least else f"at most {most:g}"
         return node.wrong(f"must be {bound}{why}, not {node.value}")
 
-    return Kind(read, schema)
+    return ValueReader(read, schema)
 
 
-def integer(least: int = -LARGEST_INTEGER, most: int = LARGEST_INTEGER) -> Kind:
-    """Return the kind of whole numbers in [least, most]."""
+def integer(least: int = -LARGEST_INTEGER, most: int = LARGEST_INTEGER) -> ValueReader:
+    """Return the reader of whole numbers in [least, most]."""
 
     def read(node: Node) -> int | None:
         if isinstance(node.value, bool) or not isinstance(node.value, int):
@@ -151,11 +151,11 @@ def integer(least: int = -LARGEST_INTEGER, most: int = LARGEST_INTEGER) -> Kind:
     schema: dict[str, Any] = {"type": "integer"}
     schema |= {"minimum": least} if least > -LARGEST_INTEGER else {}
     schema |= {"maximum": most} if most < LARGEST_INTEGER else {}
-    return Kind(read, schema)
+    return ValueReader(read, schema)
 
 
-def one_of(options: Collection[str]) -> Kind:
-    """Return the kind of words out of a few."""
+def one_of(options: Collection[str]) -> ValueReader:
+    """Return the reader of one of a few words."""
 
     def read(node: Node) -> str | None:
         value = node.value
@@ -164,11 +164,11 @@ def one_of(options: Collection[str]) -> Kind:
         hint = nearest(value, options) if isinstance(value, str) else ""
         return node.wrong(f"must be one of {join(options)}, not {describe(value)}{hint}")
 
-    return Kind(read, {"enum": list(options)})
+    return ValueReader(read, {"enum": list(options)})
 
 
-def listing(item: Kind, what: str, n_least: int = 1) -> Kind:
-    """Return the kind of lists of at least so many items; ``what`` says what to give."""
+def listing(item: ValueReader, what: str, n_least: int = 1) -> ValueReader:
+    """Return the reader of lists of at least so many items; ``what`` says what to give."""
 
     def read(node: Node) -> tuple[Any, ...] | None:
         items = node.items()
@@ -180,10 +180,10 @@ def listing(item: Kind, what: str, n_least: int = 1) -> Kind:
         values = tuple(item(entry) for entry in items)
         return None if len(node.problems) > n_problems else values
 
-    return Kind(read, {"type": "array", "items": dict(item.schema), "minItems": n_least})
+    return ValueReader(read, {"type": "array", "items": dict(item.schema), "minItems": n_least})
 
 
-@kind()
+@reads()
 def plain(node: Node) -> Any:
     """Read anything that JSON can hold: null, true, numbers, text, lists and mappings of them."""
     match node.value:
@@ -201,7 +201,7 @@ def plain(node: Node) -> Any:
             return node.wrong(f"is {describe(node.value)}: put it in quotes to make it text")
 
 
-@kind(type="object")
+@reads(type="object")
 def mapping(node: Node) -> dict[str, Any] | None:
     """Read a mapping of names to anything."""
     return None if node.children() is None else plain(node)
@@ -233,7 +233,7 @@ def _sensible(seconds: float) -> float:
     return seconds
 
 
-@kind(type=["string", "number"])
+@reads(type=["string", "number"])
 def duration(node: Node) -> float | None:
     """Read a length of time as seconds, by the rules of :func:`seconds_of`."""
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sharpen.errors import SpecError
-from sharpen.spec.elsewhere import Hint, hint
+from sharpen.spec.synonyms import Hint, hint
 
 LARGEST_INTEGER = 2**53
 

@@ -8,8 +8,8 @@ from itertools import product
 from typing import Any
 
 from sharpen.space import Constant, Dimension, Space
-from sharpen.spec.kinds import plain
-from sharpen.spec.node import Node, join, nearest
+from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.spec.readers import plain
 
 MOST_SHOWN = 8
 MOST_TRIED = 10_000
