@@ -1,7 +1,7 @@
 """Agents: processes that lease runs of a sweep and carry them out in slots.
 
 ``local`` is an agent on this machine; ``program`` is a program at work, ``output`` what it prints;
-``starting`` decides how it starts: cold, as a process of its own, or forked off a ``warm`` server.
+``launcher`` decides how it starts: cold, as a process of its own, or forked off the server of ``forkserver``.
 """
 
 from __future__ import annotations

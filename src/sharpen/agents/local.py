@@ -19,10 +19,10 @@ from typing import Any, cast
 
 from sharpen import spec
 from sharpen.agents.gpus import Claim, Gpus
+from sharpen.agents.launcher import Launcher
+from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
-from sharpen.agents.program import Command, Program, threads_of
-from sharpen.agents.starting import Starter
-from sharpen.agents.strays import MARK, adopt_orphans, child_pids, end_strays
+from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.room import when_there_is_room
@@ -95,7 +95,7 @@ class LocalAgent:
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
         self._gpus = Gpus(client.home, self._spec.resources.gpu)
-        self._starter = Starter(warm, say or _say)
+        self._launcher = Launcher(warm, say or _say)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
         self._idle_since = time.monotonic()
@@ -128,8 +128,8 @@ class LocalAgent:
     def _prepare(self) -> None:
         """Let programs' imports begin while the coordinator makes up its mind about the first run."""
         with contextlib.suppress(UsageError):  # the first run will say so
-            words = spec.words(self._spec, self._spec.constants, sys.executable, os.environ)
-            self._starter.prepare(Command(words.argv, Path(self._row.workdir), self._environment))
+            invocation = spec.invocation(self._spec, self._spec.constants, sys.executable, os.environ)
+            self._launcher.prepare(ProgramSpec(invocation.argv, Path(self._row.workdir), self._environment))
 
     def _work(self) -> str:
         while not self._interrupted:
@@ -152,19 +152,19 @@ class LocalAgent:
         """Take note of interrupts, and be woken up by them and by the end of a child."""
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGCHLD: _nothing}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        ear, mouth = socket.socketpair()
-        ear.setblocking(False)
-        mouth.setblocking(False)
-        mouth_before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
-        self._selector.register(ear, selectors.EVENT_READ)
+        wakeup_end, signal_end = socket.socketpair()
+        wakeup_end.setblocking(False)
+        signal_end.setblocking(False)
+        wakeup_fd_before = signal.set_wakeup_fd(signal_end.fileno(), warn_on_full_buffer=False)
+        self._selector.register(wakeup_end, selectors.EVENT_READ)
         try:
             yield
         finally:
-            signal.set_wakeup_fd(mouth_before)
+            signal.set_wakeup_fd(wakeup_fd_before)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            ear.close()
-            mouth.close()
+            wakeup_end.close()
+            signal_end.close()
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = number
@@ -198,9 +198,9 @@ class LocalAgent:
         requests = [*self._ended, *then]
         answers = self._client.call_all(requests) if requests else []
         self._ended.clear()
-        for what, words in requests:
+        for what, arguments in requests:
             if what == "exit":
-                self._news(words["run_id"])
+                self._news(arguments["run_id"])
         asked = answers[len(answers) - len(then) :]
         for answer in answers:  # somebody else may have a run that has ended
             if isinstance(answer, SharpenError) and (answer in asked or not isinstance(answer, Refused)):
@@ -217,8 +217,8 @@ class LocalAgent:
             self._n_left -= 1
         environment = {**self._environment, "SHARPEN_RUN": json.dumps(about), **gpus.environment}
         try:
-            command = Command(self._words(run), Path(self._row.workdir), environment)
-            program = self._starter.start(command, is_early=not gpus.devices)
+            program_spec = ProgramSpec(self._argv(run), Path(self._row.workdir), environment)
+            program = self._launcher.start(program_spec, is_early=not gpus.devices)
         except StoreError:  # the run has no part in that
             gpus.release()
             with contextlib.suppress(Refused):
@@ -233,20 +233,22 @@ class LocalAgent:
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
         self._news(run["run_id"])
 
-    def _words(self, run: dict[str, Any]) -> list[str]:
+    def _argv(self, run: dict[str, Any]) -> list[str]:
         """Return the command of a run, with the file of its configuration written if it asks for one."""
         file = self._client.home / "configs" / f"{run['run_id']}-{run['token']}.json"
-        words = spec.words(self._spec, run["config"], sys.executable, os.environ, str(file.resolve()))
-        for path, text in words.files.items():
+        invocation = spec.invocation(
+            self._spec, run["config"], sys.executable, os.environ, str(file.resolve())
+        )
+        for path, text in invocation.files.items():
             when_there_is_room(lambda: _write(Path(path), text), path, FULL_DISK_PATIENCE_S)  # noqa: B023
-        return list(words.argv)
+        return list(invocation.argv)
 
     def _cannot_start(self, run: dict[str, Any], why: str) -> None:
         lease = {"run_id": run["run_id"], "token": run["token"]}
         with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
             self._client.call("console", **lease, first_line=0, text=f"{why}\n")
-            words = last_words(why.splitlines())
-            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=words)
+            reason = last_words(why.splitlines())
+            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=reason)
         self._news(run["run_id"])
 
     def _attend(self) -> None:
@@ -256,8 +258,8 @@ class LocalAgent:
                 cast("socket.socket", key.fileobj).recv(4096)
             elif not key.data.program.read():
                 self._selector.unregister(key.data.program.pipe)
-        if self._starter.attend():
-            self._end_strays()
+        if self._launcher.attend():
+            self._end_orphans()
         now = time.monotonic()
         if now >= self._beat_at and self._slots:
             self._beat_at = now + BEAT_S
@@ -301,14 +303,14 @@ class LocalAgent:
         self._slots.remove(slot)
         if slot.program.session is not None:
             self._ended_sessions.append(slot.program.session)
-        self._end_strays()
+        self._end_orphans()
 
-    def _end_strays(self) -> None:
+    def _end_orphans(self) -> None:
         """End what programs have left behind outside of their process groups."""
         children = child_pids()
-        self._starter.attend()  # of those that the server has made it has said so by now
-        known = self._starter.pids.union(slot.program.session or 0 for slot in self._slots)
-        end_strays(children, self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
+        self._launcher.attend()  # of those that the server has made it has said so by now
+        known = self._launcher.pids.union(slot.program.session or 0 for slot in self._slots)
+        end_orphans(children, self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
         """Have the last output and the exit code ready to be handed over."""
@@ -318,8 +320,8 @@ class LocalAgent:
         first_line, text = slot.program.output.take()
         if text:
             self._ended.append(("console", lease | {"first_line": first_line, "text": text}))
-        words = slot.program.output.last_words()
-        self._ended.append(("exit", lease | {"exit_code": exit_code, "last_words": words}))
+        reason = slot.program.output.last_words()
+        self._ended.append(("exit", lease | {"exit_code": exit_code, "last_words": reason}))
 
     def _flush(self, slot: Slot) -> None:
         first_line, text = slot.program.output.take()
@@ -341,12 +343,12 @@ class LocalAgent:
         while any(slot.program.exit_code is None for slot in slots) and time.monotonic() < deadline:
             for slot in slots:
                 slot.program.read()  # what it prints at its end must not hold it up
-            self._starter.attend()
+            self._launcher.attend()
             time.sleep(0.02)
         for slot in slots:  # all of them, before a coordinator that is gone can keep us waiting
             self._forget(slot)
-        self._starter.end()
-        self._end_strays()
+        self._launcher.end()
+        self._end_orphans()
         adopt_orphans(False)
         self._selector.close()
         for slot in slots:
@@ -377,6 +379,6 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _say(words: str) -> None:
+def _say(sentence: str) -> None:
     with contextlib.suppress(OSError):  # a log on a full disk: the work matters more
-        print(words, file=sys.stderr, flush=True)
+        print(sentence, file=sys.stderr, flush=True)

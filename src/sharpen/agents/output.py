@@ -100,18 +100,18 @@ def last_words(lines: Iterable[str]) -> str:
     >>> last_words(["[09:30:00] no such thing: <object at 0x7f3a>", ""])
     'no such thing: <object at 0x…>'
     """
-    said = [line for line in lines if line.strip()]
-    line = _exception(said) or _paragraph(said)
+    printed = [line for line in lines if line.strip()]
+    line = _exception(printed) or _paragraph(printed)
     line = re.sub(r"0x[0-9a-fA-F]+", "0x…", line.strip())
     return re.sub(r"\[\d\d:\d\d:\d\d\] *", "", line)[:MAX_LAST_WORDS]
 
 
-def _exception(said: Sequence[str]) -> str:
+def _exception(printed: Sequence[str]) -> str:
     """Return the line with the name of the last exception that was shown; empty when there is none."""
-    for place in reversed(range(len(said))):
-        header = _TRACEBACK.match(said[place])
-        if header and not (place and said[place - 1].startswith("Exception ignored")):
-            return _beginning(said[place + 1 :], header[1].replace("+ ", "| "))
+    for place in reversed(range(len(printed))):
+        header = _TRACEBACK.match(printed[place])
+        if header and not (place and printed[place - 1].startswith("Exception ignored")):
+            return _beginning(printed[place + 1 :], header[1].replace("+ ", "| "))
     return ""
 
 
@@ -128,9 +128,9 @@ def _beginning(lines: Sequence[str], margin: str) -> str:
     return f"{first} {next(rest, '').strip()}" if _NAME_ALONE.match(first) else first
 
 
-def _paragraph(said: Sequence[str]) -> str:
+def _paragraph(printed: Sequence[str]) -> str:
     """Return the last line, or the one that announces it and that it is indented under; empty for none."""
-    if not said or not said[-1][0].isspace():
-        return said[-1] if said else ""
-    above = next((line for line in reversed(said) if not line[0].isspace()), "")
-    return above if _ANNOUNCES.search(above) and not _TRACEBACK.match(above) else said[-1]
+    if not printed or not printed[-1][0].isspace():
+        return printed[-1] if printed else ""
+    above = next((line for line in reversed(printed) if not line[0].isspace()), "")
+    return above if _ANNOUNCES.search(above) and not _TRACEBACK.match(above) else printed[-1]

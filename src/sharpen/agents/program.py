@@ -49,17 +49,17 @@ class Process(Protocol):
 
 
 @dataclass(frozen=True)
-class Command:
+class ProgramSpec:
     """What it takes to start a program.
 
     Attributes:
-        words: The command line.
+        argv: The command line.
         workdir: The folder to run in.
         environment: What it needs beyond this process's own and the defaults, which do not replace what
             the user has set.
     """
 
-    words: Sequence[str]
+    argv: Sequence[str]
     workdir: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -72,7 +72,7 @@ class ColdProcess:
     """A process that starts from nothing.
 
     Args:
-        command: What to start.
+        program_spec: What to start.
         stdout: The descriptor that it prints to.
 
     Raises:
@@ -80,11 +80,11 @@ class ColdProcess:
         ValueError: A word of it cannot be passed on.
     """
 
-    def __init__(self, command: Command, stdout: int) -> None:
+    def __init__(self, program_spec: ProgramSpec, stdout: int) -> None:
         self._process = subprocess.Popen(
-            command.words,
-            cwd=command.workdir,
-            env=command.full_environment(),
+            program_spec.argv,
+            cwd=program_spec.workdir,
+            env=program_spec.full_environment(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.STDOUT,
@@ -155,7 +155,7 @@ class Program:
         os.close(self.pipe)
 
 
-def start_cold(command: Command) -> Program:
+def start_cold(program_spec: ProgramSpec) -> Program:
     """Return a program in a process that starts from nothing.
 
     Raises:
@@ -164,7 +164,7 @@ def start_cold(command: Command) -> Program:
     """
     pipe, far_end = os.pipe()
     try:
-        return Program(ColdProcess(command, far_end), pipe)
+        return Program(ColdProcess(program_spec, far_end), pipe)
     except BaseException:
         os.close(pipe)
         raise

@@ -14,7 +14,7 @@ from typing import Any
 
 from sharpen import spec
 from sharpen.agents.interrupts import interrupts
-from sharpen.agents.program import Command, Program, start_cold, threads_of
+from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
 from sharpen.errors import SharpenError
 from sharpen.space import Space
 from sharpen.store.rows import RunRow, SweepRow
@@ -146,11 +146,11 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     read = replace(read, space=Space(given))
     about = {"home": str(home.resolve()), "results": str(results), "seed": task.seed, "stage": task.stage}
     about |= {"config": read.nested(task.config), "permutation_seed": task.permutation_seed}
-    words = spec.words(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
-    for path, text in words.files.items():
+    invocation = spec.invocation(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
+    for path, text in invocation.files.items():
         Path(path).write_text(text)
     environment = threads_of(read.resources.threads) | {"SHARPEN_RUN": json.dumps(about)}
-    return _AtWork(task, start_cold(Command(words.argv, Path(sweep.workdir), environment)), results)
+    return _AtWork(task, start_cold(ProgramSpec(invocation.argv, Path(sweep.workdir), environment)), results)
 
 
 def _read(results: Path) -> StageRun:

@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from sharpen.agents import LocalAgent, local
-from sharpen.agents.program import Command, Program
-from sharpen.agents.starting import Starter
-from sharpen.agents.strays import adopt_orphans
-from sharpen.agents.warm import client
-from sharpen.agents.warm.imports import declares_preload, leading_imports
+from sharpen.agents.forkserver import client
+from sharpen.agents.forkserver.imports import declares_preload, leading_imports
+from sharpen.agents.launcher import Launcher
+from sharpen.agents.orphans import adopt_orphans
+from sharpen.agents.program import Program, ProgramSpec
 
 from .conftest import TRIED, Workshop, is_alive
 
@@ -38,21 +38,21 @@ class Forge:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.said: list[str] = []
-        self.starter = Starter(True, self.said.append)
+        self.launcher = Launcher(True, self.said.append)
 
     def write(self, text: str, name: str = "train.py") -> None:
         (self.folder / name).write_text(text)
 
     def start(self, *words: str, **environment: str) -> Program:
         command = [sys.executable, "train.py", *words]
-        return self.starter.start(Command(command, self.folder, environment))
+        return self.launcher.start(ProgramSpec(command, self.folder, environment))
 
     def end(self, program: Program, timeout_s: float = 60.0) -> tuple[int, str]:
         """Return the exit code and the output of a program, once it has ended."""
         deadline = time.monotonic() + timeout_s
         while (code := program.exit_code) is None:
             assert time.monotonic() < deadline, f"no end of {program.output.take()}, {self.said}"
-            self.starter.attend()
+            self.launcher.attend()
             program.read()
             time.sleep(0.002)
         program.close()
@@ -63,8 +63,8 @@ class Forge:
 
     @property
     def server_pid(self) -> int:
-        assert self.starter.server is not None
-        return self.starter.server.pid
+        assert self.launcher.server is not None
+        return self.launcher.server.pid
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
     adopt_orphans(True)
     found = Forge(tmp_path)
     yield found
-    found.starter.end()
+    found.launcher.end()
     adopt_orphans(False)
 
 
@@ -102,8 +102,8 @@ def test_a_forked_program_sees_what_a_cold_one_sees(forge: Forge) -> None:
     forked = forge.run(*words, SHARPEN_RUN="{}")
     assert forge.said == []
     forge.server_pid  # noqa: B018 - there is one
-    cold = Starter(False, forge.said.append).start(
-        Command([sys.executable, "train.py", *words], forge.folder, {"SHARPEN_RUN": "{}"})
+    cold = Launcher(False, forge.said.append).start(
+        ProgramSpec([sys.executable, "train.py", *words], forge.folder, {"SHARPEN_RUN": "{}"})
     )
     assert forked == forge.end(cold)
     assert "--y=a b" in forked[1]
@@ -156,8 +156,8 @@ def test_a_forked_program_ends_as_a_cold_one_does(forge: Forge, body: str, code:
     kept = forge.folder / "kept"
     forked = forge.run()
     written = kept.read_text() if kept.exists() else None
-    command = Command([sys.executable, "train.py"], forge.folder)
-    cold = forge.end(Starter(False, forge.said.append).start(command))
+    command = ProgramSpec([sys.executable, "train.py"], forge.folder)
+    cold = forge.end(Launcher(False, forge.said.append).start(command))
     if "def f(): f()" in body:  # the depth differs by a few frames
         forked, cold = ((c, text.splitlines()[-1]) for c, text in (forked, cold))
     assert forked == cold
@@ -208,8 +208,8 @@ def standing_by(forge: Forge, wait_until: WaitUntil) -> psutil.Process:
     """Return the process that the server has made ahead."""
 
     def found() -> list[psutil.Process]:
-        forge.starter.attend()
-        return [child for child in psutil.Process().children() if child.pid in forge.starter.pids - {server}]
+        forge.launcher.attend()
+        return [child for child in psutil.Process().children() if child.pid in forge.launcher.pids - {server}]
 
     server = forge.server_pid
     wait_until(found, "a process to stand by")
@@ -234,7 +234,7 @@ def test_a_server_gets_ready_before_the_first_run_is_known(forge: Forge, wait_un
         "import os, shelf, sys\ndef preload(): shelf.SEEN.append(sys.argv[1])\n"
         "if __name__ == '__main__': print(os.getpid(), shelf.SEEN)"
     )
-    forge.starter.prepare(Command([sys.executable, "train.py", "ahead"], forge.folder, {}))
+    forge.launcher.prepare(ProgramSpec([sys.executable, "train.py", "ahead"], forge.folder, {}))
     ahead = standing_by(forge, wait_until)
     assert forge.run("a") == (0, f"{ahead.pid} ['ahead']\n")
     assert forge.run("b")[1].endswith(" ['ahead', 'a']\n")
@@ -279,11 +279,11 @@ def test_a_process_made_ahead_that_was_killed_is_no_zombie(forge: Forge, wait_un
     ahead.kill()
 
     def is_gone() -> bool:
-        forge.starter.attend()
+        forge.launcher.attend()
         return not ahead.is_running()
 
     wait_until(is_gone, "it to be reaped")
-    assert forge.starter.pids == {forge.server_pid}
+    assert forge.launcher.pids == {forge.server_pid}
 
 
 def test_a_process_made_ahead_that_was_stopped_does_not_hold_up_the_end(
@@ -294,7 +294,7 @@ def test_a_process_made_ahead_that_was_stopped_does_not_hold_up_the_end(
     assert forge.run() == (0, "ran\n")
     ahead = standing_by(forge, wait_until)
     ahead.suspend()
-    forge.starter.end()
+    forge.launcher.end()
     assert not ahead.is_running()
 
 
@@ -317,9 +317,9 @@ def test_the_last_word_is_the_program_s_own(forge: Forge, body: str) -> None:
 
 def test_a_run_with_a_gpu_has_ended_when_its_process_is_gone(forge: Forge) -> None:
     forge.write("x = bytearray(1 << 26)")
-    program = forge.starter.start(Command([sys.executable, "train.py"], forge.folder), is_early=False)
+    program = forge.launcher.start(ProgramSpec([sys.executable, "train.py"], forge.folder), is_early=False)
     while program.exit_code is None:
-        forge.starter.attend()
+        forge.launcher.attend()
     assert program.session is not None
     assert not Path(f"/proc/{program.session}").exists()
     program.close()
@@ -342,7 +342,7 @@ def test_a_program_changed_while_its_server_gets_ready_is_not_run_as_it_was(
     forge: Forge, wait_until: WaitUntil
 ) -> None:
     forge.write("print('old')")
-    forge.starter.prepare(Command([sys.executable, "train.py"], forge.folder, {}))
+    forge.launcher.prepare(ProgramSpec([sys.executable, "train.py"], forge.folder, {}))
     wait_until(lambda: len(psutil.Process().children()) == 2, "a process to stand by, unheard")
     forge.write("print('new')")
     assert forge.run() == (0, "new\n")
@@ -357,7 +357,7 @@ def test_where_threads_are_alive_programs_start_cold_and_that_is_said_once(forge
     (said,) = forge.said
     assert said.startswith("programs start cold: ")
     assert "leaves threads alive" in said
-    assert forge.starter.server is None
+    assert forge.launcher.server is None
 
 
 def test_polars_is_left_to_each_run_where_it_works(forge: Forge) -> None:
@@ -375,10 +375,10 @@ def test_polars_is_left_to_each_run_where_it_works(forge: Forge) -> None:
 def test_a_command_of_another_kind_starts_cold_and_that_is_said_once(forge: Forge) -> None:
     forge.write("print(1)")
     for _ in range(2):
-        command = Command([sys.executable, "-O", "train.py"], forge.folder)
-        assert forge.end(forge.starter.start(command)) == (0, "1\n")
+        command = ProgramSpec([sys.executable, "-O", "train.py"], forge.folder)
+        assert forge.end(forge.launcher.start(command)) == (0, "1\n")
     assert len(forge.said) == 1
-    assert forge.starter.server is None
+    assert forge.launcher.server is None
 
 
 def test_the_environment_variable_turns_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +386,7 @@ def test_the_environment_variable_turns_it_off(tmp_path: Path, monkeypatch: pyte
     forge = Forge(tmp_path)
     forge.write("print(1)")
     assert forge.run() == (0, "1\n")
-    assert forge.starter.server is None
+    assert forge.launcher.server is None
 
 
 def test_a_preload_that_fails_or_exits_leaves_it_to_the_run(forge: Forge) -> None:
@@ -398,7 +398,7 @@ def test_a_preload_that_fails_or_exits_leaves_it_to_the_run(forge: Forge) -> Non
 def test_a_server_that_dies_again_and_again_is_given_up(forge: Forge) -> None:
     forge.write("import os\ndef preload(): os.kill(os.getpid(), 9)\nif __name__ == '__main__': print('ran')")
     assert [forge.run() for _ in range(3)] == [(0, "ran\n")] * 3
-    assert forge.starter.server is None
+    assert forge.launcher.server is None
     assert any("has died" in words for words in forge.said)
 
 
@@ -417,7 +417,7 @@ def test_the_process_list_shows_the_command(forge: Forge) -> None:
     program = forge.start("--x=1")
     deadline = time.monotonic() + 30
     while program.session is None and time.monotonic() < deadline:
-        forge.starter.attend()
+        forge.launcher.attend()
     words = Path(f"/proc/{program.session}/cmdline").read_text().split("\0")
     assert words[1:3] == ["train.py", "--x=1"]
     program.close()
@@ -488,7 +488,7 @@ def test_a_forked_run_that_has_ended_is_no_stray_though_its_server_was_not_heard
     agent._fill()
     states = lambda: [child.status() for child in psutil.Process().children()]  # noqa: E731
     wait_until(lambda: psutil.STATUS_ZOMBIE in states(), "the run to end")
-    agent._end_strays()  # as at the end of another slot's run
+    agent._end_orphans()  # as at the end of another slot's run
     assert agent.work() == TRIED
     assert [(run.state, run.token) for run in shop.runs(sweep_id)] == [("finished", 1)]
 
@@ -532,7 +532,7 @@ run.log({'score': run.config['x']}, step=2)"""
 
     def kill() -> None:
         wait_until((shop.folder / "at1").exists, "the first run")
-        server = agent._starter.server
+        server = agent._launcher.server
         assert server is not None
         pids.append(server.pid)
         os.kill(server.pid, signal.SIGKILL)

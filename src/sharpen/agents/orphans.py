@@ -36,7 +36,7 @@ def child_pids() -> list[int]:
     return [int(word) for text in texts for word in text.split()]
 
 
-def end_strays(
+def end_orphans(
     children: Collection[int],
     agent_id: str,
     ended: Collection[int],
@@ -51,7 +51,7 @@ def end_strays(
         ended: Sessions of programs that have ended.
         live: Ids of the runs at work: their processes are left alone, and with them those of which
             nobody can say to which run they belong.
-        known: Children of this process that are no strays.
+        known: Children of this process that are no orphans.
     """
     own_session = os.getsid(0)
     for pid in set(children).difference(known):

@@ -1,11 +1,11 @@
 """The fork server's loop: get ready once, then fork off a process for each request.
 
-It is started as ``python -c … SETTINGS`` by :mod:`sharpen.agents.warm.client` and ends with the agent. On its
-socket come requests, ``{"id", "argv", "environment"}`` with two descriptors: to print to, and for the last
-word, the exit code. To fork takes longer than to answer, so a process is made ahead, which stands by for the
-request to come; one without an id and descriptors asks for no more than that. What goes back is ``{"ready":
-pid}``, said by a new process itself, then ``{"id", "pid"}`` or ``{"id", "failed"}``; ``{"files": …}``, what
-the program was read from; or ``{"cold": reason}`` when nothing can be forked.
+It is started as ``python -c … SETTINGS`` by :mod:`sharpen.agents.forkserver.client` and ends with the agent.
+On its socket come requests, ``{"id", "argv", "environment"}`` with two descriptors: one to print to, one for
+the exit code. A fork takes longer than an answer, so one process is made ahead and stands by for the next
+request; a request without an id and descriptors asks only for that. What goes back is ``{"ready": pid}``,
+sent by the new process itself, then ``{"id", "pid"}`` or ``{"id", "failed"}``; ``{"files": …}``, what the
+program was read from; or ``{"cold": reason}`` when nothing can be forked.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from sharpen.agents.warm.child import die_with, last_word, rename_thread, reseed, run_main, set_title
-from sharpen.agents.warm.imports import declares_preload, is_installed, leading_imports, stamp_of
-from sharpen.agents.warm.sibling import fork_sibling
+from sharpen.agents.forkserver.child import (
+    die_with,
+    exit_code_writer,
+    rename_thread,
+    reseed,
+    run_main,
+    set_title,
+)
+from sharpen.agents.forkserver.imports import declares_preload, is_installed, leading_imports, stamp_of
+from sharpen.agents.forkserver.sibling import fork_sibling
 
 MAX_REQUEST_BYTES = 1 << 20
 MOST_RESTARTS = 6
@@ -68,7 +75,7 @@ def main() -> None:
         server = _ready(settings, control)
         _tell_files(server)
     except Cold as reason:
-        _say(control, {"cold": str(reason)})
+        _send(control, {"cold": str(reason)})
         control.recv(1)  # the end of the agent, or of its interest
         return
     while _answer_next(server):
@@ -110,7 +117,7 @@ def _declared_preload(code: CodeType, file: str) -> Any:
     try:
         exec(code, module.__dict__)  # noqa: S102 - it is the user's program
     except BaseException as problem:
-        raise Cold(f"importing it to call its preload() failed: {_words(problem)}") from problem
+        raise Cold(f"importing it to call its preload() failed: {_shown(problem)}") from problem
     return module.__dict__["preload"]
 
 
@@ -127,8 +134,8 @@ def _import_all(settings: dict[str, Any], names: list[str]) -> None:
             culprit = name.partition(":")[0].partition(".")[0]
             settings = settings | {"skip": [*skip, culprit]}
             os.set_inheritable(settings["control"], True)
-            words = [*sys.orig_argv[:-1], json.dumps(settings)]
-            os.execv(sys.executable, words)  # noqa: S606 - no shell is wanted
+            argv = [*sys.orig_argv[:-1], json.dumps(settings)]
+            os.execv(sys.executable, argv)  # noqa: S606 - no shell is wanted
 
 
 def _import(name: str) -> None:
@@ -162,9 +169,9 @@ def _answer_next(server: Server) -> bool:
         if _hand_over(server, data, descriptors):
             _make_one(server, descriptors)
         else:
-            _say(server.control, {"id": request["id"], "failed": "the process made for it has died"})
+            _send(server.control, {"id": request["id"], "failed": "the process made for it has died"})
     except Cold as reason:
-        _say(server.control, {"cold": str(reason)})
+        _send(server.control, {"cold": str(reason)})
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -195,7 +202,7 @@ def _preload(server: Server, request: dict[str, Any]) -> None:
         server.preload()
     except BaseException as problem:
         print(
-            f"preload() failed: {_words(problem)}", file=sys.stderr
+            f"preload() failed: {_shown(problem)}", file=sys.stderr
         )  # the run will fail alike, or not need it
     if len(sys.modules) != n_before:
         _tell_files(server)
@@ -229,14 +236,14 @@ def _stand_by(server: Server, far: socket.socket) -> None:
     rename_thread()
     reseed()
     with far:
-        _say(server.control, {"ready": os.getpid()})
+        _send(server.control, {"ready": os.getpid()})
         data, descriptors, _, _ = socket.recv_fds(far, MAX_REQUEST_BYTES, 2)
     if not data:
         os._exit(0)  # the server has gone
     _become(server, json.loads(data), *descriptors)
 
 
-def _become(server: Server, request: dict[str, Any], output: int, mouth: int) -> None:
+def _become(server: Server, request: dict[str, Any], output: int, exit_fd: int) -> None:
     """Run the program of a request; never returns."""
     argv: list[str] = request["argv"]
     try:
@@ -248,14 +255,14 @@ def _become(server: Server, request: dict[str, Any], output: int, mouth: int) ->
         for name in server.settings["lent"]:
             os.environ.pop(name, None)
         set_title([sys.executable, *argv])
-        say_last = last_word(mouth)
-        _say(server.control, {"id": request["id"], "pid": os.getpid()})
+        write_exit_code = exit_code_writer(exit_fd)
+        _send(server.control, {"id": request["id"], "pid": os.getpid()})
         server.control.close()
     except OSError as problem:  # the folder has gone, say
         with contextlib.suppress(OSError):
-            _say(server.control, {"id": request["id"], "failed": str(problem)})
+            _send(server.control, {"id": request["id"], "failed": str(problem)})
         os._exit(1)
-    run_main(server.code, server.file, argv, say_last)
+    run_main(server.code, server.file, argv, write_exit_code)
 
 
 def _tell_files(server: Server) -> None:
@@ -266,7 +273,7 @@ def _tell_files(server: Server) -> None:
             stamp = stamp_of(file)
             if stamp is not None:
                 server.files[file] = stamp
-    _say(server.control, {"files": server.files})
+    _send(server.control, {"files": server.files})
 
 
 def _refuse_threads(when: str) -> None:
@@ -279,9 +286,9 @@ def _n_threads() -> int:
     return sum(1 for _ in TASKS.iterdir())
 
 
-def _say(control: socket.socket, words: dict[str, Any]) -> None:
-    control.send(json.dumps(words).encode())
+def _send(control: socket.socket, message: dict[str, Any]) -> None:
+    control.send(json.dumps(message).encode())
 
 
-def _words(problem: BaseException) -> str:
+def _shown(problem: BaseException) -> str:
     return f"{type(problem).__name__}: {problem}"

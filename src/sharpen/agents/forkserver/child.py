@@ -53,14 +53,14 @@ def rename_thread() -> None:
     cast("Any", threading.main_thread())._set_native_id()
 
 
-def last_word(mouth: int) -> Callable[[int], None]:
+def exit_code_writer(exit_fd: int) -> Callable[[int], None]:
     """Return what tells the agent this process's exit code, just before it ends.
 
     Args:
-        mouth: The pipe to write it to. It moves out of the way of the program's own descriptors.
+        exit_fd: The pipe to write it to. It moves out of the way of the program's own descriptors.
     """
-    far = fcntl.fcntl(mouth, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)
-    os.close(mouth)
+    far = fcntl.fcntl(exit_fd, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)
+    os.close(exit_fd)
     pid, pipe = os.getpid(), os.fstat(far)
 
     def say(exit_code: int) -> None:
@@ -73,14 +73,14 @@ def last_word(mouth: int) -> Callable[[int], None]:
     return say
 
 
-def run_main(code: CodeType, file: str, argv: Sequence[str], say_last: Callable[[int], None]) -> None:
+def run_main(code: CodeType, file: str, argv: Sequence[str], write_exit_code: Callable[[int], None]) -> None:
     """Run a program as ``__main__`` and end this process as Python would have ended; never returns.
 
     Args:
         code: The program.
         file: Its absolute path.
         argv: Its words; the first is its path as it was given.
-        say_last: Is told the exit code when nothing is left to do; not of an end by a signal.
+        write_exit_code: Is told the exit code when nothing is left to do; not of an end by a signal.
     """
     main = ModuleType("__main__")
     values: dict[str, Any] = {"__file__": file, "__cached__": None, "__builtins__": builtins}
@@ -93,7 +93,7 @@ def run_main(code: CodeType, file: str, argv: Sequence[str], say_last: Callable[
     if exit_code < 0:  # as Python does after Ctrl-C, so that a shell knows
         signal.signal(-exit_code, signal.SIG_DFL)
         os.kill(os.getpid(), -exit_code)
-    say_last(exit_code & 0xFF)
+    write_exit_code(exit_code & 0xFF)
     os._exit(exit_code & 0xFF)
 
 

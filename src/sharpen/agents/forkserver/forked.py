@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from sharpen.agents.program import ColdProcess, Command, kill_group
+from sharpen.agents.program import ColdProcess, ProgramSpec, kill_group
 
 
 class ForkedProcess:
@@ -18,23 +18,23 @@ class ForkedProcess:
     take down its memory, which takes milliseconds that nobody has to wait for.
 
     Args:
-        command: What it is to run.
+        program_spec: What it is to run.
         stdout: The descriptor that it prints to.
         is_early: Whether that last word counts; without it, it has ended when it is gone.
 
     Attributes:
-        command: What it is to run.
+        program_spec: What it is to run.
         stdout: The descriptor that it prints to, until somebody has taken it; then -1.
-        mouth: The descriptor that it writes its last word to, until somebody has taken it; then -1.
+        exit_write_fd: The descriptor that it writes its last word to, until somebody has taken it; then -1.
         asked_at: When it was asked for, on the monotonic clock.
         session: Its process id; None before it has one.
     """
 
-    def __init__(self, command: Command, stdout: int, *, is_early: bool = True) -> None:
-        self.command = command
+    def __init__(self, program_spec: ProgramSpec, stdout: int, *, is_early: bool = True) -> None:
+        self.program_spec = program_spec
         self.stdout = stdout
-        self._ear, self.mouth = os.pipe()
-        os.set_blocking(self._ear, False)
+        self._exit_read_fd, self.exit_write_fd = os.pipe()
+        os.set_blocking(self._exit_read_fd, False)
         self.asked_at = time.monotonic()
         self.session: int | None = None
         self._is_early = is_early
@@ -59,28 +59,28 @@ class ForkedProcess:
             self.give_up()
             return
         try:
-            self._cold = ColdProcess(self.command, self.stdout)
+            self._cold = ColdProcess(self.program_spec, self.stdout)
             self.session = self._cold.session
         except (OSError, ValueError) as problem:
             with contextlib.suppress(OSError):
-                os.write(self.stdout, f"cannot start {self.command.words[0]}: {problem}\n".encode())
+                os.write(self.stdout, f"cannot start {self.program_spec.argv[0]}: {problem}\n".encode())
             self._exit_code = 127
         self._let_go()
-        self._close_ear()
+        self._close_exit_fd()
 
     def give_up(self) -> None:
         """Let it never start, as if it had been killed."""
         self._exit_code = -signal.SIGKILL
         self._signals.append(signal.SIGKILL)
         self._let_go()
-        self._close_ear()
+        self._close_exit_fd()
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs, or waits to."""
         if self._cold is not None:
             return self._cold.poll()
         if self._exit_code is None and self._is_early:
-            self._listen()
+            self._read_exit_code()
         if self._exit_code is None and self._is_child:
             self._reap(os.WNOHANG)
         return self._exit_code
@@ -108,10 +108,10 @@ class ForkedProcess:
         elif self._exit_code is None:
             self._reap(0)
 
-    def _listen(self) -> None:
+    def _read_exit_code(self) -> None:
         """Take in its last word, if it has said it."""
         with contextlib.suppress(BlockingIOError):
-            word = os.read(self._ear, 1)
+            word = os.read(self._exit_read_fd, 1)
             self._exit_code = word[0] if word else None
 
     def _reap(self, options: int) -> None:
@@ -121,17 +121,17 @@ class ForkedProcess:
             pid, status = -1, signal.SIGKILL
         if pid:
             self._is_child = False
-            self._close_ear()
+            self._close_exit_fd()
             if self._exit_code is None:
                 self._exit_code = os.waitstatus_to_exitcode(status)
 
-    def _close_ear(self) -> None:
-        if self._ear >= 0:
-            os.close(self._ear)
-            self._ear = -1
+    def _close_exit_fd(self) -> None:
+        if self._exit_read_fd >= 0:
+            os.close(self._exit_read_fd)
+            self._exit_read_fd = -1
 
     def _let_go(self) -> None:
-        for descriptor in (self.stdout, self.mouth):
+        for descriptor in (self.stdout, self.exit_write_fd):
             if descriptor >= 0:
                 os.close(descriptor)
-        self.stdout = self.mouth = -1
+        self.stdout = self.exit_write_fd = -1

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sharpen.agents.program import Command, Program, start_cold
-from sharpen.agents.warm.client import ForkServer
-from sharpen.agents.warm.forked import ForkedProcess
-from sharpen.agents.warm.imports import stamp_of
+from sharpen.agents.forkserver.client import ForkServer
+from sharpen.agents.forkserver.forked import ForkedProcess
+from sharpen.agents.forkserver.imports import stamp_of
+from sharpen.agents.program import Program, ProgramSpec, start_cold
 
 PATIENCE_S = 120.0
 GOING_S = 0.001
@@ -19,7 +19,7 @@ MOST_DEATHS = 3
 NOT_STANDARD = "the command is not [${env}] ${interpreter} PROGRAM …"
 
 
-class Starter:
+class Launcher:
     """Starts programs, and keeps the fork server that it may have for them.
 
     Args:
@@ -44,28 +44,28 @@ class Starter:
         forked = {process.session for process in self._forked if process.session is not None}
         return forked | (self.server.pids if self.server is not None else set())
 
-    def prepare(self, command: Command) -> None:
+    def prepare(self, program_spec: ProgramSpec) -> None:
         """Get a server ready for a program, where there can be one, while nobody knows a run of it yet."""
-        server = self._server_for(command) if self._is_warm else None
+        server = self._server_for(program_spec) if self._is_warm else None
         if server is not None:
-            server.prepare(command)
+            server.prepare(program_spec)
 
-    def start(self, command: Command, *, is_early: bool = True) -> Program:
+    def start(self, program_spec: ProgramSpec, *, is_early: bool = True) -> Program:
         """Return a program that has started, or will as soon as its server is ready.
 
         Args:
-            command: What to start.
+            program_spec: What to start.
             is_early: Whether it may count as ended while the kernel still takes its process down.
 
         Raises:
             OSError: The command cannot be started.
             ValueError: A word of it cannot be passed on.
         """
-        server = self._server_for(command) if self._is_warm else None
+        server = self._server_for(program_spec) if self._is_warm else None
         if server is None:
-            return start_cold(command)
+            return start_cold(program_spec)
         pipe, far_end = os.pipe()
-        process = ForkedProcess(command, far_end, is_early=is_early)
+        process = ForkedProcess(program_spec, far_end, is_early=is_early)
         self._forked.append(process)
         if not server.ask(process):
             process.start_cold()
@@ -73,16 +73,16 @@ class Starter:
 
     def attend(self) -> bool:
         """Hear what the server says, see to what its end leaves undone; return whether a process has gone."""
-        self._hear()
+        self._receive()
         n_before = len(self._forked)
         self._forked = [process for process in self._forked if process.poll() is None or process.is_going()]
         return len(self._forked) < n_before
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         server = self.server
         if server is None:
             return
-        lives = server.hear()
+        lives = server.receive()
         if server.cold:
             self._be_cold_for(server, server.cold)
         elif not lives:
@@ -101,22 +101,22 @@ class Starter:
         while any(process.is_going() for process in self._forked):
             time.sleep(GOING_S)
 
-    def _server_for(self, command: Command) -> ForkServer | None:
+    def _server_for(self, program_spec: ProgramSpec) -> ForkServer | None:
         """Return a server that may fork the command's program, fresh if its files have changed."""
-        program = program_of(command)
+        program = program_of(program_spec)
         if program is None:
             self._note(NOT_STANDARD)
             return None
-        if not (command.workdir / program).is_file():
+        if not (program_spec.workdir / program).is_file():
             return None  # Python will say so
-        file = command.workdir / program
+        file = program_spec.workdir / program
         if (file, stamp_of(file)) == self._cold_program or self._n_deaths >= MOST_DEATHS:
             return None
         if self.server is not None and self.server.is_stale:
             self._replace(self.server)
         if self.server is None:
             try:
-                self.server = ForkServer(command, program)
+                self.server = ForkServer(program_spec, program)
             except OSError as problem:
                 self._be_cold(f"no fork server can be started: {problem}")
         return self.server
@@ -125,7 +125,7 @@ class Starter:
         """End a server; what it has not made is for the next one to make."""
         self.server = None
         for process in server.end():
-            again = self._server_for(process.command)
+            again = self._server_for(process.program_spec)
             if again is None or not again.ask(process):
                 process.start_cold()
 
@@ -147,14 +147,14 @@ class Starter:
             self._say(f"programs start cold: {why}")
 
 
-def program_of(command: Command) -> str | None:
+def program_of(program_spec: ProgramSpec) -> str | None:
     """Return the path of the Python program that a command runs with this interpreter, if it is just that.
 
-    >>> program_of(Command(["/usr/bin/env", sys.executable, "train.py", "--x=1"], Path("/")))
+    >>> program_of(ProgramSpec(["/usr/bin/env", sys.executable, "train.py", "--x=1"], Path("/")))
     'train.py'
     """
-    words = list(command.words)
-    if words[:1] == ["/usr/bin/env"]:
-        del words[0]
-    is_standard = len(words) > 1 and words[0] == sys.executable and words[1].endswith(".py")
-    return words[1] if is_standard and not words[1].startswith("-") else None
+    argv = list(program_spec.argv)
+    if argv[:1] == ["/usr/bin/env"]:
+        del argv[0]
+    is_standard = len(argv) > 1 and argv[0] == sys.executable and argv[1].endswith(".py")
+    return argv[1] if is_standard and not argv[1].startswith("-") else None
