@@ -38,6 +38,16 @@ def test_a_grid_s_size_is_how_many_runs_there_will_be(office, cap, n):
     assert f": 0/{n} runs done" in now.headline(1)
 
 
+def test_time_is_left_only_while_runs_are_to_come(office):
+    sweep_id = office.create(SPEC.replace("run_cap: 40", "run_cap: 2"))
+    for is_last in (False, True):
+        held = office.held(sweep_id)
+        office.clock.now += 4.0
+        end(office, held, 0.5, 1.0)
+        headline = Snapshot(Reader(office.home), sweep_id).headline(1)
+        assert ("left" in headline) != is_last, headline
+
+
 def test_what_a_run_logged_last_is_of_all_its_steps(office):
     sweep_id = office.create(SPEC)
     held = office.held(sweep_id)

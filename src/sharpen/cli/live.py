@@ -142,9 +142,12 @@ class Snapshot:
         return max(size * self.spec.repeats, len(self.runs))
 
     def seconds_left(self, n_slots: int) -> float | None:
-        """Return a guess from the runs so far; None before the first has ended or without a cap."""
+        """Return a guess from the runs so far; None before the first has ended, without a cap, or at the end.
+
+        A sweep that is over has no time left, whatever its cap would have allowed.
+        """
         times = [run.ended_at - run.started_at for run in self.done if run.ended_at and run.started_at]
-        if not times or self.n_in_all is None:
+        if not times or self.n_in_all is None or not SweepStatus(self.sweep.status).is_open:
             return None
         return sum(times) / len(times) * (self.n_in_all - len(self.done)) / max(n_slots, 1)
 
@@ -164,7 +167,7 @@ class Snapshot:
             seeds = f", {of_seeds(self.winner)}" if self.repeats > 1 else ""
             words.append(f"best {self.metric.name} {shown(best.score)} (run {best.number}{seeds})")
         left = self.seconds_left(n_slots)
-        if left is not None and len(self.done) < len(self.runs) + 1:
+        if left:
             words.append(f"about {duration(left)} left")
         return ", ".join(words)
 

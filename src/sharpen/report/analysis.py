@@ -30,7 +30,7 @@ from sharpen.report.returns import Finding, ensembles, estimated, find, performa
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.fronts import front
-from sharpen.store.misses import counts, misses, none_kept
+from sharpen.store.misses import Misses, counts, misses, none_kept
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
@@ -91,6 +91,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
+        *cautions.about_kept(len(kept), sum(run.started_at is not None for run in ever)),
         *cautions.about_returns(unusable, finding.left_out, len(ranked)),
         *cautions.about_best(best, parsed.space),
     ]
@@ -99,7 +100,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         spec=parsed,
         ranked=ranked,
         broken=tuple(sorted(_those(entries, _is_broken), key=lambda e: (e.run.violation, e.number))),
-        broke={number: ", ".join(miss.words for miss in row) for number, row in missed.items()},
+        broke=_broke(groups, missed),
         front=_front(ranked, parsed.metrics),
         infeasible=infeasible,
         failed=failed,
@@ -124,6 +125,15 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         looks_elsewhere=elsewhere,
         permutations=_permutations(runs),
     )
+
+
+def _broke(groups: Sequence[Configuration], missed: Misses) -> dict[int, str]:
+    """Return what each configuration missed, in words, by its first run's number; each miss once."""
+    found = {
+        g.row.number: dict.fromkeys(m.words for run in g.runs for m in missed.get(run.number, ()))
+        for g in groups
+    }
+    return {number: ", ".join(words) for number, words in found.items() if words}
 
 
 def _permutations(runs: Sequence[RunRow]) -> tuple[tuple[int, PermutationTest], ...]:

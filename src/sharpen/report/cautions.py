@@ -143,6 +143,19 @@ def _runs(count: int) -> str:
     return f"{count} run{'s' if count != 1 else ''}"
 
 
+def about_kept(n_kept: int, n_tried: int) -> list[Caution]:
+    """Return how many runs kept returns, when some did and some did not.
+
+    Args:
+        n_kept: Runs whose returns can be used, deleted ones among them.
+        n_tried: Runs that began, deleted ones among them.
+    """
+    if not 0 < n_kept < n_tried:
+        return []
+    text = f"{n_kept} of the {n_tried} runs that began kept their out-of-sample returns; a dash stands for"
+    return [Caution("Returns", f"{text} what the others did not keep.")]
+
+
 def about_returns(unusable: Mapping[int, str], left_out: Sequence[int], n_ranked: int) -> list[Caution]:
     """Return which returns the verdict could not use."""
     found: list[Caution] = []

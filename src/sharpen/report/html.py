@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,7 +97,7 @@ def template() -> jinja2.Template:
 def _decimals_of_broken(analysis: Analysis) -> list[int | None]:
     """Return the decimals of each metric of the runs that broke a constraint."""
     rows = [e.run.scores or (e.run.score,) for e in analysis.broken[:SHOWN_RUNS]]
-    return [wording.decimals_for(column) for column in zip(*rows, strict=True)]
+    return [wording.decimals_for(column) for column in zip_longest(*rows)]
 
 
 def _plotly() -> Markup:

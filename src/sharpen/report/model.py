@@ -175,7 +175,8 @@ class Analysis:
         spec: Its file, parsed.
         ranked: Finished feasible runs from the best down, then stopped ones alike.
         broken: Finished runs with a score that broke a constraint, the nearest miss first.
-        broke: What each run missed, in words, by its number.
+        broke: What each run missed, in words, by its number; with repeats what any run of a configuration
+            did.
         front: Of a sweep of several metrics, the runs that no other beats in every metric, the best in the
             first metric first; empty for a sweep of one.
         infeasible: Runs that came to an end without a usable score.

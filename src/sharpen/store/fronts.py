@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from sharpen.spec import Metric
@@ -21,7 +22,7 @@ def front(runs: Iterable[RunRow], metrics: Sequence[Metric]) -> list[RunRow]:
 
 
 def _trial(run: RunRow, metrics: Sequence[Metric]) -> Trial:
-    values = zip(metrics, run.scores or (run.score or 0.0,), strict=False)
-    turned = tuple(metric.larger_is_better(value) for metric, value in values)
+    values = [*(run.scores or (run.score or 0.0,)), *[math.nan] * len(metrics)][: len(metrics)]
+    turned = tuple(metric.larger_is_better(value) for metric, value in zip(metrics, values, strict=True))
     state = TrialState.FINISHED
     return Trial(run.number, {}, state, score=turned[0], scores=turned, violation=run.violation)
