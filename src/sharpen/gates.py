@@ -1,0 +1,260 @@
+"""The gate before a promotion: evidence in, a decision with its reasons out.
+
+A gate has a rule for each piece of evidence that it needs. Evidence that is missing fails its rule: nothing
+passes because nobody looked. The thresholds are a table that a YAML file may change.
+
+>>> decision = decide("candidate", {"verdict": "luck", "deflated_sharpe": 0.41})
+>>> decision.passed
+False
+>>> print(decision.checks[0].sentence)
+failed: verdict is luck, must be real
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, cast
+
+import yaml
+
+from sharpen.errors import UsageError
+from sharpen.space.dimensions import is_number
+
+Value = float | int | str | bool | None
+Comparison = Literal["at_least", "at_most", "above", "below", "equals"]
+COMPARISONS: Mapping[Comparison, str] = MappingProxyType(
+    {
+        "at_least": "must be {} or more",
+        "at_most": "must be {} or less",
+        "above": "must be above {}",
+        "below": "must be below {}",
+        "equals": "must be {}",
+    }
+)
+
+EVIDENCE: Mapping[str, str] = MappingProxyType(
+    {
+        "verdict": "the sweep's verdict on the winner",
+        "deflated_sharpe": "deflated Sharpe ratio over everything that was tried on these bars",
+        "search_p": "p-value of the whole search on permuted bars",
+        "pbo": "probability of backtest overfitting",
+        "folds_positive": "share of the folds with a score above 0",
+        "lockbox_openings": "how often the lockbox has been opened",
+        "lockbox_sharpe_low": "lower end of the 95 % interval of the Sharpe ratio on the lockbox",
+        "capacity_adv_share": "largest order as a share of the average daily volume",
+        "paper_sessions": "sessions of paper trading",
+        "paper_fills": "fills in paper trading",
+        "signal_mismatches": "paper signals that differ from the backtest's, unexplained",
+        "shortfall_share_of_edge": "upper 95 % of the shortfall beyond the modelled cost, by the net edge",
+        "paper_return_percentile": "where the paper return lies in the backtest's bootstrap",
+        "paper_drawdown_percentile": "where the paper drawdown lies in the backtest's bootstrap",
+        "paper_correlation": "correlation of paper returns with the backtest's",
+        "second_person": "whether somebody other than the author approved this digest",
+        "digest_matches": "whether the stored file still has the digest that the evidence is about",
+    }
+)
+"""What a gate may ask for, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one piece of evidence must be.
+
+    >>> Rule("at_least", 0.95).accepts(0.96), Rule("at_least", 0.95).accepts(None)
+    (True, False)
+    """
+
+    comparison: Comparison
+    bound: float | str | bool
+
+    def accepts(self, value: Value) -> bool:
+        """Return whether a value keeps the rule; a missing one, NaN or one of another kind does not."""
+        if self.comparison == "equals":
+            return type(value) is type(self.bound) and value == self.bound
+        if not is_number(value) or math.isnan(cast("float", value)):
+            return False
+        number, bound = float(cast("float", value)), float(self.bound)
+        return {
+            "at_least": number >= bound,
+            "at_most": number <= bound,
+            "above": number > bound,
+            "below": number < bound,
+        }[self.comparison]
+
+    @property
+    def wanted(self) -> str:
+        """The rule in words."""
+        return COMPARISONS[self.comparison].format(shown(self.bound))
+
+
+Gates = Mapping[str, Mapping[str, Rule]]
+
+_SEARCH: Mapping[str, Rule] = {
+    "verdict": Rule("equals", "real"),
+    "deflated_sharpe": Rule("at_least", 0.95),
+    "search_p": Rule("at_most", 0.05),
+    "pbo": Rule("below", 0.2),
+    "folds_positive": Rule("at_least", 0.6),
+    "digest_matches": Rule("equals", True),
+}
+_LOCKBOX: Mapping[str, Rule] = {
+    "lockbox_openings": Rule("equals", 1),
+    "lockbox_sharpe_low": Rule("above", 0.0),
+    "capacity_adv_share": Rule("at_most", 0.01),
+}
+_PAPER: Mapping[str, Rule] = {
+    "paper_sessions": Rule("at_least", 40),
+    "paper_fills": Rule("at_least", 100),
+    "signal_mismatches": Rule("equals", 0),
+    "shortfall_share_of_edge": Rule("at_most", 0.5),
+    "paper_return_percentile": Rule("at_least", 0.05),
+    "paper_drawdown_percentile": Rule("at_most", 0.95),
+    "paper_correlation": Rule("at_least", 0.95),
+    "second_person": Rule("equals", True),
+}
+DEFAULT_GATES: Gates = MappingProxyType(
+    {
+        "candidate": _SEARCH,
+        "paper": {**_SEARCH, **_LOCKBOX},
+        "prod": {**_SEARCH, **_LOCKBOX, **_PAPER},
+    }
+)
+"""The rules of each alias. Source of the bounds: docs/promotion.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateCheck:
+    """One rule and what it met.
+
+    Attributes:
+        name: Of the evidence.
+        value: What was found; None when nothing was.
+        wanted: The rule in words.
+        outcome: ``missing`` fails as ``failed`` does.
+    """
+
+    name: str
+    value: Value
+    wanted: str
+    outcome: Literal["passed", "failed", "missing"]
+
+    @property
+    def sentence(self) -> str:
+        """The check as a line."""
+        met = "has no evidence" if self.outcome == "missing" else f"is {shown(self.value)}"
+        return f"{self.outcome}: {self.name} {met}, {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """Whether a version may have an alias.
+
+    Attributes:
+        alias: What was asked for.
+        checks: One for each rule, in the gate's order.
+    """
+
+    alias: str
+    checks: tuple[GateCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule was kept."""
+        return all(check.outcome == "passed" for check in self.checks)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not: one line for each rule that was not kept; empty when it passed."""
+        return tuple(check.sentence for check in self.checks if check.outcome != "passed")
+
+
+def decide(alias: str, evidence: Mapping[str, Value], gates: Gates = DEFAULT_GATES) -> GateDecision:
+    """Return whether a version with this evidence may have an alias, and why.
+
+    Args:
+        alias: ``candidate``, ``paper`` or ``prod``, or another that the gates name.
+        evidence: By the names of :data:`EVIDENCE`; what is None or left out is missing.
+        gates: The rules of each alias.
+
+    Raises:
+        UsageError: No gate stands before this alias.
+    """
+    if alias not in gates:
+        raise UsageError(f"no gate is called {alias!r}. Known: {', '.join(gates)}")
+    return GateDecision(alias, tuple(_check(n, rule, evidence.get(n)) for n, rule in gates[alias].items()))
+
+
+def _check(name: str, rule: Rule, value: Value) -> GateCheck:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return GateCheck(name, None, rule.wanted, "missing")
+    return GateCheck(name, value, rule.wanted, "passed" if rule.accepts(value) else "failed")
+
+
+def parse_gates(text: str, where: str = "gates.yaml") -> Gates:
+    """Return the gates that a YAML text describes, laid over :data:`DEFAULT_GATES`.
+
+    A rule that is ``null`` is taken out, and that shows in every decision of the gate: it is not listed.
+
+    Args:
+        text: ``{alias: {evidence: {comparison: bound}}}``.
+        where: What to call the text in messages.
+
+    Raises:
+        UsageError: Something in it is no gate, no evidence or no rule; every such place is named.
+
+    >>> gates = parse_gates("candidate: {pbo: {below: 0.5}, search_p: null}")
+    >>> gates["candidate"]["pbo"].wanted, "search_p" in gates["candidate"]
+    ('must be below 0.5', False)
+    """
+    try:
+        tree: Any = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise UsageError(f"{where} is no YAML: {problem}") from problem
+    problems: list[str] = []
+    found = {alias: dict(rules) for alias, rules in DEFAULT_GATES.items()}
+    for alias, rules in _entries(tree, "$", problems).items():
+        gate = found.setdefault(alias, {})
+        for name, rule in _entries(rules, f"$.{alias}", problems).items():
+            _lay_over(gate, name, rule, f"$.{alias}.{name}", problems)
+    if problems:
+        raise UsageError("\n".join([f"{where}:", *problems]), problems=problems)
+    return MappingProxyType(found)
+
+
+def _entries(node: Any, path: str, problems: list[str]) -> dict[str, Any]:
+    if isinstance(node, dict):
+        return {str(name): value for name, value in cast("dict[Any, Any]", node).items()}
+    problems.append(f"{path} must be a mapping, not {node!r}")
+    return {}
+
+
+def _lay_over(gate: dict[str, Rule], name: str, rule: Any, path: str, problems: list[str]) -> None:
+    """Put one rule of a file in a gate, or note what is wrong with it."""
+    if name not in EVIDENCE:
+        problems.append(f"{path}: no evidence is called {name!r}. Known: {', '.join(EVIDENCE)}")
+    elif rule is None:
+        gate.pop(name, None)
+    else:
+        entries = _entries(rule, path, problems)
+        if len(entries) != 1 or next(iter(entries)) not in COMPARISONS:
+            problems.append(f"{path} must be one of {', '.join(COMPARISONS)} with a bound, not {rule!r}")
+            return
+        ((comparison, bound),) = entries.items()
+        if comparison != "equals" and not (is_number(bound) and math.isfinite(bound)):
+            problems.append(f"{path}.{comparison} must be a number, not {bound!r}")
+            return
+        gate[name] = Rule(cast("Comparison", comparison), bound)
+
+
+def shown(value: Value) -> str:
+    """Return a value of evidence as people read it.
+
+    >>> shown(0.123456), shown(True), shown("real")
+    ('0.123', 'yes', 'real')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
