@@ -9,33 +9,92 @@ death of one host and the birth of the next.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
 import socket
+import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from sharpen import errors
 
 MAX_SOCKET_PATH_BYTES = 100  # the kernel allows 107
-SHORT_FOLDER = Path("/tmp")  # noqa: S108 - not TMPDIR: every client of a store must find the same place
+ROOT = 0
 
 
 def socket_path(home: Path) -> Path:
-    """Return where the coordinator of a store listens.
+    """Return where the coordinator of a store listens: in the store's own folder, whatever its length."""
+    return home.resolve() / "socket"
 
-    That is ``HOME/socket``, or a name made from the folder's under ``/tmp`` when the path is longer than a
-    Unix socket's may be.
+
+@contextlib.contextmanager
+def bindable(home: Path) -> Generator[str]:
+    """Give a name of the socket that is short enough for the kernel, for as long as the block lasts.
+
+    A long path is reached through a descriptor of its folder, so the socket is never outside of the store.
+
+    Raises:
+        OSError: The store's folder cannot be opened.
     """
-    path = home.resolve() / "socket"
+    path = socket_path(home)
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
-        return path
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    return SHORT_FOLDER / f"sharpen-{os.getuid()}-{digest}.socket"
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def open_connection(home: Path, timeout_s: float | None = None) -> socket.socket:
+    """Return a connection to the process that hosts a store.
+
+    Args:
+        home: The store's folder.
+        timeout_s: Of every later call; None for none.
+
+    Raises:
+        OSError: Nobody listens there.
+        StoreError: Another user's process does: it could answer with anything, a program to run included.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        with bindable(home) as name:
+            connection.connect(name)
+        _refuse_another_user(home, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_another_user(home: Path, connection: socket.socket) -> None:
+    owner, own = peer_uid(connection), os.geteuid()
+    if not is_trusted(owner):
+        raise errors.StoreError(
+            f"the process at {socket_path(home)} belongs to user {owner}, and you are user {own}: sharpen "
+            "speaks to nobody else's. Work as that user, or use a --home of your own"
+        )
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the user id of the process at the other end of a Unix socket, as the kernel knows it."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return struct.unpack("3i", credentials)[1]
+
+
+def is_trusted(uid: int) -> bool:
+    """Return whether a user may be spoken to: oneself, and root, who may do everything anyway.
+
+    >>> is_trusted(os.geteuid())
+    True
+    """
+    return uid in (os.geteuid(), ROOT)
 
 
 def dumps(value: Any) -> str:
@@ -159,9 +218,7 @@ class Client:
 
     def _exchange(self, line: bytes) -> list[Mapping[str, Any]]:
         if self._file is None:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(self.patience_s)
-                connection.connect(str(socket_path(self.home)))
+            with open_connection(self.home, self.patience_s) as connection:
                 self._file = connection.makefile("rwb")
         self._file.write(line)
         self._file.flush()

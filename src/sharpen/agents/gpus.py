@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.errors import UsageError
+from sharpen.store.permissions import own_folder
 
 BYTES = 1000
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -73,7 +74,7 @@ class Gpus:
                     f"$.resources.gpu: a run needs {share:g}, and this machine shows {len(self._devices)} "
                     f"({VISIBLE}, nvidia-smi): work on the sweep elsewhere, or leave it out"
                 )
-            self._folder.mkdir(exist_ok=True)
+            own_folder(self._folder)
 
     def take(self) -> Claim | None:
         """Return what one run needs; None while others have it."""

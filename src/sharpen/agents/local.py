@@ -25,6 +25,7 @@ from sharpen.agents.output import last_words
 from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.coordinator import born, hostname
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
+from sharpen.store.permissions import own_folder
 from sharpen.store.room import when_there_is_room
 from sharpen.store.rows import SweepFile, SweepRow
 from sharpen.wire import Client
@@ -375,7 +376,7 @@ def _nobody(run_id: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
+    own_folder(path.parent)
     path.write_text(text)
 
 

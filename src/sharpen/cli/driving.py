@@ -15,6 +15,7 @@ from sharpen.cli.ending import get_ready
 from sharpen.cli.live import View
 from sharpen.cli.warning import Warnings
 from sharpen.errors import SharpenError, StoreError
+from sharpen.store.permissions import own_folder
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 
@@ -73,7 +74,7 @@ class Agent:
         words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
         words += ["--slots", str(self._n_slots), "--quiet"]  # the view says it
         try:
-            self._log.parent.mkdir(exist_ok=True)
+            own_folder(self._log.parent)
             file = self._log.open("ab")
         except OSError as problem:
             raise StoreError(f"cannot write the log of an agent, {self._log}: {problem}") from problem

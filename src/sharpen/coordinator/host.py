@@ -12,6 +12,8 @@ import fcntl
 import json
 import logging
 import os
+import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -22,13 +24,16 @@ from typing import Any
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
-from sharpen.wire import as_list, dumps, socket_path
+from sharpen.store.permissions import own_folder, tighten
+from sharpen.wire import as_list, bindable, dumps, is_trusted, peer_uid, socket_path
 
 LOG = logging.getLogger(__name__)
 TICK_S = 0.5
 AWAY_S = 15.0  # half a lease
 LONGEST_GATHERING_S = 0.004
 MAX_LINE_BYTES = 64 << 20
+# the name that the socket was bound by may be one of a descriptor: asyncio must not unlink it
+_KEEP_THE_NAME: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class Host:
@@ -44,6 +49,7 @@ class Host:
 
     def __init__(self, home: Path, lock: int) -> None:
         self._lock = lock
+        self._home = home
         self._path = socket_path(home)
         self._coordinator = Coordinator(home, time)
         self._asked: list[tuple[list[Any], asyncio.Future[list[Reply]]]] = []
@@ -79,9 +85,10 @@ class Host:
 
     async def _main(self, started: threading.Event) -> None:
         try:
-            self._path.unlink(missing_ok=True)
-            server = await asyncio.start_unix_server(self._connected, self._path, limit=MAX_LINE_BYTES)
-            self._path.chmod(0o600)
+            listening = _listen(self._home)
+            server = await asyncio.start_unix_server(
+                self._connected, sock=listening, limit=MAX_LINE_BYTES, **_KEEP_THE_NAME
+            )
         except OSError as problem:
             self._problem = problem
             return
@@ -102,6 +109,7 @@ class Host:
         assert task is not None  # noqa: S101 - a connection is served by a task
         self._connections.add(task)
         try:
+            _refuse_strangers(writer)
             while line := await reader.readline():
                 words = json.loads(line)
                 answered: asyncio.Future[list[Reply]] = self._loop.create_future()
@@ -169,6 +177,28 @@ class Host:
                 slept_s = max(slept_s, await _sleep())
 
 
+def _listen(home: Path) -> socket.socket:
+    """Return a socket that only this user's processes can reach, in the place of what a dead host left."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with bindable(home) as name:
+            path = Path(name)
+            path.unlink(missing_ok=True)
+            listening.bind(name)
+            path.chmod(0o600)  # before anybody can connect, for that takes a socket that listens
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _refuse_strangers(writer: asyncio.StreamWriter) -> None:
+    """Raise ConnectionError for a client of another user, whom the socket's mode should have kept out."""
+    uid = peer_uid(writer.get_extra_info("socket"))
+    if not is_trusted(uid):
+        raise ConnectionError(f"user {uid} has no business here")
+
+
 async def _sleep() -> float:
     """Sleep until the next tick is due, and return how many seconds that took."""
     began = time.monotonic()
@@ -183,7 +213,7 @@ def try_host(home: Path) -> Host | None:
         StoreError: The store cannot be opened.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        own_folder(home)
         lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
         raise StoreError(f"cannot open the store in {home} for writing: {problem}") from problem
@@ -199,7 +229,9 @@ def try_host(home: Path) -> Host | None:
         with contextlib.suppress(OSError):  # who it is, for errors of clients: a full disk is no obstacle
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        return Host(home, lock)
+        host = Host(home, lock)
     except BaseException:
         os.close(lock)
         raise
+    tighten(home)
+    return host

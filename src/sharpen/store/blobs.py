@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from sharpen.store.permissions import own_folder
 from sharpen.store.room import PATIENCE_S, when_there_is_room
 
 CHUNK_BYTES = 1 << 20
@@ -38,7 +39,7 @@ def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[
 
 def _put(home: Path, source: Path) -> tuple[str, int]:
     room = home / "blobs"
-    room.mkdir(parents=True, exist_ok=True)
+    own_folder(room)
     sha256 = hashlib.sha256()
     n_bytes = 0
     descriptor, name = tempfile.mkstemp(dir=room, prefix=".incoming-")
@@ -51,7 +52,7 @@ def _put(home: Path, source: Path) -> tuple[str, int]:
             target.flush()
             os.fsync(target.fileno())
         path = blob_path(home, sha256.hexdigest())
-        path.parent.mkdir(exist_ok=True)
+        own_folder(path.parent)
         Path(name).replace(path)
         _sync_folder(path.parent)
     except BaseException:

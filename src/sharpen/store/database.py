@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sharpen.errors import StoreError
 from sharpen.store import schema
 from sharpen.store.migrations import migrate
+from sharpen.store.permissions import own_folder
 from sharpen.store.place import FILE, find
 
 BUSY_TIMEOUT_MS = 10_000
@@ -32,7 +33,7 @@ def open_writer(home: Path) -> sa.Engine:
     path = home / FILE
     engine = _engine(path, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        own_folder(home)
         migrate(engine, path)
     except (OSError, DBAPIError) as problem:
         engine.dispose()
