@@ -11,10 +11,8 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
-from sharpen.cli.front import chosen, headline, print_front, scores
 from sharpen.cli.live import Snapshot, of_seeds
-from sharpen.cli.one_run import print_run
-from sharpen.cli.opening import as_they_are, has_agents, target
+from sharpen.cli.pareto_front import chosen, headline, print_front, scores
 from sharpen.cli.printing import (
     duration,
     json_option,
@@ -26,6 +24,8 @@ from sharpen.cli.printing import (
     table,
     when,
 )
+from sharpen.cli.resolve import as_they_are, has_agents, target
+from sharpen.cli.run_info import print_run
 from sharpen.errors import NotFound
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner

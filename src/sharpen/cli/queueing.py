@@ -11,8 +11,8 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
-from sharpen.cli.opening import as_they_are, has_agents, opened
 from sharpen.cli.printing import json_option, print_rows
+from sharpen.cli.resolve import as_they_are, has_agents, opened
 from sharpen.errors import SharpenError, UsageError
 from sharpen.spec import document
 from sharpen.spec.problem_node import join, refuse

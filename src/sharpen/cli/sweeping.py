@@ -14,10 +14,10 @@ import click
 from sharpen import optimizers, spec, stoppers
 from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
-from sharpen.cli.driving import drive, n_cores
-from sharpen.cli.ending import conclude
+from sharpen.cli.conclude import conclude
 from sharpen.cli.live import Snapshot, view
-from sharpen.cli.opening import check_cap, has_agents, opened
+from sharpen.cli.resolve import check_cap, has_agents, opened
+from sharpen.cli.supervise import drive, n_cores
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError

@@ -13,7 +13,7 @@ from cli.conftest import PROGRAMS, TILTS
 from cli.programs.strategy import FOLD_BARS, mean, returns
 from faults.bench import Bench
 from sharpen.bars import bars_per_year
-from sharpen.cli.judging import _gain
+from sharpen.cli.validate import _gain
 from sharpen.store.queries import Reader
 
 CRASHES = """

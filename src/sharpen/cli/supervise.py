@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sharpen.agents.program import die_with_parent
-from sharpen.cli.ending import get_ready
+from sharpen.cli.conclude import get_ready
 from sharpen.cli.live import View
 from sharpen.cli.warning import Warnings
 from sharpen.errors import SharpenError, StoreError

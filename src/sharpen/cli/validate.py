@@ -1,4 +1,4 @@
-"""The verbs that say whether a winner is real: report, validate."""
+"""The verb that opens the lockbox: validate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import click
 from sharpen import spec
 from sharpen.agents.lockbox import default_config, run_on_lockbox
 from sharpen.agents.stages import BARS, StageRun, refuse_other_bars
-from sharpen.cli.ending import conclude
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
@@ -22,26 +21,6 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.wire import number
-
-
-@click.command()
-@click.argument("sweep")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("report.html"),
-    show_default=True,
-    help="Where to write it.",
-)
-@click.pass_obj
-def report(home: Path, sweep: str, output: Path) -> None:
-    """Print a sweep's leaderboard and verdict, and write its report: one HTML file that needs no network.
-
-    It may be asked of a sweep that is still running.
-    """
-    reader = Reader(home)
-    conclude(reader, reader.sweep(sweep), output)
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sharpen.cli.opening import check_cap, opened, target
+from sharpen.cli.resolve import check_cap, opened, target
 from sharpen.errors import NotFound, UsageError
 from sharpen.spec.readers import seconds_of
 from sharpen.sweep import SweepStatus

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from sharpen.cli.live import Snapshot
-from sharpen.cli.opening import as_they_are
 from sharpen.cli.printing import duration, print_json, print_pairs, shown, stdout, table, when
+from sharpen.cli.resolve import as_they_are
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sharpen.cli.opening import opened, target
 from sharpen.cli.printing import json_option, print_json
+from sharpen.cli.resolve import opened, target
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 

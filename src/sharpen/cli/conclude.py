@@ -1,4 +1,4 @@
-"""How a sweep ends on the terminal: the leaderboard, the verdict, the report."""
+"""How a sweep ends on the terminal: the leaderboard, the verdict, the report; and the verb report."""
 
 from __future__ import annotations
 
@@ -32,3 +32,23 @@ def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
     for line in verdict(analysis):
         console.print(line, markup=False)
     click.echo(f"\nreport: {report_path}", err=True)
+
+
+@click.command()
+@click.argument("sweep")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to write it.",
+)
+@click.pass_obj
+def report(home: Path, sweep: str, output: Path) -> None:
+    """Print a sweep's leaderboard and verdict, and write its report: one HTML file that needs no network.
+
+    It may be asked of a sweep that is still running.
+    """
+    reader = Reader(home)
+    conclude(reader, reader.sweep(sweep), output)
