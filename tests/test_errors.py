@@ -11,7 +11,7 @@ import pytest
 from sharpen import errors
 from sharpen.coordinator.core import _error
 from sharpen.errors import MissingExtra, SharpenError, from_facts
-from sharpen.wire import dumps
+from sharpen.jsonable import dumps
 
 
 def subclasses(kind: type[SharpenError]) -> list[type[SharpenError]]:

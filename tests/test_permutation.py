@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.bars import COLUMNS, PRICES, Panel, find_problems
+from sharpen.jsonable import dumps
 from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest, permuted
 from sharpen.seeds import rng_for
-from sharpen.wire import dumps
 from worlds import make_world
 
 SEEDS = st.integers(0, 2**31 - 1)

@@ -6,7 +6,6 @@ The members of a family are dataclasses whose fields are what a file may set, be
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sharpen.errors import MissingExtra, UsageError
+from sharpen.hints import nearest
 
 _WORDS = {
     int: "a whole number",
@@ -149,8 +149,7 @@ def _check(owner: str, known: Mapping[str, Any], name: str, value: Any) -> None:
 
 
 def _hint(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else "."
+    return nearest(name, known) or "."
 
 
 def _fits(value: Any, kind: Any) -> bool:

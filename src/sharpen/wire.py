@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import socket
 import struct
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen import errors
+from sharpen.jsonable import dumps
 
 MAX_SOCKET_PATH_BYTES = 100  # the kernel allows 107
 ROOT = 0
@@ -95,55 +95,6 @@ def is_trusted(uid: int) -> bool:
     True
     """
     return uid in (os.geteuid(), ROOT)
-
-
-def dumps(value: Any) -> str:
-    """Return compact JSON; numbers that JSON lacks become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
-
-    >>> dumps({"a": float("nan"), "b": 1.5})
-    '{"a":"NaN","b":1.5}'
-    """
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
-    except ValueError:
-        return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
-
-
-def number(value: Any) -> float | None:
-    """Return a logged value as a float, the names of :func:`dumps` included; None when it is no number.
-
-    >>> number("-Infinity"), number(True), number("fast")
-    (-inf, 1.0, None)
-    """
-    if isinstance(value, bool | int | float):
-        try:
-            return float(value)
-        except OverflowError:  # an integer of more than 308 digits
-            return math.inf if value > 0 else -math.inf
-    is_name = isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity")
-    return float(value) if is_name else None
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, dict):
-        return {str(k): _without_nan(v) for k, v in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in cast("list[Any]", value)]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    plain = _plain(value)
-    return _without_nan(plain) if isinstance(plain, float) else plain
-
-
-def _plain(value: Any) -> Any:
-    """Turn scalars of numpy and torch, also those in arrays of one, into Python's; show the rest as text."""
-    try:
-        scalar = value.item()
-    except (AttributeError, TypeError, ValueError, RuntimeError):
-        return str(value)
-    return scalar if isinstance(scalar, bool | int | float | str) else str(value)
 
 
 class Client:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sharpen import spec
-from sharpen.wire import dumps
+from sharpen.jsonable import dumps
 
 from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office
 

@@ -27,6 +27,7 @@ from sharpen.cli.printing import (
 from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
 from sharpen.errors import NotFound
+from sharpen.jsonable import number as as_number
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
@@ -35,7 +36,6 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow, last_metrics
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
-from sharpen.wire import number as as_number
 
 FOLLOW_S = 0.5
 RUN_KEYS = (

@@ -15,11 +15,11 @@ from sharpen.agents.permuted import BASELINE, free_slots, history_seeds, score_p
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
+from sharpen.jsonable import number
 from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow, last_metrics
 from sharpen.trial import TrialState
-from sharpen.wire import number
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from sharpen.jsonable import null_for_nan
 
 NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−]?\d\S*)?|–|infeasible")
 """A cell that is a number, an interval, or what stands for one that is not there."""
@@ -41,7 +42,7 @@ def stderr() -> Console:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; numbers that JSON lacks become null."""
-    click.echo(json.dumps(_jsonable(value), indent=2))
+    click.echo(json.dumps(null_for_nan(value), indent=2))
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
@@ -116,13 +117,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, left = divmod(minutes, 60)
     return f"{hours}h{left:02d}m" if hours else f"{minutes}m{rest:02d}s"
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(k): _jsonable(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if isinstance(value, list | tuple):
-        return [_jsonable(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
-    return value

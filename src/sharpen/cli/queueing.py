@@ -14,8 +14,8 @@ from sharpen import spec
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.cli.resolve import as_they_are, has_agents, opened
 from sharpen.errors import SharpenError, UsageError
+from sharpen.hints import join, refuse
 from sharpen.spec import document
-from sharpen.spec.problem_node import join, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus

@@ -21,7 +21,8 @@ from sharpen.cli.supervise import drive, n_cores
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError
-from sharpen.spec.problem_node import LARGEST_INTEGER, Problem
+from sharpen.hints import Problem
+from sharpen.jsonable import LARGEST_INTEGER
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 from sharpen.wire import Client

@@ -16,11 +16,11 @@ from sharpen.agents.stages import BARS, StageRun, refuse_other_bars
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
+from sharpen.jsonable import number
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
-from sharpen.wire import number
 
 
 @click.command()

@@ -24,8 +24,9 @@ from typing import Any
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.desk import Reply
 from sharpen.errors import StoreError
+from sharpen.jsonable import dumps
 from sharpen.store.permissions import own_folder, tighten
-from sharpen.wire import as_list, bindable, dumps, is_trusted, peer_uid, socket_path
+from sharpen.wire import as_list, bindable, is_trusted, peer_uid, socket_path
 
 LOG = logging.getLogger(__name__)
 TICK_S = 0.5

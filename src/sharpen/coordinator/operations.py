@@ -21,6 +21,7 @@ from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
 from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
 from sharpen.store import schema
 from sharpen.store.rows import SweepFile
@@ -29,7 +30,6 @@ from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
 from sharpen.trial import finite
-from sharpen.wire import dumps
 
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another
 DEFAULT_SEED = 0

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sharpen.coordinator.desk import Desk, Reply
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.spec.problem_node import LARGEST_INTEGER
+from sharpen.jsonable import LARGEST_INTEGER, dumps
 from sharpen.store import schema
 from sharpen.sweep import RERUN
 from sharpen.sweep.commands import Rejected
@@ -34,7 +34,6 @@ from sharpen.sweep.events import (
     SweepDeleted,
 )
 from sharpen.sweep.points import complete_all
-from sharpen.wire import dumps
 
 LIMITS = ("run_cap", "max_failures", "time_cap_s")
 

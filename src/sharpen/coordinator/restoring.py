@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
 from sharpen.errors import MissingExtra, UsageError
+from sharpen.hints import Problem, refuse
 from sharpen.spec import Constraint, Metric, Sweep
-from sharpen.spec.problem_node import Problem, refuse
 from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
 from sharpen.sweep import (

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sharpen.errors import NotFound
+from sharpen.jsonable import dumps
 from sharpen.spec import Sweep
 from sharpen.store import schema
 from sharpen.store.statements import END_RUN, INSERT_RUN, LEASE_RUN
@@ -28,7 +29,6 @@ from sharpen.sweep.commands import (
 )
 from sharpen.sweep.state import Checkpoint
 from sharpen.trial import TrialState
-from sharpen.wire import dumps
 
 UPDATE_RUN = schema.runs.update().where(schema.runs.c.id == sa.bindparam("which"))
 UPDATE_SWEEP = schema.sweeps.update().where(schema.sweeps.c.id == sa.bindparam("which"))

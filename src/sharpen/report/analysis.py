@@ -12,6 +12,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
+from sharpen.jsonable import number as as_number
 from sharpen.permutation import PermutationTest
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
@@ -34,7 +35,6 @@ from sharpen.store.misses import Misses, counts, misses, none_kept
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
-from sharpen.wire import number as as_number
 
 BASELINE_STEP = "fold/baseline_sharpe"
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
 
 import jinja2
 from markupsafe import Markup
 
 from sharpen.errors import UsageError
+from sharpen.jsonable import null_for_nan
 from sharpen.report import wording
 from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, strips
 from sharpen.report.cautions import varying
@@ -74,7 +73,7 @@ def render(analysis: Analysis) -> str:
         varying=varying(analysis.spec.space),
         excluded=(*analysis.infeasible, *analysis.failed, *analysis.canceled),
         commands=commands(analysis),
-        figures=_plain(drawn),
+        figures=null_for_nan(drawn),
         plotly=_plotly() if drawn else "",
     )
 
@@ -105,12 +104,3 @@ def _plotly() -> Markup:
 
     script = str(get_plotlyjs())
     return Markup(script.replace("</script", "<\\/script"))  # noqa: S704 - a library, not a user's text
-
-
-def _plain(value: Any) -> Any:
-    """Return a specification as JSON can hold it: numbers that are none become null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in cast("list[Any]", value)]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from sharpen.jsonable import number
 from sharpen.metrics import sharpe
 from sharpen.overfit import Interval, sharpe_interval
 from sharpen.report.model import Estimate, LockboxSide, Look
@@ -16,7 +17,6 @@ from sharpen.report.returns import read_file, yearly
 from sharpen.seeds import rng_for
 from sharpen.store.blobs import blob_path
 from sharpen.store.rows import LookRow
-from sharpen.wire import number
 
 REPEATED = ("lockbox/sharpe", "lockbox/baseline_sharpe")  # a program's own words for what is worked out here
 

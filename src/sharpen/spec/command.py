@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sharpen.errors import UsageError
+from sharpen.hints import join
 from sharpen.spec.model import Sweep
-from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader, text
+from sharpen.spec.synonyms import nearest
 
 ENV = "/usr/bin/env"
 CONFIG_FILE = "config.json"

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sharpen.hints import join
 from sharpen.space import Beta, Choice, Constant, Dimension, Float, Int, Normal, Rounded, Weighted
-from sharpen.spec.problem_node import Node, join, nearest, nearest_of
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader, integer, listing, number, number_in, plain
 from sharpen.spec.records import Key, clean_record
+from sharpen.spec.synonyms import nearest, nearest_of
 
 LARGEST_EXPONENT = 700
 MOST_STEPS = 10**9

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import yaml
 
-from sharpen.spec.problem_node import Problem, printable, refuse
+from sharpen.hints import Problem, printable, refuse
 
 LARGEST_DOCUMENT = 100_000
 DEEPEST_DOCUMENT = 100

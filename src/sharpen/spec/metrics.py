@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sharpen.hints import describe, join
 from sharpen.spec.model import OPERATORS, Constraint, Metric
-from sharpen.spec.problem_node import Node, describe, join
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader, boolean, listing, number, one_of, reads, text
 from sharpen.spec.records import Key, clean_record, schema_of
 

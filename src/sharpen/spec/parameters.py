@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, cast
 
+from sharpen.hints import describe
 from sharpen.space import Condition, Dimension, Space
 from sharpen.spec.distributions import DISTRIBUTIONS, dimension
 from sharpen.spec.partial_configs import fit
-from sharpen.spec.problem_node import Node, describe, nearest
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader, mapping
 from sharpen.spec.records import Key, reject_key, schema_of
+from sharpen.spec.synonyms import nearest
 
 WHEN = Key(
     mapping,

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from sharpen.hints import join
 from sharpen.space import Constant, Dimension, Space
-from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import plain
+from sharpen.spec.synonyms import nearest
 
 MOST_SHOWN = 8
 MOST_TRIED = 10_000

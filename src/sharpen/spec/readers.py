@@ -13,7 +13,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.spec.problem_node import LARGEST_INTEGER, Node, describe, join, nearest
+from sharpen.hints import describe, join
+from sharpen.jsonable import LARGEST_INTEGER
+from sharpen.spec.problem_node import Node
+from sharpen.spec.synonyms import nearest
 
 _EXPONENT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "m": 60.0, "s": 1.0}

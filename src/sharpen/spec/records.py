@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen.spec.problem_node import Node, join, nearest
+from sharpen.hints import join
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader
+from sharpen.spec.synonyms import nearest
 
 
 @dataclass(frozen=True, slots=True)

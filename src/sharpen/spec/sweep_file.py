@@ -7,13 +7,14 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from sharpen.errors import NotFound, UsageError
+from sharpen.hints import Problem, refuse
 from sharpen.space import Constant, Space
 from sharpen.spec import document, partial_configs
 from sharpen.spec.command import command
 from sharpen.spec.metrics import constraints, metric, metrics
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
-from sharpen.spec.problem_node import Node, Problem, refuse
+from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import (
     ValueReader,
     boolean,

@@ -6,12 +6,12 @@ The words are those of Optuna, Hyperopt, Ray Tune, ConfigSpace and the Hydra swe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from sharpen import hints
+from sharpen.hints import Hint
 
 _AROUND = re.compile(r"^suggest|(sampler|pruner|distribution|scheduler)$")
-
-Hint = tuple[str, str]
-"""A name of ours that holds where it is known, and the sentence to say there; empty: did you mean it?"""
 
 _VALUES = (
     "did you mean 'log_uniform_values'? (log_uniform takes exponents of e, as Hyperopt's loguniform does)"
@@ -105,3 +105,23 @@ def hint(word: str, known: list[str]) -> Hint | None:
         if name in known:
             return name, sentence
     return next(((name, "") for name in known if plain(name) == simple), None)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" for a word that is nearly a known one or another library's, else nothing.
+
+    >>> nearest("max", ["minimize", "maximize"])
+    "; did you mean 'maximize'?"
+    >>> nearest("seeds", ["seed", "repeats"])
+    "; did you mean 'repeats'?"
+    """
+    return nearest_of([word], known)
+
+
+def nearest_of(words: Iterable[str], known: Iterable[str]) -> str:
+    """Return what :func:`nearest` does, of several words together.
+
+    >>> nearest_of(["low", "high"], ["min", "max"])
+    "; did you mean 'min' and 'max'?"
+    """
+    return hints.nearest_of(words, known, hint)

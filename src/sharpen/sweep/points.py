@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sharpen.errors import UsageError
+from sharpen.hints import Problem, printable
 from sharpen.space import Space
 from sharpen.spec import partial_configs
-from sharpen.spec.problem_node import Node, Problem, printable
+from sharpen.spec.problem_node import Node
 
 
 def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sharpen.spec.problem_node import nearest
+from sharpen.hints import nearest
 
 N_NAMED = 8
 _INSTEAD = "; it logged "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, cast
+
+from sharpen.hints import nearest
 
 N_NAMED = 12
 
@@ -30,8 +31,8 @@ class Config(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         if name not in self:
-            close = difflib.get_close_matches(name, self, n=1)
-            hint = f"; did you mean {close[0]!r}? It" if close else "; it"
+            meant = nearest(name, self)
+            hint = f"{meant} It" if meant else "; it"
             more = ", …" if len(self) > N_NAMED else ""
             known = ", ".join(list(self)[:N_NAMED]) or "nothing"
             raise AttributeError(f"the configuration has no {name!r}{hint} has: {known}{more}")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sharpen.jsonable import dumps, number
 from sharpen.store.blobs import put_file
-from sharpen.wire import Client, dumps, number
+from sharpen.wire import Client
 
 
 class Sink(Protocol):

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from sharpen import tracking
-from sharpen.wire import dumps, socket_path
+from sharpen.jsonable import dumps
+from sharpen.wire import socket_path
 
 
 def main():

@@ -1,0 +1,133 @@
+"""Words of error messages: what somebody may have meant, lists, and what a value is."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sharpen.errors import SpecError
+from sharpen.jsonable import LARGEST_INTEGER
+
+Problem = tuple[str, str]
+"""Where something is wrong, and what is wrong there with its fix."""
+
+Hint = tuple[str, str]
+"""A known name, and the sentence to say of it; an empty sentence means: did you mean it?"""
+
+LONGEST_SHOWN = 60
+_TYPE_NAMES = {"dict": "mapping"}
+
+
+def close_name(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a word is nearly, or that it begins; None when none is near.
+
+    >>> close_name("methd", ["metric", "method"]), close_name("max", ["maximize"]), close_name("x", ["lr"])
+    ('method', 'maximize', None)
+    """
+    names = list(known)
+    begun = [name for name in names if len(word) > 1 and name.startswith(word)]
+    close = begun or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" for a word that is nearly a known one, else nothing.
+
+    >>> nearest("methd", ["metric", "method"])
+    "; did you mean 'method'?"
+    """
+    return nearest_of([word], known)
+
+
+def nearest_of(
+    words: Iterable[str],
+    known: Iterable[str],
+    synonym: Callable[[str, list[str]], Hint | None] = lambda word, known: None,
+) -> str:
+    """Return what :func:`nearest` does, of several words together.
+
+    Args:
+        words: What somebody wrote.
+        known: What could be meant.
+        synonym: Returns what a word stands for that is not like any known one; None for no such word.
+
+    >>> nearest_of(["mn", "mx"], ["min", "max"])
+    "; did you mean 'min' and 'max'?"
+    """
+    names = list(known)
+    meant = dict.fromkeys(hint for word in words if (hint := _meant(word, names, synonym)) is not None)
+    asked = sorted((name for name, sentence in meant if not sentence), key=names.index)
+    question = [f"did you mean {' and '.join(map(repr, asked))}?"] if asked else []
+    sentences = (*question, *(sentence for _, sentence in meant if sentence))
+    return "".join(f"; {sentence}" for sentence in sentences)
+
+
+def _meant(word: str, names: list[str], synonym: Callable[[str, list[str]], Hint | None]) -> Hint | None:
+    known = synonym(word, names)
+    if known is not None:
+        return known
+    close = close_name(word, names)
+    return None if close is None else (close, "")
+
+
+def join(words: Iterable[str]) -> str:
+    """Return words as a list for people.
+
+    >>> join(["a", "b"])
+    'a, b'
+    """
+    return ", ".join(words)
+
+
+def describe(value: Any) -> str:
+    """Return what a value is, for people.
+
+    >>> describe({}), describe("x"), describe(None), describe(True), describe("")
+    ('a mapping', "the text 'x'", 'empty', 'true', 'empty text')
+    """
+    if value is None or isinstance(value, bool):
+        return "empty" if value is None else str(value).lower()
+    if value == "":
+        return "empty text"
+    if isinstance(value, str | int | float):
+        return f"the {'text' if isinstance(value, str) else 'number'} {_shortened(value)}"
+    name = type(value).__name__
+    return f"a {_TYPE_NAMES.get(name, name)}"
+
+
+def _shortened(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return f"of {value.bit_length()} bits"
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[: LONGEST_SHOWN - 3]}…"
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number and what it counts, in the plural where there is not just one.
+
+    >>> count(1, "parameter"), count(3, "parameter")
+    ('1 parameter', '3 parameters')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def printable(text: str) -> str:
+    r"""Return a text with what is no character written out, so that it can be printed.
+
+    >>> print(printable("p\ud800"))
+    p\ud800
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def refuse(where: str, problems: Iterable[Problem]) -> SpecError:
+    """Return the error that shows every problem of a file, one a line."""
+    found = list(dict.fromkeys((_line(path), _line(sentence)) for path, sentence in problems))
+    lines = [f"{where} has {count(len(found), 'problem')}:"]
+    lines += [f"  {path}: {sentence}" for path, sentence in found]
+    return SpecError("\n".join(lines), problems=found, where=where)
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text).split())

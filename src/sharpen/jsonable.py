@@ -1,0 +1,75 @@
+"""Values as JSON holds them: compact text, logged numbers, and what JSON has no number for."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+LARGEST_INTEGER = 2**53
+"""The largest whole number that every reader of JSON keeps exactly."""
+
+
+def dumps(value: Any) -> str:
+    """Return compact JSON; numbers that JSON lacks become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
+
+    >>> dumps({"a": float("nan"), "b": 1.5})
+    '{"a":"NaN","b":1.5}'
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
+
+
+def number(value: Any) -> float | None:
+    """Return a logged value as a float, the names of :func:`dumps` included; None when it is no number.
+
+    >>> number("-Infinity"), number(True), number("fast")
+    (-inf, 1.0, None)
+    """
+    if isinstance(value, bool | int | float):
+        try:
+            return float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            return math.inf if value > 0 else -math.inf
+    is_name = isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity")
+    return float(value) if is_name else None
+
+
+def null_for_nan(value: Any) -> Any:
+    """Return a value whose numbers that JSON lacks are null, for readers that know no names for them.
+
+    >>> null_for_nan({"a": [float("nan"), 1.5]})
+    {'a': [None, 1.5]}
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): null_for_nan(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [null_for_nan(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {str(k): _without_nan(v) for k, v in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in cast("list[Any]", value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    plain = _plain(value)
+    return _without_nan(plain) if isinstance(plain, float) else plain
+
+
+def _plain(value: Any) -> Any:
+    """Turn scalars of numpy and torch, also those in arrays of one, into Python's; show the rest as text."""
+    try:
+        scalar = value.item()
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return str(value)
+    return scalar if isinstance(scalar, bool | int | float | str) else str(value)
