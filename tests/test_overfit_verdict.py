@@ -9,7 +9,7 @@ import skfolio.measures as oracle
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.overfit import Evidence, Judgement, judge
+from sharpen.overfit import Evidence, Judgement, RelatedSweep, judge, search_p_value
 from sharpen.overfit.verdict import excess_returns
 from sharpen.overfit.words import say_probability
 
@@ -143,7 +143,8 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
     assert judgement.details == (
         f"In figures: deflated Sharpe {judgement.dsr:.2f} (needs 0.95), {judgement.dsr_excess:.2f} for the"
         f" excess over buy-and-hold; 95% interval \N{MINUS SIGN}{low:.2f} to {high:.2f} over 1260 bars;"
-        f" probability of backtest overfitting {judgement.pbo:.2f}."
+        f" probability of backtest overfitting {judgement.pbo:.2f}. The trials' Sharpe ratios spread less"
+        " than those of noise over 1260 bars, so the luck bar takes the spread of noise."
     )
     assert judgement.sentence == f"{judgement.headline} {judgement.details}"
     assert "-0." not in "".join((judgement.sentence, *sentences(judgement)))
@@ -310,3 +311,80 @@ def test_excess_is_uncorrelated_with_the_market_and_never_long_of_its_drift() ->
 )
 def test_rounding_claims_no_more_than_the_figure(figure: float, words: str) -> None:
     assert say_probability(figure) == words
+
+
+def noise(seed: int, n_trials: int, n_bars: int = 1260) -> Floats:
+    return np.random.default_rng(seed).normal(0, 0.01, (n_bars, n_trials))
+
+
+def evidence_of(returns: Floats, **more: object) -> Evidence:
+    sharpes = per_bar_sharpes(returns)
+    market = np.random.default_rng(99).normal(0, 0.01, len(returns))
+    found = Evidence(returns[:, np.nanargmax(sharpes)], market, sharpes, returns, 252)
+    return replace(found, **more)  # pyright: ignore[reportArgumentType]
+
+
+def test_whatever_was_tried_counts_though_it_kept_no_returns() -> None:
+    few = evidence_of(noise(20, 15))
+    all_of_them = judge(replace(few, n_tried=150))
+    assert (all_of_them.n_trials, all_of_them.n_with_returns) == (150, 15)
+    assert all_of_them.luck_sharpe > judge(few).luck_sharpe
+    assert "The luckiest of 150 without skill" in all_of_them.headline
+    assert "Of 150 tried, 15 kept returns; all count." in all_of_them.details
+    assert judge(replace(few, n_tried=3)).n_trials == 15
+
+
+def test_one_series_of_many_tried_is_measured_by_the_noise_floor() -> None:
+    alone = evidence_of(noise(21, 1), n_tried=150)
+    judgement = judge(alone)
+    expected = oracle.expected_max_sharpe_ratio(150, 1 / math.sqrt(1259)) / DAY
+    assert judgement.luck_sharpe == pytest.approx(expected)
+    assert judgement.luck_basis == "noise floor"
+    assert judgement.dsr == pytest.approx(
+        oracle.probabilistic_sharpe_ratio(alone.best_returns, expected * DAY)
+    )
+
+
+def test_sweeps_on_the_same_bars_are_named() -> None:
+    related = (RelatedSweep("vys9kp8c", 150, has_winner=True), RelatedSweep("aaaa", 40))
+    judgement = judge(evidence_of(noise(22, 1), n_tried=191, related=related))
+    assert "The best of 191 made" in judgement.headline
+    assert judgement.headline.endswith(
+        "This configuration was the best of 150 in sweep vys9kp8c on these bars."
+        " Of these, 40 were tried in sweep aaaa on these bars."
+    )
+    assert judgement.related == related
+
+
+def test_a_search_that_finds_as_much_in_permuted_histories_is_luck() -> None:
+    evidence = world(np.random.default_rng(3), annual_sharpe=3.0)
+    assert judge(evidence).kind == "real"
+    for n_as_good, kind in [(0, "real"), (1, "luck")]:
+        search = search_p_value(1.0, [2.0] * n_as_good + [0.0] * (19 - n_as_good))
+        judgement = judge(replace(evidence, search=search))
+        assert (judgement.kind, judgement.search) == (kind, search)
+        outcome = "passed" if kind == "real" else "failed"
+        figure = say_probability(search.p_value)
+        assert (
+            f"{outcome}: p-value of the whole search {figure}, needs 0.05 or less; {n_as_good} of 19"
+            " permuted histories had as good a winner"
+        ) in sentences(judgement)
+
+
+def test_runs_that_were_stopped_early_do_not_raise_the_bar_by_being_short() -> None:
+    whole = noise(23, 40)
+    short = noise(24, 400, 126)
+    sharpes = np.concatenate([per_bar_sharpes(whole), per_bar_sharpes(short)])
+    bars = np.array([1260] * 40 + [126] * 400)
+    evidence = evidence_of(whole, trial_sharpes=sharpes, n_tried=440)
+    naive, scaled = judge(evidence), judge(replace(evidence, trial_bars=bars))
+    right = oracle.expected_max_sharpe_ratio(440, 1 / math.sqrt(1259)) / DAY
+    assert scaled.luck_sharpe == pytest.approx(right, rel=0.05)
+    assert naive.luck_sharpe > 2 * right
+
+
+def test_counts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UsageError, match="trial_bars has 3 numbers for 2 Sharpe ratios"):
+        judge(evidence_of(noise(25, 2), trial_bars=np.array([1260] * 3)))
+    with pytest.raises(UsageError, match="kept_returns': 5"):
+        judge(evidence_of(noise(25, 2), kept_returns=np.zeros((5, 2))))

@@ -12,6 +12,7 @@ import numpy as np
 
 from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
+from sharpen.overfit.dependence import optimal_block_length
 
 _CELLS = 1 << 17  # bars of resamples worked on at a time: what they need stays in cache
 _NEGLIGIBLE = 1e-10  # a variance, beside the mean square: what is left of the rounding of sums
@@ -27,39 +28,6 @@ class Interval:
 
 
 UNKNOWN = Interval(math.nan, math.nan)
-
-
-def optimal_block_length(returns: Floats) -> float:
-    """Return the mean block length, in bars, at which the stationary bootstrap errs least.
-
-    At least 1, at most ``min(3 * sqrt(T), T / 3)``; 1 for fewer than 12 bars or no variance. The lag
-    window ends at twice the first lag from which five autocorrelations in a row are negligible.
-
-    Source: Politis and White (2004), Automatic Block-Length Selection for the Dependent Bootstrap,
-        Econometric Reviews 23(1): the estimated block length of the stationary bootstrap,
-        ``(2 * G ** 2 / D) ** (1 / 3) * T ** (1 / 3)``, with the lag window's end by footnote c on page 59.
-        ``D`` is ``2 * g(0) ** 2`` as in the correction: Patton, Politis and White (2009), Econometric Reviews
-        28(4), pages 372 to 375. The upper bound is that of Patton's program.
-
-    >>> optimal_block_length(np.tile([0.01, 0.02, 0.03, 0.02], 100)) > 5
-    True
-    """
-    n_bars = len(returns)
-    centred = returns - returns.mean() if n_bars else returns
-    if n_bars < 12 or not np.abs(centred).max() > 1e-12 * np.abs(returns).max():
-        return 1.0
-    run = max(5, math.ceil(math.sqrt(math.log10(n_bars))))
-    last = min(math.ceil(math.sqrt(n_bars)) + run, n_bars - 1)
-    autocovariance = np.array([centred[k:] @ centred[: n_bars - k] for k in range(last + 1)]) / n_bars
-    m = min(2 * _first_negligible(autocovariance / autocovariance[0], run, n_bars), last)
-    lags = np.arange(1, m + 1)
-    taper = np.minimum(1.0, 2.0 * (1.0 - lags / m))
-    g = 2.0 * float(np.sum(taper * lags * autocovariance[1 : m + 1]))
-    long_run = float(autocovariance[0] + 2.0 * np.sum(taper * autocovariance[1 : m + 1]))
-    if long_run == 0.0:
-        return 1.0
-    length = (g**2 / long_run**2 * n_bars) ** (1.0 / 3.0)
-    return min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n_bars), n_bars / 3.0)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -160,16 +128,6 @@ def sharpe_interval(
     tail = (1.0 - level) / 2.0
     low, high = (np.quantile(known, [tail, 1.0 - tail]) * math.sqrt(bars_per_year)).tolist()
     return Interval(low, high, level)
-
-
-def _first_negligible(correlations: Floats, run: int, n_bars: int) -> int:
-    # the first lag that opens a run of negligible autocorrelations, else the last lag
-    bound = 2.0 * math.sqrt(math.log10(n_bars) / n_bars)
-    small = np.abs(correlations) < bound
-    for lag in range(1, len(small) - run + 1):
-        if small[lag : lag + run].all():
-            return lag
-    return len(small) - 1
 
 
 def _ratios(returns: Floats, blocks: Blocks) -> Floats:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sharpen.overfit.bootstrap import UNKNOWN, Interval
+from sharpen.overfit.evidence import RelatedSweep
+from sharpen.overfit.luck_bar import Basis
+from sharpen.overfit.search_null import SearchNull
 
 Outcome = Literal["passed", "failed", "caution", "not tested"]
 
@@ -42,7 +45,7 @@ class Judgement:
         kind: ``none`` when there is nothing to judge; ``luck`` when the winner is not distinguishable from
             the luckiest of so many; ``beta`` when it is, but not from holding the market; else ``real``.
         headline: The verdict for people.
-        n_trials: Trials given, those without a defined Sharpe ratio included.
+        n_trials: All that was tried, whatever came of it, in related sweeps, too.
         n_bars: Out-of-sample bars.
         details: The figures behind the headline; empty when there is nothing to judge.
         checks: What the verdict rests on; empty when there is nothing to judge.
@@ -55,6 +58,15 @@ class Judgement:
         interval: Bootstrap confidence interval of ``sharpe``.
         min_track_record_bars: Bars like these needed for ``dsr`` to reach 0.95; infinite if no number
             would do.
+        n_with_returns: Of ``n_trials``, those that have returns.
+        n_effective: Of ``n_trials``, those left when alike returns count as one trial.
+        luck_basis: What the luck bar rests on; see :class:`sharpen.overfit.LuckBar`.
+        autocorrelation_factor: By how much dependent bars raise the variance of the Sharpe ratio; 1 if none.
+        reality_check: p-value of the best trial beside 0, over all that have returns; None without.
+        reality_check_excess: The same for the excess over buy-and-hold.
+        pbo_range: The lowest and the highest PBO over shifts of the block edges.
+        related: Other sweeps on the same bars, which ``n_trials`` counts.
+        search: The whole search among searches of permuted histories, where somebody ran it.
     """
 
     kind: Literal["luck", "beta", "real", "none"]
@@ -71,6 +83,15 @@ class Judgement:
     pbo: float | None = None
     interval: Interval = UNKNOWN
     min_track_record_bars: float = math.nan
+    n_with_returns: int = 0
+    n_effective: int = 0
+    luck_basis: Basis = "one trial"
+    autocorrelation_factor: float = 1.0
+    reality_check: float | None = None
+    reality_check_excess: float | None = None
+    pbo_range: tuple[float, float] | None = None
+    related: tuple[RelatedSweep, ...] = ()
+    search: SearchNull | None = None
 
     @property
     def sentence(self) -> str:

@@ -70,18 +70,23 @@ def moments(returns: Floats) -> Moments:
     )
 
 
-def probability_above(estimate: Moments, benchmark_sharpe: float = 0.0) -> float:
+def probability_above(estimate: Moments, benchmark_sharpe: float = 0.0, inflation: float = 1.0) -> float:
     """Return the probability that the true Sharpe ratio exceeds a benchmark, given a series' moments.
 
     ``Z((SR - SR*) * sqrt(T - 1) / sqrt(1 - g3 * SR + (g4 - 1) / 4 * SR ** 2))``; NaN for fewer than three
     bars, an undefined Sharpe ratio or a variance that is not positive.
+
+    Args:
+        estimate: Of the series.
+        benchmark_sharpe: Per bar.
+        inflation: What the variance is multiplied by, because bars depend on each other; 1 is the formula.
 
     Source: [PSR], equation 11; [DSR], equation 2, takes it further.
 
     >>> round(probability_above(Moments(sharpe=0.1, skew=0.0, kurtosis=3.0, n_bars=401)), 4)
     0.977
     """
-    variance = _variance(estimate)
+    variance = _variance(estimate) * inflation
     if estimate.n_bars < 3 or not variance > 0.0:
         return math.nan
     score = (estimate.sharpe - benchmark_sharpe) * math.sqrt(estimate.n_bars - 1) / math.sqrt(variance)
@@ -170,11 +175,13 @@ def luck_sharpe(trial_sharpes: Floats) -> float:
     return expected_max_sharpe(len(trial_sharpes), float(np.var(known, ddof=1))) if len(known) > 1 else 0.0
 
 
-def min_track_record_length(returns: Floats, benchmark_sharpe: float = 0.0, level: float = 0.95) -> float:
+def min_track_record_length(
+    returns: Floats, benchmark_sharpe: float = 0.0, level: float = 0.95, inflation: float = 1.0
+) -> float:
     """Return how many bars like these would show a Sharpe ratio above the benchmark, at a confidence level.
 
     ``1 + (1 - g3 * SR + (g4 - 1) / 4 * SR ** 2) * (Zinv(level) / (SR - SR*)) ** 2``; infinite when the
-    estimate is not above the benchmark, NaN when it is undefined.
+    estimate is not above the benchmark, NaN when it is undefined. ``inflation`` multiplies the variance.
 
     Source: [PSR], equation 13.
 
@@ -182,7 +189,7 @@ def min_track_record_length(returns: Floats, benchmark_sharpe: float = 0.0, leve
     19.5
     """
     estimate = moments(returns)
-    variance = _variance(estimate)
+    variance = _variance(estimate) * inflation
     if not variance > 0.0:
         return math.nan
     if estimate.sharpe <= benchmark_sharpe:

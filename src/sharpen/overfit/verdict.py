@@ -6,25 +6,23 @@ Axes: ``T`` out-of-sample bars, ``N`` trials.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from sharpen.arrays import Floats
-from sharpen.errors import UsageError
 from sharpen.overfit.bootstrap import sharpe_interval
+from sharpen.overfit.dependence import autocorrelation_factor
+from sharpen.overfit.evidence import Evidence
 from sharpen.overfit.judgement import Check, Judgement
+from sharpen.overfit.luck_bar import luck_bar, noise_variance
 from sharpen.overfit.pbo import pbo
-from sharpen.overfit.sharpe import (
-    expected_max_sharpe,
-    luck_sharpe,
-    min_track_record_length,
-    moments,
-    probability_above,
-)
+from sharpen.overfit.search_null import SearchNull
+from sharpen.overfit.sharpe import min_track_record_length, moments, probability_above
 from sharpen.overfit.words import (
     CONFIDENCE,
+    MAX_P_VALUE,
     MAX_PBO,
     MIN_BARS,
     MIN_PBO_BARS,
@@ -37,33 +35,12 @@ from sharpen.overfit.words import (
 from sharpen.seeds import rng_for
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What a sweep has to show for its best trial, all out of sample and on the same bars.
-
-    Attributes:
-        best_returns: Returns of the best feasible trial; empty when there is none. (T,)
-        baseline_returns: Equal-weight buy-and-hold. (T,)
-        trial_sharpes: Per-bar Sharpe ratio of every trial that has out-of-sample returns, the best one and
-            those stopped early included; NaN where undefined. (N,)
-        finished_returns: Returns of the trials that finished, one a column. (T, finished trials)
-        bars_per_year: Bars per year, for annual figures.
-        seed: Root seed of the bootstrap.
-    """
-
-    best_returns: Floats
-    baseline_returns: Floats
-    trial_sharpes: Floats
-    finished_returns: Floats
-    bars_per_year: float
-    seed: int = 0
-
-
 def judge(evidence: Evidence) -> Judgement:
     """Return the verdict on a sweep's winner.
 
-    It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more and the
-    interval of the Sharpe ratio lies above 0. Otherwise it is ``beta`` unless the deflated Sharpe ratio of
+    It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more, the interval
+    of the Sharpe ratio lies above 0, and the p-value of the whole search, where there is one, is 0.05 or
+    less. Otherwise it is ``beta`` unless the deflated Sharpe ratio of
     the excess over buy-and-hold is 0.95 or more, too. ``real`` says that the winner passed these checks on
     these bars, and no more. A probability of backtest overfitting of 0.5 or more is a caution and does not
     decide: it judges the choosing, and of near-identical good trials each may be chosen by luck.
@@ -78,7 +55,7 @@ def judge(evidence: Evidence) -> Judgement:
     >>> judge(Evidence(best, rng.normal(0, 0.01, 500), sharpes, noise, 252)).kind
     'luck'
     """
-    _check_shapes(evidence)
+    evidence.check()
     n_bars = len(evidence.best_returns)
     if not math.isfinite(moments(evidence.best_returns).sharpe):
         return _nothing(evidence, n_bars)
@@ -128,52 +105,48 @@ def excess_returns(returns: Floats, baseline_returns: Floats) -> Floats:
     return np.where(left, excess, 0.0)
 
 
-def _check_shapes(evidence: Evidence) -> None:
-    n_bars = len(evidence.best_returns)
-    lengths = {
-        "baseline_returns": len(evidence.baseline_returns),
-        "finished_returns": len(evidence.finished_returns),
-    }
-    if n_bars and any(length != n_bars for length in lengths.values()):
-        raise UsageError(f"best_returns have {n_bars} bars, but {lengths}: give the same bars", **lengths)
-    for name in ("best_returns", "baseline_returns", "finished_returns"):
-        if not np.isfinite(getattr(evidence, name)).all():
-            raise UsageError(f"{name} hold a NaN or an infinity: give the returns of every bar", where=name)
-
-
 def _figures(evidence: Evidence) -> Judgement:
     best, baseline = evidence.best_returns, evidence.baseline_returns
     estimate = moments(best)
     year = math.sqrt(evidence.bars_per_year)
-    n_trials = max(len(evidence.trial_sharpes), 1)
-    by_luck = luck_sharpe(evidence.trial_sharpes)
+    inflation = autocorrelation_factor(best)
+    floor = noise_variance(len(best), inflation)
+    bar = luck_bar(evidence.comparable_sharpes, evidence.columns, evidence.n_trials, floor, evidence.n_fitted)
     rng = rng_for(evidence.seed, "verdict", "interval")
     return Judgement(
         kind="none",
         headline="",
         sharpe=estimate.sharpe * year,
         baseline_sharpe=moments(baseline).sharpe * year,
-        luck_sharpe=by_luck * year,
-        dsr=probability_above(estimate, by_luck),
-        dsr_excess=_deflated_excess(evidence, n_trials),
+        luck_sharpe=bar.sharpe * year,
+        dsr=probability_above(estimate, bar.sharpe, inflation),
+        dsr_excess=_deflated_excess(evidence),
         pbo=_overfitting(evidence.finished_returns),
         interval=sharpe_interval(best, evidence.bars_per_year, rng),
-        min_track_record_bars=min_track_record_length(best, by_luck, CONFIDENCE),
-        n_trials=n_trials,
+        min_track_record_bars=min_track_record_length(best, bar.sharpe, CONFIDENCE, inflation),
+        n_trials=evidence.n_trials,
         n_bars=len(best),
+        n_with_returns=len(evidence.trial_sharpes),
+        n_effective=bar.n_effective,
+        luck_basis=bar.basis,
+        autocorrelation_factor=inflation,
+        related=evidence.related,
+        search=evidence.search,
     )
 
 
-def _deflated_excess(evidence: Evidence, n_trials: int) -> float:
-    # Only finished trials have an excess series; those stopped early spread wider, so the larger variance
-    # counts.
-    known = evidence.trial_sharpes[np.isfinite(evidence.trial_sharpes)]
-    excesses = excess_returns(evidence.finished_returns, evidence.baseline_returns)
+def _deflated_excess(evidence: Evidence) -> float:
+    # Only trials on the same bars have an excess series; where all trials spread wider, that variance counts.
+    excesses = excess_returns(evidence.columns, evidence.baseline_returns)
+    best = excess_returns(evidence.best_returns, evidence.baseline_returns)
+    inflation = autocorrelation_factor(best)
     ratios = np.array([moments(column).sharpe for column in excesses.T])
-    spreads = [values[np.isfinite(values)] for values in (known, ratios)]
-    variance = max((float(np.var(values, ddof=1)) for values in spreads if len(values) > 1), default=0.0)
-    excess = excess_returns(evidence.best_returns, evidence.baseline_returns)
-    return probability_above(moments(excess), expected_max_sharpe(n_trials, variance))
+    floor = noise_variance(len(best), inflation)
+    bars = [
+        luck_bar(sharpes, excesses, evidence.n_trials, floor, evidence.n_fitted).sharpe
+        for sharpes in (ratios, evidence.comparable_sharpes)
+    ]
+    return probability_above(moments(best), max(bars), inflation)
 
 
 def _overfitting(finished_returns: Floats) -> float | None:
@@ -189,7 +162,7 @@ def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> Check:
 
 def _checks(figures: Judgement) -> tuple[Check, ...]:
     low = figures.interval.low
-    return (
+    checks = (
         _needed("bars", str(figures.n_bars), f"needs {MIN_BARS} or more", passed=figures.n_bars >= MIN_BARS),
         _needed(
             "deflated Sharpe",
@@ -198,6 +171,17 @@ def _checks(figures: Judgement) -> tuple[Check, ...]:
             passed=figures.dsr >= CONFIDENCE,
         ),
         _needed("lower end of the Sharpe's 95% interval", say(low), "needs more than 0", passed=low > 0),
+    )
+    return checks if figures.search is None else (*checks, _of_search(figures.search))
+
+
+def _of_search(search: SearchNull) -> Check:
+    of = f"{search.n_as_good} of {search.n_histories} permuted histories had as good a winner"
+    return _needed(
+        "p-value of the whole search",
+        say_probability(search.p_value),
+        f"needs {MAX_P_VALUE} or less; {of}",
+        passed=search.p_value <= MAX_P_VALUE,
     )
 
 
@@ -214,4 +198,11 @@ def _nothing(evidence: Evidence, n_bars: int) -> Judgement:
         if n_bars > 1
         else "No feasible trial has out-of-sample returns on two bars or more."
     )
-    return Judgement(kind="none", headline=headline, n_trials=len(evidence.trial_sharpes), n_bars=n_bars)
+    return Judgement(
+        kind="none",
+        headline=headline,
+        n_trials=evidence.n_trials,
+        n_bars=n_bars,
+        n_with_returns=len(evidence.trial_sharpes),
+        related=evidence.related,
+    )

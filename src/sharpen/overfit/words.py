@@ -7,6 +7,7 @@ import math
 from sharpen.overfit.judgement import Judgement
 
 CONFIDENCE = 0.95  # that the deflated Sharpe ratio must reach
+MAX_P_VALUE = 0.05  # of the whole search, and of the reality check
 MAX_PBO = 0.5  # what noise gives: from here on the choice may be luck, whatever was chosen
 MIN_BARS = 30  # below it the formulas, which hold for many bars, say nothing
 PBO_BLOCKS = 16
@@ -35,23 +36,62 @@ def headline(kind: str, figures: Judgement) -> str:
             " The choice among these configurations may still be luck: probability of backtest overfitting"
             f" {say_probability(figures.pbo)}."
         )
-    return f"{made}: {claim}.{choice}"
+    return f"{made}: {claim}.{choice}{_counted(figures)}"
+
+
+def _counted(figures: Judgement) -> str:
+    # whose trials are counted besides the sweep's own
+    said = [
+        f" This configuration was the best of {other.n_tried} in sweep {other.name} on these bars."
+        if other.has_winner
+        else f" Of these, {other.n_tried} were tried in sweep {other.name} on these bars."
+        for other in figures.related
+    ]
+    return "".join(said)
 
 
 def details(figures: Judgement) -> str:
     """Return the figures behind the headline."""
     interval = figures.interval
     few = f" (needs {MIN_BARS} or more)" if figures.n_bars < MIN_BARS else ""
-    overfitting = (
-        f"probability of backtest overfitting {say_probability(figures.pbo)}"
-        if figures.pbo is not None
-        else f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
-    )
     return (
         f"In figures: deflated Sharpe {say_probability(figures.dsr)} (needs {CONFIDENCE}),"
         f" {say_probability(figures.dsr_excess)} for the excess over buy-and-hold; 95% interval"
-        f" {say(interval.low)} to {say(interval.high)} over {figures.n_bars} bars{few}; {overfitting}."
+        f" {say(interval.low)} to {say(interval.high)} over {figures.n_bars} bars{few};"
+        f" {_overfitting(figures)}.{_basis(figures)}"
     )
+
+
+def _overfitting(figures: Judgement) -> str:
+    if figures.pbo is None:
+        return f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
+    return f"probability of backtest overfitting {say_probability(figures.pbo)}"
+
+
+def _basis(figures: Judgement) -> str:
+    # what the luck bar rests on, where it is not simply the spread of so many different trials
+    n, n_alike = figures.n_trials, figures.n_trials - figures.n_effective
+    said: list[str] = []
+    if figures.n_with_returns < n:
+        said.append(f" Of {n} tried, {figures.n_with_returns} kept returns; all count.")
+    if n_alike > 0:
+        said.append(f" {n_alike} of {n} have nearly the returns of another and add little to the luck bar.")
+    if figures.luck_basis == "noise floor":
+        said.append(
+            f" The trials' Sharpe ratios spread less than those of noise over {figures.n_bars} bars, so the"
+            " luck bar takes the spread of noise."
+        )
+    if figures.luck_basis == "fitted parameters":
+        said.append(
+            " The method learns from its trials, so the luck bar is what fitting its parameters to noise"
+            " would show."
+        )
+    if figures.autocorrelation_factor > 1.0:
+        n_independent = figures.n_bars / figures.autocorrelation_factor
+        said.append(
+            f" Bars depend on each other: {figures.n_bars} say as much as {n_independent:.0f} that do not."
+        )
+    return "".join(said)
 
 
 def say(figure: float) -> str:
