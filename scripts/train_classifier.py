@@ -84,10 +84,10 @@ def preload() -> None:
 
     import sharpen.tracking  # noqa: F401
     from sharpen.objectives.boosted.scoring import cut_ahead, prepare
-    from sharpen.objectives.sharing import KEPT
+    from sharpen.objectives.process_cache import PROCESS_CACHE
 
     development = bars.panel.slice(0, cut)
-    KEPT.get(("rehearsal", settings.model), lambda: rehearse(settings.model, development))
+    PROCESS_CACHE.get(("rehearsal", settings.model), lambda: rehearse(settings.model, development))
     with suppress(UsageError):  # which the run will meet, and say
         prepared = prepare(development)
         cut_ahead(settings, prepared, folds_of(options, prepared))
@@ -242,7 +242,7 @@ def load_bars(
             to read them here.
     """
     from sharpen.folds import lockbox_start
-    from sharpen.objectives.sharing import KEPT, apart
+    from sharpen.objectives.process_cache import PROCESS_CACHE, run_in_fork
 
     def read() -> tuple[str, tuple[str, ...], Panel]:
         from sharpen.data import load
@@ -253,7 +253,9 @@ def load_bars(
     name = config["data"]
     path = Path(name)
     version_of_file = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
-    parts = KEPT.get(("bars", name, version_of_file), lambda: apart(read, meanwhile) if meanwhile else read())
+    parts = PROCESS_CACHE.get(
+        ("bars", name, version_of_file), lambda: run_in_fork(read, meanwhile) if meanwhile else read()
+    )
     bars = LoadedBars(*parts)
     return bars, lockbox_start(len(bars.panel), config["lockbox_share"])
 
@@ -277,7 +279,7 @@ def rehearse(model: str, panel: Panel) -> bool:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of what can change a figure; packages that are not installed are left out."""
-    from sharpen.objectives.sharing import KEPT
+    from sharpen.objectives.process_cache import PROCESS_CACHE
 
     def look() -> dict[str, str]:
         found = {"python": platform.python_version()}
@@ -286,7 +288,7 @@ def library_versions() -> dict[str, str]:
                 found[package] = version(package)
         return found
 
-    return KEPT.get(("versions",), look)
+    return PROCESS_CACHE.get(("versions",), look)
 
 
 class Watch:

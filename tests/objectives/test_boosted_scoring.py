@@ -28,7 +28,7 @@ from sharpen.objectives.boosted.scoring import (
     train_final,
 )
 from sharpen.objectives.boosted.settings import ClassifierSettings
-from sharpen.objectives.sharing import Kept
+from sharpen.objectives.process_cache import ProcessCache
 from sharpen.overfit import sharpe_interval
 from sharpen.seeds import rng_for, seed_for
 
@@ -223,10 +223,10 @@ def test_cuts_made_ahead_give_the_same_models_and_serve_every_configuration(plan
 
     monkeypatch.setattr(scoring, "make", lambda name: Counting())
     others = dataclasses.replace(settings, horizon_bars=4, embargo_bars=3, learning_rate=0.2)
-    monkeypatch.setattr(scoring, "KEPT", Kept(n_most=4))
+    monkeypatch.setattr(scoring, "PROCESS_CACHE", ProcessCache(n_most=4))
     alone = [outcome(settings), outcome(others)]
     assert len(n_cuts) == len(plan) + 1
-    monkeypatch.setattr(scoring, "KEPT", Kept(n_most=4))
+    monkeypatch.setattr(scoring, "PROCESS_CACHE", ProcessCache(n_most=4))
     cut_ahead(settings, prepared, plan)
     assert [outcome(settings), outcome(others)] == alone
     assert len(n_cuts) == 2 * (len(plan) + 1)

@@ -9,7 +9,7 @@ import pytest
 import xgboost as xgb
 
 from sharpen.errors import MissingExtra, NotFound, UsageError
-from sharpen.objectives.boosted.booster import BOOSTERS, Rows, lean_imports, make
+from sharpen.objectives.boosted.booster import BOOSTERS, TrainingRows, lean_imports, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.seeds import rng_for
 
@@ -28,7 +28,7 @@ def rows(n=400, seed=0):
     features = rng.normal(size=(n, 4))
     features[::7, 3] = np.nan
     is_up = features[:, 0] + 0.5 * rng.normal(size=n) > 0
-    return Rows(features, is_up, np.ones(n), ("a", "b", "c", "d"))
+    return TrainingRows(features, is_up, np.ones(n), ("a", "b", "c", "d"))
 
 
 def fit(name, data, settings, seed):
@@ -50,7 +50,7 @@ def test_cuts_serve_many_models_each_as_if_it_were_the_first(name):
 def test_bins_end_where_all_bars_say_whichever_of_them_are_trained_on(name):
     data, booster = rows(), make(name)
     cuts = booster.cut(np.round(data.features), SETTINGS)  # so bins end between whole numbers
-    some = Rows(data.features[::2], data.is_up[::2], data.weight[::2], data.names)
+    some = TrainingRows(data.features[::2], data.is_up[::2], data.weight[::2], data.names)
     model = booster.fit(some, cuts, SETTINGS, 0).model
     low, high = np.round(data.features) + 0.1, np.round(data.features) + 0.4
     assert (model.predict(low) == model.predict(high)).all()
@@ -104,7 +104,7 @@ def test_a_saved_model_predicts_the_same(name, tmp_path):
 @booster_of_each_kind
 def test_weights_count(name):
     data = rows()
-    heavy = Rows(data.features, data.is_up, np.where(data.is_up, 10.0, 1.0), data.names)
+    heavy = TrainingRows(data.features, data.is_up, np.where(data.is_up, 10.0, 1.0), data.names)
     plain, tilted = (fit(name, d, SETTINGS, 0).predict(data.features) for d in (data, heavy))
     assert tilted.mean() > plain.mean() + 0.05
 

@@ -18,7 +18,7 @@ class Dataset:
     Attributes:
         name: What it was asked for by.
         panel: The bars.
-        notes: Warnings, in sentences: stale opens and other oddities, bars left out, times taken as UTC.
+        notes: Warnings, in sentences: stale opens and other doubts, bars left out, times taken as UTC.
         provenance: Where the bars came from and how they were adjusted.
     """
 
@@ -65,7 +65,7 @@ class CheckReport:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class SymbolRows:
     """One symbol's rows as a source gives them, before any judgement.
 
     Attributes:
@@ -101,10 +101,10 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Raw:
+class SourceData:
     """Everything that a source gives for one name: rows of each symbol, warnings, origin."""
 
-    rows: tuple[Rows, ...]
+    rows: tuple[SymbolRows, ...]
     notes: tuple[str, ...]
     provenance: str
 
@@ -120,4 +120,4 @@ class Entry:
     source: str
     licence: str
     notes: str
-    read: Callable[[], Raw]
+    read: Callable[[], SourceData]

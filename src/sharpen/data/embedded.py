@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sharpen.data.dataset import Entry, Raw
+from sharpen.data.dataset import Entry, SourceData
 from sharpen.data.frames import read_frame
 from sharpen.errors import MissingExtra
 
@@ -65,22 +65,22 @@ def _index_entry(name: str, who: str, notes: str) -> Entry:
     )
 
 
-def _read_stocks(tickers: tuple[str, ...]) -> Raw:
+def _read_stocks(tickers: tuple[str, ...]) -> SourceData:
     frame = (
         _stock_table().filter(pl.col("Ticker").is_in(tickers)).rename({"Ticker": "symbol", "Date": "time"})
     )
     rows = {r.bars.symbol: r for r in read_frame(frame, "", "bokeh_sampledata").rows}
-    return Raw(
+    return SourceData(
         tuple(rows[ticker] for ticker in tickers),
         (_SURVIVED,),
         f"Quandl WIKI Prices from {_version('bokeh_sampledata')}, prices scaled by adj_close / close",
     )
 
 
-def _read_index(name: str) -> Raw:
+def _read_index(name: str) -> SourceData:
     frame = _index_table(name).rename({"Date": "time"})
     frame = frame.with_columns(pl.col("time").str.to_date("%m/%d/%Y"))
-    return Raw(
+    return SourceData(
         read_frame(frame, name, f"arch {name}").rows,
         (),
         f"Yahoo Finance from {_version('arch')}, prices scaled by adj_close / close",

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
-from sharpen.data.dataset import Raw
+from sharpen.data.dataset import SourceData
 from sharpen.data.delimited import read_csv
 from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
@@ -24,7 +24,7 @@ def is_path(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) or "/" in name or "\\" in name
 
 
-def read_file(path: str) -> Raw:
+def read_file(path: str) -> SourceData:
     """Return what a file holds; the file's stem names the symbol when there is no such column.
 
     Raises:
@@ -36,7 +36,7 @@ def read_file(path: str) -> Raw:
         raise NotFound(f"{path}: no such file (looked for {file.absolute()})", path=path)
     reading = read_frame(_table(file, str(path)), file.name.split(".")[0], str(path))
     adjusted = any(r.adj_close is not None for r in reading.rows)
-    return Raw(
+    return SourceData(
         reading.rows,
         tuple(f"{path}: {note}" for note in reading.notes),
         f"file {path}, prices {'scaled by adj_close / close' if adjusted else 'as they are'}",

@@ -16,7 +16,7 @@ import polars as pl
 
 from sharpen.arrays import Bools
 from sharpen.bars import COLUMNS, Bars, Problem, count_rows
-from sharpen.data.dataset import Rows
+from sharpen.data.dataset import SymbolRows
 from sharpen.errors import DataError
 
 REQUIRED = ("time", *COLUMNS)
@@ -31,7 +31,7 @@ NAIVE_NOTE = "times of day have no time zone and were taken as UTC"
 class Reading:
     """Rows of each symbol, and what must be said about their times."""
 
-    rows: tuple[Rows, ...]
+    rows: tuple[SymbolRows, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -147,7 +147,7 @@ def _naive_notes(time: pl.Series) -> tuple[str, ...]:
     return () if (time.dt.truncate("1d") == time).all() else (NAIVE_NOTE,)
 
 
-def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
+def _rows(part: pl.DataFrame, is_mixed: bool) -> SymbolRows:
     """Return one symbol's rows."""
     numeric = [*COLUMNS, *(["adj_close"] if "adj_close" in part.columns else [])]
     text = [name for name in numeric if part.schema[name] == pl.String]
@@ -158,7 +158,7 @@ def _rows(part: pl.DataFrame, is_mixed: bool) -> Rows:
     time = part["time"].dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
     bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
     unread = _unread(part) if "time_text" in part.columns else {}
-    rows = Rows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64), unread=unread)
+    rows = SymbolRows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64), unread=unread)
     found = _mixed_zone(rows, part["offset"].to_list() if is_mixed else ())
     found += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
     return replace(rows, problems=tuple(found))
@@ -169,7 +169,7 @@ def _unread(part: pl.DataFrame) -> dict[int, str]:
     return {i: part["time_text"][i] or "" for i in places}  # an empty cell is null
 
 
-def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
+def _mixed_zone(rows: SymbolRows, offsets: Sequence[str]) -> list[Problem]:
     """Return a problem when one table's times carry different offsets."""
     if not offsets:
         return []
@@ -183,7 +183,7 @@ def _mixed_zone(rows: Rows, offsets: Sequence[str]) -> list[Problem]:
     return [Problem("zone", what, fix, rows.first(odd))] if odd.any() else []
 
 
-def _no_numbers(rows: Rows, text: pl.DataFrame, read: pl.DataFrame) -> list[Problem]:
+def _no_numbers(rows: SymbolRows, text: pl.DataFrame, read: pl.DataFrame) -> list[Problem]:
     """Return a problem when cells hold words; an empty cell is a missing value and none of these."""
     odd = {name: (read[name].is_null() & (text[name] != "")).fill_null(False) for name in text.columns}
     mask: Bools = np.any([cells.to_numpy() for cells in odd.values()] or [[False]], axis=0)
@@ -201,7 +201,7 @@ def _no_numbers(rows: Rows, text: pl.DataFrame, read: pl.DataFrame) -> list[Prob
     ]
 
 
-def _bad_adjustment(rows: Rows) -> list[Problem]:
+def _bad_adjustment(rows: SymbolRows) -> list[Problem]:
     """Return a problem when an adjusted close is missing or not positive."""
     if rows.adj_close is None:
         return []

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
 from sharpen.data.calendars import calendar_notes, find_calendar_problems, on_common_calendar
-from sharpen.data.dataset import CheckReport, Dataset, Entry, Raw, Rows, SymbolReport
+from sharpen.data.dataset import CheckReport, Dataset, Entry, SourceData, SymbolReport, SymbolRows
 from sharpen.data.embedded import entries
 from sharpen.data.files import is_path, read_file
-from sharpen.data.oddities import find_oddities
+from sharpen.data.quality_warnings import find_quality_warnings
 from sharpen.errors import NotFound, UsageError
 
 
@@ -35,7 +35,7 @@ def load(name_or_path: str = "stocks") -> Dataset:
     refuse({r.bars.symbol: _problems(r) for r in raw.rows}, name_or_path)
     bars = [r.adjusted() for r in raw.rows]
     panel, left_out = on_common_calendar(bars, MIN_ROWS, name_or_path)
-    odd = _oddities(zip(bars, raw.rows, strict=True))
+    odd = _quality_warnings(zip(bars, raw.rows, strict=True))
     return Dataset(name_or_path, panel, (*odd, *raw.notes, *left_out), raw.provenance)
 
 
@@ -52,7 +52,7 @@ def check(name_or_path: str) -> CheckReport:
     sound_rows = [r for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
     sound = [r.adjusted() for r in sound_rows]
     problems: tuple[Problem, ...] = ()
-    notes = (*_oddities(zip(sound, sound_rows, strict=True)), *raw.notes)
+    notes = (*_quality_warnings(zip(sound, sound_rows, strict=True)), *raw.notes)
     if len(sound) == len(reports):
         problems = tuple(find_calendar_problems(sound, MIN_ROWS))
         notes = notes if problems else (*notes, *calendar_notes(sound))
@@ -64,7 +64,7 @@ def catalog() -> list[Entry]:
     return list(entries())
 
 
-def _read(name_or_path: str) -> Raw:
+def _read(name_or_path: str) -> SourceData:
     """Return what the sources give for a name, a comma list of names, or a path."""
     if is_path(name_or_path):
         return read_file(name_or_path)
@@ -74,7 +74,7 @@ def _read(name_or_path: str) -> Raw:
     if twice := sorted({s for s in symbols if symbols.count(s) > 1}):
         raise UsageError(f"{name_or_path}: {', '.join(twice)} comes twice. Fix: name each symbol once")
     notes = tuple(dict.fromkeys(note for raw in raws for note in raw.notes))
-    return Raw(rows, notes, "; ".join(dict.fromkeys(raw.provenance for raw in raws)))
+    return SourceData(rows, notes, "; ".join(dict.fromkeys(raw.provenance for raw in raws)))
 
 
 def _find(name: str) -> Entry:
@@ -87,15 +87,15 @@ def _find(name: str) -> Entry:
     raise NotFound(f"no data set {name!r}: {hint} A path must end in .csv, .csv.gz or .parquet", name=name)
 
 
-def _problems(rows: Rows) -> list[Problem]:
+def _problems(rows: SymbolRows) -> list[Problem]:
     return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers, rows.unread)]
 
 
-def _oddities(adjusted: Iterable[tuple[Bars, Rows]]) -> tuple[str, ...]:
-    return tuple(note for bars, rows in adjusted for note in find_oddities(bars, rows.numbers))
+def _quality_warnings(adjusted: Iterable[tuple[Bars, SymbolRows]]) -> tuple[str, ...]:
+    return tuple(note for bars, rows in adjusted for note in find_quality_warnings(bars, rows.numbers))
 
 
-def _report(rows: Rows) -> SymbolReport:
+def _report(rows: SymbolRows) -> SymbolReport:
     time = rows.bars.time
     return SymbolReport(
         symbol=rows.bars.symbol,

@@ -16,7 +16,7 @@ from sharpen.objectives.boosted.settings import ClassifierSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class TrainingRows:
     """Examples to train on. Axes: ``N`` examples, ``F`` features.
 
     Attributes:
@@ -81,7 +81,7 @@ class Booster(Protocol):
         """
         ...
 
-    def fit(self, rows: Rows, cuts: Any, settings: ClassifierSettings, seed: int) -> Fitted:
+    def fit(self, rows: TrainingRows, cuts: Any, settings: ClassifierSettings, seed: int) -> Fitted:
         """Return a model trained on one thread, on rows in the bins of :meth:`cut`, which stay as they are.
 
         The same arguments give the same model.

@@ -13,7 +13,7 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.objectives.boosted.booster import Fitted, Model, Rows
+from sharpen.objectives.boosted.booster import Fitted, Model, TrainingRows
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 try:
@@ -38,7 +38,7 @@ class LightGBM:
         """Return features in their histogram bins, to which :meth:`fit` refers."""
         return lgb.Dataset(features, params=_of_bins(settings)).construct()
 
-    def fit(self, rows: Rows, cuts: lgb.Dataset, settings: ClassifierSettings, seed: int) -> Fitted:
+    def fit(self, rows: TrainingRows, cuts: lgb.Dataset, settings: ClassifierSettings, seed: int) -> Fitted:
         """Return a model trained on one thread; the same arguments give the same model.
 
         ``lgb.train`` would write the model as text and read that again; it is the same to the bit.

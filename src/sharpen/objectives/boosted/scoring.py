@@ -18,10 +18,10 @@ from sharpen.features import Features, atr, compute
 from sharpen.folds import Fold, purged
 from sharpen.labels import Labels, triple_barrier
 from sharpen.objectives.boosted.bets import average_active_bets, bets
-from sharpen.objectives.boosted.booster import Fitted, Model, Rows, make
+from sharpen.objectives.boosted.booster import Fitted, Model, TrainingRows, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.fold_score import FoldScore, Market, score_decisions
-from sharpen.objectives.sharing import KEPT
+from sharpen.objectives.process_cache import PROCESS_CACHE
 from sharpen.seeds import seed_for
 
 
@@ -54,7 +54,7 @@ def prepare(panel: Panel) -> Prepared:
     Whatever must not be seen has to be cut off before: a search prepares the bars before the lockbox. The
     features are kept in memory, by the panel's content.
     """
-    features = KEPT.get(("features", panel.digest), lambda: compute(panel))
+    features = PROCESS_CACHE.get(("features", panel.digest), lambda: compute(panel))
     return Prepared(panel, features, bars_per_year(panel.time))
 
 
@@ -100,12 +100,12 @@ def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Boo
     return purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0)
 
 
-def _rows(examples: Examples, fold: Fold, usable: Bools) -> Rows:
+def _rows(examples: Examples, fold: Fold, usable: Bools) -> TrainingRows:
     """Return training examples, pooled over the symbols, with weights that balance the classes."""
     bars = slice(fold.train_start, fold.train_stop)
     is_up = examples.labels.label[bars][usable] == 1
     features = examples.prepared.features
-    return Rows(features.values[bars][usable], is_up, _balanced(is_up), features.names)
+    return TrainingRows(features.values[bars][usable], is_up, _balanced(is_up), features.names)
 
 
 def decide(settings: ClassifierSettings, model: Model | None, features: Floats) -> Floats:
@@ -181,7 +181,7 @@ def cut_ahead(settings: ClassifierSettings, prepared: Prepared, folds: Sequence[
 def _cuts(settings: ClassifierSettings, prepared: Prepared, fold: Fold) -> Any:
     """Return where the bins of a fold end: by its training bars, whatever their labels, so all share them."""
     key = "cuts", settings.model, settings.max_bin, prepared.panel.digest
-    kept = KEPT.get(key, dict[Fold, Any])
+    kept = PROCESS_CACHE.get(key, dict[Fold, Any])
     if fold not in kept:
         features = prepared.features.values[fold.train_start : fold.train_stop]
         kept[fold] = make(settings.model).cut(features.reshape(-1, features.shape[-1]), settings)

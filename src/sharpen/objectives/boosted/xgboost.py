@@ -13,7 +13,7 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.objectives.boosted.booster import Fitted, Model, Rows
+from sharpen.objectives.boosted.booster import Fitted, Model, TrainingRows
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 try:
@@ -33,7 +33,9 @@ class XGBoost:
         """Return features in their histogram bins, to which :meth:`fit` refers."""
         return xgb.QuantileDMatrix(features, max_bin=settings.max_bin, nthread=1)
 
-    def fit(self, rows: Rows, cuts: xgb.QuantileDMatrix, settings: ClassifierSettings, seed: int) -> Fitted:
+    def fit(
+        self, rows: TrainingRows, cuts: xgb.QuantileDMatrix, settings: ClassifierSettings, seed: int
+    ) -> Fitted:
         """Return a model trained on one thread; the same arguments give the same model.
 
         ``xgb.train`` would look after callbacks in every round, which takes a while with so few rows. The

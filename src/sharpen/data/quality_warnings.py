@@ -34,8 +34,8 @@ _UNUSUAL_RETURNS = 20  # fewer returns than this have no scale
 _NORMAL = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
 
 
-def find_oddities(bars: Bars, row_numbers: Ints) -> tuple[str, ...]:
-    """Return a warning for each kind of oddity in bars that are fit to use; none is usual.
+def find_quality_warnings(bars: Bars, row_numbers: Ints) -> tuple[str, ...]:
+    """Return a warning for each kind of doubt about bars that are fit to use; none is usual.
 
     Looked for are stale opens, spikes and lasting jumps of the close, long gaps between the times, and prices
     that stand still.

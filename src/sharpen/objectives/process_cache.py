@@ -1,7 +1,7 @@
 """What the runs of one machine need not compute each for itself: kept in memory, shared through forks.
 
-A program's ``preload`` fills :data:`KEPT` in the fork server; the processes that are forked off it find
-there what they would compute, and copy nothing.
+A program's ``preload`` fills :data:`PROCESS_CACHE` in the fork server; the processes that are forked off it
+find there what they would compute, and copy nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 
-class Kept:
+class ProcessCache:
     """Values by key: the ones used last, up to a number of them.
 
     The key has to say all that the value depends on, such as a content hash and the settings.
 
-    >>> kept = Kept(n_most=2)
+    >>> kept = ProcessCache(n_most=2)
     >>> [kept.get(key, lambda: key * 10) for key in (1, 2, 1, 3)]
     [10, 20, 10, 30]
     >>> [kept.get(key, lambda: "made anew") for key in (1, 2)]
@@ -42,17 +42,17 @@ class Kept:
         return cast("T", self._values[key])
 
 
-KEPT = Kept(n_most=16)
+PROCESS_CACHE = ProcessCache(n_most=16)
 """This process's. Keys are tuples that begin with what the value is."""
 
 
-def apart(function: Callable[[], T], meanwhile: Callable[[], object] = lambda: None) -> T:
+def run_in_fork(function: Callable[[], T], meanwhile: Callable[[], object] = lambda: None) -> T:
     """Return what a function gives, computed in a forked process that ends with it.
 
     So whatever it leaves behind, above all threads, does not stay in this process, which can go on forking.
     The value and any exception have to be picklable. What this process may do meanwhile is called first.
 
-    >>> apart(lambda: os.getpid()) == os.getpid()
+    >>> run_in_fork(lambda: os.getpid()) == os.getpid()
     False
     """
     here, there = os.pipe()

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from sharpen.errors import DataError
-from sharpen.objectives.sharing import apart
+from sharpen.objectives.process_cache import run_in_fork
 
 
 def test_both_work_at_the_same_time():
@@ -22,7 +22,7 @@ def test_both_work_at_the_same_time():
         assert os.read(here, 1) == b"x"
         os.write(forth, b"y")
 
-    assert apart(child, meanwhile) == b"yz"
+    assert run_in_fork(child, meanwhile) == b"yz"
 
 
 def test_threads_stay_behind():
@@ -31,7 +31,7 @@ def test_threads_stay_behind():
         return threading.active_count()
 
     before = threading.active_count()
-    assert apart(child) == before + 1
+    assert run_in_fork(child) == before + 1
     assert threading.active_count() == before
 
 
@@ -45,10 +45,10 @@ def test_a_problem_of_either_is_raised_and_no_process_is_left(tmp_path):
         raise DataError("no library")
 
     with pytest.raises(DataError, match="no bars"):
-        apart(lambda: here("no bars"))
+        run_in_fork(lambda: here("no bars"))
     assert_gone(tmp_path)
     with pytest.raises(DataError, match="no library"):
-        apart(here, fail)
+        run_in_fork(here, fail)
     assert_gone(tmp_path)
 
 

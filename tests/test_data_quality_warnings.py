@@ -12,7 +12,7 @@ import pytest
 from sharpen.bars import PRICES, Bars
 from sharpen.data import catalog, check, load
 from sharpen.data.embedded import entries
-from sharpen.data.oddities import find_oddities, robust_scale
+from sharpen.data.quality_warnings import find_quality_warnings, robust_scale
 
 N = 300
 MOVE = 0.01  # the close alternates between 100 and 101: every move has this size, about
@@ -32,18 +32,18 @@ def scaled(bars, rows, factor):
     return replace(bars, **values)
 
 
-def oddities(bars, numbers=None):
-    return find_oddities(bars, np.arange(1, len(bars) + 1) if numbers is None else numbers)
+def warnings_of(bars, numbers=None):
+    return find_quality_warnings(bars, np.arange(1, len(bars) + 1) if numbers is None else numbers)
 
 
 def kinds(bars):
-    return [note.partition(":")[0] for note in oddities(bars)]
+    return [note.partition(":")[0] for note in warnings_of(bars)]
 
 
 def test_usual_bars_have_none():
-    assert oddities(usual()) == ()
-    assert oddities(usual(1)) == ()
-    assert oddities(usual(2)) == ()
+    assert warnings_of(usual()) == ()
+    assert warnings_of(usual(1)) == ()
+    assert warnings_of(usual(2)) == ()
 
 
 def test_the_scale_is_that_of_the_moves_and_a_few_have_none():
@@ -55,7 +55,7 @@ def test_the_scale_is_that_of_the_moves_and_a_few_have_none():
 @pytest.mark.parametrize(("n_bars", "said"), [(1, True), (5, True), (6, False)])
 @pytest.mark.parametrize("factor", [10.0, 0.1])
 def test_a_jump_that_is_soon_undone_is_a_spike(n_bars, said, factor):
-    notes = oddities(scaled(usual(), slice(150, 150 + n_bars), factor))
+    notes = warnings_of(scaled(usual(), slice(150, 150 + n_bars), factor))
     assert [note.startswith("PRICE SPIKES: the close of X jumps away and back once") for note in notes] == [
         said
     ]
@@ -64,7 +64,7 @@ def test_a_jump_that_is_soon_undone_is_a_spike(n_bars, said, factor):
 
 
 def test_spikes_side_by_side_are_each_counted_once():
-    (note,) = oddities(scaled(usual(), [150, 152, 200], 10.0))
+    (note,) = warnings_of(scaled(usual(), [150, 152, 200], 10.0))
     assert "jumps away and back 3 times" in note
 
 
@@ -81,7 +81,7 @@ def test_spikes_side_by_side_are_each_counted_once():
     ],
 )
 def test_a_lasting_jump_by_a_ratio_is_a_split(factor, split):
-    (note,) = oddities(scaled(usual(), slice(151, None), factor))
+    (note,) = warnings_of(scaled(usual(), slice(151, None), factor))
     assert note.startswith(
         f"UNADJUSTED SPLITS: the close of X changes once as by a split, first {split}, from 100 to "
     )
@@ -90,7 +90,7 @@ def test_a_lasting_jump_by_a_ratio_is_a_split(factor, split):
 
 
 def test_any_other_lasting_jump_is_a_jump():
-    (note,) = oddities(scaled(scaled(usual(), slice(151, None), 0.4), slice(201, None), 2.5))
+    (note,) = warnings_of(scaled(scaled(usual(), slice(151, None), 0.4), slice(201, None), 2.5))
     assert note.startswith("PRICE JUMPS: the close of X jumps 2 times by more than 20 times its usual move")
     assert "from 100 to 40.4 (row 152, 2020-05-31)" in note
 
@@ -128,7 +128,7 @@ def test_a_gap_is_told_and_its_return_is_no_jump():
     bars = usual()
     later = np.where(np.arange(N) >= 150, np.timedelta64(400, "D"), np.timedelta64(0, "D"))
     bars = scaled(replace(bars, time=bars.time + later), slice(150, None), 0.25)
-    (note,) = oddities(bars)
+    (note,) = warnings_of(bars)
     assert note.startswith(
         "GAPS: there is 1 long gap between the bars of X, of 401 days (row 150, 2020-05-29, "
     )
@@ -147,14 +147,14 @@ def test_nights_and_weekends_of_intraday_bars_are_no_gaps():
     minutes = (days[:, None] + np.arange(30) * np.timedelta64(1, "m")).ravel()
     assert kinds(replace(usual(), time=minutes)) == []
     minutes = np.where(np.arange(N) >= 150, minutes + np.timedelta64(10, "D"), minutes)
-    (note,) = oddities(replace(usual(), time=minutes))
+    (note,) = warnings_of(replace(usual(), time=minutes))
     assert "(row 150, 2020-01-05T00:29:00, to row 151, 2020-01-16)" in note
 
 
 def test_several_gaps_name_the_longest():
     bars = usual()
     later = np.where(np.arange(N) >= 50, 30, 0) + np.where(np.arange(N) >= 100, 90, 0)
-    (note,) = oddities(replace(bars, time=bars.time + later * np.timedelta64(1, "D")))
+    (note,) = warnings_of(replace(bars, time=bars.time + later * np.timedelta64(1, "D")))
     assert "there are 2 long gaps between the bars of X, the longest of 91 days (row 100, " in note
 
 
@@ -171,7 +171,7 @@ def frozen(*stretches):
     ("start", "stop", "said"), [(100, 109, False), (100, 110, True), (290, 300, True), (0, 10, True)]
 )
 def test_ten_bars_at_one_price_are_frozen(start, stop, said):
-    notes = oddities(frozen((start, stop)))
+    notes = warnings_of(frozen((start, stop)))
     assert [
         note.startswith(f"FROZEN PRICES: {stop - start} bars of X repeat one price, from row {start + 1}, ")
         for note in notes
@@ -179,7 +179,7 @@ def test_ten_bars_at_one_price_are_frozen(start, stop, said):
 
 
 def test_several_stretches_name_the_longest():
-    (note,) = oddities(frozen((20, 30), (50, 70)))
+    (note,) = warnings_of(frozen((20, 30), (50, 70)))
     assert note.startswith(
         "FROZEN PRICES: 30 bars of X repeat one price, in 2 stretches, the longest of 20 from row 51, "
     )
@@ -191,7 +191,7 @@ def test_flat_bars_at_changing_prices_are_not_frozen():
 
 
 def test_rows_are_those_of_the_file():
-    (note,) = oddities(scaled(usual(), [150], 10.0), np.arange(N) * 2 + 1)
+    (note,) = warnings_of(scaled(usual(), [150], 10.0), np.arange(N) * 2 + 1)
     assert "(row 301, 2020-05-30)" in note
 
 
@@ -222,6 +222,8 @@ def test_the_data_that_comes_along_is_not_accused(name):
 def test_the_splits_of_real_prices_are_found_where_they_were_not_adjusted(name, first):
     (entry,) = (each for each in entries() if each.name == name)
     (rows,) = entry.read().rows
-    (note,) = (note for note in find_oddities(rows.bars, rows.numbers) if note.startswith("UNADJUSTED"))
+    (note,) = (
+        note for note in find_quality_warnings(rows.bars, rows.numbers) if note.startswith("UNADJUSTED")
+    )
     assert first in note
     assert ("2 times" in note) == (name == "AAPL")  # its fall of September 2000 was no split
