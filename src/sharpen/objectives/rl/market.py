@@ -1,0 +1,251 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""A stock market over tensors: P members times E portfolios that trade the same bars.
+
+At the close of bar t the agent says how many shares to buy or sell of each stock; the orders are filled at
+bar t + 1, and all is marked at its close. Sells come first, then buys in the stocks' order; lots are whole,
+the fee is part of what a buy must afford, cash is never negative and no stock is sold short. Money is in
+double precision, for a float32 flips a lot where the cash is just enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.environment import State, Step
+from sharpen.objectives.rl.market_data import MarketData
+from sharpen.objectives.rl.streams import Streams
+
+FILLS = ("next_open", "next_close", "same_close_lookahead")
+_SLACK_LOTS = 1e-9  # a quotient that rounding left just below a whole number
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSettings:
+    """The rules of one member's market.
+
+    Attributes:
+        first_bar: Where the window of episodes begins.
+        stop_bar: One past the last bar of the window.
+        initial_cash: Cash at the start of an episode.
+        max_trade: An action of 1 buys this many shares; with ``trade_unit`` ``value`` shares for this share
+            of
+            the initial cash.
+        trade_unit: ``shares`` or ``value``.
+        dead_zone: An action nearer to 0 than this is no order.
+        cost_bps: Fee a side, in basis points.
+        slippage_bps: How much worse than the bar's price a fill is, in basis points.
+        fill: ``next_open``, ``next_close``, or ``same_close_lookahead``, which fills at the close that the
+            agent has just seen: a look into the future, here to reproduce results that were made so.
+        reward_scale: Reward of one unit of money.
+        bonus_gamma: The last reward of an episode gets ``mean(rewards) / (1 - bonus_gamma)`` more; 0 for
+            none.
+        episode_bars: Most steps of an episode; 0 for the whole window.
+        random_start: Whether an episode begins at a random bar of the window.
+        random_reset: Whether cash (times U(0.75, 1.25)) and shares (|N| * 128, or by value) are random at
+            first.
+        turbulence_limit: From this turbulence on everything is sold and nothing bought; inf for never.
+    """
+
+    first_bar: int = 0
+    stop_bar: int = 0
+    initial_cash: float = 1e6
+    max_trade: float = 100.0
+    trade_unit: str = "shares"
+    dead_zone: float = 0.1
+    cost_bps: float = 10.0
+    slippage_bps: float = 0.0
+    fill: str = "next_open"
+    reward_scale: float = 2.0**-12
+    bonus_gamma: float = 0.0
+    episode_bars: int = 0
+    random_start: bool = False
+    random_reset: bool = False
+    turbulence_limit: float = float("inf")
+
+
+_SHARED = ("trade_unit", "fill", "random_start", "random_reset")  # the same for all members of a stack
+
+
+class Market:
+    """P members times E portfolios.
+
+    Args:
+        data: The bars; read by all.
+        members: The rules of each member. They may differ in every number, not in ``trade_unit``, ``fill``,
+            ``random_start``, ``random_reset``.
+        n_envs: Portfolios a member.
+        scaling: ``elegantrl`` shows ``tanh(cash * 2**-18)`` and ``tanh(shares * 2**-10)``; ``relative`` shows
+            what share of the assets is in cash and in each stock.
+        device: Where the tensors live.
+
+    Raises:
+        UsageError: A window is shorter than two bars, a rule is not known, or members differ where they must
+            not.
+    """
+
+    def __init__(
+        self,
+        data: MarketData,
+        members: Sequence[MarketSettings],
+        n_envs: int,
+        scaling: str = "elegantrl",
+        device: str | torch.device = "cpu",
+    ) -> None:
+        rules = members[0]
+        _refuse(data, members)
+        self.n_members, self.n_envs, self.n_stocks = len(members), n_envs, len(data.symbols)
+        self.action_dim, self.own_dim = self.n_stocks, 1 + self.n_stocks
+        self.device, self.rules, self.relative = torch.device(device), rules, scaling == "relative"
+
+        def tensor(values: Any, dtype: torch.dtype = torch.float64) -> Tensor:
+            return torch.as_tensor(values, dtype=dtype, device=self.device)
+
+        self.table: Tensor | None = tensor(data.table, torch.float32)
+        self._close = tensor(data.close).contiguous()
+        self._price = self._close if rules.fill != "next_open" else tensor(data.open).contiguous()
+        self._tradable = tensor(data.tradable, torch.bool)
+        self._has_gaps = not bool(self._tradable.all())
+        self._turbulence = tensor(data.turbulence).nan_to_num(0.0)
+        of_member = {f.name: [getattr(m, f.name) for m in members] for f in fields(MarketSettings)}
+        self._of = {k: tensor(v)[:, None] for k, v in of_member.items() if k not in _SHARED}
+        self._first = tensor(of_member["first_bar"], torch.long)[:, None]
+        self._last = tensor(of_member["stop_bar"], torch.long)[:, None] - 1
+        self._limit = tensor([m.episode_bars or 1 << 40 for m in members], torch.long)[:, None]
+        self._has_bonus = any(m.bonus_gamma for m in members)
+        self._has_limit = any(m.turbulence_limit != float("inf") for m in members)
+
+    def reset(self, streams: Streams) -> State:
+        """Return portfolios at the beginning of new episodes."""
+        day = self._start(streams)
+        cash = self._of["initial_cash"].expand(-1, self.n_envs).clone()
+        shares = torch.zeros(*cash.shape, self.n_stocks, dtype=torch.float64, device=self.device)
+        if self.rules.random_reset:
+            cash = cash * (0.75 + 0.5 * streams.uniform(self.n_envs))
+            spread = streams.normal(self.n_envs, self.n_stocks).double().abs()
+            by_value = 0.5 / self.n_stocks * cash[:, :, None] / self._close[day]
+            shares = (spread * (by_value if self.rules.trade_unit == "value" else 128.0)).floor()
+            shares = torch.where(self._tradable[day], shares, 0.0).nan_to_num(0.0)
+        state = {"day": day, "cash": cash, "shares": shares, "age": torch.zeros_like(day)}
+        state["earned"] = torch.zeros_like(cash)
+        state["assets"] = self.assets(state)
+        return state
+
+    def own(self, state: State) -> Tensor:
+        """Return cash and shares as the agent sees them. (P, ..., 1 + S)."""
+        cash, shares = state["cash"], state["shares"]
+        if not self.relative:
+            return torch.cat(
+                [(cash.float() * 2.0**-18).tanh()[..., None], (shares.float() * 2.0**-10).tanh()], -1
+            )
+        worth = shares.float() * self._close.float()[state["day"]]
+        worth = worth.nan_to_num(0.0) if self._has_gaps else worth
+        both = torch.cat([cash.float()[..., None], worth], -1)
+        return both / both.sum(-1, keepdim=True)
+
+    def row(self, state: State) -> Tensor:
+        """Return the bar, which is the row of ``table``."""
+        return state["day"]
+
+    def assets(self, state: State) -> Tensor:
+        """Return cash plus shares at the bar's close. (P, E)."""
+        worth = state["shares"] * self._close[state["day"]]
+        return state["cash"] + (worth.nan_to_num(0.0) if self._has_gaps else worth).sum(-1)
+
+    def lots(self, state: State, action: Tensor) -> Tensor:
+        """Return the shares that an action asks for, before what cash and holdings allow. (P, E, S)."""
+        wanted = action.double()
+        unit = self._of["max_trade"][:, :, None]
+        if self.rules.trade_unit == "value":
+            unit = unit * self._of["initial_cash"][:, :, None] / self._close[state["day"]]
+        lots = (wanted * unit).trunc()
+        return torch.where(wanted.abs() < self._of["dead_zone"][:, :, None], 0.0, lots)
+
+    def step(self, state: State, action: Tensor) -> Step:
+        """Return the portfolios one bar later. action: (P, E, S), in [-1, 1]."""
+        day = state["day"]
+        then = day + 1
+        lots = self.lots(state, action)
+        if self._has_limit:
+            flee = (self._turbulence[day] >= self._of["turbulence_limit"])[..., None]
+            lots = torch.where(flee, -state["shares"], lots)
+        at = day if self.rules.fill == "same_close_lookahead" else then
+        price = self._price[at]
+        if self._has_gaps:
+            can = self._tradable[at]
+            lots, price = torch.where(can, lots, 0.0), torch.where(can, price, 1.0)
+        cash, shares = self._fill(state, lots, price)
+        after = {"day": then, "cash": cash, "shares": shares, "age": state["age"] + 1}
+        after["assets"] = self.assets(after)
+        reward = (after["assets"] - state["assets"]) * self._of["reward_scale"]
+        truncated = (then >= self._last) | (after["age"] >= self._limit)
+        after["earned"] = state["earned"] + reward
+        if self._has_bonus:
+            gamma = self._of["bonus_gamma"]
+            bonus = after["earned"] / after["age"] / (1.0 - gamma) * (gamma > 0)
+            reward = torch.where(truncated, reward + bonus, reward)
+        return Step(after, reward.float(), torch.zeros_like(truncated), truncated)
+
+    def _fill(self, state: State, lots: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cash and shares after all sells and then the buys, one stock after another."""
+        slip, fee = self._of["slippage_bps"][:, :, None] * 1e-4, self._of["cost_bps"][:, :, None] * 1e-4
+        sold = torch.minimum((-lots).clamp_min_(0.0), state["shares"])
+        gained = price * ((1.0 - slip) * (1.0 - fee))
+        cash = state["cash"] + (sold * gained).sum(-1)
+        wanted = lots.clamp_min(0.0)
+        paid = price * ((1.0 + slip) * (1.0 + fee))
+        cost = (wanted * paid).sum(-1)
+        bought = wanted
+        if bool((cost > cash).any()):
+            bought = _affordable(cash, wanted, paid)
+            cost = (bought * paid).sum(-1)
+        return (cash - cost).clamp_min_(0.0), state["shares"] - sold + bought
+
+    def _start(self, streams: Streams) -> Tensor:
+        first, last = self._first.expand(-1, self.n_envs), self._last
+        if not self.rules.random_start:
+            return first.clone()
+        room = (last - first).clamp_min(1)
+        latest = torch.maximum(last - self._limit, self._first) - self._first + 1
+        span = torch.where(self._limit < room, latest, room)
+        return first + (streams.uniform(self.n_envs) * span).long()
+
+
+def _affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
+    """Return the lots that cash allows, stock after stock. (P, E, S)."""
+    n_stocks = wanted.shape[-1]
+    wants = wanted.reshape(-1, n_stocks).t().contiguous().unbind(0)
+    costs = paid.expand_as(wanted).reshape(-1, n_stocks).t().contiguous()
+    most = costs.reciprocal().unbind(0)
+    left, bought = cash.reshape(-1), list[Tensor]()
+    for want, cost, per_cash in zip(wants, costs.unbind(0), most, strict=True):
+        lot = torch.minimum(want, (left * per_cash).add_(_SLACK_LOTS).floor_().clamp_min_(0.0))
+        left = torch.addcmul(left, lot, cost, value=-1.0)
+        bought.append(lot)
+    return torch.stack(bought, -1).reshape(wanted.shape)
+
+
+def _refuse(data: MarketData, members: Sequence[MarketSettings]) -> None:
+    rules = members[0]
+    for number, member in enumerate(members):
+        if member.stop_bar - member.first_bar < 2:
+            raise UsageError(
+                f"member {number}: the window from bar {member.first_bar} to {member.stop_bar} is too short:"
+                " a market needs two bars at least"
+            )
+        if member.first_bar < data.warmup_bars or member.stop_bar > len(data):
+            raise UsageError(
+                f"member {number}: the window from bar {member.first_bar} to {member.stop_bar} is not within"
+                f" the bars with all technicals, {data.warmup_bars} to {len(data)}"
+            )
+        if other := [name for name in _SHARED if getattr(member, name) != getattr(rules, name)]:
+            raise UsageError(f"members of one market must not differ in {', '.join(other)}")
+    if rules.fill not in FILLS:
+        raise UsageError(f"fill is {rules.fill!r}, must be one of {', '.join(FILLS)}")
+    if rules.trade_unit not in ("shares", "value"):
+        raise UsageError(f"trade_unit is {rules.trade_unit!r}, must be shares or value")
