@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ from sharpen.objectives.boosted.settings import ClassifierSettings
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
+    from sharpen.facts import RunFacts
     from sharpen.folds import Fold
     from sharpen.objectives.boosted.booster import Booster
     from sharpen.objectives.boosted.scoring import Examples, Prepared
@@ -111,7 +112,7 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
     if not config["min_trades"] >= 0:
         raise UsageError(f"--min_trades is {config['min_trades']}, give 0 or more")
     versions = {**library_versions(), settings.model: booster.version}
-    run.summary.update(facts(bars, cut) | {"infeasible": None, "versions": versions})
+    run.summary.update(replace(facts(bars, cut), versions=versions).to_summary())
     if run.stage == "lockbox":
         report_lockbox(run, evaluate_lockbox(settings, bars.panel, cut, run.seed), folder)
         return
@@ -140,14 +141,18 @@ def in_order_of(run: Run, development: Panel) -> Panel:
     return permuted(development, rng_for(run.permutation_seed, "bars"))
 
 
-def facts(bars: LoadedBars, cut: int) -> dict[str, Any]:
-    """Return which bars a search sees and which it does not; of the latter nothing but their hash."""
-    panel = bars.panel
-    found = {"data/name": bars.name, "data/hash": panel.slice(0, cut).digest, "data/notes": list(bars.notes)}
-    if cut < len(panel):
-        found["lockbox/hash"] = panel.slice(cut, len(panel)).digest
-        found["lockbox/first"] = str(panel.time[cut].astype("datetime64[s]"))
-    return found
+def facts(bars: LoadedBars, cut: int) -> RunFacts:
+    """Return which bars a search sees and which it does not; of that its hash and first time."""
+    from sharpen.facts import BarsFacts, DataNote, LockboxFacts, RunFacts
+
+    panel, development = bars.panel, bars.panel.slice(0, cut)
+    first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
+    notes = tuple(DataNote.of(note) for note in bars.notes)
+    seen = BarsFacts(bars.name, development.digest, notes, first, last, tuple(panel.symbols))
+    if cut == len(panel):
+        return RunFacts(seen)
+    start = str(panel.time[cut].astype("datetime64[s]"))
+    return RunFacts(seen, LockboxFacts(panel.slice(cut, len(panel)).digest, start))
 
 
 def search(

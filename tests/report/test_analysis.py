@@ -296,7 +296,7 @@ def test_cautions_of_data_versions_and_ranges(lab) -> None:
     assert {c.topic for c in found.doubts} == {"Stale opens", "Different data"}
     assert "stocks abababababab (1 run)" in texts["Different data"]
     assert "numpy 2.4.0 and 2.5.0" in texts["Different versions"]
-    assert [(d.name, d.digest[:2], d.n_runs) for d in found.data] == [
+    assert [(d.bars.name, d.bars.digest[:2], d.n_runs) for d in found.data] == [
         ("stocks", "ab", 1),
         ("stocks", "cd", 1),
     ]

@@ -11,12 +11,11 @@ from typing import Any
 from sharpen import spec
 from sharpen.agents.stages import StageRun, Task, carry_out, refuse_other_bars
 from sharpen.errors import SharpenError
+from sharpen.facts import BASELINE
 from sharpen.jsonable import number
 from sharpen.seeds import seed_for
 from sharpen.store.configurations import seed_of
 from sharpen.store.rows import RunRow, SweepRow
-
-BASELINE = "baseline/sharpe"
 
 
 def score_permuted(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sharpen import spec
+from sharpen import facts, spec
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
 from sharpen.errors import SharpenError
@@ -21,7 +21,7 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.tracking import Stage
 
 POLL_S = 0.05
-BARS = ("data/hash", "lockbox/hash", "lockbox/first")  # what a summary says of the bars
+BARS = (facts.HASH, facts.LOCKBOX_HASH, facts.LOCKBOX_FIRST)  # what a summary says of the bars
 
 
 @dataclass(frozen=True, slots=True)

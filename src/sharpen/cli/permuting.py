@@ -11,10 +11,11 @@ import click
 from rich.progress import track
 
 from sharpen import spec
-from sharpen.agents.permuted import BASELINE, free_slots, history_seeds, score_permuted
+from sharpen.agents.permuted import free_slots, history_seeds, score_permuted
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
+from sharpen.facts import BASELINE
 from sharpen.jsonable import number
 from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest
 from sharpen.store.queries import Reader

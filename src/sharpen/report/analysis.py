@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
+from sharpen.facts import FOLD_BASELINE, BarsFacts, DataNote, RunFacts
 from sharpen.jsonable import number as as_number
 from sharpen.permutation import PermutationTest
 from sharpen.report import cautions
@@ -36,7 +37,6 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 
-BASELINE_STEP = "fold/baseline_sharpe"
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 Key = TypeVar("Key", str, int)
 
@@ -75,11 +75,11 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     if best is None:
         finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
 
-    infeasible = _those(entries, lambda e: e.state in ENDED and e.run.score is None)
-    failed = _those(entries, lambda e: e.state in FAILURES)
+    infeasible, failed = _those(entries, _is_infeasible), _those(entries, lambda e: e.state in FAILURES)
     unfinished = _those(entries, lambda e: not e.state.is_final)
-    data, versions = _data(runs), _versions(runs)
-    lockboxes = {str(run.summary["lockbox/hash"]) for run in runs if "lockbox/hash" in run.summary}
+    said = [RunFacts.of_summary(run.summary) for run in runs]
+    data, versions = _data(said), _versions(said)
+    lockboxes = {facts.lockbox.digest for facts in said if facts.lockbox.digest}
     looks, elsewhere = _looks(reader, sweep, lockboxes)
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
     gap_metrics = _gap_metrics(parsed.metric.name)
@@ -223,7 +223,7 @@ def _why(run: RunRow, state: TrialState, metric: str) -> str:
     if state in FAILURES:
         return run.reason or "no reason given"
     if state in ENDED and run.score is None:
-        return str(run.summary.get("infeasible") or f"{metric} was not a number")
+        return RunFacts.of_summary(run.summary).infeasible or f"{metric} was not a number"
     return ""
 
 
@@ -238,6 +238,10 @@ def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
 
     usable = (e for e in entries if e.state in ENDED and e.run.score is not None and not _is_broken(e))
     return sorted(usable, key=place)
+
+
+def _is_infeasible(entry: Entry) -> bool:
+    return entry.state in ENDED and entry.run.score is None
 
 
 def _is_broken(entry: Entry) -> bool:
@@ -258,7 +262,7 @@ def _matrix(ranked: Sequence[Entry], steps: Sequence[int]) -> Floats:
 
 def _baseline_steps(best: Entry | None, logged: Mapping[str, Sequence[ReportRow]]) -> dict[int, float]:
     reports: Sequence[ReportRow] = logged.get(best.run.id, ()) if best else ()
-    found = {report.step: as_number(report.metrics.get(BASELINE_STEP)) for report in reports}
+    found = {report.step: as_number(report.metrics.get(FOLD_BASELINE)) for report in reports}
     return {step: value for step, value in found.items() if value is not None}
 
 
@@ -304,24 +308,25 @@ def _performance(series: Series | None) -> tuple[Performance, Performance] | Non
     return performance(series.returns, per_year), performance(series.baseline, per_year)
 
 
-def _data(runs: Sequence[RunRow]) -> tuple[DataFacts, ...]:
+def _data(said: Sequence[RunFacts]) -> tuple[DataFacts, ...]:
     counted: Counter[tuple[str, str]] = Counter()
-    notes: dict[tuple[str, str], dict[str, None]] = {}
-    for run in runs:
-        if "data/name" not in run.summary and "data/hash" not in run.summary:
-            continue
-        key = str(run.summary.get("data/name", "")), str(run.summary.get("data/hash", ""))
-        counted[key] += 1
-        said: list[Any] = run.summary.get("data/notes") or []
-        notes.setdefault(key, {}).update(dict.fromkeys(str(note) for note in said))
-    return tuple(DataFacts(*key, tuple(notes[key]), n_runs) for key, n_runs in counted.most_common())
+    seen: dict[tuple[str, str], BarsFacts] = {}
+    notes: dict[tuple[str, str], dict[DataNote, None]] = {}
+    for bars in (facts.bars for facts in said):
+        key = bars.name, bars.digest
+        if any(key):
+            counted[key] += 1
+            seen.setdefault(key, bars)
+            notes.setdefault(key, {}).update(dict.fromkeys(bars.notes))
+    return tuple(
+        DataFacts(replace(seen[key], notes=tuple(notes[key])), n_runs)
+        for key, n_runs in counted.most_common()
+    )
 
 
-def _versions(runs: Sequence[RunRow]) -> dict[str, tuple[str, ...]]:
+def _versions(said: Sequence[RunFacts]) -> dict[str, tuple[str, ...]]:
     seen: dict[str, dict[str, None]] = {}
-    for run in runs:
-        said = run.summary.get("versions")
-        if isinstance(said, Mapping):
-            for package, version in cast("Mapping[str, Any]", said).items():
-                seen.setdefault(package, {})[str(version)] = None
+    for facts in said:
+        for package, version in facts.versions.items():
+            seen.setdefault(package, {})[version] = None
     return {package: tuple(sorted(versions)) for package, versions in sorted(seen.items())}

@@ -13,8 +13,6 @@ from sharpen.trial import TrialState
 
 EDGE = 0.02  # of a range: closer than this to its end is "at the end"
 SHOWN = 5
-GRAVE_NOTES = ("STALE OPENS: ", "PRICE SPIKES: ", "UNADJUSTED SPLITS: ")
-OTHER_NOTES = ("PRICE JUMPS: ", "GAPS: ", "FROZEN PRICES: ")  # how a data set's notes begin
 
 
 def about_sweep(sweep: SweepRow, n_ended: int, n_runs: int) -> list[Caution]:
@@ -69,24 +67,16 @@ def about_deleted(deleted: Collection[int], kept: Collection[int]) -> list[Cauti
 
 def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]]) -> list[Caution]:
     """Return warnings of the data, and of runs that did not see the same."""
-    found = [_about_note(note) for note in dict.fromkeys(note for facts in data for note in facts.notes)]
+    notes = dict.fromkeys(note for facts in data for note in facts.bars.notes)
+    found = [Caution(note.kind.capitalize() or "Data", note.text, note.is_grave) for note in notes]
     if len(data) > 1:
-        kinds = "; ".join(f"{d.name} {d.digest[:12]} ({_runs(d.n_runs)})" for d in data)
+        kinds = "; ".join(f"{d.bars.name} {d.bars.digest[:12]} ({_runs(d.n_runs)})" for d in data)
         text = f"The runs did not all see the same bars: {kinds}."
         found.append(Caution("Different data", text, is_grave=True))
     mixed = [f"{name} {' and '.join(seen)}" for name, seen in versions.items() if len(seen) > 1]
     if mixed:
         found.append(Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}."))
     return found
-
-
-def _about_note(note: str) -> Caution:
-    """Return a caution; grave where the fault of a bar or two can make the whole of a Sharpe ratio."""
-    for beginning in (*GRAVE_NOTES, *OTHER_NOTES):
-        if note.startswith(beginning):
-            topic = beginning.removesuffix(": ").capitalize()
-            return Caution(topic, note.removeprefix(beginning), is_grave=beginning in GRAVE_NOTES)
-    return Caution("Data", note)
 
 
 def about_constraints(broke: Mapping[str, int], runs: Iterable[RunRow]) -> list[Caution]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from sharpen.facts import LOCKBOX_BASELINE, LOCKBOX_SHARPE
 from sharpen.jsonable import number
 from sharpen.metrics import sharpe
 from sharpen.overfit import Interval, sharpe_interval
@@ -18,7 +19,7 @@ from sharpen.seeds import rng_for
 from sharpen.store.blobs import blob_path
 from sharpen.store.rows import LookRow
 
-REPEATED = ("lockbox/sharpe", "lockbox/baseline_sharpe")  # a program's own words for what is worked out here
+REPEATED = (LOCKBOX_SHARPE, LOCKBOX_BASELINE)  # a program's own words for what is worked out here
 
 
 def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sharpen.arrays import Floats, Ints, Times
+from sharpen.facts import BarsFacts
 from sharpen.overfit import Interval, Judgement
 from sharpen.permutation import PermutationTest
 from sharpen.spec import Sweep
@@ -124,11 +125,9 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """A data set that runs of the sweep say they saw."""
+    """Bars that runs of the sweep say they saw, and how many runs."""
 
-    name: str
-    digest: str
-    notes: tuple[str, ...]
+    bars: BarsFacts
     n_runs: int
 
 

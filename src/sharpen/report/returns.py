@@ -18,6 +18,7 @@ from sharpen import metrics
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.bars import bars_per_year
 from sharpen.errors import DataError
+from sharpen.facts import RETURNS, RETURNS_COLUMNS
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
 from sharpen.report.model import Entry, Estimate, Performance, Series
 from sharpen.seeds import rng_for
@@ -25,7 +26,9 @@ from sharpen.store.configurations import Configuration
 from sharpen.store.rows import ArtifactRow
 from sharpen.trial import TrialState
 
-COLUMNS = {"time": pa.timestamp("us"), "fold": pa.int64(), "ret": pa.float64(), "baseline": pa.float64()}
+COLUMNS: dict[str, pa.DataType] = dict(
+    zip(RETURNS_COLUMNS, (pa.timestamp("us"), pa.int64(), pa.float64(), pa.float64()), strict=True)
+)
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
 N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows with their number
@@ -51,9 +54,9 @@ def read_series(
     chosen: dict[int, ArtifactRow] = {}
     for artifact in artifacts:
         number = numbers.get(artifact.run_id)
-        if artifact.type != "returns" or number is None:
+        if artifact.type != RETURNS or number is None:
             continue
-        if number not in chosen or artifact.name == "returns":
+        if number not in chosen or artifact.name == RETURNS:
             chosen[number] = artifact
     series: dict[int, Series] = {}
     unusable: dict[int, str] = {}

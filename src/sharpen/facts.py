@@ -1,0 +1,198 @@
+"""What a program and the report share: the keys of a run's summary, the names of metrics and of files.
+
+A program writes these as values, ``run.summary.update(facts.to_summary())``; whoever reads a store gets
+them back by ``of_summary``. What older programs wrote is still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+NAME: Final = "data/name"
+HASH: Final = "data/hash"
+NOTES: Final = "data/notes"
+FIRST: Final = "data/first"
+LAST: Final = "data/last"
+SYMBOLS: Final = "data/symbols"
+LOCKBOX_HASH: Final = "lockbox/hash"
+LOCKBOX_FIRST: Final = "lockbox/first"
+INFEASIBLE: Final = "infeasible"
+VERSIONS: Final = "versions"
+"""Keys of a run's summary."""
+
+BASELINE: Final = "baseline/sharpe"
+FOLD_BASELINE: Final = "fold/baseline_sharpe"
+LOCKBOX_SHARPE: Final = "lockbox/sharpe"
+LOCKBOX_BASELINE: Final = "lockbox/baseline_sharpe"
+TURNOVER: Final = "val/turnover"
+COST: Final = "cost_bps"
+"""Names of metrics, and of the parameter that says what trading costs."""
+
+RETURNS: Final = "returns"
+RETURNS_COLUMNS: Final = ("time", "fold", "ret", "baseline")
+TURNOVER_COLUMN: Final = "turnover"
+POSITION_COLUMN: Final = "position"
+TRADES: Final = "trades"
+TRADES_COLUMNS: Final = ("ret",)
+"""Types of artifacts and the columns of their tables.
+
+``turnover`` is optional: the value traded in each bar as a fraction of the money, so that ``ret`` less
+``extra_bps / 1e4 * turnover`` is the return at a higher cost. ``position`` is optional, too: the mean
+position during each bar. ``ret`` of trades is the return of each on all of the money.
+"""
+
+GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")
+OTHER_KINDS: Final = ("price jumps", "gaps", "frozen prices")
+
+
+@dataclass(frozen=True, slots=True)
+class DataNote:
+    """A warning of a data set.
+
+    Attributes:
+        kind: What is wrong, in a word or two; empty when nobody said.
+        text: The warning itself.
+        is_grave: Whether a bar or two with this fault can make the whole of a Sharpe ratio.
+    """
+
+    kind: str
+    text: str
+    is_grave: bool = False
+
+    @classmethod
+    def of(cls, value: Any) -> DataNote:
+        """Return a note as stored, or from words that begin with what is wrong.
+
+        >>> DataNote.of("STALE OPENS: 66 % repeat the close before")
+        DataNote(kind='stale opens', text='66 % repeat the close before', is_grave=True)
+        >>> DataNote.of("XYZ ends in 2013").kind
+        ''
+        """
+        if isinstance(value, Mapping):
+            said = cast("Mapping[str, Any]", value)
+            kind, text = str(said.get("kind", "")), str(said.get("text", ""))
+            return cls(kind, text, bool(said.get("is_grave", kind in GRAVE_KINDS)))
+        head, colon, rest = str(value).partition(": ")
+        kind = head.lower()
+        if colon and head.isupper() and kind in (*GRAVE_KINDS, *OTHER_KINDS):
+            return cls(kind, rest, kind in GRAVE_KINDS)
+        return cls("", str(value))
+
+    def stored(self) -> dict[str, Any]:
+        """Return what :meth:`of` reads back, as JSON can hold it."""
+        return {"kind": self.kind, "text": self.text, "is_grave": self.is_grave}
+
+
+@dataclass(frozen=True, slots=True)
+class BarsFacts:
+    """Which bars a run was trained and chosen on, as far as its program says it.
+
+    Attributes:
+        name: Of the data set.
+        digest: Hash of the development bars.
+        notes: Warnings that come with the data.
+        first: Time of the first development bar, ISO 8601.
+        last: Time of the last one.
+        symbols: Whose bars.
+    """
+
+    name: str = ""
+    digest: str = ""
+    notes: tuple[DataNote, ...] = ()
+    first: str = ""
+    last: str = ""
+    symbols: tuple[str, ...] = ()
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> BarsFacts:
+        """Return what a run's summary says; what it does not say is empty.
+
+        >>> BarsFacts.of_summary({"data/hash": "ab", "data/symbols": ["A", "B"]}).symbols
+        ('A', 'B')
+        """
+        return cls(
+            name=_text(summary.get(NAME)),
+            digest=_text(summary.get(HASH)),
+            notes=tuple(DataNote.of(note) for note in _items(summary.get(NOTES))),
+            first=_text(summary.get(FIRST)),
+            last=_text(summary.get(LAST)),
+            symbols=tuple(_text(symbol) for symbol in _items(summary.get(SYMBOLS))),
+        )
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return what :meth:`of_summary` reads back, as JSON can hold it.
+
+        >>> BarsFacts.of_summary(BarsFacts("stocks", "ab").to_summary())
+        BarsFacts(name='stocks', digest='ab', notes=(), first='', last='', symbols=())
+        """
+        said = {NAME: self.name, HASH: self.digest, FIRST: self.first, LAST: self.last}
+        found: dict[str, Any] = {key: value for key, value in said.items() if value}
+        found[NOTES] = [note.stored() for note in self.notes]
+        return found | ({SYMBOLS: list(self.symbols)} if self.symbols else {})
+
+
+@dataclass(frozen=True, slots=True)
+class LockboxFacts:
+    """Which bars a run has left for the end: their hash and the time of the first; nothing else of them."""
+
+    digest: str = ""
+    first: str = ""
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> LockboxFacts:
+        """Return what a run's summary says; what it does not say is empty."""
+        return cls(_text(summary.get(LOCKBOX_HASH)), _text(summary.get(LOCKBOX_FIRST)))
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return what :meth:`of_summary` reads back."""
+        said = {LOCKBOX_HASH: self.digest, LOCKBOX_FIRST: self.first}
+        return {key: value for key, value in said.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """All that a program says of a run as a whole.
+
+    Attributes:
+        bars: What it was trained and chosen on.
+        lockbox: What it has left for the end.
+        infeasible: Why the configuration must not be chosen; None when it may be.
+        versions: Of packages that can change a figure.
+    """
+
+    bars: BarsFacts = BarsFacts()
+    lockbox: LockboxFacts = LockboxFacts()
+    infeasible: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> RunFacts:
+        """Return what a run's summary says."""
+        said: Any = summary.get(VERSIONS)
+        versions: Mapping[str, Any] = (
+            cast("Mapping[str, Any]", said) if isinstance(said, Mapping) else dict[str, Any]()
+        )
+        why: Any = summary.get(INFEASIBLE)
+        return cls(
+            bars=BarsFacts.of_summary(summary),
+            lockbox=LockboxFacts.of_summary(summary),
+            infeasible=str(why) if why else None,
+            versions={str(package): str(version) for package, version in versions.items()},
+        )
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return what :meth:`of_summary` reads back, as JSON can hold it."""
+        said = {INFEASIBLE: self.infeasible, VERSIONS: dict(self.versions)}
+        return self.bars.to_summary() | self.lockbox.to_summary() | said
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _items(value: Any) -> Sequence[Any]:
+    if isinstance(value, list | tuple):
+        return cast("Sequence[Any]", value)
+    return () if value is None else (value,)
