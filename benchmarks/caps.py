@@ -78,13 +78,13 @@ Counts = Counter[tuple[str, str]]  # runs by sweep and state
 
 def sharpen_worker(job: Job) -> None:
     """Work on each sweep until it is over."""
-    from sharpen.coordinator import born, connect, hostname
+    from sharpen.coordinator import connect, hostname, process_identity
 
     pid = os.getpid()
     with connect(Path(job.folder)) as client:
         for sweep_id in job.sweeps:
             agent_id = f"{job.name}-{sweep_id}"
-            place = {"host": hostname(), "pid": pid, "born": born(pid)}
+            place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
             client.call("join", sweep_id=sweep_id, agent_id=agent_id, **place)
             for n in itertools.count():
                 answer = client.call("lease", sweep_id=sweep_id, agent_id=agent_id, key=f"{agent_id}-{n}")

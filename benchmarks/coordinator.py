@@ -35,9 +35,9 @@ Agent = Callable[[str, str, float], Result]
 
 def sharpen_agent(folder: str, sweep_id: str, seconds: float) -> Result:
     """Lease, report and end runs for some time."""
-    from sharpen.wire import Client
+    from sharpen.wire import Client, UnixChannel
 
-    client = Client(Path(folder))
+    client = Client(UnixChannel(Path(folder)))
     name = multiprocessing.current_process().name
     n_trials = n_errors = 0
     waits: list[float] = []

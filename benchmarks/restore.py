@@ -41,19 +41,19 @@ PROBE = """
 import json, resource, sys, time
 began = time.perf_counter()
 from pathlib import Path
-from sharpen.wire import Client
+from sharpen.wire import Client, UnixChannel
 role, home, sweep_id = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 if role == "agent":
     from sharpen import agents, cli
     from sharpen.store.queries import Reader
     imported = time.perf_counter()
     Reader(home).sweep(sweep_id)
-    client = Client(home)
+    client = Client(UnixChannel(home))
 else:
     from sharpen.coordinator.host import try_host
     imported = time.perf_counter()
     host = try_host(home)
-    client = Client(home)
+    client = Client(UnixChannel(home))
 client.call("join", sweep_id=sweep_id, agent_id=role, host="elsewhere", pid=1, born="x")
 run = client.call("lease", sweep_id=sweep_id, agent_id=role, key=role)["run"]
 ready = time.perf_counter()

@@ -269,7 +269,7 @@ def test_the_lockbox_changes_nothing_that_a_search_sees(sweep, data, tmp_path):
 def test_opened_the_lockbox_gives_its_figures_and_nothing_else(data, tmp_path):
     results = tmp_path / "results.jsonl"
     about = {
-        "home": str(tmp_path / "home"),
+        "channel": f"unix:{tmp_path / 'home'}",
         "results": str(results),
         "stage": "lockbox",
         "seed": 4,
@@ -295,7 +295,7 @@ def test_opened_the_lockbox_gives_its_figures_and_nothing_else(data, tmp_path):
 def permuted_rows(data, tmp_path, permutation_seed):
     results = tmp_path / f"{permutation_seed}.jsonl"
     about = {
-        "home": str(tmp_path / "home"),
+        "channel": f"unix:{tmp_path / 'home'}",
         "results": str(results),
         "stage": "permuted",
         "permutation_seed": permutation_seed,

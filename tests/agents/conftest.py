@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from sharpen.agents import LocalAgent
-from sharpen.coordinator import born, connect
+from sharpen.coordinator import connect, process_identity
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-from sharpen.wire import Client, as_list
+from sharpen.wire import Client
 
 AGENT = """
 import sys
@@ -37,7 +37,7 @@ TRACKED = "from sharpen import tracking\nwith tracking.init() as run:\n"
 
 
 def is_alive(pid: int) -> bool:
-    return born(pid) != ""
+    return process_identity(pid) != ""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Workshop:
         real = self.client._ask
 
         def ask(words: Any) -> list[Any]:
-            pairs = zip(as_list(words), real(words), strict=True)
+            pairs = zip(words, real(words), strict=True)
             return [change(asked["op"], asked["args"], answer) for asked, answer in pairs]
 
         self.client._ask = ask

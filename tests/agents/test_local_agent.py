@@ -18,7 +18,7 @@ from sharpen.agents.output import KEPT_BYTES, KEPT_TAIL_LINES
 from sharpen.agents.program import DEFAULT_ENVIRONMENT
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
-from sharpen.wire import Client
+from sharpen.wire import Client, UnixChannel
 
 from .conftest import TRIED, Workshop, is_alive
 
@@ -294,7 +294,7 @@ def test_a_run_given_to_another_is_killed_here_and_its_words_do_not_count(
 
     def steal() -> None:
         wait_until(lambda: read_pid(shop.folder / "pid"), "the program to start")
-        thief = Client(shop.home)
+        thief = Client(UnixChannel(shop.home))
         thief.call("release", run_id=f"{sweep_id}-1", token=1)
         thief.close()
 

@@ -14,8 +14,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from sharpen.coordinator import born, hostname
+from sharpen.coordinator import hostname, process_identity
 from sharpen.coordinator.core import Coordinator
+from sharpen.coordinator.processes import machine_identity
 from sharpen.errors import NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
 from sharpen.optimizers.random import RandomSearch
 from sharpen.store.queries import Reader
@@ -505,7 +506,7 @@ def test_a_constraint_that_fails_is_not_taken_for_a_full_disk(office: Office) ->
 def dead_process() -> tuple[int, str]:
     """Return the number and birth of a process that has died since."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        birth = born(process.pid)
+        birth = process_identity(process.pid)
         assert process.stdin is not None
         process.stdin.close()
         assert birth
@@ -515,9 +516,14 @@ def dead_process() -> tuple[int, str]:
 def test_the_run_of_a_dead_agent_goes_back_at_the_next_tick(office: Office) -> None:
     sweep_id = office.create()
     pid, birth = dead_process()
-    for name, number, birth_of in (("dead", pid, birth), ("alive", os.getpid(), born(os.getpid()))):
+    for name, number, birth_of in (
+        ("dead", pid, birth),
+        ("alive", os.getpid(), process_identity(os.getpid())),
+    ):
         office.ask("join", sweep_id=sweep_id, agent_id=name, host=hostname(), pid=number, born=birth_of)
-    office.ask("join", sweep_id=sweep_id, agent_id="far", host="another-machine", pid=pid, born=birth)
+    office.ask(
+        "join", sweep_id=sweep_id, agent_id="far", host=hostname(), pid=pid, born=f"another-boot/1:{birth}"
+    )
     leases = {name: office.held(sweep_id, name, name) for name in ("dead", "alive", "far", "unknown")}
     fresh = Office(office.home, office.clock)  # a new host knows the agents from the store
     for each in (office, fresh):
@@ -531,7 +537,12 @@ def test_the_run_of_a_dead_agent_goes_back_at_the_next_tick(office: Office) -> N
 def test_a_process_that_took_over_a_dead_agent_s_number_is_not_the_agent(office: Office) -> None:
     sweep_id = office.create()
     office.ask(
-        "join", sweep_id=sweep_id, agent_id="a", host=hostname(), pid=os.getpid(), born="another boot:1"
+        "join",
+        sweep_id=sweep_id,
+        agent_id="a",
+        host=hostname(),
+        pid=os.getpid(),
+        born=f"{machine_identity()}:1",
     )
     office.held(sweep_id)
     office.coordinator.tick()
@@ -604,14 +615,14 @@ def test_an_artifact_under_the_same_name_replaces_the_first(office: Office) -> N
     assert row.path == office.home / "blobs" / "bb" / ("bb" * 31)
 
 
-def test_born_is_empty_for_the_dead_and_for_zombies() -> None:
+def test_the_identity_of_a_process_is_empty_for_the_dead_and_for_zombies() -> None:
     pid, birth = dead_process()
-    assert born(pid) != birth
+    assert process_identity(pid) != birth
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # dead, and not yet buried
-    assert born(child) == ""
+    assert process_identity(child) == ""
     os.waitpid(child, 0)
 
 

@@ -28,7 +28,8 @@ from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreacha
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
 from sharpen.sweep import Rules
-from sharpen.wire import Client, socket_path
+from sharpen.wire import Client, UnixChannel, socket_path
+from sharpen.wire.protocol import encode_requests
 
 from .desks import SWEEP
 
@@ -120,7 +121,7 @@ def test_when_the_host_is_killed_another_takes_over_and_calls_go_on(
     second = members(home, "second")
     second.say("go")
     assert second.hear() == "False"
-    client = Client(home, patience_s=30.0)  # a training script: it never hosts
+    client = Client(UnixChannel(home), patience_s=30.0)  # a training script: it never hosts
     made = client.call("create_sweep", key="mine", text=SWEEP, place=PLACE)
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
     calls: list[Any] = []
@@ -171,7 +172,7 @@ def test_a_host_that_leaves_in_an_orderly_way_is_replaced_too(tmp_path: Path) ->
 def test_a_client_survives_a_host_that_closed_between_two_calls(tmp_path: Path) -> None:
     host = try_host(tmp_path)
     assert host is not None
-    client = Client(tmp_path, patience_s=30.0)
+    client = Client(UnixChannel(tmp_path), patience_s=30.0)
     assert client.call("ping") == {"schema": VERSION}
     host.close()
     with connect(tmp_path):
@@ -184,7 +185,7 @@ def test_a_client_survives_a_host_that_closed_between_two_calls(tmp_path: Path) 
 def test_closing_a_host_with_clients_is_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     host = try_host(tmp_path)
     assert host is not None
-    clients = [Client(tmp_path) for _ in range(3)]
+    clients = [Client(UnixChannel(tmp_path)) for _ in range(3)]
     for client in clients:
         client.call("ping")
     host.close()
@@ -212,14 +213,14 @@ def test_two_long_homes_have_two_sockets(tmp_path: Path) -> None:
 
 def test_nobody_there_is_unreachable_after_patience(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match=r"no coordinator answered for .* within 0\.2 s"):
-        Client(tmp_path, patience_s=0.2).call("ping")
+        Client(UnixChannel(tmp_path), patience_s=0.2).call("ping")
 
 
 def test_a_stale_socket_of_a_killed_host_is_no_obstacle(tmp_path: Path) -> None:
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
         dead.bind(str(socket_path(tmp_path)))
     with pytest.raises(Unreachable, match="refused"):
-        Client(tmp_path, patience_s=0.1).call("ping")
+        Client(UnixChannel(tmp_path), patience_s=0.1).call("ping")
     with connect(tmp_path) as client:
         assert client.call("ping") == {"schema": VERSION}
 
@@ -229,7 +230,7 @@ def test_a_host_that_accepts_and_never_answers_is_unreachable(tmp_path: Path) ->
         mute.bind(str(socket_path(tmp_path)))
         mute.listen()
         with pytest.raises(Unreachable, match="timed out"):
-            Client(tmp_path, patience_s=0.2).call("ping")
+            Client(UnixChannel(tmp_path), patience_s=0.2).call("ping")
 
 
 def test_rubbish_on_the_socket_does_not_hurt_others(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_many_threads_are_answered_each_with_its_own(tmp_path: Path) -> None:
         runs: list[str] = []
 
         def work(name: str) -> None:
-            mine = Client(tmp_path)
+            mine = Client(UnixChannel(tmp_path))
             for n in range(10):
                 key = f"{name}-{n}"
                 run = mine.call("lease", sweep_id=sweep_id, agent_id=name, key=key)["run"]
@@ -326,11 +327,11 @@ def test_a_newer_store_is_refused_and_the_lock_given_up(tmp_path: Path) -> None:
 AGENT = """
 import json, os, sys
 from pathlib import Path
-from sharpen.coordinator import born, connect, hostname
+from sharpen.coordinator import connect, hostname, process_identity
 with connect(Path(sys.argv[1])) as client:
     place = {"source": "s.yaml", "workdir": "/"}
     sweep_id = client.call("create_sweep", key="k", text=sys.argv[2], place=place)["sweep_id"]
-    process = {"host": hostname(), "pid": os.getpid(), "born": born(os.getpid())}
+    process = {"host": hostname(), "pid": os.getpid(), "born": process_identity(os.getpid())}
     client.call("join", sweep_id=sweep_id, agent_id="x", **process)
     print(client.call("lease", sweep_id=sweep_id, agent_id="x", key="x")["run"]["run_id"], flush=True)
     input()
@@ -376,13 +377,13 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
         time.sleep(3 * tick_s)  # a tick is overdue when it ends, and so is the lease
         return {}
 
-    monkeypatch.setattr("sharpen.coordinator.host.TICK_S", tick_s)
+    monkeypatch.setattr("sharpen.coordinator.committer.TICK_S", tick_s)
     monkeypatch.setattr("sharpen.coordinator.restoring.Rules", partial(Rules, lease_s=tick_s))
     monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "last": last})
     with connect(tmp_path) as client:
         grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
         sweep_id = client.call("create_sweep", key="k", text=grid, place=PLACE)["sweep_id"]
-        with contextlib.closing(Client(tmp_path)) as other:
+        with contextlib.closing(Client(UnixChannel(tmp_path))) as other:
             long = threading.Thread(target=lambda: other.call("last"))
             with contextlib.closing(socket.socket(socket.AF_UNIX)) as agent:
                 agent.connect(str(socket_path(tmp_path)))
@@ -391,9 +392,9 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
                 assert began.wait(30)
                 held = [[run["run_id"], run["token"]]]
                 args = {"sweep_id": sweep_id, "agent_id": "a", "held": held}
-                agent.sendall(json.dumps({"op": "beat", "args": args}).encode() + b"\n")
+                agent.sendall(encode_requests([{"op": "beat", "args": args}]) + b"\n")
                 sent.set()
-                assert json.loads(agent.makefile().readline())["ok"]["lost"] == []
+                assert json.loads(agent.makefile().readline())["replies"][0]["ok"]["lost"] == []
             long.join(30)
 
 
@@ -407,7 +408,7 @@ def test_a_tick_that_fails_is_told_once_and_tried_again(
         if len(ticks) <= 3:
             raise RuntimeError("nobody foresaw this")
 
-    monkeypatch.setattr("sharpen.coordinator.host.TICK_S", 0.01)
+    monkeypatch.setattr("sharpen.coordinator.committer.TICK_S", 0.01)
     monkeypatch.setattr(Coordinator, "tick", fail)
     with connect(tmp_path) as client:
         wait_until(lambda: len(ticks) > 4, "ticks after those that failed")

@@ -13,7 +13,7 @@ from sharpen.agents import LocalAgent, local
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError
 from sharpen.store.blobs import put_file
-from sharpen.wire import Client
+from sharpen.wire import Client, UnixChannel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="disks are mounted as on Linux")
 NEEDS_FILE = 'command: [bash, -c, "exit 3", bash, "${args_json_file}"]\n'
@@ -28,7 +28,7 @@ def test_a_sweep_waits_for_room_and_loses_nothing(tmp_path, request):
         driver = bench.start("run", bench.write_sweep(8), *words)
         until(bench.acknowledged, "a step")
         small.fill()
-        client = Client(bench.home, patience_s=0.5)
+        client = Client(UnixChannel(bench.home), patience_s=0.5)
 
         def refusal():
             """Return why no note can be made; notes use up the pages that the log still has."""

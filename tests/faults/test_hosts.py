@@ -11,7 +11,7 @@ import pytest
 from faults.bench import Bench, kill, until
 from faults.programs.crowd import N_STEPS, score
 from sharpen.errors import Unreachable
-from sharpen.wire import Client
+from sharpen.wire import Client, UnixChannel
 
 N_MEMBERS = 10
 
@@ -100,7 +100,7 @@ def test_a_stopped_host_is_named_to_those_who_wait_and_goes_on_when_it_may(tmp_p
         host = bench.start_program("holder.py", "30", "15")
         assert host.stdout.readline() == "up\n"
         assert bench.host_pid() == host.pid
-        client = Client(bench.home, patience_s=1.0)
+        client = Client(UnixChannel(bench.home), patience_s=1.0)
         client.call("ping")
         host.send_signal(signal.SIGSTOP)
         until(lambda: process_state(host.pid) == "T", "the host to stop")

@@ -14,7 +14,8 @@ from faults.bench import Bench, until
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError
 from sharpen.store.database import open_writer
-from sharpen.wire import Client, bindable, socket_path
+from sharpen.wire import Client, UnixChannel, socket_path
+from sharpen.wire.unix_socket import bindable
 
 NOBODY = 65534
 EVIL = b'{"ok":{"id":"x","spec":"command: [/bin/sh, -c, id]","source":"s","workdir":"/"}}\n'
@@ -83,7 +84,7 @@ def test_a_socket_of_another_user_is_not_spoken_to(shared, n_letters):
         with pytest.raises(
             StoreError, match=r"belongs to user 65534, and you are user 0: .*--home"
         ) as refusal:
-            Client(home, patience_s=1.0).call("sweep", word="last")
+            Client(UnixChannel(home), patience_s=1.0).call("sweep", word="last")
         assert str(socket_path(home)) in refusal.value.message
     assert not (shared / "heard").exists() or (shared / "heard").read_bytes() == b""
 

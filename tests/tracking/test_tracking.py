@@ -61,7 +61,7 @@ class Leased:
         run = client.call("lease", sweep_id=sweep_id, agent_id="a", key=key)["run"]
         self.run_id: str = run["run_id"]
         self.lease = {"run_id": self.run_id, "token": run["token"]}
-        about = {**self.lease, "home": str(client.home), "seed": 11, "stage": "search"}
+        about = {**self.lease, "channel": client.channel.address, "seed": 11, "stage": "search"}
         about["config"] = {"x": run["config"]["x"], "model": {"depth": 4}}
         monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
 
@@ -139,7 +139,7 @@ def test_in_a_sweep_everything_is_stored_by_the_time_a_call_returns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     leased = Leased(client, sweep_id, monkeypatch)
-    reader = Reader(client.home)
+    reader = Reader(client.channel.home)
     (tmp_path / "model.json").write_text("{}")
     with tracking.init({"x": 99, "model": {"width": 1}, "extra": 5}) as run:
         assert run.config == {"x": 1, "model": {"depth": 4}, "extra": 5}
@@ -172,7 +172,7 @@ def test_a_run_that_falls_behind_is_stopped_like_sys_exit_0(
         assert stopped.value.code == 0
         assert f"val/sharpe {value} at iteration 1 is below the top third's" in stopped.value.reason
         client.call("exit", **leased.lease, exit_code=0, last_words="")
-        assert Reader(client.home).run(leased.run_id).state == "stopped"
+        assert Reader(client.channel.home).run(leased.run_id).state == "stopped"
 
 
 def test_a_run_knows_whether_it_leads(client: Client, sweep_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_on_permuted_bars_metrics_go_to_a_file_and_files_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results, home = tmp_path / "results.jsonl", tmp_path / "home"
-    about = {"home": str(home), "results": str(results), "stage": "permuted", "permutation_seed": 8}
+    about = {"channel": f"unix:{home}", "results": str(results), "stage": "permuted", "permutation_seed": 8}
     monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
     with tracking.init() as run:
         assert run.stage == "permuted"
@@ -233,7 +233,13 @@ def test_there_is_no_permutation_in_a_search(capsys: pytest.CaptureFixture[str])
 
 def test_at_the_lockbox_everything_goes_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, home = tmp_path / "results.jsonl", tmp_path / "home"
-    about = {"home": str(home), "results": str(results), "config": {"x": 2}, "seed": 3, "stage": "lockbox"}
+    about = {
+        "channel": f"unix:{home}",
+        "results": str(results),
+        "config": {"x": 2},
+        "seed": 3,
+        "stage": "lockbox",
+    }
     monkeypatch.setenv("SHARPEN_RUN", json.dumps(about))
     (tmp_path / "returns.npy").write_bytes(b"123")
     with tracking.init({"x": 1, "y": 1}) as run:

@@ -23,12 +23,12 @@ from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
 from sharpen.agents.program import Program, ProgramSpec, threads_of
-from sharpen.coordinator import born, hostname
+from sharpen.coordinator import hostname, process_identity
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.permissions import own_folder
 from sharpen.store.room import when_there_is_room
 from sharpen.store.rows import SweepFile, SweepRow
-from sharpen.wire import Client
+from sharpen.wire import Client, scratch_folder
 
 BEAT_S = 2.0
 ASK_AGAIN_S = 0.2
@@ -95,7 +95,8 @@ class LocalAgent:
         self._beat_at = 0.0
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
-        self._gpus = Gpus(client.home, self._spec.resources.gpu)
+        self._scratch = scratch_folder(client.channel.address)
+        self._gpus = Gpus(self._scratch, self._spec.resources.gpu)
         self._launcher = Launcher(warm, say or _say)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
@@ -122,7 +123,7 @@ class LocalAgent:
         adopt_orphans(True)
         self._prepare()
         pid = os.getpid()
-        place = {"host": hostname(), "pid": pid, "born": born(pid)}
+        place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
         self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
         self._idle_since = time.monotonic()
 
@@ -210,7 +211,7 @@ class LocalAgent:
 
     def _start(self, run: dict[str, Any], gpus: Claim) -> None:
         self._over = None
-        about = {"home": str(self._client.home.resolve()), "run_id": run["run_id"], "token": run["token"]}
+        about = {"channel": self._client.channel.address, "run_id": run["run_id"], "token": run["token"]}
         about |= {"seed": run["seed"], "stage": "search", "config": self._spec.nested(run["config"])}
         if run.get("checkpoint"):
             about["checkpoint"] = run["checkpoint"]
@@ -236,7 +237,7 @@ class LocalAgent:
 
     def _argv(self, run: dict[str, Any]) -> list[str]:
         """Return the command of a run, with the file of its configuration written if it asks for one."""
-        file = self._client.home / "configs" / f"{run['run_id']}-{run['token']}.json"
+        file = self._scratch / "configs" / f"{run['run_id']}-{run['token']}.json"
         invocation = spec.invocation(
             self._spec, run["config"], sys.executable, os.environ, str(file.resolve())
         )

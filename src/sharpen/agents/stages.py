@@ -19,6 +19,7 @@ from sharpen.errors import SharpenError
 from sharpen.space import Space
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.tracking import Stage
+from sharpen.wire import unix_address
 
 POLL_S = 0.05
 BARS = (facts.HASH, facts.LOCKBOX_HASH, facts.LOCKBOX_FIRST)  # what a summary says of the bars
@@ -144,7 +145,7 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     results = folder / "results.jsonl"
     given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
     read = replace(read, space=Space(given))
-    about = {"home": str(home.resolve()), "results": str(results), "seed": task.seed, "stage": task.stage}
+    about = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
     about |= {"config": read.nested(task.config), "permutation_seed": task.permutation_seed}
     invocation = spec.invocation(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
     for path, text in invocation.files.items():

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sharpen.coordinator import born, connect, hostname
+from sharpen.coordinator import connect, hostname, process_identity
 from sharpen.errors import UsageError
 from sharpen.store.place import find
 from sharpen.store.queries import Reader
@@ -59,7 +59,7 @@ def has_agents(reader: Reader, sweep_id: str) -> bool:
 def dead_agents(reader: Reader, sweep_id: str) -> set[str]:
     """Return the agents of this machine that have worked on a sweep and are no more."""
     agents = reader.agents(sweep_id)
-    return {name for name, host, pid, mark in agents if host == hostname() and born(pid) != mark}
+    return {name for name, host, pid, mark in agents if host == hostname() and process_identity(pid) != mark}
 
 
 def as_they_are(reader: Reader, sweep_id: str, runs: Sequence[RunRow]) -> list[RunRow]:

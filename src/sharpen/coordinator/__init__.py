@@ -2,11 +2,12 @@
 
 ``core`` turns a batch of requests into one transaction, ``operations`` has a function for each kind of
 request, ``desk`` what they share; ``restoring`` and ``writing`` go from the store to a sweep's state and
-back. ``host`` holds the store's lock and answers on its socket; :func:`connect` reaches whichever process
-hosts, or hosts in this one when none does. What a client needs is imported without the rest.
+back. ``committer`` gathers what is asked at one moment; ``unix_server`` carries messages; ``host`` holds the
+store's lock and runs both. :func:`connect` reaches whichever process hosts, or hosts in this one when none
+does. What a client needs is imported without the rest.
 """
 
 from sharpen.coordinator.connecting import connect
-from sharpen.coordinator.processes import born, hostname
+from sharpen.coordinator.processes import hostname, process_identity
 
-__all__ = ["born", "connect", "hostname"]
+__all__ = ["connect", "hostname", "process_identity"]

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpen.wire import Client
+from sharpen.wire import Client, UnixChannel
 
 if TYPE_CHECKING:
     from sharpen.coordinator.host import Host
@@ -29,7 +29,7 @@ def connect(home: Path, patience_s: float = 60.0) -> Generator[Client]:
         if host is not None:
             hosts.append(host)
 
-    client = Client(home, host_if_free, patience_s)
+    client = Client(UnixChannel(home), host_if_free, patience_s)
     try:
         client.call("ping")
         yield client

@@ -143,6 +143,4 @@ class Desk:
     def is_dead(self, agent_id: str) -> bool:
         """Return whether an agent of this machine is no more; False for one of another machine."""
         agent = self.agents.get(agent_id)
-        if agent is None or agent.host != processes.hostname() or not agent.born:
-            return False
-        return processes.born(agent.pid) != agent.born
+        return agent is not None and processes.is_dead(agent.pid, agent.born)

@@ -16,7 +16,7 @@ from sharpen.overfit import Interval, sharpe_interval
 from sharpen.report.model import Estimate, LockboxSide, Look
 from sharpen.report.returns import read_file, yearly
 from sharpen.seeds import rng_for
-from sharpen.store.blobs import blob_path
+from sharpen.store.blobs import checked_path
 from sharpen.store.rows import LookRow
 
 REPEATED = (LOCKBOX_SHARPE, LOCKBOX_BASELINE)  # a program's own words for what is worked out here
@@ -35,8 +35,9 @@ def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:
 
     Raises:
         DataError: The returns cannot be used.
+        StoreError: Their blob is missing or damaged.
     """
-    series = read_file(blob_path(home, digest))
+    series = read_file(checked_path(home, digest))
     per_year = yearly(series)
     own = sharpe_interval(series.returns, per_year, rng_for(seed, "lockbox", "interval"))
     holding = sharpe_interval(series.baseline, per_year, rng_for(seed, "lockbox", "baseline"))
@@ -59,8 +60,9 @@ def other_bars(home: Path, digest: str, other: str) -> list[str]:
 
     Raises:
         DataError: The returns cannot be used.
+        StoreError: Their blob is missing or damaged.
     """
-    one, two = (read_file(blob_path(home, each)) for each in (digest, other))
+    one, two = (read_file(checked_path(home, each)) for each in (digest, other))
     pairs = {"time": (one.time, two.time), "baseline": (one.baseline, two.baseline)}
     return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b)]
 

@@ -17,11 +17,12 @@ from pyarrow import parquet
 from sharpen import metrics
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.bars import bars_per_year
-from sharpen.errors import DataError
+from sharpen.errors import DataError, StoreError
 from sharpen.facts import RETURNS, RETURNS_COLUMNS
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
 from sharpen.report.model import Entry, Estimate, Performance, Series
 from sharpen.seeds import rng_for
+from sharpen.store.blobs import check_file
 from sharpen.store.configurations import Configuration
 from sharpen.store.rows import ArtifactRow
 from sharpen.trial import TrialState
@@ -62,8 +63,9 @@ def read_series(
     unusable: dict[int, str] = {}
     for number, artifact in sorted(chosen.items()):
         try:
+            check_file(artifact.path, artifact.digest)
             series[number] = read_file(artifact.path)
-        except DataError as problem:
+        except (DataError, StoreError) as problem:
             unusable[number] = problem.message
     return series, unusable
 

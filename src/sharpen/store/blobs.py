@@ -1,16 +1,126 @@
-"""Files kept by the hash of their content: written once, never changed, shared by whoever names them."""
+"""Files kept by the hash of their content: written once, never changed, checked whenever they are read.
+
+Programs and agents reach them through the port :class:`Blobs`, for the store may be on another machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from sharpen.errors import StoreError, UsageError
 from sharpen.store.permissions import own_folder
 from sharpen.store.room import PATIENCE_S, when_there_is_room
 
 CHUNK_BYTES = 1 << 20
+DIGEST = re.compile(r"[0-9a-f]{64}")
+BRING_BACK = "; bring it back from a copy of the store"
+
+
+class Blobs(Protocol):
+    """Where files are kept by the SHA-256 of their content."""
+
+    def put(self, source: Path) -> tuple[str, int]:
+        """Keep a copy of a file; return its digest and size in bytes.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        ...
+
+    def fetch(self, digest: str) -> Path:
+        """Return a file of this machine that holds a blob; not to be written to.
+
+        Raises:
+            StoreError: It is missing or damaged.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlobs:
+    """The blobs of a store on this machine.
+
+    Attributes:
+        home: The store's folder.
+    """
+
+    home: Path
+
+    def put(self, source: Path) -> tuple[str, int]:
+        """Keep a copy of a file; return its digest and size in bytes."""
+        return put_file(self.home, source)
+
+    def fetch(self, digest: str) -> Path:
+        """Return the file of a blob, once its content has been checked."""
+        return checked_path(self.home, digest)
+
+
+def open_blobs(address: str) -> Blobs:
+    """Return the blobs of the store whose coordinator has an address.
+
+    Raises:
+        UsageError: It is no address.
+
+    >>> open_blobs("unix:/data/store")
+    LocalBlobs(home=PosixPath('/data/store'))
+    """
+    kind, separator, rest = address.partition(":")
+    if not separator or kind not in KINDS:
+        raise UsageError(f"{address!r} is no address of a store; there are: {', '.join(KINDS)}:…")
+    return KINDS[kind](rest)
+
+
+def checked_path(home: Path, digest: str) -> Path:
+    """Return the file of a blob whose content still has its digest.
+
+    Raises:
+        StoreError: It is missing, damaged, or no regular file.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "model.json").write_text("{}")
+    >>> digest, _ = put_file(folder, folder / "model.json")
+    >>> _ = blob_path(folder, digest).write_text("[]")
+    >>> checked_path(folder, digest)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    sharpen.errors.StoreError: blob 44136fa355b3 is damaged: its content is not what was kept; ...
+    """
+    if not DIGEST.fullmatch(digest):
+        raise StoreError(f"{digest[:80]!r} is no digest of a blob")
+    path = blob_path(home, digest)
+    check_file(path, digest)
+    return path
+
+
+def check_file(path: Path, digest: str) -> None:
+    """Refuse the file of a blob whose content no longer has its digest.
+
+    Raises:
+        StoreError: It is missing, damaged, or no regular file.
+    """
+    try:
+        found = _digest_of(path)
+    except OSError as problem:
+        why = "it is missing" if isinstance(problem, FileNotFoundError) else f"it cannot be read: {problem}"
+        raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})") from problem
+    if found != digest:
+        why = "its content is not what was kept"
+        raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})")
+
+
+def _digest_of(path: Path) -> str:
+    """Return the SHA-256 of a regular file; a pipe or device in its place must not hold anybody up."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is no regular file")
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def blob_path(home: Path, digest: str) -> Path:
@@ -68,3 +178,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _local(path: str) -> Blobs:
+    return LocalBlobs(Path(path))
+
+
+KINDS: dict[str, Callable[[str], Blobs]] = {"unix": _local}

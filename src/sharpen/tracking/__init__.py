@@ -10,7 +10,8 @@ environment variable ``SHARPEN_RUN`` tells which, and only :mod:`~sharpen.tracki
 step 1  val/sharpe=1.25
 """
 
+from sharpen.tracking.assignment import Stage
 from sharpen.tracking.config import Config
-from sharpen.tracking.run import Checkpoint, Run, Stage, Stopped, init, log, log_artifact
+from sharpen.tracking.run import Checkpoint, Run, Stopped, init, log, log_artifact
 
 __all__ = ["Checkpoint", "Config", "Run", "Stage", "Stopped", "init", "log", "log_artifact"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import os
 from collections.abc import Generator, Iterator, Mapping
@@ -12,14 +11,14 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from sharpen.errors import Refused, UsageError
-from sharpen.store.blobs import blob_path
+from sharpen.store.blobs import open_blobs
+from sharpen.tracking.assignment import Assignment, Stage, read_assignment
 from sharpen.tracking.config import Config
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
-Stage = Literal["search", "lockbox", "permuted"]
 _current: list[Run] = []
 
 
@@ -241,30 +240,38 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
 
     Args:
         config: The program's own values; those that the sweep chose win over them.
+
+    Raises:
+        UsageError: SHARPEN_RUN holds what no agent writes.
+        StoreError: The checkpoint to go on from is missing or damaged.
     """
-    about: dict[str, Any] = json.loads(os.environ.get("SHARPEN_RUN", "{}"))
-    sink: Sink
-    if "token" in about:
-        sink = SweepSink(Path(about["home"]), about["run_id"], about["token"])
-    elif "results" in about:
-        keeps_files = about["stage"] == "lockbox"
-        sink = FileSink(Path(about["home"]) if keeps_files else None, Path(about["results"]))
-    else:
-        sink = TerminalSink()
+    assigned = read_assignment(os.environ)
     run = Run(
-        sink,
-        {**(config or {}), **about.get("config", {})},
-        seed=_seed(about, config or {}),
-        stage=about.get("stage", "search"),
-        in_sweep="token" in about,
-        given=Given(_checkpoint(about), about.get("permutation_seed")),
+        _sink(assigned),
+        {**(config or {}), **assigned.config},
+        seed=_seed(assigned, config or {}),
+        stage=assigned.stage,
+        in_sweep=assigned.token is not None,
+        given=Given(_checkpoint(assigned), assigned.permutation_seed),
     )
     _current.append(run)
     return run
 
 
-def _seed(about: Mapping[str, Any], config: Mapping[str, Any]) -> int:
-    return int(about.get("seed", os.environ.get("SHARPEN_SEED", config.get("seed", 0))))
+def _sink(assigned: Assignment) -> Sink:
+    if assigned.token is not None:
+        return SweepSink(assigned.channel, assigned.run_id, assigned.token)
+    if assigned.results:
+        keeps_files = assigned.stage == "lockbox"
+        return FileSink(open_blobs(assigned.channel) if keeps_files else None, Path(assigned.results))
+    return TerminalSink()
+
+
+def _seed(assigned: Assignment, config: Mapping[str, Any]) -> int:
+    if assigned.seed is not None:
+        return assigned.seed
+    seed: Any = os.environ.get("SHARPEN_SEED", config.get("seed", 0))
+    return int(seed)
 
 
 def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -277,9 +284,11 @@ def log_artifact(path: str | Path, name: str | None = None, type: str = "file") 
     _last().log_artifact(path, name, type)
 
 
-def _checkpoint(about: Mapping[str, Any]) -> Checkpoint | None:
-    found = about.get("checkpoint")
-    return Checkpoint(blob_path(Path(about["home"]), found["digest"]), int(found["step"])) if found else None
+def _checkpoint(assigned: Assignment) -> Checkpoint | None:
+    if assigned.checkpoint is None:
+        return None
+    file = open_blobs(assigned.channel).fetch(assigned.checkpoint["digest"])
+    return Checkpoint(file, assigned.checkpoint["step"])
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sharpen.jsonable import dumps, number
-from sharpen.store.blobs import put_file
-from sharpen.wire import Client
+from sharpen.store.blobs import Blobs, open_blobs
+from sharpen.wire import Client, open_channel
 
 
 class Sink(Protocol):
@@ -38,10 +38,10 @@ class Sink(Protocol):
 class SweepSink:
     """Speaks to the coordinator for one lease of one run of a sweep."""
 
-    def __init__(self, home: Path, run_id: str, token: int) -> None:
-        self._home = home
+    def __init__(self, address: str, run_id: str, token: int) -> None:
+        self._blobs = open_blobs(address)
         self._lease = {"run_id": run_id, "token": token}
-        self._client = Client(home)
+        self._client = Client(open_channel(address))
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Return the sweep's word on going on, once the metrics are on the disk."""
@@ -57,7 +57,7 @@ class SweepSink:
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs, then tell the coordinator its name."""
-        digest, n_bytes = put_file(self._home, path)
+        digest, n_bytes = self._blobs.put(path)
         self._client.call(
             "artifact",
             **self._lease,
@@ -77,12 +77,12 @@ class FileSink:
     """Appends one JSON object a line, which are read when the program is done.
 
     Args:
-        home: The store's folder, for artifacts; None when nobody wants them.
+        blobs: Where artifacts are kept; None when nobody wants them.
         path: The file.
     """
 
-    def __init__(self, home: Path | None, path: Path) -> None:
-        self._home = home
+    def __init__(self, blobs: Blobs | None, path: Path) -> None:
+        self._blobs = blobs
         self._path = path
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
@@ -100,9 +100,9 @@ class FileSink:
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs and write down its name and digest."""
-        if self._home is None:
+        if self._blobs is None:
             return
-        digest, n_bytes = put_file(self._home, path)
+        digest, n_bytes = self._blobs.put(path)
         about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
         self._append({"artifact": about})
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import sharpen.coordinator.host  # noqa: F401 - all have it when the race begins
-from sharpen.coordinator import born, connect, hostname
+from sharpen.coordinator import connect, hostname, process_identity
 from sharpen.errors import Refused
 
 N_STEPS = 60
@@ -21,7 +21,7 @@ def score(run_id, step):
 
 def work(client, sweep_id, note):
     name = f"{hostname()}-{os.getpid()}"
-    place = {"host": hostname(), "pid": os.getpid(), "born": born(os.getpid())}
+    place = {"host": hostname(), "pid": os.getpid(), "born": process_identity(os.getpid())}
     client.call("join", sweep_id=sweep_id, agent_id=name, **place)
     n_asked = 0
     while True:

@@ -8,7 +8,6 @@ from pathlib import Path
 from sharpen.agents import LocalAgent
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
-from sharpen.wire import as_list
 
 
 def main(home, sweep_id, when, fatal):
@@ -16,7 +15,7 @@ def main(home, sweep_id, when, fatal):
         ask = client._ask
 
         def doomed(words):
-            is_fatal = any(request["op"] == fatal for request in as_list(words))
+            is_fatal = any(request["op"] == fatal for request in words)
             if is_fatal and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             answers = ask(words)

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from sharpen import tracking
-from sharpen.jsonable import dumps
 from sharpen.wire import socket_path
+from sharpen.wire.protocol import encode_requests
 
 
 def main():
@@ -26,9 +26,9 @@ def main():
 
 def die_amid(about, step):
     lease = {"run_id": about["run_id"], "token": about["token"]}
-    line = dumps({"op": "report", "args": {**lease, "rows": [[step, {"score": 0.0}]]}}).encode() + b"\n"
+    line = encode_requests([{"op": "report", "args": {**lease, "rows": [[step, {"score": 0.0}]]}}]) + b"\n"
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(socket_path(Path(about["home"]))))
+    connection.connect(str(socket_path(Path(about["channel"].removeprefix("unix:")))))
     connection.sendall(line[: len(line) // 2])
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)  # the kernel ends us with our agent

@@ -1,0 +1,105 @@
+"""The queue before a coordinator: what is asked at the same time is committed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from sharpen.coordinator.core import Coordinator, Reply, Request
+from sharpen.errors import StoreError
+
+LOG = logging.getLogger(__name__)
+TICK_S = 0.5
+AWAY_S = 15.0  # half a lease
+LONGEST_GATHERING_S = 0.004
+
+
+class Committer:
+    """Hands requests to a coordinator in groups, and lets it see to its leases between them.
+
+    All of it runs in one event loop; whatever carries messages awaits :meth:`submit`.
+
+    Args:
+        coordinator: The one writer.
+        name: Of the store, for the log.
+    """
+
+    def __init__(self, coordinator: Coordinator, name: str) -> None:
+        self._coordinator = coordinator
+        self._name = name
+        self._asked: list[tuple[Sequence[Request], asyncio.Future[list[Reply]]]] = []
+        self._wake = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._n_expected = 1
+
+    async def submit(self, requests: Sequence[Request]) -> list[Reply]:
+        """Return the replies to some requests, which share a commit; by then it is on the disk."""
+        answered: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        self._asked.append((requests, answered))
+        self._wake.set()
+        if len(self._asked) >= self._n_expected:
+            self._enough.set()
+        return await answered
+
+    async def commit_groups(self) -> None:
+        """Commit in groups, for ever: what arrives while one transaction is written goes into the next.
+
+        Those who have just been answered are about to ask again. To wait for them, for less time than the
+        disk takes anyway, lets all agents share a commit where they would take turns.
+        """
+        commit_s = 0.0
+        sizes = deque([1], maxlen=4)
+        while True:
+            await self._wake.wait()
+            self._n_expected = max(sizes)
+            await self._gather(min(commit_s / 2, LONGEST_GATHERING_S))
+            self._wake.clear()
+            asked, self._asked = self._asked, []
+            began = time.monotonic()
+            replies = iter(self._coordinator.answer([each for requests, _ in asked for each in requests]))
+            commit_s = time.monotonic() - began
+            for requests, answered in asked:
+                own = list(islice(replies, len(requests)))
+                if not answered.done():
+                    answered.set_result(own)
+            await asyncio.sleep(0)  # what has arrived meanwhile was asked by others: they count, too
+            sizes.append(len(asked) + len(self._asked))
+
+    async def _gather(self, seconds: float) -> None:
+        """Wait until as many have asked as did lately, or for so long."""
+        if len(self._asked) < self._n_expected and seconds > 0:
+            self._enough.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), seconds)
+
+    async def tick(self) -> None:
+        """Let the coordinator see to its leases, for ever."""
+        slept_s = 0.0
+        said = ""
+        while True:  # the first time at once: agents that died while nobody hosted are no longer at work
+            try:
+                if slept_s > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
+                    self._coordinator.wake_up()
+                else:
+                    self._coordinator.tick()
+            except StoreError:
+                pass  # the disk may be full for a while; whoever writes hears of it
+            except Exception as problem:  # one that nobody foresaw must not end the ticks of all sweeps
+                if repr(problem) != said:
+                    said = repr(problem)
+                    LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._name)
+            slept_s = await _sleep()
+            if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
+                slept_s = max(slept_s, await _sleep())
+
+
+async def _sleep() -> float:
+    """Sleep until the next tick is due, and return how many seconds that took."""
+    began = time.monotonic()
+    await asyncio.sleep(TICK_S)
+    return time.monotonic() - began

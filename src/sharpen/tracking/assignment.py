@@ -1,0 +1,103 @@
+"""What an agent assigns to a program: the environment variable SHARPEN_RUN, read and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, get_args
+
+from sharpen.errors import UsageError
+
+Stage = Literal["search", "lockbox", "permuted"]
+VARIABLE = "SHARPEN_RUN"
+KINDS: Mapping[str, tuple[type, str]] = {
+    "channel": (str, "text"),
+    "run_id": (str, "text"),
+    "token": (int, "a whole number"),
+    "results": (str, "text"),
+    "stage": (str, "text"),
+    "seed": (int, "a whole number"),
+    "config": (dict, "a mapping"),
+    "checkpoint": (dict, "a mapping"),
+    "permutation_seed": (int, "a whole number"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a program is to do; nothing in it is set for one that runs alone.
+
+    Attributes:
+        channel: The address of the store's coordinator, as in ``unix:/data/store``.
+        run_id: The run that it carries out.
+        token: The fencing token of the lease; None outside of a sweep.
+        results: The file to write to, outside of a sweep's search; empty for none.
+        stage: What is asked of the program.
+        seed: What to draw from; None to choose.
+        config: The sweep's values.
+        checkpoint: Where to go on from: ``digest`` and ``step``; None to begin at the beginning.
+        permutation_seed: What to draw the order of the bars from, in the stage ``permuted``.
+    """
+
+    channel: str = ""
+    run_id: str = ""
+    token: int | None = None
+    results: str = ""
+    stage: Stage = "search"
+    seed: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    checkpoint: Mapping[str, Any] | None = None
+    permutation_seed: int | None = None
+
+
+def read_assignment(environment: Mapping[str, str]) -> Assignment:
+    """Return what a program's environment assigns to it.
+
+    Raises:
+        UsageError: SHARPEN_RUN holds what no agent writes.
+
+    >>> read_assignment({"SHARPEN_RUN": '{"seed": 7, "config": {"depth": 3}}'}).config
+    {'depth': 3}
+    >>> read_assignment({"SHARPEN_RUN": "[]"})
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: SHARPEN_RUN is not sharpen's: it is no mapping; unset it to run alone
+    """
+    text = environment.get(VARIABLE, "{}")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _not_ours("it is not JSON") from None
+    if not isinstance(found, dict):
+        raise _not_ours("it is no mapping")
+    known = {name: value for name, value in cast("dict[str, Any]", found).items() if name in KINDS}
+    given = {name: value for name, value in known.items() if value is not None}
+    _check(given)
+    return Assignment(**given)
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        kind, what = KINDS[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise _not_ours(f"{name!r} must be {what}")
+    if given.get("stage", "search") not in get_args(Stage):
+        raise _not_ours(f"there is no stage {given['stage']!r}")
+    if not _is_checkpoint(given.get("checkpoint")):
+        raise _not_ours("'checkpoint' must have a digest and a step")
+    if "token" in given:
+        needed = ("channel", "run_id")
+    else:
+        keeps_files = "checkpoint" in given or ("results" in given and given.get("stage") == "lockbox")
+        needed = ("channel",) if keeps_files else ()
+    for name in needed:
+        if not given.get(name):
+            raise _not_ours(f"it lacks {name!r}")
+
+
+def _is_checkpoint(value: Mapping[str, Any] | None) -> bool:
+    return value is None or (isinstance(value.get("digest"), str) and isinstance(value.get("step"), int))
+
+
+def _not_ours(why: str) -> UsageError:
+    return UsageError(f"{VARIABLE} is not sharpen's: {why}; unset it to run alone")

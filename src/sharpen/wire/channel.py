@@ -1,0 +1,70 @@
+"""The port that carries a message to the coordinator and its answer back, and the kinds of address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from sharpen.errors import UsageError
+from sharpen.wire.unix_socket import UnixChannel
+
+UNIX = "unix:"
+
+
+class Channel(Protocol):
+    """Carries messages to one coordinator. A client repeats a message whose answer it did not get."""
+
+    @property
+    def address(self) -> str:
+        """What another process opens a channel to the same coordinator with, as in ``unix:/data/store``."""
+        ...
+
+    def exchange(self, message: bytes, timeout_s: float) -> bytes:
+        """Return the answer to a message.
+
+        Raises:
+            OSError: Nobody answered; the message may be sent again.
+            SharpenError: Whoever is there must not be spoken to.
+        """
+        ...
+
+    def diagnose(self) -> str:
+        """Return who may be at fault when nobody answers, for people; empty when that cannot be told."""
+        ...
+
+    def close(self) -> None:
+        """Give up what it holds; the next exchange takes that again."""
+        ...
+
+
+def open_channel(address: str) -> Channel:
+    """Return a channel to the coordinator at an address.
+
+    Raises:
+        UsageError: It is no address.
+
+    >>> open_channel("unix:/data/store").address
+    'unix:/data/store'
+    """
+    kind, separator, rest = address.partition(":")
+    if not separator or kind not in KINDS:
+        raise UsageError(f"{address!r} is no address of a coordinator; there are: {', '.join(KINDS)}:…")
+    return KINDS[kind](rest)
+
+
+def unix_address(home: Path) -> str:
+    """Return the address of the coordinator of a store on this machine."""
+    return UnixChannel(home).address
+
+
+def scratch_folder(address: str) -> Path:
+    """Return where an agent keeps files that its programs read: the store's folder, where that is."""
+    return Path(address.removeprefix(UNIX))
+
+
+def _unix(path: str) -> Channel:
+    return UnixChannel(Path(path))
+
+
+KINDS: dict[str, Callable[[str], Channel]] = {"unix": _unix}

@@ -1,0 +1,90 @@
+"""Asking a coordinator, and asking again until somebody answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sharpen import errors
+from sharpen.wire.channel import Channel
+from sharpen.wire.protocol import decode_replies, encode_requests
+
+
+class Client:
+    """Asks the coordinator of a store, through the death of one host and the birth of the next.
+
+    Every request may be sent twice: the coordinator answers the second as it answered the first.
+
+    Args:
+        channel: What carries the messages.
+        host_if_free: Called when nobody answers; may start a host in this process. None for a process
+            that must never host, such as a training script.
+        patience_s: How long to go on trying before :class:`~sharpen.errors.Unreachable`.
+    """
+
+    def __init__(
+        self, channel: Channel, host_if_free: Callable[[], object] | None = None, patience_s: float = 60.0
+    ) -> None:
+        self.channel = channel
+        self.patience_s = patience_s
+        self._host_if_free = host_if_free
+
+    def call(self, op: str, **args: Any) -> Any:
+        """Return the coordinator's answer to a request.
+
+        Raises:
+            Unreachable: Nobody answered within ``patience_s``.
+            StoreError: For as long as that, the store could not be written (a full disk, say).
+            SharpenError: Whatever the coordinator answered with.
+        """
+        (answer,) = self._ask([{"op": op, "args": args}])
+        if isinstance(answer, errors.SharpenError):
+            raise answer
+        return answer
+
+    def call_all(self, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Any]:
+        """Return the answers to several requests, which share a commit.
+
+        The errors that some are answered with are returned in their places.
+
+        Raises:
+            Unreachable: Nobody answered within ``patience_s``.
+        """
+        return self._ask([{"op": op, "args": args} for op, args in requests])
+
+    def _ask(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the answers to some requests; try again while nobody can answer."""
+        message = encode_requests(requests)
+        deadline = time.monotonic() + self.patience_s
+        pause_s = 0.01
+        while True:
+            try:
+                replies = decode_replies(self.channel.exchange(message, self.patience_s), len(requests))
+                answers = [_answer(reply) for reply in replies]
+                are_kept = not any(isinstance(answer, errors.StoreError) for answer in answers)
+                if are_kept or time.monotonic() > deadline:
+                    return answers
+            except OSError as problem:
+                self.close()
+                if time.monotonic() > deadline:
+                    raise self._unreachable(problem) from problem
+            if self._host_if_free is not None:
+                self._host_if_free()
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.5)
+
+    def _unreachable(self, problem: OSError) -> errors.Unreachable:
+        place = self.channel.address.removeprefix("unix:")
+        sentence = f"no coordinator answered for {place} within {self.patience_s:g} s: {problem}"
+        return errors.Unreachable(
+            sentence + (self.channel.diagnose() if isinstance(problem, TimeoutError) else "")
+        )
+
+    def close(self) -> None:
+        """Close the channel; the next call opens it again."""
+        self.channel.close()
+
+
+def _answer(reply: Mapping[str, Any]) -> Any:
+    return errors.from_facts(**reply["error"]) if "error" in reply else reply["ok"]
