@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ Hint = tuple[str, str]
 """A known name, and the sentence to say of it; an empty sentence means: did you mean it?"""
 
 LONGEST_SHOWN = 60
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TYPE_NAMES = {"dict": "mapping"}
 
 
@@ -113,12 +115,16 @@ def count(n: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text with what is no character written out, so that it can be printed.
+    r"""Return a text with what is no character to be seen written out; line ends and tabs stay.
 
-    >>> print(printable("p\ud800"))
-    p\ud800
+    That is halves of characters, and the control characters that steer a terminal or turn the direction of
+    writing.
+
+    >>> print(printable("p\ud800 \x1b[31m"))
+    p\ud800 \x1b[31m
     """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def refuse(where: str, problems: Iterable[Problem]) -> SpecError:

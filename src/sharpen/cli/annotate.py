@@ -9,6 +9,7 @@ import click
 
 from sharpen.cli.printing import json_option, print_json
 from sharpen.cli.resolve import opened, target
+from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 
@@ -29,7 +30,7 @@ def note(home: Path, sweep_or_run: str, text: str | None) -> None:
     if text is None:
         reader = Reader(home)
         found = target(reader, sweep_or_run)
-        click.echo((reader.run(found) if "-" in found else reader.sweep(found)).note)
+        echo((reader.run(found) if "-" in found else reader.sweep(found)).note)
         return
     with opened(home) as (client, reader):
         client.call("note", target=target(reader, sweep_or_run), text=text)
@@ -64,4 +65,4 @@ def tag(home: Path, sweep_or_run: str, action: str | None, names: Sequence[str],
     if as_json:
         print_json(tags)
     elif tags:
-        click.echo("\n".join(tags))
+        echo("\n".join(tags))

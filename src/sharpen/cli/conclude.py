@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sharpen.cli.printing import stdout
+from sharpen.cli.terminal import echo
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
 
@@ -31,7 +32,7 @@ def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
     console.print(leaders(analysis, N_LEADERS))
     for line in verdict(analysis):
         console.print(line, markup=False)
-    click.echo(f"\nreport: {report_path}", err=True)
+    echo(f"\nreport: {report_path}", err=True)
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sharpen.cli.resolve import check_cap, opened, target
+from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.spec.readers import seconds_of
 from sharpen.sweep import SweepStatus
@@ -54,7 +55,7 @@ def pause(home: Path, sweep: str) -> None:
     with opened(home) as (client, reader):
         sweep_id = reader.sweep(sweep).id
         answer = client.call("pause", sweep_id=sweep_id)
-    click.echo(f"sweep {sweep_id} is paused{_going_on(answer)}; go on: sharpen resume {sweep_id}", err=True)
+    echo(f"sweep {sweep_id} is paused{_going_on(answer)}; go on: sharpen resume {sweep_id}", err=True)
 
 
 @click.command()
@@ -72,7 +73,7 @@ def stop(home: Path, sweep: str) -> None:
     with opened(home) as (client, reader):
         sweep_id = reader.sweep(sweep).id
         answer = client.call("stop", sweep_id=sweep_id)
-    click.echo(f"sweep {sweep_id} is stopped{_going_on(answer)}", err=True)
+    echo(f"sweep {sweep_id} is stopped{_going_on(answer)}", err=True)
 
 
 @click.command()
@@ -96,11 +97,11 @@ def cancel(home: Path, sweep_or_run: str, reason: str | None) -> None:
         if "-" in found:
             state = client.call("cancel_run", run_id=found, reason=reason)["state"]
             words = "is canceled" if state == TrialState.CANCELED else "has been told to end"
-            click.echo(f"run {found} {words}", err=True)
+            echo(f"run {found} {words}", err=True)
             return
         answer = client.call("cancel", sweep_id=found, reason=reason)
     n = answer["n_running"]
-    click.echo(f"sweep {found} is canceled{f'; {n} at work have been told to end' if n else ''}", err=True)
+    echo(f"sweep {found} is canceled{f'; {n} at work have been told to end' if n else ''}", err=True)
 
 
 @click.command()
@@ -142,11 +143,11 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
         check_cap("--run-cap", changes.get("run_cap"), row)
         answer = client.call("edit", sweep_id=row.id, changes=changes)
     done = ", ".join(f"{CHANGES[k]} {'none' if v is None else v}" for k, v in changes.items())
-    click.echo(f"sweep {row.id}: {done}", err=True)
+    echo(f"sweep {row.id}: {done}", err=True)
     if answer["status"] != row.status:
         goes_on = answer["status"] == SweepStatus.RUNNING
         words = f"; work on it: sharpen resume {row.id}" if goes_on else ""
-        click.echo(f"sweep {row.id} was {row.status} and is {answer['status']} now{words}", err=True)
+        echo(f"sweep {row.id} was {row.status} and is {answer['status']} now{words}", err=True)
 
 
 @click.command()
@@ -173,7 +174,7 @@ def delete(home: Path, sweep_or_run: str, yes: bool) -> None:
         else:
             _ask("run" if "-" in found else "sweep", found, yes)
         client.call("delete", target=found)
-    click.echo(f"{'run' if '-' in found else 'sweep'} {found} is deleted", err=True)
+    echo(f"{'run' if '-' in found else 'sweep'} {found} is deleted", err=True)
 
 
 def _ask(kind: str, found: str, yes: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from sharpen.cli.printing import json_option, print_json, print_rows
+from sharpen.cli.terminal import echo
 
 
 @click.group()
@@ -43,14 +44,14 @@ def check(name: str, as_json: bool) -> None:
     else:
         rows = [asdict(symbol) for symbol in found.symbols]
         print_rows([{k: v for k, v in row.items() if k != "problems"} for row in rows], False, "no rows")
-        click.echo(f"\n{found.provenance}")
+        echo(f"\n{found.provenance}")
         for note in found.notes:
-            click.secho(f"warning: {note}", err=True, fg="yellow")
+            echo(f"warning: {note}", err=True, fg="yellow")
         for symbol in found.symbols:
             for problem in symbol.problems:
-                click.secho(f"{symbol.symbol}: {problem}", err=True, fg="red")
+                echo(f"{symbol.symbol}: {problem}", err=True, fg="red")
         for problem in found.problems:
-            click.secho(f"{found.name}: {problem}", err=True, fg="red")
-        click.echo("fit to use" if found.is_usable else "not fit to use", err=True)
+            echo(f"{found.name}: {problem}", err=True, fg="red")
+        echo("fit to use" if found.is_usable else "not fit to use", err=True)
     if not found.is_usable:
         sys.exit(2)

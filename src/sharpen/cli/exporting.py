@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ReportRow, RunRow, SweepRow, last_metrics
 
 FORMATS = (".csv", ".jsonl")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = Mapping[str, Any]
 
 
@@ -31,8 +35,13 @@ Row = Mapping[str, Any]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write: a .csv or .jsonl file. [default: CSV on stdout]",
 )
+@click.option(
+    "--spreadsheet-safe",
+    is_flag=True,
+    help="Put an apostrophe before texts that begin with = + - @, which a spreadsheet would work out.",
+)
 @click.pass_obj
-def export(home: Path, sweep: str, steps: bool, file: Path | None) -> None:
+def export(home: Path, sweep: str, steps: bool, file: Path | None, spreadsheet_safe: bool) -> None:
     """Write the runs of a sweep as a table, for a spreadsheet or a notebook.
 
     Columns begin with `config.` for parameters, `metric.` for what was logged last, and `summary.` for what a
@@ -48,19 +57,21 @@ def export(home: Path, sweep: str, steps: bool, file: Path | None) -> None:
     row = reader.sweep(sweep)
     reports = reader.reports(sweep_id=row.id)
     runs = reader.runs(row.id)
-    rows = list(_step_rows(runs, reports) if steps else _run_rows(row, runs, reports))
+    rows: Sequence[Row] = list(_step_rows(runs, reports) if steps else _run_rows(row, runs, reports))
+    if spreadsheet_safe:
+        rows = [_formula_free(each) for each in rows]
     if file is None:
         _write_csv(rows, sys.stdout)
         return
     try:
-        with file.open("w", encoding="utf-8", newline="") as text:
+        with _replaced(file) as text:
             if file.suffix == ".csv":
                 _write_csv(rows, text)
             else:
                 text.writelines(json.dumps(row) + "\n" for row in rows)
     except OSError as problem:
         raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
-    click.echo(f"{len(rows)} rows: {file}", err=True)
+    echo(f"{len(rows)} rows: {file}", err=True)
 
 
 def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> Iterator[Row]:
@@ -105,6 +116,35 @@ def _date(seconds: float | None) -> str | None:
     return (
         None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     )
+
+
+@contextlib.contextmanager
+def _replaced(path: Path) -> Generator[TextIO]:
+    """Give a file to write to, which takes the other's place when all of it is on the disk."""
+    path = path.resolve()
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as text:
+            yield text
+            text.flush()
+            os.fsync(text.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _formula_free(row: Row) -> Row:
+    """Return a row in which no text and no name of a column is a formula to a spreadsheet."""
+    return {_text(name): _text(value) for name, value in row.items()}
+
+
+def _text(value: Any) -> Any:
+    """Return a text with an apostrophe before it where a spreadsheet would work it out.
+
+    >>> _text("=1+1"), _text("a=1"), _text(-1.5)
+    ("'=1+1", 'a=1', -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _write_csv(rows: Sequence[Row], text: TextIO) -> None:

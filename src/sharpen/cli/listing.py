@@ -26,6 +26,7 @@ from sharpen.cli.printing import (
 )
 from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
+from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound
 from sharpen.jsonable import number as as_number
 from sharpen.permutation import PermutationTest
@@ -111,7 +112,7 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
     facts |= {name: _length(facts[name]) for name in ("time_cap_s", "elapsed_s")}
     facts |= {"deleted": row.n_deleted or None}
     print_pairs({name: _counts(value) for name, value in facts.items()})
-    click.echo(f"\n{row.spec.rstrip()}")
+    echo(f"\n{row.spec.rstrip()}")
 
 
 @click.command()
@@ -160,23 +161,23 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
         facts |= {"permuted": test.figures()} if test else {}
         print_json(facts | ({"repeats": seeds} if seeds else {}))
         return
-    click.echo(headline(now, top), nl=False)
-    click.echo(f", {of_seeds(found)}\n" if seeds else "\n")
+    echo(headline(now, top), nl=False)
+    echo(f", {of_seeds(found)}\n" if seeds else "\n")
     if seeds:
         stdout().print(table([{name: shown(value) for name, value in row.items()} for row in seeds]))
-        click.echo("")
+        echo("")
     stdout().print(table([{"parameter": name, "value": shown(v)} for name, v in top.config.items()]))
-    click.echo("")
+    echo("")
     stdout().print(table([{"metric": name, "value": shown(v)} for name, v in metrics.items()]))
     for name, path in artifacts.items():
-        click.echo(f"\n{name}: {path}", nl=False)
-    click.echo(f"\n\nrepeat it alone: {command}")
+        echo(f"\n{name}: {path}", nl=False)
+    echo(f"\n\nrepeat it alone: {command}")
     if test:
-        click.echo(f"permuted bars:   {test.words}")
+        echo(f"permuted bars:   {test.words}")
     words = f"is it real?      sharpen report {now.sweep.id}"
     if any(file.type == "returns" for file in files):  # a program that keeps none knows of no other bars
         words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
-    click.echo(words, err=True)
+    echo(words, err=True)
 
 
 @click.command()
@@ -240,12 +241,12 @@ def logs(home: Path, run: str, follow: bool) -> None:
         row = reader.run(run)
         text = reader.console(row.id, n_lines)
         n_lines += text.count("\n")
-        click.echo(text, nl=False)
+        click.echo(text, nl=False)  # as the program printed it
         if not follow or TrialState(row.state).is_final:
             break
         time.sleep(FOLLOW_S)
     if row.reason:
-        click.echo(f"run {row.id} {row.state}: {row.reason}", err=True)
+        echo(f"run {row.id} {row.state}: {row.reason}", err=True)
 
 
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from importlib import import_module
@@ -12,6 +14,7 @@ import click
 
 from sharpen import __version__
 from sharpen.cli import exits
+from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 
 # each verb's module, in the order of a day's work; it is imported when the verb is called for
@@ -40,6 +43,7 @@ VERBS = {
     "validate": "validate",
     "data": "data",
 }
+LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
 
 
@@ -56,20 +60,66 @@ class Root(click.Group):
             return None
         return getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
+        try:
+            try:
+                return super().main(*args, **more)
+            finally:
+                sys.stdout.flush()  # what waits in it is written at the end, where nobody would be told
+        except BrokenPipeError:
+            # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
+            _write_no_more()
+            sys.exit(exits.BROKEN_PIPE)
+        except OSError as problem:
+            _write_no_more()
+            with contextlib.suppress(OSError):
+                echo(f"sharpen: {_sentence(problem)}", err=True, fg="red")
+            sys.exit(exits.FAILED)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; an error of ours ends as a sentence on stderr."""
         try:
             return super().invoke(ctx)
         except SharpenError as problem:
-            click.secho(f"sharpen: {problem.message}", err=True, fg="red")
+            echo(f"sharpen: {problem.message}", err=True, fg="red")
             sys.exit(exits.USAGE if isinstance(problem, UsageError) else exits.FAILED)
         except KeyboardInterrupt:
-            click.echo("sharpen: interrupted", err=True)
+            echo("sharpen: interrupted", err=True)
             sys.exit(exits.INTERRUPTED)
-        except BrokenPipeError:
-            # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(exits.BROKEN_PIPE)
+
+
+def _write_no_more() -> None:
+    """Let what is still to be written to stdout go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(problem: OSError) -> str:
+    if problem.filename is None:
+        return f"the output cannot be written: {problem.strerror}"
+    return f"{_short(problem.filename)}: {problem.strerror}"
+
+
+def _short(path: Any) -> str:
+    text = str(path)
+    return repr(text if len(text) <= LONGEST_PATH else f"{text[:LONGEST_PATH]}…")
+
+
+def _folder(home: Path) -> Path:
+    """Return the store's folder, whether it is there or not.
+
+    Raises:
+        UsageError: It is no name of a folder.
+    """
+    try:
+        (home / "store.db").stat()
+    except ValueError as problem:  # with a NUL
+        raise UsageError(f"--home {_short(home)}: {problem}") from problem
+    except OSError as problem:
+        if problem.errno == errno.ENAMETOOLONG:  # whatever else is wrong, the verb will say
+            raise UsageError(f"--home {_short(home)}: {problem.strerror}") from problem
+    return home.absolute()
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,4 +143,4 @@ def main(ctx: click.Context, home: Path | None) -> None:
     number, such as k3v9x2aq-7 or "last-7", and "last-best" the best. Everything lives in one folder,
     .sharpen, which --home or SHARPEN_HOME can move.
     """
-    ctx.obj = (home or Path(".sharpen")).absolute()
+    ctx.obj = _folder(home or Path(".sharpen"))

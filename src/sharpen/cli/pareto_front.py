@@ -5,11 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-import click
-
 from sharpen import spec
 from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import print_json, shown, stdout, table
+from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
@@ -30,8 +29,8 @@ def print_front(now: Snapshot, as_json: bool) -> None:
     ]
     stdout().print(table(rows))
     choice = shlex.join(["sharpen", "best", now.sweep.id, "--run", runs[0].id])
-    click.echo(f"\none of them, and the command that repeats it: {choice}")
-    click.echo(f"are they real? sharpen report {now.sweep.id}", err=True)
+    echo(f"\none of them, and the command that repeats it: {choice}")
+    echo(f"are they real? sharpen report {now.sweep.id}", err=True)
 
 
 def scores(now: Snapshot, run: RunRow) -> dict[str, float | None]:

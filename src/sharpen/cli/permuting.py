@@ -13,6 +13,7 @@ from rich.progress import track
 from sharpen import spec
 from sharpen.agents.permuted import free_slots, history_seeds, score_permuted
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
+from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.facts import BASELINE
@@ -62,8 +63,8 @@ def permute(home: Path, run: str, n: int, seed: int | None, n_slots: int | None,
         print_json({"run": row.id, **found.figures(), **found.stored()})
         return
     stdout().print(table([_row(each) for each in found.comparisons]))
-    click.echo(f"\n{found.sentence}")
-    click.echo(f"\n{found.limits}", err=True)
+    echo(f"\n{found.sentence}")
+    echo(f"\n{found.limits}", err=True)
 
 
 def _test(reader: Reader, sweep: SweepRow, run: RunRow, root_seed: int) -> PermutationTest:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from sharpen.cli.terminal import echo
+from sharpen.hints import printable
 from sharpen.jsonable import null_for_nan
 
 NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−]?\d\S*)?|–|infeasible")
@@ -21,7 +24,16 @@ NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 
-class Stdout(Console):
+class SafeConsole(Console):
+    """A console on which text cannot steer the terminal: only the console's own styles do."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Give the parts of what is to be printed, with control characters of texts written out."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(printable(part.text), part.style)
+
+
+class Stdout(SafeConsole):
     """A console on stdout that leaves it to the root command what to do when nobody reads any more."""
 
     def on_broken_pipe(self) -> None:
@@ -37,12 +49,12 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     """Return a console on stderr, for words."""
-    return Console(stderr=True, highlight=False)
+    return SafeConsole(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; numbers that JSON lacks become null."""
-    click.echo(json.dumps(null_for_nan(value), indent=2))
+    echo(json.dumps(null_for_nan(value), indent=2))
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
@@ -56,7 +68,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> 
     if as_json:
         print_json(list(rows))
     elif not rows:
-        click.echo(empty, err=True)
+        echo(empty, err=True)
     else:
         stdout().print(table(rows))
 
@@ -72,7 +84,7 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     lines = {name: words for name, words in lines.items() if words}
     width = max(map(len, lines), default=0)
     for name, words in lines.items():
-        click.echo(f"{name:<{width}}  {words}")
+        echo(f"{name:<{width}}  {words}")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:

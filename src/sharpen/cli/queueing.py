@@ -13,6 +13,7 @@ import click
 from sharpen import spec
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.cli.resolve import as_they_are, has_agents, opened
+from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.hints import join, refuse
 from sharpen.spec import document
@@ -80,7 +81,7 @@ def _add(client: Client, sweep: SweepRow, points: Sequence[Point]) -> Mapping[st
             answer = client.call("add", sweep_id=sweep.id, key=f"{key}-{start}", points=portion)
         except SharpenError:
             if runs:
-                click.echo(f"{len(runs)} of {len(points)} points have been added before this", err=True)
+                echo(f"{len(runs)} of {len(points)} points have been added before this", err=True)
             raise
         runs += answer["runs"]
     return {**answer, "runs": runs}
@@ -105,7 +106,7 @@ def rerun(home: Path, run_or_sweep: str, failed: bool, as_json: bool) -> None:
     with opened(home) as (client, reader):
         runs = _failed(reader, reader.sweep(run_or_sweep)) if failed else [reader.run(run_or_sweep)]
         if not runs:
-            click.echo(
+            echo(
                 f"no run of sweep {reader.sweep(run_or_sweep).id} has failed and was not run again", err=True
             )
             return
@@ -128,16 +129,16 @@ def _failed(reader: Reader, sweep: SweepRow) -> list[RunRow]:
 
 def _say(reader: Reader, before: SweepRow, answer: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(answer["runs"]))
+        echo(json.dumps(answer["runs"]))
     else:
-        click.echo("\n".join(answer["runs"]))
+        echo("\n".join(answer["runs"]))
     cap, status = answer["run_cap"], answer["status"]
     if before.run_cap is not None and cap > before.run_cap:
-        click.echo(f"the run cap grew from {before.run_cap} to {cap}", err=True)
+        echo(f"the run cap grew from {before.run_cap} to {cap}", err=True)
     if status != SweepStatus.RUNNING:
-        click.echo(f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}", err=True)
+        echo(f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}", err=True)
     elif not has_agents(reader, before.id):
-        click.echo(f"sweep {before.id} is idle; an agent would take it: sharpen agent {before.id}", err=True)
+        echo(f"sweep {before.id} is idle; an agent would take it: sharpen agent {before.id}", err=True)
 
 
 def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
@@ -145,7 +146,7 @@ def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
     waiting = [run for run in live if run.state == TrialState.PENDING]
     rows = [_row(run, as_json) for run in waiting]
     print_rows(rows, as_json, f"no run of sweep {sweep.id} waits")
-    click.echo(_next(sweep, len(waiting)), err=True)
+    echo(_next(sweep, len(waiting)), err=True)
 
 
 def _row(run: RunRow, as_json: bool) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import click
-
 from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import duration, print_json, print_pairs, shown, stdout, table, when
 from sharpen.cli.resolve import as_they_are
+from sharpen.cli.terminal import echo
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
@@ -36,12 +35,12 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     print_pairs(facts)
     for what, pairs in (("parameter", run.config), ("metric", metrics)):
         if pairs:
-            click.echo("")
+            echo("")
             stdout().print(table([{what: name, "value": shown(value)} for name, value in pairs.items()]))
     for name, path in artifacts.items():
-        click.echo(f"\n{name}: {path}", nl=False)
-    click.echo("\n" if artifacts else "", nl=False)
-    click.echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
+        echo(f"\n{name}: {path}", nl=False)
+    echo("\n" if artifacts else "", nl=False)
+    echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
 
 
 def _facts(now: Snapshot, run: RunRow, host: str | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sharpen.cli.conclude import conclude
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.resolve import check_cap, has_agents, opened
 from sharpen.cli.supervise import drive, n_cores
+from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError
@@ -123,11 +124,11 @@ def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, rep
             answer = client.call("reopen", sweep_id=before.id, run_cap=run_cap)
             is_paused = before.status == SweepStatus.PAUSED
             if n_slots == 0 or (n_slots is None and is_paused and has_agents(reader, before.id)):
-                click.echo(f"sweep {before.id} is {answer['status']}", err=True)
+                echo(f"sweep {before.id} is {answer['status']}", err=True)
                 return
             if answer["status"] != SweepStatus.RUNNING:
                 words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
-                click.echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
+                echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
             _work(home, before.id, n_slots, seen)
         _conclude(home, before.id, report_path)
 
@@ -151,11 +152,11 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
         program = Path(read.program).read_text("utf-8", "replace") if read.program else ""
         here = spec.lint_command(read, os.environ, shutil.which)
         for advice in (*spec.lint(read), *here, *spec.lint_program(program)):
-            click.secho(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
-        click.echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
+            echo(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
+        echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
         return
     with connect(home) as client:
-        click.echo(_create(client, read, file, run_cap, seed))
+        echo(_create(client, read, file, run_cap, seed))
 
 
 def _read(file: Path) -> spec.Sweep:
@@ -200,10 +201,10 @@ def _work(home: Path, sweep_id: str, n_slots: int | None, seen: Sequence[int]) -
     reader = Reader(home)
     row = reader.sweep(sweep_id)
     n_slots = n_slots or n_cores()
-    click.echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots} at a time", err=True)
+    echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots} at a time", err=True)
     drive(home, sweep_id, n_slots, view(reader, row, n_slots), seen)
     if seen:
-        click.echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
+        echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
         sys.exit(exits.INTERRUPTED)
 
 
@@ -212,12 +213,12 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     row = reader.sweep(sweep_id)
     conclude(reader, row, report_path)
     if row.status in (SweepStatus.STOPPED, SweepStatus.CANCELED):
-        click.echo(f"sweep {sweep_id} was {row.status}{f': {row.reason}' if row.reason else ''}", err=True)
+        echo(f"sweep {sweep_id} was {row.status}{f': {row.reason}' if row.reason else ''}", err=True)
     if row.status == SweepStatus.FAILED:
-        click.secho(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
+        echo(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(exits.FAILED)
     why = Snapshot(reader, sweep_id).why_none
     if why and row.status != SweepStatus.CANCELED:
         words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
-        click.secho(f"sharpen: {words}", err=True, fg="red")
+        echo(f"sharpen: {words}", err=True, fg="red")
         sys.exit(exits.FAILED)

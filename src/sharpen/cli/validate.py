@@ -14,6 +14,7 @@ from sharpen import spec
 from sharpen.agents.lockbox import default_config, run_on_lockbox
 from sharpen.agents.stages import BARS, StageRun, refuse_other_bars
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
+from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
 from sharpen.jsonable import number
@@ -51,16 +52,14 @@ def validate(home: Path, run: str, as_json: bool) -> None:
         print_json({"run": row.id, **seen, **result})
         return
     if max(n_looks, at_bars) > 1:
-        click.echo(
-            "Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n"
-        )
+        echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")
     sides = {name: side for name, side in result.items() if "metrics" in side}
     stdout().print(table(_rows(sides)))
     if "error" in result["default"]:
-        click.echo(f"\ndefault: failed, nothing shown. {result['default']['error']}")
-    click.echo(f"\n{_sentence(result['chosen'], n_looks, at_bars)}")
+        echo(f"\ndefault: failed, nothing shown. {result['default']['error']}")
+    echo(f"\n{_sentence(result['chosen'], n_looks, at_bars)}")
     if gain is not None and gain <= 0:
-        click.echo("The program's default does as well: the search gained nothing on these bars.")
+        echo("The program's default does as well: the search gained nothing on these bars.")
 
 
 def _gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ import click
 from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
+from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError
 from sharpen.spec import Metric
@@ -41,10 +42,10 @@ class News:
         with contextlib.suppress(OSError, SharpenError):  # the work matters more
             if run_id not in self._running:
                 self._running.add(run_id)
-                click.echo(f"run {run_id.rpartition('-')[2]:>3}  running", err=True)
+                echo(f"run {run_id.rpartition('-')[2]:>3}  running", err=True)
             else:
                 self._running.discard(run_id)
-                click.echo(self._ending(run_id), err=True)
+                echo(self._ending(run_id), err=True)
 
     def _ending(self, run_id: str) -> str:
         from sharpen.cli.live import line_of  # noqa: PLC0415 - by now the first program has had its start
@@ -107,9 +108,14 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         file = SweepFile(**client.call("sweep", word=sweep))
         news = None if quiet else News(home, file)
         worker = LocalAgent(
-            client, file, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s, news=news
+            client, file, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s, say=_say, news=news
         )
         ending = worker.work()
-    click.echo(f"agent done: {ending}", err=True)
+    echo(f"agent done: {ending}", err=True)
     if ending == "interrupted":
         sys.exit(exits.INTERRUPTED)
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # a log on a full disk: the work matters more
+        echo(sentence, err=True)

@@ -7,8 +7,8 @@ when it turns dark or goes to the printer.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -46,7 +46,17 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     if len(analysis.ranked) > 1:
         for place, name in enumerate(varying(analysis.spec.space)):
             found[f"slice-{place}"] = _slice(analysis, name)
-    return found
+    return {place: _plain(figure) for place, figure in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a part of a figure whose texts are shown as they are: Plotly reads tags and links in them."""
+    if isinstance(value, str):
+        return value.replace("&", "&amp;").replace("<", "&lt;").replace("&lt;br>", "<br>")
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value).items()
+        return {name: part if name == "hovertemplate" else _plain(part) for name, part in items}
+    return [_plain(part) for part in cast("list[Any]", value)] if isinstance(value, list | tuple) else value
 
 
 def _history(analysis: Analysis) -> Figure:
