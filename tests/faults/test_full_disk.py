@@ -154,3 +154,24 @@ def test_a_log_that_cannot_be_made_is_named(tmp_path, request):
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
         bench.assert_nothing_left()
+
+
+def test_a_store_on_a_full_disk_that_nobody_hosts_can_be_read_and_says_why_it_is_not_written(
+    tmp_path, request
+):
+    if not enter(request, tmp_path):
+        return
+    with disk(tmp_path / "disk", "size=4m") as small, Bench(tmp_path) as bench:
+        bench.home = small.place / "store"
+        sweep_id = bench.create(2)
+        small.fill()
+        for words in (("ls",), ("runs", "last"), ("info", "last"), ("export", "last")):
+            done = bench.call(*words)
+            assert (done.returncode, "cannot" in done.stderr) == (0, False), (words, done.stderr)
+        assert sweep_id in bench.call("ls").stdout
+        done = bench.call("note", "last", "hello")
+        assert done.returncode == 1
+        assert "the disk is full: make room" in done.stderr
+        small.free()
+        assert bench.call("note", "last", "hello").returncode == 0
+        assert bench.call("note", "last").stdout == "hello\n"

@@ -8,7 +8,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -68,9 +68,7 @@ class Root(click.Group):
             finally:
                 sys.stdout.flush()  # what waits in it is written at the end, where nobody would be told
         except BrokenPipeError:
-            # whoever read our output has left, as `sharpen runs SWEEP | head` does: the rest goes nowhere
-            _write_no_more()
-            sys.exit(exits.BROKEN_PIPE)
+            _leave_quietly()
         except OSError as problem:
             _write_no_more()
             with contextlib.suppress(OSError):
@@ -87,12 +85,20 @@ class Root(click.Group):
         except KeyboardInterrupt:
             echo("sharpen: interrupted", err=True)
             sys.exit(exits.INTERRUPTED)
+        except BrokenPipeError:  # here, for click would end it with another code
+            _leave_quietly()
 
 
 def _write_no_more() -> None:
     """Let what is still to be written to stdout go nowhere."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_quietly() -> NoReturn:
+    """End where whoever read our output has left, as ``sharpen runs SWEEP | head`` does."""
+    _write_no_more()
+    sys.exit(exits.BROKEN_PIPE)
 
 
 def _sentence(problem: OSError) -> str:

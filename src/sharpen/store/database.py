@@ -20,6 +20,8 @@ from sharpen.store.permissions import own_folder
 from sharpen.store.place import FILE, find
 
 BUSY_TIMEOUT_MS = 10_000
+FULL_DISK = "; the disk is full: make room"
+SHARED_MEMORY_BYTES = 32 << 10  # what SQLite wants beside a database to read it
 
 
 def open_writer(home: Path) -> sa.Engine:
@@ -38,7 +40,8 @@ def open_writer(home: Path) -> sa.Engine:
     except (OSError, DBAPIError) as problem:
         engine.dispose()
         words = problem.orig if isinstance(problem, DBAPIError) else problem
-        raise StoreError(f"cannot open the store {path} for writing: {words}") from problem
+        full = FULL_DISK if home.exists() and _is_full(home) else ""
+        raise StoreError(f"cannot open the store {path} for writing: {words}{full}") from problem
     except StoreError:
         engine.dispose()
         raise
@@ -48,26 +51,50 @@ def open_writer(home: Path) -> sa.Engine:
 def open_reader(home: Path) -> sa.Engine:
     """Return an engine that only reads; it never waits for the writer, nor the writer for it.
 
-    In a folder that cannot be written SQLite cannot make the files beside the database through which readers
-    and writers speak. Where no writer left any, the database is all there is, and is read as it lies.
+    In a folder that cannot be written, or on a disk that is full, SQLite cannot make the files beside the
+    database through which readers and writers speak. Where no writer left anything in them, the database is
+    all there is, and is read without them.
 
     Raises:
         NotFound: There is no store in the folder.
         StoreError: It cannot be read, or another version of sharpen wrote it.
     """
     path = find(home)
-    is_frozen = not os.access(home, os.W_OK, effective_ids=True) and not _log(path).exists()
-    engine = _engine(path, "PRAGMA query_only = ON", creator=_frozen(path) if is_frozen else None)
+    is_frozen = not os.access(home, os.W_OK, effective_ids=True) and _is_empty(_log(path))
     try:
-        with engine.connect() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        try:
+            engine, version = _opened(path, is_frozen)
+        except DBAPIError:
+            if is_frozen or not (_is_full(home) and _is_empty(_log(path))):
+                raise
+            engine, version = _opened(path, is_frozen=True)
     except DBAPIError as problem:
-        engine.dispose()
         raise StoreError(f"cannot read the store {path}: {problem.orig}{_advice(path)}") from problem
     if version != schema.VERSION:
         engine.dispose()
         raise StoreError(f"{path} has schema version {version}, not {schema.VERSION}: {_way_out(version)}")
     return engine
+
+
+def _opened(path: Path, is_frozen: bool) -> tuple[sa.Engine, int]:
+    """Return an engine that reads, and the version of the database's schema."""
+    engine = _engine(path, "PRAGMA query_only = ON", creator=_frozen(path) if is_frozen else None)
+    try:
+        with engine.connect() as connection:
+            return engine, connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _is_empty(log: Path) -> bool:
+    """Return whether a write-ahead log holds nothing that the database lacks."""
+    return not log.exists() or log.stat().st_size == 0
+
+
+def _is_full(home: Path) -> bool:
+    disk = os.statvfs(home)
+    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
 
 
 def _log(path: Path) -> Path:
@@ -81,6 +108,8 @@ def _frozen(path: Path) -> Callable[[], sqlite3.Connection]:
 
 
 def _advice(path: Path) -> str:
+    if _is_full(path.parent):
+        return FULL_DISK
     if os.access(path.parent, os.W_OK, effective_ids=True):
         return ""
     return f"; {path.parent} cannot be written, and {_log(path).name} can only be read where it can: copy it"

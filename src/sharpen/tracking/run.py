@@ -17,6 +17,7 @@ from sharpen.errors import Refused, UsageError
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, Stage, read_assignment
 from sharpen.tracking.config import Config
+from sharpen.tracking.names import LARGEST_STEP, check_name, check_text
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
 _current: list[Run] = []
@@ -65,9 +66,12 @@ class Summary:
 
     def update(self, values: Mapping[str, Any]) -> None:
         """Set several values at once."""
-        self._values.update(values)
+        for name, value in values.items():
+            check_name("summary", "a value", name)
+            check_text(f"summary: {name}", value)
         with _stopped_when_refused():
             self._sink.summarize(values)
+        self._values.update(values)
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
@@ -156,13 +160,10 @@ class Run:
                 :attr:`permutation_seed`.
         """
         self._refuse_search_again()
-        step = self._step + 1 if step is None else _whole(step)
-        if step < self._step:
-            raise UsageError(f"log(step={step}): the last step was {self._step}, and steps only grow")
-        metrics = _plain(metrics)
-        self._step = step
+        step = self._step + 1 if step is None else _whole("log", step, self._step)
         with _stopped_when_refused():
-            reason = self._sink.report(step, metrics)
+            reason = self._sink.report(step, _plain(metrics))
+        self._step = step  # not for one that was refused
         if reason:
             raise Stopped(reason)
 
@@ -201,8 +202,11 @@ class Run:
         path = Path(path)
         if not path.is_file():
             raise UsageError(f"log_artifact: there is no file {path}")
+        name = path.name if name is None else name
+        check_name("log_artifact", "an artifact", name)
+        check_name("log_artifact", "a type of artifacts", type)
         with _stopped_when_refused():
-            self._sink.artifact(path, name or path.name, type, metadata or {})
+            self._sink.artifact(path, name, type, metadata or {})
 
     def save_checkpoint(self, path: str | Path, step: int | None = None) -> None:
         """Store a file to go on from, should the run be interrupted; it replaces the last one.
@@ -217,7 +221,7 @@ class Run:
             Stopped: The sweep has given this run to another agent.
             UsageError: There is no such file, or the step is no whole number.
         """
-        step = self._step if step is None else _whole(step)
+        step = self._step if step is None else _whole("save_checkpoint", step)
         self.log_artifact(path, name="checkpoint", type="checkpoint", metadata={"step": step})
 
     def finish(self) -> None:
@@ -308,17 +312,22 @@ def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"log({metrics!r}): metrics are a mapping of names to values: log({{'loss': 0.1}})")
-    for name in metrics:
-        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UsageError(f"log({dict(metrics)!r}): {name!r} is no name of a metric: a name is text")
+    for name, value in metrics.items():
+        check_name("log", "a metric", name)
+        check_text(f"log: {name}", value)
     return {name: float(v) if isinstance(v, Decimal | Fraction) else v for name, v in metrics.items()}
 
 
-def _whole(step: int) -> int:
+def _whole(call: str, step: int, last: int | None = None) -> int:
     try:
-        return operator.index(step)
+        whole = operator.index(step)
     except TypeError as problem:
-        raise UsageError(f"log(step={step!r}): a step is a whole number") from problem
+        raise UsageError(f"{call}(step={step!r}): a step is a whole number") from problem
+    if last is not None and whole < last:
+        raise UsageError(f"{call}(step={whole}): the last step was {last}, and steps only grow")
+    if isinstance(step, bool) or not 0 <= whole <= LARGEST_STEP:
+        raise UsageError(f"{call}(step={step!r:.40}): a step is a whole number from 0 to {LARGEST_STEP}")
+    return whole
 
 
 def _last() -> Run:
