@@ -18,10 +18,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import talib
 
 from sharpen.arrays import Bools, Floats, Ints
 from sharpen.bars import Bars, Panel
+from sharpen.errors import MissingExtra
+
+try:
+    import talib
+except ImportError as error:
+    raise MissingExtra("talib", "data") from error
 
 _MONDAY_BEFORE_EPOCH = 3
 _FLAT = 1e-12

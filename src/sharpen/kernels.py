@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
-import numba  # pyright: ignore[reportMissingTypeStubs]
+from sharpen.errors import MissingExtra
+
+try:
+    import numba  # pyright: ignore[reportMissingTypeStubs]
+except ImportError as error:
+    raise MissingExtra("numba", "data") from error
 
 P = ParamSpec("P")
 R = TypeVar("R")

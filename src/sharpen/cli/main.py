@@ -16,6 +16,7 @@ from sharpen import __version__
 from sharpen.cli import exits
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
+from sharpen.extras import missing_extra
 
 # each verb's module, in the order of a day's work; it is imported when the verb is called for
 VERBS = {
@@ -82,6 +83,12 @@ class Root(click.Group):
         except SharpenError as problem:
             echo(f"sharpen: {problem.message}", err=True, fg="red")
             sys.exit(exits.USAGE if isinstance(problem, UsageError) else exits.FAILED)
+        except ModuleNotFoundError as problem:
+            missing = missing_extra(problem)
+            if missing is None:
+                raise
+            echo(f"sharpen: {missing.message}", err=True, fg="red")
+            sys.exit(exits.USAGE)
         except KeyboardInterrupt:
             echo("sharpen: interrupted", err=True)
             sys.exit(exits.INTERRUPTED)

@@ -22,6 +22,7 @@ from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError
+from sharpen.extras import require_report
 from sharpen.hints import Problem
 from sharpen.jsonable import LARGEST_INTEGER
 from sharpen.store.queries import Reader
@@ -86,6 +87,7 @@ def run(
     \b
       sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
     """
+    require_report()
     read = _read(file)
     with connect(home) as client:
         with interrupts() as seen:

@@ -12,12 +12,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import erfcx, log1p, log_ndtr, ndtr
 
 from sharpen.arrays import Floats
+from sharpen.errors import MissingExtra
 from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior
+
+try:
+    from scipy.optimize import minimize
+    from scipy.special import erfcx, log1p, log_ndtr, ndtr
+except ImportError as error:
+    raise MissingExtra("scipy", "samplers") from error
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _HALF_LOG_HALF_PI = 0.5 * math.log(math.pi / 2)

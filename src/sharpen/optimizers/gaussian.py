@@ -22,10 +22,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs
-from scipy.optimize import minimize
 
 from sharpen.arrays import Bools, Floats
+from sharpen.errors import MissingExtra
+
+try:
+    from scipy.linalg import get_lapack_funcs
+    from scipy.optimize import minimize
+except ImportError as error:
+    raise MissingExtra("scipy", "samplers") from error
 
 ROOT5 = math.sqrt(5.0)
 FACTOR, SOLVE, INVERT, SOLVE_HALF = get_lapack_funcs(("potrf", "potrs", "potri", "trtrs"), dtype=np.float64)

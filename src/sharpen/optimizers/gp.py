@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sharpen.extras import require
 from sharpen.optimizers import outcomes
 from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.drawing import Drawing, Keys
@@ -81,7 +82,8 @@ class GaussianProcess:
     _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Refuse settings that make no sense, and an installation without what the fit needs later."""
+        require("scipy", "samplers")
         refuse_unless(
             "gp",
             {

@@ -54,9 +54,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import stdtrit
 
 from sharpen.arrays import Floats
+from sharpen.errors import MissingExtra
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.reports import (
@@ -68,6 +68,11 @@ from sharpen.stoppers.reports import (
     side,
 )
 from sharpen.trial import GO_ON, Report, Trial, TrialState, Verdict
+
+try:
+    from scipy.special import stdtrit
+except ImportError as error:
+    raise MissingExtra("scipy", "samplers") from error
 
 MOST_SHOWN = 1000  # standard errors
 RANK = operator.itemgetter(0, 1)
