@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sharpen.cli.live import Snapshot
-from sharpen.overfit import deflated_sharpe, pbo
+from sharpen.overfit import expected_max_sharpe, moments, pbo, probability_above
 from sharpen.report import leaderboard, verdict, write_html
 from sharpen.store.queries import Reader
 
@@ -96,7 +96,8 @@ def test_the_verdict_is_on_the_mean_returns_of_configurations(lab, tmp_path) -> 
     assert found.judgement.n_trials == 8, "a configuration is a trial, not a run"
     assert found.judgement.sharpe == pytest.approx(annual(means[best]))
     sharpes = np.array([annual(mean) for mean in means]) / math.sqrt(252.0)
-    assert found.judgement.dsr == pytest.approx(deflated_sharpe(means[best], sharpes))
+    by_luck = expected_max_sharpe(8, max(float(np.var(sharpes, ddof=1)), 1.0 / 599.0))  # no less than noise
+    assert found.judgement.dsr == pytest.approx(probability_above(moments(means[best]), by_luck))
     assert found.judgement.pbo == pytest.approx(pbo(np.column_stack(means)).probability)
     assert found.fold_values.shape == (8, 5)
     assert found.fold_values[0].mean() == pytest.approx(scores[best])

@@ -26,9 +26,8 @@ from sharpen.report.model import (
     HistoryPoint,
     Look,
     Performance,
-    Series,
 )
-from sharpen.report.returns import Finding, ensembles, estimated, find, performance, read_series, yearly
+from sharpen.report.returns import Finding, ensembles, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.fronts import front
@@ -36,6 +35,8 @@ from sharpen.store.misses import Misses, counts, misses, none_kept
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
+from sharpen.views.family import family
+from sharpen.views.returns import Series, read_series
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 Key = TypeVar("Key", str, int)
@@ -67,7 +68,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     missed = misses(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
-    finding = find(best, *_tried(ever, kept, parsed), sweep.seed)
+    finding = find(best, *_tried(ever, kept, parsed), family(reader, sweep))
     if best is not None and best.sharpe is not None and finding.judgement.checks:
         judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
         best = replace(best, sharpe=judged)
@@ -86,7 +87,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     warnings = [
         *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
-        *cautions.about_deleted({run.number for run in ever if run.deleted_at is not None}, kept),
+        *cautions.about_deleted(len(ever) - len(runs)),
         *cautions.about_data(data, versions),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),

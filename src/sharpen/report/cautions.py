@@ -45,23 +45,11 @@ def about_repeats(
     return found
 
 
-def about_deleted(deleted: Collection[int], kept: Collection[int]) -> list[Caution]:
-    """Return how many runs were deleted, and that the verdict counts them none the less.
-
-    Args:
-        deleted: Their numbers.
-        kept: The numbers of all runs, deleted or not, whose returns can be used.
-    """
-    if not deleted:
+def about_deleted(n: int) -> list[Caution]:
+    """Return how many runs were deleted, and that the verdict counts them none the less."""
+    if not n:
         return []
-    n, n_kept = len(deleted), len(set(deleted) & set(kept))
     they = "it counts as a trial" if n == 1 else "they count as trials"
-    if not n_kept:
-        they = "it kept no returns, so it is no trial" if n == 1 else "none kept returns, so none is a trial"
-    elif n_kept < n:
-        they = (
-            f"{n_kept} of them kept returns and {'counts as a trial' if n_kept == 1 else 'count as trials'}"
-        )
     return [Caution("Deleted runs", f"{_runs(n)} {'was' if n == 1 else 'were'} deleted; {they}.")]
 
 

@@ -14,10 +14,11 @@ from sharpen.jsonable import number
 from sharpen.metrics import sharpe
 from sharpen.overfit import Interval, sharpe_interval
 from sharpen.report.model import Estimate, LockboxSide, Look
-from sharpen.report.returns import read_file, yearly
+from sharpen.report.returns import yearly
 from sharpen.seeds import rng_for
 from sharpen.store.blobs import checked_path
 from sharpen.store.rows import LookRow
+from sharpen.views.returns import read_file
 
 REPEATED = (LOCKBOX_SHARPE, LOCKBOX_BASELINE)  # a program's own words for what is worked out here
 

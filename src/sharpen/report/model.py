@@ -8,30 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sharpen.arrays import Floats, Ints, Times
+from sharpen.arrays import Floats
 from sharpen.facts import BarsFacts
 from sharpen.overfit import Interval, Judgement
 from sharpen.permutation import PermutationTest
 from sharpen.spec import Sweep
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Series:
-    """A run's out-of-sample returns, bar by bar in time order, beside buy-and-hold on the same bars.
-
-    Attributes:
-        time: The bars. (T,)
-        fold: Which fold validated each. (T,)
-        returns: The run's, after costs. (T,)
-        baseline: Equal-weight buy-and-hold's. (T,)
-    """
-
-    time: Times
-    fold: Ints
-    returns: Floats
-    baseline: Floats
+from sharpen.views.returns import Series
 
 
 @dataclass(frozen=True, slots=True)

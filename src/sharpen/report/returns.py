@@ -7,31 +7,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 
 from sharpen import metrics
-from sharpen.arrays import Floats, Ints, Times
+from sharpen.arrays import Floats, Times
 from sharpen.bars import bars_per_year
-from sharpen.errors import DataError, StoreError
-from sharpen.facts import RETURNS, RETURNS_COLUMNS
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
-from sharpen.report.model import Entry, Estimate, Performance, Series
+from sharpen.report.model import Entry, Estimate, Performance
 from sharpen.seeds import rng_for
-from sharpen.store.blobs import check_file
 from sharpen.store.configurations import Configuration
-from sharpen.store.rows import ArtifactRow
 from sharpen.trial import TrialState
+from sharpen.views.family import Family
+from sharpen.views.returns import Series
+from sharpen.views.trials import content_of
 
-COLUMNS: dict[str, pa.DataType] = dict(
-    zip(RETURNS_COLUMNS, (pa.timestamp("us"), pa.int64(), pa.float64(), pa.float64()), strict=True)
-)
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
+MAX_COMPARED = 3000  # returns that are compared with one another; those beyond count in full
 N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows with their number
 
 
@@ -41,74 +34,6 @@ class Finding:
 
     judgement: Judgement
     left_out: tuple[int, ...] = ()
-
-
-def read_series(
-    artifacts: Sequence[ArtifactRow], numbers: Mapping[str, int]
-) -> tuple[dict[int, Series], dict[int, str]]:
-    """Return the returns of each run that kept some, and why those of the others cannot be used.
-
-    Args:
-        artifacts: The sweep's files.
-        numbers: Each run's number, by its id.
-    """
-    chosen: dict[int, ArtifactRow] = {}
-    for artifact in artifacts:
-        number = numbers.get(artifact.run_id)
-        if artifact.type != RETURNS or number is None:
-            continue
-        if number not in chosen or artifact.name == RETURNS:
-            chosen[number] = artifact
-    series: dict[int, Series] = {}
-    unusable: dict[int, str] = {}
-    for number, artifact in sorted(chosen.items()):
-        try:
-            check_file(artifact.path, artifact.digest)
-            series[number] = read_file(artifact.path)
-        except (DataError, StoreError) as problem:
-            unusable[number] = problem.message
-    return series, unusable
-
-
-def read_file(path: Path) -> Series:
-    """Return the returns in a Parquet file of the columns time, fold, ret and baseline.
-
-    Raises:
-        DataError: They cannot be used: no such file, a column less, a gap, a time that comes twice.
-    """
-    try:
-        return _read(path)
-    except (OSError, KeyError, ValueError, pa.ArrowException) as problem:
-        text = str(problem).strip().splitlines()
-        raise DataError(text[0] if text else type(problem).__name__, path=str(path)) from problem
-
-
-def _read(path: Path) -> Series:
-    with parquet.ParquetFile(path) as file:  # ten times quicker than what reads whole data sets
-        if missing := [name for name in COLUMNS if name not in file.schema_arrow.names]:
-            raise DataError(f"no column {', '.join(missing)}: returns need {', '.join(COLUMNS)}")
-        table = file.read(list(COLUMNS), use_threads=False)
-    time: Times = _column(table, "time")
-    fold: Ints = _column(table, "fold")
-    returns: Floats = _column(table, "ret")
-    baseline: Floats = _column(table, "baseline")
-    order = np.argsort(time, kind="stable")
-    time, fold, returns, baseline = time[order], fold[order], returns[order], baseline[order]
-    if not (np.isfinite(returns).all() and np.isfinite(baseline).all()):
-        raise DataError("a return that is not a number")
-    if len(time) > 1 and not (np.diff(time) > np.timedelta64(0, "us")).all():
-        raise DataError("two returns of one time: validation folds must not overlap")
-    return Series(time, fold, returns, baseline)
-
-
-def _column(table: pa.Table, name: str) -> Any:
-    column, kind = table[name], COLUMNS[name]
-    column = (column if column.type == kind else column.cast(kind, safe=name != "time")).combine_chunks()
-    if column.null_count:
-        raise DataError(f"a row without a value in the column {name}")
-    if name == "time":
-        return np.from_dlpack(column.view(pa.int64())).view("datetime64[us]")
-    return np.from_dlpack(column)  # to_numpy would import pandas first
 
 
 def ensembles(
@@ -185,28 +110,30 @@ def _estimate(returns: Floats, per_year: float, rng: np.random.Generator, n_resa
     return Estimate(metrics.sharpe(returns, per_year), interval)
 
 
-def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Series], seed: int) -> Finding:
+def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Series], tried: Family) -> Finding:
     """Return the verdict on the best run, or one of kind ``none`` that says why there is no other.
 
-    Every run with returns counts as a trial, whatever became of it, deleted ones too. The overfitting test
-    takes the finished feasible runs that were validated on all of the best run's bars, the first
-    :data:`N_COLUMNS` of them.
+    All that was tried on these bars counts as a trial, whatever became of it and whatever it kept, deleted
+    runs and other sweeps of the store among it. The overfitting test takes the finished feasible runs that
+    were validated on all of the best run's bars, the first :data:`N_COLUMNS` of them.
 
     Args:
         best: The best finished run.
         ranked: Finished feasible runs, then stopped ones, each from the best down; deleted ones among them.
         series: Returns, by run number; those of deleted runs among them.
-        seed: The sweep's.
+        tried: What this sweep and the others on its bars have tried.
     """
+    n_tried = max(tried.n_tried(), len(series))
     if best is None:
-        return _no_verdict("No run has finished with a usable score.", len(series))
+        return _no_verdict("No run has finished with a usable score.", n_tried)
     if not series:
         return _no_verdict(
             "No run kept its out-of-sample returns (an artifact of type 'returns'),"
-            " so the score cannot be tested against luck."
+            " so the score cannot be tested against luck.",
+            n_tried,
         )
     if best.number not in series:
-        return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", len(series))
+        return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", n_tried)
     ours = series[best.number]
     columns: list[Floats] = []
     left_out: list[int] = []
@@ -218,20 +145,52 @@ def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Serie
             left_out.append(entry.number)
         elif len(columns) < N_COLUMNS:
             columns.append(column)
-    judgement = judge(
-        Evidence(
-            best_returns=ours.returns,
-            baseline_returns=ours.baseline,
-            trial_sharpes=np.array([moments(s.returns).sharpe for _, s in sorted(series.items())]),
-            finished_returns=np.column_stack(columns),
-            bars_per_year=yearly(ours),
-            seed=seed,
-        )
+    return Finding(judge(_evidence(best, columns, series, tried)), tuple(left_out))
+
+
+def _evidence(
+    best: Entry, finished: Sequence[Floats], series: Mapping[int, Series], tried: Family
+) -> Evidence:
+    """Return what is put before the judge.
+
+    Args:
+        best: The best finished run; it has returns.
+        finished: Those of the finished runs, on its bars.
+        series: All returns of the sweep, by run number.
+        tried: What this sweep and the others on its bars have tried.
+    """
+    ours = series[best.number]
+    known = [one for _, one in sorted(series.items())]
+    sharpes, n_bars = tried.sharpes()
+    return Evidence(
+        best_returns=ours.returns,
+        baseline_returns=ours.baseline,
+        trial_sharpes=np.concatenate([[moments(one.returns).sharpe for one in known], sharpes]),
+        finished_returns=np.column_stack(finished),
+        bars_per_year=yearly(ours),
+        seed=tried.own.sweep.seed,
+        trial_bars=np.concatenate([np.array([len(one.time) for one in known], dtype=np.int64), n_bars]),
+        n_tried=tried.n_tried(),
+        kept_returns=np.column_stack(_comparable(known, ours.time, tried)),
+        n_fitted=tried.n_fitted(),
+        related=tried.related(best.run),
     )
-    return Finding(judgement, tuple(left_out))
 
 
-def _no_verdict(why: str, n_trials: int = 0) -> Finding:
+def _comparable(known: Sequence[Series], time: Times, tried: Family) -> list[Floats]:
+    """Return the returns of every run that has these bars, and again for each run elsewhere that is the same.
+
+    So what another sweep has done once more counts as tried, and adds nothing to what luck may show.
+    """
+    columns: list[Floats] = []
+    for one in known:
+        column = _aligned(one, time)
+        if column is not None:
+            columns += [column] * (1 + tried.n_alike(content_of(one)))
+    return columns[:MAX_COMPARED]
+
+
+def _no_verdict(why: str, n_trials: int) -> Finding:
     return Finding(Judgement(kind="none", headline=why, n_trials=n_trials, n_bars=0))
 
 

@@ -1,0 +1,1 @@
+"""What every face shows of a sweep, as values: returns, the family of sweeps on the same bars."""

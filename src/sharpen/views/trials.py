@@ -1,0 +1,153 @@
+"""What a store has tried: the trials of each sweep, and figures of their returns, each file read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sharpen.errors import DataError, StoreError
+from sharpen.facts import BarsFacts
+from sharpen.overfit import moments
+from sharpen.store.blobs import check_file
+from sharpen.store.queries import Reader
+from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
+from sharpen.trial import TrialState
+from sharpen.views.returns import Series, read_file, returns_files
+
+CACHE = "cache/returns.json"
+
+
+def content_of(series: Series) -> str:
+    """Return a hash of the times and the returns, whatever file they are in."""
+    return hashlib.sha256(series.time.tobytes() + series.returns.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsFigures:
+    """What a returns file comes to.
+
+    Attributes:
+        content: Hash of the times and the returns, whatever the file looks like.
+        sharpe: Per-bar Sharpe ratio; NaN where undefined.
+        n_bars: How many bars.
+        first: Time of the first, ISO 8601; empty without a bar.
+        last: Time of the last.
+    """
+
+    content: str
+    sharpe: float
+    n_bars: int
+    first: str = ""
+    last: str = ""
+
+    @classmethod
+    def of(cls, series: Series) -> ReturnsFigures:
+        """Return the figures of a series of returns."""
+        ends = [str(series.time[at].astype("datetime64[s]")) for at in (0, -1)] if len(series.time) else []
+        return cls(content_of(series), moments(series.returns).sharpe, len(series.time), *ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """What one sweep has tried.
+
+    Attributes:
+        sweep: As stored.
+        runs: Every run that was started and reported once or ended, deleted ones among them.
+        figures: Of the returns that were kept, by the run's id.
+        bars: What the runs say of their bars, without notes, each once.
+    """
+
+    sweep: SweepRow
+    runs: tuple[RunRow, ...]
+    figures: Mapping[str, ReturnsFigures]
+    bars: frozenset[BarsFacts]
+
+
+def was_tried(run: RunRow, has_reported: bool) -> bool:
+    """Return whether a run counts as tried: it was started, and reported once or ended."""
+    return run.started_at is not None and (has_reported or TrialState(run.state).is_final)
+
+
+def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
+    """Return what a sweep has tried, in the order of its runs.
+
+    Args:
+        reader: The store.
+        sweep: Which sweep; a deleted one, too.
+        cache: Figures that are known already; new ones are added.
+    """
+    ever = reader.runs(sweep.id, deleted=True)
+    reported = reader.progress(sweep.id) if any(run.state == TrialState.RUNNING for run in ever) else {}
+    runs = tuple(run for run in ever if was_tried(run, run.id in reported))
+    files = returns_files(reader.artifacts(sweep_id=sweep.id, deleted=True))
+    figures = {run.id: cache.figures(files[run.id]) for run in runs if run.id in files}
+    return Trials(
+        sweep=sweep,
+        runs=runs,
+        figures={run_id: known for run_id, known in figures.items() if known is not None},
+        bars=frozenset(_seen(run.summary, figures.get(run.id)) for run in runs),
+    )
+
+
+def _seen(summary: Mapping[str, Any], figures: ReturnsFigures | None) -> BarsFacts:
+    """Return what a run says of its bars; the span of its returns where it does not say a time."""
+    said = BarsFacts.of_summary(summary)
+    first, last = (figures.first, figures.last) if figures else ("", "")
+    return BarsFacts(said.name, said.digest, (), said.first or first, said.last or last, said.symbols)
+
+
+class FiguresCache:
+    """Figures of returns by the hash of their file, kept in the store's folder, which may be read-only."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / CACHE
+        self._known = _read(self._path)
+        self._is_changed = False
+
+    def figures(self, file: ArtifactRow) -> ReturnsFigures | None:
+        """Return the figures of a file; None when its returns cannot be used."""
+        known = self._known.get(file.digest)
+        if known is None:
+            try:
+                check_file(file.path, file.digest)
+                known = ReturnsFigures.of(read_file(file.path))
+            except (DataError, StoreError):
+                return None
+            self._known[file.digest] = known
+            self._is_changed = True
+        return known
+
+    def save(self) -> None:
+        """Keep what is new for the next time; where nothing can be written, it is worked out again."""
+        if not self._is_changed:
+            return
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            draft.write_text(json.dumps({digest: _row(known) for digest, known in self._known.items()}))
+            draft.chmod(0o600)
+            draft.replace(self._path)
+
+
+def _row(known: ReturnsFigures) -> list[Any]:
+    sharpe = known.sharpe if math.isfinite(known.sharpe) else None
+    return [known.content, sharpe, known.n_bars, known.first, known.last]
+
+
+def _read(path: Path) -> dict[str, ReturnsFigures]:
+    try:
+        rows: dict[str, Sequence[Any]] = json.loads(path.read_text())
+        return {
+            digest: ReturnsFigures(row[0], math.nan if row[1] is None else row[1], *row[2:])
+            for digest, row in rows.items()
+        }
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return {}  # none yet, or not ours: it is only a shortcut

@@ -1,0 +1,144 @@
+"""What counts as tried: everything, whatever it kept, in whatever sweep, on the same bars."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from report.stores import Lab, returns_frame
+from sharpen.facts import BarsFacts
+from sharpen.report import verdict
+from sharpen.store.queries import Reader
+from sharpen.views.family import family, overlap
+from sharpen.views.trials import CACHE
+
+NOISE = """
+name: noise
+program: noise.py
+method: random
+metric: {name: val/sharpe, goal: maximize}
+run_cap: 60
+max_failures: 1000
+parameters: {x: {min: 0.0, max: 1.0}}
+"""
+ALONE = NOISE.replace("name: noise", "name: alone").replace("{min: 0.0, max: 1.0}", "{value: 0.25}")
+N_BARS = 750
+DAYS = {"data/name": "a", "data/hash": "1", "data/symbols": ["A"]}
+
+
+@pytest.fixture
+def lab(tmp_path):
+    made = Lab(tmp_path / "store")
+    yield made
+    made.coordinator.close()
+
+
+def noise(n: int, seed: int = 2):
+    rng = np.random.default_rng(seed)
+    market = rng.normal(0.0002, 0.01, N_BARS)
+    return [returns_frame(rng.normal(0.0, 0.01, N_BARS), market) for _ in range(n)]
+
+
+def whole(frame) -> float:
+    own = frame["ret"].to_numpy()
+    return float(own.mean() / own.std(ddof=1) * math.sqrt(252.0))
+
+
+def search(lab, frames, keeps, exit_code=0, summary=None):
+    """Run a program a frame; those that ``keeps`` refuses keep nothing, and leave with the exit code."""
+    for frame in frames:
+        score = [(1, {"val/sharpe": whole(frame)})]
+        if keeps(frame):
+            lab.run(score, returns=frame, summary=summary)
+        else:
+            lab.run(score if exit_code == 0 else (), exit_code=exit_code, summary=summary)
+
+
+@pytest.mark.parametrize("exit_code", [0, 1], ids=["shy losers", "losers that fail"])
+def test_losers_that_keep_nothing_count(lab, exit_code):
+    lab.sweep(NOISE)
+    search(lab, noise(60), lambda frame: whole(frame) > 0.8, exit_code)
+    found = lab.analysis()
+    assert found.judgement.n_trials == 60
+    assert found.judgement.kind == "luck"
+    assert any("of the 60 runs that began kept" in str(line) for line in verdict(found))
+
+
+def test_a_run_that_waits_or_never_reported_is_no_trial(lab):
+    lab.sweep(NOISE)
+    search(lab, noise(3), lambda frame: True)
+    lab.lease()  # started, and silent so far
+    lab.call("add", sweep_id=lab.sweep_id, key="more", points=[{"x": 0.5}])
+    assert lab.analysis().judgement.n_trials == 3
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_the_winner_alone_in_a_second_sweep_is_still_the_best_of_all(lab, is_deleted):
+    frames = noise(60)
+    first = lab.sweep(NOISE)
+    search(lab, frames, lambda frame: True)
+    if is_deleted:
+        lab.call("delete", target=first)
+    best = max(frames, key=whole)
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    search(lab, [best], lambda frame: True)
+    judgement = lab.analysis().judgement
+    assert judgement.n_trials == 61
+    assert judgement.n_effective <= 60, "the same returns are one trial"
+    assert judgement.kind == "luck"
+    assert f"This configuration was the best of 60 in sweep {first}" in judgement.headline
+
+
+def test_other_symbols_or_other_years_are_another_search(lab):
+    lab.sweep(NOISE)
+    search(lab, noise(9), lambda frame: True, summary=DAYS)
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    other = DAYS | {"data/hash": "2", "data/symbols": ["B"]}
+    search(lab, noise(1, seed=5), lambda frame: True, summary=other)
+    assert lab.analysis().judgement.n_trials == 1
+
+
+def test_an_older_store_goes_by_the_hash_and_the_name(lab):
+    lab.sweep(NOISE)
+    old = {"data/name": "a", "data/hash": "1"}
+    search(lab, noise(9), lambda frame: True, summary=old)
+    for other, n in (({"data/hash": "1"}, 10), ({"data/hash": "2", "data/name": "b"}, 1)):
+        lab.clock.now += 1
+        lab.sweep(ALONE + f"description: {json.dumps(other)!r}\n")
+        search(lab, noise(1, seed=5), lambda frame: True, summary=other)
+        assert lab.analysis().judgement.n_trials == n
+
+
+def test_a_returns_file_is_read_once_in_its_life(lab, monkeypatch):
+    lab.sweep(NOISE)
+    search(lab, noise(4), lambda frame: True)
+    reader = Reader(lab.home)
+    before = family(reader, reader.sweep(lab.sweep_id)).own.figures
+    monkeypatch.setattr("sharpen.views.trials.read_file", None)
+    assert family(reader, reader.sweep(lab.sweep_id)).own.figures == before
+    (lab.home / CACHE).write_text("[1]")
+    monkeypatch.undo()
+    assert family(reader, reader.sweep(lab.sweep_id)).own.figures == before, "it is only a shortcut"
+
+
+texts = st.sampled_from(["", "a", "b"])
+days = st.sampled_from(["", "2010-01-01", "2012-01-01", "2014-01-01"])
+facts = st.builds(
+    lambda name, digest, ends, symbols: BarsFacts(name, digest, (), min(ends), max(ends), symbols),
+    texts,
+    texts,
+    st.tuples(days, days),
+    st.lists(st.sampled_from("AB"), max_size=2).map(tuple),
+)
+
+
+@given(facts, facts)
+def test_to_overlap_is_mutual(one, other):
+    assert overlap(one, other) == overlap(other, one)
