@@ -16,6 +16,20 @@ settings.register_profile(
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+settings.register_profile("long", max_examples=20_000, deadline=None, suppress_health_check=QUIET)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what is given by hand only: ``pytest tests/fuzz --long``."""
+    parser.addoption("--long", action="store_true", help="20,000 examples of each property, at random")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how long to look for counterexamples."""
+    if config.getoption("--long"):
+        settings.load_profile("long")
+
+
 WaitUntil = Callable[..., None]
 
 
