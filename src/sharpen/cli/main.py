@@ -42,6 +42,7 @@ VERBS = {
     "report": "conclude",
     "permute": "permuting",
     "validate": "validate",
+    "paper": "paper",
     "data": "data",
 }
 LONGEST_PATH = 80  # letters of one in a message

@@ -1,0 +1,260 @@
+"""The verbs of paper trading: paper run, status, stop, kill, resume, report."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from sharpen.bars import Panel
+from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
+from sharpen.errors import UsageError
+from sharpen.paper.ledger import Ledger, LedgerReader, read_only
+from sharpen.paper.model import load_strategy
+from sharpen.paper.report import PaperReport, report
+from sharpen.paper.risk import Limits
+from sharpen.paper.session import AccountSettings, model_of_run, pinned_model, recorded_session
+from sharpen.paper.simulated import Frictions
+from sharpen.paper.trader import paths_of
+from sharpen.store.queries import Reader
+
+account_option = click.option(
+    "--account", default="default", show_default=True, help="Which paper account; each has its own ledger."
+)
+
+
+@click.group()
+def paper() -> None:
+    """Trade a model on a paper account: no real money, the same decisions as in its backtest."""
+
+
+@paper.command("run")
+@click.option("--model", "word", required=True, help="RUN whose model to trade, such as last-best.")
+@click.option("--data", "data", help="Bars to trade. [default: those of the run]")
+@click.option("--from", "first", help="First bar, such as 2012-01-03. [default: the run's lockbox]")
+@click.option("--bars", "n_bars", type=click.IntRange(min=1), help="Stop after so many bars.")
+@account_option
+@click.option(
+    "--cash", default="100000", show_default=True, help="What a new account begins with, in dollars."
+)
+@click.option("--slippage-bps", type=click.FloatRange(min=0), default=2.0, show_default=True)
+@click.option("--max-daily-loss", type=click.FloatRange(0, 1), default=0.05, show_default=True)
+@click.option(
+    "--adopt", default="", help="REASON why the broker's positions are taken over where they differ."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="What partial fills are drawn from.")
+@json_option
+@click.pass_obj
+def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
+    home: Path,
+    word: str,
+    data: str | None,
+    first: str | None,
+    n_bars: int | None,
+    account: str,
+    cash: str,
+    slippage_bps: float,
+    max_daily_loss: float,
+    adopt: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Trade a model on recorded bars with a simulated broker.
+
+    Decisions are made at each close and sent at the next open. The account lives in the store's folder
+    under paper/: run it again after a crash, and it goes on where it was. Orders have names that are used
+    once, so none is sent twice.
+
+    \b
+      sharpen paper run --model last-best
+      sharpen paper run --model last-best --account two --bars 60
+    """
+    model = model_of_run(Reader(home), word)
+    panel, name = _bars(data or model.data)
+    settings = AccountSettings(
+        account=account,
+        cash=_amount(cash),
+        frictions=Frictions(slippage_bps=slippage_bps),
+        limits=Limits(max_daily_loss=max_daily_loss),
+        seed=seed,
+    )
+    _, _, stop_file = paths_of(home, account)
+    stop_file.unlink(missing_ok=True)
+    begin = _first_bar(panel, first or model.trade_from)
+    with recorded_session(home, model.file, panel, settings, _say) as (session, ledger):
+        at = session.first_open(begin, ledger.last_bar())
+        if at < len(panel):
+            session.start(at, adopt)
+            end = len(panel) if n_bars is None else at + n_bars
+            n_traded = session.play(at, end, stop_file.exists)
+        else:
+            n_traded = 0
+        stop_file.unlink(missing_ok=True)
+        ledger.keep_fact("data", name)
+        ledger.keep_fact("slippage_bps", repr(slippage_bps))
+        _say(f"traded {n_traded} bars of {name} on account {account} by {model.file.name}")
+        _print_report(_report(ledger, home, account, panel, slippage_bps), as_json)
+
+
+@paper.command("status")
+@account_option
+@json_option
+@click.pass_obj
+def status(home: Path, account: str, as_json: bool) -> None:
+    """Say what an account holds, what waits, and whether anything stops it."""
+    ledger, kill_switch, _ = _reader(home, account)
+    kill = kill_switch.state()
+    positions = {symbol: str(quantity) for symbol, quantity in ledger.positions().items()}
+    facts: dict[str, Any] = {
+        "account": account,
+        "model": ledger.fact("model"),
+        "digest": (ledger.fact("digest") or "")[:12],
+        "last bar": ledger.last_bar(),
+        "cash": f"{ledger.cash():.2f}",
+        "positions": positions,
+        "open orders": len(ledger.intents(only_open=True)),
+        "fills": len(ledger.fills()),
+        "kill switch": f"{kill.reason} ({kill.who})" if kill else None,
+    }
+    if as_json:
+        print_json(facts | {"events": [asdict(event) for event in ledger.events()[-20:]]})
+        return
+    print_pairs(facts | {"positions": ", ".join(f"{s} {q}" for s, q in positions.items()) or "none"})
+    rows = [{"when": when(e.at), "what": e.kind, "": e.text} for e in ledger.events()[-10:]]
+    click.echo()
+    print_rows(rows, False, "nothing has happened yet")
+
+
+@paper.command("stop")
+@account_option
+@click.pass_obj
+def stop(home: Path, account: str) -> None:
+    """Ask the trader of an account to leave after its bar; positions stay as they are."""
+    _reader(home, account)
+    paths_of(home, account)[2].touch()
+    click.echo(f"asked the trader of account {account} to leave; 'sharpen paper run' goes on later", err=True)
+
+
+@paper.command("kill")
+@account_option
+@click.option("--reason", required=True, help="Why, for whoever reads it later.")
+@click.pass_obj
+def kill(home: Path, account: str, reason: str) -> None:
+    """Stop all trading on an account: open orders are canceled, none is sent, restarts included."""
+    _, kill_switch, _ = _reader(home, account)
+    kill_switch.pull(getpass.getuser(), reason, time.time())
+    click.echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
+
+
+@paper.command("resume")
+@account_option
+@click.option("--reason", required=True, help="Why it may trade again.")
+@click.pass_obj
+def resume(home: Path, account: str, reason: str) -> None:
+    """Lift the kill switch of an account."""
+    _, kill_switch, _ = _reader(home, account)
+    if kill_switch.state() is None:
+        raise UsageError(f"the kill switch of account {account} is not pulled")
+    kill_switch.lift(getpass.getuser(), reason, time.time())
+    click.echo(f"account {account} may trade again", err=True)
+
+
+@paper.command("report")
+@click.option("--data", "data", help="Bars to compare with. [default: those of the model's run]")
+@account_option
+@json_option
+@click.pass_obj
+def show_report(home: Path, data: str | None, account: str, as_json: bool) -> None:
+    """Compare what an account did with the backtest of the same bars."""
+    ledger, _, _ = _reader(home, account)
+    name = data or ledger.fact("data")
+    if name is None or not ledger.decisions():
+        raise UsageError(f"account {account} has not traded yet: sharpen paper run --model RUN")
+    panel, _ = _bars(name)
+    _print_report(_report(ledger, home, account, panel, float(ledger.fact("slippage_bps") or 0.0)), as_json)
+
+
+def _reader(home: Path, account: str) -> tuple[LedgerReader, Any, Path]:
+    path, kill_switch, stop_file = paths_of(home, account)
+    return read_only(path), kill_switch, stop_file
+
+
+def _report(ledger: Ledger, home: Path, account: str, panel: Panel, cost_bps: float) -> PaperReport:
+    kept = pinned_model(home, account, ledger.fact("digest") or "")
+    strategy = load_strategy(kept.path, kept.digest, kept.facts)
+    return report(ledger, panel, strategy, cost_bps, seed=0)
+
+
+def _print_report(found: PaperReport, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(found) | {"mismatches": len(found.replay.mismatches)})
+        return
+    low, high = found.band
+    cost, replay = found.shortfall, found.replay
+    print_pairs(
+        {
+            "sessions": found.n_sessions,
+            "worth": f"{found.worth:.2f} usd",
+            "return": f"{found.paper_return:.2%}; the backtest's {found.backtest_return:.2%},"
+            f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
+            "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
+            f" {found.drawdown_band:.2%}",
+            "correlation": f"{found.correlation:.3f} with the backtest, bar by bar",
+            "fills": f"{cost.n_fills}, {cost.mean_bps:.1f} ± {cost.half_width_bps:.1f} bps from the close"
+            " that they were decided at",
+            "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
+            "signals": f"{replay.n_signals} compared, {len(replay.mismatches)} differ"
+            + (f" (the rate is below {replay.rate_bound:.2%})" if not replay.mismatches else ""),
+        }
+    )
+    rows = [asdict(mismatch) for mismatch in replay.mismatches[:20]]
+    if rows:
+        click.echo()
+        print_rows(rows, False, "")
+        sys.exit(1)
+    click.echo(
+        "\nPaper trading proves that the model decides as in its backtest, not that it earns: 60 sessions"
+        " bound a Sharpe ratio only to about ±4.",
+        err=True,
+    )
+
+
+def _bars(name: str) -> tuple[Panel, str]:
+    from sharpen.data import load  # noqa: PLC0415 - polars and pyarrow take a moment to import
+
+    found = load(name)
+    return found.panel, found.name
+
+
+def _first_bar(panel: Panel, first: str) -> int:
+    try:
+        at = np.datetime64(first, "us")
+    except ValueError as problem:
+        raise UsageError(f"--from {first!r} is no date: write it as 2012-01-03") from problem
+    t = int(np.searchsorted(panel.time, at))
+    if not 0 < t < len(panel):
+        raise UsageError(
+            f"--from {first} leaves no bar to trade: the bars run from {panel.time[0]} to {panel.time[-1]}"
+        )
+    return t
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as problem:
+        raise UsageError(f"--cash {text!r} is no amount") from problem
+    if not (amount.is_finite() and amount > 0):
+        raise UsageError(f"--cash must be above 0, not {text}")
+    return amount
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

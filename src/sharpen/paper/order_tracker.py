@@ -1,0 +1,115 @@
+"""What became of the orders that were meant: asked of the broker by name, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from sharpen.errors import Refused
+from sharpen.paper.ledger import Intent, IntentStatus, Ledger
+from sharpen.paper.orders import BrokerOrder
+from sharpen.paper.ports import Broker, Clock
+
+MAX_LOOKUPS = 3
+
+
+class OrderTracker:
+    """Keeps ledger and broker one.
+
+    Args:
+        ledger: What was meant.
+        broker: What happened.
+        clock: The time here.
+        say: Is told what people should know.
+        kill: Is called with a reason when nothing may be traded any more.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        broker: Broker,
+        clock: Clock,
+        say: Callable[[str], None],
+        kill: Callable[[str], None],
+    ) -> None:
+        self._ledger, self._broker, self._clock = ledger, broker, clock
+        self._say, self._kill = say, kill
+
+    def refresh(self) -> None:
+        """Hear of every open order and of every fill."""
+        self._find_orders()
+        self._take_fills()
+        self._find_orders()
+
+    def _find_orders(self) -> None:
+        """Ask the broker for every order that may be open there."""
+        for intent in self._ledger.intents(only_open=True):
+            found = self._broker.find(intent.order.client_order_id)
+            if found is not None:
+                self.match(intent, found)
+            elif intent.status is IntentStatus.UNKNOWN:
+                self._ledger.count_lookup(intent.order.client_order_id)
+                if intent.n_lookups + 1 >= MAX_LOOKUPS:
+                    self.set(intent, IntentStatus.NOT_TAKEN, "the broker has no such order")
+            elif intent.status is IntentStatus.SENT:
+                self.set(intent, IntentStatus.UNKNOWN, "the broker no longer has this order")
+
+    def match(self, intent: Intent, found: BrokerOrder) -> None:
+        """Take over what the broker says of an order."""
+        order = intent.order
+        if (found.symbol, found.side, found.quantity) != (order.symbol, order.side, order.quantity):
+            self._kill(f"the broker has another order under the name {order.client_order_id}")
+            return
+        if not found.status.is_final:
+            if intent.status is not IntentStatus.SENT:
+                self.set(intent, IntentStatus.SENT)
+            return
+        known = [f.quantity for f in self._ledger.fills() if f.client_order_id == order.client_order_id]
+        if sum(known, Decimal(0)) == found.filled:  # else its fills are still to be heard of
+            self.set(intent, IntentStatus.ENDED, found.status)
+        elif intent.status is not IntentStatus.SENT:
+            self.set(intent, IntentStatus.SENT)
+
+    def _take_fills(self) -> None:
+        """Store the fills of our own orders; others' are not ours to count."""
+        ours = {intent.order.client_order_id for intent in self._ledger.intents()}
+        self._ledger.keep_fills([fill for fill in self._broker.fills() if fill.client_order_id in ours])
+
+    def reconcile(self, symbols: Sequence[str], adopt_reason: str) -> None:
+        """Refuse to go on while ledger and broker hold different shares, or take the broker's word.
+
+        Args:
+            symbols: What is traded here; others are not ours to count.
+            adopt_reason: Why the broker's word is taken; empty to refuse.
+
+        Raises:
+            Refused: They differ and there is no reason to adopt.
+        """
+        ours, theirs = self._ledger.positions(), self._broker.positions()
+        differing = {
+            s: theirs.get(s, Decimal(0)) - ours.get(s, Decimal(0))
+            for s in symbols
+            if ours.get(s, Decimal(0)) != theirs.get(s, Decimal(0))
+        }
+        if not differing:
+            return
+        lines = [f"{s}: ledger {ours.get(s, 0)}, broker {theirs.get(s, 0)}" for s in differing]
+        if not adopt_reason:
+            raise Refused(
+                f"ledger and broker disagree: {'; '.join(lines)}. A split, a trade by hand, another program?"
+                " Look, then take the broker's word with --adopt REASON"
+            )
+        for symbol, quantity in differing.items():
+            self._ledger.adjust(symbol, quantity, Decimal(0), adopt_reason, self._clock.time())
+        self._note("adopted", f"{'; '.join(lines)}: {adopt_reason}")
+
+    def set(self, intent: Intent, status: IntentStatus, reason: str = "") -> None:
+        """Store what became of an order, and say it unless all went well."""
+        self._ledger.set_intent(intent.order.client_order_id, status, reason)
+        if status not in (IntentStatus.SENT, IntentStatus.ENDED):
+            order = intent.order
+            self._note(f"order {status}", f"{order.side} {order.quantity} {order.symbol}: {reason}")
+
+    def _note(self, kind: str, text: str) -> None:
+        self._ledger.note(kind, text, self._clock.time())
+        self._say(f"{kind}: {text}")

@@ -1,0 +1,174 @@
+"""What a paper account has done: positions, profit beside the backtest's, costs, mismatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from sharpen.arrays import Floats
+from sharpen.backtest import backtest
+from sharpen.bars import Panel
+from sharpen.metrics import max_drawdown
+from sharpen.paper.ledger import Intent, Ledger
+from sharpen.paper.ports import Strategy
+from sharpen.paper.replay import Replay, compare
+from sharpen.paper.trader import first_index
+from sharpen.seeds import rng_for
+
+N_RESAMPLES = 1000
+BLOCK_BARS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What fills cost against the prices that decisions were made at.
+
+    Attributes:
+        n_fills: How many.
+        mean_bps: Mean, weighted by value; above 0 is a cost. It holds the overnight move and the slippage.
+        half_width_bps: Half of the 95 % interval of the mean over fills.
+    """
+
+    n_fills: int
+    mean_bps: float
+    half_width_bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class PaperReport:
+    """What a paper account has done.
+
+    Attributes:
+        n_sessions: Sessions traded.
+        n_fills: Fills.
+        positions: Shares held.
+        worth: Cash and positions at the last close, in dollars.
+        paper_return: Since the deposit.
+        paper_drawdown: Largest fall from a peak, from session to session.
+        backtest_return: Of the same decisions by the backtest.
+        band: 5 % and 95 % of the backtest's return under resampled blocks of its bars.
+        drawdown_band: 95 % of its drawdown likewise.
+        return_percentile: Where the paper return lies among the resampled ones.
+        drawdown_percentile: Where the paper drawdown lies.
+        correlation: Of paper returns with the backtest's, session by session; NaN below three.
+        shortfall: Of the fills.
+        replay: Signals compared with the backtest's.
+    """
+
+    n_sessions: int
+    n_fills: int
+    positions: dict[str, str]
+    worth: float
+    paper_return: float
+    paper_drawdown: float
+    backtest_return: float
+    band: tuple[float, float]
+    drawdown_band: float
+    return_percentile: float
+    drawdown_percentile: float
+    correlation: float
+    shortfall: Shortfall
+    replay: Replay
+
+
+def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, seed: int) -> PaperReport:
+    """Return what an account has done beside what the backtest of its bars says.
+
+    Args:
+        ledger: Of the account.
+        panel: The bars that it traded.
+        strategy: The model that it traded by.
+        cost_bps: What the backtest takes for costs.
+        seed: Of the resampling.
+    """
+    decisions = ledger.decisions()
+    first = first_index(panel, min((d.bar for d in decisions), default=""))
+    last = first_index(panel, max(d.bar for d in decisions)) + 1
+    traded = panel.slice(first, last)
+    targets = strategy.targets(panel.slice(0, last), first)
+    tested = backtest(targets, traded.open, traded.close, cost_bps).returns[1:]
+    worth = worth_by_bar(ledger, traded)
+    own = worth[1:] / worth[:-1] - 1 if len(worth) > 1 else np.zeros(0)
+    fates = resampled(tested, seed)
+    total, fall = _total(own), max_drawdown(own) if len(own) else 0.0
+    return PaperReport(
+        n_sessions=len(ledger.sessions()),
+        n_fills=len(ledger.fills()),
+        positions={symbol: str(quantity) for symbol, quantity in ledger.positions().items()},
+        worth=float(worth[-1]),
+        paper_return=total,
+        paper_drawdown=fall,
+        backtest_return=_total(tested),
+        band=(float(np.quantile(fates[:, 0], 0.05)), float(np.quantile(fates[:, 0], 0.95))),
+        drawdown_band=float(np.quantile(fates[:, 1], 0.95)),
+        return_percentile=float((fates[:, 0] <= total).mean()),
+        drawdown_percentile=float((fates[:, 1] <= fall).mean()),
+        correlation=_correlation(own, tested),
+        shortfall=shortfall(ledger.intents(), ledger),
+        replay=compare(panel, strategy, decisions, ledger.bars()),
+    )
+
+
+def worth_by_bar(ledger: Ledger, panel: Panel) -> Floats:
+    """Return what the account was worth at the close of each bar of a panel, in dollars. (T,)."""
+    closes = panel.time.astype("datetime64[us]").astype(np.int64) / 1e6 + 86_400.0
+    closes[:-1] = np.minimum(closes[:-1], panel.time[1:].astype("datetime64[us]").astype(np.int64) / 1e6)
+    fills = ledger.fills()
+    start = float(ledger.cash() + sum((f.signed_quantity * f.price for f in fills), Decimal(0)))
+    cash, held = start, dict.fromkeys(panel.symbols, 0.0)
+    worth = np.empty(len(panel))
+    waiting = list(fills)
+    for t in range(len(panel)):
+        while waiting and waiting[0].at < closes[t]:
+            fill = waiting.pop(0)
+            cash -= float(fill.signed_quantity * fill.price)
+            held[fill.symbol] = held.get(fill.symbol, 0.0) + float(fill.signed_quantity)
+        worth[t] = cash + sum(held[s] * panel.close[t, k] for k, s in enumerate(panel.symbols) if held[s])
+    return worth
+
+
+def shortfall(intents: Sequence[Intent], ledger: Ledger) -> Shortfall:
+    """Return what fills cost against the closes that they were decided at.
+
+    Source: Perold (1988), The implementation shortfall: paper versus reality.
+    """
+    decided = {i.order.client_order_id: i.order for i in intents}
+    costs: list[float] = []
+    weights: list[float] = []
+    for fill in ledger.fills():
+        reference = decided[fill.client_order_id].reference_price
+        sign = 1 if fill.side == "buy" else -1
+        costs.append(sign * float(fill.price / reference - 1) * 1e4)
+        weights.append(float(fill.quantity * reference))
+    if not costs:
+        return Shortfall(0, float("nan"), float("nan"))
+    mean = float(np.average(costs, weights=weights))
+    spread = 1.96 * float(np.std(costs, ddof=1)) / np.sqrt(len(costs)) if len(costs) > 1 else float("nan")
+    return Shortfall(len(costs), mean, float(spread))
+
+
+def resampled(returns: Floats, seed: int) -> Floats:
+    """Return total return and drawdown of resampled blocks of returns: (N_RESAMPLES, 2).
+
+    Blocks of :data:`BLOCK_BARS` bars that wrap around at the end.
+    """
+    n = len(returns)
+    if n == 0:
+        return np.zeros((1, 2))
+    rng = rng_for(seed, "paper", "band")
+    starts = rng.integers(0, n, (N_RESAMPLES, -(-n // BLOCK_BARS)))
+    rows = (starts[:, :, None] + np.arange(BLOCK_BARS)).reshape(N_RESAMPLES, -1)[:, :n] % n
+    return np.array([(_total(returns[row]), max_drawdown(returns[row])) for row in rows])
+
+
+def _total(returns: Floats) -> float:
+    return float(np.prod(1 + returns) - 1)
+
+
+def _correlation(own: Floats, tested: Floats) -> float:
+    if len(own) < 3 or len(own) != len(tested) or not own.std() or not tested.std():
+        return float("nan")
+    return float(np.corrcoef(own, tested)[0, 1])

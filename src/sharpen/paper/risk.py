@@ -1,0 +1,81 @@
+"""Limits that an order must keep before it may reach the network: pure checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sharpen.paper.orders import OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What no order and no day may exceed.
+
+    Attributes:
+        max_order_usd: Value of one order.
+        max_order_shares: Shares of one order.
+        max_position_usd: Value of a position, after the order.
+        max_price_change: How far a price may lie from the one before it, as a fraction.
+        max_daily_loss: Fall of the account's worth since the session began, unrealised losses included, as a
+            fraction; beyond it everything stops.
+        max_clock_skew_s: How far the broker's clock may be from ours.
+        max_bar_age_bars: How many sessions old the newest bar may be.
+    """
+
+    max_order_usd: Decimal = Decimal(100_000)
+    max_order_shares: Decimal = Decimal(100_000)
+    max_position_usd: Decimal = Decimal(200_000)
+    max_price_change: float = 0.5
+    max_daily_loss: float = 0.05
+    max_clock_skew_s: float = 2.0
+    max_bar_age_bars: int = 1
+
+
+def broken_limits(
+    order: OrderRequest, held: Decimal, previous_price: Decimal | None, limits: Limits
+) -> tuple[str, ...]:
+    """Return every limit that an order breaks, in words; empty when it may be sent.
+
+    Args:
+        order: What would be sent.
+        held: Shares of its symbol now.
+        previous_price: The symbol's price before the decision; None for the first.
+        limits: What holds.
+
+    >>> order = OrderRequest("a", "IBM", "buy", Decimal("NaN"), Decimal(100))
+    >>> broken_limits(order, Decimal(0), None, Limits())
+    ('quantity NaN is no whole number of shares above 0',)
+    """
+    quantity, price = order.quantity, order.reference_price
+    if not (quantity.is_finite() and quantity > 0 and quantity == quantity.to_integral_value()):
+        return (f"quantity {quantity} is no whole number of shares above 0",)
+    if not (price.is_finite() and price > 0):
+        return (f"price {price} is no amount above 0",)
+    found: list[str] = []
+    if quantity > limits.max_order_shares:
+        found.append(f"{quantity} shares are more than {limits.max_order_shares}")
+    if quantity * price > limits.max_order_usd:
+        found.append(f"{quantity * price:.2f} usd are more than {limits.max_order_usd} for one order")
+    after = held + order.signed_quantity
+    if abs(after) > abs(held) and abs(after) * price > limits.max_position_usd:
+        found.append(f"a position of {abs(after) * price:.2f} usd is more than {limits.max_position_usd}")
+    if previous_price is not None and previous_price > 0:
+        change = abs(price / previous_price - 1)
+        if change > Decimal(repr(limits.max_price_change)):
+            found.append(
+                f"price {price} is {float(change):.0%} from {previous_price},"
+                f" more than {limits.max_price_change:.0%}"
+            )
+    return tuple(found)
+
+
+def daily_loss(worth: Decimal, worth_at_start: Decimal) -> float:
+    """Return the fall since the session began, as a fraction; NaN when it cannot be known.
+
+    >>> daily_loss(Decimal(95), Decimal(100))
+    0.05
+    """
+    if not (worth.is_finite() and worth_at_start.is_finite()) or worth_at_start <= 0:
+        return float("nan")
+    return float(1 - worth / worth_at_start)

@@ -1,0 +1,196 @@
+"""Puts a paper account together: its folder, the pinned model, the broker, the trader."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sharpen.bars import Panel
+from sharpen.errors import UsageError
+from sharpen.paper.ledger import Ledger
+from sharpen.paper.model import BoostedStrategy, check_digest, load_strategy, suffix_of
+from sharpen.paper.recorded import RecordedClock, RecordedSession
+from sharpen.paper.risk import Limits
+from sharpen.paper.simulated import Frictions, SimulatedBroker
+from sharpen.paper.trader import Parts, Trader, paths_of
+from sharpen.store.queries import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model as it was stored.
+
+    Attributes:
+        name: What the user called it.
+        path: The file.
+        digest: SHA-256 that the file must have.
+        facts: Settings, symbols and feature names.
+    """
+
+    name: str
+    path: Path
+    digest: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """How a simulated account behaves.
+
+    Attributes:
+        account: Its name.
+        cash: What it begins with, in dollars.
+        frictions: What happens to orders.
+        limits: What no order may exceed.
+        seed: What chance draws from.
+    """
+
+    account: str = "default"
+    cash: Decimal = Decimal(100_000)
+    frictions: Frictions = field(default_factory=Frictions)
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+
+@contextmanager
+def recorded_session(
+    folder: Path,
+    model: ModelFile,
+    panel: Panel,
+    settings: AccountSettings,
+    say: Callable[[str], None],
+) -> Generator[tuple[RecordedSession, Ledger]]:
+    """Give a session of recorded bars on a simulated account, and its ledger.
+
+    Args:
+        folder: The store's folder.
+        model: What to trade by; while positions are held, the one that the account began with stays.
+        panel: The bars.
+        settings: Of the account.
+        say: Is told what people should know.
+
+    Raises:
+        Refused: Another trader holds the account.
+        UsageError: The model is damaged, or trades other symbols.
+    """
+    path, kill_switch, _ = paths_of(folder, settings.account)
+    broker = SimulatedBroker(path.with_suffix(".broker"), settings.cash, settings.frictions, settings.seed)
+    try:
+        with Ledger(path) as ledger:
+            if ledger.fact("session") is None:
+                ledger.keep_fact("session", secrets.token_hex(3))
+            clock = RecordedClock(float(ledger.fact("last_time") or 0.0))
+            strategy = pinned(path.parent / "models", ledger, model, clock.now, say)
+            parts = Parts(
+                ledger, broker, strategy, clock, kill_switch, settings.limits, say, lambda _bar, _now: False
+            )
+            yield RecordedSession(panel, Trader(parts), broker, clock), ledger
+    finally:
+        broker.close()
+
+
+def pinned(
+    folder: Path, ledger: Ledger, model: ModelFile, now: float, say: Callable[[str], None]
+) -> BoostedStrategy:
+    """Return the strategy to trade by, and pin it: another one takes over only when nothing is held.
+
+    A copy of each pinned model is kept, so that an alias which has moved on cannot take it away.
+
+    Args:
+        folder: Where copies are kept.
+        ledger: Of the account.
+        model: What was asked for.
+        now: Unix seconds.
+        say: Is told when the pinned model stays or gives way.
+    """
+    held = ledger.fact("digest")
+    if held is not None and held != model.digest:
+        is_flat = not ledger.positions() and not ledger.intents(only_open=True)
+        text = f"{held[:8]} -> {model.digest[:8]} ({model.name})"
+        if not is_flat:
+            kept = _kept(folder, held)
+            ledger.note("model waits", f"{text}: the pinned model stays until nothing is held", now)
+            say(f"model waits: {text}: the pinned model stays until nothing is held")
+            return load_strategy(kept.path, kept.digest, kept.facts)
+        ledger.note("model switched", text, now)
+        say(f"model switched: {text}")
+    kept = _keep(folder, model)
+    strategy = load_strategy(kept, model.digest, model.facts)
+    ledger.keep_fact("model", model.name)
+    ledger.keep_fact("digest", model.digest)
+    return strategy
+
+
+def _keep(folder: Path, model: ModelFile) -> Path:
+    """Return a copy of a model under its digest, made when it is not there yet."""
+    check_digest(model.path, model.digest)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / (model.digest + suffix_of(model.facts))
+    if not path.exists():
+        (folder / f"{model.digest}.json").write_text(json.dumps(dict(model.facts)), encoding="utf-8")
+        draft = folder / f"{model.digest}.draft"
+        shutil.copyfile(model.path, draft)
+        draft.replace(path)
+    return path
+
+
+def _kept(folder: Path, digest: str) -> ModelFile:
+    found = [p for p in folder.glob(f"{digest}*") if p.suffix not in (".json", ".draft")]
+    if not found:
+        raise UsageError(
+            f"the copy of the pinned model {digest[:12]} is gone from {folder}: close the account"
+        )
+    facts = json.loads((folder / f"{digest}.json").read_text(encoding="utf-8"))
+    return ModelFile(digest[:8], found[0], digest, facts)
+
+
+def pinned_model(folder: Path, account: str, digest: str) -> ModelFile:
+    """Return the copy of a model that an account has traded by."""
+    return _kept(paths_of(folder, account)[0].parent / "models", digest)
+
+
+@dataclass(frozen=True, slots=True)
+class RunModel:
+    """The model of a sweep's run.
+
+    Attributes:
+        file: The model.
+        data: The bars that it was trained on, by name.
+        trade_from: The first time that no search has seen.
+    """
+
+    file: ModelFile
+    data: str
+    trade_from: str
+
+
+def model_of_run(reader: Reader, word: str) -> RunModel:
+    """Return the model that a run kept.
+
+    Args:
+        reader: The store.
+        word: A run, such as ``last-best``.
+
+    Raises:
+        NotFound: There is no such run.
+        UsageError: It kept no model.
+    """
+    run = reader.run(word)
+    models = [a for a in reader.artifacts(run_id=run.id) if a.type == "model"]
+    if len(models) != 1:
+        raise UsageError(
+            f"run {run.id} kept {len(models)} files of type model, and one is needed: train the winner again"
+            " with 'sharpen rerun', or name another run"
+        )
+    kept = models[0]
+    facts = {**kept.metadata}
+    trade_from = run.summary.get("lockbox/first") or facts.get("trained_through", "")
+    file = ModelFile(f"{run.id} ({kept.name})", kept.path, kept.digest, facts)
+    return RunModel(file, str(run.summary.get("data/name", "stocks")), str(trade_from))
