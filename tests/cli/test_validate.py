@@ -12,8 +12,8 @@ import pytest
 from cli.conftest import PROGRAMS, TILTS
 from cli.programs.strategy import FOLD_BARS, mean, returns
 from faults.bench import Bench
+from sharpen.agents.lockbox import gain
 from sharpen.bars import bars_per_year
-from sharpen.cli.validate import _gain
 from sharpen.store.queries import Reader
 
 CRASHES = """
@@ -79,9 +79,9 @@ def test_a_look_says_when_the_search_gained_nothing(sharpen, store):
 def test_without_returns_the_metric_tells_the_gain():
     sweep = SimpleNamespace(spec=TILT_SPEC, source="s.yaml")
     sides = [{"metrics": {"loss": loss}} for loss in (0.2, 0.3)]
-    assert _gain(sweep, {"chosen": sides[0], "default": sides[1]}) == pytest.approx(0.1)
-    assert _gain(sweep, {"chosen": sides[1], "default": sides[0]}) == pytest.approx(-0.1)
-    assert _gain(sweep, {"chosen": sides[1], "default": {"error": "no"}}) is None
+    assert gain(sweep, {"chosen": sides[0], "default": sides[1]}) == pytest.approx(0.1)
+    assert gain(sweep, {"chosen": sides[1], "default": sides[0]}) == pytest.approx(-0.1)
+    assert gain(sweep, {"chosen": sides[1], "default": {"error": "no"}}) is None
 
 
 def test_a_look_leaves_the_search_as_it_was(sharpen, store):

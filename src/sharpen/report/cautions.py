@@ -10,6 +10,7 @@ from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
+from sharpen.views.lockbox import no_lockbox, of_result
 
 EDGE = 0.02  # of a range: closer than this to its end is "at the end"
 SHOWN = 5
@@ -179,6 +180,9 @@ def about_lockbox(
             f"The runs kept {len(lockboxes)} different ones: what one held back, another may have trained on."
         )
         found.append(Caution("The lockbox", text, is_grave=True))
+    used = [each for look in looks for each in of_result(look.row.result)]
+    if used:
+        found.append(Caution("The lockbox", no_lockbox(dict.fromkeys(used))))
     n_others = sum(row.has_shown for row in elsewhere)
     n_shown = n_others + sum(look.row.has_shown for look in looks)
     if n_shown > 1 or n_others:

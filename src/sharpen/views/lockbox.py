@@ -1,0 +1,85 @@
+"""Whether a lockbox is one: bars that any sweep of the store has trained or chosen on are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sharpen.facts import BarsFacts, LockboxFacts
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
+from sharpen.views.trials import FiguresCache, Trials, trials_of
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLockbox:
+    """A sweep that has trained or chosen on bars of a lockbox.
+
+    Attributes:
+        sweep: Its id.
+        first: Time of the lockbox's first bar.
+        last: Time of the last bar that the sweep used.
+    """
+
+    sweep: str
+    first: str
+    last: str
+
+    @property
+    def sentence(self) -> str:
+        """The fact for people.
+
+        >>> SeenLockbox("k3v9x2aq", "2020-01-02T00:00:00", "2021-03-05T00:00:00").sentence
+        'sweep k3v9x2aq used bars until 2021-03-05, and this lockbox begins on 2020-01-02'
+        """
+        until, first = self.last[:10], self.first[:10]
+        return f"sweep {self.sweep} used bars until {until}, and this lockbox begins on {first}"
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+
+def no_lockbox(seen: Iterable[SeenLockbox]) -> str:
+    """Return a sentence on a lockbox that sweeps have used; empty when none did."""
+    parts = "; ".join(each.sentence for each in seen)
+    return f"These bars are no lockbox: {parts}. Figures of them are not out of sample." if parts else ""
+
+
+def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
+    """Return the sweeps of a store that have trained or chosen on bars of a run's lockbox, deleted ones too.
+
+    A program has to say ``lockbox/first``; what it does not say of symbols and times is taken from the names
+    and the returns.
+
+    Args:
+        reader: The store.
+        run: Whose lockbox.
+    """
+    lockbox, bars = LockboxFacts.of_summary(run.summary), BarsFacts.of_summary(run.summary)
+    if not lockbox.first:
+        return ()
+    cache = FiguresCache(reader.home)
+    every = [trials_of(reader, sweep, cache) for sweep in reader.sweeps(deleted=True)]
+    cache.save()
+    last = {trials.sweep.id: _last_used(trials, bars) for trials in every}
+    return tuple(
+        SeenLockbox(name, lockbox.first, until) for name, until in last.items() if until >= lockbox.first
+    )
+
+
+def _last_used(trials: Trials, bars: BarsFacts) -> str:
+    """Return the last time of these instruments' bars that a sweep used; empty for none."""
+    return max((seen.last for seen in trials.bars if _is_same_market(seen, bars)), default="")
+
+
+def _is_same_market(one: BarsFacts, other: BarsFacts) -> bool:
+    if one.symbols and other.symbols:
+        return not set(one.symbols).isdisjoint(other.symbols)
+    return one.name == other.name or not (one.name and other.name)
+
+
+def of_result(result: Mapping[str, Any] | None) -> tuple[SeenLockbox, ...]:
+    """Return what the stored result of an opening says of sweeps that had used its bars."""
+    return tuple(SeenLockbox(**each) for each in (result or {}).get("used_by", ()))
