@@ -22,6 +22,8 @@ def is_runnable(page):
 def test_examples_run(page, tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHARPEN_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    (tmp_path / "tmp").mkdir()
+    environment["TMPDIR"] = str(tmp_path / "tmp")
     said = ""
     for block in pages.blocks(page):
         if block.file:

@@ -142,7 +142,7 @@ def test_in_a_sweep_everything_is_stored_by_the_time_a_call_returns(
     reader = Reader(client.channel.home)
     (tmp_path / "model.json").write_text("{}")
     with tracking.init({"x": 99, "model": {"width": 1}, "extra": 5}) as run:
-        assert run.config == {"x": 1, "model": {"depth": 4}, "extra": 5}
+        assert run.config == {"x": 1, "model": {"width": 1, "depth": 4}, "extra": 5}
         assert (run.seed, run.stage, run.in_sweep) == (11, "search", True)
         run.log({"val/sharpe": np.float32(0.5), "loss": math.nan}, step=1)
         assert [(r.value, r.metrics) for r in reader.reports(run_id=leased.run_id)] == [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import selectors
@@ -14,15 +13,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from sharpen import spec
+from sharpen.agents.assign import assignment
 from sharpen.agents.gpus import Claim, Gpus
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
 from sharpen.agents.program import Program, ProgramSpec, threads_of
+from sharpen.agents.scratch import ScratchFolders
 from sharpen.coordinator import hostname, process_identity
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.permissions import own_folder
@@ -96,6 +98,7 @@ class LocalAgent:
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
         self._scratch = scratch_folder(client.channel.address)
+        self._folders = ScratchFolders(self._scratch, self.id)
         self._gpus = Gpus(self._scratch, self._spec.resources.gpu)
         self._launcher = Launcher(warm, say or _say)
         self._news = news or _nobody
@@ -211,18 +214,15 @@ class LocalAgent:
 
     def _start(self, run: dict[str, Any], gpus: Claim) -> None:
         self._over = None
-        about = {"channel": self._client.channel.address, "run_id": run["run_id"], "token": run["token"]}
-        about |= {"seed": run["seed"], "stage": "search", "config": self._spec.nested(run["config"])}
-        if run.get("checkpoint"):
-            about["checkpoint"] = run["checkpoint"]
         if self._n_left is not None:
             self._n_left -= 1
-        environment = {**self._environment, "SHARPEN_RUN": json.dumps(about), **gpus.environment}
         try:
+            environment = {**self._environment, **self._assignment(run), **gpus.environment}
             program_spec = ProgramSpec(self._argv(run), Path(self._row.workdir), environment)
             program = self._launcher.start(program_spec, is_early=not gpus.devices)
         except StoreError:  # the run has no part in that
             gpus.release()
+            self._folders.clear(run["run_id"], run["token"])
             with contextlib.suppress(Refused):
                 self._client.call("release", run_id=run["run_id"], token=run["token"])
             raise
@@ -235,6 +235,15 @@ class LocalAgent:
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
         self._news(run["run_id"])
 
+    def _assignment(self, run: dict[str, Any]) -> dict[str, str]:
+        """Return what a run's program is told, with its folder made."""
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        make = partial(self._folders.make, **lease)
+        folder = when_there_is_room(make, str(self._folders.folder), FULL_DISK_PATIENCE_S)
+        more = {"channel": self._client.channel.address, "claims": str(self._folders.claims)}
+        more |= {"seed": run["seed"], "stage": "search", "checkpoint": run.get("checkpoint")}
+        return assignment(self._spec, run["config"], folder, **lease, **more)
+
     def _argv(self, run: dict[str, Any]) -> list[str]:
         """Return the command of a run, with the file of its configuration written if it asks for one."""
         file = self._scratch / "configs" / f"{run['run_id']}-{run['token']}.json"
@@ -246,6 +255,7 @@ class LocalAgent:
         return list(invocation.argv)
 
     def _cannot_start(self, run: dict[str, Any], why: str) -> None:
+        self._folders.clear(run["run_id"], run["token"])
         lease = {"run_id": run["run_id"], "token": run["token"]}
         with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
             self._client.call("console", **lease, first_line=0, text=f"{why}\n")
@@ -306,6 +316,7 @@ class LocalAgent:
         if slot.program.session is not None:
             self._ended_sessions.append(slot.program.session)
         self._end_orphans()
+        self._folders.clear(slot.run_id, slot.token)
 
     def _end_orphans(self) -> None:
         """End what programs have left behind outside of their process groups."""
@@ -351,6 +362,7 @@ class LocalAgent:
             self._forget(slot)
         self._launcher.end()
         self._end_orphans()
+        self._folders.close()
         adopt_orphans(False)
         self._selector.close()
         for slot in slots:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import facts, spec
+from sharpen.agents.assign import assignment
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
 from sharpen.errors import SharpenError
@@ -145,12 +146,13 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     results = folder / "results.jsonl"
     given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
     read = replace(read, space=Space(given))
-    about = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
-    about |= {"config": read.nested(task.config), "permutation_seed": task.permutation_seed}
+    more = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
+    more |= {"permutation_seed": task.permutation_seed}
+    assigned = assignment(read, task.config, folder / "scratch", **more)
     invocation = spec.invocation(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
     for path, text in invocation.files.items():
         Path(path).write_text(text)
-    environment = threads_of(read.resources.threads) | {"SHARPEN_RUN": json.dumps(about)}
+    environment = threads_of(read.resources.threads) | assigned
     return _AtWork(task, start_cold(ProgramSpec(invocation.argv, Path(sweep.workdir), environment)), results)
 
 

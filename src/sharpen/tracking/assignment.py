@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -21,6 +21,9 @@ KINDS: Mapping[str, tuple[type, str]] = {
     "config": (dict, "a mapping"),
     "checkpoint": (dict, "a mapping"),
     "permutation_seed": (int, "a whole number"),
+    "dir": (str, "text"),
+    "claims": (str, "text"),
+    "whole": (list, "a list"),
 }
 
 
@@ -38,6 +41,9 @@ class Assignment:
         config: The sweep's values.
         checkpoint: Where to go on from: ``digest`` and ``step``; None to begin at the beginning.
         permutation_seed: What to draw the order of the bars from, in the stage ``permuted``.
+        dir: A folder of the run's own, which whoever gives it clears; empty for none.
+        claims: Where runs at work claim the files that they share; empty for a run that shares none.
+        whole: Dotted names of parameters whose value is a mapping, which no default may fill up.
     """
 
     channel: str = ""
@@ -49,6 +55,9 @@ class Assignment:
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     checkpoint: Mapping[str, Any] | None = None
     permutation_seed: int | None = None
+    dir: str = ""
+    claims: str = ""
+    whole: Sequence[str] = ()
 
 
 def read_assignment(environment: Mapping[str, str]) -> Assignment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from sharpen.hints import nearest
@@ -53,6 +53,39 @@ class Config(dict[str, Any]):
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain dictionaries, for libraries that take no other, such as ``yaml.safe_dump``."""
         return _plain(self)
+
+
+def merged(
+    defaults: Mapping[str, Any], chosen: Mapping[str, Any], whole: Collection[str] = (), prefix: str = ""
+) -> dict[str, Any]:
+    """Return the chosen values laid over the defaults, nested groups included.
+
+    Args:
+        defaults: The program's own values.
+        chosen: Those of the sweep.
+        whole: Dotted names of parameters whose value is a mapping: a default is replaced, not filled up.
+        prefix: What stands before the names of this group.
+
+    >>> merged({"model": {"dim": 2, "lr": 0.1}, "n": 1}, {"model": {"dim": 8}})
+    {'model': {'dim': 8, 'lr': 0.1}, 'n': 1}
+    >>> merged({"model": {"dim": 2}}, {"model": {"lr": 1}}, whole=["model"])
+    {'model': {'lr': 1}}
+    """
+    values = dict(defaults)
+    for name, value in chosen.items():
+        default = values.get(name)
+        is_group = isinstance(value, Mapping) and isinstance(default, Mapping) and prefix + name not in whole
+        values[name] = (
+            merged(
+                cast("Mapping[str, Any]", default),
+                cast("Mapping[str, Any]", value),
+                whole,
+                f"{prefix}{name}.",
+            )
+            if is_group
+            else value
+        )
+    return values
 
 
 def _nested(value: Any) -> Any:

@@ -6,9 +6,7 @@ import operator
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,8 +14,10 @@ from typing import Any
 from sharpen.errors import Refused, UsageError
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, Stage, read_assignment
-from sharpen.tracking.config import Config
+from sharpen.tracking.config import Config, merged
+from sharpen.tracking.metrics import plain_metrics
 from sharpen.tracking.names import LARGEST_STEP, check_name, check_text
+from sharpen.tracking.scratch import FileClaims, Scratch
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
 _current: list[Run] = []
@@ -43,10 +43,15 @@ class Given:
     Attributes:
         checkpoint: Where to go on from.
         permutation_seed: What to draw the order of the bars from.
+        folder: A folder of the run's own, which whoever gives it clears; None to have one made when it is
+            asked for.
+        claims: Which files outside of it other runs at work have written.
     """
 
     checkpoint: Checkpoint | None = None
     permutation_seed: int | None = None
+    folder: Path | None = None
+    claims: FileClaims = field(default_factory=lambda: FileClaims(None))
 
 
 class Stopped(SystemExit):
@@ -63,9 +68,20 @@ class Summary:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._values: dict[str, Any] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take no more values."""
+        self._is_closed = True
 
     def update(self, values: Mapping[str, Any]) -> None:
-        """Set several values at once."""
+        """Set several values at once.
+
+        Raises:
+            UsageError: The run is finished, or a name or a text is none that can be shown.
+        """
+        if self._is_closed:
+            raise _finished("summary")
         for name, value in values.items():
             check_name("summary", "a value", name)
             check_text(f"summary: {name}", value)
@@ -97,6 +113,7 @@ class Run:
         permutation_seed: What to draw the order of the bars from in that stage; None in every other.
         checkpoint: Where to go on from; None to begin at the beginning.
         leads: Whether it would be the best of its sweep if it ended as it stands; asked anew each time.
+        dir: A folder of this run's own, for the files that it writes.
     """
 
     def __init__(
@@ -115,6 +132,9 @@ class Run:
         self.in_sweep = in_sweep
         self.summary = Summary(sink)
         self._sink = sink
+        self._scratch = Scratch(given.folder)
+        self._claims = given.claims
+        self._is_finished = False
         self._step = 0
         self._stage: Stage = stage
         self._permutation_seed = given.permutation_seed
@@ -145,24 +165,37 @@ class Run:
         with _stopped_when_refused():
             return self._sink.leads()
 
+    @property
+    def dir(self) -> Path:
+        """A folder of this run's own, for the files that it writes: no other run can change them.
+
+        It is cleared when the run's program has ended: keep what you need with :meth:`log_artifact`. With
+        SHARPEN_KEEP_SCRATCH=1 in the environment of the agent it is left. A run that was interrupted begins
+        with an empty one.
+        """
+        return self._scratch.folder
+
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Store the metrics of a step; they are on the disk when this returns.
 
         Args:
-            metrics: Names to numbers. NaN is a value: for the sweep's metric it means *infeasible*.
+            metrics: Names to numbers. NaN is a value: for the sweep's metric it means *infeasible*. A mapping
+                as a value stands for several metrics: ``{"eval": {"loss": 1}}`` logs ``eval.loss``.
             step: A whole number that grows from call to call; one more than the last by default.
 
         Raises:
             Stopped: The sweep ends this run early, or has given it to another agent.
-            UsageError: A step that is no whole number or smaller than the last, a metric without a name,
-                or figures that would be the search's again: the lockbox is open and the program has not
-                asked for :attr:`stage`, or bars are to be permuted and it has not asked for
-                :attr:`permutation_seed`.
+            UsageError: The run is finished, a step that is no whole number or smaller than the last, a
+                metric without a name, or figures that would be the search's again: the lockbox is open and
+                the program has not asked for :attr:`stage`, or bars are to be permuted and it has not asked
+                for :attr:`permutation_seed`.
         """
+        self._refuse_when_finished("log")
         self._refuse_search_again()
         step = self._step + 1 if step is None else _whole("log", step, self._step)
+        metrics = plain_metrics(metrics)
         with _stopped_when_refused():
-            reason = self._sink.report(step, _plain(metrics))
+            reason = self._sink.report(step, metrics)
         self._step = step  # not for one that was refused
         if reason:
             raise Stopped(reason)
@@ -197,16 +230,22 @@ class Run:
 
         Raises:
             Stopped: The sweep has given this run to another agent.
-            UsageError: There is no such file.
+            UsageError: The run is finished, there is no such file, or another run at work has written it.
         """
+        self._refuse_when_finished("log_artifact")
         path = Path(path)
         if not path.is_file():
             raise UsageError(f"log_artifact: there is no file {path}")
         name = path.name if name is None else name
         check_name("log_artifact", "an artifact", name)
         check_name("log_artifact", "a type of artifacts", type)
+        is_own = self._scratch.holds(path)
+        if not is_own:
+            self._claims.take(path)
         with _stopped_when_refused():
             self._sink.artifact(path, name, type, metadata or {})
+        if is_own and isinstance(self._sink, TerminalSink):  # nobody else has a copy
+            self._scratch.keep(name, path)
 
     def save_checkpoint(self, path: str | Path, step: int | None = None) -> None:
         """Store a file to go on from, should the run be interrupted; it replaces the last one.
@@ -219,16 +258,25 @@ class Run:
 
         Raises:
             Stopped: The sweep has given this run to another agent.
-            UsageError: There is no such file, or the step is no whole number.
+            UsageError: The run is finished, there is no such file, another run at work has written it, or the
+                step is no whole number.
         """
         step = self._step if step is None else _whole("save_checkpoint", step)
         self.log_artifact(path, name="checkpoint", type="checkpoint", metadata={"step": step})
 
     def finish(self) -> None:
-        """Close the run for this process; logging goes on being possible until the program ends."""
+        """Close the run: it takes no more metrics, files or values."""
         if self in _current:
             _current.remove(self)
+        self._is_finished = True
+        self.summary.close()
+        self._claims.close()
+        self._scratch.close()
         self._sink.close()
+
+    def _refuse_when_finished(self, method: str) -> None:
+        if self._is_finished:
+            raise _finished(method)
 
     def __enter__(self) -> Run:
         return self
@@ -243,7 +291,8 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
     """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
 
     Args:
-        config: The program's own values; those that the sweep chose win over them.
+        config: The program's own values; those that the sweep chose win over them, also inside of nested
+            groups: ``{"model": {"dim": 2, "lr": 0.1}}`` keeps ``lr`` when the sweep chooses ``model.dim``.
 
     Raises:
         UsageError: SHARPEN_RUN holds what no agent writes.
@@ -252,11 +301,11 @@ def init(config: Mapping[str, Any] | None = None) -> Run:
     assigned = read_assignment(os.environ)
     run = Run(
         _sink(assigned),
-        {**(config or {}), **assigned.config},
+        merged(config or {}, assigned.config, assigned.whole),
         seed=_seed(assigned, config or {}),
         stage=assigned.stage,
         in_sweep=assigned.token is not None,
-        given=Given(_checkpoint(assigned), assigned.permutation_seed),
+        given=_given(assigned),
     )
     _current.append(run)
     return run
@@ -288,6 +337,12 @@ def log_artifact(path: str | Path, name: str | None = None, type: str = "file") 
     _last().log_artifact(path, name, type)
 
 
+def _given(assigned: Assignment) -> Given:
+    claims = FileClaims(Path(assigned.claims) if assigned.claims else None, assigned.run_id)
+    folder = Path(assigned.dir) if assigned.dir else None
+    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims)
+
+
 def _checkpoint(assigned: Assignment) -> Checkpoint | None:
     if assigned.checkpoint is None:
         return None
@@ -304,18 +359,10 @@ def _stopped_when_refused() -> Generator[None]:
         raise Stopped(refusal.message) from refusal
 
 
-def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metrics whose every exact number, such as a fraction, is a float.
-
-    Raises:
-        UsageError: They are no mapping, or a name is no text.
-    """
-    if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"log({metrics!r}): metrics are a mapping of names to values: log({{'loss': 0.1}})")
-    for name, value in metrics.items():
-        check_name("log", "a metric", name)
-        check_text(f"log: {name}", value)
-    return {name: float(v) if isinstance(v, Decimal | Fraction) else v for name, v in metrics.items()}
+def _finished(method: str) -> UsageError:
+    return UsageError(
+        f"{method}: the run is finished, by run.finish() or the end of its 'with': move it before that"
+    )
 
 
 def _whole(call: str, step: int, last: int | None = None) -> int:

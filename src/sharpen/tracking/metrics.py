@@ -1,0 +1,46 @@
+"""What a program logs, as the store takes it: flat names, plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, cast
+
+from sharpen.errors import UsageError
+from sharpen.tracking.names import check_name, check_text
+
+DEEPEST = 20
+
+
+def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics by flat names, with every exact number, such as a fraction, as a float.
+
+    Raises:
+        UsageError: They are no mapping, a name is no text of one line, one metric comes twice, or they are
+            nested deeper than 20 levels.
+
+    >>> plain_metrics({"loss": Fraction(1, 2), "eval": {"loss": 0.25, "rank": {"ic": 0.1}}})
+    {'loss': 0.5, 'eval.loss': 0.25, 'eval.rank.ic': 0.1}
+    """
+    if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"log({metrics!r}): metrics are a mapping of names to values: log({{'loss': 0.1}})")
+    found: dict[str, Any] = {}
+    for name, value in _leaves(metrics, "", 0):
+        if name in found:
+            raise UsageError(f"log: {name!r} comes twice, nested and with a dot: rename one of them")
+        check_name("log", "a metric", name)
+        check_text(f"log: {name}", value)
+        found[name] = float(value) if isinstance(value, Decimal | Fraction) else value
+    return found
+
+
+def _leaves(metrics: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > DEEPEST:
+        raise UsageError(f"log: {prefix[:40]}… is nested deeper than {DEEPEST} levels")
+    for name, value in metrics.items():
+        check_name("log", "a metric", name)
+        if isinstance(value, Mapping):
+            yield from _leaves(cast("Mapping[str, Any]", value), f"{prefix}{name}.", depth + 1)
+        else:
+            yield f"{prefix}{name}", value
