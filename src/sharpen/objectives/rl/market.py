@@ -101,6 +101,7 @@ class Market:
         _refuse(data, members)
         self.n_members, self.n_envs, self.n_stocks = len(members), n_envs, len(data.symbols)
         self.action_dim, self.own_dim = self.n_stocks, 1 + self.n_stocks
+        self._n_bars = len(data)
         self.device, self.rules, self.relative = torch.device(device), rules, scaling == "relative"
 
         def tensor(values: Any, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -169,7 +170,7 @@ class Market:
     def step(self, state: State, action: Tensor) -> Step:
         """Return the portfolios one bar later. action: (P, E, S), in [-1, 1]."""
         day = state["day"]
-        then = day + 1
+        then = (day + 1).clamp_max(self._n_bars - 1)
         lots = self.lots(state, action)
         if self._has_limit:
             flee = (self._turbulence[day] >= self._of["turbulence_limit"])[..., None]

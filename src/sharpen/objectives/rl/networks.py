@@ -78,7 +78,7 @@ class Mlp:
         x = seen.first_layer(weights[f"{self.name}.0.weight"], weights[f"{self.name}.0.bias"], self.name)
         for i in range(1, len(self.sizes) - 1):
             x = ACTIVATIONS[self.activation](x)
-            x = torch.baddbmm(weights[f"{self.name}.{i}.bias"], x, weights[f"{self.name}.{i}.weight"])
+            x = _layer(x, weights[f"{self.name}.{i}.weight"], weights[f"{self.name}.{i}.bias"])
         return x
 
 
@@ -111,6 +111,13 @@ class Observed:
     def beside(self, action: Tensor) -> Observed:
         """Return the same with an action beside what is a copy's own."""
         return Observed(torch.cat([action, self.own], -1), self.row, self.table)
+
+
+def _layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return ``x weight + bias``; bit for bit the same whatever members are beside a member."""
+    if weight.shape[2] == 1:  # a batched product with a column rounds by how many members there are
+        return (x * weight.transpose(1, 2)).sum(-1, keepdim=True) + bias
+    return torch.baddbmm(bias, x, weight)
 
 
 def project(table: Tensor | None, weights: Mapping[str, Tensor], *nets: Mlp) -> dict[str, Tensor]:

@@ -1,0 +1,268 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""Members that train side by side, whatever they differ in, each as if it were alone.
+
+Members of the same sizes share a stack of weights, or are trained one after another where that is faster;
+other sizes make another stack. A member can be stopped, added, given another's weights or other
+hyperparameters, saved and restored while the rest go on. Members are called by a number that stays theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.agent import Agent, Snapshot, copy_weights, restore, snapshot
+from sharpen.objectives.rl.ddpg import Ddpg
+from sharpen.objectives.rl.environment import Environment
+from sharpen.objectives.rl.layout import Layout, faster
+from sharpen.objectives.rl.market import MarketSettings
+from sharpen.objectives.rl.ppo import Ppo
+from sharpen.objectives.rl.sac import Sac
+from sharpen.objectives.rl.settings import PER_MEMBER, AgentSettings
+from sharpen.objectives.rl.streams import Streams
+
+_AGENTS: dict[str, Callable[[Sequence[AgentSettings], Environment, Streams], Agent]] = {
+    "ppo": Ppo,
+    "sac": Sac,
+    "modsac": Sac,
+    "ddpg": Ddpg,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One configuration.
+
+    Attributes:
+        agent: Its hyperparameters.
+        seed: What everything random of it is drawn from.
+        market: The rules of its market; any for an environment that has none.
+    """
+
+    agent: AgentSettings
+    seed: int = 0
+    market: MarketSettings = field(default_factory=MarketSettings)
+
+
+MakeEnvironment = Callable[[Sequence[Member]], Environment]
+
+
+@dataclass
+class Stack:
+    """Members of one shape, as one agent."""
+
+    numbers: list[int]
+    agent: Agent
+
+
+class Population:
+    """Members by number.
+
+    Args:
+        members: The configurations; they get the numbers 0, 1, ….
+        make_env: Returns the environment of members that agree in ``agent.n_envs`` and in ``kind_of``.
+        device: Where the tensors live.
+        layout: ``stack``, ``loop``, or None to measure which is faster.
+        kind_of: What of a member's market makes it need an environment of its own kind.
+
+    >>> from sharpen.objectives.rl.pendulum import Pendulum
+    >>> settings = AgentSettings(horizon_len=8, n_envs=2, batch_size=16, net_dims_0=4, net_dims_1=0)
+    >>> population = Population([Member(settings), Member(settings, 1)], lambda m: Pendulum(len(m), 2))
+    >>> population.train(16)
+    >>> population.n_steps(0), population.problem(0)
+    (16, None)
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        make_env: MakeEnvironment,
+        device: str = "cpu",
+        layout: Layout | None = None,
+        kind_of: Callable[[MarketSettings], Any] = lambda market: (market.fill, market.trade_unit),
+    ) -> None:
+        self._make_env, self._device, self._layout, self._kind_of = make_env, device, layout, kind_of
+        self._members = dict(enumerate(members))
+        self._stacks: list[Stack] = []
+        self._problems: dict[int, str] = {}
+        self._figures: dict[int, dict[str, float]] = {}
+        self._arrange(self._members)
+
+    @property
+    def members(self) -> Mapping[int, Member]:
+        """The members that are left, as they are now."""
+        return dict(self._members)
+
+    @property
+    def stacks(self) -> Sequence[Stack]:
+        """How the members are arranged at the moment."""
+        return tuple(self._stacks)
+
+    def train(self, n_steps: int, numbers: Iterable[int] | None = None) -> None:
+        """Train members until each has taken so many steps in all; those that failed are left out.
+
+        Args:
+            n_steps: Environment steps since a member's start.
+            numbers: Whom; all by default. Others of the same stack train along.
+        """
+        wanted = set(self._members if numbers is None else numbers)
+        for stack in self._stacks:
+            while any(k in wanted and self._is_behind(k, stack, n_steps) for k in stack.numbers):
+                self._update(stack)
+
+    def n_steps(self, number: int) -> int:
+        """Return how many environment steps a member has taken."""
+        stack, k = self._find(number)
+        return int(stack.agent.course.n_steps[k])
+
+    def figures(self, number: int) -> dict[str, float]:
+        """Return the figures of a member's last update, with its learning rate as the optimizer has it."""
+        stack, k = self._find(number)
+        rate = float(stack.agent.course.of["learning_rate"][k])
+        return {**self._figures.get(number, {}), "learning_rate": rate}
+
+    def problem(self, number: int) -> str | None:
+        """Return in a sentence why a member cannot go on; None when it can."""
+        return self._problems.get(number)
+
+    def agent(self, number: int) -> tuple[Agent, int]:
+        """Return the agent that holds a member, and its place there."""
+        stack, k = self._find(number)
+        return stack.agent, k
+
+    def stop(self, number: int) -> None:
+        """Take a member out; the others go on as if it had never been there."""
+        stack, _ = self._find(number)
+        kept = self._snapshots(stack)
+        self._stacks.remove(stack)
+        del self._members[number]
+        self._problems.pop(number, None)
+        self._arrange([k for k in stack.numbers if k != number], kept)
+
+    def add(self, number: int, member: Member) -> None:
+        """Put a new member in, at its first step.
+
+        Raises:
+            UsageError: The number is taken.
+        """
+        if number in self._members:
+            raise UsageError(f"member {number} is there: stop it first, or take another number")
+        self._members[number] = member
+        self._arrange([number])
+
+    def save(self, number: int) -> Snapshot:
+        """Return everything of a member, in memory of its own."""
+        return snapshot(*self.agent(number))
+
+    def load(self, number: int, kept: Snapshot) -> None:
+        """Make a member what a snapshot of one of the same sizes holds; it goes on from there to the bit."""
+        agent, k = self.agent(number)
+        restore(agent, k, kept)
+        self._problems.pop(number, None)
+
+    def copy(self, source: int, target: int) -> None:
+        """Give a member another's weights, moments and sizes; its seed, market and numbers stay its own."""
+        kept, theirs, mine = self.save(source), self._members[source].agent, self._members[target]
+        if theirs.shape != mine.agent.shape:
+            own = {name: getattr(mine.agent, name) for name in PER_MEMBER}
+            self.stop(target)
+            self.add(target, replace(mine, agent=replace(theirs, **own)))
+        agent, k = self.agent(target)
+        copy_weights(kept, agent, k)
+        self._problems.pop(target, None)
+
+    def change(self, number: int, **settings: Any) -> None:
+        """Give a member other hyperparameters, which act from the next update on; its weights stay.
+
+        Raises:
+            UsageError: A value is out of range, or would change the size of something that has been learnt.
+        """
+        member = self._members[number]
+        changed = replace(member.agent, **settings)
+        if fixed := [name for name in settings if name not in PER_MEMBER and name not in _PACE]:
+            raise UsageError(
+                f"{', '.join(fixed)} of member {number} cannot change: start a new member with it"
+            )
+        self._members[number] = replace(member, agent=changed)
+        if changed.shape == member.agent.shape:
+            agent, k = self.agent(number)
+            agent.course.settings[k] = changed
+            for name in PER_MEMBER & set(settings):
+                agent.course.of[name][k] = float(settings[name])
+            return
+        stack, _ = self._find(number)
+        kept = self._snapshots(stack)
+        self._stacks.remove(stack)
+        self._arrange(stack.numbers, kept)
+
+    def _find(self, number: int) -> tuple[Stack, int]:
+        for stack in self._stacks:
+            if number in stack.numbers:
+                return stack, stack.numbers.index(number)
+        raise UsageError(f"there is no member {number}")
+
+    def _snapshots(self, stack: Stack) -> dict[int, Snapshot]:
+        return {number: snapshot(stack.agent, k) for k, number in enumerate(stack.numbers)}
+
+    def _arrange(self, numbers: Iterable[int], kept: Mapping[int, Snapshot] | None = None) -> None:
+        """Make stacks of members, from snapshots where there are such."""
+        groups: dict[Any, list[int]] = {}
+        for number in numbers:
+            member = self._members[number]
+            groups.setdefault((member.agent.shape, self._kind_of(member.market)), []).append(number)
+        for group in groups.values():
+            size = len(group) if self._is_stacked(group) else 1
+            for start in range(0, len(group), size):
+                self._stacks.append(self._stack(group[start : start + size], kept or {}))
+
+    def _is_stacked(self, group: Sequence[int]) -> bool:
+        if self._layout is not None or len(group) == 1:
+            return self._layout == "stack"
+        settings = self._members[group[0]].agent
+        env = self._make_env([self._members[group[0]]])
+        n_seen = env.own_dim + (0 if env.table is None else env.table.shape[1])
+        sizes = (n_seen, *settings.net_dims, env.action_dim)
+        return faster(sizes, settings.batch_size, len(group), self._device) == "stack"
+
+    def _stack(self, numbers: list[int], kept: Mapping[int, Snapshot]) -> Stack:
+        members = [self._members[number] for number in numbers]
+        settings = [m.agent for m in members]
+        env = self._make_env(members)
+        agent = _AGENTS[settings[0].agent](settings, env, Streams.of([m.seed for m in members], self._device))
+        for k, number in enumerate(numbers):
+            if number in kept:
+                restore(agent, k, kept[number])
+        return Stack(numbers, agent)
+
+    def _is_behind(self, number: int, stack: Stack, n_steps: int) -> bool:
+        k = stack.numbers.index(number)
+        return number not in self._problems and int(stack.agent.course.n_steps[k]) < n_steps
+
+    def _update(self, stack: Stack) -> None:
+        found = {name: value.tolist() for name, value in stack.agent.update().items()}
+        sound = _finite(stack.agent).tolist()
+        for k, number in enumerate(stack.numbers):
+            self._figures[number] = {name: float(values[k]) for name, values in found.items()}
+            odd = [name for name, value in self._figures[number].items() if not math.isfinite(value)]
+            if (odd or not sound[k]) and number not in self._problems:
+                what = odd[0] if odd else "a weight"
+                self._problems[number] = (
+                    f"training broke down at step {int(stack.agent.course.n_steps[k])}: {what} is no finite"
+                    " number; a lower learning_rate or reward_scale may help"
+                )
+
+
+_PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", "actor_delay"})
+"""Settings outside ``PER_MEMBER`` that size nothing that is remembered from one update to the next."""
+
+
+def _finite(agent: Agent) -> Tensor:
+    """Return which members have finite weights. (P,)."""
+    flats = [learner.parameters.flat for learner in agent.learners().values()]
+    return torch.stack([torch.isfinite(flat).all(1) for flat in flats]).all(0)
