@@ -107,3 +107,45 @@ def test_sharpe_and_sortino_do_not_depend_on_leverage(seed: int, leverage: float
     returns = series(seed, 50)
     assert metrics.sharpe(leverage * returns, 252) == pytest.approx(metrics.sharpe(returns, 252))
     assert metrics.sortino(leverage * returns, 252) == pytest.approx(metrics.sortino(returns, 252))
+
+
+@pytest.mark.parametrize("cost_bps", [0.0, 3.0, 12.5])
+def test_at_the_break_even_cost_nothing_is_left(cost_bps: float) -> None:
+    rng = np.random.default_rng(0)
+    gross, turnover = rng.normal(0.001, 0.01, 500), rng.random(500)
+    break_even = metrics.break_even_cost_bps(gross, turnover)
+    assert float(np.sum(gross - turnover * break_even / 1e4)) == pytest.approx(0.0, abs=1e-12)
+    net = gross - turnover * cost_bps / 1e4
+    np.testing.assert_allclose(metrics.at_costs(gross, net, 2.0), gross - 2 * turnover * cost_bps / 1e4)
+    assert math.isnan(metrics.break_even_cost_bps(gross, np.zeros(500)))
+
+
+def test_interest_compounds_to_the_annual_rate() -> None:
+    each = metrics.rate_per_bar(0.05, 252)
+    assert (1 + each) ** 252 == pytest.approx(1.05)
+    lent = np.full(252, each)
+    np.testing.assert_allclose(metrics.above_rate(lent, 0.05, 252), 0.0, atol=1e-15)
+    positions = np.array([[1.0, -1.0], [-0.5, -0.5], [0.3, 0.0]])
+    np.testing.assert_allclose(metrics.borrow_cost(positions, 0.05, 252), np.array([1.0, 1.0, 0.0]) * each)
+
+
+def test_years_and_days_are_those_of_the_calendar() -> None:
+    rng = np.random.default_rng(1)
+    time = np.arange("2020-01-01", "2022-07-01", np.timedelta64(6, "h"), dtype="datetime64[us]")
+    returns = rng.normal(0.001, 0.01, len(time))
+    found = metrics.sharpe_by_year(returns, time, 1460)
+    assert list(found) == [2020, 2021, 2022]
+    of_2020 = returns[: 366 * 4]
+    assert found[2020] == pytest.approx(of_2020.mean() / of_2020.std(ddof=1) * 1460**0.5)
+    days = metrics.daily_returns(returns, time)
+    assert len(days) == len(time) / 4
+    assert np.prod(1 + days) == pytest.approx(np.prod(1 + returns))
+    assert metrics.daily_returns(np.zeros(0), time[:0]).size == 0
+    assert metrics.sharpe_by_year(np.zeros(0), time[:0], 1460) == {}
+
+
+def test_the_best_few_of_many_equal_ones_made_their_share() -> None:
+    assert metrics.best_share(np.full(50, 0.01), 5) == pytest.approx(0.1)
+    assert metrics.best_share(np.array([0.05, -0.04]), 1) == pytest.approx(5.0)
+    assert math.isnan(metrics.best_share(np.array([0.05, -0.06]), 1))
+    assert math.isnan(metrics.best_share(np.zeros(0)))

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharpen.arrays import Floats
-from sharpen.overfit import autocorrelation_factor, expected_max_sharpe, luck_bar, noise_variance
+from sharpen.overfit import (
+    annual_factor,
+    autocorrelation_factor,
+    dependent_sharpe,
+    expected_max_sharpe,
+    luck_bar,
+    noise_variance,
+)
 from sharpen.overfit.luck_bar import correlations, leaders
 
 T = 1001
@@ -140,3 +147,23 @@ def test_autocorrelation_shortens_a_record_and_never_lengthens_it(phi: float, tr
 def test_the_factor_of_nothing_is_one() -> None:
     for returns in (np.zeros(0), np.ones(5), np.zeros(100)):
         assert autocorrelation_factor(returns) == 1.0
+
+
+@pytest.mark.parametrize(("phi", "q"), [(0.2, 12), (-0.3, 12), (0.4, 252)])
+def test_the_annual_factor_is_the_closed_form_of_an_autoregression(phi: float, q: int) -> None:
+    closed = math.sqrt(q) / math.sqrt(1 + 2 * phi / (1 - phi) * (1 - (1 - phi**q) / (q * (1 - phi))))
+    assert annual_factor(phi ** np.arange(1, q), q) == pytest.approx(closed)
+
+
+def test_dependence_takes_from_the_annual_sharpe_what_it_gave() -> None:
+    rng = np.random.default_rng(14)
+    smooth = np.convolve(rng.normal(0.05, 1.0, 5003), np.full(4, 0.25), mode="valid")
+    plain = float(smooth.mean() / smooth.std(ddof=1)) * math.sqrt(252)
+    # a mean of four has rho = 3/4, 1/2, 1/4
+    expected = annual_factor(np.array([0.75, 0.5, 0.25]), 252) / math.sqrt(252)
+    assert dependent_sharpe(smooth, 252) / plain == pytest.approx(expected, rel=0.1)
+    shocks = rng.normal(0.05, 1.0, 2000)
+    plain = float(shocks.mean() / shocks.std(ddof=1)) * math.sqrt(252)
+    assert dependent_sharpe(shocks, 252) == pytest.approx(plain, rel=1e-12)
+    assert math.isnan(dependent_sharpe(np.ones(100), 252))
+    assert math.isnan(dependent_sharpe(np.zeros(1), 252))

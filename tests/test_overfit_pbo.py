@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.overfit import pbo
+from sharpen.overfit import pbo, pbo_range
 
 
 def spelled_out(returns: Floats, n_blocks: int) -> tuple[list[float], Floats, Floats]:
@@ -147,3 +147,13 @@ def test_shapes_that_cannot_be_split_are_refused() -> None:
     for n_blocks in (0, 3, 22):
         with pytest.raises(UsageError, match="n_blocks is"):
             pbo(np.zeros((100, 3)), n_blocks)
+
+
+def test_the_range_is_that_of_rolled_bars() -> None:
+    returns = np.random.default_rng(7).normal(size=(517, 9))
+    low, high = pbo_range(returns, 10, n_shifts=51)
+    each = [pbo(np.roll(returns, -k, axis=0), 10).probability for k in range(51)]
+    assert (low, high) == (min(each), max(each))
+    assert pbo_range(returns, 10, n_shifts=1) == (each[0], each[0])
+    with pytest.raises(UsageError, match="n_shifts is 0"):
+        pbo_range(returns, 10, n_shifts=0)

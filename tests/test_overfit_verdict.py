@@ -148,7 +148,15 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
     )
     assert judgement.sentence == f"{judgement.headline} {judgement.details}"
     assert "-0." not in "".join((judgement.sentence, *sentences(judgement)))
-    assert len(judgement.checks) == 5
+    assert [check.name for check in judgement.checks] == [
+        "bars",
+        "deflated Sharpe",
+        "lower end of the Sharpe's 95% interval",
+        "reality check over all returns",
+        "PBO",
+        "reality check of the excess",
+        "deflated Sharpe of the excess over buy-and-hold",
+    ]
     assert f"failed: deflated Sharpe {judgement.dsr:.2f}, needs 0.95 or more" in sentences(judgement)
     assert "passed: bars 1260, needs 30 or more" in sentences(judgement)
 
@@ -388,3 +396,39 @@ def test_counts_that_do_not_fit_are_refused() -> None:
         judge(evidence_of(noise(25, 2), trial_bars=np.array([1260] * 3)))
     with pytest.raises(UsageError, match="kept_returns': 5"):
         judge(evidence_of(noise(25, 2), kept_returns=np.zeros((5, 2))))
+
+
+def test_the_excess_is_judged_by_how_alike_excesses_are() -> None:
+    # all hold the market and tilt a little: alike as they are, 40 different things were tried
+    rng = np.random.default_rng(26)
+    market = rng.normal(0.0005, 0.01, 1260)
+    tilts = rng.normal(0, 0.0005, (1260, 40))
+    returns = market[:, None] + tilts
+    held = replace(evidence_of(returns), baseline_returns=market)
+    excess = evidence_of(tilts)
+    judgement = judge(held)
+    assert judgement.n_effective == 1
+    assert judgement.dsr_excess == pytest.approx(judge(excess).dsr, abs=0.15)
+    assert judgement.dsr_excess < 0.9
+
+
+def test_what_shows_in_everything_that_was_kept_counts() -> None:
+    evidence = world(np.random.default_rng(3), annual_sharpe=3.0)
+    judgement = judge(evidence)
+    assert judgement.reality_check is not None
+    assert judgement.reality_check <= 0.05
+    more = np.concatenate([evidence.finished_returns, noise(27, 500)], axis=1)
+    kept = judge(replace(evidence, kept_returns=more, trial_sharpes=per_bar_sharpes(more)))
+    assert kept.n_trials == 540
+    assert kept.reality_check is not None
+    assert kept.reality_check >= judgement.reality_check
+    assert kept.pbo == judgement.pbo
+
+
+def test_overfitting_has_a_range_over_the_edges_of_blocks() -> None:
+    judgement = judge(world(np.random.default_rng(4), n_bars=517))
+    assert judgement.pbo is not None
+    assert judgement.pbo_range is not None
+    low, high = judgement.pbo_range
+    assert low <= judgement.pbo <= high
+    assert high - low > 0.01

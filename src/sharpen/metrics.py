@@ -1,8 +1,9 @@
 """Performance measures of a series of returns.
 
-Every function takes the net returns of consecutive bars as fractions, risk-free rate 0, and returns NaN
-where the measure is undefined: fewer than two returns, no variance, or a NaN among the returns. One that
-names no source is a definition, and the first line holds all of it.
+Every function takes the net returns of consecutive bars as fractions, unless it says otherwise, and returns
+NaN where the measure is undefined: fewer than two returns, no variance, or a NaN among the returns. One that
+names no source is a definition, and the first line holds all of it. Ratios take the returns as they are: give
+those :func:`above_rate` for a risk-free rate that is not 0.
 
 Notation: ``r`` the returns (T,), ``A`` the bars per year.
 """
@@ -13,7 +14,7 @@ import math
 
 import numpy as np
 
-from sharpen.arrays import Floats
+from sharpen.arrays import Floats, Times
 
 
 def total_return(returns: Floats) -> float:
@@ -108,6 +109,111 @@ def profit_factor(trade_returns: Floats) -> float:
     if lost > 0.0:
         return won / lost
     return math.inf if won > 0.0 else math.nan
+
+
+def rate_per_bar(annual_rate: float, bars_per_year: float) -> float:
+    """Return an annual interest rate for one bar, ``(1 + rate) ** (1 / A) - 1``.
+
+    >>> round(rate_per_bar(0.0201, bars_per_year=2), 4)
+    0.01
+    """
+    return (1.0 + annual_rate) ** (1.0 / bars_per_year) - 1.0
+
+
+def above_rate(returns: Floats, annual_rate: float, bars_per_year: float) -> Floats:
+    """Return the returns above an annual risk-free rate, ``r`` less the rate of a bar. (T,).
+
+    For a strategy that holds its capital and could have lent it; one that needs none has a rate of 0.
+
+    >>> above_rate(np.array([0.03, 0.0]), 0.0201, bars_per_year=2).round(4).tolist()
+    [0.02, -0.01]
+    """
+    return returns - rate_per_bar(annual_rate, bars_per_year)
+
+
+def borrow_cost(positions: Floats, annual_rate: float, bars_per_year: float) -> Floats:
+    """Return what borrowing the instruments that are sold short costs at each bar, as a fraction of capital.
+
+    Args:
+        positions: Held during each bar, as shares of capital; negative is short. (T,) or (T, S)
+        annual_rate: Lenders' fee, on the value of what is borrowed.
+        bars_per_year: A.
+
+    Returns:
+        To subtract from the returns; summed over symbols. (T,)
+
+    >>> borrow_cost(np.array([1.0, -0.5]), 0.0201, bars_per_year=2).round(4).tolist()
+    [0.0, 0.005]
+    """
+    short = np.maximum(-positions, 0.0)
+    total: Floats = short.sum(axis=1) if short.ndim > 1 else short
+    return total * rate_per_bar(annual_rate, bars_per_year)
+
+
+def break_even_cost_bps(gross_returns: Floats, turnover: Floats) -> float:
+    """Return the cost in bps of what is traded that leaves nothing: ``1e4 * sum(gross) / sum(turnover)``.
+
+    Negative when there was a loss before any cost; NaN when nothing was traded.
+
+    Args:
+        gross_returns: Before costs. (T,)
+        turnover: Absolute change of position at each bar, as a share of capital. (T,)
+
+    >>> break_even_cost_bps(np.array([0.002, -0.001]), np.array([1.0, 1.0]))
+    5.0
+    """
+    traded = float(np.sum(turnover))
+    return 1e4 * float(np.sum(gross_returns)) / traded if traded > 0.0 else math.nan
+
+
+def at_costs(gross_returns: Floats, net_returns: Floats, times: float) -> Floats:
+    """Return net returns as they would be at costs so many times as high. (T,).
+
+    >>> at_costs(np.array([0.01]), np.array([0.008]), times=2).round(4).tolist()
+    [0.006]
+    """
+    return gross_returns - times * (gross_returns - net_returns)
+
+
+def sharpe_by_year(returns: Floats, time: Times, bars_per_year: float) -> dict[int, float]:
+    """Return the annualised Sharpe ratio of each calendar year (UTC), NaN where one has too few bars.
+
+    >>> time = np.array(["2023-12-28", "2023-12-29", "2024-01-02"], dtype="datetime64[us]")
+    >>> sharpe_by_year(np.array([0.0, 0.02, 0.01]), time, bars_per_year=4)
+    {2023: 1.414213562373095, 2024: nan}
+    """
+    year = time.astype("datetime64[Y]").astype(np.int64) + 1970
+    return {int(each): sharpe(returns[year == each], bars_per_year) for each in np.unique(year)}
+
+
+def daily_returns(returns: Floats, time: Times) -> Floats:
+    """Return the compounded return of each calendar day (UTC), for :func:`best_share`. (days,).
+
+    >>> time = np.array(["2024-01-02T10", "2024-01-02T11", "2024-01-03T10"], dtype="datetime64[us]")
+    >>> daily_returns(np.array([0.1, 0.1, 0.05]), time).round(4).tolist()
+    [0.21, 0.05]
+    """
+    if not len(returns):
+        return returns
+    day = time.astype("datetime64[D]").astype(np.int64)
+    starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    return np.multiply.reduceat(1.0 + returns, starts) - 1.0
+
+
+def best_share(returns: Floats, n_best: int = 5) -> float:
+    """Return the share of the summed profit that the best trades, or days, made; above 1 when the rest lost.
+
+    NaN when there was no profit.
+
+    Args:
+        returns: Of each trade, or each day: see :func:`daily_returns`.
+        n_best: How many of the best.
+
+    >>> best_share(np.array([0.04, 0.01, -0.02, 0.02]), n_best=1)
+    0.8
+    """
+    profit = float(np.sum(returns))
+    return float(np.sum(np.sort(returns)[::-1][:n_best])) / profit if profit > 0.0 else math.nan
 
 
 def _rounding(returns: Floats) -> float:

@@ -1,11 +1,18 @@
 """Is the winner real, or the luckiest of N? Statistics of selection, and the verdict drawn from them."""
 
 from sharpen.overfit.bootstrap import Interval, sharpe_interval, stationary_blocks
-from sharpen.overfit.dependence import autocorrelation_factor, optimal_block_length
+from sharpen.overfit.dependence import (
+    annual_factor,
+    autocorrelation_factor,
+    dependent_sharpe,
+    optimal_block_length,
+)
 from sharpen.overfit.evidence import Evidence, RelatedSweep
 from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.luck_bar import LuckBar, luck_bar, noise_variance
-from sharpen.overfit.pbo import Pbo, pbo
+from sharpen.overfit.neighbourhood import Neighbourhood, neighbourhood
+from sharpen.overfit.pbo import Pbo, pbo, pbo_range
+from sharpen.overfit.reality_check import long_run_variance, reality_check
 from sharpen.overfit.search_null import SearchNull, search_p_value, share_interval
 from sharpen.overfit.sharpe import (
     Moments,
@@ -26,22 +33,29 @@ __all__ = [
     "Judgement",
     "LuckBar",
     "Moments",
+    "Neighbourhood",
     "Pbo",
     "RelatedSweep",
     "SearchNull",
+    "annual_factor",
     "autocorrelation_factor",
     "deflated_sharpe",
+    "dependent_sharpe",
     "expected_max_sharpe",
     "judge",
+    "long_run_variance",
     "luck_bar",
     "min_backtest_length",
     "min_track_record_length",
     "moments",
+    "neighbourhood",
     "noise_variance",
     "optimal_block_length",
     "pbo",
+    "pbo_range",
     "probabilistic_sharpe",
     "probability_above",
+    "reality_check",
     "search_p_value",
     "share_interval",
     "sharpe_interval",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sharpen.errors import UsageError
 from sharpen.overfit.dependence import optimal_block_length
 
 _CELLS = 1 << 17  # bars of resamples worked on at a time: what they need stays in cache
+_NORMAL = NormalDist()
 _NEGLIGIBLE = 1e-10  # a variance, beside the mean square: what is left of the rounding of sums
 
 
@@ -93,16 +95,20 @@ def sharpe_interval(
     level: float = 0.95,
     n_resamples: int = 2000,
 ) -> Interval:
-    """Return a percentile confidence interval of the annual Sharpe ratio, by the stationary bootstrap.
+    """Return a confidence interval of the annual Sharpe ratio: BCa, with the stationary bootstrap.
 
-    Blocks have the length of :func:`optimal_block_length`. Resamples without variance are left out; NaN
-    when they are half of all or more, or for fewer than three bars.
+    The plain percentiles lie too high for negatively skewed returns, whose low ends are above the truth more
+    often than they say. The percentiles are therefore moved by the resamples' median bias and by the skewness
+    of the estimate. Blocks have the length of :func:`optimal_block_length`. Resamples without variance are
+    left out; NaN when they are half of all or more, or for fewer than three bars.
 
     Raises:
         UsageError: The level is not between 0 and 1, or there are no resamples.
 
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3: the percentile
-        interval; the resamples are those of :func:`stationary_blocks`.
+    Source: Efron (1987), Better Bootstrap Confidence Intervals, Journal of the American Statistical
+        Association 82(397), and Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 14.3,
+        equations 14.10 and 14.14; the acceleration is from influence values, equation 22.37 there, summed
+        over blocks, because bars depend on each other. The resamples are those of :func:`stationary_blocks`.
 
     >>> returns = np.random.default_rng(1).normal(0.001, 0.01, 500)
     >>> interval = sharpe_interval(returns, 252, np.random.default_rng(2))
@@ -125,9 +131,37 @@ def sharpe_interval(
     known = ratios[np.isfinite(ratios)]
     if 2 * len(known) <= n_resamples:
         return Interval(math.nan, math.nan, level)
-    tail = (1.0 - level) / 2.0
-    low, high = (np.quantile(known, [tail, 1.0 - tail]) * math.sqrt(bars_per_year)).tolist()
-    return Interval(low, high, level)
+    low, high = (np.quantile(known, _percentiles(returns, known, block_bars, level))).tolist()
+    year = math.sqrt(bars_per_year)
+    return Interval(low * year, high * year, level)
+
+
+def _percentiles(returns: Floats, ratios: Floats, block_bars: float, level: float) -> list[float]:
+    """Return which percentiles of the resampled ratios are the ends of the interval, as shares."""
+    estimate = returns.mean() / returns.std(ddof=1)
+    n = len(ratios)
+    below = float(((ratios < estimate).sum() + 0.5 * (ratios == estimate).sum()) / n)
+    bias = _NORMAL.inv_cdf(min(max(below, 0.5 / n), 1.0 - 0.5 / n))
+    acceleration = _acceleration(returns, block_bars)
+    ends: list[float] = []
+    for tail in ((1.0 - level) / 2.0, (1.0 + level) / 2.0):
+        z = bias + _NORMAL.inv_cdf(tail)
+        # a denominator of 0 or less would be a skewness beyond what the correction is for
+        ends.append(_NORMAL.cdf(bias + z / max(1.0 - acceleration * z, 0.1)))
+    return ends
+
+
+def _acceleration(returns: Floats, block_bars: float) -> float:
+    # from how much each block of bars moves the Sharpe ratio: z - SR / 2 * (z ** 2 - 1) a bar
+    deviation = returns.std()
+    if not deviation > 0.0:
+        return 0.0
+    z = (returns - returns.mean()) / deviation
+    influence = z - 0.5 * returns.mean() / deviation * (z**2 - 1.0)
+    edges = np.arange(0, len(returns), max(round(block_bars), 1))
+    moved = np.add.reduceat(influence, edges)
+    power = float((moved**2).sum())
+    return float((moved**3).sum()) / (6.0 * power**1.5) if power > 0.0 else 0.0
 
 
 def _ratios(returns: Floats, blocks: Blocks) -> Floats:

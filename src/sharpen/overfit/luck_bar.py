@@ -29,12 +29,14 @@ class LuckBar:
 
     Attributes:
         sharpe: The bar, per bar of time.
+        variance: ``V``, of one trial's Sharpe ratio.
         n_effective: Trials left when alike ones count as one; those without returns count each.
         basis: What decided: the ``spread`` of the trials' Sharpe ratios, the ``noise floor`` that the
             number of bars sets for it, or the number of ``fitted parameters``, each with that spread.
     """
 
     sharpe: float
+    variance: float
     n_effective: int
     basis: Basis
 
@@ -140,7 +142,7 @@ def luck_bar(sharpes: Floats, columns: Floats, n_trials: int, floor: float, n_fi
     >>> one = rng.normal(0.0, 0.01, (401, 1))
     >>> clones = np.repeat(one, 600, axis=1)
     >>> luck_bar(np.full(600, 0.1), clones, 600, noise_variance(401))
-    LuckBar(sharpe=0.0, n_effective=1, basis='one trial')
+    LuckBar(sharpe=0.0, variance=0.0025, n_effective=1, basis='one trial')
     """
     known = sharpes[np.isfinite(sharpes)]
     z, index, n_effective = _expected_max(columns, n_trials)
@@ -151,9 +153,10 @@ def luck_bar(sharpes: Floats, columns: Floats, n_trials: int, floor: float, n_fi
     variance = float(np.var(spread, ddof=1)) if len(spread) > 1 else 0.0
     fitted = math.sqrt(max(min(n_fitted, n_trials - 1) - 0.5, 0.0))
     basis: Basis = "spread" if variance > floor else "noise floor"
+    variance = max(variance, floor)
     if fitted > z:
         z, basis = fitted, "fitted parameters"
-    return LuckBar(z * math.sqrt(max(variance, floor)), n_effective, basis if z > 0.0 else "one trial")
+    return LuckBar(z * math.sqrt(variance), variance, n_effective, basis if z > 0.0 else "one trial")
 
 
 def _expected_max(columns: Floats, n_trials: int) -> tuple[float, Ints | None, int]:

@@ -17,7 +17,8 @@ from sharpen.overfit.dependence import autocorrelation_factor
 from sharpen.overfit.evidence import Evidence
 from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.luck_bar import luck_bar, noise_variance
-from sharpen.overfit.pbo import pbo
+from sharpen.overfit.pbo import pbo, pbo_range
+from sharpen.overfit.reality_check import reality_check
 from sharpen.overfit.search_null import SearchNull
 from sharpen.overfit.sharpe import min_track_record_length, moments, probability_above
 from sharpen.overfit.words import (
@@ -39,11 +40,12 @@ def judge(evidence: Evidence) -> Judgement:
     """Return the verdict on a sweep's winner.
 
     It is ``luck`` unless there are 30 bars or more, the deflated Sharpe ratio is 0.95 or more, the interval
-    of the Sharpe ratio lies above 0, and the p-value of the whole search, where there is one, is 0.05 or
-    less. Otherwise it is ``beta`` unless the deflated Sharpe ratio of
-    the excess over buy-and-hold is 0.95 or more, too. ``real`` says that the winner passed these checks on
-    these bars, and no more. A probability of backtest overfitting of 0.5 or more is a caution and does not
-    decide: it judges the choosing, and of near-identical good trials each may be chosen by luck.
+    of the Sharpe ratio lies above 0, and the p-values of the reality check and of the whole search, where
+    there are any, are 0.05 or less. Otherwise it is ``beta`` unless the deflated Sharpe ratio of the excess
+    over buy-and-hold is 0.95 or more, and the p-value of its reality check 0.05 or less, too. ``real`` says
+    that the winner passed these checks on these bars, and no more. A probability of backtest overfitting of
+    0.5 or more is a caution and does not decide: it judges the choosing, and of near-identical good trials
+    each may be chosen by luck.
 
     Raises:
         UsageError: The series differ in length, or the returns hold a NaN.
@@ -64,20 +66,15 @@ def judge(evidence: Evidence) -> Judgement:
     kind: Literal["luck", "beta", "real"] = "real"
     if any(check.outcome == "failed" for check in checks):
         kind = "luck"
-    elif not figures.dsr_excess >= CONFIDENCE:
+    excess = _excess_checks(figures)
+    if kind == "real" and any(check.outcome == "failed" for check in excess):
         kind = "beta"
-    excess = _needed(
-        "deflated Sharpe of the excess over buy-and-hold",
-        say_probability(figures.dsr_excess),
-        f"needs {CONFIDENCE} or more",
-        passed=figures.dsr_excess >= CONFIDENCE,
-    )
     return replace(
         figures,
         kind=kind,
         headline=headline(kind, figures),
         details=details(figures),
-        checks=(*checks, _choosing(figures), excess),
+        checks=(*checks, _choosing(figures), *excess),
     )
 
 
@@ -112,7 +109,8 @@ def _figures(evidence: Evidence) -> Judgement:
     inflation = autocorrelation_factor(best)
     floor = noise_variance(len(best), inflation)
     bar = luck_bar(evidence.comparable_sharpes, evidence.columns, evidence.n_trials, floor, evidence.n_fitted)
-    rng = rng_for(evidence.seed, "verdict", "interval")
+    overfitting = _overfitting(evidence.finished_returns)
+    excesses = excess_returns(evidence.columns, evidence.baseline_returns)
     return Judgement(
         kind="none",
         headline="",
@@ -120,9 +118,12 @@ def _figures(evidence: Evidence) -> Judgement:
         baseline_sharpe=moments(baseline).sharpe * year,
         luck_sharpe=bar.sharpe * year,
         dsr=probability_above(estimate, bar.sharpe, inflation),
-        dsr_excess=_deflated_excess(evidence),
-        pbo=_overfitting(evidence.finished_returns),
-        interval=sharpe_interval(best, evidence.bars_per_year, rng),
+        dsr_excess=_deflated_excess(evidence, excesses, bar.variance),
+        pbo=overfitting[0] if overfitting else None,
+        pbo_range=overfitting[1] if overfitting else None,
+        interval=sharpe_interval(best, evidence.bars_per_year, _rng(evidence, "interval")),
+        reality_check=_reality_check(evidence.columns, _rng(evidence, "reality check")),
+        reality_check_excess=_reality_check(excesses, _rng(evidence, "reality check of the excess")),
         min_track_record_bars=min_track_record_length(best, bar.sharpe, CONFIDENCE, inflation),
         n_trials=evidence.n_trials,
         n_bars=len(best),
@@ -135,25 +136,32 @@ def _figures(evidence: Evidence) -> Judgement:
     )
 
 
-def _deflated_excess(evidence: Evidence) -> float:
+def _rng(evidence: Evidence, use: str) -> np.random.Generator:
+    return rng_for(evidence.seed, "verdict", use)
+
+
+def _deflated_excess(evidence: Evidence, excesses: Floats, variance: float) -> float:
     # Only trials on the same bars have an excess series; where all trials spread wider, that variance counts.
-    excesses = excess_returns(evidence.columns, evidence.baseline_returns)
     best = excess_returns(evidence.best_returns, evidence.baseline_returns)
     inflation = autocorrelation_factor(best)
     ratios = np.array([moments(column).sharpe for column in excesses.T])
-    floor = noise_variance(len(best), inflation)
-    bars = [
-        luck_bar(sharpes, excesses, evidence.n_trials, floor, evidence.n_fitted).sharpe
-        for sharpes in (ratios, evidence.comparable_sharpes)
-    ]
-    return probability_above(moments(best), max(bars), inflation)
+    floor = max(noise_variance(len(best), inflation), variance)
+    bar = luck_bar(ratios, excesses, evidence.n_trials, floor, evidence.n_fitted)
+    return probability_above(moments(best), bar.sharpe, inflation)
 
 
-def _overfitting(finished_returns: Floats) -> float | None:
+def _reality_check(columns: Floats, rng: np.random.Generator) -> float | None:
+    p_value = reality_check(columns, rng)
+    return None if math.isnan(p_value) else p_value
+
+
+def _overfitting(finished_returns: Floats) -> tuple[float, tuple[float, float]] | None:
     n_bars, n_finished = finished_returns.shape
     if n_finished < 2 or n_bars < MIN_PBO_BARS:
         return None
-    return pbo(finished_returns, PBO_BLOCKS).probability
+    found = pbo(finished_returns, PBO_BLOCKS).probability
+    low, high = pbo_range(finished_returns, min(PBO_BLOCKS, 12))
+    return found, (min(low, found), max(high, found))
 
 
 def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> Check:
@@ -172,7 +180,24 @@ def _checks(figures: Judgement) -> tuple[Check, ...]:
         ),
         _needed("lower end of the Sharpe's 95% interval", say(low), "needs more than 0", passed=low > 0),
     )
+    checks += _of_everything("reality check over all returns", figures.reality_check)
     return checks if figures.search is None else (*checks, _of_search(figures.search))
+
+
+def _excess_checks(figures: Judgement) -> tuple[Check, ...]:
+    name = "deflated Sharpe of the excess over buy-and-hold"
+    passed = figures.dsr_excess >= CONFIDENCE
+    deflated = _needed(
+        name, say_probability(figures.dsr_excess), f"needs {CONFIDENCE} or more", passed=passed
+    )
+    return *_of_everything("reality check of the excess", figures.reality_check_excess), deflated
+
+
+def _of_everything(name: str, p_value: float | None) -> tuple[Check, ...]:
+    if p_value is None:
+        return ()
+    passed = p_value <= MAX_P_VALUE
+    return (_needed(name, f"p {say_probability(p_value)}", f"needs {MAX_P_VALUE} or less", passed=passed),)
 
 
 def _of_search(search: SearchNull) -> Check:
