@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check lint types imports docs docs-check bench clean
+.PHONY: help demo test check lint types imports docs docs-check bench calibrate clean
 
 help:
 	@echo "make demo    tune the example classifier on real bars and judge the winner"
 	@echo "make test    run the whole test suite"
 	@echo "make check   lint, types, import law, docs, then the whole test suite"
 	@echo "make docs    write the generated pages of docs/reference anew"
+	@echo "make calibrate  how often noise is called real, and edges are found; an hour or two"
 	@echo "make bench   measure sharpen beside its peers; prints tables"
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -50,6 +51,9 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/caps.py --quick
 	$(BIN)/python benchmarks/asks.py --quick
 	$(BIN)/python benchmarks/xgboost_sweep.py --quick
+
+calibrate: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -91,7 +91,7 @@ def annual_factor(autocorrelations: Floats, bars_per_year: float) -> float:
     Source: Lo (2002), The Statistics of Sharpe Ratios, Financial Analysts Journal 58(4), equation 20.
 
     >>> round(annual_factor(np.array([0.2]), 12), 3), annual_factor(np.zeros(0), 16)
-    (2.964, 4.0)
+    (2.963, 4.0)
     """
     lags = np.arange(1, len(autocorrelations) + 1)
     weights = np.maximum(bars_per_year - lags, 0.0)
