@@ -180,7 +180,7 @@ def sharpe_by_year(returns: Floats, time: Times, bars_per_year: float) -> dict[i
 
     >>> time = np.array(["2023-12-28", "2023-12-29", "2024-01-02"], dtype="datetime64[us]")
     >>> sharpe_by_year(np.array([0.0, 0.02, 0.01]), time, bars_per_year=4)
-    {2023: 1.414213562373095, 2024: nan}
+    {2023: 1.4142135623730951, 2024: nan}
     """
     year = time.astype("datetime64[Y]").astype(np.int64) + 1970
     return {int(each): sharpe(returns[year == each], bars_per_year) for each in np.unique(year)}
@@ -209,8 +209,8 @@ def best_share(returns: Floats, n_best: int = 5) -> float:
         returns: Of each trade, or each day: see :func:`daily_returns`.
         n_best: How many of the best.
 
-    >>> best_share(np.array([0.04, 0.01, -0.02, 0.02]), n_best=1)
-    0.8
+    >>> best_share(np.array([0.5, 0.25, -0.25, 0.5]), n_best=1)
+    0.5
     """
     profit = float(np.sum(returns))
     return float(np.sum(np.sort(returns)[::-1][:n_best])) / profit if profit > 0.0 else math.nan

@@ -39,8 +39,8 @@ def neighbourhood(winner: float, distances: Floats, scores: Floats, k: int = 5) 
         scores: Theirs. (N,)
         k: How many neighbours; ties at the end of the row go by place.
 
-    >>> neighbourhood(2.0, np.array([0.1, 0.2, 0.9]), np.array([1.8, 1.6, -1.0]), k=2)
-    Neighbourhood(median=1.7, share=0.85, n_neighbours=2, radius=0.2)
+    >>> neighbourhood(2.0, np.array([0.1, 0.2, 0.9]), np.array([1.75, 1.25, -1.0]), k=2)
+    Neighbourhood(median=1.5, share=0.75, n_neighbours=2, radius=0.2)
     """
     nearest = np.argsort(distances, kind="stable")[:k]
     if not len(nearest):
