@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -25,3 +26,17 @@ def interrupts() -> Generator[Sequence[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if seen else handler)
+
+
+@contextlib.contextmanager
+def wakeup_sockets() -> Generator[tuple[socket.socket, socket.socket]]:
+    """Give a socket to wait at, and one whose every byte wakes up who waits there; each signal writes one."""
+    wakeup_end, signal_end = socket.socketpair()
+    with wakeup_end, signal_end:
+        wakeup_end.setblocking(False)
+        signal_end.setblocking(False)
+        before = signal.set_wakeup_fd(signal_end.fileno(), warn_on_full_buffer=False)
+        try:
+            yield wakeup_end, signal_end
+        finally:
+            signal.set_wakeup_fd(before)

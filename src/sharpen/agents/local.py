@@ -20,11 +20,13 @@ from typing import Any, cast
 from sharpen import spec
 from sharpen.agents.assign import assignment
 from sharpen.agents.gpus import Claim, Gpus
+from sharpen.agents.interrupts import wakeup_sockets
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
 from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.agents.scratch import ScratchFolders
+from sharpen.agents.watcher import Watcher
 from sharpen.coordinator import hostname, process_identity
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.permissions import own_folder
@@ -34,6 +36,8 @@ from sharpen.wire import Client, scratch_folder
 
 BEAT_S = 2.0
 ASK_AGAIN_S = 0.2
+BUSY_PAUSE_S = 0.05
+IDLE_PAUSE_S = 1.0
 FLUSH_S = 0.2
 TERM_AFTER_S = 10.0
 KILL_AFTER_S = 5.0
@@ -157,19 +161,15 @@ class LocalAgent:
         """Take note of interrupts, and be woken up by them and by the end of a child."""
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGCHLD: _nothing}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        wakeup_end, signal_end = socket.socketpair()
-        wakeup_end.setblocking(False)
-        signal_end.setblocking(False)
-        wakeup_fd_before = signal.set_wakeup_fd(signal_end.fileno(), warn_on_full_buffer=False)
-        self._selector.register(wakeup_end, selectors.EVENT_READ)
         try:
-            yield
+            with wakeup_sockets() as (wakeup_end, signal_end):
+                self._selector.register(wakeup_end, selectors.EVENT_READ)
+                self._watcher = Watcher(self._client.channel.address, self._row.id, signal_end)
+                with contextlib.closing(self._watcher):
+                    yield
         finally:
-            signal.set_wakeup_fd(wakeup_fd_before)
             for number, handler in before.items():
                 signal.signal(number, handler)
-            wakeup_end.close()
-            signal_end.close()
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = number
@@ -183,7 +183,7 @@ class LocalAgent:
                 self._start(answer["run"], gpus)
                 continue
             gpus.release()
-            self._ask_at = time.monotonic() + ASK_AGAIN_S
+            self._watcher.wait_for_a_change(self._client)
             if "over" in answer:  # until somebody lets it go on while our other slots are at work
                 self._over = answer["reason"] or answer["over"]
         self._say_ended()
@@ -191,7 +191,8 @@ class LocalAgent:
     def _gpus_for_another(self) -> Claim | None:
         """Return what another run would have of the GPUs; None when this is not the time for one."""
         now = time.monotonic()
-        if len(self._slots) >= self._n_slots or self._n_left == 0 or now < self._ask_at:
+        is_full = len(self._slots) >= self._n_slots or self._n_left == 0
+        if is_full or now < self._ask_at or self._watcher.is_waiting:
             return None
         gpus = self._gpus.take()
         if gpus is None:
@@ -263,9 +264,14 @@ class LocalAgent:
             self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=reason)
         self._news(run["run_id"])
 
+    def _pause_s(self) -> float:
+        """Return for how long nothing needs to be seen to, unless something wakes us up."""
+        is_idle = not self._slots and self._watcher.is_waiting and self._idle_timeout_s is None
+        return IDLE_PAUSE_S if is_idle else BUSY_PAUSE_S
+
     def _attend(self) -> None:
         """Wait a moment for output, then see to every slot, and tell the coordinator that we live."""
-        for key, _ in self._selector.select(timeout=0.05):
+        for key, _ in self._selector.select(self._pause_s()):
             if key.data is None:
                 cast("socket.socket", key.fileobj).recv(4096)
             elif not key.data.program.read():

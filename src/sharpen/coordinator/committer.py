@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
@@ -17,6 +18,11 @@ LOG = logging.getLogger(__name__)
 TICK_S = 0.5
 AWAY_S = 15.0  # half a lease
 LONGEST_GATHERING_S = 0.004
+LONGEST_WATCH_S = 60.0
+QUIET = frozenset(
+    ("report", "beat", "console", "summarize", "artifact", "leads", "ping", "note", "tag", "sweep")
+)
+"""Requests that give no waiting agent a run."""
 
 
 class Committer:
@@ -36,6 +42,33 @@ class Committer:
         self._wake = asyncio.Event()
         self._enough = asyncio.Event()
         self._n_expected = 1
+        self._changed = asyncio.Event()
+
+    async def watch(self, sweep_id: str, seen: Any, wait_s: float) -> Any:
+        """Return what tells a sweep's state apart, as soon as it differs from what an agent has seen.
+
+        That lets an agent that waits for a run be told, in place of asking again and again.
+
+        Args:
+            sweep_id: The sweep.
+            seen: What the last answer was; None to be answered at once.
+            wait_s: For how long to wait; then the same comes back.
+
+        Raises:
+            SharpenError: There is no such sweep, or it cannot be read.
+        """
+        deadline = time.monotonic() + min(wait_s, LONGEST_WATCH_S)
+        while True:
+            changed, mark = self._changed, self._coordinator.mark(sweep_id)
+            left_s = deadline - time.monotonic()
+            if mark != seen or left_s <= 0:
+                return mark
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left_s)
+
+    def _tell_watchers(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def submit(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to some requests, which share a commit; by then it is on the disk."""
@@ -67,6 +100,8 @@ class Committer:
                 own = list(islice(replies, len(requests)))
                 if not answered.done():
                     answered.set_result(own)
+            if any(request.get("op") not in QUIET for requests, _ in asked for request in requests):
+                self._tell_watchers()
             await asyncio.sleep(0)  # what has arrived meanwhile was asked by others: they count, too
             sizes.append(len(asked) + len(self._asked))
 
@@ -93,6 +128,7 @@ class Committer:
                 if repr(problem) != said:
                     said = repr(problem)
                     LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._name)
+            self._tell_watchers()
             slept_s = await _sleep()
             if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
                 slept_s = max(slept_s, await _sleep())

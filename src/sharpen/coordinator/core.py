@@ -96,6 +96,17 @@ class Coordinator:
         self._desk.open, self._desk.agents = {}, {}
         self._open()
 
+    def mark(self, sweep_id: str) -> list[Any]:
+        """Return what changes whenever an agent that was told to wait may find a run.
+
+        Raises:
+            NotFound: There is no such sweep.
+        """
+        state = self._desk.sweep(sweep_id).state
+        n_waiting = sum(live.lease is None for live in state.live.values())
+        limits = [state.rules.run_cap, state.rules.max_failures, state.rules.time_cap_s]
+        return [state.status, state.n_created, state.n_ended, n_waiting, state.exhausted, *limits]
+
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()

@@ -13,14 +13,15 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from sharpen.coordinator.committer import Committer
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.unix_server import UnixServer
-from sharpen.errors import StoreError
+from sharpen.errors import SharpenError, StoreError
 from sharpen.store.permissions import own_folder, tighten
 from sharpen.wire import socket_path
-from sharpen.wire.protocol import ProtocolError, decode_requests, encode_refusal, encode_replies
+from sharpen.wire.protocol import ProtocolError, Reply, decode_requests, encode_refusal, encode_replies
 
 
 async def answer(message: bytes, committer: Committer) -> bytes:
@@ -29,7 +30,23 @@ async def answer(message: bytes, committer: Committer) -> bytes:
         requests = decode_requests(message)
     except ProtocolError as problem:
         return encode_refusal(problem)
+    if [request.get("op") for request in requests] == ["watch"]:
+        return encode_replies([await _watch(requests[0].get("args"), committer)])
     return encode_replies(await committer.submit(requests))
+
+
+async def _watch(args: Any, committer: Committer) -> Reply:
+    """Return the reply to a request that waits; it writes nothing, so it shares no commit."""
+    match args:
+        case {"sweep_id": str(sweep_id), "wait_s": int() | float() as wait_s}:
+            try:
+                return {"ok": await committer.watch(sweep_id, args.get("seen"), wait_s)}
+            except SharpenError as problem:
+                error = {"kind": type(problem).__name__, "message": problem.message, "facts": problem.facts}
+                return {"error": error}
+        case _:
+            message = "watch needs sweep_id, wait_s and seen, which is what the last answer was, or null"
+            return {"error": {"kind": "UsageError", "message": message, "facts": {}}}
 
 
 class Host:

@@ -70,6 +70,9 @@ class UnixChannel:
 
     def close(self) -> None:
         """Close the connection; the next exchange opens another."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # another thread may wait for an answer: it hears of the end
+                self._connection.shutdown(socket.SHUT_RDWR)
         for one in (self._lines, self._connection):
             if one is not None:
                 with contextlib.suppress(OSError):
