@@ -108,7 +108,17 @@ def test_stale_opens_are_told_loudly():
 
 def test_the_catalogue_tells_the_truth():
     rows = catalog()
-    assert [e.name for e in rows] == ["stocks", "AAPL", "IBM", "MSFT", "GOOG", "FB", "sp500", "nasdaq"]
+    assert [e.name for e in rows] == [
+        "stocks",
+        "AAPL",
+        "IBM",
+        "MSFT",
+        "GOOG",
+        "FB",
+        "sp500",
+        "nasdaq",
+        "us20",
+    ]
     for entry in rows:
         panel = load(entry.name).panel
         assert panel.symbols == entry.symbols

@@ -20,6 +20,10 @@ _STOCKS = {
     "GOOG": ("Google", "2004-08-19..2013-03-01"),
     "FB": ("Facebook", "2012-05-18..2013-03-01"),
 }
+_US20 = (
+    *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
+    *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "RRC", "UNH", "WMT", "XOM"),
+)
 _SURVIVED = (
     "these companies survived, and were picked because they are known today: "
     "that flatters buy-and-hold, and whatever is mostly long"
@@ -36,6 +40,7 @@ def entries() -> tuple[Entry, ...]:
         _stock_entry("stocks", ("AAPL", "IBM", "MSFT"), "Apple, IBM, Microsoft", "2000-03-01..2013-03-01"),
         *(_stock_entry(ticker, (ticker,), *about) for ticker, about in _STOCKS.items()),
         *(_index_entry(name, *about) for name, about in _INDICES.items()),
+        _closes_entry(),
     )
 
 
@@ -63,6 +68,33 @@ def _index_entry(name: str, who: str, notes: str) -> Entry:
         notes=notes,
         read=partial(_read_index, name),
     )
+
+
+def _closes_entry() -> Entry:
+    return Entry(
+        name="us20",
+        what="20 large US companies: daily closes",
+        period="1995-01-03..2022-12-28",
+        symbols=_US20,
+        source="Yahoo Finance, in the package skfolio",
+        licence="none stated for the data; the package is BSD-3-Clause",
+        notes="Closes only: every bar is its close. Adjusted, rounded to 0.001. Companies that survived.",
+        read=_read_closes,
+    )
+
+
+def _read_closes() -> SourceData:
+    """Return bars whose open, high and low are the close: a fill at the open is one at the close.
+
+    From 1995 on; before, one of the stocks repeats a price for months.
+    """
+    wide = pl.read_csv(_file("skfolio", "datasets", "data", "sp500_dataset.csv.gz", extra="rl").read_bytes())
+    wide = wide.rename({"Date": "time"}).filter(pl.col("time") >= "1995")
+    long = wide.unpivot(index="time", variable_name="symbol", value_name="close")
+    prices = [pl.col("close").alias(name) for name in ("open", "high", "low")]
+    frame = long.with_columns(*prices, pl.lit(0.0).alias("volume"))
+    source = f"Yahoo Finance from {_version('skfolio')}, adjusted closes; open, high and low are the close"
+    return SourceData(read_frame(frame, "", "skfolio").rows, (_SURVIVED,), source)
 
 
 def _read_stocks(tickers: tuple[str, ...]) -> SourceData:
@@ -97,11 +129,11 @@ def _index_table(name: str) -> pl.DataFrame:
     return pl.read_csv(_file("arch", "data", name, f"{name}.csv.gz").read_bytes())
 
 
-def _file(package: str, *parts: str) -> Path:
+def _file(package: str, *parts: str, extra: str = "data") -> Path:
     """Return a file inside an installed package, without importing the package."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra(package, "data")
+        raise MissingExtra(package, extra)
     return Path(spec.submodule_search_locations[0], *parts)
 
 

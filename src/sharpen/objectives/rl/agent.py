@@ -135,6 +135,11 @@ def restore(agent: Agent, k: int, kept: Snapshot) -> None:
     agent.course.streams.generators[k].set_state(kept["random"].cpu())
 
 
+def weights(agent: Agent, k: int) -> Snapshot:
+    """Return the weights and moments of member k, in memory of its own."""
+    return {name: value[k].clone() for name, value in _networks(agent).items()}
+
+
 def copy_weights(kept: Snapshot, agent: Agent, k: int) -> None:
     """Give member k the weights and moments of a snapshot, and leave it its environments and its stream."""
     for name, value in _networks(agent).items():

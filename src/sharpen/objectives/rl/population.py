@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.agent import Agent, Snapshot, copy_weights, restore, snapshot
+from sharpen.objectives.rl.agent import Agent, Snapshot, copy_weights, restore, snapshot, weights
 from sharpen.objectives.rl.ddpg import Ddpg
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.layout import Layout, faster
@@ -165,6 +165,16 @@ class Population:
         agent, k = self.agent(number)
         restore(agent, k, kept)
         self._problems.pop(number, None)
+
+    def weights(self, number: int) -> Snapshot:
+        """Return the weights and moments of a member, in memory of its own."""
+        return weights(*self.agent(number))
+
+    def alone(self, number: int, kept: Snapshot) -> Agent:
+        """Return an agent of one member, as large as a member's, with kept weights."""
+        agent = self._stack([number], {}).agent
+        copy_weights(kept, agent, 0)
+        return agent
 
     def copy(self, source: int, target: int) -> None:
         """Give a member another's weights, moments and sizes; its seed, market and numbers stay its own."""

@@ -1,0 +1,128 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""The market as gymnasium environments, for other people's agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from sharpen.objectives.rl.environment import State
+from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market_data import MarketData
+from sharpen.objectives.rl.streams import Streams
+
+_LIMIT = 1e4
+"""An observation is cut to +- this, for spaces have bounds."""
+
+Observation = npt.NDArray[np.float32]
+Info = dict[str, Any]
+
+
+def _spaces(market: Market) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
+    table = market.table
+    n_seen = market.own_dim + (0 if table is None else table.shape[1])
+    seen = gymnasium.spaces.Box(-_LIMIT, _LIMIT, (n_seen,), np.float32)
+    return seen, gymnasium.spaces.Box(-1.0, 1.0, (market.action_dim,), np.float32)
+
+
+def _seen(market: Market, state: State) -> Observation:
+    """Return what each portfolio sees. (E, n_seen)."""
+    own, table = market.own(state)[0], market.table
+    seen = own if table is None else torch.cat([own, table[market.row(state)[0]]], -1)
+    return seen.clamp(-_LIMIT, _LIMIT).cpu().numpy()
+
+
+class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+    """One portfolio; an action of 1 buys ``max_trade`` of a stock, -1 sells as much.
+
+    Args:
+        data: The bars.
+        settings: The rules and the window.
+        scaling: ``elegantrl`` or ``relative``, as ``data`` was made.
+    """
+
+    def __init__(self, data: MarketData, settings: MarketSettings, scaling: str = "elegantrl") -> None:
+        self._market = Market(data, [settings], 1, scaling)
+        spaces: tuple[Any, Any] = _spaces(self._market)
+        self.observation_space, self.action_space = spaces
+        self._streams = Streams.of([0])
+        self._state: State | None = None
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
+        """Begin an episode."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._streams = Streams.of([seed])
+        self._state = self._market.reset(self._streams)
+        return _seen(self._market, self._state)[0], self._info()
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, Info]:
+        """Trade, and go one bar on."""
+        assert self._state is not None, "call reset first"  # noqa: S101 - gymnasium's contract
+        step = self._market.step(self._state, torch.as_tensor(action).reshape(1, 1, -1))
+        self._state = step.state
+        seen = _seen(self._market, step.state)[0]
+        return seen, float(step.reward), bool(step.terminated), bool(step.truncated), self._info()
+
+    def _info(self) -> Info:
+        state = self._state or {}
+        return {name: float(state[name]) for name in ("cash", "assets") if name in state}
+
+
+class PortfolioVectorEnv(VectorEnv[Observation, npt.NDArray[np.float32], npt.NDArray[Any]]):
+    """Many portfolios in one market; an episode that ends begins anew in the same step.
+
+    Args:
+        data: The bars.
+        settings: The rules and the window.
+        num_envs: How many portfolios.
+        scaling: ``elegantrl`` or ``relative``, as ``data`` was made.
+    """
+
+    def __init__(
+        self, data: MarketData, settings: MarketSettings, num_envs: int, scaling: str = "elegantrl"
+    ) -> None:
+        self._market = Market(data, [settings], num_envs, scaling)
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        spaces: tuple[Any, Any] = _spaces(self._market)
+        self.single_observation_space, self.single_action_space = spaces
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._streams = Streams.of([0])
+        self._state: State = {}
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: Info | None = None
+    ) -> tuple[Observation, Info]:
+        """Begin an episode in each."""
+        first = seed[0] if isinstance(seed, list) else seed
+        super().reset(seed=first)
+        if first is not None:
+            self._streams = Streams.of([first])
+        self._state = self._market.reset(self._streams)
+        return _seen(self._market, self._state), {}
+
+    def step(
+        self, actions: npt.NDArray[np.float32]
+    ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], Info]:
+        """Trade in each, and go one bar on."""
+        step = self._market.step(self._state, torch.as_tensor(actions)[None])
+        over = step.terminated | step.truncated
+        info: Info = {}
+        self._state = step.state
+        if bool(over.any()):
+            info = {"final_obs": _seen(self._market, step.state), "_final_obs": over[0].numpy()}
+            fresh = self._market.reset(self._streams)
+            self._state = {
+                name: torch.where(over[..., None] if value.dim() > 2 else over, fresh[name], value)
+                for name, value in step.state.items()
+            }
+        seen = _seen(self._market, self._state)
+        return seen, step.reward[0].numpy(), step.terminated[0].numpy(), step.truncated[0].numpy(), info

@@ -1,0 +1,68 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""How much memory members need, so that what does not fit is refused before it trains."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+
+import torch
+
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.settings import AgentSettings
+
+_FLOAT = 4
+_SPARE = 0.8
+"""The share of the free memory that members may take."""
+
+
+def member_bytes(settings: AgentSettings, n_seen: int, n_actions: int) -> int:
+    """Return about how many bytes one member needs.
+
+    Args:
+        settings: The agent.
+        n_seen: Numbers in an observation.
+        n_actions: Numbers in an action.
+
+    >>> round(member_bytes(AgentSettings(), 283, 28) / 1e6)
+    26
+    """
+    widths = (n_seen, *settings.net_dims)
+    hidden = sum(a * b for a, b in pairwise(widths)) + widths[-1] * n_actions
+    n_networks = {"ppo": 2, "ddpg": 4}.get(settings.agent, 5)
+    weights = hidden * n_networks * 5  # with gradient, two moments and what is in work
+    per_step = (1 + n_actions) + 2 * n_actions + 10
+    if settings.is_on_policy:
+        rows = settings.horizon_len * settings.n_envs * per_step
+        work = min(settings.batch_size, settings.horizon_len * settings.n_envs)
+    else:
+        rows = settings.buffer_size * (2 * (1 + n_actions) + n_actions + 4)
+        work = settings.batch_size
+    return _FLOAT * (weights + rows + work * (n_seen + 4 * sum(settings.net_dims)))
+
+
+def free_bytes(device: str) -> int:
+    """Return how much memory of a device is free."""
+    if device == "cpu":
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def refuse_too_large(
+    settings: AgentSettings, n_members: int, n_seen: int, n_actions: int, device: str = "cpu"
+) -> None:
+    """Refuse members that do not fit.
+
+    Raises:
+        UsageError: They need more than what is free; it says how many members would fit.
+    """
+    each, free = member_bytes(settings, n_seen, n_actions), free_bytes(device)
+    n_fit = int(free * _SPARE / each)
+    if n_fit >= n_members:
+        return
+    size = "n_envs or horizon_len" if settings.is_on_policy else "buffer_size"
+    raise UsageError(
+        f"{n_members} members need {n_members * each / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: at most"
+        f" {n_fit} fit; use fewer, or a smaller {size}",
+        n_fit=n_fit,
+    )

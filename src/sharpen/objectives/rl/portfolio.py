@@ -1,0 +1,240 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""What a configuration of an agent earns on walk-forward folds.
+
+An agent trains on the first part of a fold's training bars. Its checkpoint is chosen on the rest of them, the
+tail, and the validation bars are looked at once, with that checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from sharpen.errors import UsageError
+from sharpen.folds import Fold
+from sharpen.objectives.fold_score import FoldScore
+from sharpen.objectives.rl import technicals
+from sharpen.objectives.rl.agent import Agent, Snapshot
+from sharpen.objectives.rl.evaluation import Track, fold_score, follow, sharpe
+from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market_data import MARKET_COLUMNS, MarketData
+from sharpen.objectives.rl.memory import refuse_too_large
+from sharpen.objectives.rl.population import Member, Population
+from sharpen.objectives.rl.settings import AgentSettings
+from sharpen.seeds import seed_for
+
+MIN_WINDOW_BARS = 20
+_NO_TRADE = -1e9  # worse than any trade
+_Windows = tuple[MarketSettings, MarketSettings, MarketSettings]
+DEFAULT_MARKET: dict[str, Any] = {
+    "max_trade": 0.1,
+    "trade_unit": "value",
+    "reward_scale": 1e-5,
+    "episode_bars": 252,
+    "random_start": True,
+    "random_reset": True,
+}
+"""Where the market of a search differs from the defaults of :class:`MarketSettings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioSettings:
+    """One configuration: the agent, its market, and how long it trains.
+
+    Attributes:
+        agent: The agent.
+        market: The rules; the window is set by the fold.
+        break_step: Environment steps of training on each fold.
+        n_checks: How often in that time the tail is looked at for the checkpoint.
+        tail_share: The tail's share of a fold's training bars.
+        scaling: How the state is shown; see :mod:`sharpen.objectives.rl.market_data`.
+        technicals: Names of the technicals.
+        columns: Columns of the whole market.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
+
+    agent: AgentSettings
+    market: MarketSettings
+    break_step: int = 200_000
+    n_checks: int = 5
+    tail_share: float = 0.2
+    scaling: str = "relative"
+    technicals: tuple[str, ...] = technicals.DEFAULT
+    columns: tuple[str, ...] = MARKET_COLUMNS
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.break_step >= 1, f"break_step is {self.break_step}, give 1 or more"),
+            (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
+            (0.0 < self.tail_share < 1.0, f"tail_share is {self.tail_share}, give one between 0 and 1"),
+            (self.market.cost_bps >= 0, f"cost_bps is {self.market.cost_bps}, give 0 or more"),
+            (self.market.slippage_bps >= 0, f"slippage_bps is {self.market.slippage_bps}, give 0 or more"),
+            (self.market.initial_cash > 0, f"initial_cash is {self.market.initial_cash}, give more than 0"),
+        )
+        if problems := [text for holds, text in rules if not holds]:
+            raise UsageError("; ".join(problems), problems=problems)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> PortfolioSettings:
+        """Return the settings that a flat configuration names; other keys are ignored.
+
+        >>> PortfolioSettings.of({"agent": "sac", "cost_bps": 3, "break_step": 1e4}).break_step
+        10000
+        """
+        kinds = {f.name: type(f.default) for f in fields(MarketSettings)}
+        given = {k: kinds[k](v) for k, v in config.items() if k in kinds and v is not None}
+        own: dict[str, Any] = {
+            name: kind(config[name]) for name, kind in _KINDS.items() if config.get(name) is not None
+        }
+        rules: dict[str, Any] = {**DEFAULT_MARKET, **given}
+        return cls(AgentSettings.of(config), MarketSettings(**rules), **own)
+
+
+def _names(text: Any) -> tuple[str, ...]:
+    return (
+        tuple(part.strip() for part in text.split(",") if part.strip())
+        if isinstance(text, str)
+        else tuple(text)
+    )
+
+
+_KINDS: dict[str, Any] = {
+    "break_step": int,
+    "n_checks": int,
+    "tail_share": float,
+    "scaling": str,
+    "technicals": _names,
+    "columns": _names,
+}
+
+
+class Job(NamedTuple):
+    """One training: a fold, and the seed of everything random."""
+
+    fold: Fold
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        score: What it earned; None when the training broke down.
+        problem: Why it did, in a sentence; None when it did not.
+        figures: Of the last update, with ``tail_sharpe``, ``best_step`` and ``steps_per_second``.
+    """
+
+    score: FoldScore | None
+    problem: str | None
+    figures: dict[str, float]
+
+
+@dataclass
+class _Best:
+    """The best checkpoint of a member so far, by the tail's Sharpe ratio."""
+
+    sharpe: float = -math.inf
+    step: int = 0
+    weights: Snapshot | None = None
+
+
+def train(
+    settings: PortfolioSettings, data: MarketData, jobs: Sequence[Job], device: str = "cpu"
+) -> list[Outcome]:
+    """Train an agent for each job, side by side, and return what each earned on its fold's validation bars.
+
+    Args:
+        settings: The configuration.
+        data: The bars, with what is known at each close.
+        jobs: Folds and seeds.
+        device: Where the tensors live.
+
+    Raises:
+        UsageError: A window is too short, or the tensors would not fit into memory.
+    """
+    windows = [_windows(settings, job.fold) for job in jobs]
+    n_seen = 1 + len(data.symbols) + data.table.shape[1]
+    refuse_too_large(settings.agent, len(jobs), n_seen, len(data.symbols), device)
+    members = [
+        Member(settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
+        for job, (fitted, _, _) in zip(jobs, windows, strict=True)
+    ]
+    population = Population(
+        members,
+        lambda m: Market(data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device),
+        device,
+    )
+    training = _Training(settings, data, jobs, windows, population, [_Best() for _ in jobs])
+    began = time.perf_counter()
+    for check in range(1, settings.n_checks + 1):
+        population.train(math.ceil(settings.break_step * check / settings.n_checks))
+        training.keep_best()
+    seconds = time.perf_counter() - began
+    return [training.outcome(k, seconds) for k in range(len(jobs))]
+
+
+def _windows(settings: PortfolioSettings, fold: Fold) -> _Windows:
+    """Return the market of the bars to train on, of the tail, and of validation."""
+    n_tail = round((fold.train_stop - fold.train_start) * settings.tail_share)
+    cut = fold.train_stop - n_tail
+    spans = ((fold.train_start, cut), (cut, fold.train_stop), (fold.val_start, fold.val_stop))
+    for name, (start, stop) in zip(("training", "tail", "validation"), spans, strict=True):
+        if stop - start < MIN_WINDOW_BARS:
+            raise UsageError(
+                f"fold {fold.number}: its {name} window has {stop - start} bars, and {MIN_WINDOW_BARS} are"
+                " needed: use more bars or fewer folds",
+                n_bars=stop - start,
+            )
+    first, second, third = (replace(settings.market, first_bar=a, stop_bar=b) for a, b in spans)
+    return first, second, third
+
+
+@dataclass
+class _Training:
+    """A training of all jobs."""
+
+    settings: PortfolioSettings
+    data: MarketData
+    jobs: Sequence[Job]
+    windows: Sequence[_Windows]
+    population: Population
+    best: list[_Best]
+
+    def keep_best(self) -> None:
+        """Judge every member on its tail, and keep its weights where they are its best."""
+        for stack in self.population.stacks:
+            tracks = self._follow(stack.agent, [self.windows[number][1] for number in stack.numbers])
+            for number, track in zip(stack.numbers, tracks, strict=True):
+                found = sharpe(track, self.data.bars_per_year)
+                found = found if math.isfinite(found) else _NO_TRADE
+                if self.population.problem(number) is None and found > self.best[number].sharpe:
+                    weights = self.population.weights(number)
+                    self.best[number] = _Best(found, self.population.n_steps(number), weights)
+
+    def outcome(self, number: int, seconds: float) -> Outcome:
+        """Return what a member's best checkpoint earned on validation."""
+        population, best = self.population, self.best[number]
+        problem = population.problem(number)
+        n_steps = population.n_steps(number) * len(population.members)
+        figures = population.figures(number) | {
+            "tail_sharpe": best.sharpe,
+            "best_step": float(best.step),
+            "steps_per_second": n_steps / seconds,
+        }
+        if problem is not None or best.weights is None:
+            return Outcome(None, problem or "no checkpoint could be judged on the tail", figures)
+        alone = population.alone(number, best.weights)
+        fitted, _, judged = self.windows[number]
+        ways = [self._follow(alone, [market])[0] for market in (fitted, judged)]
+        train_sharpe = sharpe(ways[0], self.data.bars_per_year)
+        fold = self.jobs[number].fold.number
+        return Outcome(fold_score(fold, self.data, judged, ways[1], train_sharpe), None, figures)
+
+    def _follow(self, agent: Agent, markets: Sequence[MarketSettings]) -> list[Track]:
+        return follow(agent, self.data, markets, self.settings.scaling)

@@ -1,0 +1,144 @@
+"""The portfolio program: alone, in a sweep, when the lockbox is opened, and as its sweep files call it."""
+
+import importlib.util
+import json
+import math
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from sharpen import spec, tracking
+from sharpen.objectives.rl.portfolio import PortfolioSettings
+from worlds import make_world
+
+ROOT = Path(__file__).parent.parent
+QUICK = (
+    *("--net_dims_0", "8", "--net_dims_1", "0", "--n_envs", "4", "--horizon_len", "32", "--batch_size", "64"),
+    *("--break_step", "128", "--n_checks", "1", "--n_folds", "2", "--min_trades", "0"),
+)
+
+
+@pytest.fixture(scope="module")
+def program():
+    spec_ = importlib.util.spec_from_file_location("train_portfolio", ROOT / "scripts" / "train_portfolio.py")
+    module = importlib.util.module_from_spec(spec_)
+    spec_.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path, panel = tmp_path_factory.mktemp("bars") / "bars.parquet", make_world(5, n_bars=800)
+    columns = ("open", "high", "low", "close", "volume")
+    pl.concat(
+        pl.DataFrame(
+            {"time": b.time, "symbol": [b.symbol] * len(b), **{name: getattr(b, name) for name in columns}}
+        )
+        for b in panel.instruments()
+    ).write_parquet(path)
+    return str(path)
+
+
+class Recorder:
+    """A sink that remembers, and that ends the run after a number of reports."""
+
+    def __init__(self, stop_after):
+        self.stop_after, self.log, self.summary, self.returns = stop_after, [], {}, None
+
+    def report(self, step, metrics):
+        self.log.append((step, dict(metrics)))
+        return "worse than its bracket" if len(self.log) >= self.stop_after else ""
+
+    def leads(self):
+        return True
+
+    def summarize(self, values):
+        json.dumps(values)
+        self.summary.update(values)
+
+    def artifact(self, path, name, type, metadata):
+        self.returns = pl.read_parquet(path)
+
+    def close(self):
+        """Nothing is held."""
+
+
+@pytest.fixture
+def run(program, monkeypatch, data):
+    """Return a function that runs the program in this process as a sweep would."""
+
+    def once(*arguments, stage="search", stop_after=99):
+        recorder = Recorder(stop_after)
+        made = lambda config: tracking.Run(recorder, config, 3, stage, in_sweep=True)  # noqa: E731
+        monkeypatch.setattr(tracking, "init", made)
+        threads = torch.get_num_threads()
+        with suppress(tracking.Stopped):
+            recorder.code = program.main([*QUICK, "--data", data, *arguments])
+        torch.set_num_threads(threads)
+        return recorder
+
+    return once
+
+
+def test_each_fold_is_reported_with_its_baseline_and_its_returns_kept(run, capsys):
+    seen = run()
+    assert [step for step, _ in seen.log] == [1, 2]
+    first, last = seen.log[0][1], seen.log[1][1]
+    for name in ("val/sharpe", "val/sortino", "val/max_dd", "val/turnover", "baseline/sharpe"):
+        assert name in last
+    assert last["val/max_dd"] == pytest.approx((first["val/max_dd"] + last["fold/val_max_dd"]) / 2)
+    assert last["train/steps_per_second"] > 0
+    assert last["train/learning_rate"] == pytest.approx(3e-4)
+    assert seen.returns.columns == ["time", "fold", "ret", "baseline"]
+    assert sorted(seen.returns["fold"].unique()) == [1, 2]
+    assert seen.summary["lockbox/hash"] != seen.summary["data/hash"]
+    assert "buy-and-hold" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_returns_with_folds_at_once_too(run):
+    one, two, at_once = run(), run(), run("--folds_at_once", "true")
+    assert one.returns.equals(two.returns)
+    np.testing.assert_allclose(one.returns["ret"], at_once.returns["ret"], atol=1e-9)
+
+
+def test_a_stopped_run_keeps_the_returns_so_far(run):
+    seen = run(stop_after=1)
+    assert seen.returns["fold"].unique().to_list() == [1]
+
+
+def test_the_lockbox_is_scored_and_nothing_else(run):
+    seen = run(stage="lockbox")
+    assert [step for step, _ in seen.log] == [0]
+    assert all(name.startswith("lockbox/") for name in seen.log[0][1])
+    assert len(seen.returns) == 160
+
+
+def test_a_training_that_breaks_down_is_infeasible(run):
+    seen = run("--learning_rate", "10", "--reward_scale", "1e37")
+    assert math.isnan(seen.log[-1][1]["val/sharpe"])
+    assert "fold 1: training broke down" in seen.summary["infeasible"]
+    assert seen.code == 0
+
+
+def test_wrong_words_are_refused(run, capsys):
+    assert run("--cost_bps", "-1").code == 2
+    assert "train_portfolio: cost_bps is -1.0" in capsys.readouterr().err
+    assert run("--fill", "yesterday").code == 2
+    assert "must be one of next_open" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("agent", ["ppo", "sac", "ddpg", "modsac"])
+def test_every_configuration_of_the_sweep_files_is_a_configuration(agent, program):
+    sweep = spec.load(ROOT / "sweeps" / f"{agent}_portfolio.yaml")
+    rng = np.random.default_rng(0)
+    n = len(sweep.space.dimensions)
+    for _ in range(20):
+        config = sweep.space.from_unit(rng.random(n))
+        options = program.parse([f"--{name}={value}" for name, value in config.items()])
+        settings = PortfolioSettings.of(options)
+        assert settings.agent.agent == agent
+        assert settings.agent.learning_rate == pytest.approx(config["learning_rate"])
