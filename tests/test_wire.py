@@ -183,3 +183,14 @@ def test_an_address_opens_a_channel_and_another_word_is_refused(tmp_path: Path) 
     for word in ("", "ftp:x", str(tmp_path)):
         with pytest.raises(UsageError, match="no address of a coordinator"):
             open_channel(word)
+
+
+def test_a_host_of_another_version_is_named_by_its_process(tmp_path: Path) -> None:
+    old = b'{"error":{"kind":"UsageError","message":"no request None","facts":{}}}'
+    (tmp_path / "lock").write_text("4242\n")
+    there = Answering(tmp_path, [old + b"\n"])
+    client = Client(UnixChannel(tmp_path))
+    with pytest.raises(UsageError, match=r"End the older.*\(process 4242 holds "):
+        client.call("ping")
+    client.close()
+    there.close()

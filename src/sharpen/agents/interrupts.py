@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 
@@ -26,6 +26,17 @@ def interrupts() -> Generator[Sequence[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if seen else handler)
+
+
+@contextlib.contextmanager
+def handling(handlers: Mapping[signal.Signals, Callable[[int, Any], None]]) -> Generator[None]:
+    """Let functions answer signals while the block lasts; what did before does so again afterwards."""
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from typing import Any, cast
 from sharpen import spec
 from sharpen.agents.assign import assignment
 from sharpen.agents.gpus import Claim, Gpus
-from sharpen.agents.interrupts import wakeup_sockets
+from sharpen.agents.interrupts import handling, wakeup_sockets
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
@@ -160,16 +160,11 @@ class LocalAgent:
     def _signals(self) -> Generator[None]:
         """Take note of interrupts, and be woken up by them and by the end of a child."""
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGCHLD: _nothing}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            with wakeup_sockets() as (wakeup_end, signal_end):
-                self._selector.register(wakeup_end, selectors.EVENT_READ)
-                self._watcher = Watcher(self._client.channel.address, self._row.id, signal_end)
-                with contextlib.closing(self._watcher):
-                    yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handling(handlers), wakeup_sockets() as (wakeup_end, signal_end):
+            self._selector.register(wakeup_end, selectors.EVENT_READ)
+            self._watcher = Watcher(self._client.channel.address, self._row.id, signal_end)
+            with contextlib.closing(self._watcher):
+                yield
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = number

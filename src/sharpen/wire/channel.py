@@ -29,6 +29,10 @@ class Channel(Protocol):
         """
         ...
 
+    def holder(self) -> str:
+        """Return who holds the store, for people, after a sentence; empty when that cannot be told."""
+        ...
+
     def diagnose(self) -> str:
         """Return who may be at fault when nobody answers, for people; empty when that cannot be told."""
         ...

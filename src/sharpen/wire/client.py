@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpen import errors
 from sharpen.wire.channel import Channel
-from sharpen.wire.protocol import decode_replies, encode_requests
+from sharpen.wire.protocol import ProtocolError, decode_replies, encode_requests
 
 
 class Client:
@@ -65,6 +65,8 @@ class Client:
                 are_kept = not any(isinstance(answer, errors.StoreError) for answer in answers)
                 if are_kept or time.monotonic() > deadline:
                     return answers
+            except ProtocolError as problem:
+                raise errors.UsageError(problem.message + self.channel.holder()) from problem
             except OSError as problem:
                 self.close()
                 if time.monotonic() > deadline:

@@ -102,11 +102,11 @@ def decode_replies(answer: bytes, n: int) -> list[Reply]:
 
     Raises:
         ValueError: It is not JSON.
-        UsageError: A host of another version answered.
+        ProtocolError: A host of another version answered.
     """
     found = _parsed(answer)
     if not isinstance(found, dict) or "replies" not in found:
-        raise errors.UsageError(other_version(PROTOCOL, 1))
+        raise ProtocolError(other_version(PROTOCOL, 1))
     replies = cast("list[Reply]", found["replies"])
     return replies * n if len(replies) == 1 else replies
 

@@ -55,6 +55,13 @@ class UnixChannel:
             raise ConnectionError("the host closed the connection")
         return answer
 
+    def holder(self) -> str:
+        """Return the number of the process that holds the store's lock."""
+        try:
+            return f" (process {int((self.home / 'lock').read_text())} holds {self.home})"
+        except (OSError, ValueError):
+            return ""
+
     def diagnose(self) -> str:
         """Return who holds the store's lock and does not answer; empty when that cannot be told."""
         try:
