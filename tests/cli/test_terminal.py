@@ -156,3 +156,11 @@ def test_cells_that_are_formulas_are_quoted_on_request(evil, tmp_path):
             rows = list(csv.DictReader(text))
         assert rows[0]["note"] == note
         assert rows[0]["score"] == "1.0"
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "tab\there"])
+def test_a_name_or_tag_that_steers_is_refused_where_it_is_given(evil, name):
+    for words in (("edit", "last", "--name", name), ("tag", "last", "add", name)):
+        done = ask(evil, *words)
+        assert (done.exit_code, "must be one line without control characters" in done.output) == (2, True)
+    assert ask(evil, "tag", "last", "rm", name).exit_code == 0, "one that an older sharpen took can go"

@@ -9,7 +9,7 @@ import click
 
 from sharpen.cli.printing import json_option, print_json
 from sharpen.cli.resolve import opened, target
-from sharpen.cli.terminal import echo
+from sharpen.cli.terminal import echo, one_line
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 
@@ -59,7 +59,11 @@ def tag(home: Path, sweep_or_run: str, action: str | None, names: Sequence[str],
     else:
         if not names:
             raise UsageError(f"tag: {action} which NAME?")
-        words = {"add": [*names], "remove": []} if action == "add" else {"add": [], "remove": [*names]}
+        words = (
+            {"add": [one_line("a tag", name) for name in names], "remove": []}
+            if action == "add"
+            else {"add": [], "remove": [*names]}
+        )
         with opened(home) as (client, reader):
             tags = client.call("tag", target=target(reader, sweep_or_run), **words)["tags"]
     if as_json:

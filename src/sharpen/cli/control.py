@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sharpen.cli.resolve import check_cap, opened, target
-from sharpen.cli.terminal import echo
+from sharpen.cli.terminal import echo, one_line
 from sharpen.errors import NotFound, UsageError
 from sharpen.spec.readers import seconds_of
 from sharpen.sweep import SweepStatus
@@ -135,7 +135,7 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
     limits["time_cap_s"] = limits.pop("time_cap")
     changes: dict[str, Any] = {k: None if v == "none" else v for k, v in limits.items() if v is not None}
     if name is not None:
-        changes["name"] = name
+        changes["name"] = one_line("--name", name)
     if not changes:
         raise UsageError("edit: nothing to change; say --name, --run-cap, --max-failures or --time-cap")
     with opened(home) as (client, reader):

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sharpen.errors import UsageError
 from sharpen.hints import printable
 
 
@@ -27,3 +28,18 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, fg: str | None =
     """
     style: dict[str, Any] = {} if fg is None else {"fg": fg}
     click.secho(printable(text), err=err, nl=nl, **style)
+
+
+def one_line(what: str, text: str) -> str:
+    r"""Return a text that is one line without control characters, as a name has to be.
+
+    Raises:
+        UsageError: It is not.
+
+    >>> one_line("--name", "two\nlines")
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: --name must be one line without control characters: take them out
+    """
+    if "\n" in text or "\t" in text or printable(text) != text:
+        raise UsageError(f"{what} must be one line without control characters: take them out")
+    return text
