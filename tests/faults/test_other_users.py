@@ -142,7 +142,7 @@ def test_a_store_is_closed_to_others_also_one_that_an_older_sharpen_left_open(tm
     try:
         home.mkdir()
         open_writer(home).dispose()
-        for name in ("blobs", "logs", "configs"):
+        for name in ("blobs", "logs", "configs", "gpus", "scratch"):
             (home / name).mkdir()
         assert modes(home)["store.db"] == "0o644"
         with connect(home):
