@@ -42,6 +42,7 @@ MARKET = {
     "fill": (str, "next_open, next_close, or same_close_lookahead, which looks into the future"),
     "episode_bars": (int, "most steps of a training episode; 0 for the whole window"),
     "turbulence_limit": (float, "from this turbulence on everything is sold and nothing bought"),
+    "reward_per_unit": (float, "reward of one unit of money: 0.00001; ElegantRL's is 0.000244140625"),
     "bonus_gamma": (float, "the last reward gets mean(rewards) / (1 - this) more; 0 for none"),
 }
 TRAINING = {

@@ -127,6 +127,7 @@ def test_a_training_that_breaks_down_is_infeasible(run):
 def test_wrong_words_are_refused(run, capsys):
     assert run("--cost_bps", "-1").code == 2
     assert "train_portfolio: cost_bps is -1.0" in capsys.readouterr().err
+    assert PortfolioSettings.of({"reward_scale": 2.0}).market.reward_per_unit == 1e-5
     assert run("--fill", "yesterday").code == 2
     assert "must be one of next_open" in capsys.readouterr().err
 

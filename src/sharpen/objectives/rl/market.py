@@ -42,7 +42,7 @@ class MarketSettings:
         slippage_bps: How much worse than the bar's price a fill is, in basis points.
         fill: ``next_open``, ``next_close``, or ``same_close_lookahead``, which fills at the close that the
             agent has just seen: a look into the future, here to reproduce results that were made so.
-        reward_scale: Reward of one unit of money.
+        reward_per_unit: Reward of one unit of money.
         bonus_gamma: The last reward of an episode gets ``mean(rewards) / (1 - bonus_gamma)`` more; 0 for
             none.
         episode_bars: Most steps of an episode; 0 for the whole window.
@@ -61,7 +61,7 @@ class MarketSettings:
     cost_bps: float = 10.0
     slippage_bps: float = 0.0
     fill: str = "next_open"
-    reward_scale: float = 2.0**-12
+    reward_per_unit: float = 2.0**-12
     bonus_gamma: float = 0.0
     episode_bars: int = 0
     random_start: bool = False
@@ -183,7 +183,7 @@ class Market:
         cash, shares = self._fill(state, lots, price)
         after = {"day": then, "cash": cash, "shares": shares, "age": state["age"] + 1}
         after["assets"] = self.assets(after)
-        reward = (after["assets"] - state["assets"]) * self._of["reward_scale"]
+        reward = (after["assets"] - state["assets"]) * self._of["reward_per_unit"]
         truncated = (then >= self._last) | (after["age"] >= self._limit)
         after["earned"] = state["earned"] + reward
         if self._has_bonus:

@@ -32,7 +32,7 @@ _Windows = tuple[MarketSettings, MarketSettings, MarketSettings]
 DEFAULT_MARKET: dict[str, Any] = {
     "max_trade": 0.1,
     "trade_unit": "value",
-    "reward_scale": 1e-5,
+    "reward_per_unit": 1e-5,
     "episode_bars": 252,
     "random_start": True,
     "random_reset": True,

@@ -1,0 +1,160 @@
+"""Portfolio agents beside stable-baselines3 on the same market, per CPU-second: market, and with training.
+
+    python benchmarks/rl.py
+
+28 stocks, a state of 283 numbers, networks of 256 and 128, horizon 512, minibatches of 512. Market and
+environments share one process with one thread. PPO of both takes one pass over what it has collected; the
+rows "16 minibatches" are the plan's count, which does not grow with the environments.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from sharpen.bars import Panel
+from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market_data import MarketData, market_data
+from sharpen.objectives.rl.memory import member_bytes
+from sharpen.objectives.rl.population import Member, Population
+from sharpen.objectives.rl.settings import AgentSettings
+from sharpen.objectives.rl.streams import Streams
+
+N_STOCKS, N_BARS = 28, 2000
+HORIZON, BATCH = 512, 512
+Row = tuple[str, str, float]
+
+
+@click.command()
+@click.option("--sb3-steps", default=4096, help="Steps that stable-baselines3 is given.")
+@click.option("--part", default="", hidden=True, help="Measure the memory of so many members, and print it.")
+def main(sb3_steps: int, part: str) -> None:
+    """Print samples per CPU-second of each, and the memory of 32 members."""
+    torch.set_num_threads(1)
+    data, rules = world()
+    if part:
+        print(memory(data, rules, int(part)))
+        return
+    rows = [*market_rows(data, rules), *ppo_rows(data, rules), *sb3_rows(data, rules, sb3_steps)]
+    table = Table(title=f"{N_STOCKS} stocks, state 283, 283-256-128-28, one thread")
+    for column in ("what", "by", "samples per CPU-second"):
+        table.add_column(column, justify="right" if column.startswith("samples") else "left")
+    for what, by, rate in rows:
+        table.add_row(what, by, f"{rate:,.0f}")
+    Console(width=110).print(table)
+    peak = subprocess.run(
+        [sys.executable, __file__, "--part", "32"], capture_output=True, text=True, check=True
+    )
+    each = member_bytes(AgentSettings(horizon_len=HORIZON, batch_size=BATCH), 283, N_STOCKS)
+    print(f"memory of 32 members at E = 64: {float(peak.stdout):.2f} GB; estimated {32 * each / 1e9:.2f} GB")
+
+
+def world() -> tuple[MarketData, MarketSettings]:
+    """Return 28 random walks, and rules under which episodes of a year begin anywhere."""
+    rng = np.random.default_rng(0)
+    close = 50 * np.exp(np.cumsum(rng.normal(0, 0.012, (N_BARS, N_STOCKS)), axis=0))
+    opens = close * np.exp(rng.normal(0, 0.004, close.shape))
+    high, low = np.maximum(opens, close) * 1.003, np.minimum(opens, close) * 0.997
+    days = np.busday_offset("2010-01-01", np.arange(N_BARS), roll="forward").astype("datetime64[us]")
+    symbols = tuple(f"S{i}" for i in range(N_STOCKS))
+    data = market_data(Panel(symbols, days, opens, high, low, close, np.full(close.shape, 1e6)))
+    return data, MarketSettings(first_bar=data.warmup_bars, stop_bar=N_BARS)
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Return the CPU-seconds of a call."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def market_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
+    """Return the speed of the market alone, with random actions."""
+    rows: list[Row] = []
+    for n_envs in (64, 512, 2048):
+        env = Market(data, [rules], n_envs)
+        state = env.reset(Streams.of([0]))
+        actions = torch.rand(64, 1, n_envs, N_STOCKS) * 2 - 1
+
+        def walk(env: Market = env, state: Any = state, actions: Any = actions) -> None:
+            for action in actions:
+                state = env.step(state, action).state
+
+        walk()
+        rows.append((f"market, E = {n_envs}", "sharpen", 64 * n_envs / min(cpu(walk) for _ in range(3))))
+    return rows
+
+
+def ppo_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
+    """Return the speed of PPO with its training: one pass, and 16 minibatches an update."""
+    rows: list[Row] = []
+    for n_members, n_envs, plan in (
+        (1, 64, False),
+        (1, 64, True),
+        (8, 64, True),
+        (1, 512, True),
+        (4, 512, True),
+    ):
+        times = 16.0 if plan else 1.0
+        settings = AgentSettings(
+            horizon_len=HORIZON, batch_size=BATCH, n_envs=n_envs, repeat_times=times, scale_updates=not plan
+        )
+        members = [Member(settings, seed, rules) for seed in range(n_members)]
+        population = Population(members, lambda m, e=n_envs: Market(data, [x.market for x in m], e))
+        population.train(1)
+        seconds = cpu(lambda p=population, n=HORIZON * n_envs: p.train(2 * n))
+        how = "16 minibatches" if plan else "one pass"
+        rate = n_members * HORIZON * n_envs / seconds
+        rows.append((f"PPO, P = {n_members}, E = {n_envs}, {how}", "sharpen", rate))
+    return rows
+
+
+def sb3_rows(data: MarketData, rules: MarketSettings, n_steps: int) -> list[Row]:
+    """Return the speed of stable-baselines3's PPO on the same market, one pass."""
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from sharpen.objectives.rl.gym_env import PortfolioEnv
+
+    env = PortfolioEnv(data, rules)
+    env.reset(seed=0)
+
+    def walk() -> None:
+        for _ in range(512):
+            if env.step(env.action_space.sample())[3]:
+                env.reset()
+
+    rows: list[Row] = [("market, E = 1", "gymnasium face", 512 / cpu(walk))]
+    vector = DummyVecEnv([lambda: PortfolioEnv(data, replace(rules)) for _ in range(8)])
+    shape = {"net_arch": [256, 128]}
+    model = PPO(
+        "MlpPolicy", vector, n_steps=512, batch_size=BATCH, n_epochs=1, policy_kwargs=shape, device="cpu"
+    )
+    seconds = cpu(lambda: model.learn(n_steps))
+    return [*rows, ("PPO, E = 8, one pass", "stable-baselines3", max(n_steps, 4096) / seconds)]
+
+
+def memory(data: MarketData, rules: MarketSettings, n_members: int) -> float:
+    """Return by how many GB the peak grows when so many members train for one update."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    settings = AgentSettings(
+        horizon_len=HORIZON, batch_size=BATCH, n_envs=64, repeat_times=1.0, scale_updates=False
+    )
+    members = [Member(settings, seed, rules) for seed in range(n_members)]
+    Population(members, lambda m: Market(data, [x.market for x in m], 64), layout="stack").train(1)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+
+
+if __name__ == "__main__":
+    main()
