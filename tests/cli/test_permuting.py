@@ -170,3 +170,25 @@ def test_more_histories_go_on_where_fewer_ended():
     assert len(set(seeds)) == 50
     assert history_seeds(3, 20) == seeds[:20]
     assert not set(history_seeds(4, 50)) & set(seeds)
+
+
+def test_a_whole_search_is_repeated_and_goes_on_after_an_interrupt(bench):
+    before, listed = bench.runs(), bench.call("ls").stdout
+    (bench.work / "hangs").touch()
+    cut = bench.start("permute", "last", "-n", "2")
+    until(lambda: list(bench.work.glob("history-*")), "a history is searched")
+    cut.send_signal(signal.SIGINT)
+    assert cut.wait(60) == 130
+    (bench.work / "hangs").unlink()
+    said = bench.call("permute", "last", "-n", "2", "--json")
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert (found["n_as_good"], found["n_histories"], found["p"]) == (0, 2, pytest.approx(1 / 3))
+    assert found["winner"] == max(run.score for run in before)
+    assert bench.runs() == before, "its runs are nobody's trials"
+    assert bench.call("ls").stdout == listed
+    assert [path.name for path in (bench.home / "permuted").glob("*/*")] == ["winners.jsonl"]
+    again = bench.call("permute", "last", "-n", "2", "--json")
+    assert json.loads(again.stdout) == found, "what is kept is not searched again"
+    assert "searches of" not in again.stderr
+    assert json.loads(bench.call("best", "last", "--json").stdout)["permuted_search"]["p"] == found["p"]

@@ -72,6 +72,8 @@ class LocalAgent:
         warm: Whether to fork programs off a server that has done their imports, where that is possible; the
             environment variable SHARPEN_COLD turns that off.
         idle_timeout_s: Leave after that long without a run; None for never.
+        permutation_seed: Of the history that programs are to permute their bars into; None for a search on
+            the bars as they are.
         say: Is told what people should know; standard error by default.
         news: Is told the id of a run that begins, and once more when its end has been written down.
     """
@@ -85,6 +87,7 @@ class LocalAgent:
         *,
         warm: bool = True,
         idle_timeout_s: float | None = None,
+        permutation_seed: int | None = None,
         say: Callable[[str], None] | None = None,
         news: Callable[[str], None] | None = None,
     ) -> None:
@@ -107,6 +110,8 @@ class LocalAgent:
         self._launcher = Launcher(warm, say or _say)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
+        self._stage = {"stage": "search"} if permutation_seed is None else {"stage": "permuted"}
+        self._stage |= {"permutation_seed": permutation_seed}
         self._idle_since = time.monotonic()
         self._ended: list[tuple[str, dict[str, Any]]] = []
         self._ended_sessions: deque[int] = deque(maxlen=KEPT_SESSIONS)
@@ -237,7 +242,7 @@ class LocalAgent:
         make = partial(self._folders.make, **lease)
         folder = when_there_is_room(make, str(self._folders.folder), FULL_DISK_PATIENCE_S)
         more = {"channel": self._client.channel.address, "claims": str(self._folders.claims)}
-        more |= {"seed": run["seed"], "stage": "search", "checkpoint": run.get("checkpoint")}
+        more |= {"seed": run["seed"], "checkpoint": run.get("checkpoint"), **self._stage}
         return assignment(self._spec, run["config"], folder, **lease, **more)
 
     def _argv(self, run: dict[str, Any]) -> list[str]:

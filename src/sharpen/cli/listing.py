@@ -37,6 +37,7 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow, last_metrics
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.views.permuted_search import permuted_search
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
@@ -153,12 +154,14 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
     files = reader.artifacts(run_id=top.id)
     artifacts = {file.name: str(file.path) for file in files}
     command, test = _command(now.sweep, top), PermutationTest.of(top.summary)
+    search = permuted_search(reader.home, now.sweep, now.metric, None if now.best is None else now.best.score)
     if as_json:
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
         facts |= {"score": top.score, "config": top.config}
         facts |= {"scores": scores(now, top)} if now.has_several else {}
         facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
         facts |= {"permuted": test.figures()} if test else {}
+        facts |= {"permuted_search": search.figures()} if search else {}
         print_json(facts | ({"repeats": seeds} if seeds else {}))
         return
     echo(headline(now, top), nl=False)
@@ -172,8 +175,9 @@ def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) ->
     for name, path in artifacts.items():
         echo(f"\n{name}: {path}", nl=False)
     echo(f"\n\nrepeat it alone: {command}")
-    if test:
-        echo(f"permuted bars:   {test.words}")
+    for what, compared in (("permuted bars", test), ("whole search", search)):
+        if compared:
+            echo(f"{what + ':':<16} {compared.words}")
     words = f"is it real?      sharpen report {now.sweep.id}"
     if any(file.type == "returns" for file in files):  # a program that keeps none knows of no other bars
         words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"

@@ -1,4 +1,4 @@
-"""The verb that asks whether a score needs the order of the bars: permute."""
+"""The verb that asks whether a score, or a whole search, needs the order of the bars: permute."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.progress import track
 
 from sharpen import spec
 from sharpen.agents.permuted import free_slots, history_seeds, score_permuted
+from sharpen.cli.permute_search import SearchCall, permute_sweep, slots
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
@@ -25,30 +26,42 @@ from sharpen.trial import TrialState
 
 
 @click.command()
-@click.argument("run")
+@click.argument("sweep_or_run")
 @click.option(
     "-n", "n", type=click.IntRange(min=1), default=20, show_default=True, help="How many histories."
 )
 @click.option("--seed", type=int, help="What the orders are drawn from. [default: the sweep's seed]")
-@click.option("--slots", "n_slots", type=click.IntRange(min=1), help="Histories at a time. [default: cores]")
+@click.option("--slots", "n_slots", type=click.IntRange(min=1), help="Runs at a time. [default: cores]")
 @json_option
 @click.pass_obj
-def permute(home: Path, run: str, n: int, seed: int | None, n_slots: int | None, as_json: bool) -> None:
-    """Score a finished RUN's configuration on histories whose bars come in random order.
+def permute(
+    home: Path, sweep_or_run: str, n: int, seed: int | None, n_slots: int | None, as_json: bool
+) -> None:
+    """Repeat a whole SWEEP, or score one RUN, on histories whose bars come in random order.
 
-    The program walks forward again on N histories with the same price moves in another order, with the
-    run's own seed. A score that these reach as well does not come from what follows what. The lockbox is
-    not opened.
+    Of a SWEEP that has ended the whole search is done again on N histories with the same price moves in
+    another order: the same method, number of runs, stop rule and seed. Its winner's place among the N
+    winners is a p-value of the search itself, which the report and the verdict take up from 19 histories on.
+    Each winner is kept as it is found; an interrupted call goes on where it stopped. These runs are no
+    trials, and no listing shows them.
 
-    The result is kept with the run once all histories are scored; another call replaces it. An
-    interrupted one keeps nothing.
+    Of a finished RUN the program walks forward again on N histories, with the run's own seed. A score that
+    these reach as well does not come from what follows what. The result is kept with the run once all
+    histories are scored; another call replaces it. An interrupted one keeps nothing.
+
+    The lockbox is not opened.
 
     \b
-      sharpen permute last-7
+      sharpen permute last
       sharpen permute last-7 -n 200 --seed 1
     """
     reader = Reader(home)
-    row = reader.run(run)
+    if "-" not in sweep_or_run:
+        whole = reader.sweep(sweep_or_run)
+        root = whole.seed if seed is None else seed
+        permute_sweep(home, reader, whole, SearchCall(n, root, slots(n_slots), as_json))
+        return
+    row = reader.run(sweep_or_run)
     if row.state != TrialState.FINISHED or row.score is None:
         why = row.state if row.state != TrialState.FINISHED else "infeasible"
         raise UsageError(f"run {row.id} is {why}: only a finished run that has a score can be permuted")

@@ -80,6 +80,7 @@ class News:
     metavar="SECONDS",
     help="Leave after that long without a run, as while the sweep is paused. [default: never]",
 )
+@click.option("--permutation-seed", type=int, hidden=True)  # what `sharpen permute SWEEP` starts agents with
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
 @click.pass_obj
@@ -89,6 +90,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     n_slots: int,
     n_runs: int | None,
     idle_timeout_s: float | None,
+    permutation_seed: int | None,
     *,
     quiet: bool,
     cold: bool,
@@ -108,7 +110,15 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         file = SweepFile(**client.call("sweep", word=sweep))
         news = None if quiet else News(home, file)
         worker = LocalAgent(
-            client, file, n_slots, n_runs, warm=not cold, idle_timeout_s=idle_timeout_s, say=_say, news=news
+            client,
+            file,
+            n_slots,
+            n_runs,
+            warm=not cold,
+            idle_timeout_s=idle_timeout_s,
+            permutation_seed=permutation_seed,
+            say=_say,
+            news=news,
         )
         ending = worker.work()
     echo(f"agent done: {ending}", err=True)

@@ -14,6 +14,7 @@ from sharpen import spec
 from sharpen.arrays import Floats
 from sharpen.facts import FOLD_BASELINE, BarsFacts, DataNote, RunFacts
 from sharpen.jsonable import number as as_number
+from sharpen.overfit import Judgement
 from sharpen.permutation import PermutationTest
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
@@ -36,6 +37,7 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 from sharpen.views.family import family
+from sharpen.views.permuted_search import permuted_search
 from sharpen.views.returns import Series, read_series
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
@@ -68,12 +70,12 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     missed = misses(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
-    finding = find(best, *_tried(ever, kept, parsed), family(reader, sweep))
-    if best is not None and best.sharpe is not None and finding.judgement.checks:
-        judged = Estimate(finding.judgement.sharpe, finding.judgement.interval)
-        best = replace(best, sharpe=judged)
+    search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
+    finding = find(best, *_tried(ever, kept, parsed), family(reader, sweep), search)
+    if best is not None:
+        best = _judged(best, finding.judgement)
         ranked = (best, *ranked[1:])
-    if best is None:
+    else:
         finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
 
     infeasible, failed = _those(entries, _is_infeasible), _those(entries, lambda e: e.state in FAILURES)
@@ -125,6 +127,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         looks=looks,
         looks_elsewhere=elsewhere,
         permutations=_permutations(runs),
+        search=search,
     )
 
 
@@ -149,6 +152,13 @@ def _looks(
     looks = tuple(look(row) for row in reader.looks(sweep.id))
     at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
     return looks, tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
+
+
+def _judged(best: Entry, judgement: Judgement) -> Entry:
+    """Return the best run with the Sharpe ratio and interval that the verdict gives."""
+    if best.sharpe is None or not judgement.checks:
+        return best
+    return replace(best, sharpe=Estimate(judgement.sharpe, judgement.interval))
 
 
 def _tried(

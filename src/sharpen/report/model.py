@@ -15,6 +15,7 @@ from sharpen.permutation import PermutationTest
 from sharpen.spec import Sweep
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
+from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
 
 
@@ -183,6 +184,7 @@ class Analysis:
         cautions: What to know before believing a figure.
         looks: Openings of the lockbox, the oldest first.
         looks_elsewhere: Those at the same bars by other sweeps of the store.
+        search: The whole search on permuted histories; None where nobody ran it.
         permutations: Each run that was compared with permuted histories, by number, and what that said.
     """
 
@@ -214,6 +216,7 @@ class Analysis:
     looks: tuple[Look, ...]
     looks_elsewhere: tuple[LookRow, ...]
     permutations: tuple[tuple[int, PermutationTest], ...]
+    search: PermutedSearch | None
 
     @property
     def n_runs(self) -> int:

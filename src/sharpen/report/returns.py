@@ -19,6 +19,7 @@ from sharpen.seeds import rng_for
 from sharpen.store.configurations import Configuration
 from sharpen.trial import TrialState
 from sharpen.views.family import Family
+from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
 from sharpen.views.trials import content_of
 
@@ -110,7 +111,13 @@ def _estimate(returns: Floats, per_year: float, rng: np.random.Generator, n_resa
     return Estimate(metrics.sharpe(returns, per_year), interval)
 
 
-def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Series], tried: Family) -> Finding:
+def find(
+    best: Entry | None,
+    ranked: Sequence[Entry],
+    series: Mapping[int, Series],
+    tried: Family,
+    search: PermutedSearch | None = None,
+) -> Finding:
     """Return the verdict on the best run, or one of kind ``none`` that says why there is no other.
 
     All that was tried on these bars counts as a trial, whatever became of it and whatever it kept, deleted
@@ -122,6 +129,8 @@ def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Serie
         ranked: Finished feasible runs, then stopped ones, each from the best down; deleted ones among them.
         series: Returns, by run number; those of deleted runs among them.
         tried: What this sweep and the others on its bars have tried.
+        search: The whole search on permuted histories, if somebody ran it; it decides from
+            :data:`~sharpen.views.permuted_search.MIN_HISTORIES` on.
     """
     n_tried = max(tried.n_tried(), len(series))
     if best is None:
@@ -135,17 +144,21 @@ def find(best: Entry | None, ranked: Sequence[Entry], series: Mapping[int, Serie
     if best.number not in series:
         return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", n_tried)
     ours = series[best.number]
-    columns: list[Floats] = []
-    left_out: list[int] = []
-    for entry in ranked:
-        if entry.state is not TrialState.FINISHED:
-            continue
-        column = _aligned(series.get(entry.number), ours.time)
-        if column is None:
-            left_out.append(entry.number)
-        elif len(columns) < N_COLUMNS:
-            columns.append(column)
-    return Finding(judge(_evidence(best, columns, series, tried)), tuple(left_out))
+    columns, left_out = _finished(ranked, series, ours.time)
+    evidence = _evidence(best, columns, series, tried)
+    if search is not None and search.is_enough:
+        evidence = replace(evidence, search=search.null)
+    return Finding(judge(evidence), left_out)
+
+
+def _finished(
+    ranked: Sequence[Entry], series: Mapping[int, Series], time: Times
+) -> tuple[list[Floats], tuple[int, ...]]:
+    """Return the returns of finished runs at these times, and the runs that lack one of them."""
+    finished = [entry.number for entry in ranked if entry.state is TrialState.FINISHED]
+    aligned = {number: _aligned(series.get(number), time) for number in finished}
+    columns = [column for column in aligned.values() if column is not None]
+    return columns[:N_COLUMNS], tuple(number for number, column in aligned.items() if column is None)
 
 
 def _evidence(

@@ -1,0 +1,88 @@
+"""An agent in a process of its own, replaced when it dies."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sharpen.agents.program import die_with_parent
+from sharpen.errors import SharpenError, StoreError
+from sharpen.store.permissions import own_folder
+
+MAX_RESTARTS = 20  # for each slot
+END_GRACE_S = 15.0
+
+
+class AgentProcess:
+    """The agent that works on a sweep here, with a slot for each run at a time; its words go to a file.
+
+    One, because a process that can be forked into runs takes a second of CPU to get ready.
+
+    Args:
+        home: The store's folder.
+        sweep_id: Whose runs it takes.
+        n_slots: How many of them at a time.
+        more: Further words of its command line.
+
+    Raises:
+        StoreError: Its words cannot be kept.
+    """
+
+    def __init__(self, home: Path, sweep_id: str, n_slots: int, more: Sequence[str] = ()) -> None:
+        self._more = more
+        self._home, self._sweep_id, self._n_slots = home, sweep_id, n_slots
+        self._log = home / "logs" / f"{sweep_id}-agent.log"
+        self._process = self._start()
+        self._n_deaths = 0
+
+    def supervise(self, wanted: Callable[[], bool]) -> bool:
+        """Start another agent in the place of one that has died; return whether one is at work.
+
+        Args:
+            wanted: Whether one that has died is to be replaced.
+
+        Raises:
+            SharpenError: It dies again and again.
+        """
+        if self._process.poll() and wanted():
+            if self._n_deaths >= MAX_RESTARTS * self._n_slots:
+                words = f"the agent died {self._n_deaths + 1} times; its last words: {_tail(self._log)}"
+                raise SharpenError(words)
+            self._n_deaths += 1
+            self._process = self._start()
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """Ask the agent to give its runs back and leave; kill it when it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(END_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
+        words += ["--slots", str(self._n_slots), "--quiet", *self._more]  # the view says it
+        try:
+            own_folder(self._log.parent)
+            file = self._log.open("ab")
+        except OSError as problem:
+            raise StoreError(f"cannot write the log of an agent, {self._log}: {problem}") from problem
+        with file:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,  # Ctrl-C is for us; we tell it
+                preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
+            )
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"none, see {log}"
