@@ -44,7 +44,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
         kind = setting.metadata["kind"]
         words = setting.metadata["help"]
         add(f"--{setting.name}", type=_flag if kind is bool else kind, default=setting.default, help=words)
-    add("--data", default="stocks", help="a data set's name, or the path of a file of bars")
+    add("--data", default="stocks", help="a name, a path, or {path: FILE, map: ..., zone: ...}")
     add("--n_folds", type=int, default=8, help="walk-forward folds")
     add("--train_ratio", type=float, default=0.8, help="share of a fold's bars to train on")
     add("--gap_bars", type=int, default=0, help="bars left out between training and validation")
@@ -248,18 +248,21 @@ def load_bars(
     """
     from sharpen.folds import lockbox_start
     from sharpen.objectives.process_cache import PROCESS_CACHE, run_in_fork
+    from sharpen.read_options import DataSource
 
     def read() -> tuple[str, tuple[str, ...], Panel]:
         from sharpen.data import load
 
-        data = load(name)
+        data = load(name, source.options)
         return data.name, tuple(data.notes), data.panel
 
-    name = config["data"]
+    source = DataSource.of(config["data"])
+    name = source.name
     path = Path(name)
     version_of_file = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
     parts = PROCESS_CACHE.get(
-        ("bars", name, version_of_file), lambda: run_in_fork(read, meanwhile) if meanwhile else read()
+        ("bars", str(config["data"]), version_of_file),
+        lambda: run_in_fork(read, meanwhile) if meanwhile else read(),
     )
     bars = LoadedBars(*parts)
     return bars, lockbox_start(len(bars.panel), config["lockbox_share"])

@@ -1,5 +1,7 @@
 import pickle
 from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -196,6 +198,36 @@ def test_bars_per_year():
     assert bars_per_year(hours) == pytest.approx(365.25 * 24)
     with pytest.raises(DataError, match="two bars"):
         bars_per_year(year[:1])
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Tokyo", "Europe/London", "America/New_York", "UTC"])
+@pytest.mark.parametrize("hour", [0, 9, 17])
+def test_bars_per_year_of_daily_bars_in_any_zone(zone, hour):
+    weekdays = [day for day in days(3 * 365).astype("datetime64[D]").tolist() if day.weekday() < 5]
+    local = [datetime(d.year, d.month, d.day, hour, tzinfo=ZoneInfo(zone)) for d in weekdays]
+    utc = [at.astimezone(UTC).replace(tzinfo=None) for at in local]
+    assert bars_per_year(np.array(utc, dtype="datetime64[us]")) == 252
+
+
+def test_bars_per_year_of_other_weeks():
+    year = days(3 * 365)
+    weekday = (year.astype("datetime64[D]").astype(int) + 3) % 7
+    assert bars_per_year(year[(weekday != 4) & (weekday != 5)]) == 252  # Sunday to Thursday
+    with_sundays = bars_per_year(year[weekday != 5])
+    assert with_sundays == pytest.approx(365.25 * 6 / 7, rel=0.01)
+    few_saturdays = (weekday < 5) | (np.arange(len(year)) % 50 == 0)
+    assert bars_per_year(year[few_saturdays]) == 252
+    assert bars_per_year(year[np.arange(len(year)) % 30 != 0]) == 365  # a day or two are missing
+    half_days = year[weekday < 5] + np.where(
+        np.arange(int((weekday < 5).sum())) % 60 == 0, 4, 0
+    ) * np.timedelta64(1, "h")
+    assert bars_per_year(half_days) == 252
+
+
+def test_bars_a_year_as_the_user_says():
+    panel = Panel.of([bars("A")])
+    assert (panel.bars_per_year, replace(panel, bars_a_year=250.0).slice(0, 50).bars_per_year) == (365, 250)
+    assert replace(panel, bars_a_year=250.0).digest == panel.digest
 
 
 def test_stale_open_share_counts_opens_at_the_previous_close():

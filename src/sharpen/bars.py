@@ -33,6 +33,7 @@ _FAULTS = {
 _SHOWN = 3
 _ROUNDING = 1e-9
 _DAY = np.timedelta64(1, "D")
+_DAILY = {4: 252.0, 5: 252.0, 7: 365.0}  # by trading days a week
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,7 @@ class Panel:
         symbols: The instruments' names. (S,)
         time: When each bar began, UTC, ``datetime64[us]``, strictly increasing. (T,)
         open: As in :class:`Bars`, as are the four that follow. (T, S)
+        bars_a_year: How many bars make a year, where the user said so; None takes it from the times.
     """
 
     symbols: tuple[str, ...]
@@ -88,9 +90,15 @@ class Panel:
     low: Floats
     close: Floats
     volume: Floats
+    bars_a_year: float | None = None
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def bars_per_year(self) -> float:
+        """How many bars make a year: as given, or by :func:`bars_per_year`."""
+        return self.bars_a_year or bars_per_year(self.time)
 
     @classmethod
     def of(cls, bars: Sequence[Bars]) -> Panel:
@@ -107,8 +115,10 @@ class Panel:
             raise DataError(f"{', '.join(twice)} came twice: name each symbol once", symbols=twice)
         for other in bars[1:]:
             _require_same_calendar(bars[0], other)
-        columns = {name: np.column_stack([getattr(b, name) for b in bars]) for name in COLUMNS}
-        return cls(symbols=symbols, time=bars[0].time, **columns)
+        open_, high, low, close, volume = (
+            np.column_stack([getattr(b, name) for b in bars]) for name in COLUMNS
+        )
+        return cls(symbols, bars[0].time, open_, high, low, close, volume)
 
     @cached_property
     def digest(self) -> str:
@@ -139,9 +149,11 @@ class Panel:
 def bars_per_year(time: Times) -> float:
     """Return how many bars a year holds: the factor that annualises a Sharpe ratio, once rooted.
 
-    Daily bars (median gap of 23 to 25 hours) count 252, or 365 where more than a tenth of them lie on
-    weekends. Any other spacing is measured: gaps divided by the time they span, in years of 365.25
-    days. Intraday bars of fewer than a few weeks overstate it, for too few nights are in the span.
+    Daily bars (median gap of 23 to 25 hours) count 252 where a week has up to five of them, and 365 where it
+    has seven, whichever days these are and whatever hour they begin at: a day of Tokyo begins on the
+    day before in UTC, and some markets rest on Friday and Saturday. In between, as with a Sunday candle,
+    and for any other spacing it is measured: gaps divided by the time they span, in years of 365.25 days.
+    Intraday bars of fewer than a few weeks overstate it, for too few nights are in the span.
 
     Raises:
         DataError: With fewer than two bars.
@@ -156,8 +168,22 @@ def bars_per_year(time: Times) -> float:
         raise DataError(f"bars per year needs two bars at least; there are {len(time)}", n_rows=len(time))
     days = np.diff(time) / _DAY
     if 23 / 24 <= float(np.median(days)) <= 25 / 24:
-        return 365.0 if float(np.mean(_weekday(time) >= 5)) > 0.1 else 252.0
+        n_days = _trading_days_a_week(time)
+        if n_days in _DAILY:
+            return _DAILY[n_days]
     return float(365.25 * len(days) / days.sum())
+
+
+def _trading_days_a_week(time: Times) -> int:
+    """Return on how many days of the week there usually are bars; a rare one beside the others is none.
+
+    Bars that begin around midnight in UTC fall on two days of the week as the clocks change: the hour at
+    which most bars begin is made noon.
+    """
+    within_day: Ints = time.astype("datetime64[h]").astype(np.int64) % 24
+    hour = int(np.bincount(within_day, minlength=24).argmax())
+    counts = np.bincount(_weekday(time + np.timedelta64(12 - hour, "h")), minlength=7)
+    return int((counts > 0.2 * counts.max()).sum())
 
 
 def stale_open_share(bars: Bars) -> float:

@@ -29,22 +29,33 @@ def ls(as_json: bool) -> None:
 
 @data.command("check")
 @click.argument("name")
+@click.option(
+    "--map", "columns", default="", help="What columns are: THEIRS=OURS,... as date=time,tic=symbol."
+)
+@click.option("--zone", default="", help="Zone of times that carry none, as America/New_York.")
+@click.option("--time-format", default="", help="How times are written, as '%d/%m/%Y'.")
+@click.option("--calendar", default="", help="24/7, weekdays, or bars a year; else taken from the times.")
 @json_option
-def check(name: str, as_json: bool) -> None:
+def check(name: str, columns: str, zone: str, time_format: str, calendar: str, as_json: bool) -> None:
     """Say what is in NAME, a data set or a CSV or parquet file, and whether it is fit to use.
 
-    A file has the columns time, [symbol], open, high, low, close, volume, [adj_close]. Every problem is
-    shown with the first rows that have it; the exit code is 2 when there is one.
+    A file has columns for time, open, high, low and close, and may have volume, symbol and adj_close; the
+    usual names and spellings of dates are known, and a line says what was understood. Every problem is shown
+    with the first rows that have it; the exit code is 2 when there is one.
     """
-    from sharpen.data import check as check_data  # noqa: PLC0415 - as above
+    from sharpen.data import ReadOptions  # noqa: PLC0415 - as above
+    from sharpen.data import check as check_data  # noqa: PLC0415
 
-    found = check_data(name)
+    options = ReadOptions.of({"map": columns, "zone": zone, "time_format": time_format, "calendar": calendar})
+    found = check_data(name, options)
     if as_json:
         print_json(asdict(found) | {"is_usable": found.is_usable})
     else:
         rows = [asdict(symbol) for symbol in found.symbols]
         print_rows([{k: v for k, v in row.items() if k != "problems"} for row in rows], False, "no rows")
         echo(f"\n{found.provenance}")
+        if found.layout:
+            echo(f"read as: {found.layout}")
         for note in found.notes:
             echo(f"warning: {note}", err=True, fg="yellow")
         for symbol in found.symbols:

@@ -8,5 +8,16 @@
 
 from sharpen.data.dataset import CheckReport, Dataset, Entry, SymbolReport
 from sharpen.data.loading import catalog, check, load
+from sharpen.read_options import DataSource, ReadOptions
 
-__all__ = ["CheckReport", "Dataset", "Entry", "SymbolReport", "catalog", "check", "load"]
+__all__ = [
+    "CheckReport",
+    "DataSource",
+    "Dataset",
+    "Entry",
+    "ReadOptions",
+    "SymbolReport",
+    "catalog",
+    "check",
+    "load",
+]

@@ -20,12 +20,14 @@ class Dataset:
         panel: The bars.
         notes: Warnings, in sentences: stale opens and other doubts, bars left out, times taken as UTC.
         provenance: Where the bars came from and how they were adjusted.
+        layout: What was understood of a file's form, in a line; empty for embedded data.
     """
 
     name: str
     panel: Panel
     notes: tuple[str, ...]
     provenance: str
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class CheckReport:
         problems: What is wrong with the symbols together; looked for when each is sound by itself.
         notes: As :class:`Dataset` would carry them.
         provenance: Where the bars came from and how they were adjusted.
+        layout: What was understood of a file's form, in a line; empty for embedded data.
     """
 
     name: str
@@ -57,6 +60,7 @@ class CheckReport:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     provenance: str
+    layout: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -102,11 +106,12 @@ class SymbolRows:
 
 @dataclass(frozen=True, eq=False)
 class SourceData:
-    """Everything that a source gives for one name: rows of each symbol, warnings, origin."""
+    """Everything that a source gives for one name: rows of each symbol, warnings, origin, form."""
 
     rows: tuple[SymbolRows, ...]
     notes: tuple[str, ...]
     provenance: str
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)

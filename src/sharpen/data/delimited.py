@@ -6,19 +6,22 @@ All cells are text: a single odd one must show as its row's fault, not stop the 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
+import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from sharpen.data.frames import REQUIRED, refuse_twice
+from sharpen.data.header_forms import Header, find_header
 from sharpen.errors import DataError
 
 SHOWN = 3
+MAX_BYTES = 512 << 20
+"""A CSV file that holds more text than this is refused before it fills the memory."""
 _BEGINNINGS = {
     b"PAR1": "this is a Parquet file. Fix: let its name end in .parquet",
     b"PK\x03\x04": "this is a zip archive or a workbook. Fix: save the table in it as CSV",
@@ -26,58 +29,140 @@ _BEGINNINGS = {
     b"\xff\xfe": "this is UTF-16 text. Fix: save it as UTF-8",
     b"\xfe\xff": "this is UTF-16 text. Fix: save it as UTF-8",
 }
-_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'", " ": "spaces"}
+_DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 
 
-def read_csv(content: bytes, where: str) -> pl.DataFrame:
-    """Return a CSV file's table, every cell as text; it may have no rows.
+@dataclass(frozen=True, eq=False)
+class CsvTable:
+    """A CSV file's cells, all text, and what was understood of its form.
+
+    Attributes:
+        frame: The rows below the header; it may have none.
+        form: In words: separator, header, decimal commas; none for a plain file.
+    """
+
+    frame: pl.DataFrame
+    form: tuple[str, ...]
+
+
+def read_csv(content: bytes, where: str) -> CsvTable:
+    r"""Return a CSV file's table, every cell as text; it may have no rows.
 
     Args:
         content: The file, gzipped or not, whatever its name.
         where: The file's name, for messages.
 
     Raises:
-        DataError: It is empty, is not text, is separated by something else than commas, or a row has more or
-            fewer cells than the header.
+        DataError: It is empty, too large, is not text, or a row has more or fewer cells than the header.
 
-    >>> read_csv(b"time;open;high;low;close;volume", "x.csv")
-    Traceback (most recent call last):
-    sharpen.errors.DataError: x.csv: looks like it is separated by ';', not by ','. Fix: write it with ...
+    >>> read_csv(b"time;open;high;low;close\n2024-01-31;1,5;2,5;0,5;1", "x.csv").form
+    ("separated by ';'", 'decimal commas')
     """
     text = _text(_unzipped(content, where), where)
-    header = next(csv.reader([text.lstrip().partition("\n")[0]]))
-    _refuse_other_separator(header, where)
-    refuse_twice(header, where)  # polars would give the second one another name
+    header = find_header(text)
+    body = text[header.body_at :]
+    if not body.strip():
+        names = dict.fromkeys(name for name in header.names if name)
+        return CsvTable(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), header.form)
+    _refuse_twice(header.names, where)
+    frame = _cells(body, header, text, where)
+    frame, form = _with_points(frame, header)
+    return CsvTable(header.long(frame), (*header.form, *form))
+
+
+def _cells(body: str, header: Header, text: str, where: str) -> pl.DataFrame:
     try:
-        table = pl.read_csv(text.encode(), infer_schema=False)
+        frame = pl.read_csv(
+            body.encode(), has_header=False, infer_schema=False, separator=header.separator, quote_char='"'
+        )
     except PolarsError as error:
-        _refuse_ragged(text, where)
+        _refuse_ragged(text, header, where)
         said = str(error).strip().splitlines()[0]
         raise DataError(
             f"{where}: cannot be read: {said}. Fix: write it again, with one header line"
         ) from error
-    if table.height and table[table.columns[-1]].null_count():  # as after a row that is too short
-        _refuse_ragged(text, where)
-    return table
+    if frame.width != len(header.names) or frame[frame.columns[-1]].null_count():  # as after a short row
+        _refuse_ragged(text, header, where)
+    if frame.width != len(header.names):
+        raise DataError(f"{where}: the header has {len(header.names)} cells, and the rows {frame.width}")
+    frame.columns = _unique(header.names)
+    return frame
+
+
+def _unique(names: tuple[str, ...]) -> list[str]:
+    """Return names of which none comes twice: later ones get their place."""
+    return [name if name not in names[:i] else f"{name} ({i + 1})" for i, name in enumerate(names)]
+
+
+def _refuse_twice(names: tuple[str, ...], where: str) -> None:
+    roles = ("time", "date", "open", "high", "low", "close", "volume", "symbol", "adj_close")
+    plain = [name.strip().lower().replace(" ", "_") for name in names]
+    if twice := [role for role in roles if plain.count(role) > 1]:
+        raise DataError(f"{where}: column {', '.join(twice)} comes twice. Fix: keep one of each")
+
+
+def _with_points(frame: pl.DataFrame, header: Header) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the cells with decimal points, where all that look like decimals have commas."""
+    if header.separator == ",":
+        return frame, ()
+    comma = [
+        name
+        for name in frame.columns
+        if (cells := frame[name].drop_nulls().str.strip_chars()).len()
+        and cells.str.contains(_DECIMAL_COMMA).any()
+        and not cells.str.contains(".", literal=True).any()
+    ]
+    if not comma:
+        return frame, ()
+    return frame.with_columns(pl.col(comma).str.replace(",", ".", literal=True)), ("decimal commas",)
 
 
 def _unzipped(content: bytes, where: str) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
+        if len(content) > MAX_BYTES:
+            raise _too_large(where)
         return content
     try:
-        return gzip.decompress(content)
+        return _decompressed(content, where)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{where}: the gzip file is damaged: {error}. Fix: get it again") from error
 
 
+def _decompressed(content: bytes, where: str) -> bytes:
+    """Return what gzip holds, a part at a time, so that too much is refused before it fills the memory."""
+    parts: list[bytes] = []
+    rest, n_bytes = content, 0
+    while rest:  # a file may hold several gzip members
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            part = member.decompress(rest, 1 << 24)
+            rest = member.unconsumed_tail
+            if not part and not rest and not member.eof:
+                raise EOFError("it ends too early")
+            n_bytes += len(part)
+            if n_bytes > MAX_BYTES:
+                raise _too_large(where)
+            parts.append(part)
+        rest = member.unused_data.lstrip(b"\0")
+    return b"".join(parts)
+
+
+def _too_large(where: str) -> DataError:
+    return DataError(
+        f"{where}: holds more than {MAX_BYTES >> 20} MiB of text. Fix: convert it to Parquet, or split it"
+    )
+
+
 def _text(content: bytes, where: str) -> str:
-    if not content.strip():
+    if not content[:4096].strip() and not content.strip():
         raise DataError(f"{where}: the file is empty. Fix: write a header line, and a line for each bar")
     for beginning, what in _BEGINNINGS.items():
         if content.startswith(beginning):
             raise DataError(f"{where}: {what}")
     if b"\0" in content:
         raise DataError(f"{where}: this is a binary file, not text. Fix: write the table as CSV")
+    if b"\r" in content and b"\n" not in content:  # line ends of an old Macintosh
+        content = content.replace(b"\r", b"\n")
     try:
         return content.decode("utf-8-sig").rstrip()  # blank lines at the end are no rows
     except UnicodeDecodeError as error:
@@ -87,49 +172,36 @@ def _text(content: bytes, where: str) -> str:
         ) from error
 
 
-def _refuse_other_separator(header: list[str], where: str) -> None:
-    if len(header) >= len(REQUIRED):
-        return
-    # a comma may be there all the same: in a decimal number, or in a column's name
-    line = ",".join(header).strip()
-    for separator, name in _SEPARATORS.items():
-        if line.count(separator) >= len(REQUIRED) - 1:
-            raise DataError(
-                f"{where}: looks like it is separated by {name}, not by ','. "
-                "Fix: write it with commas between the cells, and with points in decimal numbers",
-                separator=separator,
-            )
-
-
-def _refuse_ragged(text: str, where: str) -> None:
+def _refuse_ragged(text: str, header: Header, where: str) -> None:
     """Raise a DataError that names the first lines whose cells are not as many as the header's."""
-    records = _records(text, where)
-    _, header = next(records)
-    odd = ((line, len(cells)) for line, cells in records if len(cells) != len(header))
+    n_before = text.count("\n", 0, header.body_at)
+    records = _records(text[header.body_at :], header.separator, n_before, where)
+    n_cells = len(header.names)
+    odd = ((line, len(cells)) for line, cells in records if len(cells) != n_cells)
     first = list(itertools.islice(odd, SHOWN))
     if not first:
         return
     n_more = sum(1 for _ in odd)
     told = ", ".join(f"line {line} has {n}" for line, n in first) + (f", and {n_more} more" if n_more else "")
     raise DataError(
-        f"{where}: the header has {len(header)} cells, but {told}. "
+        f"{where}: the header has {n_cells} cells, but {told}. "
         "Fix: give each row a cell for every column, and quote cells that hold a comma",
         lines=[line for line, _ in first],
     )
 
 
-def _records(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
+def _records(body: str, separator: str, n_before: int, where: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line that each record begins in, counted from 1, and its cells; pass over blank lines."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True)
+    line = n_before + 1
     try:
         for cells in reader:
             if cells:
                 yield line, cells
-            line = reader.line_num + 1
+            line = n_before + reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            f"{where}: the quotes in line {line} are not in order: {error}. "
-            "Fix: close every quote, and double those inside a cell",
-            line=line,
-        ) from error
+        fix = "Fix: close every quote, and double those inside a cell"
+        what = (
+            "are not in order" if re.search("quote|expected|EOF", str(error)) else "or the cells are too long"
+        )
+        raise DataError(f"{where}: the quotes in line {line} {what}: {error}. {fix}", line=line) from error

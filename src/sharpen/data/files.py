@@ -8,9 +8,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from sharpen.data.dataset import SourceData
-from sharpen.data.delimited import read_csv
+from sharpen.data.delimited import CsvTable, read_csv
 from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
+from sharpen.read_options import ReadOptions
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -24,7 +25,7 @@ def is_path(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) or "/" in name or "\\" in name
 
 
-def read_file(path: str) -> SourceData:
+def read_file(path: str, options: ReadOptions | None = None) -> SourceData:
     """Return what a file holds; the file's stem names the symbol when there is no such column.
 
     Raises:
@@ -34,25 +35,28 @@ def read_file(path: str) -> SourceData:
     file = Path(path).expanduser()
     if not file.is_file():
         raise NotFound(f"{path}: no such file (looked for {file.absolute()})", path=path)
-    reading = read_frame(_table(file, str(path)), file.name.split(".")[0], str(path))
+    table = _table(file, str(path))
+    reading = read_frame(table.frame, file.name.split(".")[0], str(path), options)
     adjusted = any(r.adj_close is not None for r in reading.rows)
     return SourceData(
         reading.rows,
         tuple(f"{path}: {note}" for note in reading.notes),
         f"file {path}, prices {'scaled by adj_close / close' if adjusted else 'as they are'}",
+        "; ".join((*table.form, *reading.layout)) or "the columns as they are named",
     )
 
 
-def _table(file: Path, path: str) -> pl.DataFrame:
+def _table(file: Path, path: str) -> CsvTable:
     name = file.name.lower()
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path}: not a {', '.join(SUFFIXES)} file. Fix: convert it to one of them")
     try:
         content = file.read_bytes()
-        table = _parquet(content, path) if name.endswith(".parquet") else read_csv(content, path)
+        is_parquet = name.endswith(".parquet")
+        table = CsvTable(_parquet(content, path), ()) if is_parquet else read_csv(content, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}. Fix: see who may read it") from error
-    if table.is_empty():
+    if table.frame.is_empty():
         raise DataError(f"{path}: there are no rows below the header. Fix: bring a longer period")
     return table
 

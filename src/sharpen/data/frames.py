@@ -1,12 +1,11 @@
 """Table of text and numbers -> rows of each symbol, with every fault that reading can see.
 
-The table has the columns ``time, open, high, low, close, volume`` and may have ``symbol`` and
-``adj_close``, in any order and any case, with spaces or underscores (``Adj Close``).
+Which column is what is found by its name (:mod:`sharpen.data.column_names`), and how times are written by
+their looks (:mod:`sharpen.data.times`); prices are taken as they are.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,138 +15,127 @@ import polars as pl
 
 from sharpen.arrays import Bools
 from sharpen.bars import COLUMNS, Bars, Problem, count_rows
+from sharpen.data.column_names import Columns, identify
 from sharpen.data.dataset import SymbolRows
+from sharpen.data.times import Times, read_times
 from sharpen.errors import DataError
+from sharpen.read_options import ReadOptions
 
-REQUIRED = ("time", *COLUMNS)
-OPTIONAL = ("symbol", "adj_close")
-ALIASES = {"time": ("date", "stamp", "day")}  # what others call it
-_OFFSET = r"(?:[Tt ]\d{2}:?\d{2}.*?)(Z|z|[+-]\d{2}:?\d{2})$"
-_NO_OFFSET = "no offset"
-NAIVE_NOTE = "times of day have no time zone and were taken as UTC"
+NO_VOLUME = "there is no volume: it counts as 0, and the features of volume say nothing"
+_PRICES = ("open", "high", "low", "close", "volume", "adj_close")
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Rows of each symbol, and what must be said about their times."""
+    """Rows of each symbol, what must be said about them, and what was understood of the table."""
 
     rows: tuple[SymbolRows, ...]
     notes: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
 
 
-def read_frame(frame: pl.DataFrame, symbol: str, where: str) -> Reading:
+def read_frame(frame: pl.DataFrame, symbol: str, where: str, options: ReadOptions | None = None) -> Reading:
     """Return the rows of each symbol in the order in which symbols first come.
 
     Args:
         frame: The table. Row numbers in messages count its rows from 1.
-        symbol: The name of the instrument, when the table has no ``symbol`` column.
+        symbol: The name of the instrument, when the table has no column of symbols.
         where: The table's name, for messages.
+        options: What the user said about the table.
 
     Raises:
-        DataError: When a column is missing, comes twice, or holds what cannot be a time.
+        DataError: When a column is missing, comes twice, or holds what cannot be a time or a number; all that
+            is to be done is named at once.
     """
-    frame = _named(frame, where)
-    if frame.schema["time"] == pl.String:
-        frame, notes, is_mixed = _parse_times(frame)
-    else:
-        frame, notes = _convert_times(frame, where)
-        is_mixed = False
-    if "symbol" not in frame.columns:
-        frame = frame.with_columns(pl.lit(symbol).alias("symbol"))
-    if frame["symbol"].null_count():
-        row = int(frame["symbol"].is_null().arg_max() or 0) + 1
+    options = options or ReadOptions()
+    columns = identify(frame, options.map)
+    problems = list(columns.problems)
+    problems += [text for name in _PRICES if (text := _no_number_type(frame, columns.names.get(name, "")))]
+    times = Times(pl.Series(dtype=pl.Datetime("us")))
+    if "time" in columns.names and not any("time comes twice" in text for text in problems):
+        times = read_times(_time_cells(frame, columns), options, _symbols(frame, columns))
+        problems += [times.problem] if times.problem else []
+    if problems:
+        raise DataError(f"{where}: " + "\n  and ".join(problems), problems=problems)
+    table = _table(frame, columns, times, symbol)
+    if (table["symbol"].is_null() | (table["symbol"] == "")).any():
+        row = int((table["symbol"].is_null() | (table["symbol"] == "")).arg_max() or 0) + 1
         raise DataError(f"{where}: row {row} has no symbol. Fix: fill the column, or leave it out", row=row)
-    numbered = frame.with_row_index("row_number", offset=1)
-    parts = numbered.partition_by("symbol", maintain_order=True)
-    return Reading(tuple(_rows(part, is_mixed) for part in parts), notes)
+    parts = table.partition_by("symbol", maintain_order=True)
+    turned = [_oldest_first(part) for part in parts]
+    is_turned = any(flag for _, flag in turned)
+    notes = times.notes if "volume" in columns.names else (*times.notes, NO_VOLUME)
+    layout = (*_layout(columns, times), *(["newest first, turned round"] if is_turned else []))
+    return Reading(tuple(_rows(part, times) for part, _ in turned), notes, layout)
 
 
-def refuse_twice(columns: Sequence[str], where: str) -> None:
-    """Raise a DataError when two columns have one name that is read; return nothing otherwise."""
-    names = [_plain(name) for name in columns]
-    if twice := [name for name in (*REQUIRED, *OPTIONAL) if names.count(name) > 1]:
-        raise DataError(f"{where}: column {', '.join(twice)} comes twice. Fix: keep one of each")
+def _no_number_type(frame: pl.DataFrame, name: str) -> str:
+    if not name or frame.schema[name] == pl.String or frame.schema[name].is_numeric():
+        return ""
+    if frame.schema[name] == pl.Null:
+        return ""
+    return f"column {name} holds {frame.schema[name]}, not numbers. Fix: write plain numbers"
 
 
-def _named(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """Return the columns that are read, with their names in small letters and underscores."""
-    refuse_twice(frame.columns, where)
-    by_name = {_plain(name): name for name in frame.columns}
-    if missing := [name for name in REQUIRED if name not in by_name]:
-        raise DataError(
-            f"{where}: missing column {', '.join(missing)}; there are {', '.join(frame.columns)}."
-            f"{_hint(missing, frame.columns)} "
-            f"Fix: name the columns {', '.join(REQUIRED)}, and optionally symbol and adj_close",
-            missing=missing,
-        )
-    return frame.select(
-        pl.col(by_name[name]).alias(name) for name in (*REQUIRED, *OPTIONAL) if name in by_name
+def _symbols(frame: pl.DataFrame, columns: Columns) -> pl.Series | None:
+    return frame[columns.names["symbol"]] if "symbol" in columns.names else None
+
+
+def _time_cells(frame: pl.DataFrame, columns: Columns) -> pl.Series:
+    """Return the column of times; where date and clock stand apart, both as one text."""
+    name = columns.names["time"]
+    if not columns.clock:
+        return frame[name]
+    clock = pl.col(columns.clock).str.strip_chars()
+    digits = clock.str.contains(r"^\d+$")
+    clock = pl.when(digits).then(clock.str.zfill(6)).otherwise(clock)
+    day = pl.col(name).cast(pl.String).str.strip_chars()
+    return frame.select((day + " " + clock).alias(name))[name]
+
+
+def _table(frame: pl.DataFrame, columns: Columns, times: Times, symbol: str) -> pl.DataFrame:
+    """Return the columns that are read, by our names, with times in UTC and each row's number."""
+    names = {role: name for role, name in columns.names.items() if role not in ("time", "symbol")}
+    table = frame.select(pl.col(name).alias(role) for role, name in names.items())
+    symbols = _symbols(frame, columns)
+    table = table.with_columns(
+        times.utc.alias("time"),
+        (pl.Series("symbol", [symbol]).new_from_index(0, frame.height) if symbols is None else symbols)
+        .cast(pl.String)
+        .alias("symbol"),
     )
+    if times.written is not None:
+        table = table.with_columns(times.written.alias("time_text"))
+    if times.offsets:
+        table = table.with_columns(pl.Series("offset", times.offsets))
+    if "volume" not in names:
+        table = table.with_columns(volume=pl.lit(0.0))
+    return table.with_row_index("row_number", offset=1)
 
 
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_")
+def _oldest_first(part: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+    """Return one symbol's rows, turned round where every one is earlier than the one before."""
+    gaps = part["time"].diff().drop_nulls().dt.total_microseconds()
+    is_newest_first = part.height > 1 and len(gaps) == part.height - 1 and bool((gaps < 0).all())
+    return (part.reverse(), True) if is_newest_first else (part, False)
 
 
-def _hint(missing: Sequence[str], columns: Sequence[str]) -> str:
-    """Return which columns may be the missing ones, as a question; empty when none looks like it."""
-    if len(missing) == len(REQUIRED) and any(_is_number(name) for name in columns):
-        return " The first line looks like a row: is the header missing?"
-    rest = {_plain(name): name for name in columns if _plain(name) not in (*REQUIRED, *OPTIONAL)}
-    found: list[str] = []
-    for name in missing:
-        others = [other for own in (name, *ALIASES.get(name, ())) for other in rest if own in other]
-        near = difflib.get_close_matches(name, rest, n=1) or others[:1]
-        found += [f"{rest.pop(other)} for {name}" for other in near]
-    return f" Did you mean {', '.join(found)}?" if found else ""
+def _layout(columns: Columns, times: Times) -> tuple[str, ...]:
+    """Return what was understood of the columns, in words, where it is not as we would write it."""
+    said: list[str] = []
+    for role, name in columns.names.items():
+        how = f" ({times.how})" if role == "time" and times.how else ""
+        shown = f"{name} + {columns.clock}" if role == "time" and columns.clock else name
+        if how or (shown.strip().lower().replace(" ", "_") != role):
+            said.append(f"{role}={shown or 'the first column'}{how}")
+    if columns.unused:
+        shown = ", ".join(repr(name) if not name.strip() else name for name in columns.unused[:6])
+        more = f" and {len(columns.unused) - 6} more" if len(columns.unused) > 6 else ""
+        said.append(f"not used: {shown}{more}")
+    return tuple(said)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse_times(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...], bool]:
-    """Return the table with times parsed to UTC, notes, and whether their offsets differ."""
-    text = pl.col("time").str.strip_chars()
-    offset = text.str.extract(_OFFSET, 1).str.to_uppercase().fill_null(_NO_OFFSET)
-    frame = frame.with_columns(offset.alias("offset"), text.alias("time_text"))
-    kinds = frame["offset"].unique().to_list()
-    plain = pl.col("time_text").str.replace(r"(Z|z)$", "+00:00")
-    has_offset = pl.col("offset") != _NO_OFFSET
-    aware = plain.str.to_datetime(time_unit="us", time_zone="UTC", strict=False, format="%+")
-    naive = pl.coalesce(
-        pl.col("time_text").str.to_datetime(format, time_unit="us", strict=False).dt.replace_time_zone("UTC")
-        for format in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
-    )
-    day = pl.col("time_text").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us", "UTC"))
-    parsed = pl.when(has_offset).then(aware).otherwise(pl.coalesce(naive, day))
-    frame = frame.with_columns(parsed.alias("time"))
-    return frame, _naive_notes(frame["time"]) if kinds == [_NO_OFFSET] else (), len(kinds) > 1
-
-
-def _convert_times(frame: pl.DataFrame, where: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the table with its typed times in UTC, and notes."""
-    kind = frame.schema["time"]
-    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        return frame.with_columns(pl.col("time").dt.convert_time_zone("UTC")), ()
-    if isinstance(kind, pl.Datetime) or kind == pl.Date:
-        frame = frame.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
-        return frame, _naive_notes(frame["time"])
-    raise DataError(
-        f"{where}: column time holds {kind}, not times. Fix: write ISO 8601 text or a timestamp column"
-    )
-
-
-def _naive_notes(time: pl.Series) -> tuple[str, ...]:
-    """Return a note when times without a zone have a time of day; dates mean the same day in every zone."""
-    return () if (time.dt.truncate("1d") == time).all() else (NAIVE_NOTE,)
-
-
-def _rows(part: pl.DataFrame, is_mixed: bool) -> SymbolRows:
+def _rows(part: pl.DataFrame, times: Times) -> SymbolRows:
     """Return one symbol's rows."""
     numeric = [*COLUMNS, *(["adj_close"] if "adj_close" in part.columns else [])]
     text = [name for name in numeric if part.schema[name] == pl.String]
@@ -155,11 +143,11 @@ def _rows(part: pl.DataFrame, is_mixed: bool) -> SymbolRows:
     read = part.select(pl.col(numeric).cast(pl.Float64, strict=False))
     values = {name: np.array(read[name].fill_null(math.nan).to_numpy(), dtype=np.float64) for name in numeric}
     adj_close = values.pop("adj_close", None)
-    time = part["time"].dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
+    time = part["time"].to_numpy()
     bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
     unread = _unread(part) if "time_text" in part.columns else {}
     rows = SymbolRows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64), unread=unread)
-    found = _mixed_zone(rows, part["offset"].to_list() if is_mixed else ())
+    found = _mixed_zone(rows, part["offset"].to_list() if times.offsets else ())
     found += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
     return replace(rows, problems=tuple(found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
 from sharpen.data.calendars import calendar_notes, find_calendar_problems, on_common_calendar
@@ -12,9 +13,10 @@ from sharpen.data.embedded import entries
 from sharpen.data.files import is_path, read_file
 from sharpen.data.quality_warnings import find_quality_warnings
 from sharpen.errors import NotFound, UsageError
+from sharpen.read_options import ReadOptions
 
 
-def load(name_or_path: str = "stocks") -> Dataset:
+def load(name_or_path: str = "stocks", options: ReadOptions | None = None) -> Dataset:
     """Return bars fit to use: a row of the catalogue, several joined by commas, or a file.
 
     Symbols of different calendars are cut to the times that they share, and a note says what was left out.
@@ -22,6 +24,7 @@ def load(name_or_path: str = "stocks") -> Dataset:
 
     Args:
         name_or_path: ``stocks``, ``AAPL,GOOG``, ``bars/btc.csv``.
+        options: How to read a file that does not say so itself.
 
     Raises:
         DataError: When the bars must not be used, with every kind of problem and its first rows.
@@ -31,15 +34,16 @@ def load(name_or_path: str = "stocks") -> Dataset:
     >>> load("AAPL,GOOG").notes[1:]
     ('1122 of 3270 bars of AAPL were left out: the other symbols lack them',)
     """
-    raw = _read(name_or_path)
+    raw = _read(name_or_path, options)
     refuse({r.bars.symbol: _problems(r) for r in raw.rows}, name_or_path)
     bars = [r.adjusted() for r in raw.rows]
     panel, left_out = on_common_calendar(bars, MIN_ROWS, name_or_path)
+    panel = replace(panel, bars_a_year=options.bars_per_year if options else None)
     odd = _quality_warnings(zip(bars, raw.rows, strict=True))
-    return Dataset(name_or_path, panel, (*odd, *raw.notes, *left_out), raw.provenance)
+    return Dataset(name_or_path, panel, (*odd, *raw.notes, *left_out), raw.provenance, raw.layout)
 
 
-def check(name_or_path: str) -> CheckReport:
+def check(name_or_path: str, options: ReadOptions | None = None) -> CheckReport:
     """Return what is in a data set, with the problems that would make :func:`load` refuse it.
 
     Raises:
@@ -47,7 +51,7 @@ def check(name_or_path: str) -> CheckReport:
         NotFound: When there is no such name or file.
         MissingExtra: When the package that holds the data is not installed.
     """
-    raw = _read(name_or_path)
+    raw = _read(name_or_path, options)
     reports = tuple(_report(r) for r in raw.rows)
     sound_rows = [r for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
     sound = [r.adjusted() for r in sound_rows]
@@ -56,7 +60,7 @@ def check(name_or_path: str) -> CheckReport:
     if len(sound) == len(reports):
         problems = tuple(find_calendar_problems(sound, MIN_ROWS))
         notes = notes if problems else (*notes, *calendar_notes(sound))
-    return CheckReport(name_or_path, reports, problems, notes, raw.provenance)
+    return CheckReport(name_or_path, reports, problems, notes, raw.provenance, raw.layout)
 
 
 def catalog() -> list[Entry]:
@@ -64,10 +68,10 @@ def catalog() -> list[Entry]:
     return list(entries())
 
 
-def _read(name_or_path: str) -> SourceData:
+def _read(name_or_path: str, options: ReadOptions | None) -> SourceData:
     """Return what the sources give for a name, a comma list of names, or a path."""
     if is_path(name_or_path):
-        return read_file(name_or_path)
+        return read_file(name_or_path, options)
     raws = [_find(name.strip()).read() for name in name_or_path.split(",")]
     rows = tuple(r for raw in raws for r in raw.rows)
     symbols = [r.bars.symbol for r in rows]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sharpen.arrays import Bools, Floats
-from sharpen.bars import Panel, bars_per_year
+from sharpen.bars import Panel
 from sharpen.errors import DataError
 from sharpen.features import Features, atr, compute
 from sharpen.folds import Fold, purged
@@ -55,7 +55,7 @@ def prepare(panel: Panel) -> Prepared:
     features are kept in memory, by the panel's content.
     """
     features = PROCESS_CACHE.get(("features", panel.digest), lambda: compute(panel))
-    return Prepared(panel, features, bars_per_year(panel.time))
+    return Prepared(panel, features, panel.bars_per_year)
 
 
 def label(settings: ClassifierSettings, prepared: Prepared) -> Examples:
