@@ -53,7 +53,7 @@ from sharpen.trial import Trial, TrialState
 
 YEAR = 252
 N_FACTORS = 15
-BATCH = 8  # trials that are asked for at once, as eight agents do
+BATCH = 12  # trials that are asked for at once: a generation of cmaes over 15 parameters
 SETTINGS: Mapping[str, tuple[object, ...]] = {
     "world": ("iid", "fat tails", "skewed", "autocorrelated", "garch", "regimes"),
     "method": ("random", "gp", "cmaes", "tpe"),
@@ -142,9 +142,8 @@ def search(cell: Cell, factors: Floats, edge: float, seed: int) -> tuple[Floats,
     history: list[Trial] = []
     columns: list[Floats] = []
     scores: list[float] = []
-    batch = 1 if cell.method == "cmaes" and cell.n < 300 else BATCH
     while len(history) < cell.n:
-        n_more = min(batch, cell.n - len(history))
+        n_more = min(BATCH, cell.n - len(history))
         asked = optimizer.ask(space, history, n_more, rng_for(seed, "ask", len(history) + 1))
         for proposal in asked:
             weights = 2.0 * np.array([proposal.config[f"x{d}"] for d in range(n_factors)]) - 1.0
@@ -221,11 +220,11 @@ def world(cell: Cell, number: int) -> bool:
 
 
 def count(cell: Cell, seconds: float, most: int) -> Count:
-    """Return how many worlds of a cell were called real, in the time given; at least four are made."""
+    """Return how many worlds of a cell were called real, in the time given; at least eight are made."""
     warnings.simplefilter("ignore")
     end = time.monotonic() + seconds
     hits = of = 0
-    while of < most and (of < 4 or time.monotonic() < end):
+    while of < most and (of < 8 or time.monotonic() < end):
         hits += world(cell, of)
         of += 1
     return Count(hits, of)

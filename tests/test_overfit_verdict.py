@@ -11,7 +11,7 @@ from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.overfit import Evidence, Judgement, RelatedSweep, judge, search_p_value
 from sharpen.overfit.verdict import excess_returns
-from sharpen.overfit.words import say_probability
+from sharpen.overfit.words import say_p_value, say_probability
 
 DAY = 1 / 252**0.5
 
@@ -372,7 +372,7 @@ def test_a_search_that_finds_as_much_in_permuted_histories_is_luck() -> None:
         judgement = judge(replace(evidence, search=search))
         assert (judgement.kind, judgement.search) == (kind, search)
         outcome = "passed" if kind == "real" else "failed"
-        figure = say_probability(search.p_value)
+        figure = say_p_value(search.p_value)
         assert (
             f"{outcome}: p-value of the whole search {figure}, needs 0.05 or less; {n_as_good} of 19"
             " permuted histories had as good a winner"

@@ -31,6 +31,7 @@ from sharpen.overfit.words import (
     details,
     headline,
     say,
+    say_p_value,
     say_probability,
 )
 from sharpen.seeds import rng_for
@@ -197,14 +198,14 @@ def _of_everything(name: str, p_value: float | None) -> tuple[Check, ...]:
     if p_value is None:
         return ()
     passed = p_value <= MAX_P_VALUE
-    return (_needed(name, f"p {say_probability(p_value)}", f"needs {MAX_P_VALUE} or less", passed=passed),)
+    return (_needed(name, f"p {say_p_value(p_value)}", f"needs {MAX_P_VALUE} or less", passed=passed),)
 
 
 def _of_search(search: SearchNull) -> Check:
     of = f"{search.n_as_good} of {search.n_histories} permuted histories had as good a winner"
     return _needed(
         "p-value of the whole search",
-        say_probability(search.p_value),
+        say_p_value(search.p_value),
         f"needs {MAX_P_VALUE} or less; {of}",
         passed=search.p_value <= MAX_P_VALUE,
     )

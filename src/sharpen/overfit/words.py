@@ -75,7 +75,7 @@ def _basis(figures: Judgement) -> str:
     if figures.n_with_returns < n:
         said.append(f" Of {n} tried, {figures.n_with_returns} kept returns; all count.")
     if n_alike > 0:
-        said.append(f" {n_alike} of {n} have nearly the returns of another and add little to the luck bar.")
+        said.append(f" {n_alike} of {n} made nearly the returns of another and add little to the luck bar.")
     if figures.luck_basis == "noise floor":
         said.append(
             f" The trials' Sharpe ratios spread less than those of noise over {figures.n_bars} bars, so the"
@@ -104,6 +104,18 @@ def say(figure: float) -> str:
         return "undefined"
     text = f"{figure:.2f}".replace("-", "\N{MINUS SIGN}")
     return "0.00" if text == "\N{MINUS SIGN}0.00" else text
+
+
+def say_p_value(figure: float) -> str:
+    """Return a p-value; rounding reaches neither 0 nor a threshold that the figure is above.
+
+    >>> say_p_value(0.001), say_p_value(0.0504), say_p_value(0.05)
+    ('below 0.01', 'just above 0.05', '0.05')
+    """
+    text = say(figure)
+    if text == "0.00":
+        return "below 0.01"
+    return f"just above {text}" if text == f"{MAX_P_VALUE:.2f}" and figure > MAX_P_VALUE else text
 
 
 def say_probability(figure: float) -> str:
