@@ -17,6 +17,7 @@ Hint = tuple[str, str]
 """A known name, and the sentence to say of it; an empty sentence means: did you mean it?"""
 
 LONGEST_SHOWN = 60
+MOST_PROBLEMS = 100
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TYPE_NAMES = {"dict": "mapping"}
 
@@ -131,7 +132,9 @@ def refuse(where: str, problems: Iterable[Problem]) -> SpecError:
     """Return the error that shows every problem of a file, one a line."""
     found = list(dict.fromkeys((_line(path), _line(sentence)) for path, sentence in problems))
     lines = [f"{where} has {count(len(found), 'problem')}:"]
-    lines += [f"  {path}: {sentence}" for path, sentence in found]
+    lines += [f"  {path}: {sentence}" for path, sentence in found[:MOST_PROBLEMS]]
+    if len(found) > MOST_PROBLEMS:
+        lines.append(f"  … and {len(found) - MOST_PROBLEMS} more")
     return SpecError("\n".join(lines), problems=found, where=where)
 
 

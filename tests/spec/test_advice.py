@@ -132,7 +132,6 @@ def test_goals_of_several_metrics() -> None:
         ("x", {"values": ["a", "b"], "probabilities": [0, 1]}, "never draws 'a', whose probability is 0"),
         ("x", {"min": 0, "max": 1}, "only 0 and 1 are drawn"),
         ("x", {"values": [3]}, "write value:"),
-        ("x", {"values": [3, 4, 5, 6]}, "write min: 3 and max: 6"),
         ("x", {"values": [1, 2, 4, 8]}, None),
     ],
 )
@@ -140,6 +139,12 @@ def test_scales_and_ranges(name, parameter, says) -> None:
     found = about(parameter, name)
     assert list(found) == ([] if says is None else [f"$.parameters.{name}"])
     assert says is None or says in found[f"$.parameters.{name}"]
+
+
+@pytest.mark.parametrize(("method", "says"), [("tpe", True), ("random", False), ("grid", False)])
+def test_the_order_of_numbers_is_something_only_to_methods_that_learn(method: str, says: bool) -> None:
+    found = advice(method=method, parameters={"x": {"values": [3, 4, 5, 6]}, "y": {"values": [1, 2]}})
+    assert ("write min: 3 and max: 6" in found.get("$.parameters.x", "")) == says
 
 
 def test_a_nested_parameter_is_named_where_it_is() -> None:
@@ -255,12 +260,12 @@ def test_a_search_without_an_end(changed, is_endless) -> None:
         ("import wandb.sklearn\n# sharpen it\n", True),
         ("import wandb\nfrom sharpen import tracking\n", False),
         ("import sharpen.tracking as t\ntry:\n  import wandb\nexcept ImportError: pass\n", False),
-        ("# import wandb\nprint('import wandb')\n", False),
-        ("import wandbox\n", False),
+        ("# import wandb\nprint('import wandb')\n", True),
+        ("import wandbox\n", True),
         ("", False),
     ],
 )
-def test_a_program_that_logs_to_wandb_alone(program: str, is_silent: bool) -> None:
+def test_a_program_that_does_not_log_to_sharpen(program: str, is_silent: bool) -> None:
     said = [advice.sentence for advice in lint_program(program)]
     assert len(said) == is_silent
     assert all("log with sharpen.tracking, see docs/porting.md" in sentence for sentence in said)

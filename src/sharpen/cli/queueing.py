@@ -179,7 +179,7 @@ def _read(file: Path) -> list[Point]:
     if file.suffix == ".jsonl":
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         return [_mapping(_json(line), f"{file}, line {n}") for n, line in lines]
-    found, problems = document.read(text, str(file), MOST_VALUES)
+    found, problems, _ = document.read(text, str(file), MOST_VALUES)
     if problems:
         raise refuse(str(file), problems)
     rows = cast("list[Any]", found) if isinstance(found, list) else [found]

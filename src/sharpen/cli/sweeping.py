@@ -23,7 +23,7 @@ from sharpen.coordinator import connect
 from sharpen.coordinator.restoring import rules_for
 from sharpen.errors import MissingExtra, SpecError
 from sharpen.extras import require_report
-from sharpen.hints import Problem
+from sharpen.hints import Problem, count
 from sharpen.jsonable import LARGEST_INTEGER
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
@@ -151,11 +151,13 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
     read = _read(file)
     if check:
         rules_for(read, seed or 0, run_cap)  # they may want a library that is not there
-        program = Path(read.program).read_text("utf-8", "replace") if read.program else ""
+        is_python = read.program.endswith(".py") and Path(read.program).is_file()
+        program = Path(read.program).read_text("utf-8", "replace") if is_python else ""
         here = spec.lint_command(read, os.environ, shutil.which)
         for advice in (*spec.lint(read), *here, *spec.lint_program(program)):
             echo(f"advice: {advice.path}: {advice.sentence}", err=True, fg="yellow")
-        echo(f"{file}: {len(read.space.dimensions)} parameters, method {read.method}: right", err=True)
+        n_parameters = count(len(read.space.dimensions), "parameter")
+        echo(f"{file}: {n_parameters}, method {read.method}: right", err=True)
         return
     with connect(home) as client:
         echo(_create(client, read, file, run_cap, seed))
@@ -169,7 +171,8 @@ def _read(file: Path) -> spec.Sweep:
 def _beyond(read: spec.Sweep) -> Iterator[Problem]:
     """Yield what is wrong with a sweep beyond its file: no such program, method, stop rule or setting."""
     workdir = Path.cwd()
-    if read.program and not (workdir / read.program).is_file():
+    is_script = read.program and not spec.is_module(read) and shutil.which(read.program) is None
+    if is_script and not (workdir / read.program).is_file():
         yield (
             "$.program",
             f"there is no {read.program} in {workdir}, where programs run: change to the folder that it is "

@@ -1,7 +1,7 @@
 """W&B sweep files: read them, refuse them with every problem at once, and build the command of a run."""
 
 from sharpen.spec.advice import Lint, lint
-from sharpen.spec.command import Invocation, command_line, invocation
+from sharpen.spec.command import Invocation, command_line, invocation, is_module
 from sharpen.spec.environment_lint import lint_command, lint_program
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
@@ -25,6 +25,7 @@ __all__ = [
     "Sweep",
     "command_line",
     "invocation",
+    "is_module",
     "lint",
     "lint_command",
     "lint_program",

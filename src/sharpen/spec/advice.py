@@ -18,13 +18,14 @@ STARTUP = {  # method -> the setting that says how many runs are random, and its
     "nsga2": ("population", 20),
 }
 COST_AWARE = ("bayes", "gp")
+WITHOUT_ORDER = ("grid", "random")  # the order of values is nothing to these
 LINEAR_DECADES = 2
 HUGE_DECADES = 6
 
 _RATE = re.compile(r"(^|_)(lr|learning_rate|eta0|weight_decay|wd)$")
 _LARGER_IS_BETTER = re.compile(
     r"(^|[^a-z])(sharpe|sortino|calmar|acc|accuracy|auc|auroc|f1|r2|precision|recall|return|returns|reward"
-    r"|profit|profit_factor|pnl|hit_rate|ic)($|[^a-z])"
+    r"|profit|profit_factor|pnl|hit_rate|hit_ratio|win_rate|win_ratio|winrate|ic)($|[^a-z])"
 )
 _SMALLER_IS_BETTER = re.compile(
     r"(^|[^a-z])(loss|logloss|nll|error|err|rmse|mse|mae|mape|perplexity|ppl|drawdown|max_drawdown|turnover)"
@@ -248,7 +249,7 @@ def _ranges(sweep: Sweep) -> Advice:
             never = [repr(o) for o, w in zip(dimension.options, dimension.weights, strict=True) if w == 0]
             yield path, f"never draws {', '.join(never)}, whose probability is 0: leave it out"
         if isinstance(dimension, Choice):
-            yield from ((path, sentence) for sentence in _listed(dimension))
+            yield from ((path, sentence) for sentence in _listed(dimension, sweep.method))
 
 
 def _log_range(dimension: Float | Normal) -> Iterator[str]:
@@ -274,10 +275,12 @@ def _passed_bounds(dimension: Rounded, inner: Float) -> Iterator[str]:
         )
 
 
-def _listed(dimension: Choice) -> Iterator[str]:
+def _listed(dimension: Choice, method: str) -> Iterator[str]:
     options = dimension.options
     if len(options) == 1:
         yield "lists one value: write value: for a constant, which says so"
+    if method in WITHOUT_ORDER:
+        return
     numbers = [option for option in options if type(option) is int]
     if len(numbers) == len(options) > 3 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         yield (
@@ -344,7 +347,18 @@ def _without_effect(sweep: Sweep) -> Advice:
             )
 
 
+def _notes(sweep: Sweep) -> Advice:
+    yield from sweep.notes
+
+
+def _without_metric(sweep: Sweep) -> Advice:
+    if not sweep.metric.name:
+        yield "$", "has no metric: the runs are made and kept, and there is no best run and no verdict"
+
+
 RULES: tuple[Callable[[Sweep], Advice], ...] = (
+    _notes,
+    _without_metric,
     _goals,
     _method,
     _later_targets,

@@ -175,6 +175,22 @@ def _word(item: Node) -> str | None:
     return item.wrong(f"there is no macro {word}{nearest(name, MACROS)}; known: {known}")
 
 
+def is_module(sweep: Sweep) -> bool:
+    """Return whether the program is the name of a module, as in ``python -m ${program}``."""
+    pairs = zip(sweep.command, sweep.command[1:], strict=False)
+    return any(option == "-m" and word == "${program}" for option, word in pairs)
+
+
+def names_no_program(command: Collection[str]) -> bool:
+    """Return whether a command begins with arguments, so that there is nothing to start.
+
+    >>> names_no_program(["${env}", "${args}"]), names_no_program(["${program}", "${args}"])
+    (True, False)
+    """
+    first = next((word for word in command if word != "${env}"), "${args}")
+    return _macro(first).startswith("args")
+
+
 def _macro(word: str) -> str:
     whole = word.startswith("${") and word.endswith("}") and word.count("${") == 1
     return word[2:-1] if whole else ""

@@ -86,7 +86,10 @@ def _read_options(node: Node) -> tuple[Any, ...] | None:
     for item, option in zip(node.items() or [], options, strict=True):
         written = json.dumps(option, sort_keys=True)
         if written in seen:
-            item.wrong(f"{written} is listed twice: keep one")
+            item.wrong(
+                f"{written} is listed twice: keep one; for a value that is drawn more often add "
+                "probabilities: [0.5, …]"
+            )
         seen.add(written)
     return options
 

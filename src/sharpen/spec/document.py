@@ -4,19 +4,48 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
 
 import yaml
 
 from sharpen.hints import Problem, printable, refuse
 
 LARGEST_DOCUMENT = 100_000
+LARGEST_TEXT = 4_000_000  # letters
 DEEPEST_DOCUMENT = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_POWER_OF_TEN = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+\Z")
+_YAML_1_1_FLOAT = re.compile(r"[-+]?\d[\d_]*\.[\d_]*[eE][-+]\d+")
+_CLOCK = re.compile(r"[-+]?\d+(:\d+)+(\.\d*)?")
+_OCTAL = re.compile(r"[-+]?0\d+")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
-def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> tuple[Any, list[Problem]]:
-    """Return the document's value, and what is wrong with it: keys written twice, text that is no Unicode.
+class Document(NamedTuple):
+    """A YAML document.
+
+    Attributes:
+        value: What it holds.
+        problems: What is wrong with it: keys written twice, text that is no Unicode, numbers that look like
+            a time of day or begin with 0.
+        notes: What was read otherwise than YAML 1.1 has it, as (path, sentence) pairs.
+    """
+
+    value: Any
+    problems: list[Problem]
+    notes: list[Problem]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, in which ``1e-3`` is a number too, as it is in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _POWER_OF_TEN, list("-+0123456789"))
+
+
+def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> Document:
+    """Return a document's value, what is wrong with it, and what is to be said of it.
 
     Args:
         text: The YAML.
@@ -26,12 +55,14 @@ def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> tuple[Any, li
     Raises:
         SpecError: The text is not one YAML document, or it is built to exhaust memory.
     """
+    _refuse_too_much(text, where, n_most)
     try:
-        root = cast("yaml.Node | None", yaml.compose(text, yaml.SafeLoader))
+        root = cast("yaml.Node | None", yaml.compose(text, _Loader))
         problems: list[Problem] = []
+        notes: list[Problem] = []
         if root is not None:
-            _Walk(where, problems, n_most).visit(root, "$", 0)
-        return yaml.safe_load(text), problems
+            _Walk(where, problems, notes, n_most).visit(root, "$", 0)
+        return Document(yaml.load(text, _Loader), problems, notes)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
@@ -43,13 +74,35 @@ def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> tuple[Any, li
         raise refuse(where, [("$", f"is nested deeper than {DEEPEST_DOCUMENT} levels")]) from error
 
 
+def _refuse_too_much(text: str, where: str, n_most: int) -> None:
+    """Refuse a text that would take long to read, before it is read.
+
+    Raises:
+        SpecError: It is too long, or holds too many values.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise refuse(where, [("$", f"has {len(text):,} letters, and the limit is {LARGEST_TEXT:,}")])
+    if len(text) <= 2 * n_most:  # a value takes two letters at least
+        return
+    n_values = 0
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        for event in cast("Iterator[object]", yaml.parse(text, loader)):
+            n_values += isinstance(event, yaml.NodeEvent)
+            if n_values > n_most:
+                raise refuse(where, [("$", f"holds more than {n_most} values")])
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError):
+        return  # the reading itself will say what is wrong
+
+
 class _Walk:
     """A look at every node, aliases followed, so that what comes after may recurse without care."""
 
-    def __init__(self, where: str, problems: list[Problem], n_most: int) -> None:
+    def __init__(self, where: str, problems: list[Problem], notes: list[Problem], n_most: int) -> None:
         self._where = where
         self._n_most = n_most
         self._problems = problems
+        self._notes = notes
         self._n_seen = 0
 
     def visit(self, node: yaml.Node, path: str, depth: int) -> None:
@@ -65,14 +118,28 @@ class _Walk:
             for i, item in enumerate(cast("list[yaml.Node]", node.value)):
                 self.visit(item, f"{path}[{i}]", depth + 1)
         else:
-            self._scalar(str(cast("object", node.value)), path)
+            self._scalar(node, str(cast("object", node.value)), path)
 
-    def _scalar(self, written: str, path: str) -> None:
+    def _scalar(self, node: yaml.Node, written: str, path: str) -> None:
+        if node.tag in _NUMBERS:
+            self._number(written, path)
         found = _SURROGATE.search(written)
         if found:
             self._problems.append(
                 (path, f"holds {printable(found[0])}, half of a character: write the character itself")
             )
+
+    def _number(self, written: str, path: str) -> None:
+        if _CLOCK.fullmatch(written):
+            sentence = f'is {written}, which YAML counts to the base 60: put it in quotes, "{written}"'
+            self._problems.append((path, sentence))
+        elif _OCTAL.fullmatch(written):
+            sentence = f'is {written}, which YAML counts to the base 8: put it in quotes, "{written}"'
+            plain = written.replace("0", "", 1) if written.strip("+-0") else "0"
+            self._problems.append((path, f"{sentence}, or write {plain.lstrip('+')} for the number"))
+        elif _POWER_OF_TEN.fullmatch(written) and not _YAML_1_1_FLOAT.fullmatch(written):
+            sentence = f"{written} is read as the number {float(written):g}; in quotes it would be text"
+            self._notes.append((path, sentence))
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> None:
         lines: dict[tuple[str, str], int] = {}

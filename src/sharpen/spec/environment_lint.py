@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from sharpen.spec.advice import Lint
-from sharpen.spec.command import VARIABLE
+from sharpen.spec.command import VARIABLE, names_no_program
 from sharpen.spec.model import Sweep
 
 _IMPORT = re.compile(r"(?:^|;)[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
@@ -21,8 +21,16 @@ def lint_program(text: str) -> list[Lint]:
     []
     """
     imported = set(_IMPORT.findall(text))
-    if "wandb" not in imported or "sharpen" in imported:
+    if "sharpen" in imported or not text.strip():
         return []
+    if "wandb" not in imported:
+        return [
+            Lint(
+                "$.program",
+                "imports neither sharpen nor wandb: unless a module of its own does, nothing that it logs is "
+                "seen; log with sharpen.tracking, see docs/porting.md",
+            )
+        ]
     return [
         Lint(
             "$.program",
@@ -54,6 +62,11 @@ def lint_command(sweep: Sweep, environ: Mapping[str, str], find: Callable[[str],
         for name in VARIABLE.findall(word)
         if name not in environ
     ]
+    if names_no_program(sweep.command):
+        sentence = (
+            "names no program, only arguments: begin with ${env} ${interpreter} ${program}, or a program"
+        )
+        found.append(Lint("$.command", sentence))
     words = ((i, word) for i, word in enumerate(sweep.command) if word != "${env}")
     place, first = next(((i, word) for i, word in words if "=" not in word), (0, ""))
     if first and not first.startswith(("$", "-")) and "${" not in first and find(first) is None:

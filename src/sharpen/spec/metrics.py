@@ -10,10 +10,10 @@ from typing import Any
 from sharpen.hints import describe, join
 from sharpen.spec.model import OPERATORS, Constraint, Metric
 from sharpen.spec.problem_node import Node
-from sharpen.spec.readers import ValueReader, boolean, listing, number, one_of, reads, text
+from sharpen.spec.readers import ValueReader, boolean, line, listing, number, one_of, reads
 from sharpen.spec.records import Key, clean_record, schema_of
 
-_BOUND = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+_BOUND = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 _IMPUTE = ("latest", "best", "worst")
 
 
@@ -27,7 +27,7 @@ def _impute_while_running(node: Node) -> str | None:
 
 
 METRIC: Mapping[str, Key] = {
-    "name": Key(text, "The key under which the program logs it.", missing="name what the program logs"),
+    "name": Key(line, "The key under which the program logs it.", missing="name what the program logs"),
     "goal": Key(one_of(("maximize", "minimize")), "Which way is better.", default="minimize"),
     "target": Key(number, "Once a run ends at this value or better, no new runs start."),
     "impute": Key(one_of(_IMPUTE), "What the search takes for the value of a failed run."),

@@ -138,7 +138,7 @@ class Sweep:
         program: The training script; empty only when the command does not use ``${program}``.
         command: The words that start a run, macros not yet expanded.
         method: A name from the optimizer table: the file's ``method``, or the ``type`` of its ``optimizer``.
-        metric: What to optimise; the first of ``metrics``.
+        metric: What to optimise; the first of ``metrics``. One without a name where nothing is optimised.
         space: What may vary, in the order of the file, then the constants of its shorthands.
         stop: When to end runs early; None for never.
         run_cap: How many runs at most; None for no limit.
@@ -159,6 +159,8 @@ class Sweep:
         resources: What one run needs.
         dotted: Names of parameters whose dots are part of the name, as in ``optimizer.lr: {…}`` written flat.
         ignored: Keys of W&B's in the file that have no effect here.
+        dialect: The dialect that the file is written in.
+        notes: What of the file was understood otherwise than it may have been meant: (path, sentence) pairs.
     """
 
     name: str
@@ -186,6 +188,8 @@ class Sweep:
     resources: Resources = field(default_factory=Resources)
     dotted: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
+    dialect: str = "wandb"
+    notes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.metrics:

@@ -16,6 +16,9 @@ from sharpen.spec.readers import ValueReader, mapping
 from sharpen.spec.records import Key, reject_key, schema_of
 from sharpen.spec.synonyms import nearest
 
+LONGEST_CHAIN = 30
+MOST_SHOWN = 60  # letters
+
 WHEN = Key(
     mapping,
     "Only there when another parameter has this value, or one of a list: {booster: dart}.",
@@ -65,8 +68,6 @@ def _read(node: Node) -> Parameters | None:
         return node.wrong("is empty: give at least one parameter")
     found = _Found()
     _entries(entries, "", (), found)
-    for name in found.dotted:
-        _check_dotted(name, found)
     conditions = dict(_conditions(found))
     _check_circles(conditions, found)
     _check_nesting(conditions, found)
@@ -79,7 +80,7 @@ def _entries(entries: Mapping[str, Node], prefix: str, whens: tuple[Node, ...], 
             first, _, rest = name.partition(".")
             entry.wrong(f"a name in a group has no dots: nest it, as {first}: {{parameters: {{{rest}: …}}}}")
         elif not entry.is_mapping:
-            entry.wrong(f"is {describe(entry.value)}: write {{value: …}} for a constant")
+            entry.wrong(_bare(entry.value))
         else:
             own = [entry.child("when", entry.value["when"])] if "when" in entry.value else []
             if "parameters" in entry.value:
@@ -102,12 +103,12 @@ def _group(node: Node, prefix: str, whens: tuple[Node, ...], found: _Found) -> N
             entry.wrong("is empty: give at least one parameter")
 
 
-def _check_dotted(name: str, found: _Found) -> None:
-    parts = name.split(".")
-    for n in range(1, len(parts)):
-        start = ".".join(parts[:n])
-        if start in found.nodes:
-            found.nodes[name].wrong(f"begins with {start!r}, which is a parameter itself: rename one of them")
+def _bare(value: Any) -> str:
+    """Return what is wrong with a parameter that is no mapping, with the fix for what was meant."""
+    if isinstance(value, list):
+        shown = ", ".join(map(str, cast("list[Any]", value)))
+        return f"is a list: write {{values: [{shown if len(shown) <= MOST_SHOWN else '…'}]}}"
+    return f"is {describe(value)}: write {{value: …}} for a constant"
 
 
 def _conditions(found: _Found) -> Iterator[tuple[str, Condition]]:
@@ -169,7 +170,7 @@ def _chain(name: str, conditions: Mapping[str, Condition]) -> list[str]:
     found = [name]
     while (condition := conditions.get(found[-1])) is not None:
         found.append(condition.parent)
-        if condition.parent in found[:-1]:
+        if condition.parent in found[:-1] or len(found) > LONGEST_CHAIN:
             break
     return found
 
@@ -179,6 +180,12 @@ def _check_circles(conditions: dict[str, Condition], found: _Found) -> None:
         chain = _chain(name, conditions)
         if chain[-1] in chain[:-1]:
             found.whens[name][-1].wrong(f"waits for itself: {' waits for '.join(chain)}")
+            del conditions[name]
+        elif len(chain) > LONGEST_CHAIN:
+            found.whens[name][-1].wrong(
+                f"is the end of a chain of more than {LONGEST_CHAIN} parameters, each of which waits for the "
+                "next: let it wait for one nearer to the chain's other end"
+            )
             del conditions[name]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sharpen.hints import Problem, describe
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class Node:
             return self.wrong(f"must be a mapping of names to values, not {describe(self.value)}")
         entries: dict[str, Node] = {}
         for key, value in cast("dict[Any, Any]", self.value).items():
-            if isinstance(key, str) and key:
+            if isinstance(key, str) and CONTROL.search(key):
+                self.wrong(f"the key {key!r} holds control characters: take them out")
+            elif isinstance(key, str) and key:
                 entries[key] = self.child(key, value)
             else:
                 self.wrong(_no_name(key))

@@ -15,17 +15,17 @@ from typing import Any
 
 from sharpen.hints import describe, join
 from sharpen.jsonable import LARGEST_INTEGER
-from sharpen.spec.problem_node import Node
+from sharpen.spec.problem_node import CONTROL, Node
 from sharpen.spec.synonyms import nearest
 
 _EXPONENT = re.compile(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0, "m": 60.0, "s": 1.0}
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+LONGEST_DURATION = 100  # letters
 _PART = re.compile(rf"({_NUMBER})\s*(d|h|min|m|s)")
 _DURATION = re.compile(rf"(?:{_NUMBER}\s*(?:d|h|min|m|s)\s*)+")
 _SECONDS_ALONE = re.compile(rf"{_NUMBER}(?:[eE][-+]?\d+)?")
 LONGEST_YEARS = 100
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_TIME = "must be a length of time such as 2h, 90m or 1h 30m, or seconds, not "
 
 
@@ -63,7 +63,7 @@ def text(node: Node) -> str | None:
 def line(node: Node) -> str | None:
     """Read a text of one line that is not empty."""
     found: str | None = text(node)
-    if found is not None and _CONTROL.search(found):
+    if found is not None and CONTROL.search(found):
         return node.wrong("must be one line without control characters: take them out")
     return found
 
@@ -105,10 +105,7 @@ def _number_as_text(node: Node, written: str) -> None:
     if exponent:
         whole, fraction, sign, power = exponent.groups()
         fix = f"{whole}{fraction or '.0'}e{sign or '+'}{power}"
-        return node.wrong(
-            f"must be a number, not {describe(written)}: write {fix} "
-            "(in YAML a power of ten needs a point and a sign)"
-        )
+        return node.wrong(f"must be a number, not {describe(written)}: write {fix} without quotes")
     whole = re.fullmatch(r"[-+]?\d+", written.strip())  # a point would make a whole range one of all numbers
     return node.wrong(
         f"must be a number, not {describe(written)}: write {int(written) if whole else repr(value)} "
@@ -220,6 +217,8 @@ def seconds_of(text: str) -> float:
     (5400.0, 5400.0, 5400.0)
     """
     written = text.strip()
+    if len(written) > LONGEST_DURATION:
+        raise ValueError(f"{_NO_TIME}a text of {len(written)} letters")
     if _SECONDS_ALONE.fullmatch(written):
         return _sensible(float(written))
     if not _DURATION.fullmatch(written):
@@ -241,7 +240,7 @@ def duration(node: Node) -> float | None:
     """Read a length of time as seconds, by the rules of :func:`seconds_of`."""
     try:
         if isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            seconds = number(node)
+            seconds = node.value if node.value == math.inf else number(node)
             return None if seconds is None else _sensible(seconds)
         if not isinstance(node.value, str):
             return node.wrong(_NO_TIME + describe(node.value))

@@ -11,6 +11,8 @@ from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader
 from sharpen.spec.synonyms import nearest
 
+MOST_EXPLAINED = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -66,7 +68,15 @@ def clean_record(node: Node, keys: Mapping[str, Key], what: str) -> dict[str, An
 def reject_key(entry: Node, name: str, known: Iterable[str], what: str) -> None:
     """Note that a key has no business where it is, with the nearest that has."""
     known = list(known)
-    entry.wrong(f"unknown key{nearest(name, known)} (known {what}: {join(known)})")
+    if name.startswith(("_", "x-")) and entry.path.count(".") == 1:
+        entry.wrong(
+            "unknown key: there is no place for anchors alone; write &name at the first parameter that has "
+            "the values, and *name at the others"
+        )
+    elif len(entry.problems) >= MOST_EXPLAINED:
+        entry.wrong("unknown key")
+    else:
+        entry.wrong(f"unknown key{nearest(name, known)} (known {what}: {join(known)})")
 
 
 def schema_of(keys: Mapping[str, Key], required: Collection[str] = ()) -> dict[str, Any]:

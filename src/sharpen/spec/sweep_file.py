@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from sharpen.errors import NotFound, UsageError
-from sharpen.hints import Problem, refuse
+from sharpen.hints import refuse
 from sharpen.space import Constant, Space
 from sharpen.spec import document, partial_configs
 from sharpen.spec.command import command
+from sharpen.spec.dialects import Dialect, Look, Source, dialect_of
 from sharpen.spec.metrics import constraints, metric, metrics
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
@@ -30,11 +32,10 @@ from sharpen.spec.records import Key, record, schema_of
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
 from sharpen.spec.stopping import early_terminate
 
+WITHOUT_METRIC = ("grid", "random")
+"""Methods that learn nothing, so that they need no metric; such a sweep has no winner and no verdict."""
 METHODS = ("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2")
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
-
-Look = Callable[[Sweep], Iterable[Problem]]
-"""What rooms above find wrong with a sweep, which has stand-ins for what could not be read of it."""
 
 
 def load(path: str | Path, also: Look | None = None) -> Sweep:
@@ -62,7 +63,8 @@ def parse(text: str, where: str = "sweep.yaml", also: Look | None = None) -> Swe
     """Return the sweep that a text describes.
 
     Args:
-        text: A W&B sweep configuration in YAML; sharpen's own keys may stand beside W&B's.
+        text: YAML in one of the dialects of :data:`DIALECTS`. W&B's is a sweep configuration, beside whose
+            keys sharpen's own may stand.
         where: What to call it in messages; its stem is the sweep's name when the text gives none.
         also: What else to look at; its problems are told with the text's own.
 
@@ -81,7 +83,15 @@ def parse(text: str, where: str = "sweep.yaml", also: Look | None = None) -> Swe
       $.parameters.depth: does not say what it may be: give value, values, min and max, or parameters; \
 did you mean 'values'?
     """
-    value, problems = document.read(text, where)
+    found = document.read(text, where)
+    name = dialect_of(found.value, DIALECTS)
+    return replace(DIALECTS[name].read(Source(found, text, where, also)), dialect=name)
+
+
+def _read_wandb(source: Source) -> Sweep:
+    """Return the sweep that a W&B sweep configuration describes."""
+    value, problems, notes = source.document
+    where, also = source.where, source.also
     root = Node(value, "$", problems)
     values = record(root, SWEEP, "in a sweep")
     if values is None:
@@ -93,7 +103,7 @@ did you mean 'values'?
     if problems:
         raise refuse(where, problems)
     fields: dict[str, Any] = {name: values[name] for name in _AS_READ}
-    return Sweep(**fields, **found, name=name, source_text=text)
+    return Sweep(**fields, **found, name=name, source_text=source.text, notes=tuple(notes))
 
 
 def _draft(name: str, values: dict[str, Any], found: dict[str, Any]) -> Sweep:
@@ -146,6 +156,8 @@ def _method(root: Node, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _metrics(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     several = values["metrics"] or ()
     given = [name for name in ("metric", "metrics") if name in root.value]
+    if not given and values["method"] in WITHOUT_METRIC and not values["early_terminate"]:
+        return {"metric": Metric(""), "metrics": ()}
     if not given:
         root.child("metric", None).wrong("is missing: give the metric's name and goal")
     elif len(given) > 1:
@@ -210,7 +222,7 @@ _OWN = {
         constraints, 'Bounds that runs must keep to count: {val/n_trades: ">= 30"}.', default=()
     ),
     "cost_metric": Key(
-        text, "A metric that says what a step of a run costs: bayes then looks for most per cost.", default=""
+        line, "A metric that says what a step of a run costs: bayes then looks for most per cost.", default=""
     ),
     "repeats": Key(integer(1), "Runs of each configuration, each with a seed of its own.", default=1),
     "max_failures": Key(integer(1), "How many failed runs end the sweep."),
@@ -257,6 +269,14 @@ def schema() -> dict[str, Any]:
         "title": "sharpen sweep",
         "description": "A search: W&B's sweep configuration, and keys of sharpen's own beside it.",
         **schema_of(SWEEP),
-        "anyOf": [{"required": ["metric"]}, {"required": ["metrics"]}],
+        "anyOf": [
+            {"required": ["metric"]},
+            {"required": ["metrics"]},
+            {"properties": {"method": {"enum": list(WITHOUT_METRIC)}}},
+        ],
         "definitions": definitions(),
     }
+
+
+DIALECTS: Mapping[str, Dialect] = {"wandb": Dialect(lambda value: True, _read_wandb)}
+"""Who reads which sweep files. The first that recognises a file reads it; W&B's, the last, takes all."""

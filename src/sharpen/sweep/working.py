@@ -189,7 +189,7 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
     if event.exit_code > 0:
         reason = event.last_words or f"exit code {event.exit_code}"
         return end(state, live, TrialState.FAILED, event.exit_code, reason)
-    if not live.trial.reports:
+    if not live.trial.reports and state.rules.metric:
         metric = state.rules.metric
         reason = f"the program ended without logging {metric}, the sweep's metric"
         reason += instead(metric, event.logged)
