@@ -13,10 +13,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from sharpen.optimizers import gaussian, make
 from sharpen.optimizers.acquisition import Acquisition, Price, log_h
-from sharpen.optimizers.cube import cube_of
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
+from sharpen.space.encoding import cube_of
 from sharpen.trial import Trial, TrialState
 
 THETA = np.array([-0.5, 0.2, 0.1, 0.3, -2.0])

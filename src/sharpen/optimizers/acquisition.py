@@ -15,8 +15,8 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior
+from sharpen.space.encoding import Cube
 
 try:
     from scipy.optimize import minimize

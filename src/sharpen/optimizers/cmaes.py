@@ -12,10 +12,10 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
+from sharpen.space.encoding import Cube, cube_of
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
 
 try:

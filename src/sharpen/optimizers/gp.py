@@ -10,11 +10,11 @@ import numpy as np
 
 from sharpen.extras import require
 from sharpen.optimizers import outcomes
-from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.optimizers.outcomes import Outcomes
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
+from sharpen.space.encoding import Cube, cube_of
 from sharpen.trial import Proposal, Trial
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sharpen.arrays import Floats, Ints
-from sharpen.optimizers.cube import Cube, cube_of
 from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
+from sharpen.space.encoding import Cube, cube_of
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
 MOST_TRIES = 8

@@ -10,10 +10,10 @@ import numpy as np
 from sharpen.arrays import Bools, Floats
 from sharpen.optimizers import gaussian
 from sharpen.optimizers.acquisition import Acquisition, Price, best_first
-from sharpen.optimizers.cube import Cube
 from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.outcomes import Outcomes
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
+from sharpen.space.encoding import Cube
 from sharpen.trial import Config, Trial
 
 SMALLEST_VARIANCE = 1e-12

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.cube import kind_of
 from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.optimizers.outcomes import best_and_newest
 from sharpen.plugins import refuse_unless
 from sharpen.space import Choice, Dimension, Float, Int, Space
+from sharpen.space.encoding import kind_of
 from sharpen.trial import Config, Proposal, Trial, TrialState
 
 try:

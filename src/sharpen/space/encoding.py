@@ -5,16 +5,15 @@ Notation: ``D`` axes, those parameters that have more than one value; ``M`` poin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from sharpen.arrays import Bools, Floats
-from sharpen.space import Condition, Dimension, Space
-from sharpen.space.dimensions import is_number
-from sharpen.trial import Config
+from sharpen.space.dimensions import Dimension, is_number
+from sharpen.space.space import Condition, Space
 
 MOST_LEVELS = 200
 ABSENT = {"real": 0.5, "ordered": 0.5, "category": -1.0}
@@ -59,7 +58,7 @@ class Cube:
         """Which coordinates take any value, (D,)."""
         return np.array([axis.kind == "real" for axis in self.axes], dtype=bool)
 
-    def encode(self, configs: Sequence[Config]) -> Floats:
+    def encode(self, configs: Sequence[Mapping[str, Any]]) -> Floats:
         """Return the coordinates of configurations of the space, (M, D)."""
         if not configs:
             return np.empty((0, len(self.axes)))
