@@ -71,18 +71,34 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a run can go on from.
+
+    Attributes:
+        digest: SHA-256 of the file in the store's blobs.
+        step: The last step that it holds.
+    """
+
+    digest: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What an optimizer wants evaluated next.
 
     Attributes:
         config: Every parameter's value, by its dotted name.
-        parent: The number of the trial that this one continues or mutates; None for none.
+        parent: The number of the trial that this one continues or mutates; None for none. Its program gets
+            the parent's newest checkpoint to go on from.
         origin: Which rule made it, in a word: ``random``, ``tpe``, ``grid``, ``warm-start``.
+        fidelity: How much to spend on it, in the sweep's units of budget; None for the whole.
     """
 
     config: Config
     parent: int | None = None
     origin: str = ""
+    fidelity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,9 @@ class Trial:
         cost: What a step of it cost, by the sweep's cost metric; above 0, None where nothing says so.
         repeat: Which repeat of its configuration it is, from 0; each has a seed of its own.
         repeat_of: The number of the configuration's first trial; None for that one.
+        parent: The number of the trial that it continues or mutates; None for none.
+        fidelity: How much is spent on it, in the sweep's units of budget; None for the whole.
+        checkpoint: The newest that it has stored; None for none.
     """
 
     number: int
@@ -117,6 +136,9 @@ class Trial:
     cost: float | None = None
     repeat: int = 0
     repeat_of: int | None = None
+    parent: int | None = None
+    fidelity: float | None = None
+    checkpoint: Checkpoint | None = None
 
     @property
     def is_infeasible(self) -> bool:

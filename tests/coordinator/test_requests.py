@@ -501,7 +501,7 @@ def test_a_run_cut_off_goes_on_from_its_newest_checkpoint(rich: Office) -> None:
             checkpoint(rich, held, "three")  # without a step of its own it holds what was logged
     checkpoint(rich, held, "two", step=2)
     checkpoint(rich, held, "three")
-    assert rich.state(sweep_id).live[1].checkpoint == Checkpoint("three", 4)
+    assert rich.state(sweep_id).live[1].trial.checkpoint == Checkpoint("three", 4)
     checkpoint(rich, held, "two", step=2)
     rich.ask("release", **held)
     same_on_disk(rich)

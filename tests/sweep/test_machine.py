@@ -15,13 +15,13 @@ from sharpen.sweep.commands import (
     EndRun,
     Granted,
     LeaseRun,
+    NothingNow,
     Over,
     Rejected,
     RequeueRun,
     SetElapsed,
     SetStatus,
     StopRun,
-    Wait,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -297,7 +297,7 @@ def test_the_same_key_gets_the_same_lease() -> None:
 
 def test_at_the_cap_others_wait_and_then_it_is_over() -> None:
     state, _, _ = lease(sweep(run_cap=1))
-    assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [Wait()])
+    assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [NothingNow()])
     state, commands = step(move(state, Reported(1, 1, 1, 0.5, 0.0)), ProgramExited(1, 1, 0))
     assert commands[1:] == [SetStatus(SweepStatus.FINISHED, "", 1), Accepted()]
     assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [Over(SweepStatus.FINISHED, "")])
@@ -315,7 +315,7 @@ def test_a_grid_ends_when_every_point_has_been_tried() -> None:
 def test_a_grid_used_up_while_others_work_waits_for_them() -> None:
     state, n, token = lease(sweep(None, n_points=1))
     state, commands = step(state, LeaseAsked("b", "k", 0.0))
-    assert commands == [Wait()]
+    assert commands == [NothingNow()]
     done = move(state, Reported(n, token, 1, 0.5, 0.0), ProgramExited(n, token, 0))
     assert done.status is SweepStatus.FINISHED
     failed = move(state, ProgramExited(n, token, 1))

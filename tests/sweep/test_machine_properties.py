@@ -22,6 +22,7 @@ from sharpen.sweep.commands import (
     Granted,
     KeepCheckpoint,
     LeaseRun,
+    NothingNow,
     Over,
     Rejected,
     RequeueRun,
@@ -29,7 +30,6 @@ from sharpen.sweep.commands import (
     SetLimits,
     SetStatus,
     StopRun,
-    Wait,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -56,7 +56,7 @@ from sharpen.trial import Trial, TrialState
 
 from .states import StopBelow, sweep
 
-ANSWERS = (Granted, Wait, Over, Accepted, Rejected, BeatAnswer)
+ANSWERS = (Granted, NothingNow, Over, Accepted, Rejected, BeatAnswer)
 AGENTS = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.integers(0, 6)
 TOKENS = st.integers(0, 5)
@@ -168,7 +168,7 @@ class Sweeping(RuleBasedStateMachine):
             case SetElapsed(elapsed_s):
                 assert elapsed_s == self.state.elapsed_s >= before.elapsed_s
             case KeepCheckpoint(number, checkpoint):
-                assert self.state.live[number].checkpoint == checkpoint
+                assert self.state.live[number].trial.checkpoint == checkpoint
             case _:
                 pass
 
@@ -195,8 +195,10 @@ class Sweeping(RuleBasedStateMachine):
         self.keys += 1
         was_running = self.state.status is SweepStatus.RUNNING
         answer = self.send(LeaseAsked(agent, f"k{self.keys}", self.now))
-        assert isinstance(answer, Granted | Wait | Over)
-        assert was_running or isinstance(answer, Wait if self.state.status is SweepStatus.PAUSED else Over)
+        assert isinstance(answer, Granted | NothingNow | Over)
+        assert was_running or isinstance(
+            answer, NothingNow if self.state.status is SweepStatus.PAUSED else Over
+        )
         assert not isinstance(answer, Over) or not self.state.status.is_open
 
     @rule(agent=AGENTS, back=st.integers(0, 20))
@@ -407,7 +409,7 @@ class Sweeping(RuleBasedStateMachine):
             assert running == (live.lease is not None)
             assert live.trial.state in (TrialState.RUNNING, TrialState.PENDING)
             assert running or (live.stop == "" and not live.is_canceled and live.last_step == -1)
-            kept = live.checkpoint.step if live.checkpoint and self.state.rules.resume else -1
+            kept = live.trial.checkpoint.step if live.trial.checkpoint and self.state.rules.resume else -1
             assert running or all(report.step <= kept for report in live.trial.reports)
             assert running or all(step <= kept for step in live.watched)
             assert live.lost < self.state.rules.max_attempts

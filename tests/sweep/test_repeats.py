@@ -11,7 +11,7 @@ import pytest
 from sharpen.optimizers import GridSearch, RandomSearch
 from sharpen.space import Space
 from sharpen.sweep import Configurations, SweepState, SweepStatus, fold, step
-from sharpen.sweep.commands import Accepted, CreateRun, Over, SetLimits, Wait
+from sharpen.sweep.commands import Accepted, CreateRun, NothingNow, Over, SetLimits
 from sharpen.sweep.events import (
     AgentLost,
     LeaseAsked,
@@ -131,7 +131,7 @@ def test_a_space_that_is_used_up_ends_after_the_last_repeat() -> None:
     state, first, _ = lease(state)
     state, second, _ = lease(state)
     state, commands = step(state, LeaseAsked("b", "b", 0.0))
-    assert commands == [Wait()], "nothing is left to propose"
+    assert commands == [NothingNow()], "nothing is left to propose"
     state = finish(finish(state, first), second)
     assert (state.status, state.n_created) == (SweepStatus.FINISHED, 2)
     state = run_once(move(state, RunAdded(3, {"x": 0}, "queued")))
@@ -185,7 +185,9 @@ def test_an_optimizer_sees_a_trial_a_configuration() -> None:
     for value in values:
         state = run_once(state, value)
     state, number, _ = lease(state)
-    assert (number, state.live[number].parent) == (5, 1), "a parent is the first run of its configuration"
+    assert (number, state.live[number].trial.parent) == (5, 1), (
+        "a parent is the first run of its configuration"
+    )
     assert [len(shown) for shown in watching.shown] == [0, 1, 2], "asked once a configuration"
     one, two = watching.shown[-1]
     assert one == Trial(1, {"x": 0.0}, F, (Report(1, 0.5),), 0.5, "own")

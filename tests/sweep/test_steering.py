@@ -21,6 +21,7 @@ from sharpen.sweep.commands import (
     Granted,
     KeepCheckpoint,
     LeaseRun,
+    NothingNow,
     Over,
     Rejected,
     RequeueRun,
@@ -28,7 +29,6 @@ from sharpen.sweep.commands import (
     SetLimits,
     SetStatus,
     StopRun,
-    Wait,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -150,7 +150,7 @@ def test_refusals_say_why() -> None:
 
 def test_a_paused_sweep_lets_runs_end_and_agents_wait() -> None:
     state = STATES["paused"]()
-    assert ask(state, LeaseAsked("b", "new", 0.0)) == Wait()
+    assert ask(state, LeaseAsked("b", "new", 0.0)) == NothingNow()
     assert ask(state, Reported(2, 1, 1, 0.5, 0.0)) == Accepted()
     state = move(state, Reported(2, 1, 1, 0.5, 0.0), ProgramExited(2, 1, 0))
     assert (state.trials[1].state, state.status) == (TrialState.FINISHED, P)
@@ -246,8 +246,12 @@ def test_an_added_run_goes_before_a_new_one_and_remembers_its_parent() -> None:
     state = run_once(sweep())
     config = state.trials[0].config
     state, commands = step(state, RunAdded(2, config, "rerun", 1))
-    assert commands == [CreateRun(state.trials[1], 1), Accepted()]
-    assert (state.live[2].parent, state.trials[1].config, state.trials[1].origin) == (1, config, "rerun")
+    assert commands == [CreateRun(state.trials[1]), Accepted()]
+    assert (state.live[2].trial.parent, state.trials[1].config, state.trials[1].origin) == (
+        1,
+        config,
+        "rerun",
+    )
     assert ask(state, LeaseAsked("a", "new", 0.0)) == Granted(2, 1)
     assert ask(state, RunAdded(2, {"x": 9}, "queued")) == Rejected(
         "illegal", "the next run is number 3, not 2"
@@ -289,7 +293,7 @@ def test_many_added_at_once_are_what_they_are_one_by_one(repeats: int) -> None:
     many, commands = step(before, RunsAdded(runs))
     assert many == move(before, *runs)
     assert [c for c in commands if isinstance(c, CreateRun)] == [
-        CreateRun(many.trials[run.number - 1], None, run.key) for run in runs
+        CreateRun(many.trials[run.number - 1], run.key) for run in runs
     ]
     assert sum(isinstance(c, SetLimits) for c in commands) == 1
     assert step(many, RunsAdded(runs)) == (many, [Accepted()])
@@ -309,7 +313,7 @@ def test_deleted_runs_are_tombstones() -> None:
     assert state.trials[1].score == 0.5
     assert (state.n_created, [t.number for t in state.trials]) == (2, [1, 2])
     assert lease(state)[1] == 3
-    assert ask(lease(state)[0], LeaseAsked("b", "k", 0.0)) == Wait(), "the cap counts it"
+    assert ask(lease(state)[0], LeaseAsked("b", "k", 0.0)) == NothingNow(), "the cap counts it"
     assert ask(lease(state)[0], RunDeleted(3)) == Rejected("illegal", "run 3 is running: cancel it first")
 
 
@@ -555,7 +559,7 @@ def test_a_checkpoint_of_an_old_lease_is_refused() -> None:
     assert isinstance(ask(state, CheckpointSaved(1, 1, "x", 9)), Rejected)
     state, commands = step(lease(state, "b", "k")[0], CheckpointSaved(1, 1, "x", 9))
     assert isinstance(commands[-1], Rejected)
-    assert state.live[1].checkpoint == Checkpoint("abc", 2)
+    assert state.live[1].trial.checkpoint == Checkpoint("abc", 2)
 
 
 def test_a_rerun_begins_from_the_start() -> None:

@@ -243,6 +243,7 @@ class LocalAgent:
         folder = when_there_is_room(make, str(self._folders.folder), FULL_DISK_PATIENCE_S)
         more = {"channel": self._client.channel.address, "claims": str(self._folders.claims)}
         more |= {"seed": run["seed"], "checkpoint": run.get("checkpoint"), **self._stage}
+        more |= {"fidelity": run.get("fidelity")}
         return assignment(self._spec, run["config"], folder, **lease, **more)
 
     def _argv(self, run: dict[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ from sharpen.store import schema
 from sharpen.store.rows import SweepFile
 from sharpen.store.statements import PUT_REPORT
 from sharpen.sweep import SweepState, SweepStatus, leads
-from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, Over, Wait
+from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, NothingNow, Over
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
 from sharpen.trial import finite
 
@@ -90,7 +90,7 @@ def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
             return {"over": status, "reason": reason}
         case _:
             paused = {"paused": True} if desk.sweep(sweep_id).state.status is SweepStatus.PAUSED else {}
-            return {"wait": isinstance(answer, Wait), **paused}
+            return {"wait": isinstance(answer, NothingNow), **paused}
 
 
 def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
@@ -100,8 +100,10 @@ def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
     run["seed"] = repeat_seed(state.rules.seed, live.trial.repeat)
     if live.resumed is not None:
         run["checkpoint"] = {"digest": live.resumed.digest, "step": live.resumed.step}
-    if live.parent is not None:
-        run["parent"] = run_id(sweep_id, live.parent)
+    if live.trial.parent is not None:
+        run["parent"] = run_id(sweep_id, live.trial.parent)
+    if live.trial.fidelity is not None:
+        run["fidelity"] = live.trial.fidelity
     return run
 
 

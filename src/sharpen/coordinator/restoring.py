@@ -136,7 +136,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
     last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
-    deleted = frozenset(run[0] for run in ended if run[9])
+    deleted = frozenset(run.number for run in ended if run.is_deleted)
     has_repeats = rules.repeats > 1
     return SweepState(
         rules=rules,
@@ -183,6 +183,9 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
             origin=run.origin,
             repeat=run.repeat,
             repeat_of=run.repeat_of,
+            parent=run.parent,
+            fidelity=run.fidelity,
+            checkpoint=checkpoint,
         ),
         lease,
         token=run.token,
@@ -190,8 +193,6 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
         last_step=max(steps, default=-1) if lease else -1,
         stop=run.stop if lease else "",
         is_canceled=run.is_canceled if lease else False,
-        parent=run.parent,
-        checkpoint=checkpoint,
         resumed=resumed,
         watched={row.step: found for row in rows if (found := watched_in(rules, row.metrics))},
     )
@@ -211,21 +212,24 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial
     turn = sweep.metric.larger_is_better
     found = [
         Trial(
-            number,
-            config,
-            states[state],
-            StoredReports(ledger, number),
-            None if score is None else turn(score),
-            origin,
-            _turned(sweep, scores) if scores != "[]" else (),
-            violation,
-            cost,
-            repeat,
-            repeat_of,
+            row.number,
+            row.config,
+            states[row.state],
+            StoredReports(ledger, row.number),
+            None if row.score is None else turn(row.score),
+            row.origin,
+            _turned(sweep, row.scores) if row.scores != "[]" else (),
+            row.violation,
+            row.cost,
+            row.repeat,
+            row.repeat_of,
+            row.parent,
+            row.fidelity,
+            None if row.checkpoint is None else _checkpoint(json.loads(row.checkpoint)),
         )
-        for number, state, config, origin, score, scores, violation, *_, repeat, repeat_of, cost in rows
+        for row in rows
     ]
-    return [blank(trial) if row[9] else trial for trial, row in zip(found, rows, strict=True)]
+    return [blank(trial) if row.is_deleted else trial for trial, row in zip(found, rows, strict=True)]
 
 
 def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:
@@ -235,11 +239,11 @@ def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:
 
 def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]:
     """Return the last words of the newest failure, how often they came in a row, and how many there were."""
-    if not any(row[1] in FAILURES for row in rows):
+    if not any(row.state in FAILURES for row in rows):
         return "", 0, 0
     last, streak, total = "", 0, 0
-    for row in sorted(rows, key=lambda row: (row[8] or 0.0, row[0]))[n_forgiven:]:
-        failed, reason = row[1] in FAILURES, row[7]
+    for row in sorted(rows, key=lambda row: (row.ended_at or 0.0, row.number))[n_forgiven:]:
+        failed, reason = row.state in FAILURES, row.reason
         streak = streak + 1 if failed and gist(reason) == gist(last) else int(failed)
         last = reason if failed else ""
         total += failed

@@ -27,8 +27,7 @@ from sharpen.sweep.commands import (
     SetStatus,
     StopRun,
 )
-from sharpen.sweep.state import Checkpoint
-from sharpen.trial import TrialState
+from sharpen.trial import Checkpoint, TrialState
 
 UPDATE_RUN = schema.runs.update().where(schema.runs.c.id == sa.bindparam("which"))
 UPDATE_SWEEP = schema.sweeps.update().where(schema.sweeps.c.id == sa.bindparam("which"))
@@ -72,7 +71,12 @@ def create(connection: sa.Connection, sweep_id: str, new: Sequence[tuple[CreateR
     for command, at in new:
         trial = command.trial
         values = {"id": run_id(sweep_id, trial.number), "number": trial.number, "summary": "{}"}
-        values |= {"config": dumps(trial.config), "origin": trial.origin, "parent": command.parent}
+        values |= {
+            "config": dumps(trial.config),
+            "origin": trial.origin,
+            "parent": trial.parent,
+            "fidelity": trial.fidelity,
+        }
         values |= {"repeat": trial.repeat, "repeat_of": trial.repeat_of, "key": command.key}
         rows.append(same | values | {"created_at": at})
     INSERT_RUN.execute_all(connection, rows)

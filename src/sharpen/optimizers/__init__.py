@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from sharpen.optimizers.grid import GridSearch
-from sharpen.optimizers.port import Optimizer
+from sharpen.optimizers.port import Answer, Done, Optimizer, Wait
 from sharpen.optimizers.random import RandomSearch
 from sharpen.plugins import Family
 
-__all__ = ["GROUP", "OPTIMIZERS", "GridSearch", "Optimizer", "RandomSearch", "make", "names"]
+__all__ = [
+    "GROUP",
+    "OPTIMIZERS",
+    "Answer",
+    "Done",
+    "GridSearch",
+    "Optimizer",
+    "RandomSearch",
+    "Wait",
+    "make",
+    "names",
+]
 
 GROUP = "sharpen.optimizers"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sharpen.errors import StoreError
-from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3
+from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4
 
 Step = Callable[[sa.Connection], None]
 
@@ -27,7 +27,12 @@ def _by(statements: Sequence[str]) -> Step:
     return run
 
 
-STEPS: Mapping[int, Step] = {1: _by(VERSION_1), 2: _by(VERSION_2), 3: _by(VERSION_3)}
+STEPS: Mapping[int, Step] = {
+    1: _by(VERSION_1),
+    2: _by(VERSION_2),
+    3: _by(VERSION_3),
+    4: _by(VERSION_4),
+}
 
 
 def migrate(engine: sa.Engine, path: Path, steps: Mapping[int, Step] = STEPS) -> list[int]:

@@ -36,7 +36,7 @@ AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
 ENDED_RUNS = """
     SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
-        repeat, repeat_of, cost
+        repeat, repeat_of, cost, parent, fidelity, checkpoint
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
 """
 ENDED_VALUES = """
@@ -200,7 +200,7 @@ class Reader:
             rows: Sequence[Any] = [] if cursor is None else cursor.fetchall()
         configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
         return [
-            (number, state, config, *rest)
+            EndedRow(number, state, config, *rest)
             for (number, state, _, *rest), config in zip(rows, configs, strict=True)
         ]
 

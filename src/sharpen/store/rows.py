@@ -6,12 +6,28 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-EndedRow = tuple[
-    *tuple[int, str, dict[str, Any], str, float | None, str, float],
-    *tuple[str, float | None, bool, int, int | None, float | None],
-]
+
+class EndedRow(NamedTuple):
+    """What a restart wants of a run that has ended; ``scores`` and ``checkpoint`` are JSON."""
+
+    number: int
+    state: str
+    config: dict[str, Any]
+    origin: str
+    score: float | None
+    scores: str
+    violation: float
+    reason: str
+    ended_at: float | None
+    is_deleted: bool
+    repeat: int
+    repeat_of: int | None
+    cost: float | None
+    parent: int | None
+    fidelity: float | None
+    checkpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,7 @@ class RunRow:
     repeat: int = 0
     repeat_of: int | None = None
     cost: float | None = None
+    fidelity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 3
+VERSION = 4
 LARGEST = 2**63 - 1  # of SQLite's integers
 
 metadata = sa.MetaData()
@@ -70,6 +70,7 @@ runs = sa.Table(
     sa.Column("repeat", sa.Integer, nullable=False, server_default=sa.text("0"), comment="says its seed"),
     sa.Column("repeat_of", sa.Integer, comment="number of its configuration's first run; null for that one"),
     sa.Column("cost", sa.Float, comment="the cost metric as logged last; null when there is none"),
+    sa.Column("fidelity", sa.Float, comment="how much is spent on it; null for the whole"),
     sa.UniqueConstraint("sweep_id", "number"),
     sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
     sa.Index("runs_by_key", "sweep_id", "key", unique=True),

@@ -24,8 +24,9 @@ to.
 from sharpen.sweep.machine import step
 from sharpen.sweep.moves import held, leads
 from sharpen.sweep.repeats import RERUN, Configurations, fold
-from sharpen.sweep.state import Assessment, Checkpoint, Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.sweep.trials import Trials
+from sharpen.trial import Checkpoint
 
 __all__ = [
     "RERUN",

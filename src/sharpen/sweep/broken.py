@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from types import UnionType
 
 import numpy as np
 
-from sharpen.optimizers import Optimizer
+from sharpen.optimizers import Done, Optimizer, Wait
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
 from sharpen.trial import GO_ON, Proposal, Trial, Verdict
@@ -20,16 +22,18 @@ class Broken(Exception):
 
 def propose(
     optimizer: Optimizer, space: Space, history: Sequence[Trial], rng: np.random.Generator
-) -> Proposal | None:
-    """Return what a search method wants to try next; None when all is tried.
+) -> Proposal | Wait | Done:
+    """Return what a search method wants to try next, or that there is nothing now, or nothing any more.
 
     Raises:
         Broken: It raised, or its answer is no proposal for this space.
     """
     with _blaming("search method", optimizer):
         answer = optimizer.ask(space, history, 1, rng)
+        if isinstance(answer, Wait | Done):
+            return answer
         if not answer:
-            return None
+            return Done()
         chosen = answer[0]
         _expect(Proposal, "a proposal", chosen)
         _expect(str, "the origin", chosen.origin)
@@ -39,7 +43,22 @@ def propose(
             _expect(int, "the parent", chosen.parent)
             if not 1 <= chosen.parent <= len(history):
                 raise ValueError(f"the parent {chosen.parent} is none of {len(history)} trials")
+        if chosen.fidelity is not None:
+            _expect(float | int, "the fidelity", chosen.fidelity)
+            if not (math.isfinite(chosen.fidelity) and chosen.fidelity > 0):
+                raise ValueError(f"the fidelity {chosen.fidelity} is no number above 0")
         return chosen
+
+
+def refuse_idle_wait(optimizer: Optimizer, *, is_at_work: bool) -> None:
+    """Refuse a search method that waits for nothing.
+
+    Raises:
+        Broken: No trial is pending or running, so it would wait for ever.
+    """
+    if not is_at_work:
+        with _blaming("search method", optimizer):
+            raise ValueError("it waits, and no trial is pending or running")
 
 
 def judge(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> Verdict:
@@ -55,9 +74,9 @@ def judge(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> Verdict:
         return verdict if verdict.stop else GO_ON
 
 
-def _expect(kind: type, what: str, value: object) -> None:
+def _expect(kind: type | UnionType, what: str, value: object) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{what} must be of type {kind.__name__}, not {value!r}")
+        raise TypeError(f"{what} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sharpen.sweep.state import Checkpoint, SweepStatus
-from sharpen.trial import Trial
+from sharpen.sweep.state import SweepStatus
+from sharpen.trial import Checkpoint, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,6 @@ class CreateRun:
     """Write a new run, and which request it answers."""
 
     trial: Trial
-    parent: int | None = None
     key: str | None = None
 
 
@@ -112,7 +111,7 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class NothingNow:
     """Nothing to lease now, but others still work or the sweep is paused: ask again."""
 
 
@@ -167,7 +166,7 @@ Command = (
     | DeleteRun
     | DeleteSweep
     | Granted
-    | Wait
+    | NothingNow
     | Over
     | Accepted
     | Rejected

@@ -187,7 +187,7 @@ def requeue(state: SweepState, live: Live, reason: str) -> Outcome:
 
 def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
     """Let a run wait again, with what its newest checkpoint holds when it can go on from there."""
-    saved = live.checkpoint if state.rules.resume else None
+    saved = live.trial.checkpoint if state.rules.resume else None
     last = -1 if saved is None else saved.step
     kept = tuple(report for report in live.trial.reports if report.step <= last)
     trial = replace(live.trial, state=TrialState.PENDING, reports=kept)

@@ -13,7 +13,7 @@ from sharpen.stoppers import Stopper
 from sharpen.sweep.imputing import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import Trials
-from sharpen.trial import Config, Trial
+from sharpen.trial import Checkpoint, Config, Trial
 
 
 class Assessment(NamedTuple):
@@ -116,19 +116,6 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a run can go on from.
-
-    Attributes:
-        digest: SHA-256 of the file in the store's blobs.
-        step: The last step that it holds.
-    """
-
-    digest: str
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
 class Live:
     """A run that has not ended.
 
@@ -140,8 +127,6 @@ class Live:
         last_step: The last step logged under this lease, or taken over from the one before.
         stop: Why it has been told to end; empty when it has not.
         is_canceled: Whether it was a person who told it.
-        parent: The number of the run that it continues, mutates or repeats; None for none.
-        checkpoint: The newest that it has stored; None for none.
         resumed: The one that the newest lease began from; None when it began at the start.
         watched: The watched metrics by step, as logged.
     """
@@ -153,8 +138,6 @@ class Live:
     last_step: int = -1
     stop: str = ""
     is_canceled: bool = False
-    parent: int | None = None
-    checkpoint: Checkpoint | None = None
     resumed: Checkpoint | None = None
     watched: Mapping[int, Mapping[str, float]] = field(default_factory=dict[int, Mapping[str, float]])
 

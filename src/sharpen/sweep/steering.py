@@ -172,10 +172,13 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
         rules = replace(state.rules, run_cap=needed)
         state = replace(state, rules=rules)
         commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
-    trials = [Trial(run.number, run.config, origin=run.origin, repeat=run.repeat) for run in event.runs]
+    trials = [
+        Trial(run.number, run.config, origin=run.origin, repeat=run.repeat, parent=run.parent)
+        for run in event.runs
+    ]
     pairs = list(zip(trials, event.runs, strict=True))
-    state = with_new(state, [Live(trial, parent=run.parent) for trial, run in pairs])
-    commands += [CreateRun(trial, run.parent, run.key) for trial, run in pairs]
+    state = with_new(state, [Live(trial) for trial in trials])
+    commands += [CreateRun(trial, run.key) for trial, run in pairs]
     if state.status is SweepStatus.FINISHED:
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sharpen.optimizers import Done, Wait
 from sharpen.seeds import rng_for
-from sharpen.sweep.broken import Broken, judge, propose
+from sharpen.sweep.broken import Broken, judge, propose, refuse_idle_wait
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -14,11 +15,11 @@ from sharpen.sweep.commands import (
     Granted,
     KeepCheckpoint,
     LeaseRun,
+    NothingNow,
     Over,
     Rejected,
     SetElapsed,
     StopRun,
-    Wait,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -44,9 +45,10 @@ from sharpen.sweep.moves import (
     with_live,
     without_answer,
 )
-from sharpen.sweep.state import Checkpoint, Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.repeats import RERUN
+from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import instead
-from sharpen.trial import Proposal, Report, Trial, TrialState
+from sharpen.trial import Checkpoint, Proposal, Report, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
 COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at most as much
@@ -66,7 +68,7 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
         if live.lease is not None and live.lease.key == event.key:
             return state, [Granted(number, live.token)]
     if state.status is SweepStatus.PAUSED:
-        return state, [Wait()]
+        return state, [NothingNow()]
     if state.status is not SweepStatus.RUNNING:
         return state, [Over(state.status, state.reason)]
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
@@ -77,7 +79,7 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
         state, granting = _grant(state, event, state.live[waiting])
         return state, [*commands, *granting]
     if state.live:
-        return state, [*commands, Wait()]
+        return state, [*commands, NothingNow()]
     state, ending = settle(state)
     return state, [*commands, *ending, Over(state.status, state.reason)]
 
@@ -89,12 +91,21 @@ def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
         trial=replace(live.trial, state=TrialState.RUNNING),
         lease=Lease(event.agent, event.key, event.now + state.rules.lease_s),
         token=token,
-        resumed=live.checkpoint if state.rules.resume else None,
+        resumed=_begin_from(state, live.trial),
     )
     live = replace(live, last_step=-1 if live.resumed is None else live.resumed.step)
     state = with_live(state, live)
     state = replace(state, counted_at=event.now if state.counted_at is None else state.counted_at)
     return state, [LeaseRun(number, event.agent, event.key, token, live.resumed), Granted(number, token)]
+
+
+def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:
+    """Return what a run goes on from: its own checkpoint after a crash, else its parent's."""
+    if trial.checkpoint is not None and state.rules.resume:
+        return trial.checkpoint
+    if trial.parent is None or trial.origin == RERUN:  # a rerun begins anew
+        return None
+    return state.trials[trial.parent - 1].checkpoint
 
 
 def _begin(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
@@ -110,8 +121,8 @@ def _begin(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
     state, chosen = _propose(state)
     if chosen is None:
         return state, [], None
-    trial = Trial(number, chosen.config, origin=chosen.origin)
-    return with_live(state, Live(trial, parent=chosen.parent)), [CreateRun(trial, chosen.parent)], number
+    trial = Trial(number, chosen.config, origin=chosen.origin, parent=chosen.parent, fidelity=chosen.fidelity)
+    return with_live(state, Live(trial)), [CreateRun(trial)], number
 
 
 def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
@@ -127,8 +138,11 @@ def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
     history = rules.impute.tell(state.searched)
     rng = rng_for(rules.seed, "ask", n)
     chosen = propose(rules.optimizer, rules.space, history, rng)
-    if chosen is None:
+    if isinstance(chosen, Done):
         return replace(state, exhausted=True), None
+    if isinstance(chosen, Wait):
+        refuse_idle_wait(rules.optimizer, is_at_work=bool(state.live))
+        return state, None
     if has_repeats and chosen.parent is not None:
         chosen = replace(chosen, parent=state.configurations.first_run(chosen.parent))
     return state, chosen
@@ -172,7 +186,7 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
     if isinstance(live, Rejected):
         return state, [live]
     checkpoint = Checkpoint(event.digest, event.step)
-    state = with_live(state, replace(live, checkpoint=checkpoint))
+    state = with_live(state, replace(live, trial=replace(live.trial, checkpoint=checkpoint)))
     return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpen.optimizers.port import Optimizer
+from sharpen.optimizers.port import Done, Optimizer, Wait
 from sharpen.space import Choice, Constant, Float, Space
 from sharpen.testing.histories import COUNTABLE, HISTORIES, SPACES, history
 from sharpen.trial import Proposal, Trial, TrialState
@@ -51,7 +51,7 @@ class OptimizerContract:
     def test_proposals_are_possible_allowed_distinct_and_say_who_made_them(self) -> None:
         """Four proposals are wanted, of every space and history."""
         for name, space, past in self.cases():
-            proposals = self.make().ask(space, past, 4, _rng())
+            proposals = _ask(self.make(), space, past, 4, _rng())
             room = (space.size or 10**9) > len(past) + 8  # else a random method may repeat
             assert len(proposals) == 4 or not (room or self.is_random), name
             assert all(space.contains(p.config) for p in proposals), name
@@ -64,7 +64,7 @@ class OptimizerContract:
         """Neither the history nor numpy's global random state."""
         for name, space, past in self.cases():
             kept, state = copy.deepcopy(past), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
-            first, second = (self.make().ask(space, past, 3, _rng()) for _ in range(2))
+            first, second = (_ask(self.make(), space, past, 3, _rng()) for _ in range(2))
             assert _configs(first) == _configs(second), name
             assert repr(past) == repr(kept), name
             assert np.random.get_state()[1].tolist() == state, name  # type: ignore[index, union-attr]
@@ -72,7 +72,7 @@ class OptimizerContract:
     def test_another_random_stream_has_another_answer(self) -> None:
         """At the start, when nothing is known; none has, of a method that is not random."""
         for name, space in self.spaces():
-            one, other = (self.make().ask(space, [], 4, _rng(seed)) for seed in (1, 2))
+            one, other = (_ask(self.make(), space, [], 4, _rng(seed)) for seed in (1, 2))
             may_agree = space.forbidden and not self.is_random  # forbidden points may be replaced by draws
             assert (_configs(one) != _configs(other)) == self.is_random or may_agree, name
 
@@ -82,8 +82,8 @@ class OptimizerContract:
             lived = self.make()
             past: list[Trial] = []
             for turn in range(14):
-                here = lived.ask(space, past, 2, _rng(turn))
-                fresh = self.make().ask(space, copy.deepcopy(past), 2, _rng(turn))
+                here = _ask(lived, space, past, 2, _rng(turn))
+                fresh = _ask(self.make(), space, copy.deepcopy(past), 2, _rng(turn))
                 assert _configs(here) == _configs(fresh), f"{name}, turn {turn}"
                 for p in here:
                     past.append(Trial(len(past) + 1, p.config, TrialState.RUNNING, origin=p.origin))
@@ -93,10 +93,10 @@ class OptimizerContract:
         """What it remembers of one does not show in the other."""
         other = Space({"depth": COUNTABLE.dimensions["depth"], "flag": Choice((True, False, None))})
         shared = self.make()
-        shared.ask(COUNTABLE, history(COUNTABLE, HISTORIES["finished"]), 2, _rng())
+        _ask(shared, COUNTABLE, history(COUNTABLE, HISTORIES["finished"]), 2, _rng())
         past = history(other, HISTORIES["finished"], seed=3)
-        expected = self.make().ask(other, past, 2, _rng())
-        assert _configs(shared.ask(other, past, 2, _rng())) == _configs(expected)
+        expected = _ask(self.make(), other, past, 2, _rng())
+        assert _configs(_ask(shared, other, past, 2, _rng())) == _configs(expected)
 
     def test_true_false_zero_none_and_empty_text_are_ordinary_values(self) -> None:
         """Each of them is proposed once before any is repeated."""
@@ -118,19 +118,19 @@ class OptimizerContract:
             Trial(n, {"x": n - 1}, TrialState.RUNNING if n > 2 else TrialState.FINISHED, (), None, "grid")
             for n in range(1, 12)
         ]
-        (p,) = self.make().ask(space, past, 1, _rng())
+        (p,) = _ask(self.make(), space, past, 1, _rng())
         assert p.config["x"] == 11
 
     def test_a_space_of_constants_has_one_point(self) -> None:
         """There is nothing to learn, and no error."""
-        (p,) = self.make().ask(Space({"a": Constant(None), "b": Choice((7,))}), [], 1, _rng())
+        (p,) = _ask(self.make(), Space({"a": Constant(None), "b": Choice((7,))}), [], 1, _rng())
         assert p.config == {"a": None, "b": 7}
 
     def test_a_small_space_that_is_used_up_ends_or_repeats_but_does_not_fail(self) -> None:
         """What comes first is what is not running."""
         space = Space({"x": Choice((True, False))})
         past = [Trial(n, {"x": n % 2 == 1}, TrialState.FINISHED, (), float(n), "grid") for n in range(1, 21)]
-        proposals = self.make().ask(space, past, 3, _rng())
+        proposals = _ask(self.make(), space, past, 3, _rng())
         assert len(proposals) == (3 if self.is_endless else 0)
         assert all(space.contains(p.config) for p in proposals)
         if proposals:
@@ -139,7 +139,7 @@ class OptimizerContract:
     def test_trials_from_outside_the_space_are_put_up_with(self) -> None:
         """A space may have been changed since."""
         past = [Trial(n, {"other": n}, TrialState.FINISHED, (), float(n), "enqueued") for n in range(1, 16)]
-        (p,) = self.make().ask(COUNTABLE, past, 1, _rng())
+        (p,) = _ask(self.make(), COUNTABLE, past, 1, _rng())
         assert COUNTABLE.contains(p.config)
 
     def test_equal_extreme_and_constrained_outcomes_are_put_up_with(self) -> None:
@@ -151,7 +151,7 @@ class OptimizerContract:
             many = [replace(t, score=1.0 / t.number, scores=(1.0 / t.number, float(t.number))) for t in past]
             broken = [replace(t, score=float(t.number), violation=t.number % 3 / 2) for t in past]
             for trials in (alike, extreme, many, broken):
-                for p in self.make().ask(space, trials, 2, _rng()):
+                for p in _ask(self.make(), space, trials, 2, _rng()):
                     assert space.contains(p.config), name
                     assert space.allows(p.config), name
 
@@ -160,15 +160,24 @@ class OptimizerContract:
         for n in (30, 100) if self.takes_real_numbers else ():
             space = Space({f"x{i}": Float(0.0, 1.0) for i in range(n)})
             past = history(space, (TrialState.FINISHED,) * 30)
-            assert all(space.contains(p.config) for p in self.make().ask(space, past, 2, _rng()))
+            assert all(space.contains(p.config) for p in _ask(self.make(), space, past, 2, _rng()))
 
     def _follow(self, space: Space, n: int) -> list[Trial]:
         """Return the first trials of a sweep of one agent, every score alike."""
         optimizer, found = self.make(), list[Trial]()
         for turn in range(n):
-            (p,) = optimizer.ask(space, found, 1, _rng(turn))
+            (p,) = _ask(optimizer, space, found, 1, _rng(turn))
             found.append(Trial(len(found) + 1, p.config, TrialState.FINISHED, (), 0.5, p.origin))
         return found
+
+
+def _ask(
+    optimizer: Optimizer, space: Space, past: Sequence[Trial], n: int, rng: np.random.Generator
+) -> Sequence[Proposal]:
+    """Return what a method proposes; nothing when it is done."""
+    answer = optimizer.ask(space, past, n, rng)
+    assert not isinstance(answer, Wait), "it waits where it might propose"
+    return [] if isinstance(answer, Done) else answer
 
 
 def _rng(seed: int = 1) -> np.random.Generator:

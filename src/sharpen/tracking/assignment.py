@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any, Literal, cast, get_args
 
 from sharpen.errors import UsageError
 
 Stage = Literal["search", "lockbox", "permuted"]
 VARIABLE = "SHARPEN_RUN"
-KINDS: Mapping[str, tuple[type, str]] = {
+KINDS: Mapping[str, tuple[type | UnionType, str]] = {
     "channel": (str, "text"),
     "run_id": (str, "text"),
     "token": (int, "a whole number"),
@@ -20,6 +21,7 @@ KINDS: Mapping[str, tuple[type, str]] = {
     "seed": (int, "a whole number"),
     "config": (dict, "a mapping"),
     "checkpoint": (dict, "a mapping"),
+    "fidelity": (int | float, "a number"),
     "permutation_seed": (int, "a whole number"),
     "dir": (str, "text"),
     "claims": (str, "text"),
@@ -40,6 +42,7 @@ class Assignment:
         seed: What to draw from; None to choose.
         config: The sweep's values.
         checkpoint: Where to go on from: ``digest`` and ``step``; None to begin at the beginning.
+        fidelity: How much to spend, in the sweep's units of budget; None for the whole.
         permutation_seed: What to draw the order of the bars from, in the stage ``permuted``.
         dir: A folder of the run's own, which whoever gives it clears; empty for none.
         claims: Where runs at work claim the files that they share; empty for a run that shares none.
@@ -58,6 +61,7 @@ class Assignment:
     dir: str = ""
     claims: str = ""
     whole: Sequence[str] = ()
+    fidelity: float | None = None
 
 
 def read_assignment(environment: Mapping[str, str]) -> Assignment:

@@ -46,12 +46,14 @@ class Given:
         folder: A folder of the run's own, which whoever gives it clears; None to have one made when it is
             asked for.
         claims: Which files outside of it other runs at work have written.
+        fidelity: How much to spend.
     """
 
     checkpoint: Checkpoint | None = None
     permutation_seed: int | None = None
     folder: Path | None = None
     claims: FileClaims = field(default_factory=lambda: FileClaims(None))
+    fidelity: float | None = None
 
 
 class Stopped(SystemExit):
@@ -111,7 +113,9 @@ class Run:
         stage: ``search``; ``lockbox`` when ``sharpen validate`` asks for the final period's figures;
             ``permuted`` when ``sharpen permute`` asks for the search's figures on a permuted history.
         permutation_seed: What to draw the order of the bars from in that stage; None in every other.
-        checkpoint: Where to go on from; None to begin at the beginning.
+        checkpoint: Where to go on from: this run's own newest after a crash, else that of the run which it
+            continues; None to begin at the beginning.
+        fidelity: How much to spend on it, in the sweep's units of budget; None for the whole.
         leads: Whether it would be the best of its sweep if it ended as it stands; asked anew each time.
         dir: A folder of this run's own, for the files that it writes.
     """
@@ -127,6 +131,7 @@ class Run:
     ) -> None:
         given = given or Given()
         self.checkpoint = given.checkpoint
+        self.fidelity = given.fidelity
         self.config = Config(config)
         self.seed = seed
         self.in_sweep = in_sweep
@@ -340,7 +345,7 @@ def log_artifact(path: str | Path, name: str | None = None, type: str = "file") 
 def _given(assigned: Assignment) -> Given:
     claims = FileClaims(Path(assigned.claims) if assigned.claims else None, assigned.run_id)
     folder = Path(assigned.dir) if assigned.dir else None
-    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims)
+    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims, assigned.fidelity)
 
 
 def _checkpoint(assigned: Assignment) -> Checkpoint | None:
