@@ -39,10 +39,10 @@ def fanova(forest: Forest, names: Sequence[str], *, pairs: bool = True) -> list[
     mains = np.array([[_main(tree, d) for d in range(len(names))] for tree in forest.trees])
     columns: list[tuple[str, ...]] = [(name,) for name in names]
     samples = [mains]
-    leading = np.argsort(-mains.mean(axis=0), kind="stable")[:N_PAIRED]
-    labels = tuple(names)
-    for first, second in combinations(sorted(leading.tolist()) if pairs else [], 2):
-        columns.append((labels[first], labels[second]))
+    order = np.argsort(-mains.mean(axis=0), kind="stable")
+    leading = sorted(int(d) for d in order[:N_PAIRED])
+    for first, second in combinations(leading if pairs else [], 2):
+        columns.append((names[first], names[second]))
         together = [_pair(tree, first, second) for tree in forest.trees]
         alone = mains[:, first] + mains[:, second]
         samples.append(np.maximum(np.array(together) - alone, 0.0)[:, None])
