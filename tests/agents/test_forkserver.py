@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from sharpen.agents.forkserver.imports import declares_preload, leading_imports
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import adopt_orphans
 from sharpen.agents.program import Program, ProgramSpec
+from sharpen.agents.watcher import Watcher
 
 from .conftest import TRIED, Workshop, is_alive
 
@@ -483,9 +485,12 @@ def test_a_forked_run_that_has_ended_is_no_stray_though_its_server_was_not_heard
     shop: Workshop, wait_until: WaitUntil
 ) -> None:
     sweep_id = shop.program("run.log({'score': 1.0})", values=(1,))
-    agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=2)
+    agent = LocalAgent(shop.client, shop.row(sweep_id), n_slots=1)
     agent._join()
-    agent._fill()
+    with socket.socket() as unheard:
+        agent._watcher = Watcher(shop.client.channel.address, sweep_id, unheard)
+        agent._fill()
+        agent._watcher.close()
     states = lambda: [child.status() for child in psutil.Process().children()]  # noqa: E731
     wait_until(lambda: psutil.STATUS_ZOMBIE in states(), "the run to end")
     agent._end_orphans()  # as at the end of another slot's run

@@ -4,8 +4,9 @@ import pytest
 
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
-VERBS += ["report", "permute", "validate", "data"]
+VERBS += ["report", "importance", "permute", "validate", "paper", "data"]
 NESTED = [("data", "ls"), ("data", "check")]
+NESTED += [("paper", verb) for verb in ("run", "status", "stop", "kill", "resume", "report")]
 
 
 @pytest.mark.parametrize("verb", [(), *((name,) for name in VERBS), *NESTED])

@@ -265,7 +265,7 @@ def test_check_says_that_a_file_is_right_and_does_nothing(sharpen, bench, tmp_pa
     file = bench.work / bench.write_sweep(1, space=TILTS)
     said = sharpen("sweep", "--check", file, home=tmp_path / "none")
     assert (said.exit_code, said.stdout) == (0, "")
-    assert "1 parameters, method random: right" in said.stderr
+    assert "1 parameter, method random: right" in said.stderr
     assert not (tmp_path / "none").exists()
 
 

@@ -94,11 +94,11 @@ def test_a_run_goes_on_from_its_parents_checkpoint_also_after_a_crash():
     state = _finish(state, 1)
     assert state.trials[0].checkpoint == Checkpoint("d1", 7)
     state, commands = _lease(state, key="2")
-    assert LeaseRun(2, "a", "2", 1, Checkpoint("d1", 7)) in commands
+    assert LeaseRun(2, "a", "2", 1, Checkpoint("d1", 7), is_inherited=True) in commands
     assert state.trials[1].parent == 1
     state, _ = step(state, ProgramExited(2, 1, -9))
     state, commands = _lease(state, key="3")
-    assert LeaseRun(2, "a", "3", 2, Checkpoint("d1", 7)) in commands
+    assert LeaseRun(2, "a", "3", 2, Checkpoint("d1", 7), is_inherited=True) in commands
 
 
 @pytest.mark.parametrize(("resume", "expected"), [(True, "own"), (False, "parents")])

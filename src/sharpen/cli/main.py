@@ -40,6 +40,7 @@ VERBS = {
     "tag": "annotate",
     "delete": "control",
     "report": "conclude",
+    "importance": "importance",
     "permute": "permuting",
     "validate": "validate",
     "paper": "paper",

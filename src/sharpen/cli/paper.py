@@ -8,22 +8,23 @@ import time
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
 from sharpen.bars import Panel
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
+from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger, LedgerReader, read_only
-from sharpen.paper.model import load_strategy
-from sharpen.paper.report import PaperReport, report
 from sharpen.paper.risk import Limits
-from sharpen.paper.session import AccountSettings, model_of_run, pinned_model, recorded_session
 from sharpen.paper.simulated import Frictions
 from sharpen.paper.trader import paths_of
 from sharpen.store.queries import Reader
+
+if TYPE_CHECKING:
+    from sharpen.paper.report import PaperReport
 
 account_option = click.option(
     "--account", default="default", show_default=True, help="Which paper account; each has its own ledger."
@@ -76,6 +77,13 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
       sharpen paper run --model last-best
       sharpen paper run --model last-best --account two --bars 60
     """
+    # they bring compiled kernels and the boosters, which --help can do without
+    from sharpen.paper.session import (  # noqa: PLC0415
+        AccountSettings,
+        model_of_run,
+        recorded_session,
+    )
+
     model = model_of_run(Reader(home), word)
     panel, name = _bars(data or model.data)
     settings = AccountSettings(
@@ -128,7 +136,7 @@ def status(home: Path, account: str, as_json: bool) -> None:
         return
     print_pairs(facts | {"positions": ", ".join(f"{s} {q}" for s, q in positions.items()) or "none"})
     rows = [{"when": when(e.at), "what": e.kind, "": e.text} for e in ledger.events()[-10:]]
-    click.echo()
+    echo("")
     print_rows(rows, False, "nothing has happened yet")
 
 
@@ -139,7 +147,7 @@ def stop(home: Path, account: str) -> None:
     """Ask the trader of an account to leave after its bar; positions stay as they are."""
     _reader(home, account)
     paths_of(home, account)[2].touch()
-    click.echo(f"asked the trader of account {account} to leave; 'sharpen paper run' goes on later", err=True)
+    echo(f"asked the trader of account {account} to leave; 'sharpen paper run' goes on later", err=True)
 
 
 @paper.command("kill")
@@ -150,7 +158,7 @@ def kill(home: Path, account: str, reason: str) -> None:
     """Stop all trading on an account: open orders are canceled, none is sent, restarts included."""
     _, kill_switch, _ = _reader(home, account)
     kill_switch.pull(getpass.getuser(), reason, time.time())
-    click.echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
+    echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
 
 
 @paper.command("resume")
@@ -163,7 +171,7 @@ def resume(home: Path, account: str, reason: str) -> None:
     if kill_switch.state() is None:
         raise UsageError(f"the kill switch of account {account} is not pulled")
     kill_switch.lift(getpass.getuser(), reason, time.time())
-    click.echo(f"account {account} may trade again", err=True)
+    echo(f"account {account} may trade again", err=True)
 
 
 @paper.command("report")
@@ -187,6 +195,10 @@ def _reader(home: Path, account: str) -> tuple[LedgerReader, Any, Path]:
 
 
 def _report(ledger: Ledger, home: Path, account: str, panel: Panel, cost_bps: float) -> PaperReport:
+    from sharpen.paper.model import load_strategy  # noqa: PLC0415 - as above
+    from sharpen.paper.report import report  # noqa: PLC0415
+    from sharpen.paper.session import pinned_model  # noqa: PLC0415
+
     kept = pinned_model(home, account, ledger.fact("digest") or "")
     strategy = load_strategy(kept.path, kept.digest, kept.facts)
     return report(ledger, panel, strategy, cost_bps, seed=0)
@@ -216,10 +228,10 @@ def _print_report(found: PaperReport, as_json: bool) -> None:
     )
     rows = [asdict(mismatch) for mismatch in replay.mismatches[:20]]
     if rows:
-        click.echo()
+        echo("")
         print_rows(rows, False, "")
         sys.exit(1)
-    click.echo(
+    echo(
         "\nPaper trading proves that the model decides as in its backtest, not that it earns: 60 sessions"
         " bound a Sharpe ratio only to about ±4.",
         err=True,
@@ -257,4 +269,4 @@ def _amount(text: str) -> Decimal:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)

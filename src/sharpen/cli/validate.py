@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from sharpen.agents.lockbox import gain, open_lockbox
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
@@ -19,7 +18,6 @@ from sharpen.facts import LOCKBOX_HASH
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow
 from sharpen.trial import TrialState
-from sharpen.views.lockbox import no_lockbox, used_by
 
 
 @click.command()
@@ -34,8 +32,11 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     looked, before anything is shown: figures that have been looked at twice are no longer out of sample.
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
-    reader = Reader(home)
-    row = reader.run(run)
+    # they read returns, which --help and a bare installation do without
+    from sharpen.agents.lockbox import gain, open_lockbox  # noqa: PLC0415
+    from sharpen.views.lockbox import no_lockbox, used_by  # noqa: PLC0415
+
+    row = (reader := Reader(home)).run(run)
     if row.state != TrialState.FINISHED:
         raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
     sweep = reader.sweep(row.sweep_id)

@@ -129,7 +129,7 @@ def _lease(connection: sa.Connection, which: str, command: LeaseRun, at: float) 
     values: dict[str, Any] = {"state": "running", "agent_id": command.agent, "lease_key": command.key}
     values |= {"token": command.token, "started_at": at, "stop": "", "is_canceled": 0, "reason": ""}
     LEASE_RUN.execute(connection, values | {"resumed": _checkpoint(command.resumed), "which": which})
-    if command.resumed is not None:
+    if command.resumed is not None and not command.is_inherited:
         words = {"which": which, "token": command.token, "step": command.resumed.step}
         connection.exec_driver_sql(CARRY_OVER, words)
 

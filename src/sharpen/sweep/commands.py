@@ -20,13 +20,17 @@ class CreateRun:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRun:
-    """Write that an agent has a run, and which checkpoint it begins from."""
+    """Write that an agent has a run, and which checkpoint it begins from.
+
+    ``is_inherited`` says that this is the parent's: nothing that the run itself has logged is in it.
+    """
 
     number: int
     agent: str
     key: str
     token: int
     resumed: Checkpoint | None = None
+    is_inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,9 @@ def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
     live = replace(live, last_step=-1 if live.resumed is None else live.resumed.step)
     state = with_live(state, live)
     state = replace(state, counted_at=event.now if state.counted_at is None else state.counted_at)
-    return state, [LeaseRun(number, event.agent, event.key, token, live.resumed), Granted(number, token)]
+    is_inherited = live.resumed is not None and live.resumed is not live.trial.checkpoint
+    leased = LeaseRun(number, event.agent, event.key, token, live.resumed, is_inherited)
+    return state, [leased, Granted(number, token)]
 
 
 def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:

@@ -1,0 +1,52 @@
+"""importance: which parameters mattered, from a sweep that the real command made."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from faults.bench import Bench
+
+PROGRAM = """
+from sharpen import tracking
+
+with tracking.init(config={"rate": 0.5, "inert": 0.5}) as run:
+    run.log({"score": 4 * run.config["rate"] + 0.001 * run.config["inert"]})
+"""
+SPACE = "parameters:\n  rate: {min: 0.0, max: 1.0}\n  inert: {min: 0.0, max: 1.0}\n"
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("importance")
+    (folder / "rises.py").write_text(PROGRAM)
+    with Bench(folder / "bench", program=folder / "rises.py") as bench:
+        ran = bench.call("run", bench.write_sweep(30, method="random", space=SPACE), "--agents", "1")
+        assert ran.returncode == 0, ran.stderr
+        yield bench
+
+
+def test_the_table_puts_what_mattered_first_and_says_that_the_sweep_can_tell(swept, sharpen):
+    found = sharpen("importance", "last", home=swept.home)
+    assert found.exit_code == 0, found.output
+    rows = [line.split() for line in found.stdout.splitlines()]
+    assert rows[1][0] == "rate"
+    assert float(rows[1][1]) > 0.8
+    assert "foretells trials that it has not seen" in found.stderr
+
+
+def test_json_has_every_method_with_its_intervals(swept, sharpen):
+    found = json.loads(sharpen("importance", "last", "--json", home=swept.home).stdout)
+    assert found["evidence"]["can_tell"]
+    for method in ("fanova", "local", "ped_anova"):
+        best = max(found[method], key=lambda share: share["value"])
+        assert best["names"] == ["rate"]
+        assert best["low"] <= best["value"] <= best["high"]
+    assert found["ablation"][0]["name"] == "rate"
+
+
+def test_a_sweep_of_few_runs_is_refused_with_what_it_needs(sharpen, store):
+    found = sharpen("importance", "last", home=store)
+    assert found.exit_code == 2
+    assert "4 trials finished with a score; importance needs 10 or more" in found.stderr
