@@ -1,5 +1,7 @@
 """Each agent learns as fast as it should on Pendulum, solves what is trivial, and fails where it must."""
 
+import os
+
 import pytest
 import torch
 
@@ -10,6 +12,9 @@ from sharpen.objectives.rl.population import Member, Population
 from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
+LEARNING = pytest.mark.skipif(
+    not os.environ.get("SHARPEN_LEARNING"), reason="trains for minutes a case: SHARPEN_LEARNING=1 runs it"
+)
 PPO = {"net_dims_0": 64, "net_dims_1": 64, "horizon_len": 1024, "n_envs": 4, "batch_size": 64}
 CASES = {
     # settings, steps between looks, 1.5 x the steps that stable-baselines3 takes at most
@@ -35,6 +40,7 @@ def pendulums(settings, seeds):
     return Population([Member(settings, seed) for seed in seeds], lambda m: Pendulum(len(m), settings.n_envs))
 
 
+@LEARNING
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("agent", CASES)
@@ -50,6 +56,7 @@ def test_every_seed_swings_the_pendulum_up(agent):
     pytest.fail(f"{agent}: seeds {sorted(waiting)} are not at -200 after {most} steps")
 
 
+@LEARNING
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ppo_with_settings_that_must_fail_fails():
