@@ -27,6 +27,8 @@ SPIKE_BARS = 5
 SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0)
 SPLIT_DEVIATIONS = 5.0
 """How far a jump may be from a split's ratio, for the bar has a move of its own."""
+LARGEST_NEWS = math.log(2.5)
+"""Without volumes nobody can tell a smaller jump from news: stocks do halve in a day."""
 GAP_SPACINGS = 20.0
 GAP_LEAST = np.timedelta64(10, "D")
 FROZEN_BARS = 10
@@ -88,6 +90,8 @@ def _jumps(bars: Bars, at: _Places) -> tuple[str, ...]:
     spikes = _spikes(np.log(bars.close), places)
     undone = {i for pair in spikes for i in pair}
     lasting = [int(i) for i in places if int(i) not in undone and not _has_crowd(bars, int(i))]
+    if not bars.volume.any():
+        lasting = [i for i in lasting if abs(float(returns[i])) > LARGEST_NEWS]
     splits = {i: split for i in lasting if (split := _split(float(returns[i]), scale))}
     others = [i for i in lasting if i not in splits]
     return (

@@ -25,7 +25,7 @@ def member_bytes(settings: AgentSettings, n_seen: int, n_actions: int) -> int:
         n_actions: Numbers in an action.
 
     >>> round(member_bytes(AgentSettings(), 283, 28) / 1e6)
-    26
+    21
     """
     widths = (n_seen, *settings.net_dims)
     hidden = sum(a * b for a, b in pairwise(widths)) + widths[-1] * n_actions
