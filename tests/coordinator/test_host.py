@@ -430,3 +430,22 @@ def test_a_host_that_cannot_go_on_gives_up_the_store(tmp_path: Path, monkeypatch
     with connect(tmp_path) as client:  # asks once in vain, and then becomes the next host itself
         assert client.call("ping") == {"schema": VERSION}
     assert len(asked) > 2
+
+
+class ClosedMeanwhile(socket.socket):
+    """A connection whose channel another thread closes just after the message was sent."""
+
+    channel: UnixChannel
+
+    def sendall(self, *message: Any) -> None:
+        super().sendall(*message)
+        self.channel.close()
+
+
+def test_a_channel_that_another_thread_closes_meanwhile_says_so(tmp_path, monkeypatch):
+    ours, other = socket.socketpair()
+    connection = ClosedMeanwhile(fileno=ours.detach())
+    connection.channel = UnixChannel(tmp_path)
+    monkeypatch.setattr("sharpen.wire.unix_socket.open_connection", lambda *_: connection)
+    with other, pytest.raises((OSError, ValueError)):
+        connection.channel.exchange(b"{}", 1.0)

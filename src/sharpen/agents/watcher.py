@@ -34,6 +34,7 @@ class Watcher:
         self._channel: Channel = open_channel(address)
         self._thread: threading.Thread | None = None
         self._seen: Any = None
+        self._is_closed = False
 
     @property
     def is_waiting(self) -> bool:
@@ -50,6 +51,7 @@ class Watcher:
 
     def close(self) -> None:
         """Wait no more."""
+        self._is_closed = True
         self._channel.close()
         if self._thread is not None:
             self._thread.join(ANSWER_S)
@@ -63,6 +65,8 @@ class Watcher:
         except (OSError, ValueError, SharpenError):  # the next question for a run will say what is wrong
             self._channel.close()
             self._seen = None
+            if self._is_closed:
+                return
             time.sleep(PAUSE_S)
         with contextlib.suppress(OSError):
             self._wake.send(b".")

@@ -43,14 +43,17 @@ class UnixChannel:
 
         Raises:
             OSError: Nobody answered within the time.
+            ValueError: Another thread closed the channel meanwhile.
             StoreError: Another user's process listens there.
         """
-        if self._connection is None or self._lines is None:
-            self._connection = open_connection(self.home, timeout_s)
-            self._lines = self._connection.makefile("rb")
-        self._connection.settimeout(timeout_s)
-        self._connection.sendall(message + b"\n")
-        answer = self._lines.readline()
+        connection, lines = self._connection, self._lines
+        if connection is None or lines is None:
+            connection = open_connection(self.home, timeout_s)
+            lines = connection.makefile("rb")
+            self._connection, self._lines = connection, lines
+        connection.settimeout(timeout_s)
+        connection.sendall(message + b"\n")
+        answer = lines.readline()
         if not answer.endswith(b"\n"):
             raise ConnectionError("the host closed the connection")
         return answer
