@@ -8,11 +8,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
+from sharpen.coordinator import thinking
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
+from sharpen.sweep.events import Proposed
 
 LOG = logging.getLogger(__name__)
 TICK_S = 0.5
@@ -66,6 +69,17 @@ class Committer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), left_s)
 
+    def _ask_slow_methods(self) -> None:
+        """Have search methods that may think for long asked in threads of their own."""
+        for sweep_id, question in self._coordinator.questions().items():
+            thinking.start(question, partial(self._hear, sweep_id))
+
+    def _hear(self, sweep_id: str, answer: Proposed) -> None:
+        with contextlib.suppress(StoreError):  # the disk may be full for a while: it is asked again
+            self._coordinator.hear(sweep_id, answer)
+        self._tell_watchers()
+        self._ask_slow_methods()
+
     def _tell_watchers(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
@@ -100,6 +114,7 @@ class Committer:
                 own = list(islice(replies, len(requests)))
                 if not answered.done():
                     answered.set_result(own)
+            self._ask_slow_methods()
             if any(request.get("op") not in QUIET for requests, _ in asked for request in requests):
                 self._tell_watchers()
             await asyncio.sleep(0)  # what has arrived meanwhile was asked by others: they count, too
@@ -128,6 +143,7 @@ class Committer:
                 if repr(problem) != said:
                     said = repr(problem)
                     LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._name)
+            self._ask_slow_methods()
             self._tell_watchers()
             slept_s = await _sleep()
             if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them

@@ -19,7 +19,8 @@ from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.database import open_writer
 from sharpen.store.queries import Reader
-from sharpen.sweep.events import AgentLost, Event, Ticked
+from sharpen.sweep import Question, question
+from sharpen.sweep.events import AgentLost, Event, Proposed, Ticked
 from sharpen.trial import TrialState
 
 Request = Mapping[str, Any]
@@ -36,6 +37,7 @@ class Coordinator:
 
     def __init__(self, home: Path, clock: Clock) -> None:
         self._engine = open_writer(home)
+        self._thinking: set[str] = set()
         try:
             reader = Reader(home, self._engine)
             self._desk = Desk(reader, SteadyClock(clock, reader.newest_date()))
@@ -69,10 +71,14 @@ class Coordinator:
         events = self._overdue()
         if not events:
             return
+        with self._saying_why(), self._transaction():
+            for sweep_id, event in events:
+                self._desk.advance(sweep_id, event)
+
+    @contextlib.contextmanager
+    def _saying_why(self) -> Generator[None]:
         try:
-            with self._transaction():
-                for sweep_id, event in events:
-                    self._desk.advance(sweep_id, event)
+            yield
         except DBAPIError as problem:
             raise StoreError(f"the store cannot be written: {problem.orig}") from problem
 
@@ -105,7 +111,31 @@ class Coordinator:
         state = self._desk.sweep(sweep_id).state
         n_waiting = sum(live.lease is None for live in state.live.values())
         limits = [state.rules.run_cap, state.rules.max_failures, state.rules.time_cap_s]
-        return [state.status, state.n_created, state.n_ended, n_waiting, state.exhausted, *limits]
+        made = [len(state.proposed), state.exhausted]
+        return [state.status, state.n_created, state.n_ended, n_waiting, *made, *limits]
+
+    def questions(self) -> dict[str, Question]:
+        """Return what slow search methods are to be asked now, by sweep; each is given out once.
+
+        Whoever takes one asks it, in another thread, and brings what came of it to :meth:`hear`.
+        """
+        found: dict[str, Question] = {}
+        for sweep_id, sweep in self._desk.open.items():
+            asked = None if sweep_id in self._thinking else question(sweep.state)
+            if asked is not None:
+                found[sweep_id] = asked
+        self._thinking |= set(found)
+        return found
+
+    def hear(self, sweep_id: str, event: Proposed) -> None:
+        """Take in what a search method answered.
+
+        Raises:
+            StoreError: The store cannot be written; nothing has changed, and the method is asked again.
+        """
+        self._thinking.discard(sweep_id)
+        with self._saying_why(), self._transaction():
+            self._desk.advance(sweep_id, event)
 
     def close(self) -> None:
         """Close the database."""

@@ -90,6 +90,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         resume=sweep.resume,
         impute=Impute() if several else Impute(metric.impute, metric.impute_while_running),
         repeats=sweep.repeats,
+        is_slow_search=sweep.method not in optimizers.QUICK,
     )
     if not names:
         return rules

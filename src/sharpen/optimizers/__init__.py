@@ -13,6 +13,7 @@ from sharpen.plugins import Family
 __all__ = [
     "GROUP",
     "OPTIMIZERS",
+    "QUICK",
     "Answer",
     "Done",
     "GridSearch",
@@ -35,6 +36,9 @@ OPTIMIZERS: Mapping[str, str] = {
     "nsga2": "sharpen.optimizers.nsga2:Nsga2",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
+
+QUICK = frozenset({"random", "grid", "bayes", "gp", "tpe", "cmaes", "nsga2"})
+"""Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
 _FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")
 

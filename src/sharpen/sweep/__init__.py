@@ -16,7 +16,8 @@ proposed again.
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.
 
-``broken`` asks search methods and stop rules, which may break.
+``broken`` asks search methods and stop rules, which may break; ``searching`` says when a search method is
+asked, and in which thread.
 
 ``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
 """
@@ -24,6 +25,7 @@ to.
 from sharpen.sweep.machine import step
 from sharpen.sweep.moves import held, leads
 from sharpen.sweep.repeats import RERUN, Configurations, fold
+from sharpen.sweep.searching import Question, question
 from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState, SweepStatus
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Checkpoint
@@ -35,6 +37,7 @@ __all__ = [
     "Configurations",
     "Lease",
     "Live",
+    "Question",
     "Rules",
     "SweepState",
     "SweepStatus",
@@ -42,5 +45,6 @@ __all__ = [
     "fold",
     "held",
     "leads",
+    "question",
     "step",
 ]

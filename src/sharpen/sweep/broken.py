@@ -10,7 +10,7 @@ from types import UnionType
 
 import numpy as np
 
-from sharpen.optimizers import Done, Optimizer, Wait
+from sharpen.optimizers import Answer, Done, Optimizer, Wait
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
 from sharpen.trial import GO_ON, Proposal, Trial, Verdict
@@ -21,33 +21,44 @@ class Broken(Exception):
 
 
 def propose(
-    optimizer: Optimizer, space: Space, history: Sequence[Trial], rng: np.random.Generator
-) -> Proposal | Wait | Done:
+    optimizer: Optimizer, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator
+) -> Answer:
     """Return what a search method wants to try next, or that there is nothing now, or nothing any more.
+
+    Args:
+        optimizer: The search method.
+        space: What may vary.
+        history: The trials so far.
+        n: How many proposals are wanted; there is at least one, or another answer.
+        rng: Where all randomness comes from.
 
     Raises:
         Broken: It raised, or its answer is no proposal for this space.
     """
     with _blaming("search method", optimizer):
-        answer = optimizer.ask(space, history, 1, rng)
+        answer = optimizer.ask(space, history, n, rng)
         if isinstance(answer, Wait | Done):
             return answer
         if not answer:
             return Done()
-        chosen = answer[0]
-        _expect(Proposal, "a proposal", chosen)
-        _expect(str, "the origin", chosen.origin)
-        if not space.contains(chosen.config):
-            raise ValueError(f"{dict(chosen.config)} is no configuration of the space")
-        if chosen.parent is not None:
-            _expect(int, "the parent", chosen.parent)
-            if not 1 <= chosen.parent <= len(history):
-                raise ValueError(f"the parent {chosen.parent} is none of {len(history)} trials")
-        if chosen.fidelity is not None:
-            _expect(float | int, "the fidelity", chosen.fidelity)
-            if not (math.isfinite(chosen.fidelity) and chosen.fidelity > 0):
-                raise ValueError(f"the fidelity {chosen.fidelity} is no number above 0")
-        return chosen
+        for chosen in answer[:n]:
+            _check(chosen, space, len(history))
+        return tuple(answer[:n])
+
+
+def _check(chosen: Proposal, space: Space, n_trials: int) -> None:
+    _expect(Proposal, "a proposal", chosen)
+    _expect(str, "the origin", chosen.origin)
+    if not space.contains(chosen.config):
+        raise ValueError(f"{dict(chosen.config)} is no configuration of the space")
+    if chosen.parent is not None:
+        _expect(int, "the parent", chosen.parent)
+        if not 1 <= chosen.parent <= n_trials:
+            raise ValueError(f"the parent {chosen.parent} is none of {n_trials} trials")
+    if chosen.fidelity is not None:
+        _expect(float | int, "the fidelity", chosen.fidelity)
+        if not (math.isfinite(chosen.fidelity) and chosen.fidelity > 0):
+            raise ValueError(f"the fidelity {chosen.fidelity} is no number above 0")
 
 
 def refuse_idle_wait(optimizer: Optimizer, *, is_at_work: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sharpen.optimizers import Answer
 from sharpen.trial import Config
 
 
@@ -15,6 +16,14 @@ class LeaseAsked:
     agent: str
     key: str
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A slow search method has answered; ``broken`` says what it raised in place of an answer."""
+
+    answer: Answer
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,7 @@ class SweepDeleted:
 
 Event = (
     LeaseAsked
+    | Proposed
     | Reported
     | CheckpointSaved
     | ProgramExited

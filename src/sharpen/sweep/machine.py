@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sharpen.sweep import events, steering, working
+from sharpen.sweep import events, searching, steering, working
 from sharpen.sweep.events import Event
 from sharpen.sweep.moves import Outcome
 from sharpen.sweep.state import SweepState
@@ -22,6 +22,7 @@ def step(state: SweepState, event: Event) -> Outcome:
 
 _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.LeaseAsked: working.lease,
+    events.Proposed: searching.hear,
     events.Reported: working.report,
     events.CheckpointSaved: working.save_checkpoint,
     events.ProgramExited: working.leave,

@@ -13,7 +13,7 @@ from sharpen.stoppers import Stopper
 from sharpen.sweep.imputing import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.trials import Trials
-from sharpen.trial import Checkpoint, Config, Trial
+from sharpen.trial import Checkpoint, Config, Proposal, Trial
 
 
 class Assessment(NamedTuple):
@@ -78,6 +78,7 @@ class Rules:
         repeats: How many runs, each with a seed of its own, a configuration gets.
         watched: Names of the metrics that ``assess`` wants.
         assess: Turns their last values into every metric's score, the constraints' violation and the cost.
+        is_slow_search: Whether the optimizer may think for long, so that it is asked in another thread.
     """
 
     space: Space
@@ -98,6 +99,7 @@ class Rules:
     repeats: int = 1
     watched: tuple[str, ...] = ()
     assess: Callable[[Mapping[str, float]], Assessment] = nothing_to_assess
+    is_slow_search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class SweepState:
         elapsed_s: Seconds in which at least one of its runs was at work, as far as they have been counted.
         counted_at: Until when they have been counted, in monotonic seconds; None while nothing is at work.
         configurations: What the runs say of each configuration; empty, and not wanted, without repeats.
+        askers: The keys of questions for a run that wait for a slow optimizer.
+        proposed: What it has answered, and no run has been made of yet.
+        waits_since: How many runs had ended when it last said that it waits; None when it has not.
     """
 
     rules: Rules
@@ -181,6 +186,9 @@ class SweepState:
     elapsed_s: float = 0.0
     counted_at: float | None = None
     configurations: Configurations = field(default_factory=Configurations)
+    askers: frozenset[str] = frozenset()
+    proposed: tuple[Proposal, ...] = ()
+    waits_since: int | None = None
 
     @property
     def n_created(self) -> int:

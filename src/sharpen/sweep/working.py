@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sharpen.optimizers import Done, Wait
-from sharpen.seeds import rng_for
-from sharpen.sweep.broken import Broken, judge, propose, refuse_idle_wait
+from sharpen.sweep.broken import Broken, judge
 from sharpen.sweep.commands import (
     Accepted,
     BeatAnswer,
@@ -40,15 +38,15 @@ from sharpen.sweep.moves import (
     held,
     lease_of,
     requeue,
-    set_status,
     settle,
     with_live,
     without_answer,
 )
 from sharpen.sweep.repeats import RERUN
+from sharpen.sweep.searching import fail, next_proposal
 from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.unlogged import instead
-from sharpen.trial import Checkpoint, Proposal, Report, Trial, TrialState
+from sharpen.trial import Checkpoint, Report, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
 COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at most as much
@@ -59,7 +57,7 @@ def lease(state: SweepState, event: LeaseAsked) -> Outcome:
     try:
         return _lease(state, event)
     except Broken as broken:
-        state, failing = _fail(state, broken)
+        state, failing = fail(state, str(broken))
         return state, [*failing, Over(state.status, state.reason)]
 
 
@@ -74,11 +72,11 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
     commands: list[Command] = []
     if waiting is None:
-        state, commands, waiting = _begin(state)
+        state, commands, waiting = _begin(state, event.key)
     if waiting is not None:
         state, granting = _grant(state, event, state.live[waiting])
         return state, [*commands, *granting]
-    if state.live:
+    if state.live or (state.askers and not state.is_full):
         return state, [*commands, NothingNow()]
     state, ending = settle(state)
     return state, [*commands, *ending, Over(state.status, state.reason)]
@@ -110,7 +108,7 @@ def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:
     return state.trials[trial.parent - 1].checkpoint
 
 
-def _begin(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
+def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Command], int | None]:
     """Create the next repeat that is due, or else the run of a new configuration, if the cap has room."""
     if state.is_full:
         return state, [], None
@@ -120,39 +118,11 @@ def _begin(state: SweepState) -> tuple[SweepState, list[Command], int | None]:
         known = state.trials[first - 1]
         trial = Trial(number, known.config, origin=known.origin, repeat=repeat, repeat_of=first)
         return with_live(state, Live(trial)), [CreateRun(trial)], number
-    state, chosen = _propose(state)
+    state, chosen = next_proposal(state, key)
     if chosen is None:
         return state, [], None
     trial = Trial(number, chosen.config, origin=chosen.origin, parent=chosen.parent, fidelity=chosen.fidelity)
     return with_live(state, Live(trial)), [CreateRun(trial)], number
-
-
-def _propose(state: SweepState) -> tuple[SweepState, Proposal | None]:
-    """Take the next prior configuration, or ask the optimizer, unless all is tried."""
-    rules = state.rules
-    if state.exhausted:
-        return state, None
-    if state.n_prior < len(rules.prior):
-        chosen = Proposal(rules.prior[state.n_prior], origin="prior")
-        return replace(state, n_prior=state.n_prior + 1), chosen
-    has_repeats = rules.repeats > 1
-    n = (len(state.configurations) if has_repeats else state.n_created) + 1
-    history = rules.impute.tell(state.searched)
-    rng = rng_for(rules.seed, "ask", n)
-    chosen = propose(rules.optimizer, rules.space, history, rng)
-    if isinstance(chosen, Done):
-        return replace(state, exhausted=True), None
-    if isinstance(chosen, Wait):
-        refuse_idle_wait(rules.optimizer, is_at_work=bool(state.live))
-        return state, None
-    if has_repeats and chosen.parent is not None:
-        chosen = replace(chosen, parent=state.configurations.first_run(chosen.parent))
-    return state, chosen
-
-
-def _fail(state: SweepState, broken: Broken) -> Outcome:
-    """End a sweep that cannot go on; what is at work works on."""
-    return set_status(state, SweepStatus.FAILED, str(broken)) if state.status.is_open else (state, [])
 
 
 def report(state: SweepState, event: Reported) -> Outcome:
@@ -174,7 +144,7 @@ def report(state: SweepState, event: Reported) -> Outcome:
     try:
         verdict = judge(rules.stopper, trial, state.trials)
     except Broken as broken:
-        state, failing = _fail(state, broken)
+        state, failing = fail(state, str(broken))
         return state, [*failing, Accepted()]
     if not verdict.stop:
         return state, [Accepted()]
