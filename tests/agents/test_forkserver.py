@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sharpen.agents import LocalAgent, local
+from sharpen.agents import LocalAgent, local, slots
 from sharpen.agents.forkserver import client
 from sharpen.agents.forkserver.imports import declares_preload, leading_imports
 from sharpen.agents.launcher import Launcher
@@ -81,7 +81,7 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "BEAT_S", 0.05)
-    monkeypatch.setattr(local, "KILL_AFTER_S", 0.3)
+    monkeypatch.setattr(slots, "KILL_AFTER_S", 0.3)
 
 
 SEEN = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sharpen.agents import local
+from sharpen.agents import local, slots
 from sharpen.agents.output import KEPT_BYTES, KEPT_TAIL_LINES
 from sharpen.agents.program import DEFAULT_ENVIRONMENT
 from sharpen.coordinator import connect
@@ -30,8 +30,8 @@ LOGS_X = "print('x is', run.config['x'])\nrun.log({'score': run.config['x']})"
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "BEAT_S", 0.05)
-    monkeypatch.setattr(local, "TERM_AFTER_S", 0.1)
-    monkeypatch.setattr(local, "KILL_AFTER_S", 0.3)
+    monkeypatch.setattr(slots, "TERM_AFTER_S", 0.1)
+    monkeypatch.setattr(slots, "KILL_AFTER_S", 0.3)
 
 
 def read_pid(path: Path) -> int:

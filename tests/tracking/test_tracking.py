@@ -35,9 +35,9 @@ early_terminate: {type: hyperband, min_iter: 1, eta: 3}
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SHARPEN_RUN", raising=False)
-    tracking.run._current.clear()
+    tracking.run.current.clear()
     yield
-    tracking.run._current.clear()
+    tracking.run.current.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from sharpen.spec import Sweep
 from sharpen.tracking.assignment import VARIABLE
 
 
-def assignment(sweep: Sweep, config: Mapping[str, Any], folder: Path, **more: Any) -> dict[str, str]:
-    """Return the environment variable that assigns a run to a program.
+def assignment(sweep: Sweep, config: Mapping[str, Any], folder: Path, **more: Any) -> dict[str, Any]:
+    """Return what a program is told of a run.
 
     Args:
         sweep: Whose run it is.
@@ -22,11 +22,18 @@ def assignment(sweep: Sweep, config: Mapping[str, Any], folder: Path, **more: An
 
     >>> from sharpen.spec import parse
     >>> sweep = parse("{program: t, method: grid, metric: {name: m}, parameters: {a: {values: [{b: 1}]}}}")
-    >>> found = assignment(sweep, {"a": {"b": 1}}, Path("/s/scratch/r-1"), seed=7, checkpoint=None)
-    >>> json.loads(found["SHARPEN_RUN"])
+    >>> assignment(sweep, {"a": {"b": 1}}, Path("/s/scratch/r-1"), seed=7, checkpoint=None)
     {'dir': '/s/scratch/r-1', 'config': {'a': {'b': 1}}, 'whole': ['a'], 'seed': 7}
     """
     found: dict[str, Any] = {"dir": str(folder), "config": sweep.nested(config)}
     found |= {"whole": [name for name, value in config.items() if isinstance(value, dict)]}
-    found |= {name: value for name, value in more.items() if value is not None}
-    return {VARIABLE: json.dumps(found)}
+    return found | {name: value for name, value in more.items() if value is not None}
+
+
+def variable(told: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the environment variable that tells a program of its run, or of all of its runs.
+
+    >>> variable({"seed": 7})
+    {'SHARPEN_RUN': '{"seed": 7}'}
+    """
+    return {VARIABLE: json.dumps(told)}

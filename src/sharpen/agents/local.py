@@ -12,25 +12,19 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-from sharpen import spec
-from sharpen.agents.assign import assignment
 from sharpen.agents.gpus import Claim, Gpus
 from sharpen.agents.interrupts import handling, wakeup_sockets
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
-from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.agents.scratch import ScratchFolders
+from sharpen.agents.slots import KILL_AFTER_S, HeldRun, Slot
+from sharpen.agents.starting import Starter
 from sharpen.agents.watcher import Watcher
 from sharpen.coordinator import hostname, process_identity
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
-from sharpen.store.permissions import own_folder
-from sharpen.store.room import when_there_is_room
 from sharpen.store.rows import SweepFile, SweepRow
 from sharpen.wire import Client, scratch_folder
 
@@ -39,26 +33,8 @@ ASK_AGAIN_S = 0.2
 BUSY_PAUSE_S = 0.05
 IDLE_PAUSE_S = 1.0
 FLUSH_S = 0.2
-TERM_AFTER_S = 10.0
-KILL_AFTER_S = 5.0
 CANNOT_START_EXIT_CODE = 127
-FULL_DISK_PATIENCE_S = 15.0  # less than a lease: meanwhile nobody beats for the other slots
 KEPT_SESSIONS = 1000
-
-
-@dataclass
-class Slot:
-    """A run at work, and the signals that are due when it was told to end and goes on."""
-
-    run_id: str
-    token: int
-    program: Program
-    gpus: Claim
-    flushed_at: float
-    signals_due: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
-    is_stopping: bool = False
-    is_cancelled: bool = False
-    is_lost: bool = False
 
 
 class LocalAgent:
@@ -71,6 +47,7 @@ class LocalAgent:
         n_runs: How many runs to take in all; None for no limit.
         warm: Whether to fork programs off a server that has done their imports, where that is possible; the
             environment variable SHARPEN_COLD turns that off.
+        population: How many runs a program is given at once; None for programs that carry out one.
         idle_timeout_s: Leave after that long without a run; None for never.
         permutation_seed: Of the history that programs are to permute their bars into; None for a search on
             the bars as they are.
@@ -86,6 +63,7 @@ class LocalAgent:
         n_runs: int | None = None,
         *,
         warm: bool = True,
+        population: int | None = None,
         idle_timeout_s: float | None = None,
         permutation_seed: int | None = None,
         say: Callable[[str], None] | None = None,
@@ -94,8 +72,6 @@ class LocalAgent:
         self.id = f"{hostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._client = client
         self._row = sweep
-        self._spec = spec.parse(sweep.spec, where=sweep.source)
-        self._environment = threads_of(self._spec.resources.threads) | {MARK: self.id}
         self._n_slots = n_slots
         self._n_left = n_runs
         self._slots: list[Slot] = []
@@ -104,14 +80,25 @@ class LocalAgent:
         self._beat_at = 0.0
         self._interrupted = 0
         self._selector = selectors.DefaultSelector()
-        self._scratch = scratch_folder(client.channel.address)
-        self._folders = ScratchFolders(self._scratch, self.id)
-        self._gpus = Gpus(self._scratch, self._spec.resources.gpu)
-        self._launcher = Launcher(warm, say or _say)
+        home = scratch_folder(client.channel.address)
+        self._folders = ScratchFolders(home, self.id)
+        self._tell = say or _say
+        self._launcher = Launcher(warm, self._tell)
+        stage = {"stage": "search" if permutation_seed is None else "permuted"}
+        self._starter = Starter(
+            row=sweep,
+            launcher=self._launcher,
+            folders=self._folders,
+            channel=client.channel.address,
+            home=home,
+            stage=stage | {"permutation_seed": permutation_seed},
+            environment={MARK: self.id},
+            is_population=population is not None,
+        )
+        self._population = population or 1
+        self._gpus = Gpus(home, self._starter.spec.resources.gpu)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
-        self._stage = {"stage": "search"} if permutation_seed is None else {"stage": "permuted"}
-        self._stage |= {"permutation_seed": permutation_seed}
         self._idle_since = time.monotonic()
         self._ended: list[tuple[str, dict[str, Any]]] = []
         self._ended_sessions: deque[int] = deque(maxlen=KEPT_SESSIONS)
@@ -133,17 +120,11 @@ class LocalAgent:
 
     def _join(self) -> None:
         adopt_orphans(True)
-        self._prepare()
+        self._starter.prepare()
         pid = os.getpid()
         place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
         self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
         self._idle_since = time.monotonic()
-
-    def _prepare(self) -> None:
-        """Let programs' imports begin while the coordinator makes up its mind about the first run."""
-        with contextlib.suppress(UsageError):  # the first run will say so
-            invocation = spec.invocation(self._spec, self._spec.constants, sys.executable, os.environ)
-            self._launcher.prepare(ProgramSpec(invocation.argv, Path(self._row.workdir), self._environment))
 
     def _work(self) -> str:
         while not self._interrupted:
@@ -177,16 +158,21 @@ class LocalAgent:
     def _fill(self) -> None:
         """Lease runs for the free slots; what has ended is said in the same breath."""
         while (gpus := self._gpus_for_another()) is not None:
-            lease = {"sweep_id": self._row.id, "agent_id": self.id, "key": secrets.token_hex(8)}
-            answer = self._say_ended(("lease", lease))
-            if "run" in answer:
-                self._start(answer["run"], gpus)
+            answers = self._say_ended(*(("lease", self._question()) for _ in range(self._n_wanted())))
+            if runs := [answer["run"] for answer in answers if "run" in answer]:
+                self._start(runs, gpus)
                 continue
             gpus.release()
             self._watcher.wait_for_a_change(self._client)
-            if "over" in answer:  # until somebody lets it go on while our other slots are at work
-                self._over = answer["reason"] or answer["over"]
+            if "over" in answers[-1]:  # until somebody lets it go on while our other slots are at work
+                self._over = answers[-1]["reason"] or answers[-1]["over"]
         self._say_ended()
+
+    def _question(self) -> dict[str, Any]:
+        return {"sweep_id": self._row.id, "agent_id": self.id, "key": secrets.token_hex(8)}
+
+    def _n_wanted(self) -> int:
+        return self._population if self._n_left is None else min(self._population, self._n_left)
 
     def _gpus_for_another(self) -> Claim | None:
         """Return what another run would have of the GPUs; None when this is not the time for one."""
@@ -199,8 +185,8 @@ class LocalAgent:
             self._ask_at = now + ASK_AGAIN_S
         return gpus
 
-    def _say_ended(self, *then: tuple[str, dict[str, Any]]) -> Any:
-        """Hand over the ends of runs, and return the answer to what is asked then."""
+    def _say_ended(self, *then: tuple[str, dict[str, Any]]) -> list[Any]:
+        """Hand over the ends of runs, and return the answers to what is asked then."""
         requests = [*self._ended, *then]
         answers = self._client.call_all(requests) if requests else []
         self._ended.clear()
@@ -211,59 +197,40 @@ class LocalAgent:
         for answer in answers:  # somebody else may have a run that has ended
             if isinstance(answer, SharpenError) and (answer in asked or not isinstance(answer, Refused)):
                 raise answer
-        return asked[0] if asked else None
+        return asked
 
-    def _start(self, run: dict[str, Any], gpus: Claim) -> None:
+    def _start(self, leased: list[dict[str, Any]], gpus: Claim) -> None:
         self._over = None
         if self._n_left is not None:
-            self._n_left -= 1
+            self._n_left -= len(leased)
+        runs = [HeldRun(run["run_id"], run["token"]) for run in leased]
         try:
-            environment = {**self._environment, **self._assignment(run), **gpus.environment}
-            program_spec = ProgramSpec(self._argv(run), Path(self._row.workdir), environment)
-            program = self._launcher.start(program_spec, is_early=not gpus.devices)
-        except StoreError:  # the run has no part in that
+            program = self._starter.start(leased, gpus.environment, is_early=not gpus.devices)
+        except StoreError:  # the runs have no part in that
             gpus.release()
-            self._folders.clear(run["run_id"], run["token"])
-            with contextlib.suppress(Refused):
-                self._client.call("release", run_id=run["run_id"], token=run["token"])
+            for run in runs:
+                self._folders.clear(run.run_id, run.token)
+                with contextlib.suppress(Refused):
+                    self._client.call("release", **run.lease)
             raise
         except (OSError, ValueError, UsageError) as problem:
             gpus.release()
-            self._cannot_start(run, f"cannot start {self._spec.command[0]}: {problem}")
+            self._cannot_start(runs, f"cannot start {self._starter.spec.command[0]}: {problem}")
             return
-        slot = Slot(run["run_id"], run["token"], program, gpus, time.monotonic())
+        slot = Slot(runs, program, gpus, time.monotonic())
         self._slots.append(slot)
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
-        self._news(run["run_id"])
+        for run in runs:
+            self._news(run.run_id)
 
-    def _assignment(self, run: dict[str, Any]) -> dict[str, str]:
-        """Return what a run's program is told, with its folder made."""
-        lease = {"run_id": run["run_id"], "token": run["token"]}
-        make = partial(self._folders.make, **lease)
-        folder = when_there_is_room(make, str(self._folders.folder), FULL_DISK_PATIENCE_S)
-        more = {"channel": self._client.channel.address, "claims": str(self._folders.claims)}
-        more |= {"seed": run["seed"], "checkpoint": run.get("checkpoint"), **self._stage}
-        more |= {"fidelity": run.get("fidelity")}
-        return assignment(self._spec, run["config"], folder, **lease, **more)
-
-    def _argv(self, run: dict[str, Any]) -> list[str]:
-        """Return the command of a run, with the file of its configuration written if it asks for one."""
-        file = self._scratch / "configs" / f"{run['run_id']}-{run['token']}.json"
-        invocation = spec.invocation(
-            self._spec, run["config"], sys.executable, os.environ, str(file.resolve())
-        )
-        for path, text in invocation.files.items():
-            when_there_is_room(lambda: _write(Path(path), text), path, FULL_DISK_PATIENCE_S)  # noqa: B023
-        return list(invocation.argv)
-
-    def _cannot_start(self, run: dict[str, Any], why: str) -> None:
-        self._folders.clear(run["run_id"], run["token"])
-        lease = {"run_id": run["run_id"], "token": run["token"]}
-        with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
-            self._client.call("console", **lease, first_line=0, text=f"{why}\n")
-            reason = last_words(why.splitlines())
-            self._client.call("exit", **lease, exit_code=CANNOT_START_EXIT_CODE, last_words=reason)
-        self._news(run["run_id"])
+    def _cannot_start(self, runs: list[HeldRun], why: str) -> None:
+        reason = last_words(why.splitlines())
+        for run in runs:
+            self._folders.clear(run.run_id, run.token)
+            with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
+                self._client.call("console", **run.lease, first_line=0, text=f"{why}\n")
+                self._client.call("exit", **run.lease, exit_code=CANNOT_START_EXIT_CODE, last_words=reason)
+            self._news(run.run_id)
 
     def _pause_s(self) -> float:
         """Return for how long nothing needs to be seen to, unless something wakes us up."""
@@ -287,30 +254,17 @@ class LocalAgent:
             self._see_to(slot, now)
 
     def _beat(self) -> None:
-        held = [(slot.run_id, slot.token) for slot in self._slots]
+        held = [(run.run_id, run.token) for slot in self._slots for run in slot.held]
         answer = self._client.call("beat", sweep_id=self._row.id, agent_id=self.id, held=held)
         for slot in self._slots:
-            if [slot.run_id, slot.token] in answer["lost"]:
-                slot.is_lost = True
-                slot.program.terminate(signal.SIGKILL)
-            elif slot.run_id in answer["cancel"] and not slot.is_cancelled:
-                slot.is_cancelled = slot.is_stopping = True
-                slot.program.terminate(signal.SIGTERM)
-                slot.signals_due = [(time.monotonic() + KILL_AFTER_S, signal.SIGKILL)]
-            elif slot.run_id in answer["stop"] and not slot.is_stopping:
-                # the answer to its report said so too: the signals are for a program that does not listen
-                slot.is_stopping = True
-                term_at = time.monotonic() + TERM_AFTER_S
-                slot.signals_due = [(term_at, signal.SIGTERM), (term_at + KILL_AFTER_S, signal.SIGKILL)]
+            slot.hear(answer)
 
     def _see_to(self, slot: Slot, now: float) -> None:
         exit_code = slot.program.exit_code
         if exit_code is not None:
             self._forget(slot)
             self._settle(slot, exit_code)
-        elif slot.signals_due and now > slot.signals_due[0][0]:
-            slot.program.terminate(slot.signals_due.pop(0)[1])
-        elif now > slot.flushed_at + FLUSH_S:
+        elif not slot.send_due_signal(now) and now > slot.flushed_at + FLUSH_S:
             slot.flushed_at = now
             self._flush(slot)
 
@@ -323,40 +277,45 @@ class LocalAgent:
         if slot.program.session is not None:
             self._ended_sessions.append(slot.program.session)
         self._end_orphans()
-        self._folders.clear(slot.run_id, slot.token)
+        for run in slot.runs:
+            self._folders.clear(run.run_id, run.token)
 
     def _end_orphans(self) -> None:
         """End what programs have left behind outside of their process groups."""
         children = child_pids()
         self._launcher.attend()  # of those that the server has made it has said so by now
         known = self._launcher.pids.union(slot.program.session or 0 for slot in self._slots)
-        end_orphans(children, self.id, self._ended_sessions, [slot.run_id for slot in self._slots], known)
+        at_work = [run.run_id for slot in self._slots for run in slot.runs]
+        end_orphans(children, self.id, self._ended_sessions, at_work, known)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
-        """Have the last output and the exit code ready to be handed over."""
-        if slot.is_lost:
+        """Have the ends of a program's runs ready to be handed over.
+
+        When a program with several runs fails, one of them or their number is to blame: they are tried again
+        in programs of half as many, and one that fails alone has failed.
+        """
+        n = len(slot.held)
+        if exit_code == 0 or n == 1 or any(run.is_stopping for run in slot.held):
+            self._ended += slot.ends(exit_code)
             return
-        lease = {"run_id": slot.run_id, "token": slot.token}
-        first_line, text = slot.program.output.take()
-        if text:
-            self._ended.append(("console", lease | {"first_line": first_line, "text": text}))
-        reason = slot.program.output.last_words()
-        self._ended.append(("exit", lease | {"exit_code": exit_code, "last_words": reason}))
+        self._population = max(1, min(self._population, n // 2))
+        how = slot.program.output.last_words() or f"exit code {exit_code}"
+        self._tell(
+            f"a program with {n} runs failed ({how}): they are tried again, {self._population} at a time"
+        )
+        self._release(slot)
 
     def _flush(self, slot: Slot) -> None:
-        first_line, text = slot.program.output.take()
-        if not text or slot.is_lost:
-            return
-        lease = {"run_id": slot.run_id, "token": slot.token}
-        try:
-            self._client.call("console", **lease, first_line=first_line, text=text)
-        except Refused:
-            slot.is_lost = True
+        for what, arguments in slot.take_output():
+            try:
+                self._client.call(what, **arguments)
+            except Refused:
+                slot.held[0].is_lost = True
 
     def _give_back(self) -> None:
         """End every program, gently at first, and put its run back into the queue."""
         slots = list(self._slots)
-        done = {slot.run_id: code for slot in slots if (code := slot.program.exit_code) is not None}
+        done = {slot.program: code for slot in slots if (code := slot.program.exit_code) is not None}
         for slot in slots:
             slot.program.terminate(signal.SIGTERM)
         deadline = time.monotonic() + KILL_AFTER_S
@@ -373,18 +332,17 @@ class LocalAgent:
         adopt_orphans(False)
         self._selector.close()
         for slot in slots:
-            if slot.run_id in done:
-                self._settle(slot, done[slot.run_id])
+            if slot.program in done:
+                self._settle(slot, done[slot.program])
             else:
                 self._release(slot)
         self._say_ended()
 
     def _release(self, slot: Slot) -> None:
         self._flush(slot)
-        if slot.is_lost:
-            return
-        with contextlib.suppress(Refused):
-            self._client.call("release", run_id=slot.run_id, token=slot.token)
+        for run in slot.held:
+            with contextlib.suppress(Refused):
+                self._client.call("release", **run.lease)
 
 
 def _nothing(number: int, frame: Any) -> None:
@@ -393,11 +351,6 @@ def _nothing(number: int, frame: Any) -> None:
 
 def _nobody(run_id: str) -> None:
     """Let nobody hear of a run."""
-
-
-def _write(path: Path, text: str) -> None:
-    own_folder(path.parent)
-    path.write_text(text)
 
 
 def _say(sentence: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import facts, spec
-from sharpen.agents.assign import assignment
+from sharpen.agents.assign import assignment, variable
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
 from sharpen.errors import SharpenError
@@ -148,7 +148,7 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     read = replace(read, space=Space(given))
     more = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
     more |= {"permutation_seed": task.permutation_seed}
-    assigned = assignment(read, task.config, folder / "scratch", **more)
+    assigned = variable(assignment(read, task.config, folder / "scratch", **more))
     invocation = spec.invocation(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
     for path, text in invocation.files.items():
         Path(path).write_text(text)

@@ -17,7 +17,9 @@ from sharpen.sweep import SweepStatus
 POLL_S = 0.05
 
 
-def drive(home: Path, sweep_id: str, n_slots: int, view: View, interrupts: Sequence[int]) -> None:
+def drive(
+    home: Path, sweep_id: str, n_slots: int, population: int | None, view: View, interrupts: Sequence[int]
+) -> None:
     """Work on a sweep until it is over or there are interrupts; the agent has left when this returns.
 
     Raises:
@@ -25,7 +27,8 @@ def drive(home: Path, sweep_id: str, n_slots: int, view: View, interrupts: Seque
     """
     reader = Reader(home)
     warnings = Warnings(reader, reader.sweep(sweep_id))
-    agent = AgentProcess(home, sweep_id, n_slots)
+    more = [] if population is None else ["--population", str(population)]
+    agent = AgentProcess(home, sweep_id, n_slots, more)
 
     def is_open() -> bool:
         return SweepStatus(reader.sweep(sweep_id).status).is_open

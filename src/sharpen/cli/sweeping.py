@@ -37,6 +37,11 @@ slots_option = click.option(
     type=click.IntRange(min=1),
     help="Runs at a time: the slots of the agent that is started. [default: one a core]",
 )
+population_option = click.option(
+    "--population",
+    type=click.IntRange(min=1),
+    help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, LARGEST_INTEGER),
@@ -71,12 +76,20 @@ report_option = click.option(
 @click.command()
 @file_argument
 @slots_option
+@population_option
 @trials_option
 @seed_option
 @report_option
 @click.pass_obj
-def run(
-    home: Path, file: Path, n_slots: int | None, run_cap: int | None, seed: int | None, report_path: Path
+def run(  # noqa: PLR0913 - each is a word of the command line
+    home: Path,
+    file: Path,
+    n_slots: int | None,
+    population: int | None,
+    *,
+    run_cap: int | None,
+    seed: int | None,
+    report_path: Path,
 ) -> None:
     """Run a sweep: create it, work on it, judge it, write its report.
 
@@ -86,13 +99,14 @@ def run(
 
     \b
       sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
+      sharpen run sweeps/ppo_portfolio.yaml --trials 50 --population 16
     """
     require_report()
     read = _read(file)
     with connect(home) as client:
         with interrupts() as seen:
             sweep_id = _create(client, read, file, run_cap, seed)
-            _work(home, sweep_id, n_slots, seen)
+            _work(home, sweep_id, n_slots, population, seen)
         _conclude(home, sweep_id, report_path)
 
 
@@ -106,10 +120,18 @@ def run(
     help="Runs at a time: the slots of the agent that is started; 0 leaves the work to others."
     " [default: one a core; 0 for a paused sweep whose agents wait]",
 )
+@population_option
 @trials_option
 @report_option
 @click.pass_obj
-def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, report_path: Path) -> None:
+def resume(
+    home: Path,
+    sweep: str,
+    n_slots: int | None,
+    population: int | None,
+    run_cap: int | None,
+    report_path: Path,
+) -> None:
     """Go on with a sweep that is paused, stopped, cut off or crashed, or extend one that has ended.
 
     Nothing that was stored is done again: runs that were cut off start anew, or from their newest checkpoint
@@ -131,7 +153,7 @@ def resume(home: Path, sweep: str, n_slots: int | None, run_cap: int | None, rep
             if answer["status"] != SweepStatus.RUNNING:
                 words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
                 echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
-            _work(home, before.id, n_slots, seen)
+            _work(home, before.id, n_slots, population, seen)
         _conclude(home, before.id, report_path)
 
 
@@ -201,13 +223,15 @@ def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, s
     return client.call("create_sweep", key=key, **words)["sweep_id"]
 
 
-def _work(home: Path, sweep_id: str, n_slots: int | None, seen: Sequence[int]) -> None:
+def _work(
+    home: Path, sweep_id: str, n_slots: int | None, population: int | None, seen: Sequence[int]
+) -> None:
     """Drive a sweep to its end, or say how to go on after an interrupt."""
     reader = Reader(home)
     row = reader.sweep(sweep_id)
     n_slots = n_slots or n_cores()
-    echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots} at a time", err=True)
-    drive(home, sweep_id, n_slots, view(reader, row, n_slots), seen)
+    echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots * (population or 1)} at a time", err=True)
+    drive(home, sweep_id, n_slots, population, view(reader, row, n_slots), seen)
     if seen:
         echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
         sys.exit(exits.INTERRUPTED)

@@ -74,6 +74,11 @@ class News:
     "--count", "n_runs", type=click.IntRange(min=1), help="Runs to take in all. [default: no limit]"
 )
 @click.option(
+    "--population",
+    type=click.IntRange(min=1),
+    help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
+)
+@click.option(
     "--idle-timeout",
     "idle_timeout_s",
     type=click.FloatRange(min=0.0),
@@ -89,9 +94,10 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     sweep: str,
     n_slots: int,
     n_runs: int | None,
+    population: int | None,
+    *,
     idle_timeout_s: float | None,
     permutation_seed: int | None,
-    *,
     quiet: bool,
     cold: bool,
 ) -> None:
@@ -115,6 +121,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             n_slots,
             n_runs,
             warm=not cold,
+            population=population,
             idle_timeout_s=idle_timeout_s,
             permutation_seed=permutation_seed,
             say=_say,

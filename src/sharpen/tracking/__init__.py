@@ -12,6 +12,8 @@ step 1  val/sharpe=1.25
 
 from sharpen.tracking.assignment import Stage
 from sharpen.tracking.config import Config
-from sharpen.tracking.run import Checkpoint, Run, Stopped, init, log, log_artifact
+from sharpen.tracking.current import init, init_all, log, log_artifact
+from sharpen.tracking.run import Checkpoint, Run
+from sharpen.tracking.summary import Stopped
 
-__all__ = ["Checkpoint", "Config", "Run", "Stage", "Stopped", "init", "log", "log_artifact"]
+__all__ = ["Checkpoint", "Config", "Run", "Stage", "Stopped", "init", "init_all", "log", "log_artifact"]

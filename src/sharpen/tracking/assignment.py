@@ -68,19 +68,43 @@ def read_assignment(environment: Mapping[str, str]) -> Assignment:
     """Return what a program's environment assigns to it.
 
     Raises:
-        UsageError: SHARPEN_RUN holds what no agent writes.
+        UsageError: SHARPEN_RUN holds what no agent writes, or several runs.
 
     >>> read_assignment({"SHARPEN_RUN": '{"seed": 7, "config": {"depth": 3}}'}).config
     {'depth': 3}
-    >>> read_assignment({"SHARPEN_RUN": "[]"})
+    >>> read_assignment({"SHARPEN_RUN": "7"})
     Traceback (most recent call last):
     sharpen.errors.UsageError: SHARPEN_RUN is not sharpen's: it is no mapping; unset it to run alone
+    """
+    first, *others = read_assignments(environment)
+    if others:
+        raise UsageError(
+            f"this process is given {len(others) + 1} runs at once, and init() takes one: call "
+            "tracking.init_all(), or start the sweep without --population"
+        )
+    return first
+
+
+def read_assignments(environment: Mapping[str, str]) -> tuple[Assignment, ...]:
+    """Return all the runs that a program's environment assigns to it: one, or those of a population.
+
+    Raises:
+        UsageError: SHARPEN_RUN holds what no agent writes.
+
+    >>> [one.seed for one in read_assignments({"SHARPEN_RUN": '[{"seed": 7}, {"seed": 7}]'})]
+    [7, 7]
     """
     text = environment.get(VARIABLE, "{}")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise _not_ours("it is not JSON") from None
+    if isinstance(found, list) and found:
+        return tuple(_read(one) for one in cast("list[Any]", found))
+    return (_read(found),)
+
+
+def _read(found: Any) -> Assignment:
     if not isinstance(found, dict):
         raise _not_ours("it is no mapping")
     known = {name: value for name, value in cast("dict[str, Any]", found).items() if name in KINDS}

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import operator
-import os
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from sharpen.errors import Refused, UsageError
-from sharpen.store.blobs import open_blobs
-from sharpen.tracking.assignment import Assignment, Stage, read_assignment
-from sharpen.tracking.config import Config, merged
+from sharpen.tracking.assignment import Stage
+from sharpen.tracking.config import Config
 from sharpen.tracking.metrics import plain_metrics
-from sharpen.tracking.names import LARGEST_STEP, check_name, check_text
+from sharpen.tracking.names import LARGEST_STEP, check_name
 from sharpen.tracking.scratch import FileClaims, Scratch
-from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
+from sharpen.tracking.sinks import Sink, TerminalSink
+from sharpen.tracking.summary import Stopped, Summary, finished, stopped_when_refused
 
-_current: list[Run] = []
+current: list[Run] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,7 @@ class Given:
             asked for.
         claims: Which files outside of it other runs at work have written.
         fidelity: How much to spend.
+        is_member: Whether its program carries out other runs beside it.
     """
 
     checkpoint: Checkpoint | None = None
@@ -54,51 +54,7 @@ class Given:
     folder: Path | None = None
     claims: FileClaims = field(default_factory=lambda: FileClaims(None))
     fidelity: float | None = None
-
-
-class Stopped(SystemExit):
-    """The sweep ended this run early. It unwinds the program like ``sys.exit(0)``; do not swallow it."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(0)
-        self.reason = reason
-
-
-class Summary:
-    """Values that describe the run as a whole; each is stored the moment it is set."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._values: dict[str, Any] = {}
-        self._is_closed = False
-
-    def close(self) -> None:
-        """Take no more values."""
-        self._is_closed = True
-
-    def update(self, values: Mapping[str, Any]) -> None:
-        """Set several values at once.
-
-        Raises:
-            UsageError: The run is finished, or a name or a text is none that can be shown.
-        """
-        if self._is_closed:
-            raise _finished("summary")
-        for name, value in values.items():
-            check_name("summary", "a value", name)
-            check_text(f"summary: {name}", value)
-        with _stopped_when_refused():
-            self._sink.summarize(values)
-        self._values.update(values)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.update({name: value})
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+    is_member: bool = False
 
 
 class Run:
@@ -118,6 +74,8 @@ class Run:
         fidelity: How much to spend on it, in the sweep's units of budget; None for the whole.
         leads: Whether it would be the best of its sweep if it ended as it stands; asked anew each time.
         dir: A folder of this run's own, for the files that it writes.
+        stopped: Why it is to end, for a run of a population: the others go on, so nothing is raised. Stop
+            working on it, and call :meth:`finish`. Empty while it goes on.
     """
 
     def __init__(
@@ -135,11 +93,13 @@ class Run:
         self.config = Config(config)
         self.seed = seed
         self.in_sweep = in_sweep
-        self.summary = Summary(sink)
+        self.summary = Summary(sink, self._until_refused)
         self._sink = sink
         self._scratch = Scratch(given.folder)
         self._claims = given.claims
         self._is_finished = False
+        self._is_member = given.is_member
+        self.stopped = ""
         self._step = 0
         self._stage: Stage = stage
         self._permutation_seed = given.permutation_seed
@@ -167,8 +127,9 @@ class Run:
         Raises:
             Stopped: The sweep has given this run to another agent.
         """
-        with _stopped_when_refused():
+        with self._until_refused():
             return self._sink.leads()
+        return False
 
     @property
     def dir(self) -> Path:
@@ -189,7 +150,8 @@ class Run:
             step: A whole number that grows from call to call; one more than the last by default.
 
         Raises:
-            Stopped: The sweep ends this run early, or has given it to another agent.
+            Stopped: The sweep ends this run early, or has given it to another agent. One of a population
+                has the reason as :attr:`stopped` instead.
             UsageError: The run is finished, a step that is no whole number or smaller than the last, a
                 metric without a name, or figures that would be the search's again: the lockbox is open and
                 the program has not asked for :attr:`stage`, or bars are to be permuted and it has not asked
@@ -199,11 +161,22 @@ class Run:
         self._refuse_search_again()
         step = self._step + 1 if step is None else _whole("log", step, self._step)
         metrics = plain_metrics(metrics)
-        with _stopped_when_refused():
-            reason = self._sink.report(step, metrics)
-        self._step = step  # not for one that was refused
-        if reason:
-            raise Stopped(reason)
+        with self._until_refused():
+            self.stopped = self._sink.report(step, metrics)
+            self._step = step  # not for one that was refused
+        if self.stopped and not self._is_member:
+            raise Stopped(self.stopped)
+
+    @contextmanager
+    def _until_refused(self) -> Generator[None]:
+        """Take a refusal for the end of this run; it ends the program only when that has no others."""
+        try:
+            with stopped_when_refused():
+                yield
+        except Stopped as stopped:
+            if not self._is_member:
+                raise
+            self.stopped = stopped.reason
 
     def _refuse_search_again(self) -> None:
         if self._stage == "lockbox" and not self._asked_stage:
@@ -247,7 +220,7 @@ class Run:
         is_own = self._scratch.holds(path)
         if not is_own:
             self._claims.take(path)
-        with _stopped_when_refused():
+        with self._until_refused():
             self._sink.artifact(path, name, type, metadata or {})
         if is_own and isinstance(self._sink, TerminalSink):  # nobody else has a copy
             self._scratch.keep(name, path)
@@ -270,9 +243,15 @@ class Run:
         self.log_artifact(path, name="checkpoint", type="checkpoint", metadata={"step": step})
 
     def finish(self) -> None:
-        """Close the run: it takes no more metrics, files or values."""
-        if self in _current:
-            _current.remove(self)
+        """Close the run: it takes no more metrics, files or values.
+
+        With that, one of a population has ended well.
+        """
+        if self in current:
+            current.remove(self)
+        if self._is_member and not self._is_finished:
+            with suppress(Refused):  # it has ended already
+                self._sink.end()
         self._is_finished = True
         self.summary.close()
         self._claims.close()
@@ -281,7 +260,7 @@ class Run:
 
     def _refuse_when_finished(self, method: str) -> None:
         if self._is_finished:
-            raise _finished(method)
+            raise finished(method)
 
     def __enter__(self) -> Run:
         return self
@@ -290,84 +269,6 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.finish()
-
-
-def init(config: Mapping[str, Any] | None = None) -> Run:
-    """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
-
-    Args:
-        config: The program's own values; those that the sweep chose win over them, also inside of nested
-            groups: ``{"model": {"dim": 2, "lr": 0.1}}`` keeps ``lr`` when the sweep chooses ``model.dim``.
-
-    Raises:
-        UsageError: SHARPEN_RUN holds what no agent writes.
-        StoreError: The checkpoint to go on from is missing or damaged.
-    """
-    assigned = read_assignment(os.environ)
-    run = Run(
-        _sink(assigned),
-        merged(config or {}, assigned.config, assigned.whole),
-        seed=_seed(assigned, config or {}),
-        stage=assigned.stage,
-        in_sweep=assigned.token is not None,
-        given=_given(assigned),
-    )
-    _current.append(run)
-    return run
-
-
-def _sink(assigned: Assignment) -> Sink:
-    if assigned.token is not None:
-        return SweepSink(assigned.channel, assigned.run_id, assigned.token)
-    if assigned.results:
-        keeps_files = assigned.stage == "lockbox"
-        return FileSink(open_blobs(assigned.channel) if keeps_files else None, Path(assigned.results))
-    return TerminalSink()
-
-
-def _seed(assigned: Assignment, config: Mapping[str, Any]) -> int:
-    if assigned.seed is not None:
-        return assigned.seed
-    seed: Any = os.environ.get("SHARPEN_SEED", config.get("seed", 0))
-    return int(seed)
-
-
-def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
-    """Log to the run that :func:`init` made last; see :meth:`Run.log`."""
-    _last().log(metrics, step)
-
-
-def log_artifact(path: str | Path, name: str | None = None, type: str = "file") -> None:
-    """Store a file with the run that :func:`init` made last; see :meth:`Run.log_artifact`."""
-    _last().log_artifact(path, name, type)
-
-
-def _given(assigned: Assignment) -> Given:
-    claims = FileClaims(Path(assigned.claims) if assigned.claims else None, assigned.run_id)
-    folder = Path(assigned.dir) if assigned.dir else None
-    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims, assigned.fidelity)
-
-
-def _checkpoint(assigned: Assignment) -> Checkpoint | None:
-    if assigned.checkpoint is None:
-        return None
-    file = open_blobs(assigned.channel).fetch(assigned.checkpoint["digest"])
-    return Checkpoint(file, assigned.checkpoint["step"])
-
-
-@contextmanager
-def _stopped_when_refused() -> Generator[None]:
-    """Turn the coordinator's refusal, for it gave the run to another agent, into the end of this one."""
-    try:
-        yield
-    except Refused as refusal:
-        raise Stopped(refusal.message) from refusal
-
-
-def _finished(method: str) -> UsageError:
-    return UsageError(
-        f"{method}: the run is finished, by run.finish() or the end of its 'with': move it before that"
-    )
 
 
 def _whole(call: str, step: int, last: int | None = None) -> int:
@@ -380,9 +281,3 @@ def _whole(call: str, step: int, last: int | None = None) -> int:
     if isinstance(step, bool) or not 0 <= whole <= LARGEST_STEP:
         raise UsageError(f"{call}(step={step!r:.40}): a step is a whole number from 0 to {LARGEST_STEP}")
     return whole
-
-
-def _last() -> Run:
-    if not _current:
-        raise UsageError("call sharpen.tracking.init() before logging")
-    return _current[-1]

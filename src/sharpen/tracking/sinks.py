@@ -30,6 +30,10 @@ class Sink(Protocol):
         """Keep a file under a name; a second one under it replaces the first."""
         ...
 
+    def end(self) -> None:
+        """Say that the run has ended well, before its program ends: others of its population go on."""
+        ...
+
     def close(self) -> None:
         """Give up what it holds; it takes that again when it is used again."""
         ...
@@ -67,6 +71,10 @@ class SweepSink:
             n_bytes=n_bytes,
             metadata=metadata,
         )
+
+    def end(self) -> None:
+        """Tell the coordinator."""
+        self._client.call("exit", **self._lease, exit_code=0, last_words="")
 
     def close(self) -> None:
         """Close the connection."""
@@ -106,6 +114,9 @@ class FileSink:
         about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
         self._append({"artifact": about})
 
+    def end(self) -> None:
+        """Do nothing: it is read when the program is done."""
+
     def close(self) -> None:
         """Do nothing: the file is closed after each line."""
 
@@ -134,6 +145,9 @@ class TerminalSink:
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Print nothing: the file stays where the program wrote it."""
+
+    def end(self) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -1,0 +1,112 @@
+"""The runs that this process carries out: ``init`` and ``init_all``, and logging to the newest of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sharpen.errors import UsageError
+from sharpen.store.blobs import open_blobs
+from sharpen.tracking.assignment import Assignment, read_assignment, read_assignments
+from sharpen.tracking.config import merged
+from sharpen.tracking.run import Checkpoint, Given, Run, current
+from sharpen.tracking.scratch import FileClaims
+from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
+
+
+def init(config: Mapping[str, Any] | None = None) -> Run:
+    """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
+
+    Args:
+        config: The program's own values; those that the sweep chose win over them, also inside of nested
+            groups: ``{"model": {"dim": 2, "lr": 0.1}}`` keeps ``lr`` when the sweep chooses ``model.dim``.
+
+    Raises:
+        UsageError: SHARPEN_RUN holds what no agent writes.
+        StoreError: The checkpoint to go on from is missing or damaged.
+    """
+    return _made(config, read_assignment(os.environ), is_member=False)
+
+
+def init_all(config: Mapping[str, Any] | None = None) -> list[Run]:
+    """Return all the runs that this process is to carry out: one, or with ``--population N`` up to N at once.
+
+    Call :meth:`Run.finish` on each when its work is done, and look at :attr:`Run.stopped` after each ``log``:
+    the others go on. A program with one run has it exactly as :func:`init` returns it.
+
+    Args:
+        config: The program's own values, as for :func:`init`; each run's own values win over them.
+
+    Raises:
+        UsageError: SHARPEN_RUN holds what no agent writes.
+        StoreError: A checkpoint to go on from is missing or damaged.
+
+    >>> from sharpen import tracking
+    >>> for run in tracking.init_all({"depth": 2}):
+    ...     run.log({"score": run.config.depth})
+    ...     run.finish()
+    step 1  score=2
+    """
+    assigned = read_assignments(os.environ)
+    return [_made(config, one, is_member=len(assigned) > 1) for one in assigned]
+
+
+def _made(config: Mapping[str, Any] | None, assigned: Assignment, *, is_member: bool) -> Run:
+    run = Run(
+        _sink(assigned),
+        merged(config or {}, assigned.config, assigned.whole),
+        seed=_seed(assigned, config or {}),
+        stage=assigned.stage,
+        in_sweep=assigned.token is not None,
+        given=replace(_given(assigned), is_member=is_member),
+    )
+    current.append(run)
+    return run
+
+
+def _sink(assigned: Assignment) -> Sink:
+    if assigned.token is not None:
+        return SweepSink(assigned.channel, assigned.run_id, assigned.token)
+    if assigned.results:
+        keeps_files = assigned.stage == "lockbox"
+        return FileSink(open_blobs(assigned.channel) if keeps_files else None, Path(assigned.results))
+    return TerminalSink()
+
+
+def _seed(assigned: Assignment, config: Mapping[str, Any]) -> int:
+    if assigned.seed is not None:
+        return assigned.seed
+    seed: Any = os.environ.get("SHARPEN_SEED", config.get("seed", 0))
+    return int(seed)
+
+
+def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
+    """Log to the run that :func:`init` made last; see :meth:`Run.log`."""
+    _last().log(metrics, step)
+
+
+def log_artifact(path: str | Path, name: str | None = None, type: str = "file") -> None:
+    """Store a file with the run that :func:`init` made last; see :meth:`Run.log_artifact`."""
+    _last().log_artifact(path, name, type)
+
+
+def _given(assigned: Assignment) -> Given:
+    claims = FileClaims(Path(assigned.claims) if assigned.claims else None, assigned.run_id)
+    folder = Path(assigned.dir) if assigned.dir else None
+    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims, assigned.fidelity)
+
+
+def _checkpoint(assigned: Assignment) -> Checkpoint | None:
+    if assigned.checkpoint is None:
+        return None
+    file = open_blobs(assigned.channel).fetch(assigned.checkpoint["digest"])
+    return Checkpoint(file, assigned.checkpoint["step"])
+
+
+def _last() -> Run:
+    if not current:
+        raise UsageError("call sharpen.tracking.init() before logging")
+    return current[-1]
