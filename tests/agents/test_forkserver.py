@@ -559,16 +559,16 @@ run.log({'score': run.config['x']}, step=2)"""
 def test_an_agent_stopped_past_its_lease_loses_the_run_and_goes_on(
     shop: Workshop, start_agent: Callable[..., object], monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
-    from sharpen.coordinator import operations
+    from sharpen.coordinator import agent_ops
 
-    rules_for = operations.rules_for
+    rules_for = agent_ops.rules_for
 
     def short(*arguments: object) -> object:
         from dataclasses import replace
 
         return replace(rules_for(*arguments), lease_s=2.5)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(operations, "rules_for", short)
+    monkeypatch.setattr(agent_ops, "rules_for", short)
     body = """import os, pathlib, time
 first = not pathlib.Path('pid').exists()
 if first:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.desks import Office
+from coordinator.harness import CoordinatorHarness
 from sharpen.cli import live
 from sharpen.cli.listing import _metrics
 from sharpen.cli.live import Snapshot
@@ -18,43 +18,43 @@ parameters: {x: {min: 0.0, max: 1.0}}
 
 
 @pytest.fixture
-def office(tmp_path):
-    made = Office(tmp_path)
+def harness(tmp_path):
+    made = CoordinatorHarness(tmp_path)
     yield made
     made.coordinator.close()
 
 
-def end(office, held, score, cost):
-    office.ask("report", **held, rows=[[0, {"score": score, "cost": cost}]])
-    office.ask("exit", **held, exit_code=0, last_words="")
+def end(harness, held, score, cost):
+    harness.ask("report", **held, rows=[[0, {"score": score, "cost": cost}]])
+    harness.ask("exit", **held, exit_code=0, last_words="")
 
 
 @pytest.mark.parametrize(("cap", "n"), [("", 12), ("run_cap: 5\n", 5)])
-def test_a_grid_s_size_is_how_many_runs_there_will_be(office, cap, n):
+def test_a_grid_s_size_is_how_many_runs_there_will_be(harness, cap, n):
     grid = SPEC.replace("random", "grid").replace("run_cap: 40\n", cap + "repeats: 4\n")
-    sweep_id = office.create(grid.replace("{min: 0.0, max: 1.0}", "{values: [1, 2, 3]}"))
-    now = Snapshot(Reader(office.home), sweep_id)
+    sweep_id = harness.create(grid.replace("{min: 0.0, max: 1.0}", "{values: [1, 2, 3]}"))
+    now = Snapshot(Reader(harness.home), sweep_id)
     assert now.n_in_all == n
     assert f": 0/{n} runs done" in now.headline(1)
 
 
-def test_time_is_left_only_while_runs_are_to_come(office):
-    sweep_id = office.create(SPEC.replace("run_cap: 40", "run_cap: 2"))
+def test_time_is_left_only_while_runs_are_to_come(harness):
+    sweep_id = harness.create(SPEC.replace("run_cap: 40", "run_cap: 2"))
     for is_last in (False, True):
-        held = office.held(sweep_id)
-        office.clock.now += 4.0
-        end(office, held, 0.5, 1.0)
-        headline = Snapshot(Reader(office.home), sweep_id).headline(1)
+        held = harness.held(sweep_id)
+        harness.clock.now += 4.0
+        end(harness, held, 0.5, 1.0)
+        headline = Snapshot(Reader(harness.home), sweep_id).headline(1)
         assert ("left" in headline) != is_last, headline
 
 
-def test_what_a_run_logged_last_is_of_all_its_steps(office):
-    sweep_id = office.create(SPEC)
-    held = office.held(sweep_id)
-    office.ask(
+def test_what_a_run_logged_last_is_of_all_its_steps(harness):
+    sweep_id = harness.create(SPEC)
+    held = harness.held(sweep_id)
+    harness.ask(
         "report", **held, rows=[[1, {"score": 0.5, "cost": 1.0}], [2, {"score": 0.7}], [3, {"note": 1}]]
     )
-    reader = Reader(office.home)
+    reader = Reader(harness.home)
     assert _metrics(reader, [reader.run(held["run_id"])]) == {"score": 0.7, "cost": 1.0, "note": 1}
 
 
@@ -62,51 +62,51 @@ def seen(now):
     return now.runs, now.progress, now.done, now.front, now.chosen, now.headline(1)
 
 
-def test_a_refresh_comes_to_the_same_as_a_fresh_look(office):
-    sweep_id = office.create(SPEC)
-    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
-    office.ask("add", sweep_id=sweep_id, key="add", points=[{"x": n / 10} for n in range(6)])
-    reader = Reader(office.home)
+def test_a_refresh_comes_to_the_same_as_a_fresh_look(harness):
+    sweep_id = harness.create(SPEC)
+    harness.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    harness.ask("add", sweep_id=sweep_id, key="add", points=[{"x": n / 10} for n in range(6)])
+    reader = Reader(harness.home)
     now = Snapshot(reader, sweep_id)
     for n in range(4):
-        held = office.held(sweep_id, key=f"lease-{n}")
+        held = harness.held(sweep_id, key=f"lease-{n}")
         now = Snapshot(reader, sweep_id, now)
         assert seen(now) == seen(Snapshot(reader, sweep_id))
-        end(office, held, float(n), float(n % 2))
+        end(harness, held, float(n), float(n % 2))
         now = Snapshot(reader, sweep_id, now)
         assert seen(now) == seen(Snapshot(reader, sweep_id))
-    office.ask("delete", target=f"{sweep_id}-4")
+    harness.ask("delete", target=f"{sweep_id}-4")
     now = Snapshot(reader, sweep_id, now)
     assert seen(now) == seen(Snapshot(reader, sweep_id))
     assert [row.number for row in now.front] == [3]
 
 
-def test_the_front_is_worked_out_when_a_run_has_ended_and_not_before(office, monkeypatch):
-    sweep_id = office.create(SPEC)
-    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
-    reader = Reader(office.home)
+def test_the_front_is_worked_out_when_a_run_has_ended_and_not_before(harness, monkeypatch):
+    sweep_id = harness.create(SPEC)
+    harness.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    reader = Reader(harness.home)
     asked = []
     front = live.front
     monkeypatch.setattr(live, "front", lambda *given: asked.append(1) or front(*given))
-    end(office, office.held(sweep_id, key="one"), 1.0, 1.0)
+    end(harness, harness.held(sweep_id, key="one"), 1.0, 1.0)
     now = Snapshot(reader, sweep_id)
     assert [row.number for row in now.front] == [1]
-    held = office.held(sweep_id, key="two")
+    held = harness.held(sweep_id, key="two")
     for _ in range(3):
         now = Snapshot(reader, sweep_id, now)
         assert [row.number for row in now.front] == [1]
     assert len(asked) == 1
-    end(office, held, 2.0, 2.0)
+    end(harness, held, 2.0, 2.0)
     now = Snapshot(reader, sweep_id, now)
     assert [row.number for row in now.front] == [1, 2]
     assert len(asked) == 2
 
 
-def test_a_run_that_logged_nothing_has_no_label_without_a_value(office):
-    sweep_id = office.create(SPEC)
-    office.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
-    office.ask("exit", **office.held(sweep_id), exit_code=1, last_words="KeyError: 'x'")
-    now = Snapshot(Reader(office.home), sweep_id)
+def test_a_run_that_logged_nothing_has_no_label_without_a_value(harness):
+    sweep_id = harness.create(SPEC)
+    harness.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    harness.ask("exit", **harness.held(sweep_id), exit_code=1, last_words="KeyError: 'x'")
+    now = Snapshot(Reader(harness.home), sweep_id)
     [run] = now.runs
     line = live.line_of(run, now.spec.metrics, now.progress.get(run.id))
     assert line == f"run   1  failed    0 steps  0s  {run.reason}"

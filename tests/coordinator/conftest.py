@@ -1,4 +1,4 @@
-"""An office for each test."""
+"""An harness for each test."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from .desks import Office
+from .harness import CoordinatorHarness
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    found = Office(tmp_path / "home")
+def harness(tmp_path: Path) -> Iterator[CoordinatorHarness]:
+    found = CoordinatorHarness(tmp_path / "home")
     yield found
     found.close()

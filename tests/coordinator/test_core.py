@@ -24,42 +24,42 @@ from sharpen.store.schema import VERSION
 from sharpen.sweep import SweepStatus
 from sharpen.trial import Proposal, TrialState
 
-from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office, unpack
+from .harness import MINIMIZE, STOPPING, SWEEP, CoordinatorHarness, HandClock, unpack
 
 
-def reader(office: Office) -> Reader:
-    return Reader(office.home, office.coordinator._engine)
+def reader(harness: CoordinatorHarness) -> Reader:
+    return Reader(harness.home, harness.coordinator._engine)
 
 
-def same_on_disk(office: Office) -> None:
-    assert office.restarted() == office.in_memory()
+def same_on_disk(harness: CoordinatorHarness) -> None:
+    assert harness.restarted() == harness.in_memory()
 
 
-def test_a_sweep_from_its_creation_to_its_end(office: Office) -> None:
-    sweep_id = office.create(run_cap=1, seed=5)
+def test_a_sweep_from_its_creation_to_its_end(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create(run_cap=1, seed=5)
     assert len(sweep_id) == 8
-    office.ask("join", sweep_id=sweep_id, agent_id="a", host="elsewhere", pid=1, born="b")
-    run = office.lease(sweep_id, "k1")["run"]
+    harness.ask("join", sweep_id=sweep_id, agent_id="a", host="elsewhere", pid=1, born="b")
+    run = harness.lease(sweep_id, "k1")["run"]
     assert (run["run_id"], run["token"], set(run["config"])) == (f"{sweep_id}-1", 1, {"x", "kind"})
     held = {"run_id": run["run_id"], "token": 1}
-    assert office.lease(sweep_id, "k2", "b") == {"wait": True}
-    assert office.report(held, 1, val_sharpe=0.5, other=2) == ""
-    assert office.ask("console", **held, first_line=0, text="hello\n") == {}
-    assert office.ask("summarize", **held, values={"a": 1}) == {}
-    assert office.ask("summarize", **held, values={"b": math.nan}) == {}
-    same_on_disk(office)
-    assert office.ask("exit", **held, exit_code=0, last_words="") == {}
-    assert office.lease(sweep_id, "k3") == {"over": "finished", "reason": ""}
-    found, row = reader(office).run(run["run_id"]), reader(office).sweep(sweep_id)
+    assert harness.lease(sweep_id, "k2", "b") == {"wait": True}
+    assert harness.report(held, 1, val_sharpe=0.5, other=2) == ""
+    assert harness.ask("console", **held, first_line=0, text="hello\n") == {}
+    assert harness.ask("summarize", **held, values={"a": 1}) == {}
+    assert harness.ask("summarize", **held, values={"b": math.nan}) == {}
+    same_on_disk(harness)
+    assert harness.ask("exit", **held, exit_code=0, last_words="") == {}
+    assert harness.lease(sweep_id, "k3") == {"over": "finished", "reason": ""}
+    found, row = reader(harness).run(run["run_id"]), reader(harness).sweep(sweep_id)
     assert (found.state, found.score, found.exit_code) == ("finished", 0.5, 0)
     assert found.summary == {"a": 1, "b": "NaN"}
     assert (row.status, row.seed, row.run_cap, row.source, row.workdir) == ("finished", 5, 1, "s.yaml", "/")
     assert row.ended_at is not None
-    assert reader(office).console(run["run_id"]) == "hello\n"
-    assert [r.metrics for r in reader(office).reports(run_id=run["run_id"])] == [
+    assert reader(harness).console(run["run_id"]) == "hello\n"
+    assert [r.metrics for r in reader(harness).reports(run_id=run["run_id"])] == [
         {"val/sharpe": 0.5, "other": 2}
     ]
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
 def test_linear_algebra_has_one_thread_also_when_it_is_loaded_late(tmp_path: Path) -> None:
@@ -68,18 +68,18 @@ def test_linear_algebra_has_one_thread_also_when_it_is_loaded_late(tmp_path: Pat
 import sys
 from pathlib import Path
 from threadpoolctl import threadpool_info
-from coordinator.desks import Office, SWEEP
+from coordinator.harness import CoordinatorHarness, SWEEP
 
-office = Office(Path(sys.argv[1]))
-sweep_id = office.create(SWEEP.replace("random", "gp"))
+harness = CoordinatorHarness(Path(sys.argv[1]))
+sweep_id = harness.create(SWEEP.replace("random", "gp"))
 assert "scipy.linalg" not in sys.modules, "it came too early for this test"
 for n in range(10):
-    held = office.held(sweep_id, f"k{n}")
-    office.report(held, 1, val_sharpe=n / 10)
-    office.ask("exit", **held, exit_code=0, last_words="")
+    held = harness.held(sweep_id, f"k{n}")
+    harness.report(held, 1, val_sharpe=n / 10)
+    harness.ask("exit", **held, exit_code=0, last_words="")
 assert "scipy.linalg" in sys.modules, "the model was not asked"
 print({library["num_threads"] for library in threadpool_info()})
-office.close()
+harness.close()
 """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
@@ -88,25 +88,25 @@ office.close()
     assert (done.stdout, done.stderr) == ("{1}\n", "")
 
 
-def test_a_seed_is_the_caller_s_then_the_file_s_then_zero(office: Office) -> None:
+def test_a_seed_is_the_caller_s_then_the_file_s_then_zero(harness: CoordinatorHarness) -> None:
     seeded = SWEEP + "seed: 7\nrun_cap: 4\n"
     ids = [
-        office.create(SWEEP, "1"),
-        office.create(seeded, "2"),
-        office.create(seeded, "3", seed=0, run_cap=9),
+        harness.create(SWEEP, "1"),
+        harness.create(seeded, "2"),
+        harness.create(seeded, "3", seed=0, run_cap=9),
     ]
-    assert [office.state(i).rules.seed for i in ids] == [0, 7, 0]
-    assert [office.state(i).rules.run_cap for i in ids] == [None, 4, 9]
+    assert [harness.state(i).rules.seed for i in ids] == [0, 7, 0]
+    assert [harness.state(i).rules.run_cap for i in ids] == [None, 4, 9]
 
 
-def test_a_metric_to_minimise_is_shown_as_logged_and_judged_turned(office: Office) -> None:
-    sweep_id = office.create(MINIMIZE)
-    held = office.held(sweep_id)
-    office.report(held, 1, val_sharpe=0.25)
-    office.ask("exit", **held, exit_code=0, last_words="")
-    assert office.state(sweep_id).trials[0].score == -0.25
-    assert reader(office).run(held["run_id"]).score == 0.25
-    same_on_disk(office)
+def test_a_metric_to_minimise_is_shown_as_logged_and_judged_turned(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create(MINIMIZE)
+    held = harness.held(sweep_id)
+    harness.report(held, 1, val_sharpe=0.25)
+    harness.ask("exit", **held, exit_code=0, last_words="")
+    assert harness.state(sweep_id).trials[0].score == -0.25
+    assert reader(harness).run(held["run_id"]).score == 0.25
+    same_on_disk(harness)
 
 
 REPEATABLE: list[tuple[str, dict[str, Any]]] = [
@@ -119,18 +119,18 @@ REPEATABLE: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("op", "args"), REPEATABLE)
 def test_the_same_words_twice_are_answered_and_kept_once(
-    office: Office, op: str, args: dict[str, Any]
+    harness: CoordinatorHarness, op: str, args: dict[str, Any]
 ) -> None:
-    held = office.held(office.create())
-    first, before = office.ask(op, **held, **args), dump(office)
-    assert office.ask(op, **held, **args) == first
-    assert dump(office) == before
-    same_on_disk(office)
+    held = harness.held(harness.create())
+    first, before = harness.ask(op, **held, **args), dump(harness)
+    assert harness.ask(op, **held, **args) == first
+    assert dump(harness) == before
+    same_on_disk(harness)
 
 
-def dump(office: Office) -> dict[str, list[Any]]:
+def dump(harness: CoordinatorHarness) -> dict[str, list[Any]]:
     """Return every row of every table, without times."""
-    with office.coordinator._engine.connect() as connection:
+    with harness.coordinator._engine.connect() as connection:
         names = (
             connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
         )
@@ -143,44 +143,44 @@ def dump(office: Office) -> dict[str, list[Any]]:
         }
 
 
-def test_creating_joining_and_leasing_twice_is_once(office: Office) -> None:
-    sweep_id = office.create()
-    assert office.create(key="key") == sweep_id
-    assert office.create(key="other") != sweep_id
+def test_creating_joining_and_leasing_twice_is_once(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    assert harness.create(key="key") == sweep_id
+    assert harness.create(key="other") != sweep_id
     place = {"sweep_id": sweep_id, "agent_id": "a", "host": "h", "pid": 1, "born": ""}
-    assert office.ask("join", **place) == office.ask("join", **place) == {}
-    assert office.lease(sweep_id, "k") == office.lease(sweep_id, "k")
-    assert [run.number for run in reader(office).runs(sweep_id)] == [1]
-    same_on_disk(office)
+    assert harness.ask("join", **place) == harness.ask("join", **place) == {}
+    assert harness.lease(sweep_id, "k") == harness.lease(sweep_id, "k")
+    assert [run.number for run in reader(harness).runs(sweep_id)] == [1]
+    same_on_disk(harness)
 
 
-def test_an_agent_asks_for_a_sweep_by_any_of_its_names(office: Office) -> None:
-    sweep_id = office.create()
-    row = reader(office).sweep(sweep_id)
+def test_an_agent_asks_for_a_sweep_by_any_of_its_names(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    row = reader(harness).sweep(sweep_id)
     expected = {"id": sweep_id, "spec": row.spec, "source": row.source, "workdir": row.workdir}
     for word in (sweep_id, sweep_id[:5], "last"):
-        assert office.ask("sweep", word=word) == expected
+        assert harness.ask("sweep", word=word) == expected
     with pytest.raises(NotFound, match="no sweep 'zz'"):
-        office.ask("sweep", word="zz")
+        harness.ask("sweep", word="zz")
 
 
 @pytest.mark.parametrize("op", ["exit", "release"])
-def test_ending_a_lease_twice_is_refused_and_harmless(office: Office, op: str) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
+def test_ending_a_lease_twice_is_refused_and_harmless(harness: CoordinatorHarness, op: str) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
     args = {"exit_code": 1, "last_words": "boom"} if op == "exit" else {}
-    office.ask(op, **held, **args)
-    before = dump(office)
+    harness.ask(op, **held, **args)
+    before = dump(harness)
     with pytest.raises(Refused) as refusal:
-        office.ask(op, **held, **args)
+        harness.ask(op, **held, **args)
     assert refusal.value.facts["why"] == ("ended" if op == "exit" else "stale")
-    assert dump(office) == before
+    assert dump(harness) == before
 
 
-def test_a_lease_key_outlives_the_coordinator(office: Office) -> None:
-    sweep_id = office.create()
-    first = office.lease(sweep_id, "k")
-    again = Office(office.home, office.clock)
+def test_a_lease_key_outlives_the_coordinator(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    first = harness.lease(sweep_id, "k")
+    again = CoordinatorHarness(harness.home, harness.clock)
     assert again.lease(sweep_id, "k") == first
     assert again.create(key="key") == sweep_id
     again.close()
@@ -198,100 +198,102 @@ STALE_WORDS = [
 
 @pytest.mark.parametrize(("op", "args"), STALE_WORDS)
 def test_words_of_a_lease_that_was_given_on_are_refused(
-    office: Office, op: str, args: dict[str, Any]
+    harness: CoordinatorHarness, op: str, args: dict[str, Any]
 ) -> None:
-    sweep_id = office.create()
-    old = office.held(sweep_id, "k1")
-    office.ask("release", **old)
-    new = office.held(sweep_id, "k2", "b")
+    sweep_id = harness.create()
+    old = harness.held(sweep_id, "k1")
+    harness.ask("release", **old)
+    new = harness.held(sweep_id, "k2", "b")
     assert (new["run_id"], new["token"]) == (old["run_id"], 2)
-    before = dump(office)
+    before = dump(harness)
     with pytest.raises(Refused, match="no longer leased under token 1") as refusal:
-        office.ask(op, **old, **args)
+        harness.ask(op, **old, **args)
     assert refusal.value.facts == {"why": "stale"}
-    assert dump(office) == before
+    assert dump(harness) == before
 
 
-def test_two_logs_of_a_step_are_laid_over_each_other(office: Office) -> None:
-    held = office.held(office.create())
+def test_two_logs_of_a_step_are_laid_over_each_other(harness: CoordinatorHarness) -> None:
+    held = harness.held(harness.create())
     for step, metrics in (
         (1, {"a": 1, "b": 1}),
         (1, {"b": 2, "val/sharpe": 0.5}),
         (1, {"val/sharpe": 9.0, "c": 3}),
     ):
-        office.ask("report", **held, rows=[[step, metrics]])
-    (row,) = reader(office).reports(run_id=held["run_id"])
+        harness.ask("report", **held, rows=[[step, metrics]])
+    (row,) = reader(harness).reports(run_id=held["run_id"])
     assert row.metrics == {"a": 1, "b": 2, "val/sharpe": 0.5, "c": 3}
     assert (row.has_metric, row.value) == (True, 0.5)
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
-def test_steps_out_of_order_are_kept_but_do_not_count(office: Office) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
+def test_steps_out_of_order_are_kept_but_do_not_count(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
     for step, value in ((5, 0.5), (3, 9.0), (7, 0.7)):
-        office.report(held, step, val_sharpe=value)
-    rows = reader(office).reports(run_id=held["run_id"])
+        harness.report(held, step, val_sharpe=value)
+    rows = reader(harness).reports(run_id=held["run_id"])
     assert [(r.step, r.has_metric, r.metrics["val/sharpe"]) for r in rows] == [
         (3, False, 9.0),
         (5, True, 0.5),
         (7, True, 0.7),
     ]
-    assert [r.value for r in office.state(sweep_id).live[1].trial.reports] == [0.5, 0.7]
-    same_on_disk(office)
+    assert [r.value for r in harness.state(sweep_id).live[1].trial.reports] == [0.5, 0.7]
+    same_on_disk(harness)
     with pytest.raises(UsageError, match="a step is a whole number from 0"):
-        office.report(held, -1, val_sharpe=0.0)
+        harness.report(held, -1, val_sharpe=0.0)
 
 
 @pytest.mark.parametrize(
     "value", ["NaN", "Infinity", "-Infinity", math.nan, -math.inf, "fast", None, [1], {}]
 )
-def test_a_metric_that_is_no_finite_number_is_infeasible(office: Office, value: Any) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
-    office.report(held, 1, val_sharpe=value, other=math.nan)
-    (row,) = reader(office).reports(run_id=held["run_id"])
+def test_a_metric_that_is_no_finite_number_is_infeasible(harness: CoordinatorHarness, value: Any) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
+    harness.report(held, 1, val_sharpe=value, other=math.nan)
+    (row,) = reader(harness).reports(run_id=held["run_id"])
     assert math.isnan(row.value)
     assert row.has_metric
     assert row.metrics["other"] == "NaN"
-    office.ask("exit", **held, exit_code=0, last_words="")
-    assert office.state(sweep_id).trials[0].is_infeasible
-    same_on_disk(office)
+    harness.ask("exit", **held, exit_code=0, last_words="")
+    assert harness.state(sweep_id).trials[0].is_infeasible
+    same_on_disk(harness)
 
 
-def test_hyperband_stops_a_run_and_a_restart_remembers_it(office: Office) -> None:
-    sweep_id = office.create(STOPPING)
-    good, bad = office.held(sweep_id, "k1"), office.held(sweep_id, "k2")
+def test_hyperband_stops_a_run_and_a_restart_remembers_it(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create(STOPPING)
+    good, bad = harness.held(sweep_id, "k1"), harness.held(sweep_id, "k2")
     for step, value in ((1, 0.4), (2, 0.5)):
-        office.report(good, step, val_sharpe=value)
-    assert office.report(bad, 1, val_sharpe=0.1) == ""
-    why = office.report(bad, 2, val_sharpe=0.2)
+        harness.report(good, step, val_sharpe=value)
+    assert harness.report(bad, 1, val_sharpe=0.1) == ""
+    why = harness.report(bad, 2, val_sharpe=0.2)
     assert "0.2 at iteration 2 is below the top third's" in why
-    assert office.report(bad, 3, val_sharpe=9.0) == why
-    beat = office.ask(
+    assert harness.report(bad, 3, val_sharpe=9.0) == why
+    beat = harness.ask(
         "beat",
         sweep_id=sweep_id,
         agent_id="a",
         held=[[bad["run_id"], 1], [good["run_id"], 1], [good["run_id"], 9]],
     )
     assert beat == {"stop": {bad["run_id"]: why}, "cancel": {}, "lost": [(good["run_id"], 9)]}
-    same_on_disk(office)
-    office.ask("exit", **bad, exit_code=-15, last_words="Terminated")
-    run = reader(office).run(bad["run_id"])
+    same_on_disk(harness)
+    harness.ask("exit", **bad, exit_code=-15, last_words="Terminated")
+    run = reader(harness).run(bad["run_id"])
     assert (run.state, run.score, run.reason, run.exit_code) == ("stopped", 0.2, why, -15)
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
-def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(office: Office) -> None:
-    sweep_id = office.create()
+def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(
+    harness: CoordinatorHarness,
+) -> None:
+    sweep_id = harness.create()
 
-    def fail(who: Office, n: int) -> None:
+    def fail(who: CoordinatorHarness, n: int) -> None:
         for i in range(n):
             held = who.held(sweep_id, f"f{who.clock.now}-{i}")
             who.ask("exit", **held, exit_code=1, last_words="ImportError: torch")
 
-    fail(office, 3)
-    second = Office(office.home, office.clock)
+    fail(harness, 3)
+    second = CoordinatorHarness(harness.home, harness.clock)
     fail(second, 2)
     assert second.lease(sweep_id, "over") == {
         "over": "failed",
@@ -301,7 +303,7 @@ def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(o
     fail(second, 1)
     assert second.restarted() == second.in_memory()
     second.close()
-    third = Office(office.home, office.clock)
+    third = CoordinatorHarness(harness.home, harness.clock)
     fail(third, 3)
     assert third.state(sweep_id).status is SweepStatus.RUNNING
     fail(third, 1)
@@ -309,34 +311,36 @@ def test_five_failures_alike_end_a_sweep_also_across_a_restart_and_a_reopening(o
     third.close()
 
 
-def test_an_end_without_the_metric_names_what_was_logged_also_in_the_same_transaction(office: Office) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
+def test_an_end_without_the_metric_names_what_was_logged_also_in_the_same_transaction(
+    harness: CoordinatorHarness,
+) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
     rows = [[0, {"val/sharp": 1.0}], [1, {"train/loss": 0.5}]]
-    replies = office.coordinator.answer(
+    replies = harness.coordinator.answer(
         [
             {"op": "report", "args": held | {"rows": rows}},
             {"op": "exit", "args": held | {"exit_code": 0, "last_words": ""}},
         ]
     )
     assert all("ok" in reply for reply in replies)
-    run = reader(office).run(held["run_id"])
+    run = reader(harness).run(held["run_id"])
     assert (run.state, run.exit_code) == ("failed", 0)
     assert run.reason == (
         "the program ended without logging val/sharpe, the sweep's metric; "
         "it logged train/loss, val/sharp; did you mean 'val/sharp'?"
     )
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
-def test_failures_without_the_metric_are_alike_across_a_restart(office: Office) -> None:
-    sweep_id = office.create()
+def test_failures_without_the_metric_are_alike_across_a_restart(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
     for i in range(3):
-        held = office.held(sweep_id, f"k{i}")
-        office.ask("report", **held, rows=[[0, {f"loss_{i}": 1.0}]])
-        office.ask("exit", **held, exit_code=0, last_words="")
-    same_on_disk(office)
-    assert office.state(sweep_id).n_same_failures == 3
+        held = harness.held(sweep_id, f"k{i}")
+        harness.ask("report", **held, rows=[[0, {f"loss_{i}": 1.0}]])
+        harness.ask("exit", **held, exit_code=0, last_words="")
+    same_on_disk(harness)
+    assert harness.state(sweep_id).n_same_failures == 3
 
 
 BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
@@ -360,26 +364,26 @@ BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
 
 @pytest.mark.parametrize(("op", "args", "kind", "words"), BAD)
 def test_a_bad_request_is_answered_with_what_is_wrong(
-    office: Office, op: str, args: dict[str, Any], kind: type[SharpenError], words: str
+    harness: CoordinatorHarness, op: str, args: dict[str, Any], kind: type[SharpenError], words: str
 ) -> None:
-    before = dump(office)
+    before = dump(harness)
     with pytest.raises(kind, match=words) as problem:
-        office.ask(op, **args)
+        harness.ask(op, **args)
     assert type(problem.value) is kind
-    assert dump(office) == before
+    assert dump(harness) == before
 
 
 @pytest.mark.parametrize("request_", [{}, {"op": None}, [], None, 3, "ping", {"op": "ping", "args": [1]}])
-def test_a_request_of_another_shape_is_answered_too(office: Office, request_: Any) -> None:
-    good, bad = office.coordinator.answer([{"op": "ping"}, request_])
+def test_a_request_of_another_shape_is_answered_too(harness: CoordinatorHarness, request_: Any) -> None:
+    good, bad = harness.coordinator.answer([{"op": "ping"}, request_])
     assert good == {"ok": {"schema": VERSION}}
     assert "error" in bad
 
 
-def test_a_prefix_of_an_id_is_not_a_sweep_to_the_coordinator(office: Office) -> None:
-    sweep_id = office.create()
-    fresh = Office(office.home, office.clock)
-    fresh.coordinator._desk.open.clear()
+def test_a_prefix_of_an_id_is_not_a_sweep_to_the_coordinator(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    fresh = CoordinatorHarness(harness.home, harness.clock)
+    fresh.coordinator._session.open.clear()
     with pytest.raises(NotFound):
         fresh.lease(sweep_id[:4], "k")
     with pytest.raises(NotFound):
@@ -387,11 +391,11 @@ def test_a_prefix_of_an_id_is_not_a_sweep_to_the_coordinator(office: Office) -> 
     fresh.close()
 
 
-def test_a_sweep_file_with_problems_is_refused_with_all_of_them(office: Office) -> None:
+def test_a_sweep_file_with_problems_is_refused_with_all_of_them(harness: CoordinatorHarness) -> None:
     with pytest.raises(SpecError) as problem:
-        office.create("program: 1\nmethod: rando\n")
+        harness.create("program: 1\nmethod: rando\n")
     assert len(problem.value.facts["problems"]) >= 3
-    assert reader(office).sweeps() == []
+    assert reader(harness).sweeps() == []
 
 
 @pytest.mark.parametrize(
@@ -399,21 +403,21 @@ def test_a_sweep_file_with_problems_is_refused_with_all_of_them(office: Office) 
     [("fly", {}), ("lease", {}), ("exit", {"run_id": "x-1", "token": "?", "exit_code": 0, "last_words": ""})],
 )
 def test_a_bad_request_in_a_batch_does_not_hurt_the_others(
-    office: Office, bad: tuple[str, dict[str, Any]]
+    harness: CoordinatorHarness, bad: tuple[str, dict[str, Any]]
 ) -> None:
-    sweep_id = office.create(run_cap=2)
+    sweep_id = harness.create(run_cap=2)
     requests = [
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k1"}},
         {"op": bad[0], "args": bad[1]},
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k1"}},
     ]
-    first, wrong, second, again = office.coordinator.answer(requests)
+    first, wrong, second, again = harness.coordinator.answer(requests)
     assert [unpack(r)["run"]["run_id"] for r in (first, second, again)] == [
         f"{sweep_id}-{n}" for n in (1, 2, 1)
     ]
     assert "error" in wrong
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
 def break_commits(engine: sa.Engine) -> Any:
@@ -424,42 +428,44 @@ def break_commits(engine: sa.Engine) -> Any:
     return lambda: event.remove(engine, "commit", fail)
 
 
-def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(office: Office) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
-    before, states = dump(office), office.in_memory()
-    mend = break_commits(office.coordinator._engine)
+def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(
+    harness: CoordinatorHarness,
+) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
+    before, states = dump(harness), harness.in_memory()
+    mend = break_commits(harness.coordinator._engine)
     requests = [
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
         {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
         {"op": "exit", "args": {**held, "exit_code": 0, "last_words": ""}},
         {"op": "join", "args": {"sweep_id": sweep_id, "agent_id": "a", "host": "h", "pid": 1, "born": ""}},
     ]
-    replies = office.coordinator.answer(requests)
+    replies = harness.coordinator.answer(requests)
     assert [reply["error"]["kind"] for reply in replies] == ["StoreError"] * 4
     assert "the store cannot be written" in replies[0]["error"]["message"]
     mend()
-    assert dump(office) == before
-    assert office.in_memory() == states
-    assert office.coordinator._desk.agents == {}
-    assert all("ok" in reply for reply in office.coordinator.answer(requests))
-    assert office.state(sweep_id).trials[0].score == 1.0
-    same_on_disk(office)
+    assert dump(harness) == before
+    assert harness.in_memory() == states
+    assert harness.coordinator._session.agents == {}
+    assert all("ok" in reply for reply in harness.coordinator.answer(requests))
+    assert harness.state(sweep_id).trials[0].score == 1.0
+    same_on_disk(harness)
 
 
-def test_a_tick_that_cannot_be_written_changes_nothing(office: Office) -> None:
-    sweep_id = office.create()
-    office.held(sweep_id)
-    states = office.in_memory()
-    office.clock.now += 1000
-    mend = break_commits(office.coordinator._engine)
+def test_a_tick_that_cannot_be_written_changes_nothing(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    harness.held(sweep_id)
+    states = harness.in_memory()
+    harness.clock.now += 1000
+    mend = break_commits(harness.coordinator._engine)
     with pytest.raises(StoreError, match="cannot be written"):
-        office.coordinator.tick()
-    assert office.in_memory() == states
+        harness.coordinator.tick()
+    assert harness.in_memory() == states
     mend()
-    office.coordinator.tick()
-    assert office.state(sweep_id).live[1].lease is None
-    same_on_disk(office)
+    harness.coordinator.tick()
+    assert harness.state(sweep_id).live[1].lease is None
+    same_on_disk(harness)
 
 
 def limit_pages(engine: sa.Engine, more: int | None) -> None:
@@ -473,33 +479,35 @@ def limit_pages(engine: sa.Engine, more: int | None) -> None:
         connection.close()
 
 
-def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(office: Office) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
-    limit_pages(office.coordinator._engine, 1)
+def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
+    harness: CoordinatorHarness,
+) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
+    limit_pages(harness.coordinator._engine, 1)
     big = {"first_line": 0, "text": "x" * 200_000}
-    states = office.in_memory()
+    states = harness.in_memory()
     with pytest.raises(StoreError, match="full"):
-        office.ask("console", **held, **big)
-    replies = office.coordinator.answer(
+        harness.ask("console", **held, **big)
+    replies = harness.coordinator.answer(
         [
             {"op": "console", "args": {**held, **big}},
             {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
         ]
     )
     assert [("error" in reply) for reply in replies] == [True, False], "a small one still fits"
-    assert office.in_memory() != states
-    same_on_disk(office)
-    limit_pages(office.coordinator._engine, None)
-    assert office.ask("console", **held, **big) == {}
-    with office.coordinator._engine.connect() as connection:
+    assert harness.in_memory() != states
+    same_on_disk(harness)
+    limit_pages(harness.coordinator._engine, None)
+    assert harness.ask("console", **held, **big) == {}
+    with harness.coordinator._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
-def test_a_constraint_that_fails_is_not_taken_for_a_full_disk(office: Office) -> None:
-    sweep_id = office.create()
+def test_a_constraint_that_fails_is_not_taken_for_a_full_disk(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
     with pytest.raises(SharpenError, match="IntegrityError") as problem:
-        office.ask("join", sweep_id=sweep_id, agent_id="a", host=None, pid=1, born="")
+        harness.ask("join", sweep_id=sweep_id, agent_id="a", host=None, pid=1, born="")
     assert type(problem.value) is SharpenError
 
 
@@ -513,30 +521,30 @@ def dead_process() -> tuple[int, str]:
     return process.pid, birth
 
 
-def test_the_run_of_a_dead_agent_goes_back_at_the_next_tick(office: Office) -> None:
-    sweep_id = office.create()
+def test_the_run_of_a_dead_agent_goes_back_at_the_next_tick(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
     pid, birth = dead_process()
     for name, number, birth_of in (
         ("dead", pid, birth),
         ("alive", os.getpid(), process_identity(os.getpid())),
     ):
-        office.ask("join", sweep_id=sweep_id, agent_id=name, host=hostname(), pid=number, born=birth_of)
-    office.ask(
+        harness.ask("join", sweep_id=sweep_id, agent_id=name, host=hostname(), pid=number, born=birth_of)
+    harness.ask(
         "join", sweep_id=sweep_id, agent_id="far", host=hostname(), pid=pid, born=f"another-boot/1:{birth}"
     )
-    leases = {name: office.held(sweep_id, name, name) for name in ("dead", "alive", "far", "unknown")}
-    fresh = Office(office.home, office.clock)  # a new host knows the agents from the store
-    for each in (office, fresh):
+    leases = {name: harness.held(sweep_id, name, name) for name in ("dead", "alive", "far", "unknown")}
+    fresh = CoordinatorHarness(harness.home, harness.clock)  # a new host knows the agents from the store
+    for each in (harness, fresh):
         each.coordinator.tick()
         live = each.state(sweep_id).live
         assert [n for n, run in live.items() if run.lease is None] == [1]
-    assert reader(office).run(leases["dead"]["run_id"]).reason == "agent dead died"
+    assert reader(harness).run(leases["dead"]["run_id"]).reason == "agent dead died"
     fresh.close()
 
 
-def test_a_process_that_took_over_a_dead_agent_s_number_is_not_the_agent(office: Office) -> None:
-    sweep_id = office.create()
-    office.ask(
+def test_a_process_that_took_over_a_dead_agent_s_number_is_not_the_agent(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    harness.ask(
         "join",
         sweep_id=sweep_id,
         agent_id="a",
@@ -544,36 +552,38 @@ def test_a_process_that_took_over_a_dead_agent_s_number_is_not_the_agent(office:
         pid=os.getpid(),
         born=f"{machine_identity()}:1",
     )
-    office.held(sweep_id)
-    office.coordinator.tick()
-    assert office.state(sweep_id).live[1].lease is None
+    harness.held(sweep_id)
+    harness.coordinator.tick()
+    assert harness.state(sweep_id).live[1].lease is None
 
 
-def test_an_agent_silent_for_too_long_loses_its_run_and_a_beat_prevents_it(office: Office) -> None:
-    sweep_id = office.create()
-    quiet, loud = office.held(sweep_id, "k1", "quiet"), office.held(sweep_id, "k2", "loud")
-    office.clock.now += 29
-    office.coordinator.tick()
-    assert all(run.lease for run in office.state(sweep_id).live.values())
-    office.ask("beat", sweep_id=sweep_id, agent_id="loud", held=[[loud["run_id"], 1]])
-    office.clock.now += 2
-    office.coordinator.tick()
-    assert [run.lease is None for run in office.state(sweep_id).live.values()] == [True, False]
-    row = reader(office).run(quiet["run_id"])
+def test_an_agent_silent_for_too_long_loses_its_run_and_a_beat_prevents_it(
+    harness: CoordinatorHarness,
+) -> None:
+    sweep_id = harness.create()
+    quiet, loud = harness.held(sweep_id, "k1", "quiet"), harness.held(sweep_id, "k2", "loud")
+    harness.clock.now += 29
+    harness.coordinator.tick()
+    assert all(run.lease for run in harness.state(sweep_id).live.values())
+    harness.ask("beat", sweep_id=sweep_id, agent_id="loud", held=[[loud["run_id"], 1]])
+    harness.clock.now += 2
+    harness.coordinator.tick()
+    assert [run.lease is None for run in harness.state(sweep_id).live.values()] == [True, False]
+    row = reader(harness).run(quiet["run_id"])
     assert (row.state, row.lost, row.agent_id, row.reason) == (
         "pending",
         1,
         None,
         "agent quiet was silent for 30 s",
     )
-    same_on_disk(office)
+    same_on_disk(harness)
 
 
-def test_a_restart_gives_every_lease_its_full_time_again(office: Office) -> None:
-    sweep_id = office.create()
-    office.held(sweep_id)
-    office.clock.now += 1000
-    fresh = Office(office.home, office.clock)
+def test_a_restart_gives_every_lease_its_full_time_again(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    harness.held(sweep_id)
+    harness.clock.now += 1000
+    fresh = CoordinatorHarness(harness.home, harness.clock)
     fresh.coordinator.tick()
     assert fresh.state(sweep_id).live[1].lease is not None
     fresh.clock.now += 31
@@ -582,37 +592,37 @@ def test_a_restart_gives_every_lease_its_full_time_again(office: Office) -> None
     fresh.close()
 
 
-def test_a_sweep_that_cannot_be_had_does_not_lock_up_the_store(office: Office) -> None:
-    broken, good = office.create(key="1"), office.create(key="2")
-    with office.coordinator._engine.begin() as connection:
+def test_a_sweep_that_cannot_be_had_does_not_lock_up_the_store(harness: CoordinatorHarness) -> None:
+    broken, good = harness.create(key="1"), harness.create(key="2")
+    with harness.coordinator._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE sweeps SET spec = 'method: unheard-of' WHERE key = '1'")
-    fresh = Office(office.home, HandClock())
+    fresh = CoordinatorHarness(harness.home, HandClock())
     assert "run" in fresh.lease(good, "k")
     with pytest.raises(SpecError):
         fresh.lease(broken, "k")
     fresh.close()
 
 
-def test_looks_at_the_lockbox_are_kept_once_each(office: Office) -> None:
-    sweep_id = office.create()
-    held = office.held(sweep_id)
+def test_looks_at_the_lockbox_are_kept_once_each(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    held = harness.held(sweep_id)
     for look in ("l1", "l1", "l2"):
-        office.ask("look", look_id=look, run_id=held["run_id"], who="me")
-    office.ask("looked", look_id="l2", result={"sharpe": math.nan})
-    assert [(row.id, row.who, row.result) for row in reader(office).looks(sweep_id)] == [
+        harness.ask("look", look_id=look, run_id=held["run_id"], who="me")
+    harness.ask("looked", look_id="l2", result={"sharpe": math.nan})
+    assert [(row.id, row.who, row.result) for row in reader(harness).looks(sweep_id)] == [
         ("l1", "me", None),
         ("l2", "me", {"sharpe": "NaN"}),
     ]
 
 
-def test_an_artifact_under_the_same_name_replaces_the_first(office: Office) -> None:
-    held = office.held(office.create())
+def test_an_artifact_under_the_same_name_replaces_the_first(harness: CoordinatorHarness) -> None:
+    held = harness.held(harness.create())
     for digest in ("aa" * 32, "bb" * 32):
         about = {"name": "m", "type": "model", "digest": digest, "n_bytes": 3, "metadata": {"n": 1}}
-        office.ask("artifact", **held, **about)
-    (row,) = reader(office).artifacts(run_id=held["run_id"])
+        harness.ask("artifact", **held, **about)
+    (row,) = reader(harness).artifacts(run_id=held["run_id"])
     assert (row.digest, row.metadata) == ("bb" * 32, {"n": 1})
-    assert row.path == office.home / "blobs" / "bb" / ("bb" * 31)
+    assert row.path == harness.home / "blobs" / "bb" / ("bb" * 31)
 
 
 def test_the_identity_of_a_process_is_empty_for_the_dead_and_for_zombies() -> None:
@@ -626,9 +636,9 @@ def test_the_identity_of_a_process_is_empty_for_the_dead_and_for_zombies() -> No
     os.waitpid(child, 0)
 
 
-def test_replies_can_be_written_as_json(office: Office) -> None:
-    sweep_id = office.create()
-    for reply in (office.lease(sweep_id, "k"), office.ask("reopen", sweep_id=sweep_id)):
+def test_replies_can_be_written_as_json(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    for reply in (harness.lease(sweep_id, "k"), harness.ask("reopen", sweep_id=sweep_id)):
         assert json.loads(json.dumps(reply)) == reply
 
 
@@ -638,14 +648,14 @@ def test_a_home_that_is_a_file_cannot_be_opened(tmp_path: Path) -> None:
         Coordinator(tmp_path / "home", HandClock())
 
 
-def test_run_states_in_the_store_are_the_trial_s(office: Office) -> None:
-    sweep_id = office.create()
-    office.held(sweep_id)
-    assert {run.state for run in reader(office).runs(sweep_id)} == {TrialState.RUNNING}
+def test_run_states_in_the_store_are_the_trial_s(harness: CoordinatorHarness) -> None:
+    sweep_id = harness.create()
+    harness.held(sweep_id)
+    assert {run.state for run in reader(harness).runs(sweep_id)} == {TrialState.RUNNING}
 
 
 def test_the_optimizer_is_told_of_failed_runs_what_the_file_says(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[list[tuple[TrialState, float | None]]] = []
 
@@ -656,10 +666,10 @@ def test_the_optimizer_is_told_of_failed_runs_what_the_file_says(
 
     monkeypatch.setattr("sharpen.optimizers.make", lambda *_, **__: Listening())
     metric = "metric: {name: val/sharpe, goal: minimize, impute: latest}"
-    sweep_id = office.create(SWEEP.replace("metric: {name: val/sharpe, goal: maximize}", metric))
+    sweep_id = harness.create(SWEEP.replace("metric: {name: val/sharpe, goal: maximize}", metric))
     for n, (value, exit_code) in enumerate([(3.0, 0), (0.5, 1), (1.0, 0)]):
-        held = office.held(sweep_id, f"k{n}")
-        office.ask("report", **held, rows=[[1, {"val/sharpe": value}]])
-        office.ask("exit", **held, exit_code=exit_code, last_words="")
+        held = harness.held(sweep_id, f"k{n}")
+        harness.ask("report", **held, rows=[[1, {"val/sharpe": value}]])
+        harness.ask("exit", **held, exit_code=exit_code, last_words="")
     assert told[-1] == [(TrialState.FINISHED, -3.0), (TrialState.FINISHED, -0.5)]
-    assert [run.state for run in Reader(office.home).runs(sweep_id)] == ["finished", "failed", "finished"]
+    assert [run.state for run in Reader(harness.home).runs(sweep_id)] == ["finished", "failed", "finished"]

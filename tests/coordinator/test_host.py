@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from sharpen.coordinator import connect
+from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.host import try_host
-from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
@@ -31,7 +31,7 @@ from sharpen.sweep import Rules
 from sharpen.wire import Client, UnixChannel, socket_path
 from sharpen.wire.protocol import encode_requests
 
-from .desks import SWEEP
+from .harness import SWEEP
 
 WaitUntil = Callable[..., None]
 PLACE = {"source": "s.yaml", "workdir": "/"}
@@ -140,7 +140,7 @@ def test_when_the_host_is_killed_another_takes_over_and_calls_go_on(
 def test_requests_that_come_together_are_answered_in_order_and_one_that_breaks_does_not_undo_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def burst(desk: object) -> dict[str, Any]:
+    def burst(session: object) -> dict[str, Any]:
         raise ZeroDivisionError("a plugin's")
 
     monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "burst": burst})
@@ -371,7 +371,7 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
 ) -> None:
     began, sent, tick_s = threading.Event(), threading.Event(), 1.0
 
-    def last(_desk: object) -> dict[str, Any]:
+    def last(_session: object) -> dict[str, Any]:
         began.set()
         sent.wait(30)
         time.sleep(3 * tick_s)  # a tick is overdue when it ends, and so is the lease

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sharpen import spec
 from sharpen.jsonable import dumps
 
-from .desks import MINIMIZE, STOPPING, SWEEP, HandClock, Office
+from .harness import MINIMIZE, STOPPING, SWEEP, CoordinatorHarness, HandClock
 
 pytestmark = pytest.mark.timeout(3600)  # the thorough profile takes its time
 GRID = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")
@@ -70,20 +70,20 @@ class Restoring(RuleBasedStateMachine):
     )
     def begin(self, texts: list[str]) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.office = Office(Path(self.folder.name) / "home", HandClock())
-        self.sweeps = [self.office.create(text, key=str(n), run_cap=4) for n, text in enumerate(texts)]
+        self.harness = CoordinatorHarness(Path(self.folder.name) / "home", HandClock())
+        self.sweeps = [self.harness.create(text, key=str(n), run_cap=4) for n, text in enumerate(texts)]
         self.n_keys = 0
         self.leases: list[tuple[str, int]] = []
 
     def teardown(self) -> None:
-        if hasattr(self, "office"):
-            self.office.close()
+        if hasattr(self, "harness"):
+            self.harness.close()
             self.folder.cleanup()
 
     def send(self, *requests: tuple[str, dict[str, Any]]) -> list[Any]:
         """Send a batch as a host would receive it, sometimes a second time, as after a lost reply."""
         batch = [json.loads(dumps({"op": op, "args": args})) for op, args in requests]
-        return self.office.coordinator.answer(batch)
+        return self.harness.coordinator.answer(batch)
 
     @rule(data=st.data(), agent=AGENTS, twice=st.booleans())
     def lease(self, data: st.DataObject, agent: str, twice: bool) -> None:
@@ -130,9 +130,9 @@ class Restoring(RuleBasedStateMachine):
         requests = [self.words(data) for _ in range(n)]
         self.send(*requests)
         if twice:
-            before = self.office.in_memory()
+            before = self.harness.in_memory()
             once = self.send(requests[-1])
-            assert self.office.in_memory() == before, (requests[-1], once)
+            assert self.harness.in_memory() == before, (requests[-1], once)
 
     @rule(data=st.data())
     def beat(self, data: st.DataObject) -> None:
@@ -143,8 +143,8 @@ class Restoring(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, 31.0]))
     def tick(self, seconds: float) -> None:
-        self.office.clock.now += seconds
-        self.office.coordinator.tick()
+        self.harness.clock.now += seconds
+        self.harness.coordinator.tick()
 
     @rule(data=st.data(), run_cap=st.sampled_from([None, 1, 4, 6]))
     def reopen(self, data: st.DataObject, run_cap: int | None) -> None:
@@ -192,19 +192,19 @@ class Restoring(RuleBasedStateMachine):
     def send_twice(self, request: tuple[str, dict[str, Any]]) -> None:
         """Send a request, and again as after a lost reply: the second changes nothing."""
         first = self.send(request)
-        before = self.office.in_memory()
+        before = self.harness.in_memory()
         assert [set(reply) for reply in self.send(request)] == [set(reply) for reply in first]
-        assert self.office.in_memory() == before
+        assert self.harness.in_memory() == before
 
     @rule()
     def change_hosts(self) -> None:
-        self.office.close()
-        self.office = Office(self.office.home, self.office.clock)
+        self.harness.close()
+        self.harness = CoordinatorHarness(self.harness.home, self.harness.clock)
 
     @invariant()
     def disk_and_memory_are_one(self) -> None:
-        on_disk = self.office.restarted()
-        for sweep_id, state in self.office.in_memory().items():
+        on_disk = self.harness.restarted()
+        for sweep_id, state in self.harness.in_memory().items():
             assert on_disk[sweep_id] == state
 
 

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from coordinator.desks import SWEEP, Office
+from coordinator.harness import SWEEP, CoordinatorHarness
 from faults.bench import Bench, ask
 from sharpen.coordinator import connect
 from sharpen.store import schema
@@ -60,9 +60,9 @@ def test_a_migration_killed_at_any_moment_leaves_a_store_of_a_version_on_the_way
             seen.add(version)
             assert (before <= version <= schema.VERSION, sound, found == rows) == (True, "ok", True)
 
-            office = Office(bench.home)  # the next to open it brings it up to date
-            assert office.lease("old1", "new")["run"]["token"] == 1
-            office.close()
+            harness = CoordinatorHarness(bench.home)  # the next to open it brings it up to date
+            assert harness.lease("old1", "new")["run"]["token"] == 1
+            harness.close()
             assert look(bench.home / FILE)[:2] == (schema.VERSION, "ok")
             assert look(bench.home / f"{FILE}.v{before}.backup") == (before, "ok", rows)
         assert before in seen

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from coordinator.desks import SWEEP, Office
+from coordinator.harness import SWEEP, CoordinatorHarness
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.database import open_reader, open_writer
@@ -112,12 +112,12 @@ def test_a_store_of_version_1_becomes_one_of_today_s_and_goes_on(tmp_path: Path)
     old_store(tmp_path).dispose()
     with pytest.raises(StoreError, match=f"schema version 1, not {schema.VERSION}"):
         open_reader(tmp_path)
-    office = Office(tmp_path)
+    harness = CoordinatorHarness(tmp_path)
     assert (version(tmp_path / FILE), version(tmp_path / f"{FILE}.v1.backup")) == (schema.VERSION, 1)
     (tmp_path / "new").mkdir()
     open_writer(tmp_path / "new").dispose()
     assert shape(tmp_path / FILE) == shape(tmp_path / "new" / FILE)
-    state = office.state("old1")
+    state = harness.state("old1")
     assert [(t.state, t.score, len(t.reports)) for t in state.trials] == [
         ("failed", None, 0),
         ("finished", 0.5, 1),
@@ -125,11 +125,11 @@ def test_a_store_of_version_1_becomes_one_of_today_s_and_goes_on(tmp_path: Path)
     ]
     assert (state.n_failures, state.elapsed_s, state.rules.max_failures) == (0, 0.0, None)  # it was forgiven
     held = {"run_id": "old1-3", "token": 1}
-    office.report(held, 2, val_sharpe=0.75)
-    office.ask("exit", **held, exit_code=0, last_words="")
-    assert office.lease("old1", "new")["run"]["run_id"] == "old1-4"
-    assert office.restarted() == office.in_memory()
-    office.close()
+    harness.report(held, 2, val_sharpe=0.75)
+    harness.ask("exit", **held, exit_code=0, last_words="")
+    assert harness.lease("old1", "new")["run"]["run_id"] == "old1-4"
+    assert harness.restarted() == harness.in_memory()
+    harness.close()
 
 
 def test_the_backup_of_an_old_store_is_the_old_store(tmp_path: Path) -> None:

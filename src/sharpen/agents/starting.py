@@ -18,7 +18,7 @@ from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.agents.scratch import ScratchFolders
 from sharpen.errors import UsageError
 from sharpen.store.permissions import own_folder
-from sharpen.store.room import when_there_is_room
+from sharpen.store.retry import retry_when_full
 from sharpen.store.rows import SweepFile, SweepRow
 
 FULL_DISK_PATIENCE_S = 15.0  # less than a lease: meanwhile nobody beats for the other slots
@@ -86,7 +86,7 @@ class Starter:
         """Return what a program is told of a run, with the run's folder made."""
         lease = {"run_id": run["run_id"], "token": run["token"]}
         make = partial(self.folders.make, **lease)
-        folder = when_there_is_room(make, str(self.folders.folder), FULL_DISK_PATIENCE_S)
+        folder = retry_when_full(make, str(self.folders.folder), FULL_DISK_PATIENCE_S)
         more = {**lease, "channel": self.channel, "claims": str(self.folders.claims), **self.stage}
         more |= {name: run.get(name) for name in ("seed", "checkpoint", "fidelity")}
         return assignment(self.spec, run["config"], folder, **more)
@@ -97,7 +97,7 @@ class Starter:
         invocation = spec.invocation(self.spec, config, sys.executable, os.environ, str(file.resolve()))
         for path, text in invocation.files.items() if name else ():
             write = partial(_write, Path(path), text)
-            when_there_is_room(write, path, FULL_DISK_PATIENCE_S)
+            retry_when_full(write, path, FULL_DISK_PATIENCE_S)
         return list(invocation.argv)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, ProgrammingError
 
-from sharpen.coordinator.desk import Clock, Desk, Reply, SteadyClock
-from sharpen.coordinator.operations import OPERATIONS
+from sharpen.coordinator.agent_ops import OPERATIONS
+from sharpen.coordinator.session import Clock, Reply, Session, SteadyClock
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.database import open_writer
 from sharpen.store.queries import Reader
@@ -40,17 +40,17 @@ class Coordinator:
         self._thinking: set[str] = set()
         try:
             reader = Reader(home, self._engine)
-            self._desk = Desk(reader, SteadyClock(clock, reader.newest_date()))
+            self._session = Session(reader, SteadyClock(clock, reader.newest_date()))
             self._open()
         except BaseException:
             self.close()
             raise
 
     def _open(self) -> None:
-        for row in self._desk.reader.sweeps():
+        for row in self._session.reader.sweeps():
             if row.n_runs.get(TrialState.RUNNING):  # the others can wait until somebody asks for them
                 with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
-                    self._desk.sweep(row.id)
+                    self._session.sweep(row.id)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to a batch of requests; all that they changed is on the disk by then."""
@@ -73,7 +73,7 @@ class Coordinator:
             return
         with self._saying_why(), self._transaction():
             for sweep_id, event in events:
-                self._desk.advance(sweep_id, event)
+                self._session.advance(sweep_id, event)
 
     @contextlib.contextmanager
     def _saying_why(self) -> Generator[None]:
@@ -84,13 +84,13 @@ class Coordinator:
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
-        """Give the desk a transaction; when it fails, memory is as it was before, like the store."""
-        before = dict(self._desk.open), dict(self._desk.agents)
+        """Give the session a transaction; when it fails, memory is as it was before, like the store."""
+        before = dict(self._session.open), dict(self._session.agents)
         try:
-            with self._engine.begin() as self._desk.connection:
+            with self._engine.begin() as self._session.connection:
                 yield
         except BaseException:
-            self._desk.open, self._desk.agents = before
+            self._session.open, self._session.agents = before
             raise
 
     def wake_up(self) -> None:
@@ -99,7 +99,7 @@ class Coordinator:
         Raises:
             StoreError: The store cannot be read.
         """
-        self._desk.open, self._desk.agents = {}, {}
+        self._session.open, self._session.agents = {}, {}
         self._open()
 
     def mark(self, sweep_id: str) -> list[Any]:
@@ -108,7 +108,7 @@ class Coordinator:
         Raises:
             NotFound: There is no such sweep.
         """
-        state = self._desk.sweep(sweep_id).state
+        state = self._session.sweep(sweep_id).state
         n_waiting = sum(live.lease is None for live in state.live.values())
         limits = [state.rules.run_cap, state.rules.max_failures, state.rules.time_cap_s]
         made = [len(state.proposed), state.exhausted]
@@ -120,7 +120,7 @@ class Coordinator:
         Whoever takes one asks it, in another thread, and brings what came of it to :meth:`hear`.
         """
         found: dict[str, Question] = {}
-        for sweep_id, sweep in self._desk.open.items():
+        for sweep_id, sweep in self._session.open.items():
             asked = None if sweep_id in self._thinking else question(sweep.state)
             if asked is not None:
                 found[sweep_id] = asked
@@ -135,7 +135,7 @@ class Coordinator:
         """
         self._thinking.discard(sweep_id)
         with self._saying_why(), self._transaction():
-            self._desk.advance(sweep_id, event)
+            self._session.advance(sweep_id, event)
 
     def close(self) -> None:
         """Close the database."""
@@ -146,17 +146,17 @@ class Coordinator:
         if operation is None:
             return _error(UsageError(f"no request {request.get('op')!r}; there are: {', '.join(OPERATIONS)}"))
         try:
-            return {"ok": operation(self._desk, **request.get("args", {}))}
+            return {"ok": operation(self._session, **request.get("args", {}))}
         except (UsageError, Refused) as refusal:  # raised before anything is written
             return _error(refusal)
 
     def _overdue(self) -> list[tuple[str, Event]]:
         events: list[tuple[str, Event]] = []
-        now = self._desk.clock.monotonic()
-        for sweep_id, sweep in self._desk.open.items():
+        now = self._session.clock.monotonic()
+        for sweep_id, sweep in self._session.open.items():
             leases = [live.lease for live in sweep.state.live.values() if live.lease is not None]
             names = sorted({lease.agent for lease in leases})
-            events += [(sweep_id, AgentLost(name)) for name in names if self._desk.is_dead(name)]
+            events += [(sweep_id, AgentLost(name)) for name in names if self._session.is_dead(name)]
             if leases or sweep.state.counted_at is not None:
                 events.append((sweep_id, Ticked(now)))
         return events

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from sharpen import optimizers, stoppers
-from sharpen.coordinator.ledger import Ledger, StoredReports, no_garbage
+from sharpen.coordinator.lazy_reports import LazyReports, ReportCache, no_garbage
 from sharpen.errors import MissingExtra, UsageError
 from sharpen.hints import Problem, refuse
 from sharpen.spec import Constraint, Metric, Sweep
@@ -133,7 +133,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     live = _live_runs(reader, row.id, sweep, rules, now)
     with no_garbage():
         ended = reader.ended_runs(row.id)
-        trials = _ended(sweep, ended, Ledger(reader, row.id, sweep.metric, rules.resume))
+        trials = _ended(sweep, ended, ReportCache(reader, row.id, sweep.metric, rules.resume))
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
     last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
@@ -208,7 +208,7 @@ def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
     return None if stored is None else Checkpoint(**stored)
 
 
-def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial]:
+def _ended(sweep: Sweep, rows: Sequence[EndedRow], cache: ReportCache) -> list[Trial]:
     states = {state.value: state for state in TrialState}
     turn = sweep.metric.larger_is_better
     found = [
@@ -216,7 +216,7 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], ledger: Ledger) -> list[Trial
             row.number,
             row.config,
             states[row.state],
-            StoredReports(ledger, row.number),
+            LazyReports(cache, row.number),
             None if row.score is None else turn(row.score),
             row.origin,
             _turned(sweep, row.scores) if row.scores != "[]" else (),

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.store.permissions import own_folder
-from sharpen.store.room import PATIENCE_S, when_there_is_room
+from sharpen.store.retry import PATIENCE_S, retry_when_full
 
 CHUNK_BYTES = 1 << 20
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -144,7 +144,7 @@ def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[
     ('{}', 2)
     """
     what = f"the copy of {source} in {home / 'blobs'}"
-    return when_there_is_room(lambda: _put(home, source), what, patience_s)
+    return retry_when_full(lambda: _put(home, source), what, patience_s)
 
 
 def _put(home: Path, source: Path) -> tuple[str, int]:

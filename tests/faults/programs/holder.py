@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from sharpen.coordinator import connect, host, operations, restoring
+from sharpen.coordinator import agent_ops, connect, host, restoring
 
 RULES_FOR = restoring.rules_for
 
@@ -13,7 +13,7 @@ def main(home, lease_s, away_s):
     def short(*arguments):
         return replace(RULES_FOR(*arguments), lease_s=lease_s)
 
-    operations.rules_for = restoring.rules_for = short
+    agent_ops.rules_for = restoring.rules_for = short
     host.AWAY_S = away_s
     with connect(home):
         print("up", flush=True)

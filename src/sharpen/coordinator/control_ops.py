@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sharpen.coordinator.desk import Desk, Reply
+from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import LARGEST_INTEGER, dumps
@@ -38,42 +38,42 @@ from sharpen.sweep.points import complete_all
 LIMITS = ("run_cap", "max_failures", "time_cap_s")
 
 
-def _steer(desk: Desk, sweep_id: str, event: Event) -> Reply:
+def _steer(session: Session, sweep_id: str, event: Event) -> Reply:
     """Move a sweep, and return where it is."""
-    answer = desk.advance(sweep_id, event)
+    answer = session.advance(sweep_id, event)
     if isinstance(answer, Rejected):
         raise Refused(f"sweep {sweep_id}: {answer.message}", why=answer.why)
-    return _where(desk, sweep_id)
+    return _where(session, sweep_id)
 
 
-def _where(desk: Desk, sweep_id: str) -> Reply:
+def _where(session: Session, sweep_id: str) -> Reply:
     """Return a sweep's status, its cap, and how many of its runs are at work."""
-    state = desk.sweep(sweep_id).state
+    state = session.sweep(sweep_id).state
     n_running = sum(live.lease is not None for live in state.live.values())
     return {"status": state.status, "run_cap": state.rules.run_cap, "n_running": n_running}
 
 
-def _pause(desk: Desk, sweep_id: str) -> Reply:
-    return _steer(desk, sweep_id, Paused())
+def _pause(session: Session, sweep_id: str) -> Reply:
+    return _steer(session, sweep_id, Paused())
 
 
-def _reopen(desk: Desk, sweep_id: str, run_cap: int | None = None) -> Reply:
+def _reopen(session: Session, sweep_id: str, run_cap: int | None = None) -> Reply:
     _check_limit("run_cap", run_cap)
-    return _steer(desk, sweep_id, Reopened(run_cap))
+    return _steer(session, sweep_id, Reopened(run_cap))
 
 
-def _stop(desk: Desk, sweep_id: str) -> Reply:
-    return _steer(desk, sweep_id, Stopped())
+def _stop(session: Session, sweep_id: str) -> Reply:
+    return _steer(session, sweep_id, Stopped())
 
 
-def _cancel(desk: Desk, sweep_id: str, reason: str) -> Reply:
-    return _steer(desk, sweep_id, Canceled(_said(reason)))
+def _cancel(session: Session, sweep_id: str, reason: str) -> Reply:
+    return _steer(session, sweep_id, Canceled(_said(reason)))
 
 
-def _cancel_run(desk: Desk, run_id: str, reason: str) -> Reply:
-    sweep_id, n = _place(desk, run_id)
-    found = _steer(desk, sweep_id, RunCanceled(n, _said(reason)))
-    return found | {"state": desk.sweep(sweep_id).state.trials[n - 1].state}
+def _cancel_run(session: Session, run_id: str, reason: str) -> Reply:
+    sweep_id, n = _place(session, run_id)
+    found = _steer(session, sweep_id, RunCanceled(n, _said(reason)))
+    return found | {"state": session.sweep(sweep_id).state.trials[n - 1].state}
 
 
 def _said(reason: str) -> str:
@@ -81,17 +81,17 @@ def _said(reason: str) -> str:
     return reason.strip() or "canceled"
 
 
-def _edit(desk: Desk, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
+def _edit(session: Session, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
     unknown = sorted(changes.keys() - {*LIMITS, "name"})
     if unknown:
         raise UsageError(f"a sweep has no {unknown[0]!r} to edit; it has: name, {', '.join(LIMITS)}")
-    rules = desk.sweep(sweep_id).state.rules
+    rules = session.sweep(sweep_id).state.rules
     limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
     for name, value in limits.items():
         _check_limit(name, value)
-    found = _steer(desk, sweep_id, LimitsSet(**limits))
+    found = _steer(session, sweep_id, LimitsSet(**limits))
     if "name" in changes:
-        _update(desk, schema.sweeps, sweep_id, {"name": str(changes["name"])})
+        _update(session, schema.sweeps, sweep_id, {"name": str(changes["name"])})
     return found
 
 
@@ -105,15 +105,15 @@ def _check_limit(name: str, value: Any) -> None:
         raise UsageError(f"{name} is at most {LARGEST_INTEGER}, not {value!r}")
 
 
-def _add(desk: Desk, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
-    configs = complete_all(desk.sweep(sweep_id).state.rules.space, points)
-    return _create(desk, sweep_id, key, [_Addition(config, "queued") for config in configs])
+def _add(session: Session, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
+    configs = complete_all(session.sweep(sweep_id).state.rules.space, points)
+    return _create(session, sweep_id, key, [_Addition(config, "queued") for config in configs])
 
 
-def _rerun(desk: Desk, run_id: str, key: str) -> Reply:
-    sweep_id, n = _place(desk, run_id)
-    known = desk.sweep(sweep_id).state.trials[n - 1]
-    return _create(desk, sweep_id, key, [_Addition(known.config, RERUN, n, known.repeat)])
+def _rerun(session: Session, run_id: str, key: str) -> Reply:
+    sweep_id, n = _place(session, run_id)
+    known = session.sweep(sweep_id).state.trials[n - 1]
+    return _create(session, sweep_id, key, [_Addition(known.config, RERUN, n, known.repeat)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,85 +126,85 @@ class _Addition:
     repeat: int = 0
 
 
-def _create(desk: Desk, sweep_id: str, key: str, additions: Sequence[_Addition]) -> Reply:
+def _create(session: Session, sweep_id: str, key: str, additions: Sequence[_Addition]) -> Reply:
     """Let runs wait, once for a key; each has a key of its own, which begins with the request's."""
     r = schema.runs.c
     begins = sa.and_(r.key >= f"{key}/", r.key < f"{key}0")  # 0 is the letter after /
     query = sa.select(r.id).where(r.sweep_id == sweep_id, begins).order_by(r.number)
-    ids = list(desk.connection.execute(query).scalars())
+    ids = list(session.connection.execute(query).scalars())
     if not ids:
-        first = desk.sweep(sweep_id).state.n_created + 1
+        first = session.sweep(sweep_id).state.n_created + 1
         runs = tuple(
             RunAdded(first + i, new.config, new.origin, new.parent, new.repeat, f"{key}/{i}")
             for i, new in enumerate(additions)
         )
-        _steer(desk, sweep_id, RunsAdded(runs))
+        _steer(session, sweep_id, RunsAdded(runs))
         ids = [run_id(sweep_id, run.number) for run in runs]
-    return {"runs": ids, **_where(desk, sweep_id)}
+    return {"runs": ids, **_where(session, sweep_id)}
 
 
-def _delete(desk: Desk, target: str) -> Reply:
+def _delete(session: Session, target: str) -> Reply:
     if "-" not in target:
-        return _steer(desk, target, SweepDeleted())
+        return _steer(session, target, SweepDeleted())
     sweep_id, n = split_run_id(target)
-    if not 1 <= n <= desk.sweep(sweep_id).state.n_created:
+    if not 1 <= n <= session.sweep(sweep_id).state.n_created:
         raise NotFound(f"no run {target!r}")
-    return _steer(desk, sweep_id, RunDeleted(n))
+    return _steer(session, sweep_id, RunDeleted(n))
 
 
-def _note(desk: Desk, target: str, text: str) -> Reply:
-    table, _ = _labelled(desk, target)
-    _update(desk, table, target, {"note": text})
+def _note(session: Session, target: str, text: str) -> Reply:
+    table, _ = _labelled(session, target)
+    _update(session, table, target, {"note": text})
     return {"note": text}
 
 
-def _tag(desk: Desk, target: str, add: Sequence[str], remove: Sequence[str]) -> Reply:
-    table, tags = _labelled(desk, target)
+def _tag(session: Session, target: str, add: Sequence[str], remove: Sequence[str]) -> Reply:
+    table, tags = _labelled(session, target)
     odd = [name for name in add if not name.strip() or name != name.strip()]
     if odd:
         raise UsageError(f"a tag is a word or a few, without space around them: {odd[0]!r} is not")
     now = sorted({*tags, *add} - {*remove})
-    _update(desk, table, target, {"tags": dumps(now)})
+    _update(session, table, target, {"tags": dumps(now)})
     return {"tags": now}
 
 
-def _permuted(desk: Desk, run_id: str, summary: Mapping[str, Any]) -> Reply:
+def _permuted(session: Session, run_id: str, summary: Mapping[str, Any]) -> Reply:
     """Keep with a run that has ended what permuted histories said of it; what was there before goes."""
-    sweep_id, n = _place(desk, run_id)
-    if not desk.sweep(sweep_id).state.trials[n - 1].state.is_final:
+    sweep_id, n = _place(session, run_id)
+    if not session.sweep(sweep_id).state.trials[n - 1].state.is_final:
         raise Refused(f"run {run_id} is not over", why="illegal")
     r = schema.runs.c
-    old = desk.connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one()
-    _update(desk, schema.runs, run_id, {"summary": dumps(json.loads(old) | dict(summary))})
+    old = session.connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one()
+    _update(session, schema.runs, run_id, {"summary": dumps(json.loads(old) | dict(summary))})
     return {}
 
 
-def _labelled(desk: Desk, target: str) -> tuple[sa.Table, list[str]]:
+def _labelled(session: Session, target: str) -> tuple[sa.Table, list[str]]:
     """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
     table = schema.runs if "-" in target else schema.sweeps
-    if table is schema.runs and desk.sweep(split_run_id(target)[0]).state.is_deleted:
+    if table is schema.runs and session.sweep(split_run_id(target)[0]).state.is_deleted:
         raise NotFound(f"no run {target!r}: its sweep has been deleted")
     query = sa.select(table.c.tags).where(table.c.id == target, table.c.deleted_at.is_(None))
-    tags = desk.connection.execute(query).scalar()
+    tags = session.connection.execute(query).scalar()
     if tags is None:
         raise NotFound(f"no {'run' if table is schema.runs else 'sweep'} {target!r}")
     return table, json.loads(tags)
 
 
-def _place(desk: Desk, run_id: str) -> tuple[str, int]:
+def _place(session: Session, run_id: str) -> tuple[str, int]:
     """Return the sweep and the number of a run that is there and not deleted."""
     sweep_id, n = split_run_id(run_id)
-    state = desk.sweep(sweep_id).state
+    state = session.sweep(sweep_id).state
     if not 1 <= n <= state.n_created or n in state.deleted:
         raise NotFound(f"no run {run_id!r}")
     return sweep_id, n
 
 
-def _update(desk: Desk, table: sa.Table, which: str, values: Mapping[str, Any]) -> None:
-    desk.connection.execute(table.update().where(table.c.id == which), dict(values))
+def _update(session: Session, table: sa.Table, which: str, values: Mapping[str, Any]) -> None:
+    session.connection.execute(table.update().where(table.c.id == which), dict(values))
 
 
-REQUESTS: Mapping[str, Callable[..., Reply]] = {
+OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "pause": _pause,
     "reopen": _reopen,
     "stop": _stop,

@@ -15,7 +15,7 @@ LONGEST_PAUSE_S = 5.0
 Result = TypeVar("Result")
 
 
-def when_there_is_room(write: Callable[[], Result], what: str, patience_s: float = PATIENCE_S) -> Result:
+def retry_when_full(write: Callable[[], Result], what: str, patience_s: float = PATIENCE_S) -> Result:
     """Return what a write returns, which is tried again for as long as the disk is full.
 
     Args:
@@ -27,7 +27,7 @@ def when_there_is_room(write: Callable[[], Result], what: str, patience_s: float
         StoreError: There was no room for so long.
         OSError: Something else is wrong.
 
-    >>> when_there_is_room(lambda: 7, "a number")
+    >>> retry_when_full(lambda: 7, "a number")
     7
     """
     deadline = time.monotonic() + patience_s

@@ -86,7 +86,7 @@ class AgentProcess:
 
 
 @dataclass
-class Desk:
+class Session:
     """The open sweeps and their agents.
 
     Attributes:

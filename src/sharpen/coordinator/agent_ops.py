@@ -16,9 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sharpen import spec
-from sharpen.coordinator import requests
-from sharpen.coordinator.desk import AgentProcess, Desk, OpenSweep, Reply
+from sharpen.coordinator import control_ops
 from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
+from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
@@ -38,7 +38,7 @@ CHECKPOINT = "checkpoint"
 
 
 def _create_sweep(
-    desk: Desk,
+    session: Session,
     key: str,
     text: str,
     place: Mapping[str, str],
@@ -46,7 +46,7 @@ def _create_sweep(
     run_cap: int | None = None,
 ) -> Reply:
     table = schema.sweeps
-    known = desk.connection.execute(sa.select(table.c.id).where(table.c.key == key)).scalar()
+    known = session.connection.execute(sa.select(table.c.id).where(table.c.key == key)).scalar()
     if known is not None:
         return {"sweep_id": known}
     sweep = spec.parse(text, where=place["source"])
@@ -57,44 +57,44 @@ def _create_sweep(
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
     values |= {"source": place["source"], "workdir": place["workdir"], "seed": seed, "run_cap": run_cap}
     values |= {"max_failures": sweep.max_failures, "time_cap_s": sweep.time_cap_s}
-    desk.connection.execute(table.insert(), values | {"created_at": desk.clock.time()})
-    desk.open[sweep_id] = OpenSweep(sweep, state)
+    session.connection.execute(table.insert(), values | {"created_at": session.clock.time()})
+    session.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}
 
 
-def _sweep(desk: Desk, word: str) -> Reply:
-    row = desk.reader.sweep(word)
+def _sweep(session: Session, word: str) -> Reply:
+    row = session.reader.sweep(word)
     return asdict(SweepFile(row.id, row.spec, row.source, row.workdir))
 
 
-def _join(desk: Desk, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
-    desk.sweep(sweep_id)
-    if agent_id not in desk.agents:
+def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, born: str) -> Reply:
+    session.sweep(sweep_id)
+    if agent_id not in session.agents:
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
-        desk.connection.execute(schema.agents.insert(), values | {"started_at": desk.clock.time()})
-        desk.agents[agent_id] = AgentProcess(host, pid, born)
+        session.connection.execute(schema.agents.insert(), values | {"started_at": session.clock.time()})
+        session.agents[agent_id] = AgentProcess(host, pid, born)
     return {}
 
 
-def _lease(desk: Desk, sweep_id: str, agent_id: str, key: str) -> Reply:
+def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
     n_modules = len(sys.modules)
     try:
-        answer = desk.advance(sweep_id, LeaseAsked(agent_id, key, desk.clock.monotonic()))
+        answer = session.advance(sweep_id, LeaseAsked(agent_id, key, session.clock.monotonic()))
     finally:
         if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
             one_thread()
     match answer:
         case Granted(number, token):
-            return {"run": _leased_run(desk, sweep_id, number, token)}
+            return {"run": _leased_run(session, sweep_id, number, token)}
         case Over(status, reason):
             return {"over": status, "reason": reason}
         case _:
-            paused = {"paused": True} if desk.sweep(sweep_id).state.status is SweepStatus.PAUSED else {}
+            paused = {"paused": True} if session.sweep(sweep_id).state.status is SweepStatus.PAUSED else {}
             return {"wait": isinstance(answer, NothingNow), **paused}
 
 
-def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
-    state = desk.sweep(sweep_id).state
+def _leased_run(session: Session, sweep_id: str, number: int, token: int) -> Reply:
+    state = session.sweep(sweep_id).state
     live = state.live[number]
     run: Reply = {"run_id": run_id(sweep_id, number), "token": token, "config": live.trial.config}
     run["seed"] = repeat_seed(state.rules.seed, live.trial.repeat)
@@ -107,9 +107,9 @@ def _leased_run(desk: Desk, sweep_id: str, number: int, token: int) -> Reply:
     return run
 
 
-def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, int]]) -> Reply:
+def _beat(session: Session, sweep_id: str, agent_id: str, held: Sequence[tuple[str, int]]) -> Reply:
     pairs = tuple((split_run_id(run)[1], token) for run, token in held)
-    answer = desk.advance(sweep_id, Beat(agent_id, pairs, desk.clock.monotonic()))
+    answer = session.advance(sweep_id, Beat(agent_id, pairs, session.clock.monotonic()))
     if not isinstance(answer, BeatAnswer):
         raise Refused(f"agent {agent_id} got no answer", why="illegal")
     stop = {run_id(sweep_id, number): reason for number, reason in answer.stop.items()}
@@ -118,108 +118,108 @@ def _beat(desk: Desk, sweep_id: str, agent_id: str, held: Sequence[tuple[str, in
     return {"stop": stop, "cancel": cancel, "lost": lost}
 
 
-def _report(desk: Desk, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
-    sweep_id, n = desk.leased(run_id, token)
+def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
+    sweep_id, n = session.leased(run_id, token)
     for step_number, metrics in rows:
         if not 0 <= step_number <= schema.LARGEST:
             raise UsageError(f"{run_id}: a step is a whole number from 0 to {schema.LARGEST}")
         if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
             raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
     stop = ""
-    metric, rules = desk.sweep(sweep_id).spec.metric, desk.sweep(sweep_id).state.rules
+    metric, rules = session.sweep(sweep_id).spec.metric, session.sweep(sweep_id).state.rules
     for step_number, metrics in rows:
         value = finite(metrics[metric.name]) if metric.name in metrics else None
         turned = None if value is None else metric.larger_is_better(value)
-        before = desk.sweep(sweep_id).state.live[n]
+        before = session.sweep(sweep_id).state.live[n]
         watched = watched_in(rules, metrics)
-        event = Reported(n, token, step_number, turned, desk.clock.monotonic(), watched)
-        answer = desk.advance(sweep_id, event)
+        event = Reported(n, token, step_number, turned, session.clock.monotonic(), watched)
+        answer = session.advance(sweep_id, event)
         stop = answer.stop if isinstance(answer, Accepted) else stop
-        counts = len(desk.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
-        row = {"run_id": run_id, "token": token, "step": step_number, "at": desk.clock.time()}
+        counts = len(session.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
+        row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
-        _write_report(desk.connection, row, metric.name, is_new=step_number > before.last_step)
+        _write_report(session.connection, row, metric.name, is_new=step_number > before.last_step)
     return {"stop": stop}
 
 
-def _leads(desk: Desk, run_id: str, token: int) -> Reply:
-    sweep_id, n = desk.leased(run_id, token)
-    state = desk.sweep(sweep_id).state
+def _leads(session: Session, run_id: str, token: int) -> Reply:
+    sweep_id, n = session.leased(run_id, token)
+    state = session.sweep(sweep_id).state
     return {"leads": leads(state, state.live[n])}
 
 
-def _console(desk: Desk, run_id: str, token: int, first_line: int, text: str) -> Reply:
-    desk.leased(run_id, token)
+def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
+    session.leased(run_id, token)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
     insert = schema.console.insert().prefix_with("OR REPLACE")
-    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    session.connection.execute(insert, row | {"at": session.clock.time()})
     return {}
 
 
-def _summarize(desk: Desk, run_id: str, token: int, values: dict[str, Any]) -> Reply:
-    desk.leased(run_id, token)
+def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]) -> Reply:
+    session.leased(run_id, token)
     table = schema.runs
     here = table.c.id == run_id
-    old = json.loads(desk.connection.execute(sa.select(table.c.summary).where(here)).scalar_one())
-    desk.connection.execute(table.update().where(here), {"summary": dumps(old | values)})
+    old = json.loads(session.connection.execute(sa.select(table.c.summary).where(here)).scalar_one())
+    session.connection.execute(table.update().where(here), {"summary": dumps(old | values)})
     return {}
 
 
-def _artifact(desk: Desk, run_id: str, token: int, name: str, **about: Any) -> Reply:
-    sweep_id, n = desk.leased(run_id, token)
+def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any) -> Reply:
+    sweep_id, n = session.leased(run_id, token)
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
     insert = schema.artifacts.insert().prefix_with("OR REPLACE")
-    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    session.connection.execute(insert, row | {"at": session.clock.time()})
     if about["type"] == CHECKPOINT:
         said = metadata.get("step")
         is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
-        step = said if is_step else desk.sweep(sweep_id).state.live[n].last_step
-        desk.advance(sweep_id, CheckpointSaved(n, token, about["digest"], step))
+        step = said if is_step else session.sweep(sweep_id).state.live[n].last_step
+        session.advance(sweep_id, CheckpointSaved(n, token, about["digest"], step))
     return {}
 
 
-def _exit(desk: Desk, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:
-    sweep_id, n = desk.leased(run_id, token)
-    has_metric = bool(desk.sweep(sweep_id).state.live[n].trial.reports)
-    names = () if has_metric else _names_logged(desk, run_id, token)
-    desk.advance(sweep_id, ProgramExited(n, token, exit_code, last_words, names))
+def _exit(session: Session, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:
+    sweep_id, n = session.leased(run_id, token)
+    has_metric = bool(session.sweep(sweep_id).state.live[n].trial.reports)
+    names = () if has_metric else _names_logged(session, run_id, token)
+    session.advance(sweep_id, ProgramExited(n, token, exit_code, last_words, names))
     return {}
 
 
-def _names_logged(desk: Desk, run_id: str, token: int) -> tuple[str, ...]:
+def _names_logged(session: Session, run_id: str, token: int) -> tuple[str, ...]:
     """Return the names of everything that a run has logged, also in this transaction."""
     c = schema.reports.c
     query = sa.select(c.metrics).where(c.run_id == run_id, c.token == token)
-    rows = desk.connection.execute(query).scalars()
+    rows = session.connection.execute(query).scalars()
     return tuple(sorted({name for metrics in rows for name in json.loads(metrics)}))
 
 
-def _release(desk: Desk, run_id: str, token: int) -> Reply:
-    sweep_id, n = desk.leased(run_id, token)
-    desk.advance(sweep_id, Released(n, token))
+def _release(session: Session, run_id: str, token: int) -> Reply:
+    sweep_id, n = session.leased(run_id, token)
+    session.advance(sweep_id, Released(n, token))
     return {}
 
 
-def _look(desk: Desk, look_id: str, run_id: str, who: str) -> Reply:
-    run = desk.reader.run(run_id)
+def _look(session: Session, look_id: str, run_id: str, who: str) -> Reply:
+    run = session.reader.run(run_id)
     row = {"id": look_id, "sweep_id": run.sweep_id, "run_id": run_id, "who": who}
     insert = schema.looks.insert().prefix_with("OR IGNORE")
-    desk.connection.execute(insert, row | {"at": desk.clock.time()})
+    session.connection.execute(insert, row | {"at": session.clock.time()})
     return {}
 
 
-def _looked(desk: Desk, look_id: str, result: dict[str, Any]) -> Reply:
+def _looked(session: Session, look_id: str, result: dict[str, Any]) -> Reply:
     table = schema.looks
-    found = desk.connection.execute(table.update().where(table.c.id == look_id), {"result": dumps(result)})
+    found = session.connection.execute(table.update().where(table.c.id == look_id), {"result": dumps(result)})
     if found.rowcount == 0:
         raise NotFound(f"no look {look_id!r} at a lockbox has begun")
     return {}
 
 
-def _ping(desk: Desk) -> Reply:
-    return {"schema": desk.connection.exec_driver_sql("PRAGMA user_version").scalar_one()}
+def _ping(session: Session) -> Reply:
+    return {"schema": session.connection.exec_driver_sql("PRAGMA user_version").scalar_one()}
 
 
 def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, is_new: bool) -> None:
@@ -256,5 +256,5 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "look": _look,
     "looked": _looked,
     "ping": _ping,
-    **requests.REQUESTS,
+    **control_ops.OPERATIONS,
 }

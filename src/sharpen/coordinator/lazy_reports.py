@@ -25,7 +25,7 @@ def no_garbage() -> Generator[None]:
             gc.enable()
 
 
-class Ledger:
+class ReportCache:
     """The reports of a sweep's ended runs, read all together when the first is wanted.
 
     Args:
@@ -58,27 +58,27 @@ class Ledger:
         return {number: tuple(reports) for number, reports in found.items()}
 
 
-class StoredReports(Sequence[Report]):
+class LazyReports(Sequence[Report]):
     """The reports of one ended run; what they are does not depend on when they are read."""
 
-    __slots__ = ("_ledger", "_number")
+    __slots__ = ("_cache", "_number")
 
-    def __init__(self, ledger: Ledger, number: int) -> None:
-        self._ledger = ledger
+    def __init__(self, cache: ReportCache, number: int) -> None:
+        self._cache = cache
         self._number = number
 
     def __len__(self) -> int:
-        return len(self._ledger.of(self._number))
+        return len(self._cache.of(self._number))
 
     def __iter__(self) -> Iterator[Report]:
-        return iter(self._ledger.of(self._number))
+        return iter(self._cache.of(self._number))
 
     @overload
     def __getitem__(self, index: int) -> Report: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[Report, ...]: ...
     def __getitem__(self, index: int | slice) -> Report | tuple[Report, ...]:
-        return self._ledger.of(self._number)[index]
+        return self._cache.of(self._number)[index]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

@@ -37,7 +37,7 @@ class HandClock:
         return self.now
 
 
-class Office:
+class CoordinatorHarness:
     """A coordinator and one who asks it; each answer is unpacked or raised, as a client would."""
 
     def __init__(self, home: Path, clock: HandClock | None = None) -> None:
@@ -66,18 +66,20 @@ class Office:
         return self.ask("report", **held, rows=rows)["stop"]
 
     def state(self, sweep_id: str) -> SweepState:
-        return self.coordinator._desk.sweep(sweep_id).state
+        return self.coordinator._session.sweep(sweep_id).state
 
     def restarted(self) -> SweepStates:
         """Return every sweep's state as a new coordinator over the same folder would have it."""
         fresh = Coordinator(self.home, self.clock)
-        ids = [row.id for row in fresh._desk.reader.sweeps(deleted=True)]
-        found = {sweep_id: comparable(fresh._desk.sweep(sweep_id).state) for sweep_id in ids}
+        ids = [row.id for row in fresh._session.reader.sweeps(deleted=True)]
+        found = {sweep_id: comparable(fresh._session.sweep(sweep_id).state) for sweep_id in ids}
         fresh.close()
         return found
 
     def in_memory(self) -> SweepStates:
-        return {sweep_id: comparable(sweep.state) for sweep_id, sweep in self.coordinator._desk.open.items()}
+        return {
+            sweep_id: comparable(sweep.state) for sweep_id, sweep in self.coordinator._session.open.items()
+        }
 
     def close(self) -> None:
         self.coordinator.close()
