@@ -9,6 +9,7 @@ SharpenError                what is wrong, where, and the fix
 │   ├── NotFound            no such sweep, run, model or file
 │   └── MissingExtra        an optional dependency is absent; says what to install
 ├── StoreError              the store cannot be opened, migrated, read or written
+├── InternalError           a fault of sharpen's own in the process that holds the store; its log has the rest
 ├── Refused                 the coordinator refused a request: stale token, ended run, illegal state
 └── Unreachable             no coordinator answered within the time allowed
 ```
@@ -101,6 +102,10 @@ class MissingExtra(UsageError):
 
 class StoreError(SharpenError):
     """The store cannot be opened, migrated, read or written."""
+
+
+class InternalError(SharpenError):
+    """A fault of sharpen's own; ``facts["id"]`` finds its traceback in the log of the process that hosts."""
 
 
 class Refused(SharpenError):

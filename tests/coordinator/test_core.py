@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sharpen.coordinator import hostname, process_identity
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.processes import machine_identity
-from sharpen.errors import NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
+from sharpen.errors import InternalError, NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
 from sharpen.optimizers.random import RandomSearch
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
@@ -357,8 +357,8 @@ BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
     ("release", {"run_id": "a-b", "token": 1}, NotFound, "no run 'a-b'"),
     ("look", {"look_id": "l", "run_id": "a-1", "who": "me"}, NotFound, "no run 'a-1'"),
     ("looked", {"look_id": "l", "result": {}}, NotFound, "no look 'l'"),
-    ("ping", {"extra": 1}, SharpenError, "TypeError"),
-    ("lease", {}, SharpenError, "TypeError"),
+    ("ping", {"extra": 1}, InternalError, "TypeError"),
+    ("lease", {}, InternalError, "TypeError"),
 ]
 
 
@@ -508,7 +508,7 @@ def test_a_constraint_that_fails_is_not_taken_for_a_full_disk(harness: Coordinat
     sweep_id = harness.create()
     with pytest.raises(SharpenError, match="IntegrityError") as problem:
         harness.ask("join", sweep_id=sweep_id, agent_id="a", host=None, pid=1, born="")
-    assert type(problem.value) is SharpenError
+    assert type(problem.value) is InternalError  # so that nobody tries again
 
 
 def dead_process() -> tuple[int, str]:
@@ -673,3 +673,23 @@ def test_the_optimizer_is_told_of_failed_runs_what_the_file_says(
         harness.ask("exit", **held, exit_code=exit_code, last_words="")
     assert told[-1] == [(TrialState.FINISHED, -3.0), (TrialState.FINISHED, -0.5)]
     assert [run.state for run in Reader(harness.home).runs(sweep_id)] == ["finished", "failed", "finished"]
+
+
+def test_an_error_that_nobody_foresaw_is_logged_with_where_it_was_and_answered_with_an_id(
+    harness: CoordinatorHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InternalError, match=r"'pause'.*bogus") as problem:
+        harness.ask("pause", bogus=1)
+    [record] = caplog.records
+    assert problem.value.facts["id"] in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is TypeError
+    assert harness.create()  # and the coordinator goes on
+
+
+def test_what_was_foreseen_is_not_logged(
+    harness: CoordinatorHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(NotFound):
+        harness.ask("pause", sweep_id="none")
+    assert not caplog.records

@@ -24,7 +24,7 @@ from sharpen.coordinator import connect
 from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.host import try_host
-from sharpen.errors import NotFound, Refused, SharpenError, StoreError, Unreachable
+from sharpen.errors import InternalError, NotFound, Refused, StoreError, Unreachable
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
 from sharpen.sweep import Rules
@@ -152,7 +152,7 @@ def test_requests_that_come_together_are_answered_in_order_and_one_that_breaks_d
         held = {"run_id": f"{sweep_id}-1", "token": 1}
         end = {"exit_code": 3, "last_words": "no data"}
         answers = client.call_all([("exit", held | end), ("burst", {}), ("exit", held | end), ("ping", {})])
-        assert [type(answer) for answer in answers] == [dict, SharpenError, Refused, dict]
+        assert [type(answer) for answer in answers] == [dict, InternalError, Refused, dict]
         run = Reader(tmp_path).run(f"{sweep_id}-1")
         assert (run.state, run.reason) == ("failed", "no data")
 

@@ -8,9 +8,11 @@ acknowledged and nothing has changed. That is why every request may be repeated.
 from __future__ import annotations
 
 import contextlib
+import logging
+import secrets
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, ProgrammingError
 
@@ -23,6 +25,7 @@ from sharpen.sweep import Question, question
 from sharpen.sweep.events import AgentLost, Event, Proposed, Ticked
 from sharpen.trial import TrialState
 
+LOG = logging.getLogger(__name__)
 Request = Mapping[str, Any]
 OURS = (IntegrityError, ProgrammingError)  # what was to be written is wrong, and would be the next time
 
@@ -60,7 +63,7 @@ class Coordinator:
         except Exception as problem:  # a batch must not fail for one of its requests
             if len(requests) > 1:
                 return [reply for request in requests for reply in self.answer([request])]
-            return [_error(problem)]
+            return [_error(problem, requests[0] if requests else None)]
 
     def tick(self) -> None:
         """Take back the runs of agents that have died or been silent for too long, and count working time.
@@ -162,11 +165,24 @@ class Coordinator:
         return events
 
 
-def _error(problem: Exception) -> Reply:
+def _error(problem: Exception, request: object = None) -> Reply:
     if isinstance(problem, SharpenError):
         kind, message, facts = type(problem).__name__, problem.message, problem.facts
     elif isinstance(problem, DatabaseError) and not isinstance(problem, OURS):  # worth a second try
         kind, message, facts = "StoreError", f"the store cannot be written: {problem.orig}", {}
     else:
-        kind, message, facts = "SharpenError", f"{type(problem).__name__}: {problem}", {}
+        kind, message, facts = _internal_error(problem, request)
     return {"error": {"kind": kind, "message": message, "facts": facts}}
+
+
+def _internal_error(problem: Exception, request: object) -> tuple[str, str, dict[str, Any]]:
+    """Log an error that nobody foresaw, and return what its client is told."""
+    op = cast("Request", request).get("op") if isinstance(request, Mapping) else request
+    error_id = secrets.token_hex(4)
+    LOG.error("internal error %s in the request %.200r", error_id, op, exc_info=problem)
+    message = f"internal error {error_id} in the request {op!r:.200}: {type(problem).__name__}: {problem}"
+    return (
+        "InternalError",
+        f"{message}; the log of the process that holds the store says where",
+        {"id": error_id},
+    )
