@@ -76,8 +76,8 @@ def fill(
     value_of: Callable[[Mapping[str, Any]], float] | None = None,
 ) -> None:
     """Write a sweep of finished runs past the coordinator; without a function the scores are random."""
-    from sharpen.store.database import open_writer
     from sharpen.store.place import FILE
+    from sharpen.store.sqlite import open_writer
 
     open_writer(home).dispose()
     draw = random.Random(0)

@@ -25,7 +25,7 @@ from .harness import STOPPING, SWEEP, CoordinatorHarness, HandClock
 
 
 def reader(harness: CoordinatorHarness) -> Reader:
-    return Reader(harness.home, harness.coordinator._engine)
+    return Reader(harness.home, harness.coordinator._store.engine)
 
 
 def same_on_disk(harness: CoordinatorHarness) -> None:
@@ -231,9 +231,9 @@ def test_many_points_are_added_with_few_words_to_the_database(harness: Coordinat
         said.append(statement.split(maxsplit=1)[0])
 
     points = [{"x": n / 900} for n in range(900)]
-    event.listen(harness.coordinator._engine, "before_cursor_execute", heard)
+    event.listen(harness.coordinator._store.engine, "before_cursor_execute", heard)
     answer = harness.ask("add", sweep_id=sweep_id, key="k", points=points)
-    event.remove(harness.coordinator._engine, "before_cursor_execute", heard)
+    event.remove(harness.coordinator._store.engine, "before_cursor_execute", heard)
     assert len(said) < 10, "not some for each point"
     assert answer["runs"] == [f"{sweep_id}-{n}" for n in range(1, 901)]
     assert answer["run_cap"] == 900

@@ -28,7 +28,7 @@ from .harness import MINIMIZE, STOPPING, SWEEP, CoordinatorHarness, HandClock, u
 
 
 def reader(harness: CoordinatorHarness) -> Reader:
-    return Reader(harness.home, harness.coordinator._engine)
+    return Reader(harness.home, harness.coordinator._store.engine)
 
 
 def same_on_disk(harness: CoordinatorHarness) -> None:
@@ -130,7 +130,7 @@ def test_the_same_words_twice_are_answered_and_kept_once(
 
 def dump(harness: CoordinatorHarness) -> dict[str, list[Any]]:
     """Return every row of every table, without times."""
-    with harness.coordinator._engine.connect() as connection:
+    with harness.coordinator._store.engine.connect() as connection:
         names = (
             connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
         )
@@ -434,7 +434,7 @@ def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(
     sweep_id = harness.create()
     held = harness.held(sweep_id)
     before, states = dump(harness), harness.in_memory()
-    mend = break_commits(harness.coordinator._engine)
+    mend = break_commits(harness.coordinator._store.engine)
     requests = [
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
         {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
@@ -458,7 +458,7 @@ def test_a_tick_that_cannot_be_written_changes_nothing(harness: CoordinatorHarne
     harness.held(sweep_id)
     states = harness.in_memory()
     harness.clock.now += 1000
-    mend = break_commits(harness.coordinator._engine)
+    mend = break_commits(harness.coordinator._store.engine)
     with pytest.raises(StoreError, match="cannot be written"):
         harness.coordinator.tick()
     assert harness.in_memory() == states
@@ -484,7 +484,7 @@ def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
 ) -> None:
     sweep_id = harness.create()
     held = harness.held(sweep_id)
-    limit_pages(harness.coordinator._engine, 1)
+    limit_pages(harness.coordinator._store.engine, 1)
     big = {"first_line": 0, "text": "x" * 200_000}
     states = harness.in_memory()
     with pytest.raises(StoreError, match="full"):
@@ -498,9 +498,9 @@ def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
     assert [("error" in reply) for reply in replies] == [True, False], "a small one still fits"
     assert harness.in_memory() != states
     same_on_disk(harness)
-    limit_pages(harness.coordinator._engine, None)
+    limit_pages(harness.coordinator._store.engine, None)
     assert harness.ask("console", **held, **big) == {}
-    with harness.coordinator._engine.connect() as connection:
+    with harness.coordinator._store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
@@ -594,7 +594,7 @@ def test_a_restart_gives_every_lease_its_full_time_again(harness: CoordinatorHar
 
 def test_a_sweep_that_cannot_be_had_does_not_lock_up_the_store(harness: CoordinatorHarness) -> None:
     broken, good = harness.create(key="1"), harness.create(key="2")
-    with harness.coordinator._engine.begin() as connection:
+    with harness.coordinator._store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE sweeps SET spec = 'method: unheard-of' WHERE key = '1'")
     fresh = CoordinatorHarness(harness.home, HandClock())
     assert "run" in fresh.lease(good, "k")

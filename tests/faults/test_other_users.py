@@ -13,7 +13,7 @@ import pytest
 from faults.bench import Bench, until
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError
-from sharpen.store.database import open_writer
+from sharpen.store.sqlite import open_writer
 from sharpen.wire import Client, UnixChannel, socket_path
 from sharpen.wire.unix_socket import bindable
 

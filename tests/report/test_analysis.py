@@ -29,7 +29,7 @@ parameters:
 
 def stop(lab, *numbers: int) -> None:
     table = schema.runs
-    with lab.coordinator._engine.begin() as connection:
+    with lab.coordinator._store.engine.begin() as connection:
         here = table.c.sweep_id == lab.sweep_id
         connection.execute(table.update().where(here, table.c.number.in_(numbers)), {"state": "stopped"})
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from coordinator.harness import SWEEP, CoordinatorHarness
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
-from sharpen.store.database import open_reader, open_writer
 from sharpen.store.migrations import STEPS, migrate
 from sharpen.store.place import FILE
+from sharpen.store.sqlite import open_reader, open_writer
 
 
 def shape(path: Path) -> dict[str, list[Any]]:

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path, put_file
-from sharpen.store.database import open_writer
 from sharpen.store.place import FILE
 from sharpen.store.queries import AT_ONCE, Reader
+from sharpen.store.sqlite import open_writer
 
 SWEEP = {"status": "running", "spec": "", "source": "s.yaml", "workdir": "/", "seed": 3, "run_cap": None}
 

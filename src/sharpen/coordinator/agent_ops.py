@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import sqlalchemy as sa
-
 from sharpen import spec
 from sharpen.coordinator import control_ops
 from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
@@ -23,9 +21,9 @@ from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
-from sharpen.store import schema
+from sharpen.store.port import Writer
 from sharpen.store.rows import SweepFile
-from sharpen.store.statements import PUT_REPORT
+from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, NothingNow, Over
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
@@ -45,8 +43,7 @@ def _create_sweep(
     seed: int | None = None,
     run_cap: int | None = None,
 ) -> Reply:
-    table = schema.sweeps
-    known = session.connection.execute(sa.select(table.c.id).where(table.c.key == key)).scalar()
+    known = session.writer.sweep_of_request(key)
     if known is not None:
         return {"sweep_id": known}
     sweep = spec.parse(text, where=place["source"])
@@ -57,7 +54,7 @@ def _create_sweep(
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
     values |= {"source": place["source"], "workdir": place["workdir"], "seed": seed, "run_cap": run_cap}
     values |= {"max_failures": sweep.max_failures, "time_cap_s": sweep.time_cap_s}
-    session.connection.execute(table.insert(), values | {"created_at": session.clock.time()})
+    session.writer.create_sweep(values | {"created_at": session.clock.time()})
     session.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}
 
@@ -71,7 +68,7 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
     session.sweep(sweep_id)
     if agent_id not in session.agents:
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
-        session.connection.execute(schema.agents.insert(), values | {"started_at": session.clock.time()})
+        session.writer.add_agent(values | {"started_at": session.clock.time()})
         session.agents[agent_id] = AgentProcess(host, pid, born)
     return {}
 
@@ -121,8 +118,8 @@ def _beat(session: Session, sweep_id: str, agent_id: str, held: Sequence[tuple[s
 def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
     sweep_id, n = session.leased(run_id, token)
     for step_number, metrics in rows:
-        if not 0 <= step_number <= schema.LARGEST:
-            raise UsageError(f"{run_id}: a step is a whole number from 0 to {schema.LARGEST}")
+        if not 0 <= step_number <= LARGEST:
+            raise UsageError(f"{run_id}: a step is a whole number from 0 to {LARGEST}")
         if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
             raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
     stop = ""
@@ -138,7 +135,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         counts = len(session.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
         row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
-        _write_report(session.connection, row, metric.name, is_new=step_number > before.last_step)
+        _write_report(session.writer, row, metric.name, is_new=step_number > before.last_step)
     return {"stop": stop}
 
 
@@ -151,17 +148,13 @@ def _leads(session: Session, run_id: str, token: int) -> Reply:
 def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
     session.leased(run_id, token)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
-    insert = schema.console.insert().prefix_with("OR REPLACE")
-    session.connection.execute(insert, row | {"at": session.clock.time()})
+    session.writer.put_console(row | {"at": session.clock.time()})
     return {}
 
 
 def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]) -> Reply:
     session.leased(run_id, token)
-    table = schema.runs
-    here = table.c.id == run_id
-    old = json.loads(session.connection.execute(sa.select(table.c.summary).where(here)).scalar_one())
-    session.connection.execute(table.update().where(here), {"summary": dumps(old | values)})
+    session.writer.merge_summary(run_id, values)
     return {}
 
 
@@ -170,8 +163,7 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
-    insert = schema.artifacts.insert().prefix_with("OR REPLACE")
-    session.connection.execute(insert, row | {"at": session.clock.time()})
+    session.writer.put_artifact(row | {"at": session.clock.time()})
     if about["type"] == CHECKPOINT:
         said = metadata.get("step")
         is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
@@ -190,9 +182,7 @@ def _exit(session: Session, run_id: str, token: int, exit_code: int, last_words:
 
 def _names_logged(session: Session, run_id: str, token: int) -> tuple[str, ...]:
     """Return the names of everything that a run has logged, also in this transaction."""
-    c = schema.reports.c
-    query = sa.select(c.metrics).where(c.run_id == run_id, c.token == token)
-    rows = session.connection.execute(query).scalars()
+    rows = session.writer.metrics_logged(run_id, token)
     return tuple(sorted({name for metrics in rows for name in json.loads(metrics)}))
 
 
@@ -205,39 +195,33 @@ def _release(session: Session, run_id: str, token: int) -> Reply:
 def _look(session: Session, look_id: str, run_id: str, who: str) -> Reply:
     run = session.reader.run(run_id)
     row = {"id": look_id, "sweep_id": run.sweep_id, "run_id": run_id, "who": who}
-    insert = schema.looks.insert().prefix_with("OR IGNORE")
-    session.connection.execute(insert, row | {"at": session.clock.time()})
+    session.writer.begin_look(row | {"at": session.clock.time()})
     return {}
 
 
 def _looked(session: Session, look_id: str, result: dict[str, Any]) -> Reply:
-    table = schema.looks
-    found = session.connection.execute(table.update().where(table.c.id == look_id), {"result": dumps(result)})
-    if found.rowcount == 0:
+    if not session.writer.end_look(look_id, dumps(result)):
         raise NotFound(f"no look {look_id!r} at a lockbox has begun")
     return {}
 
 
 def _ping(session: Session) -> Reply:
-    return {"schema": session.connection.exec_driver_sql("PRAGMA user_version").scalar_one()}
+    return {"schema": session.writer.schema_version()}
 
 
-def _write_report(connection: sa.Connection, row: dict[str, Any], metric: str, is_new: bool) -> None:
+def _write_report(writer: Writer, row: dict[str, Any], metric: str, is_new: bool) -> None:
     """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays."""
-    table = schema.reports
     if not is_new:
-        c = table.c
-        here = sa.and_(c.run_id == row["run_id"], c.token == row["token"], c.step == row["step"])
-        old = connection.execute(sa.select(table).where(here)).one_or_none()
+        old = writer.report(row["run_id"], row["token"], row["step"])
         if old is not None:
-            logged = json.loads(old.metrics)
+            logged = json.loads(old["metrics"])
             row["metrics"] = logged | row["metrics"]
-            if old.has_metric:
+            if old["has_metric"]:
                 row["metrics"][metric] = logged[metric]
-                row |= {"has_metric": True, "value": old.value}
+                row |= {"has_metric": True, "value": old["value"]}
     value = row["value"]
     row |= {"metrics": dumps(row["metrics"]), "value": None if value is None or math.isnan(value) else value}
-    PUT_REPORT.execute(connection, row)
+    writer.put_report(row)
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {

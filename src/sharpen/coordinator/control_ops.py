@@ -5,19 +5,16 @@ Each raises before it writes anything, or not at all.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import LARGEST_INTEGER, dumps
-from sharpen.store import schema
+from sharpen.store.port import Kind
 from sharpen.sweep import RERUN
 from sharpen.sweep.commands import Rejected
 from sharpen.sweep.events import (
@@ -91,7 +88,7 @@ def _edit(session: Session, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
         _check_limit(name, value)
     found = _steer(session, sweep_id, LimitsSet(**limits))
     if "name" in changes:
-        _update(session, schema.sweeps, sweep_id, {"name": str(changes["name"])})
+        session.writer.set_sweep(sweep_id, {"name": str(changes["name"])})
     return found
 
 
@@ -128,10 +125,7 @@ class _Addition:
 
 def _create(session: Session, sweep_id: str, key: str, additions: Sequence[_Addition]) -> Reply:
     """Let runs wait, once for a key; each has a key of its own, which begins with the request's."""
-    r = schema.runs.c
-    begins = sa.and_(r.key >= f"{key}/", r.key < f"{key}0")  # 0 is the letter after /
-    query = sa.select(r.id).where(r.sweep_id == sweep_id, begins).order_by(r.number)
-    ids = list(session.connection.execute(query).scalars())
+    ids = session.writer.runs_of_request(sweep_id, key)
     if not ids:
         first = session.sweep(sweep_id).state.n_created + 1
         runs = tuple(
@@ -153,18 +147,18 @@ def _delete(session: Session, target: str) -> Reply:
 
 
 def _note(session: Session, target: str, text: str) -> Reply:
-    table, _ = _labelled(session, target)
-    _update(session, table, target, {"note": text})
+    kind, _ = _labelled(session, target)
+    _label(session, kind, target, {"note": text})
     return {"note": text}
 
 
 def _tag(session: Session, target: str, add: Sequence[str], remove: Sequence[str]) -> Reply:
-    table, tags = _labelled(session, target)
+    kind, tags = _labelled(session, target)
     odd = [name for name in add if not name.strip() or name != name.strip()]
     if odd:
         raise UsageError(f"a tag is a word or a few, without space around them: {odd[0]!r} is not")
     now = sorted({*tags, *add} - {*remove})
-    _update(session, table, target, {"tags": dumps(now)})
+    _label(session, kind, target, {"tags": dumps(now)})
     return {"tags": now}
 
 
@@ -173,22 +167,19 @@ def _permuted(session: Session, run_id: str, summary: Mapping[str, Any]) -> Repl
     sweep_id, n = _place(session, run_id)
     if not session.sweep(sweep_id).state.trials[n - 1].state.is_final:
         raise Refused(f"run {run_id} is not over", why="illegal")
-    r = schema.runs.c
-    old = session.connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one()
-    _update(session, schema.runs, run_id, {"summary": dumps(json.loads(old) | dict(summary))})
+    session.writer.merge_summary(run_id, summary)
     return {}
 
 
-def _labelled(session: Session, target: str) -> tuple[sa.Table, list[str]]:
-    """Return the table that a sweep or run is in, and its tags; it must not be deleted."""
-    table = schema.runs if "-" in target else schema.sweeps
-    if table is schema.runs and session.sweep(split_run_id(target)[0]).state.is_deleted:
+def _labelled(session: Session, target: str) -> tuple[Kind, list[str]]:
+    """Return whether a name is of a sweep or of a run, and its tags; it must not be deleted."""
+    kind: Kind = "run" if "-" in target else "sweep"
+    if kind == "run" and session.sweep(split_run_id(target)[0]).state.is_deleted:
         raise NotFound(f"no run {target!r}: its sweep has been deleted")
-    query = sa.select(table.c.tags).where(table.c.id == target, table.c.deleted_at.is_(None))
-    tags = session.connection.execute(query).scalar()
+    tags = session.writer.tags(kind, target)
     if tags is None:
-        raise NotFound(f"no {'run' if table is schema.runs else 'sweep'} {target!r}")
-    return table, json.loads(tags)
+        raise NotFound(f"no {kind} {target!r}")
+    return kind, tags
 
 
 def _place(session: Session, run_id: str) -> tuple[str, int]:
@@ -200,8 +191,9 @@ def _place(session: Session, run_id: str) -> tuple[str, int]:
     return sweep_id, n
 
 
-def _update(session: Session, table: sa.Table, which: str, values: Mapping[str, Any]) -> None:
-    session.connection.execute(table.update().where(table.c.id == which), dict(values))
+def _label(session: Session, kind: Kind, target: str, values: Mapping[str, Any]) -> None:
+    write = session.writer.set_run if kind == "run" else session.writer.set_sweep
+    write(target, values)
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {

@@ -14,20 +14,16 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, ProgrammingError
-
 from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.session import Clock, Reply, Session, SteadyClock
-from sharpen.errors import Refused, SharpenError, StoreError, UsageError
-from sharpen.store.database import open_writer
-from sharpen.store.queries import Reader
+from sharpen.errors import Refused, SharpenError, UsageError
+from sharpen.store.backends import backend
 from sharpen.sweep import Question, question
 from sharpen.sweep.events import AgentLost, Event, Proposed, Ticked
 from sharpen.trial import TrialState
 
 LOG = logging.getLogger(__name__)
 Request = Mapping[str, Any]
-OURS = (IntegrityError, ProgrammingError)  # what was to be written is wrong, and would be the next time
 
 
 class Coordinator:
@@ -39,10 +35,10 @@ class Coordinator:
     """
 
     def __init__(self, home: Path, clock: Clock) -> None:
-        self._engine = open_writer(home)
+        self._store = backend().open_store(home)
         self._thinking: set[str] = set()
         try:
-            reader = Reader(home, self._engine)
+            reader = self._store.reader()
             self._session = Session(reader, SteadyClock(clock, reader.newest_date()))
             self._open()
         except BaseException:
@@ -74,23 +70,16 @@ class Coordinator:
         events = self._overdue()
         if not events:
             return
-        with self._saying_why(), self._transaction():
+        with self._transaction():
             for sweep_id, event in events:
                 self._session.advance(sweep_id, event)
-
-    @contextlib.contextmanager
-    def _saying_why(self) -> Generator[None]:
-        try:
-            yield
-        except DBAPIError as problem:
-            raise StoreError(f"the store cannot be written: {problem.orig}") from problem
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
         """Give the session a transaction; when it fails, memory is as it was before, like the store."""
         before = dict(self._session.open), dict(self._session.agents)
         try:
-            with self._engine.begin() as self._session.connection:
+            with self._store.transaction() as self._session.writer:
                 yield
         except BaseException:
             self._session.open, self._session.agents = before
@@ -137,12 +126,12 @@ class Coordinator:
             StoreError: The store cannot be written; nothing has changed, and the method is asked again.
         """
         self._thinking.discard(sweep_id)
-        with self._saying_why(), self._transaction():
+        with self._transaction():
             self._session.advance(sweep_id, event)
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
+        self._store.close()
 
     def _reply(self, request: Request) -> Reply:
         operation = OPERATIONS.get(request.get("op", ""))
@@ -168,8 +157,6 @@ class Coordinator:
 def _error(problem: Exception, request: object = None) -> Reply:
     if isinstance(problem, SharpenError):
         kind, message, facts = type(problem).__name__, problem.message, problem.facts
-    elif isinstance(problem, DatabaseError) and not isinstance(problem, OURS):  # worth a second try
-        kind, message, facts = "StoreError", f"the store cannot be written: {problem.orig}", {}
     else:
         kind, message, facts = _internal_error(problem, request)
     return {"error": {"kind": kind, "message": message, "facts": facts}}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import sqlalchemy as sa
-
 from sharpen import spec
 from sharpen.coordinator import processes
 from sharpen.coordinator.restoring import restore
 from sharpen.coordinator.writing import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
+from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, held, step
 from sharpen.sweep.commands import Command, CreateRun, Rejected
@@ -94,12 +93,12 @@ class Session:
         clock: The :mod:`time` module, or a test's.
         open: Sweeps in memory, by id.
         agents: Processes that have joined them, by agent id.
-        connection: The transaction that is open; set anew for each.
+        writer: The transaction that is open; set anew for each.
     """
 
     reader: Reader
     clock: Clock
-    connection: sa.Connection = field(init=False)
+    writer: Writer = field(init=False)
     open: dict[str, OpenSweep] = field(default_factory=dict[str, OpenSweep])
     agents: dict[str, AgentProcess] = field(default_factory=dict[str, AgentProcess])
 
@@ -122,9 +121,9 @@ class Session:
         state, commands = step(sweep.state, event)
         new = [(command, self.clock.time()) for command in commands if isinstance(command, CreateRun)]
         if new:
-            create(self.connection, sweep_id, new)
+            create(self.writer, sweep_id, new)
         for command in commands:
-            write(self.connection, sweep_id, sweep.spec, command, self.clock.time())
+            write(self.writer, sweep_id, sweep.spec, command, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)
         return commands[-1] if commands else None
 

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import sqlalchemy as sa
-
 from sharpen.errors import NotFound
 from sharpen.jsonable import dumps
 from sharpen.spec import Sweep
-from sharpen.store import schema
-from sharpen.store.statements import END_RUN, INSERT_RUN, LEASE_RUN
+from sharpen.store.port import Writer
 from sharpen.sweep.commands import (
     Command,
     CreateRun,
@@ -28,16 +25,6 @@ from sharpen.sweep.commands import (
     StopRun,
 )
 from sharpen.trial import Checkpoint, TrialState
-
-UPDATE_RUN = schema.runs.update().where(schema.runs.c.id == sa.bindparam("which"))
-UPDATE_SWEEP = schema.sweeps.update().where(schema.sweeps.c.id == sa.bindparam("which"))
-
-# the rows up to a checkpoint count for the lease that goes on from it
-CARRY_OVER = """
-    INSERT INTO reports (run_id, token, step, metrics, has_metric, value, at)
-    SELECT run_id, :token, step, metrics, has_metric, value, at FROM reports
-    WHERE run_id = :which AND token = :token - 1 AND step <= :step
-"""
 
 
 def run_id(sweep_id: str, number: int) -> str:
@@ -64,7 +51,7 @@ def split_run_id(run_id: str) -> tuple[str, int]:
     return sweep_id, int(number)
 
 
-def create(connection: sa.Connection, sweep_id: str, new: Sequence[tuple[CreateRun, float]]) -> None:
+def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]) -> None:
     """Write new runs, each with the time of its creation."""
     same = {"sweep_id": sweep_id, "state": "pending", "reason": "", "token": 0, "lost": 0, "stop": ""}
     rows: list[dict[str, Any]] = []
@@ -79,24 +66,22 @@ def create(connection: sa.Connection, sweep_id: str, new: Sequence[tuple[CreateR
         }
         values |= {"repeat": trial.repeat, "repeat_of": trial.repeat_of, "key": command.key}
         rows.append(same | values | {"created_at": at})
-    INSERT_RUN.execute_all(connection, rows)
+    writer.create_runs(rows)
 
 
-def write(connection: sa.Connection, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
+def write(writer: Writer, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
     """Write what a command says of what is there already; one that only answers writes nothing."""
     match command:
         case SetStatus() | SetLimits() | SetElapsed() | DeleteSweep():
-            values = _of_sweep(command, at)
-            connection.execute(UPDATE_SWEEP, values | {"which": sweep_id})
+            writer.set_sweep(sweep_id, _of_sweep(command, at))
         case LeaseRun():
-            _lease(connection, run_id(sweep_id, command.number), command, at)
+            _lease(writer, run_id(sweep_id, command.number), command, at)
         case EndRun(trial, exit_code, reason):
             values = {"state": trial.state.value, "exit_code": exit_code, "reason": reason, "ended_at": at}
             values |= _scores(spec, command)
-            END_RUN.execute(connection, values | {"which": run_id(sweep_id, trial.number)})
+            writer.end_run(run_id(sweep_id, trial.number), values)
         case RequeueRun(number) | StopRun(number) | KeepCheckpoint(number) | DeleteRun(number):
-            values = _of_run(command, at)
-            connection.execute(UPDATE_RUN, values | {"which": run_id(sweep_id, number)})
+            writer.set_run(run_id(sweep_id, number), _of_run(command, at))
         case _:
             pass
 
@@ -125,13 +110,13 @@ def _of_run(command: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: floa
             return {"deleted_at": at}
 
 
-def _lease(connection: sa.Connection, which: str, command: LeaseRun, at: float) -> None:
+def _lease(writer: Writer, which: str, command: LeaseRun, at: float) -> None:
     values: dict[str, Any] = {"state": "running", "agent_id": command.agent, "lease_key": command.key}
-    values |= {"token": command.token, "started_at": at, "stop": "", "is_canceled": 0, "reason": ""}
-    LEASE_RUN.execute(connection, values | {"resumed": _checkpoint(command.resumed), "which": which})
-    if command.resumed is not None and not command.is_inherited:
-        words = {"which": which, "token": command.token, "step": command.resumed.step}
-        connection.exec_driver_sql(CARRY_OVER, words)
+    values |= {"token": command.token, "started_at": at, "stop": "", "is_canceled": False, "reason": ""}
+    values |= {"resumed": _checkpoint(command.resumed)}
+    # the rows up to its own checkpoint count for the lease that goes on from it
+    is_own = command.resumed is not None and not command.is_inherited
+    writer.lease_run(which, values, command.resumed.step if command.resumed and is_own else None)
 
 
 def _checkpoint(checkpoint: Checkpoint | None) -> str | None:

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sharpen import spec
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
+from sharpen.store.backends import backend
 from sharpen.store.blobs import blob_path
 from sharpen.store.configurations import configurations, winner
-from sharpen.store.database import open_reader
 from sharpen.store.rows import (
     ArtifactRow,
     EndedRow,
@@ -34,20 +34,17 @@ from sharpen.trial import TrialState
 
 AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
-ENDED_RUNS = """
+ENDED_RUNS = sa.text("""
     SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
         repeat, repeat_of, cost, parent, fidelity, checkpoint
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
-"""
-ENDED_VALUES = """
+""")
+ENDED_VALUES = sa.text("""
     SELECT r.number, p.step, p.value FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
     WHERE r.sweep_id = :sweep_id AND r.state NOT IN ('pending', 'running') AND p.has_metric
-        AND (
-            r.agent_id IS NOT NULL
-            OR :resume AND p.step <= json_extract(r.checkpoint, '$.step')
-        )
+        AND (r.agent_id IS NOT NULL OR :resume AND r.checkpoint IS NOT NULL)
     ORDER BY r.number, p.step
-"""
+""")
 
 
 class Reader:
@@ -60,7 +57,7 @@ class Reader:
 
     def __init__(self, home: Path, engine: sa.Engine | None = None) -> None:
         self.home = home
-        self._engine = engine or open_reader(home)
+        self._engine = engine or backend().open_reader(home)
         if engine is None:  # nobody else would close its connections
             weakref.finalize(self, self._engine.dispose)
 
@@ -196,7 +193,7 @@ class Reader:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
         # past SQLAlchemy's rows: there may be a hundred thousand
         with self._connection() as connection:
-            cursor = connection.exec_driver_sql(ENDED_RUNS, {"sweep_id": sweep_id}).cursor
+            cursor = connection.execute(ENDED_RUNS, {"sweep_id": sweep_id}).cursor
             rows: Sequence[Any] = [] if cursor is None else cursor.fetchall()
         configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
         return [
@@ -214,10 +211,23 @@ class Reader:
             sweep_id: Whose runs.
             resume: Whether its runs go on from checkpoints.
         """
-        words = {"sweep_id": sweep_id, "resume": resume}
+        given = {"sweep_id": sweep_id, "resume": resume}
         with self._connection() as connection:
-            cursor = connection.exec_driver_sql(ENDED_VALUES, words).cursor
-            return [] if cursor is None else list(cursor.fetchall())
+            cursor = connection.execute(ENDED_VALUES, given).cursor
+            found: list[tuple[int, int, float | None]] = [] if cursor is None else list(cursor.fetchall())
+        held = self._checkpoints_of_waiting(sweep_id) if resume else {}
+        return [row for row in found if row[0] not in held or row[1] <= held[row[0]]] if held else found
+
+    def _checkpoints_of_waiting(self, sweep_id: str) -> dict[int, int]:
+        """Return the checkpoint's step of every run that ended while no agent had it, by number."""
+        r = schema.runs.c
+        query = sa.select(r.number, r.checkpoint).where(
+            r.sweep_id == sweep_id,
+            r.state.not_in(UNENDED),
+            r.agent_id.is_(None),
+            r.checkpoint.is_not(None),
+        )
+        return {row.number: json.loads(row.checkpoint)["step"] for row in self._all(query)}
 
     def reports(
         self,

@@ -1,4 +1,4 @@
-"""The statements of the hot path, built once.
+"""The statements of the hot path, built once for each dialect.
 
 Building a statement, and having its values looked at, costs SQLAlchemy several times what the database needs
 to execute it; a run's life is seven of them.
@@ -6,15 +6,14 @@ to execute it; a run's life is seven of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from sharpen.store import schema
 
-DIALECT: Any = sqlite.dialect(paramstyle="named")  # pyright: ignore[reportUnknownMemberType]
+Insert = Callable[[sa.Table], Any]  # a dialect's own insertion, which can say what to do about a conflict
 
 
 class Statement:
@@ -22,44 +21,66 @@ class Statement:
 
     Args:
         clause: What to build it from; each of its parameters must be given every time.
+        dialect: Of the driver, with a style of parameters that have names.
     """
 
-    def __init__(self, clause: sa.Insert | sa.Update) -> None:
-        self._text = str(clause.compile(dialect=DIALECT))
+    def __init__(self, clause: sa.ClauseElement, dialect: Any) -> None:
+        self._text = str(clause.compile(dialect=dialect))
 
     def execute(self, connection: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[Any]:
         """Execute it once."""
         return connection.exec_driver_sql(self._text, dict(values))
 
-    def execute_all(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    def execute_all(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute it once for each row."""
-        connection.exec_driver_sql(self._text, list(rows))
+        connection.exec_driver_sql(self._text, [dict(row) for row in rows])
 
 
-def insert(table: sa.Table, *names: str, replace: bool = False) -> Statement:
-    """Return an insertion of a row of these columns; over an older one of the same key when so asked."""
-    clause = table.insert().values({name: sa.bindparam(name) for name in names})
-    return Statement(clause.prefix_with("OR REPLACE") if replace else clause)
+class Statements:
+    """What the hot path executes, for one dialect.
+
+    Args:
+        dialect: Of the driver.
+        insert: Its insertion, as in ``sqlalchemy.dialects.NAME.insert``.
+    """
+
+    def __init__(self, dialect: Any, insert: Insert) -> None:
+        runs, columns = schema.runs, schema.reports.c
+        self.insert_run = Statement(_insert(runs.insert(), *RUN), dialect)
+        self.lease_run = Statement(_update(runs, *LEASE), dialect)
+        self.end_run = Statement(_update(runs, *END), dialect)
+        names = [column.name for column in columns]
+        self.put_report = Statement(replace(insert, schema.reports, names), dialect)
+        token = sa.bindparam("new_token", type_=sa.Integer)
+        kept = sa.select(*(token if column is columns.token else column for column in columns)).where(
+            columns.run_id == sa.bindparam("which"),
+            columns.token == sa.bindparam("old_token"),
+            columns.step <= sa.bindparam("up_to"),
+        )
+        self.carry_over = Statement(schema.reports.insert().from_select(names, kept), dialect)
 
 
-def update(table: sa.Table, *names: str) -> Statement:
-    """Return a change of these columns of the row whose ``id`` is the parameter ``which``."""
-    where = table.c.id == sa.bindparam("which")
-    return Statement(table.update().where(where).values({name: sa.bindparam(name) for name in names}))
-
-
-INSERT_RUN = insert(
-    schema.runs,
+RUN = (
     *("id", "sweep_id", "number", "state", "reason", "config", "origin", "token", "lost", "stop", "summary"),
     *("parent", "repeat", "repeat_of", "created_at", "key"),
 )
-LEASE_RUN = update(
-    schema.runs,
-    *("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed"),
-)
-END_RUN = update(
-    schema.runs, "state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at"
-)
-PUT_REPORT = insert(
-    schema.reports, "run_id", "token", "step", "metrics", "has_metric", "value", "at", replace=True
-)
+LEASE = ("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed")
+END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at")
+
+
+def replace(insert: Insert, table: sa.Table, names: Sequence[str]) -> Any:
+    """Return an insertion of a row of these columns that takes the place of one of the same primary key."""
+    clause = _insert(insert(table), *names)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: clause.excluded[name] for name in names if name not in keys}
+    return clause.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _insert(clause: Any, *names: str) -> Any:
+    return clause.values({name: sa.bindparam(name) for name in names})
+
+
+def _update(table: sa.Table, *names: str) -> sa.Update:
+    """Return a change of these columns of the row whose ``id`` is the parameter ``which``."""
+    where = table.c.id == sa.bindparam("which")
+    return table.update().where(where).values({name: sa.bindparam(name) for name in names})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sharpen.store.database import open_writer
+from sharpen.store.sqlite import open_writer
 
 STEP = 10
 

@@ -1,23 +1,31 @@
-"""Opening a store: to write, for the one process that coordinates it; to read, for anyone."""
+"""The store in a SQLite database: opened to write by one process, and to read by anyone.
+
+All that only SQLite knows is here: its pragmas, its files, its dialect.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects import sqlite as dialects
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, ProgrammingError
 
 from sharpen.errors import StoreError
 from sharpen.store import schema
 from sharpen.store.migrations import migrate
 from sharpen.store.permissions import own_folder
 from sharpen.store.place import FILE, find
+from sharpen.store.queries import Reader
+from sharpen.store.sql_writer import SqlWriter
+from sharpen.store.statements import Statements
 
 BUSY_TIMEOUT_MS = 10_000
 FULL_DISK = "; the disk is full: make room"
@@ -141,3 +149,48 @@ def _engine(path: Path, *pragmas: str, creator: Callable[[], sqlite3.Connection]
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
+
+
+STATEMENTS = Statements(dialects.dialect(paramstyle="named"), dialects.insert)  # pyright: ignore[reportUnknownMemberType]
+OURS = (IntegrityError, ProgrammingError)  # what was to be written is wrong, and would be the next time
+
+
+class SqliteStore:
+    """A store in a SQLite database, open to write.
+
+    Attributes:
+        home: The store's folder.
+        engine: Connections to the database.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.engine = open_writer(home)
+
+    @contextmanager
+    def transaction(self) -> Generator[SqlWriter]:
+        """Give a transaction."""
+        try:
+            with self.engine.begin() as connection:
+                yield SqlWriter(connection, STATEMENTS, dialects.insert, schema.VERSION)
+        except DatabaseError as problem:
+            if isinstance(problem, OURS):
+                raise
+            raise StoreError(f"the store cannot be written: {problem.orig}") from problem
+
+    def reader(self) -> Reader:
+        """Return what reads the store, outside of transactions."""
+        return Reader(self.home, self.engine)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.engine.dispose()
+
+
+def open_store(home: Path) -> SqliteStore:
+    """Return a store to write to, made or migrated as needed.
+
+    Raises:
+        StoreError: It cannot be written, or a newer sharpen wrote it.
+    """
+    return SqliteStore(home)

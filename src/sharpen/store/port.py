@@ -1,0 +1,124 @@
+"""What a backend of the store owes: verbs to write with inside of one transaction.
+
+The coordinator is the only one who writes, and writes nothing but through these. A backend is a module that
+:data:`~sharpen.store.backends.BACKENDS` names; ``sharpen.testing.stores`` has the tests that it must pass.
+Rows are mappings of column names to values, as :mod:`~sharpen.store.schema` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from sharpen.store.queries import Reader
+
+Row = Mapping[str, Any]
+Kind = Literal["sweep", "run"]
+
+
+class Writer(Protocol):
+    """What is open in one transaction. Its own reads see what it has written."""
+
+    def create_sweep(self, row: Row) -> None:
+        """Write a new sweep."""
+        ...
+
+    def sweep_of_request(self, key: str) -> str | None:
+        """Return the id of the sweep that a request made; None when it has made none."""
+        ...
+
+    def set_sweep(self, sweep_id: str, values: Row) -> None:
+        """Change columns of a sweep."""
+        ...
+
+    def add_agent(self, row: Row) -> None:
+        """Write that an agent has joined."""
+        ...
+
+    def create_runs(self, rows: Sequence[Row]) -> None:
+        """Write new runs, all of the same columns."""
+        ...
+
+    def runs_of_request(self, sweep_id: str, key: str) -> list[str]:
+        """Return the ids of the runs that a request added, by number; their keys are ``KEY/0``, ``KEY/1``."""
+        ...
+
+    def lease_run(self, run_id: str, values: Row, from_step: int | None) -> None:
+        """Give a run to an agent under ``values["token"]``.
+
+        Args:
+            run_id: Which run.
+            values: Its columns.
+            from_step: The reports up to this step of the lease before count for this one, too; None for none.
+        """
+        ...
+
+    def end_run(self, run_id: str, values: Row) -> None:
+        """Write how a run ended."""
+        ...
+
+    def set_run(self, run_id: str, values: Row) -> None:
+        """Change columns of a run."""
+        ...
+
+    def put_report(self, row: Row) -> None:
+        """Write the metrics of a step, in place of what was there of the same run, token and step."""
+        ...
+
+    def report(self, run_id: str, token: int, step: int) -> Row | None:
+        """Return what is there of a step; None for nothing."""
+        ...
+
+    def metrics_logged(self, run_id: str, token: int) -> list[str]:
+        """Return the metrics of every step of a lease, as JSON, in no order."""
+        ...
+
+    def put_console(self, row: Row) -> None:
+        """Write what a program printed, in place of what was there from the same line on."""
+        ...
+
+    def put_artifact(self, row: Row) -> None:
+        """Write that a file is kept, in place of the one of the same run and name."""
+        ...
+
+    def merge_summary(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Lay values over a run's summary."""
+        ...
+
+    def tags(self, kind: Kind, target: str) -> list[str] | None:
+        """Return the tags of a sweep or a run; None when it is not there or deleted."""
+        ...
+
+    def begin_look(self, row: Row) -> None:
+        """Write that the lockbox is opened; a second time it changes nothing."""
+        ...
+
+    def end_look(self, look_id: str, result: str) -> bool:
+        """Write what an opening of the lockbox found, as JSON; return whether it had begun."""
+        ...
+
+    def schema_version(self) -> int:
+        """Return the version of the schema that is in use."""
+        ...
+
+
+class Store(Protocol):
+    """A store that is open for the one process that may write to it."""
+
+    def transaction(self) -> AbstractContextManager[Writer]:
+        """Give a transaction; it is on the disk when the block ends, and undone when the block raises.
+
+        Raises:
+            StoreError: It cannot be written now, and may be later: a full disk, a database that is away.
+        """
+        ...
+
+    def reader(self) -> Reader:
+        """Return what reads the store, outside of transactions."""
+        ...
+
+    def close(self) -> None:
+        """Give up the connections."""
+        ...

@@ -1,0 +1,142 @@
+"""The verbs of :class:`~sharpen.store.port.Writer` in SQL that SQLite and Postgres both understand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.jsonable import dumps
+from sharpen.store import schema
+from sharpen.store.port import Kind, Row
+from sharpen.store.statements import Insert, Statements, replace
+
+TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
+
+
+class SqlWriter:
+    """What is open in one transaction.
+
+    Args:
+        connection: The transaction.
+        statements: Those of the hot path, for its dialect.
+        insert: The dialect's insertion.
+        version: Of the schema.
+    """
+
+    def __init__(
+        self, connection: sa.Connection, statements: Statements, insert: Insert, version: int
+    ) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._insert = insert
+        self._version = version
+
+    def create_sweep(self, row: Row) -> None:
+        """Write a new sweep."""
+        self._connection.execute(schema.sweeps.insert(), dict(row))
+
+    def sweep_of_request(self, key: str) -> str | None:
+        """Return the id of the sweep that a request made."""
+        s = schema.sweeps.c
+        return self._connection.execute(sa.select(s.id).where(s.key == key)).scalar()
+
+    def set_sweep(self, sweep_id: str, values: Row) -> None:
+        """Change columns of a sweep."""
+        self._set(schema.sweeps, sweep_id, values)
+
+    def add_agent(self, row: Row) -> None:
+        """Write that an agent has joined."""
+        self._connection.execute(schema.agents.insert(), dict(row))
+
+    def create_runs(self, rows: Sequence[Row]) -> None:
+        """Write new runs."""
+        self._statements.insert_run.execute_all(self._connection, rows)
+
+    def runs_of_request(self, sweep_id: str, key: str) -> list[str]:
+        """Return the ids of the runs that a request added, by number."""
+        r = schema.runs.c
+        mine = r.sweep_id == sweep_id
+        first = sa.select(r.id).where(mine, r.key == f"{key}/0")  # by the index, which is quick
+        if self._connection.execute(first).scalar() is None:
+            return []
+        # not by a range of keys: what lies between two texts depends on the database's language
+        begins = sa.func.substr(r.key, 1, len(key) + 1) == f"{key}/"
+        query = sa.select(r.id).where(mine, begins).order_by(r.number)
+        return list(self._connection.execute(query).scalars())
+
+    def lease_run(self, run_id: str, values: Row, from_step: int | None) -> None:
+        """Give a run to an agent."""
+        self._statements.lease_run.execute(self._connection, {**values, "which": run_id})
+        if from_step is not None:
+            token = values["token"]
+            given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
+            self._statements.carry_over.execute(self._connection, given)
+
+    def end_run(self, run_id: str, values: Row) -> None:
+        """Write how a run ended."""
+        self._statements.end_run.execute(self._connection, {**values, "which": run_id})
+
+    def set_run(self, run_id: str, values: Row) -> None:
+        """Change columns of a run."""
+        self._set(schema.runs, run_id, values)
+
+    def put_report(self, row: Row) -> None:
+        """Write the metrics of a step."""
+        self._statements.put_report.execute(self._connection, row)
+
+    def report(self, run_id: str, token: int, step: int) -> Row | None:
+        """Return what is there of a step."""
+        p = schema.reports.c
+        query = sa.select(schema.reports).where(p.run_id == run_id, p.token == token, p.step == step)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else {str(name): value for name, value in row.items()}
+
+    def metrics_logged(self, run_id: str, token: int) -> list[str]:
+        """Return the metrics of every step of a lease."""
+        p = schema.reports.c
+        query = sa.select(p.metrics).where(p.run_id == run_id, p.token == token)
+        return list(self._connection.execute(query).scalars())
+
+    def put_console(self, row: Row) -> None:
+        """Write what a program printed."""
+        self._put(schema.console, row)
+
+    def put_artifact(self, row: Row) -> None:
+        """Write that a file is kept."""
+        self._put(schema.artifacts, row)
+
+    def merge_summary(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Lay values over a run's summary."""
+        r = schema.runs.c
+        old = json.loads(self._connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one())
+        self.set_run(run_id, {"summary": dumps(old | dict(values))})
+
+    def tags(self, kind: Kind, target: str) -> list[str] | None:
+        """Return the tags of a sweep or a run."""
+        c = TABLES[kind].c
+        query = sa.select(c.tags).where(c.id == target, c.deleted_at.is_(None))
+        found = self._connection.execute(query).scalar()
+        return None if found is None else json.loads(found)
+
+    def begin_look(self, row: Row) -> None:
+        """Write that the lockbox is opened."""
+        insert = self._insert(schema.looks).on_conflict_do_nothing(index_elements=["id"])
+        self._connection.execute(insert, dict(row))
+
+    def end_look(self, look_id: str, result: str) -> bool:
+        """Write what an opening of the lockbox found."""
+        update = schema.looks.update().where(schema.looks.c.id == look_id)
+        return self._connection.execute(update, {"result": result}).rowcount > 0
+
+    def schema_version(self) -> int:
+        """Return the version of the schema."""
+        return self._version
+
+    def _set(self, table: sa.Table, which: str, values: Row) -> None:
+        self._connection.execute(table.update().where(table.c.id == which), dict(values))
+
+    def _put(self, table: sa.Table, row: Row) -> None:
+        self._connection.execute(replace(self._insert, table, list(row)), dict(row))

@@ -1,0 +1,168 @@
+"""What every backend of the store must do: a contract suite.
+
+Each function takes a store that is open to write and empty; ``CONTRACT`` names them all. A backend
+passes when none raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+SWEEP = {"id": "s", "key": "k", "name": "n", "status": "running", "spec": "", "source": "", "workdir": "/"}
+RUN: dict[str, Any] = {"sweep_id": "s", "state": "pending", "reason": "", "config": "{}", "origin": ""}
+RUN |= {"token": 0, "lost": 0, "stop": "", "summary": "{}", "parent": None, "repeat": 0, "repeat_of": None}
+LEASE: dict[str, Any] = {"state": "running", "agent_id": "a", "lease_key": "l", "started_at": 1.0, "stop": ""}
+LEASE |= {"is_canceled": False, "reason": "", "resumed": None}
+REPORT: dict[str, Any] = {"run_id": "s-1", "metrics": "{}", "has_metric": True, "at": 1.0}
+END: dict[str, Any] = {"state": "finished", "score": 0.5, "scores": "[0.5]", "violation": 0.0, "cost": None}
+END |= {"exit_code": 0, "reason": "", "ended_at": 2.0}
+
+
+def _fill(store: Any, n_runs: int = 1) -> None:
+    with store.transaction() as writer:
+        writer.create_sweep(SWEEP | {"seed": 1, "run_cap": None, "created_at": 1.0})
+        rows = [
+            RUN | {"id": f"s-{n}", "number": n, "created_at": 1.0, "key": f"q/{n - 1}"}
+            for n in range(1, n_runs + 1)
+        ]
+        writer.create_runs(rows)
+
+
+def what_a_block_writes_is_there_when_it_ends(store: Any) -> None:
+    """A transaction shows its own writes at once, and everybody when it has ended."""
+    with store.transaction() as writer:
+        writer.create_sweep(SWEEP | {"seed": 1, "run_cap": None, "created_at": 1.0})
+        assert writer.sweep_of_request("k") == "s"
+        assert writer.sweep_of_request("other") is None
+        assert store.reader().sweeps() == []
+        writer.set_sweep("s", {"name": "new"})
+    assert store.reader().sweep("s").name == "new"
+
+
+def a_block_that_raises_writes_nothing(store: Any) -> None:
+    """All of a transaction or none of it."""
+    with contextlib.suppress(ZeroDivisionError), store.transaction() as writer:
+        writer.create_sweep(SWEEP | {"seed": 1, "run_cap": None, "created_at": 1.0})
+        raise ZeroDivisionError
+    assert store.reader().sweeps() == []
+
+
+def runs_of_a_request_come_by_number(store: Any) -> None:
+    """Keys begin with the request's; a key that only looks alike is another's."""
+    _fill(store, 12)
+    with store.transaction() as writer:
+        assert writer.runs_of_request("s", "q") == [f"s-{n}" for n in range(1, 13)]
+        assert writer.runs_of_request("s", "Q") == writer.runs_of_request("s", "q/1") == []
+
+
+def a_report_takes_the_place_of_one_of_its_step(store: Any) -> None:
+    """One row for each run, token and step; not-a-number is null."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        for value in (0.25, None):
+            writer.put_report(REPORT | {"token": 1, "step": 3, "value": value})
+        assert writer.report("s-1", 1, 3)["value"] is None
+        assert writer.report("s-1", 1, 2) is None
+        assert writer.metrics_logged("s-1", 1) == ["{}"]
+    [report] = store.reader().reports(run_id="s-1")
+    assert report.value != report.value
+
+
+def a_lease_goes_on_from_the_reports_before_its_checkpoint(store: Any) -> None:
+    """Those up to a step count for the next lease; no other lease's do."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        for step in (1, 2, 3):
+            writer.put_report(REPORT | {"token": 1, "step": step, "value": float(step)})
+        writer.lease_run("s-1", LEASE | {"token": 2}, 2)
+    assert [report.step for report in store.reader().reports(run_id="s-1")] == [1, 2]
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 3}, None)
+    assert store.reader().reports(run_id="s-1") == []
+
+
+def a_run_ends_with_its_scores(store: Any) -> None:
+    """What ended is found by a restart, with the values that counted."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        writer.put_report(REPORT | {"token": 1, "step": 1, "value": 0.5})
+        writer.end_run("s-1", END)
+    reader = store.reader()
+    assert (reader.run("s-1").score, reader.run("s-1").scores) == (0.5, (0.5,))
+    assert [row[:2] for row in reader.ended_runs("s")] == [(1, "finished")]
+    assert [tuple(row) for row in reader.ended_values("s", resume=True)] == [(1, 1, 0.5)]
+
+
+def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any) -> None:
+    """Later reports were lost with its agent."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        for step in (1, 2):
+            writer.put_report(REPORT | {"token": 1, "step": step, "value": 0.5})
+        writer.set_run("s-1", {"agent_id": None, "checkpoint": '{"digest":"d","step":1}'})
+        writer.end_run("s-1", END)
+    reader = store.reader()
+    assert [row[1] for row in reader.ended_values("s", resume=True)] == [1]
+    assert reader.ended_values("s", resume=False) == []
+
+
+def files_and_lines_of_one_name_replace_each_other(store: Any) -> None:
+    """Artifacts by run and name, console by run, token and first line; a summary is merged."""
+    _fill(store)
+    file = {"run_id": "s-1", "name": "model", "type": "model", "n_bytes": 1, "metadata": "{}", "at": 1.0}
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        for text in ("a", "b"):
+            writer.put_artifact(file | {"digest": text * 64})
+            row = {"run_id": "s-1", "token": 1, "first_line": 0, "text": f"{text}\n", "at": 1.0}
+            writer.put_console(row)
+            writer.merge_summary("s-1", {text: 1})
+    reader = store.reader()
+    assert [artifact.digest for artifact in reader.artifacts(run_id="s-1")] == ["b" * 64]
+    assert reader.console("s-1") == "b\n"
+    assert reader.run("s-1").summary == {"a": 1, "b": 1}
+
+
+def labels_are_of_what_is_there(store: Any) -> None:
+    """Tags of a sweep or run; none of one that is deleted or never was."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.set_sweep("s", {"tags": '["x"]'})
+        assert (writer.tags("sweep", "s"), writer.tags("run", "s-1")) == (["x"], [])
+        writer.set_run("s-1", {"deleted_at": 1.0})
+        assert (writer.tags("run", "s-1"), writer.tags("run", "s-2")) == (None, None)
+
+
+def a_look_begins_once_and_ends_with_a_result(store: Any) -> None:
+    """A second beginning changes nothing; the end of one that never began is told."""
+    _fill(store)
+    look = {"id": "look", "sweep_id": "s", "run_id": "s-1", "at": 1.0}
+    with store.transaction() as writer:
+        for who in ("ann", "bob"):
+            writer.begin_look(look | {"who": who})
+        assert writer.end_look("look", '{"a":{}}')
+        assert not writer.end_look("other", "{}")
+    assert [(one.who, one.result) for one in store.reader().looks("s")] == [("ann", {"a": {}})]
+
+
+CONTRACT: Mapping[str, Callable[[Any], None]] = {
+    check.__name__: check
+    for check in (
+        what_a_block_writes_is_there_when_it_ends,
+        a_block_that_raises_writes_nothing,
+        runs_of_a_request_come_by_number,
+        a_report_takes_the_place_of_one_of_its_step,
+        a_lease_goes_on_from_the_reports_before_its_checkpoint,
+        a_run_ends_with_its_scores,
+        a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds,
+        files_and_lines_of_one_name_replace_each_other,
+        labels_are_of_what_is_there,
+        a_look_begins_once_and_ends_with_a_result,
+    )
+}

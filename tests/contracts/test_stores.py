@@ -1,0 +1,47 @@
+"""Every backend of the store, under the contract suite; and what only a backend may know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sharpen
+from sharpen.store.backends import BACKENDS, backend
+from sharpen.testing.stores import CONTRACT
+
+SOURCES = Path(sharpen.__file__).parent
+ITS_OWN = {"store/sqlite.py", "store/migrations.py", "store/versions.py", "store/backends.py"}
+# the layout of a table, which other dialects pass over; which dialects are meant; what a room is about
+ALLOWED = re.compile(r"sqlite_with_rowid|SQLite")
+
+
+@pytest.mark.parametrize("check", CONTRACT)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_backend_keeps_the_contract(name: str, check: str, tmp_path: Path) -> None:
+    store = backend(name).open_store(tmp_path)
+    try:
+        CONTRACT[check](store)
+    finally:
+        store.close()
+
+
+def test_nothing_but_the_backend_knows_sqlite() -> None:
+    told = [
+        f"{path.relative_to(SOURCES)}: {line.strip()}"
+        for path in sorted(SOURCES.rglob("*.py"))
+        if str(path.relative_to(SOURCES)) not in ITS_OWN
+        for line in path.read_text().splitlines()
+        if re.search(r"PRAGMA |sqlite", ALLOWED.sub("", line))
+    ]
+    assert told == []
+
+
+def test_the_coordinator_writes_no_sql() -> None:
+    told = [
+        path.name
+        for path in sorted((SOURCES / "coordinator").glob("*.py"))
+        if re.search(r"sqlalchemy|store import schema|exec_driver_sql", path.read_text())
+    ]
+    assert told == []
