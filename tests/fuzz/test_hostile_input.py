@@ -18,10 +18,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.desks import SWEEP, HandClock
+from coordinator.harness import SWEEP, HandClock
 from sharpen import data, spec, tracking
+from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.core import Coordinator
-from sharpen.coordinator.operations import OPERATIONS
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
 from sharpen.store.queries import Reader

@@ -11,13 +11,41 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 SWEEP = {"id": "s", "key": "k", "name": "n", "status": "running", "spec": "", "source": "", "workdir": "/"}
-RUN: dict[str, Any] = {"sweep_id": "s", "state": "pending", "reason": "", "config": "{}", "origin": ""}
-RUN |= {"token": 0, "lost": 0, "stop": "", "summary": "{}", "parent": None, "repeat": 0, "repeat_of": None}
-LEASE: dict[str, Any] = {"state": "running", "agent_id": "a", "lease_key": "l", "started_at": 1.0, "stop": ""}
-LEASE |= {"is_canceled": False, "reason": "", "resumed": None}
+RUN: dict[str, Any] = {
+    "sweep_id": "s",
+    "state": "pending",
+    "reason": "",
+    "config": "{}",
+    "origin": "",
+    "token": 0,
+    "lost": 0,
+    "stop": "",
+    "summary": "{}",
+    "parent": None,
+    "repeat": 0,
+    "repeat_of": None,
+}
+LEASE: dict[str, Any] = {
+    "state": "running",
+    "agent_id": "a",
+    "lease_key": "l",
+    "started_at": 1.0,
+    "stop": "",
+    "is_canceled": False,
+    "reason": "",
+    "resumed": None,
+}
 REPORT: dict[str, Any] = {"run_id": "s-1", "metrics": "{}", "has_metric": True, "at": 1.0}
-END: dict[str, Any] = {"state": "finished", "score": 0.5, "scores": "[0.5]", "violation": 0.0, "cost": None}
-END |= {"exit_code": 0, "reason": "", "ended_at": 2.0}
+END: dict[str, Any] = {
+    "state": "finished",
+    "score": 0.5,
+    "scores": "[0.5]",
+    "violation": 0.0,
+    "cost": None,
+    "exit_code": 0,
+    "reason": "",
+    "ended_at": 2.0,
+}
 
 
 def _fill(store: Any, n_runs: int = 1) -> None:
