@@ -11,10 +11,9 @@ import argparse
 import math
 import platform
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import fields, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +53,8 @@ TRAINING = {
     "columns": (str, "columns of the whole market: realized_volatility,turbulence"),
 }
 
+PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
+
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
     """Return the options: the agent, its market, the data, the folds; None for an agent's own default."""
@@ -89,43 +90,135 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from sharpen import tracking
 
-        with tracking.init(config=options) as run, tempfile.TemporaryDirectory() as scratch:
-            folder = Path(run.config["out"] or scratch)
-            folder.mkdir(parents=True, exist_ok=True)
-            train(run, run.config, folder)
+        runs = tracking.init_all(config=options)
+        with ExitStack() as until_all_are_done:
+            for run in runs:
+                until_all_are_done.enter_context(run)
+            train(runs)
     except UsageError as error:
         print(f"train_portfolio: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
-    """Train and report one configuration: on the folds, or, when asked to, on the lockbox."""
+@dataclass
+class Candidate:
+    """A run with its configuration, and what it has earned so far.
+
+    Attributes:
+        run: The run.
+        settings: Its configuration.
+        dataset: The bars.
+        scores: Of the folds so far.
+        is_over: Whether it is not to go on: its training has broken down, or the sweep ends it.
+        is_finished: Whether its returns are kept and it is closed.
+    """
+
+    run: Run
+    settings: PortfolioSettings
+    dataset: Dataset
+    scores: list[FoldScore] = field(default_factory=list)
+    is_over: bool = False
+    is_finished: bool = False
+
+    @property
+    def cut(self) -> int:
+        """Where the lockbox begins."""
+        from sharpen.folds import lockbox_start
+
+        return lockbox_start(len(self.dataset.panel), self.run.config["lockbox_share"])
+
+    @property
+    def needs(self) -> tuple[Any, ...]:
+        """What runs must share to be trained side by side: bars, what is known of them, and folds."""
+        config, settings = self.run.config, self.settings
+        known = (settings.technicals, settings.columns, settings.scaling, self.run.permutation_seed)
+        names = ("data", "lockbox_share", *PLAN, "folds_at_once", "device")
+        return (*known, *(config[name] for name in names))
+
+
+def train(runs: Sequence[Run]) -> None:
+    """Train and report configurations: on the folds, or, when asked to, on the lockbox."""
     import torch
 
     from sharpen.data import load
-    from sharpen.folds import lockbox_start
-    from sharpen.objectives.progress import closing_line
     from sharpen.objectives.rl.portfolio import PortfolioSettings
 
     torch.set_num_threads(1)  # runs share the cores
-    settings = PortfolioSettings.of(config)
-    dataset = load(config["data"])
-    cut = lockbox_start(len(dataset.panel), config["lockbox_share"])
-    if run.in_sweep and config["lockbox_share"] <= 0:
-        raise UsageError("--lockbox_share must be above 0 in a sweep: it must leave bars it has not seen")
-    run.summary.update(replace(facts(dataset, cut), versions=library_versions()).to_summary())
-    if run.stage == "lockbox":
-        report_lockbox(run, settings, dataset.panel, cut, folder)
-        return
-    data = known_at_each_close(settings, in_order_of(run, dataset.panel.slice(0, cut)))
-    scores: list[FoldScore] = []
+    datasets = {name: load(name) for name in dict.fromkeys(run.config["data"] for run in runs)}
+    alike: dict[tuple[Any, ...], list[Candidate]] = {}
+    for run in runs:
+        settings = PortfolioSettings.of(run.config)
+        candidate = Candidate(run, settings, datasets[run.config["data"]])
+        if run.in_sweep and run.config["lockbox_share"] <= 0:
+            raise UsageError("--lockbox_share must be above 0 in a sweep: it must leave bars it has not seen")
+        seen = facts(candidate.dataset, candidate.cut)
+        run.summary.update(replace(seen, versions=library_versions()).to_summary())
+        if run.stage == "lockbox":
+            report_lockbox(candidate)
+        else:
+            alike.setdefault(candidate.needs, []).append(candidate)
+    for candidates in alike.values():
+        search(candidates)
+
+
+def search(candidates: Sequence[Candidate]) -> None:
+    """Score configurations on every fold, side by side, and report each fold as it is known."""
+    from sharpen.objectives.progress import closing_line
+    from sharpen.objectives.rl.portfolio import Job
+    from sharpen.objectives.rl.portfolio import train as train_jobs
+
+    first = candidates[0]
+    config, panel = first.run.config, first.dataset.panel.slice(0, first.cut)
+    data = known_at_each_close(first.settings, in_order_of(first.run, panel))
+    folds = folds_of(config, data)
+    at_once = len(folds) if config["folds_at_once"] else 1
     try:
-        search(run, settings, data, scores)
-    finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
-        keep_returns(run, scores, folder)
-    if scores:
-        print(closing_line(scores, run.summary["infeasible"]))
+        for start in range(0, len(folds), at_once):
+            pairs = [(one, fold) for one in candidates if not one.is_over for fold in folds[start:][:at_once]]
+            jobs = [Job(one.settings, fold, one.run.seed) for one, fold in pairs]
+            for (one, fold), outcome in zip(pairs, train_jobs(data, jobs, config["device"]), strict=True):
+                report(one, fold, outcome)
+    finally:  # the sweep may stop a run; the verdict needs the returns of stopped ones, too
+        for one in candidates:
+            finish(one)
+    for one in candidates:
+        if one.scores:
+            print(closing_line(one.scores, one.run.summary["infeasible"]))
+
+
+def report(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
+    """Report a fold, unless the run is over."""
+    from sharpen.objectives.progress import progress
+
+    if candidate.is_over:
+        return
+    run = candidate.run
+    figures = {f"train/{name}": value for name, value in outcome.figures.items()}
+    if outcome.score is None:
+        candidate.is_over = True
+        run.summary["infeasible"] = f"fold {fold.number}: {outcome.problem}"
+        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+        run.log({**finite, "val/sharpe": math.nan}, step=fold.number)
+        print(f"fold {fold.number}: infeasible: {outcome.problem}")
+        return
+    candidate.scores.append(outcome.score)
+    so_far = progress(candidate.scores, run.config["min_trades"])
+    if so_far.infeasible != run.summary["infeasible"]:
+        run.summary["infeasible"] = so_far.infeasible
+    means = {name: value for name, value in so_far.metrics.items() if not name.endswith("n_nodes")}
+    run.log(figures | means, step=fold.number)  # last: it ends a lone run when the sweep stops it
+    candidate.is_over = bool(run.stopped)
+    if candidate.is_over:
+        finish(candidate)
+
+
+def finish(candidate: Candidate) -> None:
+    """Keep a run's returns, and close it: others may go on."""
+    if not candidate.is_finished:
+        candidate.is_finished = True
+        keep_returns(candidate.run, candidate.scores)
+        candidate.run.finish()
 
 
 def known_at_each_close(settings: PortfolioSettings, panel: Panel) -> MarketData:
@@ -135,69 +228,38 @@ def known_at_each_close(settings: PortfolioSettings, panel: Panel) -> MarketData
     return market_data(panel, settings.technicals, settings.columns, settings.scaling)
 
 
-def search(run: Run, settings: PortfolioSettings, data: MarketData, scores: list[FoldScore]) -> None:
-    """Score the configuration on every fold and add that to the scores, each reported as it is known."""
-    from sharpen.objectives.rl.portfolio import Job
-    from sharpen.objectives.rl.portfolio import train as train_jobs
-
-    folds = folds_of(run.config, data)
-    at_once = len(folds) if run.config["folds_at_once"] else 1
-    for start in range(0, len(folds), at_once):
-        jobs = [Job(fold, run.seed) for fold in folds[start : start + at_once]]
-        for job, outcome in zip(jobs, train_jobs(settings, data, jobs, run.config["device"]), strict=True):
-            if not report(run, job.fold, outcome, scores):
-                return
-
-
-def report(run: Run, fold: Fold, outcome: Outcome, scores: list[FoldScore]) -> bool:
-    """Report a fold; return whether the run goes on, which it does not once a training has broken down."""
-    from sharpen.objectives.progress import progress
-
-    figures = {f"train/{name}": value for name, value in outcome.figures.items()}
-    if outcome.score is None:
-        run.summary["infeasible"] = f"fold {fold.number}: {outcome.problem}"
-        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
-        run.log({**finite, "val/sharpe": math.nan}, step=fold.number)
-        print(f"fold {fold.number}: infeasible: {outcome.problem}")
-        return False
-    scores.append(outcome.score)
-    so_far = progress(scores, run.config["min_trades"])
-    if so_far.infeasible != run.summary["infeasible"]:
-        run.summary["infeasible"] = so_far.infeasible
-    means = {name: value for name, value in so_far.metrics.items() if not name.endswith("n_nodes")}
-    run.log(figures | means, step=fold.number)  # last: it ends the program when the sweep stops the run
-    return True
-
-
 def folds_of(config: Mapping[str, Any], data: MarketData) -> tuple[Fold, ...]:
     """Return the folds of a configuration."""
     from sharpen.folds import WalkForward, split
 
-    plan = WalkForward(**{name: config[name] for name in ("n_folds", "train_ratio", "gap_bars", "window")})
+    plan = WalkForward(**{name: config[name] for name in PLAN})
     return split(len(data), plan, first_bar=data.warmup_bars)
 
 
-def report_lockbox(run: Run, settings: PortfolioSettings, panel: Panel, cut: int, folder: Path) -> None:
+def report_lockbox(candidate: Candidate) -> None:
     """Train on the development bars and report what the agent earned on the lockbox, and nothing else."""
     from sharpen.folds import Fold
     from sharpen.objectives.progress import lockbox_figures
     from sharpen.objectives.rl.portfolio import Job
     from sharpen.objectives.rl.portfolio import train as train_jobs
 
-    data = known_at_each_close(settings, panel)
-    fold = Fold(0, data.warmup_bars, cut, cut, len(data))
-    outcome = train_jobs(settings, data, [Job(fold, run.seed)], run.config["device"])[0]
+    run, settings = candidate.run, candidate.settings
+    data = known_at_each_close(settings, candidate.dataset.panel)
+    fold = Fold(0, data.warmup_bars, candidate.cut, candidate.cut, len(data))
+    outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"])[0]
     if outcome.score is None:
         raise UsageError(f"the lockbox could not be judged: {outcome.problem}")
-    keep_returns(run, [outcome.score], folder)
+    keep_returns(run, [outcome.score])
     run.log(lockbox_figures(outcome.score), step=0)
 
 
-def keep_returns(run: Run, scores: Sequence[FoldScore], folder: Path) -> None:
+def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:
     """Keep the out-of-sample returns of the folds that were scored."""
     from sharpen.objectives.progress import write_returns
 
     if scores:
+        folder = Path(run.config["out"] or run.dir)
+        folder.mkdir(parents=True, exist_ok=True)
         write_returns(scores, folder / "returns.parquet")
         run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
 

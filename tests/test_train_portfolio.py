@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from sharpen import spec, tracking
 from sharpen.objectives.rl.portfolio import PortfolioSettings
+from sharpen.tracking.run import Given
 from worlds import make_world
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +28,7 @@ QUICK = (
 def program():
     spec_ = importlib.util.spec_from_file_location("train_portfolio", ROOT / "scripts" / "train_portfolio.py")
     module = importlib.util.module_from_spec(spec_)
+    sys.modules[spec_.name] = module  # where a dataclass looks up its annotations
     spec_.loader.exec_module(module)
     return module
 
@@ -63,6 +66,9 @@ class Recorder:
     def artifact(self, path, name, type, metadata):
         self.returns = pl.read_parquet(path)
 
+    def end(self):
+        self.is_ended = True
+
     def close(self):
         """Nothing is held."""
 
@@ -73,8 +79,8 @@ def run(program, monkeypatch, data):
 
     def once(*arguments, stage="search", stop_after=99):
         recorder = Recorder(stop_after)
-        made = lambda config: tracking.Run(recorder, config, 3, stage, in_sweep=True)  # noqa: E731
-        monkeypatch.setattr(tracking, "init", made)
+        made = lambda config: [tracking.Run(recorder, config, 3, stage, in_sweep=True)]  # noqa: E731
+        monkeypatch.setattr(tracking, "init_all", made)
         threads = torch.get_num_threads()
         with suppress(tracking.Stopped):
             recorder.code = program.main([*QUICK, "--data", data, *arguments])
@@ -103,6 +109,40 @@ def test_the_same_seed_gives_the_same_returns_with_folds_at_once_too(run):
     one, two, at_once = run(), run(), run("--folds_at_once", "true")
     assert one.returns.equals(two.returns)
     np.testing.assert_allclose(one.returns["ret"], at_once.returns["ret"], atol=1e-9)
+
+
+def test_runs_in_one_program_earn_what_each_earns_alone(program, data, monkeypatch):
+    given = (
+        {"max_trade": 0.05, "net_dims_0": 16},
+        {"learning_rate": 10.0, "reward_scale": 1e37},
+        {"gamma": 0.9},
+    )
+    alone = [run_all(program, data, monkeypatch, [values])[0] for values in given]
+    together = run_all(program, data, monkeypatch, given)
+    for one, other in zip(alone, together, strict=True):
+        assert [step for step, _ in one.log] == [step for step, _ in other.log]
+        assert one.log[-1][1]["val/sharpe"] == pytest.approx(other.log[-1][1]["val/sharpe"], nan_ok=True)
+    assert "fold 1: training broke down" in together[1].summary["infeasible"]
+    assert together[0].returns["ret"].to_list() == pytest.approx(alone[0].returns["ret"].to_list(), abs=1e-9)
+    assert all(one.is_ended for one in together)
+
+
+def run_all(program, data, monkeypatch, given):
+    """Run the program as with ``--population``, with values of each run, and return what each reported."""
+    recorders = [Recorder(99) for _ in given]
+
+    def made(config):
+        pairs = zip(recorders, given, strict=True)
+        member = Given(is_member=True)
+        return [
+            tracking.Run(r, {**config, **own}, 3, "search", in_sweep=True, given=member) for r, own in pairs
+        ]
+
+    monkeypatch.setattr(tracking, "init_all", made)
+    threads = torch.get_num_threads()
+    assert program.main([*QUICK, "--data", data]) == 0
+    torch.set_num_threads(threads)
+    return recorders
 
 
 def test_a_stopped_run_keeps_the_returns_so_far(run):

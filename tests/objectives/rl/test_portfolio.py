@@ -40,7 +40,7 @@ def data(world):
 def test_every_agent_gives_a_score_with_its_baseline(data, agent):
     more = {} if agent == "ppo" else {"horizon_len": 8, "repeat_times": 0.1, "buffer_init_size": 64}
     settings = PortfolioSettings.of({**QUICK, **more, "agent": agent})
-    (outcome,) = train(settings, data, [Job(FOLD, 0)])
+    (outcome,) = train(data, [Job(settings, FOLD, 0)])
     score = outcome.score
     assert outcome.problem is None
     assert len(score.returns) == len(score.time) == len(score.baseline) == 60
@@ -52,17 +52,21 @@ def test_every_agent_gives_a_score_with_its_baseline(data, agent):
 
 def test_folds_side_by_side_score_as_each_alone(data):
     settings = PortfolioSettings.of(QUICK)
-    jobs = [Job(FOLD, 0), Job(replace(FOLD, number=2, train_start=270), 0), Job(FOLD, 1)]
-    together = train(settings, data, jobs)
+    jobs = [
+        Job(settings, FOLD, 0),
+        Job(settings, replace(FOLD, number=2, train_start=270), 0),
+        Job(settings, FOLD, 1),
+    ]
+    together = train(data, jobs)
     for job, outcome in zip(jobs, together, strict=True):
-        (alone,) = train(settings, data, [job])
+        (alone,) = train(data, [job])
         np.testing.assert_allclose(alone.score.returns, outcome.score.returns, atol=1e-9)
 
 
 def test_training_and_choosing_do_not_depend_on_validation(world, other_future):
     panel, settings = world(seed=3, n_bars=500), PortfolioSettings.of(QUICK)
     found = [
-        train(settings, market_data(p, scaling="relative"), [Job(FOLD, 0)])[0]
+        train(market_data(p, scaling="relative"), [Job(settings, FOLD, 0)])[0]
         for p in (panel, other_future(panel, 419))
     ]
     for name in ("tail_sharpe", "best_step", "policy_loss"):
@@ -85,7 +89,7 @@ def test_the_score_of_a_known_track():
 
 def test_a_training_that_breaks_down_says_so(data):
     settings = PortfolioSettings.of({**QUICK, "learning_rate": 10.0, "reward_scale": 1e30})
-    (outcome,) = train(settings, data, [Job(FOLD, 0)])
+    (outcome,) = train(data, [Job(settings, FOLD, 0)])
     assert outcome.score is None
     assert "training broke down at step 256" in outcome.problem
 
@@ -93,10 +97,10 @@ def test_a_training_that_breaks_down_says_so(data):
 def test_what_cannot_be_trained_is_refused_first(data):
     settings = PortfolioSettings.of(QUICK)
     with pytest.raises(UsageError, match="fold 1: its tail window has 12 bars, and 20 are needed"):
-        train(settings, data, [Job(replace(FOLD, train_start=360), 0)])
+        train(data, [Job(settings, replace(FOLD, train_start=360), 0)])
     huge = replace(settings, agent=replace(settings.agent, n_envs=65536, horizon_len=1_000_000))
     with pytest.raises(UsageError, match="at most 0 fit; use fewer, or a smaller n_envs"):
-        train(huge, data, [Job(FOLD, 0)])
+        train(data, [Job(huge, FOLD, 0)])
     with pytest.raises(UsageError, match="break_step is 0, give 1 or more; tail_share is 1"):
         PortfolioSettings.of({"break_step": 0, "tail_share": 1})
     with pytest.raises(UsageError, match=r"two names of one setting"):
@@ -106,10 +110,10 @@ def test_what_cannot_be_trained_is_refused_first(data):
 def test_the_number_of_members_that_fit_is_said():
     settings = AgentSettings.of({"agent": "sac", "buffer_size": 10_000_000})
     with pytest.raises(UsageError) as refusal:
-        refuse_too_large(settings, 1000, 283, 28)
+        refuse_too_large([settings] * 1000, 283, 28)
     n_fit = refusal.value.facts["n_fit"]
     if n_fit:
-        refuse_too_large(settings, n_fit, 283, 28)
+        refuse_too_large([settings] * n_fit, 283, 28)
     assert n_fit < 1000
 
 
@@ -118,7 +122,7 @@ def test_a_rising_stock_is_bought():
     close = np.column_stack([10 * 1.002 ** np.arange(400), np.full(400, 10.0)])
     rules = {"max_trade": 0.25, "cost_bps": 0, "learning_rate": 0.003, "gamma": 0.9, "fill": "next_close"}
     settings = PortfolioSettings.of({**QUICK, **rules, "break_step": 20_000, "repeat_times": 8})
-    (outcome,) = train(settings, data_of(close, close), [Job(Fold(1, 0, 300, 300, 400), 0)])
+    (outcome,) = train(data_of(close, close), [Job(settings, Fold(1, 0, 300, 300, 400), 0)])
     assert outcome.score.val_exposure > 0.6
     assert math.isfinite(outcome.figures["tail_sharpe"])
     assert torch.get_num_threads() == 1

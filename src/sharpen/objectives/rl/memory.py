@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -49,20 +50,26 @@ def free_bytes(device: str) -> int:
 
 
 def refuse_too_large(
-    settings: AgentSettings, n_members: int, n_seen: int, n_actions: int, device: str = "cpu"
+    members: Sequence[AgentSettings], n_seen: int, n_actions: int, device: str = "cpu"
 ) -> None:
     """Refuse members that do not fit.
+
+    Args:
+        members: The agent of each.
+        n_seen: Numbers in an observation.
+        n_actions: Numbers in an action.
+        device: Where the tensors live.
 
     Raises:
         UsageError: They need more than what is free; it says how many members would fit.
     """
-    each, free = member_bytes(settings, n_seen, n_actions), free_bytes(device)
-    n_fit = int(free * _SPARE / each)
-    if n_fit >= n_members:
+    sizes, free = [member_bytes(one, n_seen, n_actions) for one in members], free_bytes(device)
+    if sum(sizes) <= free * _SPARE:
         return
+    n_fit, settings = int(free * _SPARE / max(sizes)), members[sizes.index(max(sizes))]
     size = "n_envs or horizon_len" if settings.is_on_policy else "buffer_size"
     raise UsageError(
-        f"{n_members} members need {n_members * each / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: at most"
+        f"{len(members)} members need {sum(sizes) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: at most"
         f" {n_fit} fit; use fewer, or a smaller {size}",
         n_fit=n_fit,
     )

@@ -114,8 +114,9 @@ _KINDS: dict[str, Any] = {
 
 
 class Job(NamedTuple):
-    """One training: a fold, and the seed of everything random."""
+    """One training: a configuration, a fold, and the seed of everything random."""
 
+    settings: PortfolioSettings
     fold: Fold
     seed: int
 
@@ -144,33 +145,59 @@ class _Best:
     weights: Snapshot | None = None
 
 
-def train(
-    settings: PortfolioSettings, data: MarketData, jobs: Sequence[Job], device: str = "cpu"
-) -> list[Outcome]:
+def train(data: MarketData, jobs: Sequence[Job], device: str = "cpu") -> list[Outcome]:
     """Train an agent for each job, side by side, and return what each earned on its fold's validation bars.
 
+    Jobs may differ in everything. Those that differ in ``break_step``, ``n_checks`` or ``scaling`` train one
+    after another, and so do more than the memory holds at once: the outcomes are the same.
+
     Args:
-        settings: The configuration.
         data: The bars, with what is known at each close.
-        jobs: Folds and seeds.
+        jobs: Configurations, folds and seeds.
         device: Where the tensors live.
 
     Raises:
-        UsageError: A window is too short, or the tensors would not fit into memory.
+        UsageError: A window is too short, or not even one job would fit into memory.
     """
-    windows = [_windows(settings, job.fold) for job in jobs]
+    found: list[Outcome | None] = [None] * len(jobs)
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for k, job in enumerate(jobs):
+        key = (job.settings.break_step, job.settings.n_checks, job.settings.scaling)
+        alike.setdefault(key, []).append(k)
+    for places in alike.values():
+        for part in _that_fit(data, [jobs[k] for k in places], device):
+            outcomes = _train_together(data, part, device)
+            for outcome in outcomes:
+                found[places.pop(0)] = outcome
+    return [outcome for outcome in found if outcome is not None]
+
+
+def _that_fit(data: MarketData, jobs: Sequence[Job], device: str) -> list[Sequence[Job]]:
+    """Return the jobs in parts that fit into memory, in order."""
     n_seen = 1 + len(data.symbols) + data.table.shape[1]
-    refuse_too_large(settings.agent, len(jobs), n_seen, len(data.symbols), device)
+    try:
+        refuse_too_large([job.settings.agent for job in jobs], n_seen, len(data.symbols), device)
+    except UsageError:
+        if len(jobs) == 1:
+            raise
+        half = len(jobs) // 2
+        return [*_that_fit(data, jobs[:half], device), *_that_fit(data, jobs[half:], device)]
+    return [jobs]
+
+
+def _train_together(data: MarketData, jobs: Sequence[Job], device: str) -> list[Outcome]:
+    windows = [_windows(job.settings, job.fold) for job in jobs]
     members = [
-        Member(settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
+        Member(job.settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
         for job, (fitted, _, _) in zip(jobs, windows, strict=True)
     ]
+    settings = jobs[0].settings
     population = Population(
         members,
         lambda m: Market(data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device),
         device,
     )
-    training = _Training(settings, data, jobs, windows, population, [_Best() for _ in jobs])
+    training = _Training(data, jobs, windows, population, [_Best() for _ in jobs])
     began = time.perf_counter()
     for check in range(1, settings.n_checks + 1):
         population.train(math.ceil(settings.break_step * check / settings.n_checks))
@@ -199,7 +226,6 @@ def _windows(settings: PortfolioSettings, fold: Fold) -> _Windows:
 class _Training:
     """A training of all jobs."""
 
-    settings: PortfolioSettings
     data: MarketData
     jobs: Sequence[Job]
     windows: Sequence[_Windows]
@@ -237,4 +263,4 @@ class _Training:
         return Outcome(fold_score(fold, self.data, judged, ways[1], train_sharpe), None, figures)
 
     def _follow(self, agent: Agent, markets: Sequence[MarketSettings]) -> list[Track]:
-        return follow(agent, self.data, markets, self.settings.scaling)
+        return follow(agent, self.data, markets, self.jobs[0].settings.scaling)
