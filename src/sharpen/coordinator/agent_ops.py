@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sharpen import spec
-from sharpen.coordinator import control_ops
+from sharpen.coordinator import control_ops, registry_ops
 from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
 from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
@@ -241,4 +241,5 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "looked": _looked,
     "ping": _ping,
     **control_ops.OPERATIONS,
+    **registry_ops.OPERATIONS,
 }

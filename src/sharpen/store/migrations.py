@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sharpen.errors import StoreError
-from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4
+from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5
 
 Step = Callable[[sa.Connection], None]
 
@@ -32,6 +32,7 @@ STEPS: Mapping[int, Step] = {
     2: _by(VERSION_2),
     3: _by(VERSION_3),
     4: _by(VERSION_4),
+    5: _by(VERSION_5),
 }
 
 

@@ -99,6 +99,58 @@ class Writer(Protocol):
         """Write what an opening of the lockbox found, as JSON; return whether it had begun."""
         ...
 
+    def collection_type(self, name: str) -> str | None:
+        """Return the type of a collection; None when there is none of this name."""
+        ...
+
+    def create_collection(self, row: Row) -> None:
+        """Write a new collection."""
+        ...
+
+    def newest_version(self, collection: str) -> int:
+        """Return the highest number that a version ever had, deleted ones too; -1 before the first."""
+        ...
+
+    def version_of_digest(self, collection: str, digest: str) -> int | None:
+        """Return the newest version of this content that is not deleted; None for none."""
+        ...
+
+    def version(self, collection: str, version: int) -> Row | None:
+        """Return a version, deleted or not; None when there is none."""
+        ...
+
+    def create_version(self, row: Row) -> None:
+        """Write a new version."""
+        ...
+
+    def delete_version(self, collection: str, version: int, at: float) -> None:
+        """Hide a version; its number is not given again."""
+        ...
+
+    def aliases(self, collection: str) -> Mapping[str, int]:
+        """Return the version of each alias."""
+        ...
+
+    def put_alias(self, row: Row) -> None:
+        """Point an alias at a version, wherever it pointed before."""
+        ...
+
+    def remove_alias(self, collection: str, alias: str) -> None:
+        """Take an alias away."""
+        ...
+
+    def audit(self, collection: str) -> list[Row]:
+        """Return the audit log of a collection, the oldest entry first."""
+        ...
+
+    def newest_audit(self) -> Row | None:
+        """Return the newest entry of the audit log, of whatever collection; None when it is empty."""
+        ...
+
+    def add_audit(self, row: Row) -> None:
+        """Write the next entry of the audit log."""
+        ...
+
     def schema_version(self) -> int:
         """Return the version of the schema that is in use."""
         ...

@@ -96,7 +96,7 @@ class Reader:
                 n_deleted[sweep_id] = n_deleted.get(sweep_id, 0) + n
             else:
                 counts.setdefault(sweep_id, {})[state] = n
-        rows = self._dicts(sa.select(schema.sweeps).where(which).order_by(s.created_at))
+        rows = self.rows(sa.select(schema.sweeps).where(which).order_by(s.created_at))
         return [sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)) for row in rows]
 
     def newest_date(self) -> float:
@@ -110,7 +110,7 @@ class Reader:
         query = sa.select(schema.runs).where(schema.runs.c.sweep_id == sweep_id)
         if not deleted:
             query = query.where(schema.runs.c.deleted_at.is_(None))
-        return [run_row(row) for row in self._dicts(query.order_by(schema.runs.c.number))]
+        return [run_row(row) for row in self.rows(query.order_by(schema.runs.c.number))]
 
     def runs_since(self, sweep_id: str, before: Sequence[RunRow]) -> list[RunRow]:
         """Return the runs of a sweep that may have changed, and those that are new, by number.
@@ -129,10 +129,10 @@ class Reader:
         changed = [run.number for run in before if run.state == TrialState.RUNNING]
         changed += [number for number, token in known.items() if tokens.get(number) != token]
         newest = max((run.number for run in before), default=0)
-        found = self._dicts(sa.select(schema.runs).where(shown, r.number > newest))
+        found = self.rows(sa.select(schema.runs).where(shown, r.number > newest))
         for start in range(0, len(changed), AT_ONCE):
             numbers = changed[start : start + AT_ONCE]
-            found += self._dicts(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
+            found += self.rows(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
         return sorted((run_row(row) for row in found), key=lambda run: run.number)
 
     def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
@@ -141,7 +141,7 @@ class Reader:
         query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
         query = query.where(r.state == TrialState.FINISHED, r.score.is_not(None), r.violation == 0)
         order = r.score.desc() if maximize else r.score.asc()
-        rows = self._dicts(query.order_by(order, r.number).limit(1))
+        rows = self.rows(query.order_by(order, r.number).limit(1))
         return run_row(rows[0]) if rows else None
 
     def run(self, run_id: str) -> RunRow:
@@ -152,14 +152,14 @@ class Reader:
         Raises:
             NotFound: There is none.
         """
-        rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
+        rows = self.rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         sweep, _, number = run_id.rpartition("-")
         if sweep and number == "best":
             return self._winner(self.sweep(sweep))
         if not rows and sweep and number.isdigit():
             with suppress(NotFound):  # the run is not there either
                 run_id = f"{self.sweep(sweep).id}-{number}"
-                rows = self._dicts(sa.select(schema.runs).where(schema.runs.c.id == run_id))
+                rows = self.rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
         if rows[0]["deleted_at"] is not None:
@@ -187,7 +187,7 @@ class Reader:
         """Return the runs of a sweep that have not ended, by number."""
         r = schema.runs.c
         query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.state.in_(UNENDED)).order_by(r.number)
-        return [run_row(row) for row in self._dicts(query)]
+        return [run_row(row) for row in self.rows(query)]
 
     def ended_runs(self, sweep_id: str) -> list[EndedRow]:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
@@ -334,7 +334,7 @@ class Reader:
     def _looks(self) -> list[LookRow]:
         c, r = schema.looks.c, schema.runs.c
         query = sa.select(schema.looks, r.summary).join(schema.runs, c.run_id == r.id).order_by(c.at)
-        return [look_row(row) for row in self._dicts(query)]
+        return [look_row(row) for row in self.rows(query)]
 
     def agents(self, sweep_id: str) -> list[tuple[str, str, int, str]]:
         """Return (id, host, pid, born) of every agent that ever joined a sweep, the oldest first."""
@@ -346,7 +346,8 @@ class Reader:
         with self._connection() as connection:
             return connection.execute(query).all()
 
-    def _dicts(self, query: sa.Executable) -> list[dict[str, Any]]:
+    def rows(self, query: sa.Executable) -> list[dict[str, Any]]:
+        """Return what a query of the store's own rooms finds, one mapping a row."""
         with self._connection() as connection:
             return [{str(k): v for k, v in row.items()} for row in connection.execute(query).mappings()]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 4
+VERSION = 5
 LARGEST = 2**63 - 1  # of SQLite's integers
 
 metadata = sa.MetaData()
@@ -132,4 +132,54 @@ looks = sa.Table(
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("result", sa.Text, comment="JSON; null when the look never came to an end"),
+)
+
+collections = sa.Table(
+    "collections",
+    metadata,
+    sa.Column(
+        "name", sa.Text, primary_key=True, comment="a model's; an artifact's has its project before it"
+    ),
+    sa.Column("type", sa.Text, nullable=False, comment="model, dataset, …"),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("collection", sa.Text, sa.ForeignKey("collections.name"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, comment="0, 1, …; never given twice"),
+    sa.Column("digest", sa.Text, nullable=False, comment="SHA-256 of files and record"),
+    sa.Column("files", sa.Text, nullable=False, comment="JSON: name, digest, n_bytes of each"),
+    sa.Column("record", sa.Text, nullable=False, comment="JSON: where it is from and how it decides"),
+    sa.Column("figures", sa.Text, nullable=False, comment="JSON: what was known when it was registered"),
+    sa.Column("run_id", sa.Text, comment="that made it; null for one from elsewhere"),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
+    sa.Index("versions_by_digest", "collection", "digest"),
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    sa.Column("collection", sa.Text, sa.ForeignKey("collections.name"), primary_key=True),
+    sa.Column("alias", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False, comment="from 1"),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("details", sa.Text, nullable=False, comment="JSON"),
+    sa.Column("previous", sa.Text, nullable=False, comment="hash of the entry before; empty for the first"),
+    sa.Column("hash", sa.Text, nullable=False, comment="SHA-256 of all the others"),
+    sa.Index("audit_by_collection", "collection", "seq"),
 )

@@ -91,8 +91,7 @@ class SqlWriter:
         """Return what is there of a step."""
         p = schema.reports.c
         query = sa.select(schema.reports).where(p.run_id == run_id, p.token == token, p.step == step)
-        row = self._connection.execute(query).mappings().one_or_none()
-        return None if row is None else {str(name): value for name, value in row.items()}
+        return self._row(query)
 
     def metrics_logged(self, run_id: str, token: int) -> list[str]:
         """Return the metrics of every step of a lease."""
@@ -131,12 +130,90 @@ class SqlWriter:
         update = schema.looks.update().where(schema.looks.c.id == look_id)
         return self._connection.execute(update, {"result": result}).rowcount > 0
 
+    def collection_type(self, name: str) -> str | None:
+        """Return the type of a collection."""
+        c = schema.collections.c
+        return self._connection.execute(sa.select(c.type).where(c.name == name)).scalar()
+
+    def create_collection(self, row: Row) -> None:
+        """Write a new collection."""
+        self._connection.execute(schema.collections.insert(), dict(row))
+
+    def newest_version(self, collection: str) -> int:
+        """Return the highest number that a version ever had."""
+        v = schema.versions.c
+        query = sa.select(sa.func.max(v.version)).where(v.collection == collection)
+        found = self._connection.execute(query).scalar()
+        return -1 if found is None else found
+
+    def version_of_digest(self, collection: str, digest: str) -> int | None:
+        """Return the newest version of this content that is not deleted."""
+        v = schema.versions.c
+        query = sa.select(sa.func.max(v.version))
+        query = query.where(v.collection == collection, v.digest == digest, v.deleted_at.is_(None))
+        return self._connection.execute(query).scalar()
+
+    def version(self, collection: str, version: int) -> Row | None:
+        """Return a version."""
+        return self._row(sa.select(schema.versions).where(_is_version(collection, version)))
+
+    def create_version(self, row: Row) -> None:
+        """Write a new version."""
+        self._connection.execute(schema.versions.insert(), dict(row))
+
+    def delete_version(self, collection: str, version: int, at: float) -> None:
+        """Hide a version."""
+        update = schema.versions.update().where(_is_version(collection, version))
+        self._connection.execute(update, {"deleted_at": at})
+
+    def aliases(self, collection: str) -> Mapping[str, int]:
+        """Return the version of each alias."""
+        a = schema.aliases.c
+        query = sa.select(a.alias, a.version).where(a.collection == collection).order_by(a.alias)
+        return {row.alias: row.version for row in self._connection.execute(query)}
+
+    def put_alias(self, row: Row) -> None:
+        """Point an alias at a version."""
+        self._put(schema.aliases, row)
+
+    def remove_alias(self, collection: str, alias: str) -> None:
+        """Take an alias away."""
+        a = schema.aliases.c
+        self._connection.execute(schema.aliases.delete().where(a.collection == collection, a.alias == alias))
+
+    def audit(self, collection: str) -> list[Row]:
+        """Return the audit log of a collection."""
+        a = schema.audit.c
+        query = sa.select(schema.audit).where(a.collection == collection).order_by(a.seq)
+        return [_plain(row) for row in self._connection.execute(query).mappings()]
+
+    def newest_audit(self) -> Row | None:
+        """Return the newest entry of the audit log."""
+        return self._row(sa.select(schema.audit).order_by(schema.audit.c.seq.desc()).limit(1))
+
+    def add_audit(self, row: Row) -> None:
+        """Write the next entry of the audit log."""
+        self._connection.execute(schema.audit.insert(), dict(row))
+
     def schema_version(self) -> int:
         """Return the version of the schema."""
         return self._version
+
+    def _row(self, query: sa.Select[Any]) -> Row | None:
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else _plain(row)
 
     def _set(self, table: sa.Table, which: str, values: Row) -> None:
         self._connection.execute(table.update().where(table.c.id == which), dict(values))
 
     def _put(self, table: sa.Table, row: Row) -> None:
         self._connection.execute(replace(self._insert, table, list(row)), dict(row))
+
+
+def _plain(row: Mapping[Any, Any]) -> Row:
+    return {str(name): value for name, value in row.items()}
+
+
+def _is_version(collection: str, version: int) -> sa.ColumnElement[bool]:
+    v = schema.versions.c
+    return sa.and_(v.collection == collection, v.version == version)

@@ -140,3 +140,56 @@ VERSION_2 = (
 VERSION_3 = ("ALTER TABLE runs ADD COLUMN cost FLOAT",)
 
 VERSION_4 = ("ALTER TABLE runs ADD COLUMN fidelity FLOAT",)
+
+VERSION_5 = (
+    """
+    CREATE TABLE collections (
+        name TEXT NOT NULL,
+        type TEXT NOT NULL,
+        created_at FLOAT NOT NULL,
+        PRIMARY KEY (name)
+    )
+    """,
+    """
+    CREATE TABLE versions (
+        collection TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        files TEXT NOT NULL,
+        record TEXT NOT NULL,
+        figures TEXT NOT NULL,
+        run_id TEXT,
+        author TEXT NOT NULL,
+        created_at FLOAT NOT NULL,
+        deleted_at FLOAT,
+        PRIMARY KEY (collection, version),
+        FOREIGN KEY(collection) REFERENCES collections (name)
+    )
+    """,
+    """
+    CREATE TABLE aliases (
+        collection TEXT NOT NULL,
+        alias TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (collection, alias),
+        FOREIGN KEY(collection) REFERENCES collections (name)
+    )
+    """,
+    """
+    CREATE TABLE audit (
+        seq INTEGER NOT NULL,
+        at FLOAT NOT NULL,
+        who TEXT NOT NULL,
+        action TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        details TEXT NOT NULL,
+        previous TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        PRIMARY KEY (seq)
+    )
+    """,
+    "CREATE INDEX versions_by_digest ON versions (collection, digest)",
+    "CREATE INDEX audit_by_collection ON audit (collection, seq)",
+)

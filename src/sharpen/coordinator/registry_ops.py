@@ -1,0 +1,306 @@
+"""What may be asked of the registry: one function a request, and the table of their names.
+
+Each raises before it writes anything, or not at all. An alias moves only from where whoever asks saw it, so
+of two who move it at once one is told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sharpen.coordinator.session import Reply, Session
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.gates import DEFAULT_GATES, GateDecision, Value, decide, parse_gates
+from sharpen.jsonable import dumps
+from sharpen.store.audit import AuditEntry, alias_stack, audit_entry, next_entry
+from sharpen.store.contents import (
+    StoredFile,
+    check_alias,
+    check_collection_name,
+    check_file_name,
+    content_digest,
+)
+from sharpen.store.port import Row
+
+REQUEST_DAYS = 7
+SECOND_PERSON = "second_person"
+
+
+def _register(
+    session: Session,
+    collection: str,
+    type: str,
+    content: Mapping[str, Any],
+    who: str,
+    figures: Mapping[str, Any] | None = None,
+) -> Reply:
+    """Keep a version; the same content again is the version that it was.
+
+    Args:
+        session: What is open.
+        collection: Its name; made when it is not there.
+        type: Of the collection, such as ``model``.
+        content: ``files`` (name, digest, n_bytes of each), ``record``, and ``run_id`` or None.
+        who: Who does it.
+        figures: What is known of it now.
+    """
+    check_collection_name(collection)
+    stored, record, run_id = [StoredFile(**f) for f in content["files"]], content["record"], content["run_id"]
+    for file in stored:
+        check_file_name(file.name)
+    digest = content_digest(stored, record)
+    known = session.writer.collection_type(collection)
+    if known not in (None, type):
+        raise UsageError(f"{collection} holds versions of type {known}, not {type}")
+    same = None if known is None else session.writer.version_of_digest(collection, digest)
+    if same is not None:
+        return {"version": same, "digest": digest, "is_new": False}
+    now = session.clock.time()
+    if known is None:
+        session.writer.create_collection({"name": collection, "type": type, "created_at": now})
+    version = session.writer.newest_version(collection) + 1
+    row: dict[str, Any] = {
+        "collection": collection,
+        "version": version,
+        "digest": digest,
+        "run_id": run_id,
+        "author": who,
+    }
+    row |= {"files": dumps([asdict(file) for file in stored]), "record": dumps(record)}
+    session.writer.create_version(row | {"figures": dumps(figures or {}), "created_at": now})
+    facts = {"version": version, "digest": digest, "run": run_id, "figures": dict(figures or {})}
+    _log(session, who, ("registered", collection), facts)
+    return {"version": version, "digest": digest, "is_new": True}
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Who wants which alias where, and where it points as far as they know."""
+
+    collection: str
+    alias: str
+    expected: int | None
+    who: str
+    version: int = -1
+    digest: str = ""
+    via: str = "cli"
+    key: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.collection}:v{self.version}"
+
+    def facts(self, **more: Any) -> dict[str, Any]:
+        facts = {"alias": self.alias, "version": self.version, "from": self.expected, "via": self.via}
+        return facts | {"key": self.key} | more
+
+
+def _promote(
+    session: Session,
+    move: Mapping[str, Any],
+    evidence: Mapping[str, Value],
+    gates: str | None = None,
+    approve: bool = False,
+    force_reason: str = "",
+) -> Reply:
+    """Move an alias when its gate lets it pass; what became of it is a value, and is in the audit log.
+
+    Args:
+        session: What is open.
+        move: ``collection``, ``version``, the ``digest`` that the evidence is about, ``alias``, the version
+            ``expected`` behind it now, ``who``, ``via`` what, and the request's own ``key``.
+        evidence: By name; who approves is worked out here.
+        gates: YAML in place of the defaults.
+        approve: Whether this is the second person's word on what somebody asked for.
+        force_reason: Moves it past a gate that says no.
+
+    Returns:
+        ``state``, which is ``moved``, ``requested``, ``refused`` or ``unchanged``, and ``checks``.
+    """
+    wanted = _Move(**move)
+    if (done := _done(session, wanted)) is not None:
+        return done
+    row = _version(session, wanted.collection, wanted.version)
+    if row["digest"] != wanted.digest:
+        raise Refused(f"{wanted.name} is another model than the one looked at", why="conflict")
+    rules = DEFAULT_GATES if gates is None else parse_gates(gates)
+    known = {name: value for name, value in evidence.items() if name != SECOND_PERSON}
+    decision = decide(wanted.alias, known, rules)
+    if _expect(session, wanted) == wanted.version:
+        return {"state": "unchanged", "checks": []}
+    request = _open_request(session, wanted)
+    if approve:
+        _check_approver(session, request, wanted, row["author"])
+        decision = decide(wanted.alias, {**known, SECOND_PERSON: True}, rules)
+    checks = [asdict(check) for check in decision.checks]
+    facts = wanted.facts(digest=wanted.digest, checks=checks, requested_by=request and request.who)
+    if decision.passed:
+        return _moved(session, "promoted", wanted, facts)
+    if force_reason.strip():
+        return _moved(session, "forced", wanted, facts | {"reason": force_reason.strip()})
+    if _only_misses_a_person(decision):
+        return _requested(session, request, wanted, facts)
+    _log(session, wanted.who, ("refused", wanted.collection), facts)
+    return {"state": "refused", "checks": checks}
+
+
+def _moved(session: Session, action: str, move: _Move, facts: Mapping[str, Any]) -> Reply:
+    row = {"collection": move.collection, "alias": move.alias, "version": move.version, "who": move.who}
+    session.writer.put_alias(row | {"at": session.clock.time()})
+    _log(session, move.who, (action, move.collection), facts)
+    return {"state": "moved", "version": move.version, "checks": facts.get("checks", [])}
+
+
+def _requested(session: Session, request: AuditEntry | None, move: _Move, facts: Mapping[str, Any]) -> Reply:
+    """Write down that a second person is waited for; asked again by the same person it stays as it is."""
+    now = session.clock.time()
+    if request is None or request.who != move.who or request.details["expires_at"] < now:
+        expires_at = now + REQUEST_DAYS * 86_400
+        _log(session, move.who, ("requested", move.collection), {**facts, "expires_at": expires_at})
+    else:
+        expires_at = request.details["expires_at"]
+    return {"state": "requested", "checks": facts["checks"], "expires_at": expires_at}
+
+
+def _only_misses_a_person(decision: GateDecision) -> bool:
+    return all(check.outcome == "passed" or check.name == SECOND_PERSON for check in decision.checks)
+
+
+def _open_request(session: Session, move: _Move) -> AuditEntry | None:
+    """Return the newest request to move an alias to this very version that nobody has answered yet."""
+    found: AuditEntry | None = None
+    for entry in map(audit_entry, session.writer.audit(move.collection)):
+        if entry.details.get("alias") != move.alias or entry.action == "refused":
+            continue
+        # once the alias has moved, what was asked for was asked of another state
+        found = entry if entry.action == "requested" else None
+    wanted = (move.version, move.digest)
+    return found if found and (found.details["version"], found.details["digest"]) == wanted else None
+
+
+def _check_approver(session: Session, request: AuditEntry | None, move: _Move, author: str) -> None:
+    """Refuse who cannot be the second person."""
+    asked = f"{move.name} as {move.alias}"
+    if request is None:
+        raise Refused(f"nobody has asked for {asked}: run it without --approve first", why="illegal")
+    if request.details["expires_at"] < session.clock.time():
+        raise Refused(f"the request for {asked} by {request.who} has expired: ask again", why="expired")
+    if move.who in (request.who, author):
+        did = "asked for it" if move.who == request.who else "registered it"
+        raise Refused(f"{move.who} {did}: {asked} needs the word of a second person", why="self-approved")
+
+
+def _rollback(session: Session, move: Mapping[str, Any], reason: str) -> Reply:
+    """Point an alias at the version that it had before the one it has now."""
+    wanted = _Move(**move)
+    if (done := _done(session, wanted)) is not None:
+        return done
+    name = f"{wanted.collection}:{wanted.alias}"
+    if not reason.strip():
+        raise UsageError("a rollback needs a reason")
+    now = _expect(session, wanted)
+    if now is None:
+        raise Refused(f"there is no {name} to roll back", why="illegal")
+    entries = [audit_entry(row) for row in session.writer.audit(wanted.collection)]
+    before = alias_stack(entries, wanted.alias)[:-1]
+    alive = [version for version in before if _is_alive(session, wanted.collection, version)]
+    if not alive:
+        raise Refused(f"{name} has had no version before v{now}", why="illegal")
+    back = replace(wanted, version=alive[-1])
+    return _moved(session, "rolled back", back, back.facts(reason=reason.strip()))
+
+
+def _alias(session: Session, move: Mapping[str, Any], remove: bool = False) -> Reply:
+    """Point an alias that has no gate at a version, or take it away."""
+    wanted = _Move(**move)
+    if (done := _done(session, wanted)) is not None:
+        return done
+    check_alias(wanted.alias)
+    if "/" not in wanted.collection and wanted.alias in DEFAULT_GATES:
+        raise Refused(
+            f"{wanted.alias} has a gate: 'sharpen promote {wanted.collection}:vN {wanted.alias}'",
+            why="illegal",
+        )
+    now = _expect(session, wanted)
+    if remove:
+        if now is not None:
+            session.writer.remove_alias(wanted.collection, wanted.alias)
+            _log(session, wanted.who, ("alias removed", wanted.collection), wanted.facts(version=None))
+        return {"state": "moved"}
+    _version(session, wanted.collection, wanted.version)
+    if now == wanted.version:
+        return {"state": "unchanged"}
+    return _moved(session, "aliased", wanted, wanted.facts())
+
+
+def _delete_version(session: Session, collection: str, version: int, who: str, reason: str = "") -> Reply:
+    """Hide a version that no alias points at."""
+    _version(session, collection, version)
+    pointing = [alias for alias, at in session.writer.aliases(collection).items() if at == version]
+    if pointing:
+        raise Refused(
+            f"{collection}:v{version} is {', '.join(pointing)}: move the alias away first", why="illegal"
+        )
+    session.writer.delete_version(collection, version, session.clock.time())
+    _log(session, who, ("deleted", collection), {"version": version, "reason": reason})
+    return {}
+
+
+def _version(session: Session, collection: str, version: int) -> Row:
+    row = session.writer.version(collection, version)
+    if row is None or row["deleted_at"] is not None:
+        why = "is not there" if row is None else "has been deleted"
+        raise NotFound(f"{collection}:v{version} {why}")
+    return row
+
+
+def _is_alive(session: Session, collection: str, version: int) -> bool:
+    row = session.writer.version(collection, version)
+    return row is not None and row["deleted_at"] is None
+
+
+def _expect(session: Session, move: _Move) -> int | None:
+    """Return where an alias points, which must be where whoever asks saw it.
+
+    Raises:
+        Refused: It has moved since.
+    """
+    now = session.writer.aliases(move.collection).get(move.alias)
+    if now != move.expected:
+        points = "points nowhere" if now is None else f"points at v{now}"
+        saw = "nowhere" if move.expected is None else f"v{move.expected}"
+        raise Refused(
+            f"{move.collection}:{move.alias} {points} by now, not at {saw}: somebody else moved it",
+            why="conflict",
+        )
+    return now
+
+
+def _done(session: Session, move: _Move) -> Reply | None:
+    """Return what came of a request whose answer was lost, so that it is asked again; None for a new one."""
+    for row in reversed(session.writer.audit(move.collection) if move.key else []):
+        entry = audit_entry(row)
+        if entry.details.get("key") == move.key:
+            state = entry.action if entry.action in ("requested", "refused") else "moved"
+            known = {name: entry.details[name] for name in ("checks", "expires_at") if name in entry.details}
+            return {"state": state, "version": entry.details["version"], "checks": [], **known}
+    return None
+
+
+def _log(session: Session, who: str, did: tuple[str, str], details: Mapping[str, Any]) -> None:
+    if not who.strip():
+        raise UsageError("nobody is named: who does this?")
+    newest = session.writer.newest_audit()
+    session.writer.add_audit(next_entry(newest, session.clock.time(), who, did, json.loads(dumps(details))))
+
+
+OPERATIONS: Mapping[str, Callable[..., Reply]] = {
+    "register": _register,
+    "promote": _promote,
+    "rollback": _rollback,
+    "alias": _alias,
+    "delete_version": _delete_version,
+}
