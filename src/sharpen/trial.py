@@ -182,7 +182,7 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     """Return the finished trial of the highest score, the earliest among equals; None without one.
 
     Trials that were stopped early do not count: their score is a mean over fewer folds. Nor do trials that
-    broke a constraint.
+    broke a constraint, nor those of a smaller fidelity than another one that counts.
 
     >>> a, b = (Trial(n, {}, TrialState.FINISHED, score=s) for n, s in ((1, 0.1), (2, 0.3)))
     >>> best([a, b]).number
@@ -239,6 +239,16 @@ def _exceeds(these: Floats, those: Floats) -> Bools:
 
 
 def _comparable(trials: Sequence[Trial]) -> list[Trial]:
-    return [
+    done = [
         t for t in trials if t.state is TrialState.FINISHED and t.score is not None and not t.is_infeasible
     ]
+    most = max((spent(t.fidelity) for t in done), default=math.inf)
+    return [t for t in done if spent(t.fidelity) == most]
+
+
+def spent(fidelity: float | None) -> float:
+    """Return a fidelity as a number to compare by: None is the whole.
+
+    >>> max(9.0, None, 27.0, key=spent)
+    """
+    return math.inf if fidelity is None else fidelity

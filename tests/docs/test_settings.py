@@ -17,9 +17,10 @@ ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (?:`([^`]+)` )?\| \S", re.MULTILINE
 Setting = tuple[str, str, str]
 
 
-def shown(names: Mapping[str, Any]) -> list[Setting]:
-    """Return the page's rows of methods or rules of these names."""
-    rows: list[Setting] = ROW.findall(METHODS.read_text(encoding="utf-8"))
+def shown(names: Mapping[str, Any], heading: str) -> list[Setting]:
+    """Return the rows of methods or rules of these names, in the part of the page below a heading."""
+    part = METHODS.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows: list[Setting] = ROW.findall(part)
     return [row for row in rows if row[0] in names]
 
 
@@ -37,10 +38,10 @@ def of_methods() -> Iterator[Setting]:
 
 def test_every_setting_of_a_method_is_shown_with_its_default() -> None:
     assert OPTIMIZERS["bayes"] == OPTIMIZERS["gp"]
-    assert sorted(shown(OPTIMIZERS)) == sorted(of_methods())
+    assert sorted(shown(OPTIMIZERS, "Settings of the methods")) == sorted(of_methods())
 
 
 def test_every_setting_of_a_rule_is_shown_with_its_default() -> None:
     rules = {name: keys for name, keys in RULES.items() if name != "custom"}
     takes = [(rule, name, written(key.default)) for rule, keys in rules.items() for name, key in keys.items()]
-    assert sorted(shown(rules)) == sorted(takes)
+    assert sorted(shown(rules, "Stop rules")) == sorted(takes)

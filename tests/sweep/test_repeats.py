@@ -191,7 +191,7 @@ def test_an_optimizer_sees_a_trial_a_configuration() -> None:
     assert [len(shown) for shown in watching.shown] == [0, 1, 2], "asked once a configuration"
     one, two = watching.shown[-1]
     assert one == Trial(1, {"x": 0.0}, F, (Report(1, 0.5),), 0.5, "own")
-    assert two == Trial(2, {"x": 0.1}, F, (Report(1, 0.0),), 0.0, "own")
+    assert two == Trial(2, {"x": 0.1}, F, (Report(1, 0.0),), 0.0, "own", parent=1)
     plain = Watching()
     state = sweep(run_cap=None, optimizer=plain)
     for _ in range(3):

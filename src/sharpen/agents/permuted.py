@@ -38,7 +38,7 @@ def score_permuted(
     """
     metric = spec.parse(sweep.spec, where=sweep.source).metric.name
     tasks = [
-        Task("permuted", run.config, seed_of(sweep, run), f"on permuted history {n}", seed)
+        Task("permuted", run.config, seed_of(sweep, run), f"on permuted history {n}", seed, run.fidelity)
         for n, seed in enumerate(seeds, 1)
     ]
     for place, found in carry_out(home, sweep, tasks, n_slots):

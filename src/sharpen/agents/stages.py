@@ -36,6 +36,7 @@ class Task:
         seed: What the program is to train with.
         place: Where it is carried out, for the message when it fails: ``on the lockbox``.
         permutation_seed: Of the history, in the stage ``permuted``.
+        fidelity: How much to spend on it; None for the whole.
     """
 
     stage: Stage
@@ -43,6 +44,7 @@ class Task:
     seed: int
     place: str
     permutation_seed: int | None = None
+    fidelity: float | None = None
 
 
 @dataclass
@@ -147,9 +149,10 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
     read = replace(read, space=Space(given))
     more = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
-    more |= {"permutation_seed": task.permutation_seed}
-    assigned = variable(assignment(read, task.config, folder / "scratch", **more))
-    invocation = spec.invocation(read, task.config, sys.executable, os.environ, str(folder / "config.json"))
+    more |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
+    config = read.with_budget(task.config, task.fidelity)
+    assigned = variable(assignment(read, config, folder / "scratch", **more))
+    invocation = spec.invocation(read, config, sys.executable, os.environ, str(folder / "config.json"))
     for path, text in invocation.files.items():
         Path(path).write_text(text)
     environment = threads_of(read.resources.threads) | assigned

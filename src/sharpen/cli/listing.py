@@ -42,7 +42,7 @@ from sharpen.views.permuted_search import permuted_search
 FOLLOW_S = 0.5
 RUN_KEYS = (
     *("id", "number", "state", "reason", "score", "scores", "violation", "cost", "config", "origin"),
-    *("parent", "repeat", "repeat_of", "exit_code", "summary", "note", "tags"),
+    *("parent", "fidelity", "repeat", "repeat_of", "exit_code", "summary", "note", "tags"),
 )
 
 

@@ -60,6 +60,7 @@ def _facts(now: Snapshot, run: RunRow, host: str | None) -> dict[str, Any]:
         "seed": seed_of(now.sweep, run),
         "origin": run.origin,
         "parent": run.parent,
+        "fidelity": run.fidelity,
         "repeat_of": run.repeat_of,
         "agent": run.agent_id,
         "host": host,

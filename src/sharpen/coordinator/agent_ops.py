@@ -93,7 +93,8 @@ def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
 def _leased_run(session: Session, sweep_id: str, number: int, token: int) -> Reply:
     state = session.sweep(sweep_id).state
     live = state.live[number]
-    run: Reply = {"run_id": run_id(sweep_id, number), "token": token, "config": live.trial.config}
+    run: Reply = {"run_id": run_id(sweep_id, number), "token": token}
+    run["config"] = session.sweep(sweep_id).spec.with_budget(live.trial.config, live.trial.fidelity)
     run["seed"] = repeat_seed(state.rules.seed, live.trial.repeat)
     if live.resumed is not None:
         run["checkpoint"] = {"digest": live.resumed.digest, "step": live.resumed.step}

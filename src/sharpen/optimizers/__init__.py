@@ -34,10 +34,11 @@ OPTIMIZERS: Mapping[str, str] = {
     "tpe": "sharpen.optimizers.tpe:Tpe",
     "cmaes": "sharpen.optimizers.cmaes:CmaEs",
     "nsga2": "sharpen.optimizers.nsga2:Nsga2",
+    "hyperband": "sharpen.optimizers.hyperband:Hyperband",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
 
-QUICK = frozenset({"random", "grid", "bayes", "gp", "tpe", "cmaes", "nsga2"})
+QUICK = frozenset({"random", "grid", "bayes", "gp", "tpe", "cmaes", "nsga2", "hyperband"})
 """Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
 _FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")

@@ -201,6 +201,16 @@ class Sweep:
         each = self.space.dimensions.items()
         return {name: dimension.value for name, dimension in each if isinstance(dimension, Constant)}
 
+    def with_budget(self, config: Mapping[str, Any], fidelity: float | None) -> dict[str, Any]:
+        """Return a configuration with what a run may spend in the place of ``optimizer.budget_variable``.
+
+        Nothing changes where the file names no such parameter, or where the run may spend the whole.
+        """
+        name = self.options.get("budget_variable")
+        if not name or fidelity is None:
+            return dict(config)
+        return {**config, name: int(fidelity) if float(fidelity).is_integer() else fidelity}
+
     def nested(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration as programs see it: nested where the file nests, flat where it does not.
 

@@ -180,9 +180,25 @@ def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
             "leaves no configuration: whatever is chosen, one of the combinations is in it; remove one"
         )
         return {}
+    space = _with_budget(root, values, space)
     prior = partial_configs.prior(values["prior"] or [], space)
     _one_lockbox(root, space)
     return {"space": space, "prior": prior, "dotted": parameters.dotted}
+
+
+def _with_budget(root: Node, values: dict[str, Any], space: Space) -> Space:
+    """Return the space with the parameter that holds a run's budget, when a method has one."""
+    options: Mapping[str, Any] = values["optimizer"] or {}
+    name, whole = options.get("budget_variable"), options.get("max_fidelity")
+    if not isinstance(name, str) or not name:
+        return space
+    if name not in space.dimensions:
+        return replace(space, dimensions={**space.dimensions, name: Constant(whole)})
+    if not isinstance(space.dimensions[name], Constant):
+        root.child("optimizer.budget_variable", None).wrong(
+            f"is {name!r}, which $.parameters searches: runs get their budget there; remove it there"
+        )
+    return space
 
 
 def _one_lockbox(root: Node, space: Space) -> None:

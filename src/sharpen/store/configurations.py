@@ -9,7 +9,7 @@ from sharpen.seeds import repeat_seed
 from sharpen.spec import Metric
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import RERUN, fold
-from sharpen.trial import Trial, TrialState
+from sharpen.trial import Trial, TrialState, spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,17 @@ def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
 
 
 def winner(found: Sequence[Configuration], metric: Metric) -> Configuration | None:
-    """Return the finished one of the best score that kept every constraint, the earliest among equals."""
+    """Return the finished one of the best score that kept every constraint, the earliest among equals.
+
+    Only those of the largest fidelity are compared.
+    """
     rows = [one for one in found if one.row.state == TrialState.FINISHED and one.row.violation == 0]
     scored = [one for one in rows if one.row.score is not None]
-    return max(scored, key=lambda one: metric.larger_is_better(one.row.score or 0.0), default=None)
+
+    def merit(one: Configuration) -> tuple[float, float]:
+        return spent(one.row.fidelity), metric.larger_is_better(one.row.score or 0.0)
+
+    return max(scored, key=merit, default=None)
 
 
 def seed_of(sweep: SweepRow, run: RunRow) -> int:

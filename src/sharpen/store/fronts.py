@@ -25,4 +25,6 @@ def _trial(run: RunRow, metrics: Sequence[Metric]) -> Trial:
     values = [*(run.scores or (run.score or 0.0,)), *[math.nan] * len(metrics)][: len(metrics)]
     turned = tuple(metric.larger_is_better(value) for metric, value in zip(metrics, values, strict=True))
     state = TrialState.FINISHED
-    return Trial(run.number, {}, state, score=turned[0], scores=turned, violation=run.violation)
+    return Trial(
+        run.number, {}, state, score=turned[0], scores=turned, violation=run.violation, fidelity=run.fidelity
+    )

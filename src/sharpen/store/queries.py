@@ -136,12 +136,16 @@ class Reader:
         return sorted((run_row(row) for row in found), key=lambda run: run.number)
 
     def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
-        """Return the finished run of the best score that kept every constraint, the earliest among equals."""
+        """Return the finished run of the best score that kept every constraint, the earliest among equals.
+
+        Only runs of the largest fidelity are compared.
+        """
         r = schema.runs.c
         query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
         query = query.where(r.state == TrialState.FINISHED, r.score.is_not(None), r.violation == 0)
         order = r.score.desc() if maximize else r.score.asc()
-        rows = self.rows(query.order_by(order, r.number).limit(1))
+        largest_first = (r.fidelity.is_not(None), r.fidelity.desc())  # none is the whole
+        rows = self.rows(query.order_by(*largest_first, order, r.number).limit(1))
         return run_row(rows[0]) if rows else None
 
     def run(self, run_id: str) -> RunRow:

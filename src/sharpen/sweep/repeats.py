@@ -45,7 +45,9 @@ class Configurations:
         rows = [[trials[number - 1] for number in numbers] for numbers in groups.values()]
         return cls(
             members=tuple(tuple(numbers) for numbers in groups.values()),
-            folded=Trials.of(fold(number, row, repeats) for number, row in enumerate(rows, 1)),
+            folded=Trials.of(
+                _by_place(fold(number, row, repeats), list(groups)) for number, row in enumerate(rows, 1)
+            ),
             lacking=tuple(place for place, row in enumerate(rows) if lacks(row, repeats)),
         )
 
@@ -64,7 +66,7 @@ class Configurations:
         others = [other for other in self.lacking if other != place]
         return Configurations(
             members=members,
-            folded=self.folded.put(fold(place + 1, row, repeats)),
+            folded=self.folded.put(_by_place(fold(place + 1, row, repeats), members)),
             lacking=tuple(sorted([*others, place] if lacks(row, repeats) else others)),
         )
 
@@ -74,7 +76,9 @@ class Configurations:
         new = list(trials)
         return Configurations(
             members=(*self.members, *((trial.number,) for trial in new)),
-            folded=self.folded.longer(fold(n, [trial], repeats) for n, trial in enumerate(new, first + 1)),
+            folded=self.folded.longer(
+                _by_place(fold(n, [trial], repeats), self.members) for n, trial in enumerate(new, first + 1)
+            ),
             lacking=(*self.lacking, *range(first, first + len(new))),
         )
 
@@ -98,8 +102,31 @@ class Configurations:
         """Return how many repeats are still to begin."""
         return sum(repeats - len(self.members[place]) for place in self.lacking)
 
+    def parent_of_repeat(self, first: Trial, repeat: int) -> int | None:
+        """Return the run that a repeat goes on from: the same repeat of the configuration before.
+
+        Args:
+            first: The first run of the configuration.
+            repeat: Which one is to begin, from 0.
+        """
+        if first.parent is None:
+            return None
+        runs = self.members[self._index(first.parent)]
+        return runs[min(repeat, len(runs) - 1)]
+
     def _place(self, trial: Trial) -> int:
-        return bisect_left(self.members, trial.repeat_of or trial.number, key=operator.itemgetter(0))
+        return self._index(trial.repeat_of or trial.number)
+
+    def _index(self, first_run: int) -> int:
+        return bisect_left(self.members, first_run, key=operator.itemgetter(0))
+
+
+def _by_place(folded: Trial, members: Sequence[tuple[int, ...]] | Sequence[int]) -> Trial:
+    """Return a folded trial whose parent is a configuration's place, where it was that one's first run."""
+    if folded.parent is None:
+        return folded
+    firsts = [row if isinstance(row, int) else row[0] for row in members]
+    return replace(folded, parent=bisect_left(firsts, folded.parent) + 1)
 
 
 def lacks(runs: Sequence[Trial], repeats: int) -> bool:
@@ -131,6 +158,8 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
         state,
         begun[0] if len(begun) == 1 else MeanReports(begun) if begun else (),
         origin=first.origin,
+        parent=first.parent,
+        fidelity=first.fidelity,
     )
     if state not in (TrialState.FINISHED, TrialState.STOPPED):
         return found

@@ -98,7 +98,7 @@ def next_proposal(state: SweepState, key: str) -> tuple[SweepState, Proposal | N
     if state.exhausted:
         return state, None
     if state.n_prior < len(rules.prior):
-        chosen = Proposal(rules.prior[state.n_prior], origin="prior")
+        chosen = Proposal(rules.prior[state.n_prior], origin="prior", fidelity=rules.whole_fidelity)
         return replace(state, n_prior=state.n_prior + 1), chosen
     if not rules.is_slow_search:
         return _ask_now(state)

@@ -101,6 +101,11 @@ class Rules:
     assess: Callable[[Mapping[str, float]], Assessment] = nothing_to_assess
     is_slow_search: bool = False
 
+    @property
+    def whole_fidelity(self) -> float | None:
+        """What a run may spend that the search method has not proposed; None where there is no such limit."""
+        return getattr(self.optimizer, "max_fidelity", None) or None
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

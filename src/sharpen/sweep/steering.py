@@ -172,10 +172,7 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
         rules = replace(state.rules, run_cap=needed)
         state = replace(state, rules=rules)
         commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
-    trials = [
-        Trial(run.number, run.config, origin=run.origin, repeat=run.repeat, parent=run.parent)
-        for run in event.runs
-    ]
+    trials = [_added(state, run) for run in event.runs]
     pairs = list(zip(trials, event.runs, strict=True))
     state = with_new(state, [Live(trial) for trial in trials])
     commands += [CreateRun(trial, run.key) for trial, run in pairs]
@@ -183,6 +180,16 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
         state, more = set_status(state, SweepStatus.RUNNING, "")
         commands += more
     return state, [*commands, Accepted()]
+
+
+def _added(state: SweepState, run: RunAdded) -> Trial:
+    """Return the trial of an added run; a rerun may spend what the run before could, any other the whole."""
+    fidelity = state.rules.whole_fidelity
+    if run.origin == RERUN and run.parent is not None:
+        fidelity = state.trials[run.parent - 1].fidelity
+    return Trial(
+        run.number, run.config, origin=run.origin, repeat=run.repeat, parent=run.parent, fidelity=fidelity
+    )
 
 
 def _is_known(state: SweepState, run: RunAdded) -> bool:

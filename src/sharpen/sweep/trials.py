@@ -25,6 +25,8 @@ def blank(trial: Trial) -> Trial:
         origin=trial.origin,
         repeat=trial.repeat,
         repeat_of=trial.repeat_of,
+        parent=trial.parent,
+        fidelity=trial.fidelity,
     )
 
 

@@ -116,7 +116,15 @@ def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Command], int 
     if state.configurations.lacking:
         first, repeat = state.configurations.next_repeat()
         known = state.trials[first - 1]
-        trial = Trial(number, known.config, origin=known.origin, repeat=repeat, repeat_of=first)
+        trial = Trial(
+            number,
+            known.config,
+            origin=known.origin,
+            repeat=repeat,
+            repeat_of=first,
+            parent=state.configurations.parent_of_repeat(known, repeat),
+            fidelity=known.fidelity,
+        )
         return with_live(state, Live(trial)), [CreateRun(trial)], number
     state, chosen = next_proposal(state, key)
     if chosen is None:

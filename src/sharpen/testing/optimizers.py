@@ -86,7 +86,7 @@ class OptimizerContract:
                 fresh = _ask(self.make(), space, copy.deepcopy(past), 2, _rng(turn))
                 assert _configs(here) == _configs(fresh), f"{name}, turn {turn}"
                 for p in here:
-                    past.append(Trial(len(past) + 1, p.config, TrialState.RUNNING, origin=p.origin))
+                    past.append(begun(len(past) + 1, p))
                 past = [_ended(space, t) if t.number <= len(past) - 3 else t for t in past]
 
     def test_one_instance_serves_two_sweeps(self) -> None:
@@ -167,8 +167,20 @@ class OptimizerContract:
         optimizer, found = self.make(), list[Trial]()
         for turn in range(n):
             (p,) = _ask(optimizer, space, found, 1, _rng(turn))
-            found.append(Trial(len(found) + 1, p.config, TrialState.FINISHED, (), 0.5, p.origin))
+            found.append(replace(begun(len(found) + 1, p), state=TrialState.FINISHED, score=0.5))
         return found
+
+
+def begun(number: int, proposal: Proposal) -> Trial:
+    """Return the trial of a proposal, which has just begun to run."""
+    return Trial(
+        number,
+        proposal.config,
+        TrialState.RUNNING,
+        origin=proposal.origin,
+        parent=proposal.parent,
+        fidelity=proposal.fidelity,
+    )
 
 
 def _ask(
