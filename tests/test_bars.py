@@ -166,15 +166,26 @@ def test_panel_keeps_each_instrument():
     assert all(x.close.flags.c_contiguous for x in back)
 
 
-def test_panel_of_other_calendars_names_the_times():
+def test_panel_of_other_calendars_has_all_of_their_times():
     a = bars("A")
-    b = replace(bars("B"), time=days(start="2020-01-02"))
-    with pytest.raises(DataError) as caught:
-        Panel.of([a, b])
-    assert "only A has 2020-01-01T00:00:00" in str(caught.value)
-    assert "only B has 2020-04-30T00:00:00" in str(caught.value)
-    with pytest.raises(DataError, match="different calendars"):
-        Panel.of([a, bars("B", n=N - 1)])
+    b = replace(bars("B"), time=days(start="2020-01-03"))
+    panel = Panel.of([a, b])
+    assert panel.time.tolist() == days(N + 2).tolist()
+    assert panel.is_ragged
+    assert panel.present.sum(axis=0).tolist() == [N, N]
+    assert panel.present[:3].tolist() == [[True, False], [True, False], [True, True]]
+    assert all(np.isnan(getattr(panel, c)[~panel.present]).all() for c in ("open", "close", "volume"))
+    assert [x.digest for x in panel.instruments()] == [a.digest, b.digest]
+    assert not Panel.of([a, bars("B", seed=1)]).is_ragged
+
+
+def test_values_of_own_bars_are_spread_over_the_panel():
+    panel = Panel.of([bars("A"), replace(bars("B", n=5), time=days(5, start="2020-01-03"))])
+    found = panel.spread([np.arange(float(N)), np.arange(5.0)])
+    assert found[:, 0].tolist() == list(range(N))
+    assert found[2:7, 1].tolist() == [0, 1, 2, 3, 4]
+    assert np.isnan(found[[0, 1, 7, N - 1], 1]).all()
+    assert panel.spread([np.ones((N, 3)), np.ones((5, 3))]).shape == (N, 2, 3)
 
 
 def test_panel_refuses_nothing_and_twice():

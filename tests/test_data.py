@@ -88,13 +88,17 @@ def test_reading_imports_neither_pandas_nor_the_packages():
     assert json.loads(done.stdout) == []
 
 
-def test_comma_lists_share_a_period_and_say_what_was_left_out():
+def test_comma_lists_keep_every_bar_and_say_who_lacks_some():
     data = load("AAPL, GOOG")
     assert data.panel.symbols == ("AAPL", "GOOG")
-    assert len(data.panel) == 2148
-    assert data.notes[1:] == ("1122 of 3270 bars of AAPL were left out: the other symbols lack them",)
-    apple = load("AAPL").panel.slice(3270 - 2148, 3270)
-    np.testing.assert_array_equal(data.panel.close[:, 0], apple.close[:, 0])
+    assert data.panel.present.sum(axis=0).tolist() == [3270, 2148]
+    assert data.notes[1:] == (
+        "RAGGED: 1 of 2 symbols lack some of the 3270 bars; nothing was cut: "
+        "GOOG has 2148, begins 2004-08-19",
+    )
+    assert check("AAPL,GOOG").notes == load("AAPL,GOOG").notes
+    for bars, name in zip(data.panel.instruments(), data.panel.symbols, strict=True):
+        assert bars.digest == load(name).panel.instruments()[0].digest
     assert load("stocks").panel.digest == load("AAPL,IBM,MSFT").panel.digest
 
 
@@ -148,7 +152,7 @@ def test_a_symbol_named_twice_is_refused():
         load("stocks,AAPL")
 
 
-def test_too_little_in_common_is_refused(tmp_path):
+def test_symbols_may_begin_late_and_follow_one_another(tmp_path):
     table = pl.concat(
         [
             frame().with_columns(symbol=pl.lit("A")),
@@ -156,17 +160,40 @@ def test_too_little_in_common_is_refused(tmp_path):
         ]
     )
     table.write_csv(tmp_path / "x.csv")
-    with pytest.raises(DataError, match="have 50 times in common, and 100 are needed: A 2020") as caught:
+    data = load(str(tmp_path / "x.csv"))
+    assert data.panel.present.sum(axis=0).tolist() == [frame().height] * 2
+    assert data.notes[-1].startswith(
+        "RAGGED: 2 of 2 symbols lack some of the 250 bars; nothing was cut: A has"
+    )
+    assert "A has 150, ends 2020-" in data.notes[-1]
+    assert "B has 150, begins 2020-" in data.notes[-1]
+
+
+def test_who_lacks_most_is_named_first_and_short_ones_are_kept(tmp_path):
+    whole = frame()
+    parts = {"A": whole, "B": whole[:40], "C": whole[:10].vstack(whole[12:]), "D": whole[-90:]}
+    pl.concat([t.with_columns(symbol=pl.lit(s)) for s, t in parts.items()]).write_csv(tmp_path / "x.csv")
+    data = load(str(tmp_path / "x.csv"))
+    assert data.panel.present.sum(axis=0).tolist() == [150, 40, 148, 90]
+    words = data.notes[-1].split("nothing was cut: ")[1].split("; ")
+    assert [said.split(" ")[0] for said in words] == ["B", "D", "C"]
+    assert words[0].endswith("(settled there, as delisted), too few for a model to trade it")
+    assert words[2] == "C has 148, misses 2 between"
+    assert check(str(tmp_path / "x.csv")).notes == data.notes
+
+
+def test_bars_at_other_hours_or_of_another_length_make_no_panel(tmp_path):
+    noon = frame().with_columns(pl.col("time").dt.offset_by("12h"), symbol=pl.lit("B"))
+    pl.concat([frame().with_columns(symbol=pl.lit("A")), noon]).write_csv(tmp_path / "x.csv")
+    with pytest.raises(DataError, match="A and the others are in step at 0 of its 149 times"):
         load(str(tmp_path / "x.csv"))
-    report = check(str(tmp_path / "x.csv"))
-    assert not report.is_usable
-    assert [problem.kind for problem in report.problems] == ["calendar"]
-    assert str(report.problems[0]) in str(caught.value)
-
-
-def test_check_says_what_loading_leaves_out():
-    assert check("AAPL,GOOG").notes == load("AAPL,GOOG").notes
-    assert "1122 of 3270 bars of AAPL were left out" in check("AAPL,GOOG").notes[-1]
+    each_week = pl.lit(frame()["time"][0]) + pl.duration(days=7 * pl.int_range(pl.len()))
+    week = frame().with_columns(each_week.alias("time"), symbol=pl.lit("B"))
+    pl.concat([frame().with_columns(symbol=pl.lit("A")), week]).write_csv(tmp_path / "x.csv")
+    with pytest.raises(
+        DataError, match="of different lengths: those of A are 24 hours apart, those of B 168"
+    ):
+        load(str(tmp_path / "x.csv"))
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):

@@ -47,7 +47,8 @@ def slow_labels(panel, distance, tp, sl, horizon):
             watched = [i for i in range(t + 1, t + horizon + 1) if i < n_bars]
             stops = [i for i in watched if panel.low[i, s] <= stop]
             targets = [i for i in watched if panel.high[i, s] >= target]
-            if stops and (not targets or stops[0] <= targets[0]):
+            opens_above = [i for i in targets if panel.open[i, s] >= target]
+            if stops and stops[0] not in opens_above and (not targets or stops[0] <= targets[0]):
                 label[t, s], end[t, s] = -1, stops[0]
             elif targets:
                 label[t, s], end[t, s] = 1, targets[0]
@@ -99,6 +100,9 @@ CASES = {
     "stop": ([9, 10, 10, 10], [9, 10.5, 10.5, 10], [9, 9.5, 8.5, 10], -1, 2),
     "target on the entry bar": ([9, 10, 10, 10], [9, 11.5, 10, 10], [9, 9.5, 10, 10], 1, 1),
     "both in one bar are the stop": ([9, 10, 10, 10], [9, 12, 10, 10], [9, 8, 10, 10], -1, 1),
+    "both, and the open is beyond the target": ([9, 10, 12, 10], [9, 10, 12, 10], [9, 10, 8, 10], 1, 2),
+    "both, and the open is beyond the stop": ([9, 10, 8, 10], [9, 10, 12, 10], [9, 10, 8, 10], -1, 2),
+    "both, and the open is at the target": ([9, 10, 11, 10], [9, 10, 12, 10], [9, 10, 8, 10], 1, 2),
     "target exactly": ([9, 10, 10, 10], [9, 11, 10, 10], [9, 9.5, 10, 10], 1, 1),
     "stop exactly": ([9, 10, 10, 10], [9, 10.5, 10, 10], [9, 9, 10, 10], -1, 1),
     "neither in time": ([9, 10, 10, 20], [9, 10.9, 10.9, 20], [9, 9.1, 9.1, 20], 0, 2),

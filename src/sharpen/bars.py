@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from sharpen.arrays import Bools, Floats, Ints, Times
+from sharpen.bar_spacing import bars_per_year
 from sharpen.errors import DataError
 
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -32,8 +33,6 @@ _FAULTS = {
 }
 _SHOWN = 3
 _ROUNDING = 1e-9
-_DAY = np.timedelta64(1, "D")
-_DAILY = {4: 252.0, 5: 252.0, 7: 365.0}  # by trading days a week
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,9 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Bars of several instruments on one calendar.
+    """Bars of several instruments on one calendar, which has every time at which one of them has a bar.
+
+    Where an instrument has no bar (not yet listed, delisted, a bar missing), its five values are NaN.
 
     Attributes:
         symbols: The instruments' names. (S,)
@@ -102,23 +103,43 @@ class Panel:
 
     @classmethod
     def of(cls, bars: Sequence[Bars]) -> Panel:
-        """Return the panel of several instruments' bars, in the order given.
+        """Return the panel of several instruments' bars, in the order given, at all of their times.
 
         Raises:
-            DataError: Without bars, when a symbol comes twice, or when two calendars differ;
-                it names the first differing times.
+            DataError: Without bars, or when a symbol comes twice.
+
+        >>> day = np.arange("2024-01-01", "2024-01-03", dtype="datetime64[D]").astype("datetime64[us]")
+        >>> old, new = (Bars(name, day[at:], *[np.ones(2 - at)] * 5) for name, at in (("OLD", 0), ("NEW", 1)))
+        >>> Panel.of([old, new]).present.tolist()
+        [[True, False], [True, True]]
         """
         if not bars:
             raise DataError("a panel needs the bars of one symbol at least; none were given")
         symbols = tuple(b.symbol for b in bars)
         if twice := sorted({s for s in symbols if symbols.count(s) > 1}):
             raise DataError(f"{', '.join(twice)} came twice: name each symbol once", symbols=twice)
+        time = bars[0].time
         for other in bars[1:]:
-            _require_same_calendar(bars[0], other)
-        open_, high, low, close, volume = (
-            np.column_stack([getattr(b, name) for b in bars]) for name in COLUMNS
-        )
-        return cls(symbols, bars[0].time, open_, high, low, close, volume)
+            if not np.array_equal(time, other.time):
+                time = np.union1d(time, other.time)
+        rows = [np.searchsorted(time, b.time) for b in bars]
+        found: dict[str, Floats] = {}
+        for name in COLUMNS:
+            found[name] = np.full((len(time), len(bars)), np.nan)
+            for s, b in enumerate(bars):
+                found[name][rows[s], s] = getattr(b, name)
+        open_, high, low, close, volume = found.values()
+        return cls(symbols, time, open_, high, low, close, volume)
+
+    @cached_property
+    def present(self) -> Bools:
+        """Where an instrument has a bar. (T, S)."""
+        return ~np.isnan(self.close)
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether an instrument lacks a bar."""
+        return not bool(self.present.all())
 
     @cached_property
     def digest(self) -> str:
@@ -131,59 +152,23 @@ class Panel:
         return replace(self, **cut)
 
     def instruments(self) -> tuple[Bars, ...]:
-        """Return each instrument's bars, as contiguous arrays, in the panel's order."""
-        return tuple(
-            Bars(
-                symbol=symbol,
-                time=self.time,
-                open=np.ascontiguousarray(self.open[:, s]),
-                high=np.ascontiguousarray(self.high[:, s]),
-                low=np.ascontiguousarray(self.low[:, s]),
-                close=np.ascontiguousarray(self.close[:, s]),
-                volume=np.ascontiguousarray(self.volume[:, s]),
-            )
-            for s, symbol in enumerate(self.symbols)
-        )
+        """Return each instrument's own bars, as contiguous arrays, in the panel's order."""
+        return tuple(self._own_bars(s, own) for s, own in enumerate(self.present.T))
 
+    def _own_bars(self, s: int, own: Bools) -> Bars:
+        columns = {name: np.ascontiguousarray(getattr(self, name)[own, s]) for name in COLUMNS}
+        return Bars(self.symbols[s], self.time[own], **columns)
 
-def bars_per_year(time: Times) -> float:
-    """Return how many bars a year holds: the factor that annualises a Sharpe ratio, once rooted.
+    def spread(self, values: Sequence[Floats]) -> Floats:
+        """Return values of each instrument's bars at the panel's, NaN where it has none. (T, S, ...).
 
-    Daily bars (median gap of 23 to 25 hours) count 252 where a week has up to five of them, and 365 where it
-    has seven, whichever days these are and whatever hour they begin at: a day of Tokyo begins on the
-    day before in UTC, and some markets rest on Friday and Saturday. In between, as with a Sunday candle,
-    and for any other spacing it is measured: gaps divided by the time they span, in years of 365.25 days.
-    Intraday bars of fewer than a few weeks overstate it, for too few nights are in the span.
-
-    Raises:
-        DataError: With fewer than two bars.
-
-    >>> day = np.arange("2020-01-01", "2022-01-01", dtype="datetime64[D]").astype("datetime64[us]")
-    >>> bars_per_year(day), bars_per_year(day[np.is_busday(day.astype("datetime64[D]"))])
-    (365.0, 252.0)
-    >>> round(bars_per_year(day[::7]), 1)
-    52.2
-    """
-    if len(time) < 2:
-        raise DataError(f"bars per year needs two bars at least; there are {len(time)}", n_rows=len(time))
-    days = np.diff(time) / _DAY
-    if 23 / 24 <= float(np.median(days)) <= 25 / 24:
-        n_days = _trading_days_a_week(time)
-        if n_days in _DAILY:
-            return _DAILY[n_days]
-    return float(365.25 * len(days) / days.sum())
-
-
-def _trading_days_a_week(time: Times) -> int:
-    """Return on how many days of the week there usually are bars; a rare one beside the others is none.
-
-    Bars that begin around midnight in UTC fall on two days of the week as the clocks change: the hour at
-    which most bars begin is made noon.
-    """
-    within_day: Ints = time.astype("datetime64[h]").astype(np.int64) % 24
-    hour = int(np.bincount(within_day, minlength=24).argmax())
-    counts = np.bincount(_weekday(time + np.timedelta64(12 - hour, "h")), minlength=7)
-    return int((counts > 0.2 * counts.max()).sum())
+        Args:
+            values: For each instrument, one row for each of its own bars.
+        """
+        found = np.full((*self.close.shape, *values[0].shape[1:]), np.nan)
+        for s, own in enumerate(self.present.T):
+            found[own, s] = values[s]
+        return found
 
 
 def stale_open_share(bars: Bars) -> float:
@@ -322,28 +307,6 @@ def _repeats(time: Times) -> Bools:
     repeats = np.ones(len(time), dtype=np.bool_)
     repeats[np.unique(time, return_index=True)[1]] = False
     return repeats & ~np.isnat(time)
-
-
-def _weekday(time: Times) -> Ints:
-    """Return the day of the week, Monday 0 to Sunday 6; 1970-01-01 was a Thursday."""
-    return (time.astype("datetime64[D]").astype(np.int64) + 3) % 7
-
-
-def _require_same_calendar(a: Bars, b: Bars) -> None:
-    if len(a) == len(b) and bool((a.time == b.time).all()):
-        return
-    only_a, only_b = np.setdiff1d(a.time, b.time)[:_SHOWN], np.setdiff1d(b.time, a.time)[:_SHOWN]
-    told = [
-        f"only {x.symbol} has {', '.join(str(t.astype('datetime64[s]')) for t in only)}"
-        for x, only in ((a, only_a), (b, only_b))
-        if len(only)
-    ]
-    raise DataError(
-        f"{a.symbol} ({len(a)} bars) and {b.symbol} ({len(b)} bars) are on different calendars: "
-        + ("; ".join(told) or "the same times in another order")
-        + ". Fix: cut both to their common times",
-        symbols=(a.symbol, b.symbol),
-    )
 
 
 def _digest(symbols: tuple[str, ...], time: Times, columns: list[Floats]) -> str:

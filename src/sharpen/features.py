@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -39,13 +39,18 @@ class Features:
 
     Attributes:
         names: The features' names. (F,)
-        values: NaN during a feature's warm-up, finite from then on. (T, S, F)
-        warmup_bars: From this bar on every value is finite.
+        values: NaN during a feature's warm-up and where a symbol has no bar, else finite. (T, S, F)
+        warmup_bars: From this bar on every value of some symbol is finite; of all, where none lacks a bar.
     """
 
     names: tuple[str, ...]
     values: Floats
     warmup_bars: int
+
+    @cached_property
+    def known(self) -> Bools:
+        """Where a symbol has every value. (T, S)."""
+        return is_known(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Feature:
 
 
 def compute(panel: Panel) -> Features:
-    """Return every feature of :data:`FEATURES` for every symbol of the panel.
+    """Return every feature of :data:`FEATURES` for every symbol of the panel, over the symbol's own bars.
 
     The panel must be fit to use (:func:`sharpen.bars.find_problems`): a NaN in it spreads.
 
@@ -75,21 +80,35 @@ def compute(panel: Panel) -> Features:
     >>> features.values.shape == (3270, 3, len(FEATURES)), features.warmup_bars
     (True, 100)
     """
-    values = np.full((len(panel), len(panel.symbols), len(FEATURES)), np.nan)
-    for s, bars in enumerate(panel.instruments()):
-        for f, feature in enumerate(FEATURES):
-            values[feature.warmup_bars :, s, f] = feature.function(bars)[feature.warmup_bars :]
-    return Features(tuple(f.name for f in FEATURES), values, max(f.warmup_bars for f in FEATURES))
+    own = [_of_own_bars(bars) for bars in panel.instruments()]
+    warmup = max(f.warmup_bars for f in FEATURES)
+    if panel.is_ragged:
+        first = [int(np.flatnonzero(there)[warmup]) for there in panel.present.T if there.sum() > warmup]
+        warmup = min(first, default=len(panel))
+    return Features(tuple(f.name for f in FEATURES), panel.spread(own), warmup)
+
+
+def is_known(values: Floats) -> Bools:
+    """Return where every feature has a value. (..., F) -> (...)."""
+    return np.asarray(~np.isnan(values).any(axis=-1))
+
+
+def _of_own_bars(bars: Bars) -> Floats:
+    values = np.full((len(bars), len(FEATURES)), np.nan)
+    for f, feature in enumerate(FEATURES):
+        if len(bars) > feature.warmup_bars:
+            values[feature.warmup_bars :, f] = feature.function(bars)[feature.warmup_bars :]
+    return values
 
 
 def atr(panel: Panel, window_bars: int = 14) -> Floats:
-    """Return the average true range, in price units; NaN for the first ``window_bars`` bars, (T, S).
+    """Return the average true range, in price units; NaN for a symbol's first ``window_bars`` bars, (T, S).
 
     The first value is the mean of ``window_bars`` true ranges, and Wilder's smoothing goes on from there.
 
     Source: J. Welles Wilder, New Concepts in Technical Trading Systems (1978), chapter 3.
     """
-    return np.column_stack([talib.ATR(b.high, b.low, b.close, window_bars) for b in panel.instruments()])
+    return panel.spread([talib.ATR(b.high, b.low, b.close, window_bars) for b in panel.instruments()])
 
 
 def _windows(x: Floats, n_bars: int, reduce: Callable[..., Floats]) -> Floats:

@@ -40,11 +40,14 @@ def triple_barrier(
 
     A decision at bar t enters at ``open[t + 1]``, with a target ``tp_atr_mult * atr[t]`` above and a stop
     ``sl_atr_mult * atr[t]`` below, watched on the bars t+1 .. t+horizon_bars, both included. Reaching a
-    barrier exactly counts. A bar that reaches both counts as the stop, for its path is not known. Without
-    a touch the label is 0 and ends at t+horizon_bars.
+    barrier exactly counts. Of a bar that reaches both, the one that its open is already beyond was first;
+    where its open is between them it counts as the stop, for its path is not known. Without a touch the
+    label is 0 and ends at t+horizon_bars.
 
     Close to the end of the data only decisions whose barrier was touched are known: drop the last
     ``horizon_bars`` decisions where the mix of labels matters.
+
+    Bars are a symbol's own: one that it lacks is no bar of the horizon.
 
     Args:
         panel: The bars.
@@ -71,9 +74,19 @@ def triple_barrier(
         )
     if atr.shape != panel.close.shape:
         raise UsageError(f"atr has shape {atr.shape}, and the panel's bars have {panel.close.shape}")
-    label, end_bar = _first_touch(
-        panel.open, panel.high, panel.low, tp_atr_mult * atr, sl_atr_mult * atr, int(horizon_bars)
-    )
+    above, below = tp_atr_mult * atr, sl_atr_mult * atr
+    if not panel.is_ragged:
+        return Labels(*_first_touch(panel.open, panel.high, panel.low, above, below, int(horizon_bars)))
+    label = np.zeros(atr.shape, dtype=np.int8)
+    end_bar = np.full(atr.shape, -1, dtype=np.int64)
+    for s, own in enumerate(panel.present.T):
+        open_, high, low, target, stop = (
+            x[own, s : s + 1] for x in (panel.open, panel.high, panel.low, above, below)
+        )
+        found, ends = _first_touch(open_, high, low, target, stop, int(horizon_bars))
+        label[own, s] = found[:, 0]
+        # an end is a place among the symbol's own bars
+        end_bar[own, s] = np.where(ends[:, 0] >= 0, np.flatnonzero(own)[ends[:, 0]], -1)
     return Labels(label, end_bar)
 
 
@@ -96,7 +109,7 @@ def _first_touch(
                 end_bar[t, s] = last
             for i in range(t + 1, min(last, n_bars - 1) + 1):
                 if low[i, s] <= stop or high[i, s] >= target:
-                    label[t, s] = -1 if low[i, s] <= stop else 1
+                    label[t, s] = 1 if open_[i, s] >= target or low[i, s] > stop else -1
                     end_bar[t, s] = i
                     break
     return label, end_bar

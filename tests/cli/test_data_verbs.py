@@ -66,9 +66,11 @@ def test_every_problem_of_a_file_is_shown_and_ends_with_2(sharpen, tmp_path):
     assert text.stderr.splitlines()[-1] == "not fit to use"
 
 
-def test_symbols_that_share_too_few_times_are_not_fit_to_use(sharpen, tmp_path):
+def test_symbols_whose_bars_never_begin_together_are_not_fit_to_use(sharpen, tmp_path):
     def spoil(columns):
         columns["symbol"][120:] = ["DEF"] * 120
+        columns["time"][120:] = [f"{day}T12:00:00Z" for day in columns["time"][:120]]
+        columns["time"][:120] = [f"{day}T00:00:00Z" for day in columns["time"][:120]]
 
     path = write_bars(tmp_path / "two.csv", rows=240, spoil=spoil)
     said = sharpen("data", "check", path, "--json")
@@ -78,8 +80,18 @@ def test_symbols_that_share_too_few_times_are_not_fit_to_use(sharpen, tmp_path):
     assert [problem["kind"] for problem in found["problems"]] == ["calendar"]
     text = sharpen("data", "check", path)
     assert text.exit_code == 2
-    assert f"{path}: the symbols have 0 times in common, and 100 are needed: ABC" in text.stderr
+    assert f"{path}: ABC and the others are in step at 0 of its 119 times" in text.stderr
     assert text.stderr.splitlines()[-1] == "not fit to use"
+
+
+def test_a_late_listing_is_fit_to_use(sharpen, tmp_path):
+    def spoil(columns):
+        columns["symbol"][120:] = ["DEF"] * 30
+        columns["time"][120:] = columns["time"][90:120]
+
+    said = sharpen("data", "check", write_bars(tmp_path / "two.csv", rows=150, spoil=spoil))
+    assert said.exit_code == 0
+    assert "DEF has 30, begins 2020-05-06, too few for a model to trade it" in said.stderr
 
 
 @pytest.mark.parametrize("name", ["stokcs", "nowhere.csv"])

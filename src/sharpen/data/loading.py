@@ -6,21 +6,21 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sharpen.bars import MIN_ROWS, Bars, Problem, find_problems, refuse, stale_open_share
-from sharpen.data.calendars import calendar_notes, find_calendar_problems, on_common_calendar
+from sharpen.bars import MIN_ROWS, Bars, Panel, Problem, find_problems, refuse, stale_open_share
+from sharpen.data.calendars import calendar_notes, find_calendar_problems
 from sharpen.data.dataset import CheckReport, Dataset, Entry, SourceData, SymbolReport, SymbolRows
 from sharpen.data.embedded import entries
 from sharpen.data.files import is_path, read_file
 from sharpen.data.quality_warnings import find_quality_warnings
-from sharpen.errors import NotFound, UsageError
+from sharpen.errors import DataError, NotFound, UsageError
 from sharpen.read_options import ReadOptions
 
 
 def load(name_or_path: str = "stocks", options: ReadOptions | None = None) -> Dataset:
     """Return bars fit to use: a row of the catalogue, several joined by commas, or a file.
 
-    Symbols of different calendars are cut to the times that they share, and a note says what was left out.
-    Nothing else is changed but for the scaling by ``adj_close / close``, where there is such a column.
+    Symbols may begin late, end early and miss bars: the panel has all of their times, and a note says who
+    lacks bars. Nothing is changed but for the scaling by ``adj_close / close``, where there is such a column.
 
     Args:
         name_or_path: ``stocks``, ``AAPL,GOOG``, ``bars/btc.csv``.
@@ -31,16 +31,21 @@ def load(name_or_path: str = "stocks", options: ReadOptions | None = None) -> Da
         NotFound: When there is no such name or file.
         MissingExtra: When the package that holds the data is not installed.
 
-    >>> load("AAPL,GOOG").notes[1:]
-    ('1122 of 3270 bars of AAPL were left out: the other symbols lack them',)
+    >>> load("AAPL,GOOG").panel.present.sum(axis=0).tolist()
+    [3270, 2148]
     """
     raw = _read(name_or_path, options)
-    refuse({r.bars.symbol: _problems(r) for r in raw.rows}, name_or_path)
+    refuse({r.bars.symbol: _problems(r, raw) for r in raw.rows}, name_or_path)
     bars = [r.adjusted() for r in raw.rows]
-    panel, left_out = on_common_calendar(bars, MIN_ROWS, name_or_path)
-    panel = replace(panel, bars_a_year=options.bars_per_year if options else None)
-    odd = _quality_warnings(zip(bars, raw.rows, strict=True))
-    return Dataset(name_or_path, panel, (*odd, *raw.notes, *left_out), raw.provenance, raw.layout)
+    if problems := find_calendar_problems(bars, MIN_ROWS):
+        raise DataError(f"{name_or_path}: {problems[0]}", problems=problems)
+    panel = replace(Panel.of(bars), bars_a_year=options.bars_per_year if options else None)
+    notes = (
+        *_quality_warnings(zip(bars, raw.rows, strict=True)),
+        *raw.notes,
+        *calendar_notes(bars, MIN_ROWS),
+    )
+    return Dataset(name_or_path, panel, notes, raw.provenance, raw.layout)
 
 
 def check(name_or_path: str, options: ReadOptions | None = None) -> CheckReport:
@@ -52,14 +57,14 @@ def check(name_or_path: str, options: ReadOptions | None = None) -> CheckReport:
         MissingExtra: When the package that holds the data is not installed.
     """
     raw = _read(name_or_path, options)
-    reports = tuple(_report(r) for r in raw.rows)
+    reports = tuple(_report(r, raw) for r in raw.rows)
     sound_rows = [r for r, report in zip(raw.rows, reports, strict=True) if not report.problems]
     sound = [r.adjusted() for r in sound_rows]
     problems: tuple[Problem, ...] = ()
     notes = (*_quality_warnings(zip(sound, sound_rows, strict=True)), *raw.notes)
     if len(sound) == len(reports):
         problems = tuple(find_calendar_problems(sound, MIN_ROWS))
-        notes = notes if problems else (*notes, *calendar_notes(sound))
+        notes = notes if problems else (*notes, *calendar_notes(sound, MIN_ROWS))
     return CheckReport(name_or_path, reports, problems, notes, raw.provenance, raw.layout)
 
 
@@ -91,15 +96,17 @@ def _find(name: str) -> Entry:
     raise NotFound(f"no data set {name!r}: {hint} A path must end in .csv, .csv.gz or .parquet", name=name)
 
 
-def _problems(rows: SymbolRows) -> list[Problem]:
-    return [*rows.problems, *find_problems(rows.bars, MIN_ROWS, rows.numbers, rows.unread)]
+def _problems(rows: SymbolRows, raw: SourceData) -> list[Problem]:
+    """Return what is wrong with a symbol's rows; one beside others may have few of them."""
+    least = MIN_ROWS if len(raw.rows) == 1 else 1
+    return [*rows.problems, *find_problems(rows.bars, least, rows.numbers, rows.unread)]
 
 
 def _quality_warnings(adjusted: Iterable[tuple[Bars, SymbolRows]]) -> tuple[str, ...]:
     return tuple(note for bars, rows in adjusted for note in find_quality_warnings(bars, rows.numbers))
 
 
-def _report(rows: SymbolRows) -> SymbolReport:
+def _report(rows: SymbolRows, raw: SourceData) -> SymbolReport:
     time = rows.bars.time
     return SymbolReport(
         symbol=rows.bars.symbol,
@@ -107,5 +114,5 @@ def _report(rows: SymbolRows) -> SymbolReport:
         first=str(time[0].astype("datetime64[s]")),
         last=str(time[-1].astype("datetime64[s]")),
         stale_open_share=stale_open_share(rows.adjusted()),
-        problems=tuple(_problems(rows)),
+        problems=tuple(_problems(rows, raw)),
     )

@@ -19,11 +19,13 @@ class Market:
         panel: The bars.
         cost_bps: Cost per side of a change of position, in basis points.
         bars_per_year: The factor that makes a Sharpe ratio an annual one.
+        delisting_return: As in :func:`sharpen.backtest.backtest`.
     """
 
     panel: Panel
     cost_bps: float
     bars_per_year: float
+    delisting_return: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +80,10 @@ def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_deci
     inside = market.panel.slice(fold.train_start, fold.train_stop)
     outside = market.panel.slice(fold.val_start, fold.val_stop)
     per_year = market.bars_per_year
-    fitted = backtest(train_decision, inside.open, inside.close, market.cost_bps)
-    held_out = backtest(val_decision, outside.open, outside.close, market.cost_bps)
-    baseline = buy_and_hold(outside.open, outside.close, market.cost_bps)
+    rules = market.cost_bps, market.delisting_return
+    fitted = backtest(train_decision, inside.open, inside.close, *rules)
+    held_out = backtest(val_decision, outside.open, outside.close, *rules)
+    baseline = buy_and_hold(outside.open, outside.close, *rules)
     return FoldScore(
         number=fold.number,
         train_sharpe=_sharpe(fitted, per_year),

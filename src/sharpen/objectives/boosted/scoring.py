@@ -14,7 +14,7 @@ import numpy as np
 from sharpen.arrays import Bools, Floats
 from sharpen.bars import Panel
 from sharpen.errors import DataError
-from sharpen.features import Features, atr, compute
+from sharpen.features import Features, atr, compute, is_known
 from sharpen.folds import Fold, purged
 from sharpen.labels import Labels, triple_barrier
 from sharpen.objectives.boosted.bets import average_active_bets, bets
@@ -83,8 +83,10 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     usable = _usable(settings, examples, fold)
     fitted = _fit(settings, examples, fold, usable, seed)
     features = examples.prepared.features.values
-    market = Market(examples.prepared.panel, settings.cost_bps, examples.prepared.bars_per_year)
-    inside = _position(settings, _inside(fitted, features[fold.train_start : fold.train_stop], usable))
+    prepared = examples.prepared
+    market = Market(prepared.panel, settings.cost_bps, prepared.bars_per_year, settings.delisting_return)
+    seen = features[fold.train_start : fold.train_stop]
+    inside = _position(settings, _inside(fitted, seen, usable), _has_bar(seen))
     outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
     found = score_decisions(market, fold, inside, outside)
     return replace(found, n_nodes=fitted.n_nodes if fitted else 0)
@@ -94,10 +96,11 @@ def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Boo
     """Return which of a fold's training bars are training examples, for each symbol. (T, S).
 
     Not those whose label is not known before validation begins (less the embargo), nor those that reached
-    neither barrier.
+    neither barrier, nor those of a symbol whose features still warm up.
     """
-    outcome = examples.labels.label[fold.train_start : fold.train_stop]
-    return purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0)
+    bars = slice(fold.train_start, fold.train_stop)
+    outcome, known = examples.labels.label[bars], examples.prepared.features.known[bars]
+    return purged(fold, examples.labels.end_bar, settings.embargo_bars) & (outcome != 0) & known
 
 
 def _rows(examples: Examples, fold: Fold, usable: Bools) -> TrainingRows:
@@ -114,12 +117,14 @@ def decide(settings: ClassifierSettings, model: Model | None, features: Floats) 
     Args:
         settings: The configuration.
         model: What says how probable "up" is.
-        features: Of consecutive bars; those before the first count as no bet. (T, S, F)
+        features: Of consecutive bars; those before the first count as no bet, and so do those of a symbol
+            whose features still warm up. Without any a symbol has no bar, and its position stays. (T, S, F)
     """
     p_up = np.full(features.shape[:2], 0.5)
-    if model is not None:
-        p_up = model.predict(features.reshape(-1, features.shape[-1])).reshape(p_up.shape)
-    return _position(settings, p_up)
+    known = is_known(features)
+    if model is not None and known.any():
+        p_up[known] = model.predict(features[known])
+    return _position(settings, p_up, _has_bar(features))
 
 
 def _inside(fitted: Fitted | None, features: Floats, usable: Bools) -> Floats:
@@ -127,13 +132,30 @@ def _inside(fitted: Fitted | None, features: Floats, usable: Bools) -> Floats:
     p_up = np.full(usable.shape, 0.5)
     if fitted is not None:
         p_up[usable] = fitted.p_up
-        if not usable.all():
-            p_up[~usable] = fitted.model.predict(features[~usable])
+        rest = ~usable & is_known(features)
+        if rest.any():
+            p_up[rest] = fitted.model.predict(features[rest])
     return p_up
 
 
-def _position(settings: ClassifierSettings, p_up: Floats) -> Floats:
-    return average_active_bets(bets(p_up, settings), settings.horizon_bars)
+def _has_bar(features: Floats) -> Bools:
+    """Return where a symbol has a bar: some features need no other one. (T, S, F) -> (T, S)."""
+    return np.asarray(~np.isnan(features).all(axis=-1))
+
+
+def _position(settings: ClassifierSettings, p_up: Floats, has_bar: Bools) -> Floats:
+    """Return the position, by a symbol's own bars; where it has none, the one of its bar before. (T, S)."""
+    bet = bets(p_up, settings)
+    if has_bar.all():
+        return average_active_bets(bet, settings.horizon_bars)
+    position = np.zeros(bet.shape)
+    for s, own in enumerate(has_bar.T):
+        if not own.any():
+            continue
+        decided = average_active_bets(bet[own, s : s + 1], settings.horizon_bars)[:, 0]
+        n_seen = np.cumsum(own)
+        position[:, s] = np.concatenate([[0.0], decided])[n_seen]
+    return position
 
 
 def evaluate_lockbox(settings: ClassifierSettings, panel: Panel, lockbox_start: int, seed: int) -> FoldScore:
@@ -183,8 +205,9 @@ def _cuts(settings: ClassifierSettings, prepared: Prepared, fold: Fold) -> Any:
     key = "cuts", settings.model, settings.max_bin, prepared.panel.digest
     kept = PROCESS_CACHE.get(key, dict[Fold, Any])
     if fold not in kept:
-        features = prepared.features.values[fold.train_start : fold.train_stop]
-        kept[fold] = make(settings.model).cut(features.reshape(-1, features.shape[-1]), settings)
+        bars = slice(fold.train_start, fold.train_stop)
+        features = prepared.features.values[bars][prepared.features.known[bars]]
+        kept[fold] = make(settings.model).cut(features, settings)
     return kept[fold]
 
 

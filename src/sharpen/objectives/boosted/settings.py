@@ -90,6 +90,9 @@ class ClassifierSettings:
     allow_short: bool = _flag(True, "whether a bet may be on a falling price")
     embargo_bars: int = _count(0, 0, math.inf, "bars kept free between a label's end and validation")
     cost_bps: float = _number(5.0, 0, 10_000, "cost per side of a change of position, in basis points")
+    delisting_return: float = _number(
+        0.0, -1, 1, "what a holder earns after the last close of a symbol whose bars end early"
+    )
 
     def __post_init__(self) -> None:
         problems = [p for f in fields(self) if (p := _problem(f, getattr(self, f.name)))]
