@@ -1,0 +1,155 @@
+"""The files of a sweep's folder, as Hypersweeper's users know them; all of them follow from the store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hydra_plugins.sharpen_sweeper._settings import Settings
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC
+from sharpen import spec
+from sharpen.store.configurations import configurations, winner
+from sharpen.store.queries import UNENDED, Reader
+from sharpen.store.rows import ReportRow, RunRow
+
+log = logging.getLogger("sharpen.hydra")
+
+RUNHISTORY, INCUMBENT, FINAL = "runhistory.csv", "incumbent.csv", "final_config.yaml"
+
+
+class Results:
+    """Writes what has ended, each run once, by appending: who follows a file sees every line.
+
+    Args:
+        reader: The store.
+        sweep_id: Whose runs.
+        folder: Where the files are.
+        settings: The sweep's.
+        base: The configuration of a job before the search chooses anything.
+    """
+
+    def __init__(
+        self, reader: Reader, sweep_id: str, folder: Path, settings: Settings, base: Mapping[str, Any]
+    ) -> None:
+        self._reader, self._sweep_id, self._folder = reader, sweep_id, folder
+        self._settings, self._base = settings, base
+        self._names = list(settings.space.parameters)
+        self._metric = spec.parse(reader.sweep(sweep_id).spec).metric
+        self._written = _column(folder / RUNHISTORY, "config_id")
+        self._incumbents = _column(folder / INCUMBENT, "config_id")
+        self._began = time.monotonic()
+        self.best: float | None = None
+        self.best_run = ""
+        (folder / "checkpoints").mkdir(exist_ok=True)
+
+    def update(self) -> None:
+        """Write what has ended since the last time."""
+        runs = self._reader.runs(self._sweep_id)
+        ended = [run for run in runs if run.state not in UNENDED]
+        ended.sort(key=lambda run: (run.ended_at or 0.0, run.number))
+        fresh = [run for run in ended if str(run.number) not in self._written]
+        reports: dict[str, list[ReportRow]] = {}
+        for report in self._reader.reports(run_ids=[run.id for run in fresh]):
+            reports.setdefault(report.run_id, []).append(report)
+        rows = [row for run in fresh for row in self._rows(run, reports.get(run.id, []))]
+        _append(self._folder / RUNHISTORY, _HISTORY + self._names, rows)
+        self._written.update(str(run.number) for run in fresh)
+        for run in fresh:
+            log.info(
+                "run %s: %s%s", run.id, run.state, "" if run.score is None else f", {METRIC} {run.score:.6g}"
+            )
+        self._follow_incumbent(ended)
+
+    def _rows(self, run: RunRow, reports: list[ReportRow]) -> Iterator[dict[str, Any]]:
+        """Yield a row for each evaluation; one without a performance for a run that has none."""
+        s = self._settings
+        budget = 1.0 if run.fidelity is None else run.fidelity
+        about = {"config_id": run.number, "budget": budget, **run.config}
+        places = [report.metrics for report in reports if EVALUATION in report.metrics]
+        for metrics in places or [{}]:
+            yield {
+                "fold_id": metrics.get(f"{EVALUATION}/{s.fold_keyword}", self._base.get(s.fold_keyword, 0)),
+                "seed": metrics.get(f"{EVALUATION}/{s.seed_keyword}", self._base.get(s.seed_keyword, 0)),
+                "performance": metrics.get(EVALUATION, "nan"),
+                **about,
+            }
+
+    def _follow_incumbent(self, ended: list[RunRow]) -> None:
+        found = winner(configurations(sorted(ended, key=lambda run: run.number), 1), self._metric)
+        if found is None:
+            return
+        run = found.row
+        self.best, self.best_run, self._winner = run.score, run.id, run
+        if self._incumbents and self._incumbents[-1:] == [str(run.number)]:
+            return
+        self._incumbents.append(str(run.number))
+        spent = sum(1.0 if one.fidelity is None else one.fidelity for one in ended)
+        busy_s = sum(one.ended_at - one.started_at for one in ended if one.ended_at and one.started_at)
+        row = {
+            "config_id": run.number,
+            "budget": 1.0 if run.fidelity is None else run.fidelity,
+            "performance": run.score,
+            "budget_used": spent,
+            "total_wallclock_time": round(time.monotonic() - self._began, 3),
+            "total_optimization_time": round(busy_s, 3),
+            **run.config,
+        }
+        _append(self._folder / INCUMBENT, _INCUMBENT + self._names, [row])
+
+    def write_final(self) -> None:
+        """Write the configuration of a job with the incumbent's values in it, if there is one."""
+        if self.best is None:
+            return
+        final: dict[str, Any] = dict(self._base)
+        for name, value in self._winner.config.items():
+            _set(final, name.split("."), value)
+        (self._folder / FINAL).write_text(yaml.safe_dump(final, sort_keys=False))
+
+
+_HISTORY = ["config_id", "budget", "fold_id", "seed", "performance"]
+_INCUMBENT = [
+    *("config_id", "budget", "performance", "budget_used", "total_wallclock_time"),
+    "total_optimization_time",
+]
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        inner: dict[str, Any] = dict(values.get(name) or {})
+        values[name] = inner
+        values = inner
+    values[path[-1]] = value
+
+
+class _Texts(list[str]):
+    """The texts of a column."""
+
+    def update(self, more: Iterator[str]) -> None:
+        """Add some."""
+        self.extend(more)
+
+
+def _column(path: Path, name: str) -> _Texts:
+    """Return the texts of a column of a file; none without the file."""
+    if not path.exists():
+        return _Texts()
+    with path.open(newline="") as file:
+        return _Texts(row[name] for row in csv.DictReader(file))
+
+
+def _append(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
+    """Add rows to a file in one write, after the names of the columns where it is new."""
+    buffer = io.StringIO(newline="")
+    table = csv.DictWriter(buffer, names, restval="", lineterminator="\n")
+    if not path.exists():
+        table.writeheader()
+    table.writerows(rows)
+    with path.open("a", newline="") as file:
+        file.write(buffer.getvalue())

@@ -1,0 +1,156 @@
+"""``-m``: create the sweep of a folder, or go on with it, and keep the folder's files up to date."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.sharpen_sweeper._results import Results
+from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
+from hydra_plugins.sharpen_sweeper._translation import sweep_text
+from hydra_plugins.sharpen_sweeper._trial import base_of
+from hydra_plugins.sharpen_sweeper._typed import read_typed
+from hydra_plugins.sharpen_sweeper._words import command_of, module_of_main
+from sharpen import spec
+from sharpen.agents.agent_process import AgentProcess
+from sharpen.agents.interrupts import interrupts
+from sharpen.coordinator import connect
+from sharpen.coordinator.restoring import rules_for
+from sharpen.errors import UsageError
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+from sharpen.wire import Client
+
+log = logging.getLogger("sharpen.hydra")
+
+POLL_S = 0.05
+LOOK_EVERY_S = 0.5
+INTERRUPTED = 130
+ABOUT = "sharpen.json"
+LATEST = "latest"
+
+
+def search(
+    context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]
+) -> float | None:
+    """Carry out the sweep of a configuration; return the best performance, None when there is none.
+
+    Raises:
+        SharpenError: The configuration has problems, or the store or the agent cannot work.
+    """
+    typed = read_typed(arguments)
+    base = base_of(context, config, typed)
+    settings = read_settings(config, base, typed)
+    for path, sentence in settings.notes:
+        log.warning("%s: %s", path, sentence)
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    _link(folder)
+    home = Path(os.environ.get("SHARPEN_HOME", ".sharpen")).absolute()
+    with connect(home) as client, interrupts() as seen:
+        sweep_id = _sweep_of(client, home, folder, settings, str(config.hydra.job.name))
+        results = Results(Reader(home), sweep_id, folder, settings, base)
+        _drive(home, sweep_id, settings, results, seen)
+    _conclude(results, sweep_id, folder, interrupted=bool(seen))
+    return results.best
+
+
+def _sweep_of(client: Client, home: Path, folder: Path, settings: Settings, name: str) -> str:
+    """Return the id of the folder's sweep: the one that it has, reopened, or a new one."""
+    program, command = command_of(sys.argv, folder, module_of_main())
+    text = sweep_text(settings, name, program, command)
+    parsed = spec.parse(text, where=f"{folder}/multirun.yaml")
+    rules_for(parsed, 0, settings.n_trials)  # a setting that the method does not have is told before all else
+    about = folder / ABOUT
+    if about.exists():
+        sweep_id = json.loads(about.read_text())["sweep"]
+        _check_same(Reader(home), sweep_id, parsed, folder)
+        answer = client.call("reopen", sweep_id=sweep_id, run_cap=settings.n_trials)
+        log.info("going on with sweep %s, which is %s", sweep_id, answer["status"])
+        return sweep_id
+    place = {"source": str(folder / "multirun.yaml"), "workdir": str(Path.cwd())}
+    words: dict[str, Any] = {
+        "text": text,
+        "place": place,
+        "run_cap": settings.n_trials,
+        "seed": settings.seed,
+    }
+    sweep_id = client.call("create_sweep", key=secrets.token_hex(16), **words)["sweep_id"]
+    about.write_text(json.dumps({"sweep": sweep_id, "store": str(home)}) + "\n")
+    log.info("sweep %s (%s) in %s: sharpen runs %s lists its runs", sweep_id, name, folder, sweep_id)
+    return sweep_id
+
+
+def _check_same(reader: Reader, sweep_id: str, new: spec.Sweep, folder: Path) -> None:
+    """Refuse to go on with a sweep by another search.
+
+    Raises:
+        UsageError: The space, the method or the command is not the stored one.
+    """
+    row = reader.sweep(sweep_id)
+    old = spec.parse(row.spec, where=row.source)
+    if replace(old, source_text="", prior=()) != replace(new, source_text="", prior=()):
+        raise UsageError(
+            f"{folder} holds sweep {sweep_id}, whose search space, method or command differs: give the same "
+            "words to go on with it, or another hydra.sweep.dir"
+        )
+
+
+def _drive(home: Path, sweep_id: str, settings: Settings, results: Results, seen: Sequence[int]) -> None:
+    reader = Reader(home)
+    results.update()
+    if not SweepStatus(reader.sweep(sweep_id).status).is_open:
+        return
+    n_slots = settings.n_workers or _n_cores()
+    agent = AgentProcess(home, sweep_id, n_slots)
+    try:
+        look_at = 0.0
+        while not seen and agent.supervise(lambda: SweepStatus(reader.sweep(sweep_id).status).is_open):
+            time.sleep(POLL_S)
+            if time.monotonic() >= look_at:
+                results.update()
+                look_at = time.monotonic() + LOOK_EVERY_S
+    finally:
+        agent.end()
+    results.update()
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _link(folder: Path) -> None:
+    """Let ``latest`` beside the folder name it; something else of that name stays."""
+    link = folder.parent / LATEST
+    if link.exists() and not link.is_symlink():
+        return
+    draft = folder.parent / f".{LATEST}.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(folder.name, target_is_directory=True)
+    draft.replace(link)
+
+
+def _conclude(results: Results, sweep_id: str, folder: Path, *, interrupted: bool) -> None:
+    if interrupted:
+        log.warning("interrupted: the same command with hydra.sweep.dir=%s goes on", folder)
+        sys.exit(INTERRUPTED)
+    results.write_final()
+    if results.best is None:
+        log.error("no run of sweep %s has a performance; see %s", sweep_id, f"sharpen runs {sweep_id}")
+        sys.exit(1)
+    log.info(
+        "best performance %.6g, run %s; %s", results.best, results.best_run, folder / "final_config.yaml"
+    )
+    log.info("is it real? sharpen report %s", sweep_id)

@@ -1,0 +1,297 @@
+"""What a Hydra configuration says of its sweep, in whichever of the known forms, as one value."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.sharpen_sweeper import registration
+from hydra_plugins.sharpen_sweeper._typed import Typed
+from sharpen import optimizers
+from sharpen.hints import Problem, join, nearest, refuse
+from sharpen.spec.configspace import SearchSpace, read_search_space
+
+log = logging.getLogger("sharpen.hydra")
+
+ANALYSES = ("lpi", "ablation")
+CONSTRUCTORS = {
+    "rs": "random",
+    **{name: name for name in ("random", "smac", "dehb", "pbt", "pb2", "hebo", *ANALYSES)},
+}
+"""What comes after ``make_`` in the name of a constructor, and which method that is."""
+_CANONICAL = {
+    "hydra_plugins.hyper_pbt.hyper_pbt.make_pb2": "hydra_plugins.hyper_pbt.hyper_pb2.make_pb2",
+}
+WITHOUT_EFFECT = {
+    **dict.fromkeys(("wandb_project", "wandb_entity", "wandb_tags"), "sharpen stores the sweep itself"),
+    **dict.fromkeys(("slurm", "slurm_timeout"), "choose a launcher: hydra/launcher: submitit_slurm"),
+    **dict.fromkeys(("job_array_size_limit", "max_parallelization"), "say how many at once with n_workers"),
+    "resume": "-m with the same hydra.sweep.dir goes on with its sweep",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A sweep as a Hydra configuration describes it.
+
+    Attributes:
+        method: The search method, or an analysis of a sweep that has been.
+        space: What may vary.
+        n_trials: How many configurations; None when nothing says it.
+        n_workers: Runs at a time; None for one a core.
+        options: Settings of the method.
+        folds: Values of the fold's keyword that a configuration is averaged over; empty to leave it alone.
+        fold_keyword: The key that says which fold.
+        seeds: The same of the seed.
+        seed_keyword: The key that says the seed.
+        maximize: Whether a larger value is better.
+        seed: The root of every random choice of the search.
+        budget_variable: The key that says how much to spend on a configuration; empty for none.
+        warmstart: Configurations to try first.
+        warmstart_file: A runhistory to take such configurations from.
+        early_terminate: When to end a configuration before its last fold, as in a sweep file.
+        on_oom: What to do about a job that runs out of memory: ``halve:KEY``, or nothing.
+        data_path: The runhistory of an analysis.
+        notes: What was read in another spelling: (place, sentence).
+    """
+
+    method: str
+    space: SearchSpace
+    n_trials: int | None = None
+    n_workers: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    folds: tuple[Any, ...] = ()
+    fold_keyword: str = "fold_id"
+    seeds: tuple[Any, ...] = ()
+    seed_keyword: str = "seed"
+    maximize: bool = False
+    seed: int | None = None
+    budget_variable: str = ""
+    warmstart: tuple[Mapping[str, Any], ...] = ()
+    warmstart_file: str = ""
+    early_terminate: Mapping[str, Any] | None = None
+    on_oom: str = ""
+    data_path: str = ""
+    notes: tuple[Problem, ...] = ()
+
+
+def asks_for_a_search(config: DictConfig) -> bool:
+    """Return whether anything in a configuration says how to search."""
+    sections = _sections(config, [])
+    return any(
+        section.get(key) is not None for section, _ in sections for key in ("opt_constructor", "method")
+    )
+
+
+def read_settings(config: DictConfig, base: Mapping[str, Any], typed: Typed) -> Settings:
+    """Return the settings of a sweep.
+
+    Args:
+        config: The whole configuration, with its ``hydra`` key.
+        base: The configuration of a job before the search chooses anything.
+        typed: What the command line sets: it wins over the search space.
+
+    Raises:
+        SpecError: It has problems; all of them are listed.
+    """
+    reading = _Reading([], [])
+    flat = _flat(_sections(config, reading.notes), reading)
+    space = _as_typed(_space(config, flat, reading), typed, reading)
+    settings = _settings(
+        flat, space, {key: value for key, value in base.items() if key not in typed.fixed}, reading
+    )
+    if reading.problems:
+        raise refuse("the sweeper's configuration", reading.problems)
+    return settings
+
+
+def _as_typed(space: SearchSpace, typed: Typed, reading: _Reading) -> SearchSpace:
+    """Return the space without what the command line fixes, and with what it sweeps over."""
+    for name in typed.fixed:
+        if name in space.parameters:
+            reading.note(
+                f"hydra.sweeper.search_space.{name}", "is set on the command line, so that it stays fixed"
+            )
+    kept = {name: one for name, one in space.parameters.items() if name not in typed.fixed}
+    default = {name: one for name, one in space.default.items() if name in kept and name not in typed.swept}
+    return replace(space, parameters={**kept, **typed.swept}, default=default)
+
+
+@dataclass
+class _Reading:
+    """What has been found so far: problems, and notes on spellings."""
+
+    problems: list[Problem]
+    notes: list[Problem]
+
+    def note(self, path: str, sentence: str) -> None:
+        if (path, sentence) not in self.notes:
+            self.notes.append((path, sentence))
+
+    def wrong(self, path: str, sentence: str) -> None:
+        self.problems.append((path, sentence))
+
+
+Section = tuple[Mapping[str, Any], str]
+
+
+def _sections(config: DictConfig, notes: list[Problem]) -> list[Section]:
+    """Return the places that describe the sweep, the weakest first, each with its path."""
+    found: list[Section] = []
+    misplaced = OmegaConf.select(config, "sweeper.hydra.sweeper")
+    if isinstance(misplaced, DictConfig):
+        notes.append(
+            (
+                "sweeper.hydra.sweeper",
+                "is read as hydra.sweeper: begin the file with the line '# @package _global_'",
+            )
+        )
+        found.append((_plain(misplaced), "sweeper.hydra.sweeper"))
+    proper = OmegaConf.select(config, "hydra.sweeper")
+    found.append((_plain(proper), "hydra.sweeper"))
+    return found
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", OmegaConf.to_container(value, resolve=True)) if value is not None else {}
+
+
+_TOP = (*registration.HYPERSWEEPER_KEYS, *registration.OWN_KEYS, "max_batch_size", "params")
+_KNOWN_TOP = ("_target_", "opt_constructor", *_TOP, "sweeper_kwargs")
+
+
+def _flat(sections: list[Section], reading: _Reading) -> dict[str, tuple[Any, str]]:
+    """Return every setting with where it stands, those of the lower levels beside those of the top."""
+    found: dict[str, tuple[Any, str]] = {}
+    for section, path in sections:
+        _known(section, path, _KNOWN_TOP, reading)
+        kwargs: dict[str, Any] = section.get("sweeper_kwargs") or {}
+        _take(found, section, path, _KNOWN_TOP)
+        within = f"{path}.sweeper_kwargs"
+        options: dict[str, Any] = dict(kwargs.get("optimizer_kwargs") or {})
+        for key, value in kwargs.items():
+            if key in registration.OPTIMIZER_KEYS and value is not None:
+                reading.note(f"{within}.{key}", f"is read as sweeper_kwargs.optimizer_kwargs.{key}")
+                options[key] = value
+        allowed = (*registration.KWARGS_KEYS, *registration.OPTIMIZER_KEYS, "optimizer_kwargs")
+        _known(kwargs, within, allowed, reading)
+        _take(found, kwargs, within, registration.KWARGS_KEYS)
+        for key, value in options.items():
+            if value is not None:
+                found[f"option {key}"] = (value, f"{within}.optimizer_kwargs.{key}")
+    return found
+
+
+def _known(section: Mapping[str, Any], path: str, known: tuple[str, ...], reading: _Reading) -> None:
+    for key, value in section.items():
+        if key not in known:
+            reading.wrong(f"{path}.{key}", f"no such key{nearest(key, known)}")
+        elif key in WITHOUT_EFFECT and value not in (None, False):
+            reading.note(f"{path}.{key}", f"has no effect: {WITHOUT_EFFECT[key]}")
+
+
+def _take(
+    found: dict[str, tuple[Any, str]], section: Mapping[str, Any], path: str, keys: tuple[str, ...]
+) -> None:
+    for key in keys:
+        if section.get(key) is not None and key != "sweeper_kwargs":
+            found[key] = (section[key], f"{path}.{key}")
+
+
+def _space(config: DictConfig, flat: dict[str, tuple[Any, str]], reading: _Reading) -> SearchSpace:
+    value, path = flat.get("search_space", (None, ""))
+    if value is None and OmegaConf.select(config, "search_space") is not None:
+        value, path = _plain(config.search_space), "search_space"
+        reading.note("search_space", "is read as hydra.sweeper.search_space: set it to ${search_space}")
+    if value is None:
+        constructor = str(flat.get("opt_constructor", ("", ""))[0])
+        if constructor.rpartition("make_")[2] not in ANALYSES:
+            reading.wrong("hydra.sweeper.search_space", "is missing: give it, or set it to ${search_space}")
+        return SearchSpace({})
+    found = read_search_space(value, path, reading.problems)
+    for place, sentence in found.notes:
+        reading.note(place, sentence)
+    return found
+
+
+def _settings(
+    flat: dict[str, tuple[Any, str]], space: SearchSpace, base: Mapping[str, Any], reading: _Reading
+) -> Settings:
+    def get(key: str, default: Any = None) -> Any:
+        return flat.get(key, (default, ""))[0]
+
+    method = _method(flat, reading)
+    scenario = cast("dict[str, Any]", get("option scenario", {}) or {})
+    fold_keyword = str(get("fold_keyword", "fold_id"))
+    folds = _listed(get("folds"))
+    if not folds and get("seed_keyword") != fold_keyword and {fold_keyword, "n_folds"} <= set(base):
+        folds = tuple(range(int(base["n_folds"])))
+    n_trials = get("n_trials", scenario.get("n_trials"))
+    if n_trials is None and method not in ANALYSES:
+        reading.wrong("hydra.sweeper.n_trials", "is missing: say how many configurations to try")
+    return Settings(
+        method=method,
+        space=space,
+        n_trials=None if n_trials is None else int(n_trials),
+        n_workers=get("n_workers", scenario.get("n_workers")),
+        options=_options(flat),
+        folds=folds,
+        fold_keyword=fold_keyword,
+        seeds=_listed(get("seeds")),
+        seed_keyword=str(get("seed_keyword", "seed")),
+        maximize=bool(get("maximize", False)),
+        seed=get("seed", scenario.get("seed")),
+        budget_variable=str(get("budget_variable", "")),
+        warmstart=tuple(get("warmstart", ())),
+        warmstart_file=str(get("warmstart_file", "")),
+        early_terminate=get("early_terminate"),
+        on_oom=str(get("on_oom", "")),
+        data_path=str(get("option data_path", "")),
+        notes=tuple(reading.notes),
+    )
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    """Return the values of a keyword: a list's, or the whole numbers below a number."""
+    if value is None:
+        return ()
+    return tuple(range(value)) if isinstance(value, int) else tuple(value)
+
+
+def _method(flat: dict[str, tuple[Any, str]], reading: _Reading) -> str:
+    if "method" in flat:
+        method, path = flat["method"]
+    else:
+        written, path = flat.get("opt_constructor", ("", "hydra.sweeper.opt_constructor"))
+        canonical = _CANONICAL.get(written, written)
+        if canonical != written:
+            reading.note(path, f"{written} is read as {canonical}")
+        found = re.search(r"make_(\w+)$", str(canonical))
+        name = found[1] if found else str(canonical).rpartition(".")[2]
+        method = CONSTRUCTORS.get(name)
+        if method is None:
+            reading.wrong(path, f"{written!r} is no search method here; known: {join(CONSTRUCTORS)}")
+            return ""
+    if method not in optimizers.names():
+        meant, known = nearest(str(method), optimizers.names()), join(optimizers.names())
+        reading.wrong(
+            path,
+            f"there is no search method {method!r} yet{meant}: set hydra.sweeper.method to one of {known}",
+        )
+    return str(method)
+
+
+TRANSLATED = (*registration.OPTIMIZER_KEYS,)
+
+
+def _options(flat: dict[str, tuple[Any, str]]) -> dict[str, Any]:
+    """Return what is written for the method and is not told in another way."""
+    named = {
+        key.removeprefix("option "): value for key, (value, _) in flat.items() if key.startswith("option ")
+    }
+    return {key: value for key, value in named.items() if key not in TRANSLATED}

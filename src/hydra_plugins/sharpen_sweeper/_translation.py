@@ -1,0 +1,107 @@
+"""A Hydra sweep as the sweep file that is stored: any face of sharpen reads it from there."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hydra_plugins.sharpen_sweeper._settings import Settings
+from sharpen.errors import NotFound, UsageError
+
+METRIC = "performance"
+EVALUATION = "evaluation"
+"""What a job gave, beside the mean over the jobs so far under :data:`METRIC`."""
+MOST_WARM = 10
+
+
+def sweep_text(settings: Settings, name: str, program: str, command: Sequence[str]) -> str:
+    """Return the text of the sweep file; how many runs is left out, for it may change.
+
+    Raises:
+        UsageError: A file to start from cannot be used.
+    """
+    document: dict[str, Any] = {
+        "name": name,
+        "description": "A Hydra sweep; its files are in the folder that hydra.sweep.dir names below.",
+        "program": program,
+        "command": list(command),
+        "metric": {"name": METRIC, "goal": "maximize" if settings.maximize else "minimize"},
+        "parameters": {name: dict(value) for name, value in settings.space.parameters.items()},
+    }
+    document |= {"optimizer": {"type": settings.method, **settings.options}, "method": "custom"}
+    if settings.seed is not None:
+        document["seed"] = int(settings.seed)
+    if settings.space.forbidden:
+        document["forbidden"] = [dict(one) for one in settings.space.forbidden]
+    if settings.early_terminate:
+        document["early_terminate"] = dict(settings.early_terminate)
+    prior = first_configurations(settings)
+    if prior:
+        document["prior"] = [dict(one) for one in prior]
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+
+
+def first_configurations(settings: Settings) -> list[Mapping[str, Any]]:
+    """Return the configurations to try first: the defaults that are given, then those to start warm from."""
+    found = [settings.space.default] if settings.space.default else []
+    found += settings.warmstart
+    if settings.warmstart_file:
+        found += best_of_file(Path(settings.warmstart_file), settings, MOST_WARM)
+    unique = {repr(sorted(one.items())): one for one in found}
+    return list(unique.values())
+
+
+def best_of_file(path: Path, settings: Settings, n: int) -> list[Mapping[str, Any]]:
+    """Return the best configurations of a runhistory, by their mean performance, without the unknown columns.
+
+    Raises:
+        UsageError: There is no such file, or it has no column of a parameter.
+    """
+    rows = read_runhistory(path)
+    names = [name for name in settings.space.parameters if rows and name in rows[0]]
+    if not names:
+        raise UsageError(f"{path}: no column is called as a parameter of the search space")
+    values: dict[tuple[Any, ...], list[float]] = {}
+    for row in rows:
+        values.setdefault(tuple(row[name] for name in names), []).append(
+            float(row["performance"] or math.nan)
+        )
+    sign = -1.0 if settings.maximize else 1.0
+    means = {key: sign * math.fsum(each) / len(each) for key, each in values.items()}
+    order = sorted((key for key in means if math.isfinite(means[key])), key=means.__getitem__)
+    return [
+        {name: yaml.safe_load(_with_point(text)) for name, text in zip(names, key, strict=True) if text != ""}
+        for key in order[:n]
+    ]
+
+
+def _with_point(text: str) -> str:
+    """Return a number as YAML reads it: 1e-05 is a text there."""
+    try:
+        return (
+            text
+            if "e" not in text.lower()
+            else f"{float(text):.17g}".replace("e", ".0e")
+            if "." not in text
+            else text
+        )
+    except ValueError:
+        return text
+
+
+def read_runhistory(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a runhistory, texts by column.
+
+    Raises:
+        NotFound: There is no such file.
+    """
+    try:
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError as problem:
+        raise NotFound(f"{path}: {problem.strerror}: name the runhistory.csv of a sweep") from problem

@@ -1,0 +1,141 @@
+"""A Hydra program under ``-m``: the real command, its files, going on, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+APPS = Path(__file__).parent / "apps"
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """Return a folder with the programs and their configurations."""
+    shutil.copytree(APPS, tmp_path / "apps")
+    return tmp_path / "apps"
+
+
+def hydra(folder: Path, *words: str, program: str = "bowl.py") -> subprocess.CompletedProcess[str]:
+    """Run a Hydra program as a user does."""
+    return subprocess.run(
+        [sys.executable, program, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("SHARPEN_")},
+    )
+
+
+def rows(path: Path) -> Rows:
+    """Return the rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_averages_over_folds_and_writes_the_known_files(app: Path) -> None:
+    done = hydra(app, "-m", "seed=11")
+    assert done.returncode == 0, done.stderr
+    out = app / "out" / "bowl"
+    history = rows(out / "runhistory.csv")
+    assert list(history[0]) == ["config_id", "budget", "fold_id", "seed", "performance", "x", "kind"]
+    assert sorted((row["config_id"], row["fold_id"]) for row in history) == [
+        (run, fold) for run in "123" for fold in "01"
+    ]
+    for row in history:
+        wanted = (float(row["x"]) - 0.3) ** 2 + int(row["fold_id"])
+        assert float(row["performance"]) == pytest.approx(wanted)
+        assert row["seed"] == "11"  # the command line's
+    assert {row["x"] for row in history if row["config_id"] == "1"} == {"0.5"}  # the default is tried first
+    best = min(history, key=lambda row: float(row["performance"]))
+    final = yaml.safe_load((out / "final_config.yaml").read_text())
+    assert final["x"] == pytest.approx(float(best["x"]))
+    assert final["kind"] == best["kind"]
+    assert "hydra" not in final
+    incumbent = rows(out / "incumbent.csv")[-1]
+    assert incumbent["config_id"] == best["config_id"]
+    assert float(incumbent["performance"]) == pytest.approx(float(best["performance"]) + 0.5)
+    assert (app / "out" / "latest").resolve() == out.resolve()
+    assert (out / "2" / "1" / ".hydra" / "overrides.yaml").exists()
+    assert (out / "checkpoints").is_dir()
+
+
+def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
+    assert hydra(app, "-m", "hydra.sweeper.n_trials=2", "fold_id=0").returncode == 0
+    out = app / "out" / "bowl"
+    before = (out / "runhistory.csv").read_text()
+    sweep = json.loads((out / "sharpen.json").read_text())["sweep"]
+    again = hydra(app, "-m", "hydra.sweeper.n_trials=3", "fold_id=0")
+    assert again.returncode == 0, again.stderr
+    after = (out / "runhistory.csv").read_text()
+    assert after.startswith(before)
+    assert len(after.splitlines()) == 1 + 3  # one job a configuration, for fold_id is set
+    assert json.loads((out / "sharpen.json").read_text())["sweep"] == sweep
+    listed = subprocess.run(
+        [sys.executable, "-m", "sharpen", "ls", "--json"],
+        cwd=app,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [one["sweep"] for one in json.loads(listed.stdout)] == [sweep]
+    other = hydra(app, "-m", "hydra.sweeper.method=tpe", "fold_id=0")
+    assert other.returncode == 2
+    assert "give the same words to go on with it, or another hydra.sweep.dir" in other.stderr
+
+
+def test_problems_are_told_at_once_with_their_places(app: Path) -> None:
+    done = hydra(
+        app,
+        "-m",
+        "hydra.sweeper.method=smak",
+        "+hydra.sweeper.n_trails=4",
+        "+hydra.sweeper.search_space.hyperparameters.x.uper=3",
+    )
+    assert done.returncode == 2
+    assert "hydra.sweeper.n_trails: no such key; did you mean 'n_trials'?" in done.stderr
+    assert (
+        "hydra.sweeper.search_space.hyperparameters.x.uper: no such key; did you mean 'upper'?" in done.stderr
+    )
+    assert "there is no search method 'smak'" in done.stderr
+    assert not (app / "out").exists()
+
+
+def test_a_job_that_fails_fails_its_run_and_one_without_memory_is_infeasible(app: Path) -> None:
+    words = ("-m", "fold_id=0", "fail_at=0.45", "hydra.sweeper.n_trials=1")
+    failed = hydra(app, *words)
+    assert failed.returncode == 1
+    assert "has a performance" in failed.stderr + failed.stdout
+    assert rows(app / "out" / "bowl" / "runhistory.csv")[0]["performance"] == "nan"
+    hydra(app, *words, "memory=true", "hydra.sweep.dir=out/memory")
+    runs = subprocess.run(
+        [sys.executable, "-m", "sharpen", "runs", "last", "--json"],
+        cwd=app,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    (run,) = json.loads(runs.stdout)
+    assert run["state"] == "finished"
+    assert run["score"] is None
+
+
+def test_what_the_command_line_sweeps_over_is_searched(app: Path) -> None:
+    done = hydra(app, "-m", "kind=a,b,c", "x=0.25", "fold_id=0", "hydra.sweeper.n_trials=4")
+    assert done.returncode == 0, done.stderr
+    history = rows(app / "out" / "bowl" / "runhistory.csv")
+    assert {row["kind"] for row in history} <= {"a", "b", "c"}
+    assert "x" not in history[0]
+    assert "x: is set on the command line, so that it stays fixed" in done.stdout + done.stderr
