@@ -160,7 +160,7 @@ def replay(curves: Curves, order: Sequence[int], rule: Stopper, n_slots: int = 2
             reports = (*past[number - 1].reports, Report(fold + 1, curve[fold]))
             past[number - 1] = replace(past[number - 1], reports=reports)
             n_folds += 1
-            stops = rule.judge(past[number - 1], past).stop
+            stops = rule.should_stop(past[number - 1], past).stop
             if stops or len(reports) == len(curve):
                 state = TrialState.STOPPED if stops else TrialState.FINISHED
                 past[number - 1] = replace(past[number - 1], state=state)

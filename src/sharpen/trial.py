@@ -163,7 +163,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StopDecision:
     """What a stopper says of a running trial.
 
     Attributes:
@@ -175,7 +175,7 @@ class Verdict:
     reason: str = ""
 
 
-GO_ON = Verdict(stop=False)
+GO_ON = StopDecision(stop=False)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:

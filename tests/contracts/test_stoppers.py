@@ -12,7 +12,7 @@ from sharpen.spec import EarlyTerminate
 from sharpen.spec.stopping import RULES
 from sharpen.stoppers import STOPPERS, Stopper, build, make
 from sharpen.testing.stoppers import StopperContract
-from sharpen.trial import GO_ON, Trial, TrialState, Verdict
+from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -95,14 +95,14 @@ class Threshold:
 
     least: float = 0.0
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         if (
             trial.state is not TrialState.RUNNING
             or not trial.reports
             or trial.reports[-1].value >= self.least
         ):
             return GO_ON
-        return Verdict(True, f"below {self.least:g}")
+        return StopDecision(True, f"below {self.least:g}")
 
 
 class TestThreshold(StopperContract):

@@ -22,7 +22,7 @@ def trial(number: int, *values: float, state: TrialState = TrialState.RUNNING) -
 def stopped(rule: Asha, *values: tuple[float, ...]) -> list[int]:
     """Return the numbers of the trials that are stopped when all of them run and are judged at once."""
     trials = [trial(n, *v) for n, v in enumerate(values, 1)]
-    return [t.number for t in trials if rule.judge(t, trials).stop]
+    return [t.number for t in trials if rule.should_stop(t, trials).stop]
 
 
 @pytest.mark.parametrize(
@@ -80,22 +80,22 @@ def test_verdicts_worked_out_by_hand(rule, values, expected) -> None:
 def test_every_trial_that_reached_the_rung_counts_whatever_became_of_it(state) -> None:
     others = [trial(n, float(n), state=state) for n in (1, 2, 3)]
     low = trial(4, 0.5)
-    assert HALF.judge(low, [*others, low]).stop
+    assert HALF.should_stop(low, [*others, low]).stop
 
 
 def test_a_mark_that_rises_later_ends_no_trial_between_rungs() -> None:
     early = trial(1, 0.0, 0.0, 0.0)
-    assert not HALF.judge(early, [early, trial(2, 9.0, 9.0, 9.0)]).stop
+    assert not HALF.should_stop(early, [early, trial(2, 9.0, 9.0, 9.0)]).stop
 
 
 def test_the_reason_has_the_numbers_as_the_program_logged_them() -> None:
     loss = Asha(min_iter=1, eta=2.0, metric=Metric("val/loss", "minimize"))
     past = [trial(1, -0.9), trial(2, -0.34), trial(3, -0.1), trial(4, -0.5)]
-    assert loss.judge(past[0], past).reason == (
+    assert loss.should_stop(past[0], past).reason == (
         "val/loss 0.9 at rung 1 is above the top half's 0.34 (of 4 trials)"
     )
     past = [trial(1, NAN), *past[1:]]
-    assert "val/loss not a number at rung 1" in loss.judge(past[0], past).reason
+    assert "val/loss not a number at rung 1" in loss.should_stop(past[0], past).reason
 
 
 @pytest.mark.parametrize("eta", [2, 3, 4])
@@ -113,15 +113,17 @@ def test_optunas_pruner_gives_the_same_verdicts(eta) -> None:
         for step in range(1, 10):
             values.append(float(rng.normal()))
             ours = trial(number, *values)
-            verdict = rule.judge(ours, [*past, ours])
+            decision = rule.should_stop(ours, [*past, ours])
             theirs.report(values[-1], step)
-            assert verdict.stop == theirs.should_prune(), (number, step)
-            if verdict.stop:
+            assert decision.stop == theirs.should_prune(), (number, step)
+            if decision.stop:
                 break
-        state = optuna.trial.TrialState.PRUNED if verdict.stop else optuna.trial.TrialState.COMPLETE
-        study.tell(theirs, None if verdict.stop else values[-1], state=state)
-        past.append(trial(number, *values, state=TrialState.STOPPED if verdict.stop else TrialState.FINISHED))
-        n_stopped += verdict.stop
+        state = optuna.trial.TrialState.PRUNED if decision.stop else optuna.trial.TrialState.COMPLETE
+        study.tell(theirs, None if decision.stop else values[-1], state=state)
+        past.append(
+            trial(number, *values, state=TrialState.STOPPED if decision.stop else TrialState.FINISHED)
+        )
+        n_stopped += decision.stop
     assert 30 <= n_stopped < 60
 
 

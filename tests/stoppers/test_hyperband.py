@@ -23,7 +23,7 @@ def trial(number: int, *values: float, state: TrialState = TrialState.RUNNING) -
 def stopped(rule: EarlyTerminate, *histories: tuple[float, ...]) -> list[int]:
     """Return the numbers of the trials that are stopped when all of them run and are judged at once."""
     trials = [trial(n, *values) for n, values in enumerate(histories, 1)]
-    return [t.number for t in trials if make(rule).judge(t, trials).stop]
+    return [t.number for t in trials if make(rule).should_stop(t, trials).stop]
 
 
 @pytest.mark.parametrize(
@@ -93,33 +93,33 @@ def test_verdicts_worked_out_by_hand(rule, histories, expected) -> None:
 def test_every_trial_that_reached_the_band_counts_whatever_became_of_it(state) -> None:
     others = [trial(n, 0.0, float(n), state=state) for n in (1, 2, 3, 4)]
     low = trial(5, 0.0, 0.5)
-    assert make(STRICT2).judge(low, [*others, low]).stop
+    assert make(STRICT2).should_stop(low, [*others, low]).stop
 
 
 def test_the_mark_may_rise_while_a_trial_is_between_bands() -> None:
     early = trial(1, 0.0, 1.0, 5.0)
     rule = make(STRICT2)
-    assert not rule.judge(early, [early]).stop
+    assert not rule.should_stop(early, [early]).stop
     later = [early, trial(2, 0.0, 2.0, state=TrialState.FINISHED), trial(3, 0.0, 3.0)]
-    assert rule.judge(early, later).stop
+    assert rule.should_stop(early, later).stop
 
 
 def test_the_reason_has_the_numbers_as_the_program_logged_them() -> None:
     sharpe, loss = Metric("val/sharpe", "maximize"), Metric("val/loss", "minimize")
     past = [trial(1, 0.12), trial(2, 0.34), trial(3, 0.5)]
-    assert make(THIRD, sharpe).judge(past[0], past).reason == (
+    assert make(THIRD, sharpe).should_stop(past[0], past).reason == (
         "val/sharpe 0.12 at iteration 1 is below the top third's 0.34 (of 3 trials)"
     )
     past = [trial(1, -0.9), trial(2, -0.34), trial(3, -0.1)]
-    assert make(THIRD, loss).judge(past[0], past).reason == (
+    assert make(THIRD, loss).should_stop(past[0], past).reason == (
         "val/loss 0.9 at iteration 1 is above the top third's 0.34 (of 3 trials)"
     )
     past = [trial(1, NAN, NAN), trial(2, 0.0, 1.0), trial(3, 0.0, 2.0)]
-    assert make(LENIENT2, sharpe).judge(past[0], past).reason == (
+    assert make(LENIENT2, sharpe).should_stop(past[0], past).reason == (
         "best val/sharpe not a number judged at iteration 2 is below the top half's 1 (of 3 trials)"
     )
     past = [trial(n, float(n)) for n in range(1, 12)]
-    assert "top 1/5's 9 (of 11" in make(EarlyTerminate(min_iter=1, eta=5.0)).judge(past[0], past).reason
+    assert "top 1/5's 9 (of 11" in make(EarlyTerminate(min_iter=1, eta=5.0)).should_stop(past[0], past).reason
 
 
 def test_a_long_history_is_not_read_again_at_every_report(monkeypatch) -> None:
@@ -137,7 +137,7 @@ def test_a_long_history_is_not_read_again_at_every_report(monkeypatch) -> None:
     def reads_of(*trials: Trial) -> int:
         nonlocal reads
         reads = 0
-        rule.judge(trials[-1], trials)
+        rule.should_stop(trials[-1], trials)
         return reads
 
     assert reads_of(*ended, trial(2001, 2.0, 2.0)) == 0

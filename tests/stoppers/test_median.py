@@ -24,7 +24,7 @@ def trial(number: int, *values: float, state: TrialState = TrialState.RUNNING) -
 def stopped(rule: Median, *values: tuple[float, ...]) -> list[int]:
     """Return the numbers of the trials that are stopped when all of them run and are judged at once."""
     trials = [trial(n, *v) for n, v in enumerate(values, 1)]
-    return [t.number for t in trials if rule.judge(t, trials).stop]
+    return [t.number for t in trials if rule.should_stop(t, trials).stop]
 
 
 TWO = Median(min_runs=2)
@@ -65,7 +65,7 @@ def test_first_iteration_and_interval() -> None:
 
     def judged(n: int) -> bool:
         bad = trial(6, *[0.0] * n)
-        return rule.judge(bad, [*good, bad]).stop
+        return rule.should_stop(bad, [*good, bad]).stop
 
     assert [n for n in range(1, 13) if judged(n)] == [3, 7, 11]
 
@@ -74,8 +74,8 @@ def test_first_iteration_and_interval() -> None:
 def test_whatever_became_of_the_others(state) -> None:
     others = [trial(n, float(n), state=state) for n in range(1, 6)]
     low = trial(6, 2.5)
-    assert Median().judge(low, [*others, low]).stop
-    assert not Median().judge(low, [*others[:-1], low]).stop
+    assert Median().should_stop(low, [*others, low]).stop
+    assert not Median().should_stop(low, [*others[:-1], low]).stop
 
 
 @pytest.mark.parametrize("values", ["each", "running_mean"])
@@ -87,13 +87,13 @@ def test_pythons_median_of_the_averages_is_the_mark(values) -> None:
         at = table.mean(axis=1) if values == "each" else table[:, -1]
         expected = [at[i] < statistics.median(np.delete(at, i).tolist()) for i in range(len(table))]
         rule = Median(values=values)
-        assert [rule.judge(t, trials).stop for t in trials] == expected
+        assert [rule.should_stop(t, trials).stop for t in trials] == expected
 
 
 def test_the_reason_has_the_numbers_as_the_program_logged_them() -> None:
     rule = Median(min_runs=2, metric=Metric("val/loss", "minimize"))
     past = [trial(1, -0.9), trial(2, -0.4), trial(3, -0.2)]
-    assert rule.judge(past[0], past).reason == (
+    assert rule.should_stop(past[0], past).reason == (
         "val/loss 0.9 through iteration 1 is above the median 0.3 of 2 other trials"
     )
 

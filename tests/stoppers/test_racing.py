@@ -62,7 +62,7 @@ def test_without_pooling_it_is_scipys_paired_t_test_with_a_finite_population(n) 
     def stops(level_here: float) -> bool:
         share = level_at(n, N_FOLDS, 1.0, 2)
         rule = Racing(level=min(level_here / share, 0.5), prior_folds=0.0)
-        return rule.judge(t, [*past, t]).stop
+        return rule.should_stop(t, [*past, t]).stop
 
     assert p < 0.05
     assert stops(p * 1.001) or p * 1.001 / level_at(n, N_FOLDS, 1.0, 2) > 0.5
@@ -79,8 +79,8 @@ def test_with_pooling_it_is_the_moderated_t_test_written_out() -> None:
     error = math.sqrt((8 * pooled + own) / 10 * (1 / n - 1 / N_FOLDS))
     p = stats.t.sf((best[:n] - values).mean() / error, 10)
     level = p / level_at(n, N_FOLDS, 1.0, 2)
-    assert Racing(level=level * 1.001).judge(t, [*past, t]).stop
-    assert not Racing(level=level * 0.999).judge(t, [*past, t]).stop
+    assert Racing(level=level * 1.001).should_stop(t, [*past, t]).stop
+    assert not Racing(level=level * 0.999).should_stop(t, [*past, t]).stop
 
 
 def test_looks_share_the_level() -> None:
@@ -118,7 +118,7 @@ def bad(n: int = 3, number: int = 9) -> Trial:
 
 def test_a_hopeless_trial_goes_at_the_first_look_and_not_before() -> None:
     past = field(2)
-    verdicts = [Racing(min_iter=3).judge(bad(n), [*past, bad(n)]).stop for n in range(1, 9)]
+    verdicts = [Racing(min_iter=3).should_stop(bad(n), [*past, bad(n)]).stop for n in range(1, 9)]
     assert verdicts == [False, False, True, True, True, True, True, False]  # at its end it is let be
 
 
@@ -126,20 +126,20 @@ def test_enough_trials_must_have_ended() -> None:
     past = field(3)
     for n in range(1, len(past)):
         here = [*past[-n:], bad()]
-        assert Racing(min_runs=5).judge(bad(), here).stop == (n - 1 >= 5)
+        assert Racing(min_runs=5).should_stop(bad(), here).stop == (n - 1 >= 5)
 
 
 def test_an_incumbent_has_finished() -> None:
     past = field(4)
     for state in TrialState:
         lost = [replace(t, state=state) for t in past]
-        assert Racing().judge(bad(), [*lost, bad()]).stop == (state is TrialState.FINISHED)
+        assert Racing().should_stop(bad(), [*lost, bad()]).stop == (state is TrialState.FINISHED)
 
 
 def test_the_reason_names_the_incumbent_and_the_lag() -> None:
     past = field(5)
     rule = Racing(metric=Metric("val/sharpe", "maximize"))
-    reason = rule.judge(bad(), [*past, bad()]).reason
+    reason = rule.should_stop(bad(), [*past, bad()]).reason
     lag = folds_of(past[-1])[:3].mean() + 9
     assert reason.startswith(f"val/sharpe -9 over 3 folds is {lag:.4g} below trial 8's on them: ")
     assert reason.endswith(" end a trial")
@@ -148,9 +148,9 @@ def test_the_reason_names_the_incumbent_and_the_lag() -> None:
 def test_other_folds_are_not_compared() -> None:
     past = field(6)
     odd = replace(bad(), reports=[replace(r, step=r.step + 1) for r in bad().reports])
-    assert not Racing().judge(odd, [*past, odd]).stop
+    assert not Racing().should_stop(odd, [*past, odd]).stop
     shifted = [replace(t, reports=[replace(r, step=r.step + 1) for r in t.reports]) for t in past]
-    assert Racing().judge(odd, [*shifted, odd]).stop
+    assert Racing().should_stop(odd, [*shifted, odd]).stop
 
 
 def test_an_incumbent_without_a_number_there_makes_way_for_the_next() -> None:
@@ -158,21 +158,21 @@ def test_an_incumbent_without_a_number_there_makes_way_for_the_next() -> None:
     holes = [replace(r, value=NAN) if r.step == 3 else r for r in past[-1].reports]
     past[-1] = replace(past[-1], reports=holes)
     second = max(past[:-1], key=lambda t: t.reports[-1].value).number
-    assert f"trial {second}'s" in Racing().judge(bad(3), [*past, bad(3)]).reason
-    assert "trial 8's" in Racing().judge(bad(4), [*past, bad(4)]).reason
+    assert f"trial {second}'s" in Racing().should_stop(bad(3), [*past, bad(3)]).reason
+    assert "trial 8's" in Racing().should_stop(bad(4), [*past, bad(4)]).reason
 
 
 def test_what_is_infeasible_so_far_goes_on() -> None:
     past, lost = field(8), trial(9, [NAN] * 4)
-    assert not Racing().judge(lost, [*past, lost]).stop
+    assert not Racing().should_stop(lost, [*past, lost]).stop
 
 
 def test_a_copy_of_the_incumbent_ties_and_goes_on_even_without_noise() -> None:
     past = [trial(n, [float(n)] * N_FOLDS, TrialState.FINISHED) for n in range(1, 9)]
     for n in range(1, N_FOLDS):
         twin, worse = trial(9, [8.0] * n), trial(9, [7.9] * n)
-        assert not Racing().judge(twin, [*past, twin]).stop
-        assert Racing(min_iter=1).judge(worse, [*past, worse]).stop
+        assert not Racing().should_stop(twin, [*past, twin]).stop
+        assert Racing(min_iter=1).should_stop(worse, [*past, worse]).stop
 
 
 @pytest.mark.parametrize(
@@ -213,16 +213,16 @@ def race(table, rule: Racing) -> tuple[int, int, int, bool]:
     final = table.mean(axis=1)
     for number, row in enumerate(table, start=1):
         done = [t.number - 1 for t in past if t.state is TrialState.FINISHED]
-        verdict, n = None, 0
+        decision, n = None, 0
         for n in range(1, N_FOLDS + 1):
             t = trial(number, row[:n])
-            verdict = rule.judge(t, [*past, t])
-            if verdict.stop:
+            decision = rule.should_stop(t, [*past, t])
+            if decision.stop:
                 break
         would = len(past) > rule.min_runs and final[number - 1] > final[done].max()
-        n_would, n_wrong = n_would + would, n_wrong + (would and verdict.stop)
+        n_would, n_wrong = n_would + would, n_wrong + (would and decision.stop)
         n_folds += n
-        past.append(trial(number, row[:n], TrialState.STOPPED if verdict.stop else TrialState.FINISHED))
+        past.append(trial(number, row[:n], TrialState.STOPPED if decision.stop else TrialState.FINISHED))
     return n_would, n_wrong, n_folds, past[int(final.argmax())].state is TrialState.FINISHED
 
 
@@ -258,6 +258,6 @@ def test_at_the_border_of_winning_the_level_is_used() -> None:
         table[:-2] -= 5.0
         past = [trial(n, row, TrialState.FINISHED) for n, row in enumerate(table[:-1], 1)]
         ties = (trial(8, table[-1][:n]) for n in range(1, N_FOLDS))
-        n_wrong += any(rule.judge(t, [*past, t]).stop for t in ties)
+        n_wrong += any(rule.should_stop(t, [*past, t]).stop for t in ties)
     assert n_wrong / n_races > 0.08
     assert stats.binom.sf(n_wrong - 1, n_races, 0.2) > 0.001

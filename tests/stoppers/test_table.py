@@ -81,7 +81,7 @@ class Mine:
     patience: int | None = 3
     metric: Metric | None = None
 
-    def judge(self, trial, history):
+    def should_stop(self, trial, history):
         return GO_ON
 
 

@@ -10,9 +10,9 @@ from sharpen.optimizers import GridSearch, Optimizer, RandomSearch
 from sharpen.space import Choice, Float, Space
 from sharpen.stoppers import Never, Stopper
 from sharpen.sweep import Rules, SweepState, step
-from sharpen.sweep.commands import Command, Granted
+from sharpen.sweep.effects import Effect, Granted
 from sharpen.sweep.events import Event, LeaseAsked, ProgramExited, Reported
-from sharpen.trial import GO_ON, Trial, Verdict
+from sharpen.trial import GO_ON, StopDecision, Trial
 
 LEASE_S = 30.0
 
@@ -23,11 +23,11 @@ class StopBelow:
     def __init__(self, limit: float = 0.0) -> None:
         self.limit = limit
 
-    def judge(self, trial: Trial, history: list[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: list[Trial]) -> StopDecision:
         if trial not in history:
             pytest.fail("judged outside of its history")  # which no sweep takes for a failure of the rule
         value = trial.reports[-1].value
-        return Verdict(True, f"{value} is below {self.limit}") if value < self.limit else GO_ON
+        return StopDecision(True, f"{value} is below {self.limit}") if value < self.limit else GO_ON
 
 
 def sweep(
@@ -56,7 +56,7 @@ def move(state: SweepState, *events: Event) -> SweepState:
     return state
 
 
-def ask(state: SweepState, event: Event) -> Command:
+def ask(state: SweepState, event: Event) -> Effect:
     return step(state, event)[1][-1]
 
 
@@ -65,8 +65,8 @@ def lease(
 ) -> tuple[SweepState, int, int]:
     """Lease a run and return the state, its number and its token."""
     key = key or f"{agent}-{state.n_created}-{sum(live.token for live in state.live.values())}"
-    state, commands = step(state, LeaseAsked(agent, key, now))
-    granted = commands[-1]
+    state, effects = step(state, LeaseAsked(agent, key, now))
+    granted = effects[-1]
     assert isinstance(granted, Granted)
     return state, granted.number, granted.token
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sharpen.sweep import SweepState, SweepStatus, held, step
-from sharpen.sweep.commands import (
+from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
     CreateRun,
@@ -103,23 +103,23 @@ EXPECTED = {
 @pytest.mark.parametrize("name", STATES)
 def test_words_under_token_1_are_taken_from_its_holder_only(name: str, event: str) -> None:
     before = STATES[name]()
-    after, commands = step(before, EVENTS[event])
-    answer = commands[-1]
+    after, effects = step(before, EVENTS[event])
+    answer = effects[-1]
     if EXPECTED[name] is YES:
         assert isinstance(answer, Accepted)
     else:
         assert isinstance(answer, Rejected)
         assert answer.why == EXPECTED[name]
         assert after == before
-        assert len(commands) == 1
+        assert len(effects) == 1
 
 
 @pytest.mark.parametrize("token", [0, 2, -1])
 @pytest.mark.parametrize("event", EVENTS)
 def test_another_token_is_stale(event: str, token: int) -> None:
     before = running()
-    after, commands = step(before, replace(EVENTS[event], token=token))
-    assert (after, commands) == (
+    after, effects = step(before, replace(EVENTS[event], token=token))
+    assert (after, effects) == (
         before,
         [Rejected("stale", f"run 1 is no longer leased under token {token}")],
     )
@@ -147,9 +147,9 @@ def test_a_beat_for_two_leases_of_one_run_loses_only_the_older() -> None:
 def test_losing_an_agent_or_time_changes_nothing_when_nothing_is_leased(name: str) -> None:
     before = STATES[name]()
     assert step(before, AgentLost("a")) == (before, [])
-    idle, commands = step(before, Ticked(1e9))  # the time at work is counted once more, and then no longer
+    idle, effects = step(before, Ticked(1e9))  # the time at work is counted once more, and then no longer
     assert (replace(idle, counted_at=before.counted_at, elapsed_s=0.0), idle.counted_at) == (before, None)
-    assert commands == ([] if name == "absent" else [SetElapsed(1e9)])
+    assert effects == ([] if name == "absent" else [SetElapsed(1e9)])
     assert step(idle, Ticked(2e9)) == (idle, [])
 
 
@@ -158,9 +158,9 @@ def test_losing_an_agent_or_time_changes_nothing_when_nothing_is_leased(name: st
     [(AgentLost("a"), "agent a died"), (Ticked(LEASE_S + 0.1), "agent a was silent for 30 s")],
 )
 def test_a_lost_run_waits_again_and_forgets_its_reports(event: Event, reason: str) -> None:
-    after, commands = step(running(), event)
+    after, effects = step(running(), event)
     counted = [SetElapsed(event.now)] if isinstance(event, Ticked) else []
-    assert commands == [RequeueRun(1, 1, reason), *counted]
+    assert effects == [RequeueRun(1, 1, reason), *counted]
     live = after.live[1]
     assert (live.trial.state, live.trial.reports, live.lease) == (TrialState.PENDING, (), None)
     assert (live.token, live.lost, live.last_step) == (1, 1, -1)
@@ -184,8 +184,8 @@ def test_a_run_told_to_stop_ends_stopped_however_it_ends(event: Event) -> None:
 
 @pytest.mark.parametrize("exit_code", [0, 1, 127, 137, 143, -9, -15, -11])
 def test_a_stopped_run_ends_stopped_whatever_its_exit_code(exit_code: int) -> None:
-    after, commands = step(stopping(), ProgramExited(1, 1, exit_code, "Traceback"))
-    end = commands[0]
+    after, effects = step(stopping(), ProgramExited(1, 1, exit_code, "Traceback"))
+    end = effects[0]
     assert isinstance(end, EndRun)
     assert (end.trial.state, end.exit_code, end.reason) == (
         TrialState.STOPPED,
@@ -197,8 +197,8 @@ def test_a_stopped_run_ends_stopped_whatever_its_exit_code(exit_code: int) -> No
 
 def test_what_is_logged_after_the_word_to_stop_does_not_count() -> None:
     state = stopping()
-    after, commands = step(state, Reported(1, 1, 2, 9.0, 0.0))
-    assert commands == [Accepted("-1.0 is below 0.0")]
+    after, effects = step(state, Reported(1, 1, 2, 9.0, 0.0))
+    assert effects == [Accepted("-1.0 is below 0.0")]
     assert after.live[1].trial == state.live[1].trial
 
 
@@ -208,14 +208,14 @@ def test_a_program_killed_by_a_signal_is_repeated_then_crashed(exit_code: int) -
     for attempt in (1, 2, 3):
         state, n, token = lease(state)
         assert (n, token) == (1, attempt)
-        state, commands = step(state, ProgramExited(n, token, exit_code))
+        state, effects = step(state, ProgramExited(n, token, exit_code))
         expected = RequeueRun if attempt < 3 else EndRun
-        assert isinstance(commands[0], expected)
-        assert commands[-1] == Accepted()
-        assert sum(isinstance(command, Accepted) for command in commands) == 1
+        assert isinstance(effects[0], expected)
+        assert effects[-1] == Accepted()
+        assert sum(isinstance(effect, Accepted) for effect in effects) == 1
     words = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
     assert [t.state for t in state.trials if t.state.is_final] == [TrialState.CRASHED]
-    assert commands[0].reason == f"lost 3 times; the program was killed ({words})"
+    assert effects[0].reason == f"lost 3 times; the program was killed ({words})"
     assert lease(state)[1] == 2
 
 
@@ -225,8 +225,8 @@ def test_a_program_killed_by_a_signal_is_repeated_then_crashed(exit_code: int) -
 def test_a_failing_program_gives_a_failed_run_with_its_last_words(
     exit_code: int, words: str, reason: str
 ) -> None:
-    after, commands = step(running(), ProgramExited(1, 1, exit_code, words))
-    assert commands == [EndRun(after.trials[0], exit_code, reason), Accepted()]
+    after, effects = step(running(), ProgramExited(1, 1, exit_code, words))
+    assert effects == [EndRun(after.trials[0], exit_code, reason), Accepted()]
     assert (after.trials[0].state, after.trials[0].score) == (TrialState.FAILED, None)
 
 
@@ -267,8 +267,8 @@ def test_the_score_is_the_newest_report_and_older_steps_are_ignored() -> None:
 
 
 def test_the_first_lease_creates_a_run_and_writes_it_before_answering() -> None:
-    state, commands = step(sweep(), LeaseAsked("a", "k", 5.0))
-    assert commands == [
+    state, effects = step(sweep(), LeaseAsked("a", "k", 5.0))
+    assert effects == [
         CreateRun(replace(state.live[1].trial, state=TrialState.PENDING)),
         LeaseRun(1, "a", "k", 1),
         Granted(1, 1),
@@ -298,24 +298,24 @@ def test_the_same_key_gets_the_same_lease() -> None:
 def test_at_the_cap_others_wait_and_then_it_is_over() -> None:
     state, _, _ = lease(sweep(run_cap=1))
     assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [NothingNow()])
-    state, commands = step(move(state, Reported(1, 1, 1, 0.5, 0.0)), ProgramExited(1, 1, 0))
-    assert commands[1:] == [SetStatus(SweepStatus.FINISHED, "", 1), Accepted()]
+    state, effects = step(move(state, Reported(1, 1, 1, 0.5, 0.0)), ProgramExited(1, 1, 0))
+    assert effects[1:] == [SetStatus(SweepStatus.FINISHED, "", 1), Accepted()]
     assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [Over(SweepStatus.FINISHED, "")])
 
 
 def test_a_grid_ends_when_every_point_has_been_tried() -> None:
     state = run_once(run_once(sweep(None, n_points=2)))
     assert state.status is SweepStatus.RUNNING  # it is the next request that finds the grid used up
-    state, commands = step(state, LeaseAsked("a", "k", 0.0))
+    state, effects = step(state, LeaseAsked("a", "k", 0.0))
     reason = "every point has been tried"
-    assert commands == [SetStatus(SweepStatus.FINISHED, reason, None), Over(SweepStatus.FINISHED, reason)]
+    assert effects == [SetStatus(SweepStatus.FINISHED, reason, None), Over(SweepStatus.FINISHED, reason)]
     assert sorted(trial.config["x"] for trial in state.trials if trial.state.is_final) == [0, 1]
 
 
 def test_a_grid_used_up_while_others_work_waits_for_them() -> None:
     state, n, token = lease(sweep(None, n_points=1))
-    state, commands = step(state, LeaseAsked("b", "k", 0.0))
-    assert commands == [NothingNow()]
+    state, effects = step(state, LeaseAsked("b", "k", 0.0))
+    assert effects == [NothingNow()]
     done = move(state, Reported(n, token, 1, 0.5, 0.0), ProgramExited(n, token, 0))
     assert done.status is SweepStatus.FINISHED
     failed = move(state, ProgramExited(n, token, 1))
@@ -365,8 +365,8 @@ def test_a_failed_sweep_reopened_has_five_failures_again() -> None:
     state = sweep(run_cap=20)
     for _ in range(5):
         state = run_once(state, None, 1, "boom")
-    state, commands = step(state, Reopened())
-    assert commands == [SetStatus(SweepStatus.RUNNING, "", 20, 5), Accepted()]
+    state, effects = step(state, Reopened())
+    assert effects == [SetStatus(SweepStatus.RUNNING, "", 20, 5), Accepted()]
     for _ in range(4):
         state = run_once(state, None, 1, "boom")
     assert state.status is SweepStatus.RUNNING
@@ -387,9 +387,9 @@ def test_a_finished_sweep_is_extended_by_a_larger_cap_only() -> None:
 
 def test_a_cap_lowered_to_what_has_been_done_finishes_the_sweep() -> None:
     state = run_once(sweep(run_cap=9))
-    state, commands = step(state, Reopened(1))
+    state, effects = step(state, Reopened(1))
     assert state.status is SweepStatus.FINISHED
-    assert commands[-2:] == [SetStatus(SweepStatus.FINISHED, "", 1, 1), Accepted()]
+    assert effects[-2:] == [SetStatus(SweepStatus.FINISHED, "", 1, 1), Accepted()]
 
 
 def test_held_says_why_not() -> None:
@@ -400,8 +400,8 @@ def test_held_says_why_not() -> None:
 def test_the_stopper_sees_the_report_and_the_whole_history() -> None:
     state = run_once(sweep(stopper=StopBelow()))
     state, n, token = lease(state)
-    _, commands = step(state, Reported(n, token, 1, -2.0, 0.0))
-    assert commands == [StopRun(2, "-2.0 is below 0.0"), Accepted("-2.0 is below 0.0")]
+    _, effects = step(state, Reported(n, token, 1, -2.0, 0.0))
+    assert effects == [StopRun(2, "-2.0 is below 0.0"), Accepted("-2.0 is below 0.0")]
 
 
 def test_one_agent_makes_the_same_sweep_twice() -> None:

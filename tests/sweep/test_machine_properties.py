@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sharpen.sweep import Assessment, Configurations, SweepState, SweepStatus, step
-from sharpen.sweep.commands import (
+from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
-    Command,
     CreateRun,
     DeleteRun,
     DeleteSweep,
+    Effect,
     EndRun,
     Granted,
     KeepCheckpoint,
@@ -97,28 +97,28 @@ class Sweeping(RuleBasedStateMachine):
         self.ended: dict[int, Trial] = {}
         self.granted: dict[int, int] = {}
         self.keys = 0
-        self.commands: list[Command] = []
+        self.effects: list[Effect] = []
         self.created = 0
         self.failures: list[str] = []
 
-    def send(self, event: Event) -> Command | None:
+    def send(self, event: Event) -> Effect | None:
         before = self.state
-        self.state, commands = step(before, event)
+        self.state, effects = step(before, event)
         again, _ = step(self.state, event)
         assert again == self.state, "a repeated event changed something"
-        answers = [command for command in commands if isinstance(command, ANSWERS)]
+        answers = [effect for effect in effects if isinstance(effect, ANSWERS)]
         asks = not isinstance(event, AgentLost | Ticked)
-        assert answers == commands[-1:] if asks else not answers, "one answer, the last, to those who ask"
-        self.check_writes(before, commands)
-        if isinstance(event, Reopened) and any(isinstance(command, SetStatus) for command in commands):
+        assert answers == effects[-1:] if asks else not answers, "one answer, the last, to those who ask"
+        self.check_writes(before, effects)
+        if isinstance(event, Reopened) and any(isinstance(effect, SetStatus) for effect in effects):
             self.failures = [] if self.state.status is SweepStatus.RUNNING else self.failures
             self.forgiven = self.state.n_forgiven
-        return commands[-1] if commands else None
+        return effects[-1] if effects else None
 
-    def check_writes(self, before: SweepState, commands: list[Command]) -> None:
+    def check_writes(self, before: SweepState, effects: list[Effect]) -> None:
         """Replay what was to be written on the old state: it must say what the new one says."""
-        for command in commands:
-            match command:
+        for effect in effects:
+            match effect:
                 case CreateRun(trial):
                     self.created += 1
                     assert trial.number == self.created
@@ -139,26 +139,26 @@ class Sweeping(RuleBasedStateMachine):
                     live = self.state.live[number]
                     assert (live.stop, live.is_canceled) == (reason, is_canceled)
                 case _:
-                    self.check_note(before, command)
-        self.check_status(before, commands)
+                    self.check_note(before, effect)
+        self.check_status(before, effects)
 
-    def check_status(self, before: SweepState, commands: list[Command]) -> None:
-        words = [command for command in commands if isinstance(command, SetStatus)]
+    def check_status(self, before: SweepState, effects: list[Effect]) -> None:
+        words = [effect for effect in effects if isinstance(effect, SetStatus)]
         now = self.state
         if words:
             assert words[-1] == SetStatus(now.status, now.reason, now.rules.run_cap, now.n_forgiven)
         else:
             assert (before.status, before.reason) == (now.status, now.reason)
-        limits = [command for command in commands if isinstance(command, SetLimits)]
+        limits = [effect for effect in effects if isinstance(effect, SetLimits)]
         rules = now.rules
         if limits:
             assert limits[-1] == SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s)
         elif not words:
             assert before.rules == rules
 
-    def check_note(self, before: SweepState, command: Command) -> None:
+    def check_note(self, before: SweepState, effect: Effect) -> None:
         """Check what is written of a run's or the sweep's other sides."""
-        match command:
+        match effect:
             case DeleteRun(number):
                 assert before.trials[number - 1].state.is_final or number in self.ended
                 self.deleted.add(number)

@@ -10,7 +10,7 @@ from sharpen.optimizers import Done, Wait
 from sharpen.space import Float, Space
 from sharpen.stoppers import make as make_stopper
 from sharpen.sweep import Rules, SweepState, SweepStatus, step
-from sharpen.sweep.commands import Granted, LeaseRun, NothingNow, Over
+from sharpen.sweep.effects import Granted, LeaseRun, NothingNow, Over
 from sharpen.sweep.events import CheckpointSaved, LeaseAsked, ProgramExited, Reported
 from sharpen.trial import Checkpoint, Proposal, TrialState
 
@@ -53,8 +53,8 @@ def _sweep(optimizer, **rules) -> SweepState:
 
 
 def _lease(state, agent="a", key=None, now=0.0):
-    state, commands = step(state, LeaseAsked(agent, key or f"{agent}{state.n_created}", now))
-    return state, commands
+    state, effects = step(state, LeaseAsked(agent, key or f"{agent}{state.n_created}", now))
+    return state, effects
 
 
 def _finish(state, number, value=0.5):
@@ -67,7 +67,7 @@ def test_a_generation_that_is_at_work_is_waited_for_and_the_sweep_goes_on():
     state = _sweep(Generations())
     state, first = _lease(state, "a", "1")
     state, second = _lease(state, "b", "2")
-    assert [type(commands[-1]) for commands in (first, second)] == [Granted, Granted]
+    assert [type(effects[-1]) for effects in (first, second)] == [Granted, Granted]
     state, third = _lease(state, "c", "3")
     assert third == [NothingNow()]
     assert state.status is SweepStatus.RUNNING
@@ -93,12 +93,12 @@ def test_a_run_goes_on_from_its_parents_checkpoint_also_after_a_crash():
     state, _ = step(state, CheckpointSaved(1, 1, "d1", 7))
     state = _finish(state, 1)
     assert state.trials[0].checkpoint == Checkpoint("d1", 7)
-    state, commands = _lease(state, key="2")
-    assert LeaseRun(2, "a", "2", 1, Checkpoint("d1", 7), is_inherited=True) in commands
+    state, effects = _lease(state, key="2")
+    assert LeaseRun(2, "a", "2", 1, Checkpoint("d1", 7), is_inherited=True) in effects
     assert state.trials[1].parent == 1
     state, _ = step(state, ProgramExited(2, 1, -9))
-    state, commands = _lease(state, key="3")
-    assert LeaseRun(2, "a", "3", 2, Checkpoint("d1", 7), is_inherited=True) in commands
+    state, effects = _lease(state, key="3")
+    assert LeaseRun(2, "a", "3", 2, Checkpoint("d1", 7), is_inherited=True) in effects
 
 
 @pytest.mark.parametrize(("resume", "expected"), [(True, "own"), (False, "parents")])
@@ -117,10 +117,10 @@ def test_its_own_checkpoint_comes_first_where_the_sweep_resumes(resume, expected
 
 
 def test_a_method_that_waits_for_nothing_fails_its_sweep_with_a_sentence():
-    state, commands = _lease(_sweep(Sleeper()))
+    state, effects = _lease(_sweep(Sleeper()))
     assert state.status is SweepStatus.FAILED
     assert "it waits, and no trial is pending or running" in state.reason
-    assert isinstance(commands[-1], Over)
+    assert isinstance(effects[-1], Over)
 
 
 @pytest.mark.parametrize("fidelity", [0.0, -1.0, float("nan"), float("inf"), "3"])
@@ -141,9 +141,9 @@ def test_no_proposal_still_means_the_end_for_methods_that_know_no_other_answer()
         def ask(self, space, history, n, rng):
             return []
 
-    state, commands = _lease(_sweep(Old()))
+    state, effects = _lease(_sweep(Old()))
     assert state.status is SweepStatus.FINISHED
-    assert isinstance(commands[-1], Over)
+    assert isinstance(effects[-1], Over)
 
 
 def test_a_rerun_of_a_continued_run_begins_anew():
@@ -154,6 +154,6 @@ def test_a_rerun_of_a_continued_run_begins_anew():
     state, _ = step(state, CheckpointSaved(1, 1, "d1", 7))
     state = _finish(state, 1)
     state, _ = step(state, RunAdded(2, state.trials[0].config, "rerun", 1))
-    state, commands = _lease(state, key="2")
-    assert LeaseRun(2, "a", "2", 1, None) in commands
+    state, effects = _lease(state, key="2")
+    assert LeaseRun(2, "a", "2", 1, None) in effects
     assert state.live[2].trial.state is TrialState.RUNNING

@@ -11,7 +11,7 @@ import pytest
 from sharpen.optimizers import GridSearch, RandomSearch
 from sharpen.space import Space
 from sharpen.sweep import Configurations, SweepState, SweepStatus, fold, step
-from sharpen.sweep.commands import Accepted, CreateRun, NothingNow, Over, SetLimits
+from sharpen.sweep.effects import Accepted, CreateRun, NothingNow, Over, SetLimits
 from sharpen.sweep.events import (
     AgentLost,
     LeaseAsked,
@@ -76,9 +76,9 @@ def test_agents_share_the_repeats_of_a_configuration() -> None:
 
 def test_a_lease_that_is_asked_for_twice_begins_one_repeat() -> None:
     state = run_once(sweep(repeats=2))
-    state, commands = step(state, LeaseAsked("a", "k", 0.0))
-    assert commands[0] == CreateRun(Trial(2, state.trials[0].config, origin="random", repeat=1, repeat_of=1))
-    assert step(state, LeaseAsked("a", "k", 0.0)) == (state, [commands[-1]])
+    state, effects = step(state, LeaseAsked("a", "k", 0.0))
+    assert effects[0] == CreateRun(Trial(2, state.trials[0].config, origin="random", repeat=1, repeat_of=1))
+    assert step(state, LeaseAsked("a", "k", 0.0)) == (state, [effects[-1]])
 
 
 @pytest.mark.parametrize("how", ["stopped", "failed", "crashed", "canceled", "deleted"])
@@ -130,8 +130,8 @@ def test_a_space_that_is_used_up_ends_after_the_last_repeat() -> None:
     state = sweep(run_cap=None, repeats=2, n_points=1)
     state, first, _ = lease(state)
     state, second, _ = lease(state)
-    state, commands = step(state, LeaseAsked("b", "b", 0.0))
-    assert commands == [NothingNow()], "nothing is left to propose"
+    state, effects = step(state, LeaseAsked("b", "b", 0.0))
+    assert effects == [NothingNow()], "nothing is left to propose"
     state = finish(finish(state, first), second)
     assert (state.status, state.n_created) == (SweepStatus.FINISHED, 2)
     state = run_once(move(state, RunAdded(3, {"x": 0}, "queued")))
@@ -159,8 +159,8 @@ def test_prior_and_added_configurations_get_repeats_alike() -> None:
 
 def test_the_cap_grows_for_an_added_configuration_with_all_of_its_repeats() -> None:
     state = run_once(sweep(run_cap=1, repeats=3))
-    state, commands = step(state, RunAdded(2, {"x": 0.5}, "queued"))
-    assert commands[0] == SetLimits(6, None, None), "three of its own, and two that the first still lacks"
+    state, effects = step(state, RunAdded(2, {"x": 0.5}, "queued"))
+    assert effects[0] == SetLimits(6, None, None), "three of its own, and two that the first still lacks"
     for _ in range(5):
         state = run_once(state)
     assert (state.status, len(state.searched)) == (SweepStatus.FINISHED, 2)
@@ -171,8 +171,8 @@ def test_a_rerun_is_one_run_outside_of_any_configuration() -> None:
     for _ in range(2):
         state = run_once(state)
     before = state.searched
-    state, commands = step(state, RunAdded(3, state.trials[1].config, "rerun", 2, repeat=1))
-    assert commands[0] == SetLimits(3, None, None)
+    state, effects = step(state, RunAdded(3, state.trials[1].config, "rerun", 2, repeat=1))
+    assert effects[0] == SetLimits(3, None, None)
     state = run_once(state, 5.0)
     assert (state.status, state.searched) == (SweepStatus.FINISHED, before)
     assert (state.trials[2].repeat, state.trials[2].repeat_of) == (1, None), "it has the seed of the other"
@@ -237,9 +237,9 @@ def test_stop_rules_see_every_run() -> None:
     seen = []
 
     class Seeing(StopBelow):
-        def judge(self, trial, history):
+        def should_stop(self, trial, history):
             seen.append([t.number for t in history])
-            return super().judge(trial, history)
+            return super().should_stop(trial, history)
 
     state = sweep(repeats=3, stopper=Seeing())
     for _ in range(3):
@@ -253,8 +253,8 @@ def test_a_rerun_takes_the_place_of_no_repeat(n_before: int) -> None:
     for _ in range(n_before):
         state = run_once(state)
     rerun = RunAdded(n_before + 1, state.trials[0].config, "rerun", 1)
-    state, commands = step(state, rerun)
-    assert SetLimits(5, None, None) in commands
+    state, effects = step(state, rerun)
+    assert SetLimits(5, None, None) in effects
     while state.status is SweepStatus.RUNNING:
         state = run_once(state)
     assert state.n_created == 5

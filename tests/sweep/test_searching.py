@@ -8,7 +8,7 @@ import pytest
 
 from sharpen.optimizers import Done, RandomSearch, Wait
 from sharpen.sweep import Question, SweepStatus, question, step
-from sharpen.sweep.commands import Granted, NothingNow, Over
+from sharpen.sweep.effects import Granted, NothingNow, Over
 from sharpen.sweep.events import LeaseAsked, ProgramExited, Proposed, Reported
 from sharpen.trial import Proposal
 
@@ -41,8 +41,8 @@ def hear(state):
 def test_an_agent_waits_until_the_method_has_answered():
     state = slow()
     assert question(state) is None, "nobody has asked"
-    state, commands = step(state, lease("a", 1))
-    assert commands == [NothingNow()]
+    state, effects = step(state, lease("a", 1))
+    assert effects == [NothingNow()]
     assert asked(state).n == 1
     state = hear(state)
     assert question(state) is None

@@ -20,7 +20,7 @@ from sharpen.spec import document
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
-from sharpen.sweep.points import complete_all
+from sharpen.sweep.queued_configs import complete_all
 from sharpen.trial import FAILURES, TrialState
 from sharpen.wire import Client
 

@@ -8,7 +8,7 @@ from sharpen import spec
 from sharpen.cli.live import View
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-from sharpen.sweep.unlogged import instead
+from sharpen.sweep.missing_metric import instead
 from sharpen.trial import TrialState
 
 

@@ -25,7 +25,7 @@ from sharpen.store.port import Writer
 from sharpen.store.rows import SweepFile
 from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
-from sharpen.sweep.commands import Accepted, BeatAnswer, Granted, NothingNow, Over
+from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, Over
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
 from sharpen.trial import finite
 

@@ -16,7 +16,7 @@ from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import LARGEST_INTEGER, dumps
 from sharpen.store.port import Kind
 from sharpen.sweep import RERUN
-from sharpen.sweep.commands import Rejected
+from sharpen.sweep.effects import Rejected
 from sharpen.sweep.events import (
     Canceled,
     Event,
@@ -30,7 +30,7 @@ from sharpen.sweep.events import (
     Stopped,
     SweepDeleted,
 )
-from sharpen.sweep.points import complete_all
+from sharpen.sweep.queued_configs import complete_all
 
 LIMITS = ("run_cap", "max_failures", "time_cap_s")
 

@@ -29,8 +29,8 @@ from sharpen.sweep import (
     Trials,
 )
 from sharpen.sweep.imputing import Impute
+from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.trials import blank
-from sharpen.sweep.unlogged import gist
 from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
 
 _Made = TypeVar("_Made")
@@ -245,7 +245,9 @@ def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]
     last, streak, total = "", 0, 0
     for row in sorted(rows, key=lambda row: (row.ended_at or 0.0, row.number))[n_forgiven:]:
         failed, reason = row.state in FAILURES, row.reason
-        streak = streak + 1 if failed and gist(reason) == gist(last) else int(failed)
+        streak = (
+            streak + 1 if failed and failure_signature(reason) == failure_signature(last) else int(failed)
+        )
         last = reason if failed else ""
         total += failed
     return last, streak, total

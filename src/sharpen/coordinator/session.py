@@ -13,7 +13,7 @@ from sharpen.errors import NotFound, Refused
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, held, step
-from sharpen.sweep.commands import Command, CreateRun, Rejected
+from sharpen.sweep.effects import CreateRun, Effect, Rejected
 from sharpen.sweep.events import Event
 
 Reply = dict[str, Any]
@@ -115,17 +115,17 @@ class Session:
                 self.agents[name] = AgentProcess(host, pid, born)
         return self.open[sweep_id]
 
-    def advance(self, sweep_id: str, event: Event) -> Command | None:
+    def advance(self, sweep_id: str, event: Event) -> Effect | None:
         """Move a sweep by an event, write what that says, and return the answer."""
         sweep = self.sweep(sweep_id)
-        state, commands = step(sweep.state, event)
-        new = [(command, self.clock.time()) for command in commands if isinstance(command, CreateRun)]
+        state, effects = step(sweep.state, event)
+        new = [(effect, self.clock.time()) for effect in effects if isinstance(effect, CreateRun)]
         if new:
             create(self.writer, sweep_id, new)
-        for command in commands:
-            write(self.writer, sweep_id, sweep.spec, command, self.clock.time())
+        for effect in effects:
+            write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)
-        return commands[-1] if commands else None
+        return effects[-1] if effects else None
 
     def leased(self, run_id: str, token: int) -> tuple[str, int]:
         """Return the sweep and number of a run that is held under a token.

@@ -10,11 +10,11 @@ from sharpen.errors import NotFound
 from sharpen.jsonable import dumps
 from sharpen.spec import Sweep
 from sharpen.store.port import Writer
-from sharpen.sweep.commands import (
-    Command,
+from sharpen.sweep.effects import (
     CreateRun,
     DeleteRun,
     DeleteSweep,
+    Effect,
     EndRun,
     KeepCheckpoint,
     LeaseRun,
@@ -55,8 +55,8 @@ def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]
     """Write new runs, each with the time of its creation."""
     same = {"sweep_id": sweep_id, "state": "pending", "reason": "", "token": 0, "lost": 0, "stop": ""}
     rows: list[dict[str, Any]] = []
-    for command, at in new:
-        trial = command.trial
+    for effect, at in new:
+        trial = effect.trial
         values = {"id": run_id(sweep_id, trial.number), "number": trial.number, "summary": "{}"}
         values |= {
             "config": dumps(trial.config),
@@ -64,41 +64,41 @@ def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]
             "parent": trial.parent,
             "fidelity": trial.fidelity,
         }
-        values |= {"repeat": trial.repeat, "repeat_of": trial.repeat_of, "key": command.key}
+        values |= {"repeat": trial.repeat, "repeat_of": trial.repeat_of, "key": effect.key}
         rows.append(same | values | {"created_at": at})
     writer.create_runs(rows)
 
 
-def write(writer: Writer, sweep_id: str, spec: Sweep, command: Command, at: float) -> None:
-    """Write what a command says of what is there already; one that only answers writes nothing."""
-    match command:
+def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float) -> None:
+    """Write what an effect says of what is there already; one that only answers writes nothing."""
+    match effect:
         case SetStatus() | SetLimits() | SetElapsed() | DeleteSweep():
-            writer.set_sweep(sweep_id, _of_sweep(command, at))
+            writer.set_sweep(sweep_id, _of_sweep(effect, at))
         case LeaseRun():
-            _lease(writer, run_id(sweep_id, command.number), command, at)
+            _lease(writer, run_id(sweep_id, effect.number), effect, at)
         case EndRun(trial, exit_code, reason):
             values = {"state": trial.state.value, "exit_code": exit_code, "reason": reason, "ended_at": at}
-            values |= _scores(spec, command)
+            values |= _scores(spec, effect)
             writer.end_run(run_id(sweep_id, trial.number), values)
         case RequeueRun(number) | StopRun(number) | KeepCheckpoint(number) | DeleteRun(number):
-            writer.set_run(run_id(sweep_id, number), _of_run(command, at))
+            writer.set_run(run_id(sweep_id, number), _of_run(effect, at))
         case _:
             pass
 
 
-def _of_sweep(command: SetStatus | SetLimits | SetElapsed | DeleteSweep, at: float) -> dict[str, Any]:
-    match command:
+def _of_sweep(effect: SetStatus | SetLimits | SetElapsed | DeleteSweep, at: float) -> dict[str, Any]:
+    match effect:
         case SetStatus(status, reason, run_cap, n_forgiven):
             values: dict[str, Any] = {"status": status, "reason": reason, "run_cap": run_cap}
             return values | {"ended_at": None if status.is_open else at, "n_forgiven": n_forgiven}
         case DeleteSweep():
             return {"deleted_at": at}
         case _:
-            return asdict(command)
+            return asdict(effect)
 
 
-def _of_run(command: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: float) -> dict[str, Any]:
-    match command:
+def _of_run(effect: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: float) -> dict[str, Any]:
+    match effect:
         case RequeueRun(_, lost, reason):
             values: dict[str, Any] = {"state": TrialState.PENDING, "lost": lost, "reason": reason}
             return values | {"agent_id": None, "lease_key": None}
@@ -110,22 +110,22 @@ def _of_run(command: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: floa
             return {"deleted_at": at}
 
 
-def _lease(writer: Writer, which: str, command: LeaseRun, at: float) -> None:
-    values: dict[str, Any] = {"state": "running", "agent_id": command.agent, "lease_key": command.key}
-    values |= {"token": command.token, "started_at": at, "stop": "", "is_canceled": False, "reason": ""}
-    values |= {"resumed": _checkpoint(command.resumed)}
+def _lease(writer: Writer, which: str, effect: LeaseRun, at: float) -> None:
+    values: dict[str, Any] = {"state": "running", "agent_id": effect.agent, "lease_key": effect.key}
+    values |= {"token": effect.token, "started_at": at, "stop": "", "is_canceled": False, "reason": ""}
+    values |= {"resumed": _checkpoint(effect.resumed)}
     # the rows up to its own checkpoint count for the lease that goes on from it
-    is_own = command.resumed is not None and not command.is_inherited
-    writer.lease_run(which, values, command.resumed.step if command.resumed and is_own else None)
+    is_own = effect.resumed is not None and not effect.is_inherited
+    writer.lease_run(which, values, effect.resumed.step if effect.resumed and is_own else None)
 
 
 def _checkpoint(checkpoint: Checkpoint | None) -> str | None:
     return None if checkpoint is None else dumps(asdict(checkpoint))
 
 
-def _scores(spec: Sweep, command: EndRun) -> dict[str, Any]:
+def _scores(spec: Sweep, effect: EndRun) -> dict[str, Any]:
     """Return a trial's scores as the program logged them."""
-    trial = command.trial
+    trial = effect.trial
     score = None if trial.score is None else spec.metric.larger_is_better(trial.score)
     logged = [m.larger_is_better(value) for m, value in zip(spec.metrics, trial.scores, strict=False)]
     return {"score": score, "scores": dumps(logged), "violation": trial.violation, "cost": trial.cost}

@@ -24,7 +24,7 @@ STOPPERS: Mapping[str, str] = {
 }
 """Where each rule is, as an entry point says it; a module is imported when its rule is asked for."""
 
-_FAMILY = Family("stop rule", GROUP, STOPPERS, port="judge(trial, history)", inner="metric")
+_FAMILY = Family("stop rule", GROUP, STOPPERS, port="should_stop(trial, history)", inner="metric")
 
 
 def make(stop: EarlyTerminate | None, metric: Metric = UNNAMED) -> Stopper:
@@ -58,7 +58,7 @@ def build(name: str, options: Mapping[str, Any] | None = None, metric: Metric = 
 
     Args:
         name: A name of the table, or of an entry point in the group ``sharpen.stoppers``: a dataclass of
-            settings with a ``judge``.
+            settings with a ``should_stop``.
         options: Settings by name, for those that are not to be the rule's own defaults.
         metric: Given to rules with a setting ``metric``, for their reasons' words.
 

@@ -30,7 +30,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
 from sharpen.stoppers.reports import UNNAMED, share_of, shown, side, value_at
-from sharpen.trial import GO_ON, Trial, TrialState, Verdict
+from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 
 MOST_RUNGS = 100
 
@@ -89,7 +89,7 @@ class Asha:
         object.__setattr__(self, "_rungs", frozenset(rising))
         object.__setattr__(self, "_memo", Ended(value_at))
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether the trial has reached a rung, and is not among the best ``1 / eta`` there.
 
         >>> from sharpen.trial import Report
@@ -97,7 +97,7 @@ class Asha:
         ...     reports = [Report(i, value) for i, value in enumerate(values)]
         ...     return Trial(number, {}, TrialState.RUNNING, reports)
         >>> good, bad = trial(1, 0.34), trial(2, 0.12)
-        >>> Asha().judge(good, [good, bad]).stop, Asha().judge(bad, [good, bad]).reason
+        >>> Asha().should_stop(good, [good, bad]).stop, Asha().should_stop(bad, [good, bad]).reason
         (False, "metric 0.12 at rung 1 is below the top third's 0.34 (of 2 trials)")
         """
         rung = len(trial.reports)
@@ -110,7 +110,7 @@ class Asha:
         if n_better < n_places:
             return GO_ON
         mark = values[-n_places]
-        return Verdict(
+        return StopDecision(
             True,
             f"{self.metric.name} {shown(value, self.metric)} at rung {rung} is {side(self.metric)} "
             f"the top {share_of(self.eta)}'s {shown(mark, self.metric)} (of {len(values)} trials)",

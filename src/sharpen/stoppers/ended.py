@@ -12,7 +12,7 @@ from sharpen.trial import Report, Trial
 class Ended:
     """The ended trials that a history begins with, and the sorted values that they had at iterations.
 
-    It is used only while the history begins with the very same trials, and so changes no verdict.
+    It is used only while the history begins with the very same trials, and so changes no decision.
 
     Args:
         value: The value of some reports at an iteration counted from 1, there being as many reports at least.

@@ -29,7 +29,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
 from sharpen.stoppers.reports import UNNAMED, share_of, shown, side, value_at
-from sharpen.trial import GO_ON, Trial, TrialState, Verdict
+from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 
 MOST_BANDS = 100
 
@@ -92,7 +92,7 @@ class Hyperband:
         object.__setattr__(self, "_bands", bands(self.min_iter, self.max_iter, self.s, self.eta))
         object.__setattr__(self, "_memo", Ended(value_at))
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether the trial is outside the best ``1 / eta`` at the last band it reached.
 
         >>> from sharpen.trial import Report
@@ -100,7 +100,7 @@ class Hyperband:
         ...     reports = [Report(i, value) for i, value in enumerate(values)]
         ...     return Trial(number, {}, TrialState.RUNNING, reports)
         >>> good, bad = trial(1, 0.2, 0.34), trial(2, 0.1, 0.12)
-        >>> Hyperband(min_iter=2).judge(bad, [good, bad]).reason
+        >>> Hyperband(min_iter=2).should_stop(bad, [good, bad]).reason
         "metric 0.12 at iteration 2 is below the top third's 0.34 (of 2 trials)"
         """
         place = bisect_right(self._bands, len(trial.reports)) - 1
@@ -114,7 +114,7 @@ class Hyperband:
         value = value_at(trial.reports, band)
         if not self.strict:
             value = max(value_at(trial.reports, i) for i in range(1, len(trial.reports) + 1))
-        return Verdict(True, self._reason(value, mark, band, len(values))) if value < mark else GO_ON
+        return StopDecision(True, self._reason(value, mark, band, len(values))) if value < mark else GO_ON
 
     def _reason(self, value: float, mark: float, band: int, n_trials: int) -> str:
         subject = self.metric.name if self.strict else f"best {self.metric.name}"

@@ -28,7 +28,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
 from sharpen.stoppers.reports import UNNAMED, WORST, Values, mean_through, shown, side
-from sharpen.trial import GO_ON, Trial, TrialState, Verdict
+from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Median:
         )
         object.__setattr__(self, "_memo", Ended(functools.partial(mean_through, values=self.values)))
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether the trial's average is below the median of those that came as far.
 
         >>> from sharpen.trial import Report
@@ -72,9 +72,9 @@ class Median:
         ...     reports = [Report(i, value) for i, value in enumerate(values)]
         ...     return Trial(number, {}, TrialState.RUNNING, reports)
         >>> three = [trial(1, 0.3), trial(2, 0.1), trial(3, 0.2)]
-        >>> [Median(min_runs=2).judge(t, three).stop for t in three]
+        >>> [Median(min_runs=2).should_stop(t, three).stop for t in three]
         [False, True, False]
-        >>> Median(min_runs=2).judge(three[1], three).reason
+        >>> Median(min_runs=2).should_stop(three[1], three).reason
         'metric 0.1 through iteration 1 is below the median 0.25 of 2 other trials'
         """
         t = len(trial.reports)
@@ -87,7 +87,7 @@ class Median:
         value = mean_through(trial.reports, t, self.values)
         if value >= mark:
             return GO_ON
-        return Verdict(
+        return StopDecision(
             True,
             f"{self.metric.name} {shown(value, self.metric)} through iteration {t} is {side(self.metric)} "
             f"the median {shown(mark, self.metric)} of {len(others)} other trials",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from sharpen.trial import Trial, Verdict
+from sharpen.trial import StopDecision, Trial
 
 
 class Stopper(Protocol):
     """A rule that ends running trials early: a function of the trial and the history."""
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether to end the trial now, and why.
 
         Args:

@@ -67,7 +67,7 @@ from sharpen.stoppers.reports import (
     shown,
     side,
 )
-from sharpen.trial import GO_ON, Report, Trial, TrialState, Verdict
+from sharpen.trial import GO_ON, Report, StopDecision, Trial, TrialState
 
 try:
     from scipy.special import stdtrit
@@ -114,7 +114,7 @@ class Racing:
         )
         object.__setattr__(self, "_memo", _Field(self.values))
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether the trial is further behind the incumbent than one that catches up would be.
 
         >>> def trial(number, state, *values):
@@ -122,7 +122,7 @@ class Racing:
         >>> means = [0.3, 0.36, 0.3, 0.33, 0.3, 0.32, 0.3, 0.3]
         >>> done = [trial(n, TrialState.FINISHED, *(n * m for m in means)) for n in range(1, 8)]
         >>> late = trial(8, TrialState.RUNNING, 0.1, 0.2, 0.1)
-        >>> Racing().judge(late, [*done, late]).reason
+        >>> Racing().should_stop(late, [*done, late]).reason
         "metric 0.1 over 3 folds is 2 below trial 7's on them: 9.1 standard errors; 2.7 end a trial"
         """
         n = len(trial.reports)
@@ -137,7 +137,7 @@ class Racing:
             return GO_ON
         return self._compare(trial, incumbent, pool)
 
-    def _compare(self, trial: Trial, incumbent: Trial, pool: Pool) -> Verdict:
+    def _compare(self, trial: Trial, incumbent: Trial, pool: Pool) -> StopDecision:
         n, n_folds = len(trial.reports), len(incumbent.reports)
         value = mean_through(trial.reports, n, self.values)
         behind = mean_through(incumbent.reports, n, self.values) - value
@@ -151,7 +151,7 @@ class Racing:
         if not behind > mark * error:
             return GO_ON
         n_errors = behind / error if error > 0 else math.inf
-        return Verdict(
+        return StopDecision(
             True,
             f"{self.metric.name} {shown(value, self.metric)} over {n} folds is {behind:.4g} "
             f"{side(self.metric)} trial {incumbent.number}'s on them: {_errors(n_errors)} standard errors; "
@@ -248,7 +248,7 @@ def n_shared(one: Sequence[Report], other: Sequence[Report]) -> int:
 class _Field:
     """The ended trials that a history begins with: who leads them, and how they spread around whom.
 
-    It is used only while the history begins with the very same trials, and so changes no verdict.
+    It is used only while the history begins with the very same trials, and so changes no decision.
     """
 
     def __init__(self, values: Values) -> None:

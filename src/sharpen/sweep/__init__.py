@@ -1,6 +1,6 @@
-"""The sweep as a state machine: ``step(state, event) -> (state, commands)``.
+"""The sweep as a state machine: ``step(state, event) -> (state, effects)``.
 
-Nothing here reads a clock, a file or a database. Events carry the time; commands say what the coordinator
+Nothing here reads a clock, a file or a database. Events carry the time; effects say what the coordinator
 is to write and what it is to answer, and it does both in one transaction, so that the state in memory and
 the one on the disk never differ.
 
@@ -16,17 +16,18 @@ proposed again.
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.
 
-``broken`` asks search methods and stop rules, which may break; ``searching`` says when a search method is
-asked, and in which thread.
+``plugin_calls`` asks search methods and stop rules, which may fail; ``searching`` says when a search method
+is asked, and in which thread.
 
-``working`` has what agents and programs say, ``steering`` what people say, ``moves`` what they share.
+``agent_events`` has what agents and programs say, ``user_commands`` what people say, ``transitions`` what
+both share.
 """
 
 from sharpen.sweep.machine import step
-from sharpen.sweep.moves import held, leads
 from sharpen.sweep.repeats import RERUN, Configurations, fold
 from sharpen.sweep.searching import Question, question
 from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState, SweepStatus
+from sharpen.sweep.transitions import held, leads
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Checkpoint
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sharpen.sweep import events, searching, steering, working
+from sharpen.sweep import agent_events, events, searching, user_commands
 from sharpen.sweep.events import Event
-from sharpen.sweep.moves import Outcome
 from sharpen.sweep.state import SweepState
+from sharpen.sweep.transitions import Outcome
 
 
 def step(state: SweepState, event: Event) -> Outcome:
@@ -21,23 +21,23 @@ def step(state: SweepState, event: Event) -> Outcome:
 
 
 _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
-    events.LeaseAsked: working.lease,
+    events.LeaseAsked: agent_events.lease,
     events.Proposed: searching.hear,
-    events.Reported: working.report,
-    events.CheckpointSaved: working.save_checkpoint,
-    events.ProgramExited: working.leave,
-    events.Beat: working.beat,
-    events.Released: working.release,
-    events.AgentLost: working.lose,
-    events.Ticked: working.tick,
-    events.Paused: steering.pause,
-    events.Reopened: steering.reopen,
-    events.Stopped: steering.stop,
-    events.Canceled: steering.cancel,
-    events.RunCanceled: steering.cancel_run,
-    events.RunAdded: steering.add,
-    events.RunsAdded: steering.add_all,
-    events.LimitsSet: steering.set_limits,
-    events.RunDeleted: steering.delete_run,
-    events.SweepDeleted: steering.delete_sweep,
+    events.Reported: agent_events.report,
+    events.CheckpointSaved: agent_events.save_checkpoint,
+    events.ProgramExited: agent_events.leave,
+    events.Beat: agent_events.beat,
+    events.Released: agent_events.release,
+    events.AgentLost: agent_events.lose,
+    events.Ticked: agent_events.tick,
+    events.Paused: user_commands.pause,
+    events.Reopened: user_commands.reopen,
+    events.Stopped: user_commands.stop,
+    events.Canceled: user_commands.cancel,
+    events.RunCanceled: user_commands.cancel_run,
+    events.RunAdded: user_commands.add,
+    events.RunsAdded: user_commands.add_all,
+    events.LimitsSet: user_commands.set_limits,
+    events.RunDeleted: user_commands.delete_run,
+    events.SweepDeleted: user_commands.delete_sweep,
 }

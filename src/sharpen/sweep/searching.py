@@ -14,11 +14,11 @@ import numpy as np
 from sharpen.optimizers import Done, Optimizer, Wait
 from sharpen.seeds import rng_for
 from sharpen.space import Space
-from sharpen.sweep.broken import Broken, propose, refuse_idle_wait
-from sharpen.sweep.commands import Command
+from sharpen.sweep.effects import Effect
 from sharpen.sweep.events import Proposed
-from sharpen.sweep.moves import Outcome, set_status, settle
+from sharpen.sweep.plugin_calls import PluginError, propose, refuse_idle_wait
 from sharpen.sweep.state import SweepState, SweepStatus
+from sharpen.sweep.transitions import Outcome, set_status, settle
 from sharpen.trial import Proposal, Trial
 
 BUSY = 2  # with so many runs at work a search already knows little of the newest: it is asked ahead
@@ -46,8 +46,8 @@ class Question:
         """Return the answer, also that the method broke."""
         try:
             return Proposed(propose(self.optimizer, self.space, self.history, self.n, self.rng))
-        except Broken as broken:
-            return Proposed(Done(), broken=str(broken))
+        except PluginError as error:
+            return Proposed(Done(), broken=str(error))
 
 
 def question(state: SweepState) -> Question | None:
@@ -78,8 +78,8 @@ def hear(state: SweepState, event: Proposed) -> Outcome:
     if isinstance(event.answer, Wait):
         try:
             refuse_idle_wait(state.rules.optimizer, is_at_work=bool(state.live))
-        except Broken as broken:
-            return fail(state, str(broken))
+        except PluginError as error:
+            return fail(state, str(error))
         return replace(state, waits_since=state.n_ended), []
     return replace(state, proposed=tuple(event.answer)), []
 
@@ -92,7 +92,7 @@ def next_proposal(state: SweepState, key: str) -> tuple[SweepState, Proposal | N
         key: Of the question for a run; a slow method will be asked for one more proposal because of it.
 
     Raises:
-        Broken: The search method raised or answered nonsense.
+        PluginError: The search method raised or answered nonsense.
     """
     rules = state.rules
     if state.exhausted:
@@ -119,7 +119,7 @@ def _ask_now(state: SweepState) -> tuple[SweepState, Proposal | None]:
     return state, _by_run(state, answer[0])
 
 
-def fail(state: SweepState, why: str) -> tuple[SweepState, list[Command]]:
+def fail(state: SweepState, why: str) -> tuple[SweepState, list[Effect]]:
     """End a sweep that cannot go on; what is at work works on."""
     return set_status(state, SweepStatus.FAILED, why) if state.status.is_open else (state, [])
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from sharpen.stoppers.port import Stopper
 from sharpen.testing import histories
-from sharpen.trial import Report, Trial, TrialState, Verdict
+from sharpen.trial import Report, StopDecision, Trial, TrialState
 
 ENDED = TrialState.FINISHED
 N_FOLDS = 9
@@ -73,11 +73,11 @@ class StopperContract:
             kept, rule = copy.deepcopy(past), self.make()
             first = _verdicts(rule, past)
             assert first == _verdicts(rule, past) == _verdicts(self.make(), copy.deepcopy(past)), name
-            assert all(verdict.stop == bool(verdict.reason) for verdict in first), name
+            assert all(decision.stop == bool(decision.reason) for decision in first), name
             assert repr(past) == repr(kept), name
 
     def test_a_long_lived_rule_and_a_fresh_one_agree(self) -> None:
-        """What it remembers changes no verdict, as a sweep goes on and when the history is another one."""
+        """What it remembers changes no decision, as a sweep goes on and when the history is another one."""
         rule = self.make()
         for name, past in self.histories():
             for turn in range(len(past)):
@@ -92,7 +92,7 @@ class StopperContract:
         """What has ended, or has not begun, is left alone."""
         for name, past in self.histories():
             asked = zip(past, _verdicts(self.make(), past), strict=True)
-            assert not any(verdict.stop for t, verdict in asked if t.state is not TrialState.RUNNING), name
+            assert not any(decision.stop for t, decision in asked if t.state is not TrialState.RUNNING), name
 
     def test_a_trial_alone_is_never_stopped(self) -> None:
         """However bad it gets, and though others may be waiting, failed, or without a report."""
@@ -102,9 +102,9 @@ class StopperContract:
         for n in range(N_FOLDS + 1):
             alone = trial(1, *(-float(k) for k in range(n)))
             lost = trial(1, *[math.nan] * n)
-            assert not self.make().judge(alone, [alone]).stop, n
-            assert not self.make().judge(alone, [alone, *silent]).stop, n
-            assert not self.make().judge(lost, [lost]).stop, n
+            assert not self.make().should_stop(alone, [alone]).stop, n
+            assert not self.make().should_stop(alone, [alone, *silent]).stop, n
+            assert not self.make().should_stop(lost, [lost]).stop, n
 
     def test_the_best_at_every_step_is_never_stopped(self) -> None:
         """Whatever the others are; a tie with the best is as good."""
@@ -114,7 +114,7 @@ class StopperContract:
         for value in (5.0, -2.0):
             for n_reports in range(N_FOLDS + 1):
                 top = trial(12, *[value] * n_reports)
-                assert not self.make().judge(top, [*others, top]).stop, (value, n_reports)
+                assert not self.make().should_stop(top, [*others, top]).stop, (value, n_reports)
 
     def test_the_worst_by_far_is_stopped_sooner_or_later(self) -> None:
         """Larger is better: among trials of about 1, one of about -9 goes and one of about 11 stays."""
@@ -126,10 +126,10 @@ class StopperContract:
         """The history being the same, raising a trial's values never turns going on into a stop."""
         for name, past in self.histories():
             for t in past:
-                verdict = self.make().judge(t, past)
+                decision = self.make().should_stop(t, past)
                 for lift in (0.01, 0.3, 5.0):
                     better = _raised(t, [lift] * len(t.reports))
-                    assert self._verdict(better, past).stop <= verdict.stop, (name, t.number, lift)
+                    assert self._decision(better, past).stop <= decision.stop, (name, t.number, lift)
 
     def test_a_trial_ahead_at_every_report_goes_on_where_the_other_does(self) -> None:
         """The same, ahead by amounts that differ; not asked of a rule that judges by the spread."""
@@ -137,27 +137,30 @@ class StopperContract:
         for name, past in () if self.judges_spread else self.histories():
             for t in past:
                 better = _raised(t, rng.exponential(0.5, len(t.reports)).tolist())
-                assert self._verdict(better, past).stop <= self.make().judge(t, past).stop, (name, t.number)
+                assert self._decision(better, past).stop <= self.make().should_stop(t, past).stop, (
+                    name,
+                    t.number,
+                )
 
     def test_what_is_not_a_number_beats_none_and_harms_none(self) -> None:
         """NaN and the infinities, in the trial and in the others."""
         for bad in (math.nan, math.inf, -math.inf):
             lost, good = trial(1, *[bad] * 4), trial(2, *[0.1] * 4)
-            assert not (self.goes_by_others and self.make().judge(good, [lost, good]).stop)
+            assert not (self.goes_by_others and self.make().should_stop(good, [lost, good]).stop)
             mixed = [trial(n, bad, 0.1 * n, bad, 0.2 * n, state=ENDED) for n in range(1, 9)]
             for late in (trial(9, bad, bad, 1.0), trial(9, 2.0, bad, 2.0), trial(9, 9.0, 9.0, 9.0)):
-                verdict = self.make().judge(late, [*mixed, late])
-                assert verdict.stop == bool(verdict.reason)
-            assert not verdict.stop, "the best of numbers was stopped for others that are none"
+                decision = self.make().should_stop(late, [*mixed, late])
+                assert decision.stop == bool(decision.reason)
+            assert not decision.stop, "the best of numbers was stopped for others that are none"
         both = [trial(1, *[math.nan] * 4), trial(2, *[math.nan] * 4)]
-        assert not (self.goes_by_others and any(self.make().judge(t, both).stop for t in both))
+        assert not (self.goes_by_others and any(self.make().should_stop(t, both).stop for t in both))
 
     def test_numbers_near_the_end_of_the_range_are_numbers(self) -> None:
         """No overflow is an error, and the best of them goes on."""
         past = [trial(n, *[-1e308 * (n % 3)] * N_FOLDS, state=ENDED) for n in range(1, 12)]
         for n_reports in range(1, N_FOLDS):
             top = trial(12, *[1e308] * n_reports)
-            assert not self.make().judge(top, [*past, top]).stop
+            assert not self.make().should_stop(top, [*past, top]).stop
 
     def test_ten_thousand_ended_trials_are_not_read_again_and_again(self) -> None:
         """Operations are counted, not timed: how often a report is looked at."""
@@ -169,17 +172,17 @@ class StopperContract:
         rule = self.make()
         for n_reports in range(1, N_FOLDS + 1):
             late = trial(len(past) + 1, *[9.0] * n_reports)
-            assert not rule.judge(late, [*past, late]).stop
+            assert not rule.should_stop(late, [*past, late]).stop
 
     # ---- what is asked
 
-    def _verdict(self, t: Trial, past: Sequence[Trial]) -> Verdict:
-        return self.make().judge(t, [t if u.number == t.number else u for u in past])
+    def _decision(self, t: Trial, past: Sequence[Trial]) -> StopDecision:
+        return self.make().should_stop(t, [t if u.number == t.number else u for u in past])
 
     def _is_stopped(self, t: Trial, past: Sequence[Trial]) -> bool:
         rule = self.make()
         parts = [replace(t, reports=t.reports[:n]) for n in range(1, len(t.reports) + 1)]
-        return any(rule.judge(part, [*past, part]).stop for part in parts)
+        return any(rule.should_stop(part, [*past, part]).stop for part in parts)
 
 
 def trial(number: int, *values: float, state: TrialState = TrialState.RUNNING) -> Trial:
@@ -219,8 +222,8 @@ def _raised(t: Trial, by: Sequence[float]) -> Trial:
     return replace(t, reports=tuple(replace(r, value=r.value + lift) for r, lift in pairs))
 
 
-def _verdicts(rule: Stopper, past: Sequence[Trial]) -> list[Verdict]:
-    return [rule.judge(t, past) for t in past]
+def _verdicts(rule: Stopper, past: Sequence[Trial]) -> list[StopDecision]:
+    return [rule.should_stop(t, past) for t in past]
 
 
 class _Counter:

@@ -23,10 +23,10 @@ def instead(name: str, logged: Collection[str]) -> str:
     return f"{_INSTEAD}{', '.join(known[:N_NAMED]) or 'nothing'}{more}{nearest(name, known)}"
 
 
-def gist(reason: str) -> str:
+def failure_signature(reason: str) -> str:
     """Return what a failure has in common with others like it: its reason but for the names that were logged.
 
-    >>> gist("the program ended without logging val/sharpe" + instead("val/sharpe", ["loss"]))
+    >>> failure_signature("the program ended without logging val/sharpe" + instead("val/sharpe", ["loss"]))
     'the program ended without logging val/sharpe'
     """
     return reason.partition(_INSTEAD)[0]

@@ -11,7 +11,7 @@ import pytest
 from sharpen import optimizers
 from sharpen.optimizers import GridSearch
 from sharpen.sweep import Assessment, Checkpoint, SweepState, SweepStatus, step
-from sharpen.sweep.commands import (
+from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
     CreateRun,
@@ -123,14 +123,14 @@ TABLE: dict[str, dict[str, SweepStatus | None]] = {
 @pytest.mark.parametrize("name", STATES)
 def test_each_verb_in_each_state(name: str, verb: str) -> None:
     before = STATES[name]()
-    after, commands = step(before, VERBS[verb])
+    after, effects = step(before, VERBS[verb])
     expected = TABLE[verb].get(name, NO)
     if expected is NO:
-        assert isinstance(commands[-1], Rejected)
-        assert commands[-1].why == "illegal"
-        assert (after, len(commands)) == (before, 1)
+        assert isinstance(effects[-1], Rejected)
+        assert effects[-1].why == "illegal"
+        assert (after, len(effects)) == (before, 1)
     else:
-        assert commands[-1] == Accepted()
+        assert effects[-1] == Accepted()
         assert after.status is expected
     assert step(after, VERBS[verb])[0] == after, "said twice is said once"
 
@@ -169,8 +169,8 @@ def test_a_paused_sweep_ends_when_its_last_run_does() -> None:
 
 
 def test_a_stopped_sweep_keeps_its_queue_and_begins_nothing() -> None:
-    state, commands = step(at_work(), Stopped())
-    assert commands == [SetStatus(S, "", 5), Accepted()]
+    state, effects = step(at_work(), Stopped())
+    assert effects == [SetStatus(S, "", 5), Accepted()]
     assert ask(state, LeaseAsked("b", "new", 0.0)) == Over(S, "")
     state = move(state, AgentLost("a"))
     assert sorted(state.live) == [2, 3]
@@ -178,9 +178,9 @@ def test_a_stopped_sweep_keeps_its_queue_and_begins_nothing() -> None:
 
 
 def test_canceling_a_sweep_tells_those_at_work_and_ends_those_that_wait() -> None:
-    state, commands = step(at_work(), Canceled("enough"))
+    state, effects = step(at_work(), Canceled("enough"))
     waiting = state.trials[2]
-    assert commands == [
+    assert effects == [
         SetStatus(C, "enough", 5),
         StopRun(2, "enough", is_canceled=True),
         EndRun(waiting, None, "enough"),
@@ -204,11 +204,11 @@ LEAVING = [
 @pytest.mark.parametrize("event", [*LEAVING, Released(1, 1)])
 def test_a_run_told_to_end_by_a_person_ends_canceled_however_it_ends(event: Event) -> None:
     state = move(lease(sweep())[0], Reported(1, 1, 1, 0.5, 0.0))
-    state, commands = step(state, RunCanceled(1, "no good"))
-    assert commands == [StopRun(1, "no good", is_canceled=True), Accepted()]
+    state, effects = step(state, RunCanceled(1, "no good"))
+    assert effects == [StopRun(1, "no good", is_canceled=True), Accepted()]
     assert ask(state, RunCanceled(1, "another reason")) == Accepted()
-    state, commands = step(state, event)
-    end = next(command for command in commands if isinstance(command, EndRun))
+    state, effects = step(state, event)
+    end = next(effect for effect in effects if isinstance(effect, EndRun))
     assert (end.trial.state, end.trial.score, end.reason) == (TrialState.CANCELED, None, "no good")
     assert len(end.trial.reports) == 1
     assert state.status is R
@@ -217,8 +217,8 @@ def test_a_run_told_to_end_by_a_person_ends_canceled_however_it_ends(event: Even
 
 def test_a_run_that_waits_is_canceled_on_the_spot() -> None:
     state = move(sweep(), RunAdded(1, {"x": 0.5}, "queued"))
-    state, commands = step(state, RunCanceled(1, "no good"))
-    assert commands == [EndRun(state.trials[0], None, "no good"), Accepted()]
+    state, effects = step(state, RunCanceled(1, "no good"))
+    assert effects == [EndRun(state.trials[0], None, "no good"), Accepted()]
 
 
 def test_a_person_s_word_is_above_the_stop_rule_s() -> None:
@@ -245,8 +245,8 @@ def test_canceled_runs_are_no_failures() -> None:
 def test_an_added_run_goes_before_a_new_one_and_remembers_its_parent() -> None:
     state = run_once(sweep())
     config = state.trials[0].config
-    state, commands = step(state, RunAdded(2, config, "rerun", 1))
-    assert commands == [CreateRun(state.trials[1]), Accepted()]
+    state, effects = step(state, RunAdded(2, config, "rerun", 1))
+    assert effects == [CreateRun(state.trials[1]), Accepted()]
     assert (state.live[2].trial.parent, state.trials[1].config, state.trials[1].origin) == (
         1,
         config,
@@ -260,8 +260,8 @@ def test_an_added_run_goes_before_a_new_one_and_remembers_its_parent() -> None:
 
 def test_a_cap_without_room_grows_and_a_finished_sweep_goes_on() -> None:
     state = run_once(sweep(run_cap=1))
-    state, commands = step(state, RunAdded(2, {"x": 0.5}, "queued"))
-    assert commands == [
+    state, effects = step(state, RunAdded(2, {"x": 0.5}, "queued"))
+    assert effects == [
         SetLimits(2, None, None),
         CreateRun(state.trials[1]),
         SetStatus(R, "", 2),
@@ -290,12 +290,12 @@ def test_prior_configurations_come_first() -> None:
 def test_many_added_at_once_are_what_they_are_one_by_one(repeats: int) -> None:
     before = run_once(sweep(run_cap=2, repeats=repeats))
     runs = tuple(RunAdded(n, {"x": n / 9}, "queued", key=f"k/{n}") for n in range(2, 5))
-    many, commands = step(before, RunsAdded(runs))
+    many, effects = step(before, RunsAdded(runs))
     assert many == move(before, *runs)
-    assert [c for c in commands if isinstance(c, CreateRun)] == [
+    assert [c for c in effects if isinstance(c, CreateRun)] == [
         CreateRun(many.trials[run.number - 1], run.key) for run in runs
     ]
-    assert sum(isinstance(c, SetLimits) for c in commands) == 1
+    assert sum(isinstance(c, SetLimits) for c in effects) == 1
     assert step(many, RunsAdded(runs)) == (many, [Accepted()])
 
 
@@ -307,8 +307,8 @@ def test_of_runs_whose_numbers_do_not_follow_none_is_added() -> None:
 
 def test_deleted_runs_are_tombstones() -> None:
     state = run_once(run_once(sweep(run_cap=3)))
-    state, commands = step(state, RunDeleted(1))
-    assert commands == [DeleteRun(1), Accepted()]
+    state, effects = step(state, RunDeleted(1))
+    assert effects == [DeleteRun(1), Accepted()]
     assert state.trials[0] == Trial(1, state.trials[0].config, TrialState.CANCELED, origin="random")
     assert state.trials[1].score == 0.5
     assert (state.n_created, [t.number for t in state.trials]) == (2, [1, 2])
@@ -318,16 +318,16 @@ def test_deleted_runs_are_tombstones() -> None:
 
 
 def test_a_run_that_waits_is_canceled_when_it_is_deleted() -> None:
-    state, commands = step(move(sweep(), RunAdded(1, {"x": 0.5}, "queued")), RunDeleted(1))
-    assert commands == [EndRun(state.trials[0], None, "deleted"), DeleteRun(1), Accepted()]
+    state, effects = step(move(sweep(), RunAdded(1, {"x": 0.5}, "queued")), RunDeleted(1))
+    assert effects == [EndRun(state.trials[0], None, "deleted"), DeleteRun(1), Accepted()]
     assert state.trials[0].state is TrialState.CANCELED
 
 
 def test_a_stopper_sees_nothing_of_deleted_runs_but_their_configurations() -> None:
     class SeesAll(StopBelow):
-        def judge(self, trial, history):  # type: ignore[no-untyped-def]
+        def should_stop(self, trial, history):  # type: ignore[no-untyped-def]
             seen.append([len(t.reports) for t in history])
-            return super().judge(trial, history)
+            return super().should_stop(trial, history)
 
     seen: list[list[int]] = []
     state = move(run_once(run_once(sweep(stopper=SeesAll()))), RunDeleted(1))
@@ -375,9 +375,9 @@ def test_a_history_with_a_deleted_run_is_handed_over_as_it_is() -> None:
     histories: list[object] = []
 
     class Keeping(StopBelow):
-        def judge(self, trial, history):  # type: ignore[no-untyped-def]
+        def should_stop(self, trial, history):  # type: ignore[no-untyped-def]
             histories.append(history)
-            return super().judge(trial, history)
+            return super().should_stop(trial, history)
 
     state = move(run_once(sweep(stopper=Keeping())), RunDeleted(1))
     state, number, token = lease(state)
@@ -388,18 +388,18 @@ def test_a_history_with_a_deleted_run_is_handed_over_as_it_is() -> None:
 
 def test_a_deleted_sweep_ends_what_waits_and_turns_agents_away() -> None:
     state = move(run_once(sweep()), RunAdded(2, {"x": 0.5}, "queued"))
-    state, commands = step(state, SweepDeleted())
-    assert commands[-2:] == [DeleteSweep(), Accepted()]
+    state, effects = step(state, SweepDeleted())
+    assert effects[-2:] == [DeleteSweep(), Accepted()]
     assert (state.live, state.trials[1].state) == ({}, TrialState.CANCELED)
     assert ask(state, LeaseAsked("a", "k", 0.0)) == Over(C, "deleted")
 
 
 def test_a_finished_sweep_with_a_larger_cap_goes_on_and_a_full_one_ends() -> None:
     state = run_once(sweep(run_cap=1))
-    state, commands = step(state, LimitsSet(3, None, None))
-    assert commands == [SetLimits(3, None, None), SetStatus(R, "", 3), Accepted()]
-    state, commands = step(run_once(state), LimitsSet(2, None, None))
-    assert commands == [SetLimits(2, None, None), SetStatus(F, "", 2), Accepted()]
+    state, effects = step(state, LimitsSet(3, None, None))
+    assert effects == [SetLimits(3, None, None), SetStatus(R, "", 3), Accepted()]
+    state, effects = step(run_once(state), LimitsSet(2, None, None))
+    assert effects == [SetLimits(2, None, None), SetStatus(F, "", 2), Accepted()]
 
 
 def test_max_failures_counts_all_and_takes_the_place_of_five_alike() -> None:
@@ -425,17 +425,17 @@ def test_a_lower_max_failures_ends_the_sweep_at_once() -> None:
 
 def test_the_time_cap_counts_only_while_something_is_at_work() -> None:
     state, n, token = lease(sweep(time_cap_s=100.0, lease_s=1e9), now=50.0)
-    state, commands = step(state, Ticked(54.0))
-    assert commands == [], "not worth a write yet"
-    state, commands = step(state, Ticked(60.0))
-    assert commands == [SetElapsed(10.0)]
+    state, effects = step(state, Ticked(54.0))
+    assert effects == [], "not worth a write yet"
+    state, effects = step(state, Ticked(60.0))
+    assert effects == [SetElapsed(10.0)]
     state = move(state, Reported(n, token, 1, 0.5, 61.0), ProgramExited(n, token, 0), Ticked(62.0))
     assert (state.elapsed_s, state.counted_at) == (12.0, None)
     state = move(state, Ticked(9000.0))
     assert state.elapsed_s == 12.0
     state, n, token = lease(state, now=9000.0)
-    state, commands = step(state, Ticked(9088.5))
-    assert commands == [
+    state, effects = step(state, Ticked(9088.5))
+    assert effects == [
         SetElapsed(100.5),
         SetStatus(S, "the time cap of 100 s of work is used up", 3),
     ]
@@ -517,8 +517,8 @@ def saved(resume: bool = True, at: int = 2) -> SweepState:
     state, n, token = lease(watching(resume=resume))
     for number in (1, 2, 3):
         state = move(state, Reported(n, token, number, number / 10, 0.0, {"loss": float(number)}))
-    state, commands = step(state, CheckpointSaved(n, token, "abc", at))
-    assert commands == [KeepCheckpoint(1, Checkpoint("abc", at)), Accepted()]
+    state, effects = step(state, CheckpointSaved(n, token, "abc", at))
+    assert effects == [KeepCheckpoint(1, Checkpoint("abc", at)), Accepted()]
     return state
 
 
@@ -526,8 +526,8 @@ def saved(resume: bool = True, at: int = 2) -> SweepState:
 def test_a_run_that_can_resume_keeps_what_its_checkpoint_holds(event: Event) -> None:
     state = move(saved(), event)
     assert state.live[1].trial.reports == (Report(1, 0.1), Report(2, 0.2))
-    state, commands = step(state, LeaseAsked("b", "k", 100.0))
-    assert commands == [LeaseRun(1, "b", "k", 2, Checkpoint("abc", 2)), Granted(1, 2)]
+    state, effects = step(state, LeaseAsked("b", "k", 100.0))
+    assert effects == [LeaseRun(1, "b", "k", 2, Checkpoint("abc", 2)), Granted(1, 2)]
     live = state.live[1]
     assert (live.resumed, live.last_step, live.watched) == (
         Checkpoint("abc", 2),
@@ -543,22 +543,22 @@ def test_a_second_resumption_takes_the_newest_checkpoint() -> None:
     state = move(saved(), AgentLost("a"))
     state, _, _ = lease(state, "b", "k")
     state = move(state, Reported(1, 2, 3, 0.7, 0.0), CheckpointSaved(1, 2, "def", 3), AgentLost("b"))
-    state, commands = step(state, LeaseAsked("c", "k3", 0.0))
-    assert commands[0] == LeaseRun(1, "c", "k3", 3, Checkpoint("def", 3))
+    state, effects = step(state, LeaseAsked("c", "k3", 0.0))
+    assert effects[0] == LeaseRun(1, "c", "k3", 3, Checkpoint("def", 3))
     assert state.live[1].trial.reports == (Report(1, 0.1), Report(2, 0.2), Report(3, 0.7))
 
 
 def test_without_resumption_a_run_begins_anew() -> None:
-    state, commands = step(move(saved(resume=False), AgentLost("a")), LeaseAsked("b", "k", 0.0))
-    assert commands[0] == LeaseRun(1, "b", "k", 2, None)
+    state, effects = step(move(saved(resume=False), AgentLost("a")), LeaseAsked("b", "k", 0.0))
+    assert effects[0] == LeaseRun(1, "b", "k", 2, None)
     assert (state.live[1].trial.reports, state.live[1].last_step, state.live[1].watched) == ((), -1, {})
 
 
 def test_a_checkpoint_of_an_old_lease_is_refused() -> None:
     state = move(saved(), AgentLost("a"))
     assert isinstance(ask(state, CheckpointSaved(1, 1, "x", 9)), Rejected)
-    state, commands = step(lease(state, "b", "k")[0], CheckpointSaved(1, 1, "x", 9))
-    assert isinstance(commands[-1], Rejected)
+    state, effects = step(lease(state, "b", "k")[0], CheckpointSaved(1, 1, "x", 9))
+    assert isinstance(effects[-1], Rejected)
     assert state.live[1].trial.checkpoint == Checkpoint("abc", 2)
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sharpen.sweep.commands import Accepted, Command, EndRun, Rejected, RequeueRun, SetStatus
+from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
+from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
-from sharpen.sweep.unlogged import gist
 from sharpen.trial import FAILURES, UNDECIDED, Trial, TrialState, best, pareto
 
-Outcome = tuple[SweepState, list[Command]]
+Outcome = tuple[SweepState, list[Effect]]
 
 
 def held(state: SweepState, number: int, token: int) -> Live | Rejected:
@@ -78,7 +78,7 @@ def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, r
     """End a run, and the sweep when that was its last or one failure too many."""
     trial = _scored(state, live, how)
     failed = how in FAILURES
-    is_same = failed and gist(reason) == gist(state.last_failure)
+    is_same = failed and failure_signature(reason) == failure_signature(state.last_failure)
     state = replace(
         with_trial(state, trial),
         live={n: other for n, other in state.live.items() if n != trial.number},
@@ -181,8 +181,8 @@ def requeue(state: SweepState, live: Live, reason: str) -> Outcome:
     live = replace(live, lost=live.lost + 1)
     if live.lost < state.rules.max_attempts:
         return back_to_queue(state, live, reason)
-    state, commands = end(state, live, TrialState.CRASHED, None, f"lost {live.lost} times; {reason}")
-    return state, without_answer(commands)
+    state, effects = end(state, live, TrialState.CRASHED, None, f"lost {live.lost} times; {reason}")
+    return state, without_answer(effects)
 
 
 def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
@@ -201,6 +201,6 @@ def up_to(watched: Mapping[int, Mapping[str, float]], last_step: int) -> dict[in
     return {step: values for step, values in watched.items() if step <= last_step}
 
 
-def without_answer(commands: list[Command]) -> list[Command]:
-    """Return commands without the answer to whoever asked: nobody did."""
-    return [command for command in commands if not isinstance(command, Accepted)]
+def without_answer(effects: list[Effect]) -> list[Effect]:
+    """Return effects without the answer to whoever asked: nobody did."""
+    return [effect for effect in effects if not isinstance(effect, Accepted)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sharpen.sweep.commands import (
+from sharpen.sweep.effects import (
     Accepted,
-    Command,
     CreateRun,
     DeleteRun,
     DeleteSweep,
+    Effect,
     Rejected,
     SetLimits,
     StopRun,
@@ -30,7 +30,9 @@ from sharpen.sweep.events import (
     Stopped,
     SweepDeleted,
 )
-from sharpen.sweep.moves import (
+from sharpen.sweep.repeats import RERUN
+from sharpen.sweep.state import Live, SweepState, SweepStatus
+from sharpen.sweep.transitions import (
     Outcome,
     end,
     set_status,
@@ -41,8 +43,6 @@ from sharpen.sweep.moves import (
     with_trial,
     without_answer,
 )
-from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Live, SweepState, SweepStatus
 from sharpen.sweep.trials import blank
 from sharpen.trial import Trial, TrialState
 
@@ -61,8 +61,8 @@ def pause(state: SweepState, event: Paused) -> Outcome:
         return state, [Accepted()]
     if state.status is not SweepStatus.RUNNING:
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to pause")]
-    state, commands = set_status(state, SweepStatus.PAUSED, "")
-    return state, [*commands, Accepted()]
+    state, effects = set_status(state, SweepStatus.PAUSED, "")
+    return state, [*effects, Accepted()]
 
 
 def stop(state: SweepState, event: Stopped) -> Outcome:
@@ -71,21 +71,21 @@ def stop(state: SweepState, event: Stopped) -> Outcome:
         if state.status is SweepStatus.STOPPED:
             return state, [Accepted()]
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to stop")]
-    state, commands = set_status(state, SweepStatus.STOPPED, "")
-    return state, [*commands, Accepted()]
+    state, effects = set_status(state, SweepStatus.STOPPED, "")
+    return state, [*effects, Accepted()]
 
 
 def cancel(state: SweepState, event: Canceled) -> Outcome:
     """End the sweep now: what waits is canceled, what works is told to end at once."""
     if not state.status.is_open and not state.live and state.status is not SweepStatus.CANCELED:
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to cancel")]
-    commands: list[Command] = []
+    effects: list[Effect] = []
     if state.status is not SweepStatus.CANCELED:
-        state, commands = set_status(state, SweepStatus.CANCELED, event.reason)
+        state, effects = set_status(state, SweepStatus.CANCELED, event.reason)
     for live in list(state.live.values()):
         state, more = _cancel(state, live, event.reason)
-        commands += without_answer(more)
-    return state, [*commands, Accepted()]
+        effects += without_answer(more)
+    return state, [*effects, Accepted()]
 
 
 def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
@@ -119,12 +119,12 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
         return state, [_illegal(f"{used_up}: give it more with 'sharpen edit --time-cap'")]
     state = replace(state, rules=replace(state.rules, run_cap=cap))
     if state.is_done and state.status is not SweepStatus.RUNNING:
-        state, commands = set_status(state, state.status, state.reason)
-        return state, [*commands, Accepted()]
+        state, effects = set_status(state, state.status, state.reason)
+        return state, [*effects, Accepted()]
     state = replace(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
-    state, commands = set_status(state, SweepStatus.RUNNING, "")
+    state, effects = set_status(state, SweepStatus.RUNNING, "")
     state, ending = settle(state)
-    return state, [*commands, *ending, Accepted()]
+    return state, [*effects, *ending, Accepted()]
 
 
 def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
@@ -135,15 +135,15 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
     was_late = _is_late(state)
     limits = {name: getattr(event, name) for name in ("run_cap", "max_failures", "time_cap_s")}
     state = replace(state, rules=replace(state.rules, **limits))
-    commands: list[Command] = [SetLimits(**limits)]
+    effects: list[Effect] = [SetLimits(**limits)]
     if (was_full and not state.is_full) or (was_late and not time_is_up(state)):
         state, more = set_status(state, SweepStatus.RUNNING, "")
-        commands += more
+        effects += more
     elif was_late:
         state, more = set_status(state, SweepStatus.STOPPED, time_is_up(state))
-        commands += more
+        effects += more
     state, ending = settle(state)
-    return state, [*commands, *ending, Accepted()]
+    return state, [*effects, *ending, Accepted()]
 
 
 def _is_late(state: SweepState) -> bool:
@@ -166,20 +166,20 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
     odd = [run.number for n, run in enumerate(event.runs, following) if run.number != n]
     if odd:
         return state, [_illegal(f"the next run is number {following}, not {odd[0]}")]
-    commands: list[Command] = []
+    effects: list[Effect] = []
     needed, cap = _runs_with(state, event), state.rules.run_cap
     if cap is not None and cap < needed:
         rules = replace(state.rules, run_cap=needed)
         state = replace(state, rules=rules)
-        commands.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
+        effects.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
     trials = [_added(state, run) for run in event.runs]
     pairs = list(zip(trials, event.runs, strict=True))
     state = with_new(state, [Live(trial) for trial in trials])
-    commands += [CreateRun(trial, run.key) for trial, run in pairs]
+    effects += [CreateRun(trial, run.key) for trial, run in pairs]
     if state.status is SweepStatus.FINISHED:
         state, more = set_status(state, SweepStatus.RUNNING, "")
-        commands += more
-    return state, [*commands, Accepted()]
+        effects += more
+    return state, [*effects, Accepted()]
 
 
 def _added(state: SweepState, run: RunAdded) -> Trial:
@@ -226,13 +226,13 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
     live = state.live.get(number)
     if live is not None and live.lease is not None:
         return state, [_illegal(f"run {number} is running: cancel it first")]
-    commands: list[Command] = []
+    effects: list[Effect] = []
     state = replace(state, deleted=state.deleted | {number}, exhausted=False)
     if live is not None:
         state, more = end(state, live, TrialState.CANCELED, None, "deleted")
-        commands += without_answer(more)
+        effects += without_answer(more)
     state = with_trial(state, blank(state.trials[number - 1]))
-    return state, [*commands, DeleteRun(number), Accepted()]
+    return state, [*effects, DeleteRun(number), Accepted()]
 
 
 def delete_sweep(state: SweepState, event: SweepDeleted) -> Outcome:
@@ -242,10 +242,10 @@ def delete_sweep(state: SweepState, event: SweepDeleted) -> Outcome:
     busy = sum(live.lease is not None for live in state.live.values())
     if busy:
         return state, [_illegal(f"{busy} of its runs are running: cancel the sweep first")]
-    commands: list[Command] = []
+    effects: list[Effect] = []
     if state.status.is_open or state.live:
-        state, commands = cancel(state, Canceled("deleted"))
-    return replace(state, is_deleted=True), [*without_answer(commands), DeleteSweep(), Accepted()]
+        state, effects = cancel(state, Canceled("deleted"))
+    return replace(state, is_deleted=True), [*without_answer(effects), DeleteSweep(), Accepted()]
 
 
 def _refused(state: SweepState, cap: int | None) -> Rejected | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sharpen.sweep.broken import Broken, judge
-from sharpen.sweep.commands import (
+from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
-    Command,
     CreateRun,
+    Effect,
     Granted,
     KeepCheckpoint,
     LeaseRun,
@@ -29,8 +28,13 @@ from sharpen.sweep.events import (
     Reported,
     Ticked,
 )
-from sharpen.sweep.growing import Growing
-from sharpen.sweep.moves import (
+from sharpen.sweep.missing_metric import instead
+from sharpen.sweep.plugin_calls import PluginError, should_stop
+from sharpen.sweep.repeats import RERUN
+from sharpen.sweep.report_log import ReportLog
+from sharpen.sweep.searching import fail, next_proposal
+from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.transitions import (
     Outcome,
     back_to_queue,
     end,
@@ -42,10 +46,6 @@ from sharpen.sweep.moves import (
     with_live,
     without_answer,
 )
-from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.searching import fail, next_proposal
-from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
-from sharpen.sweep.unlogged import instead
 from sharpen.trial import Checkpoint, Report, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
@@ -56,8 +56,8 @@ def lease(state: SweepState, event: LeaseAsked) -> Outcome:
     """Grant the run that has waited longest, or a new one: first what a configuration lacks in repeats."""
     try:
         return _lease(state, event)
-    except Broken as broken:
-        state, failing = fail(state, str(broken))
+    except PluginError as error:
+        state, failing = fail(state, str(error))
         return state, [*failing, Over(state.status, state.reason)]
 
 
@@ -70,16 +70,16 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
     if state.status is not SweepStatus.RUNNING:
         return state, [Over(state.status, state.reason)]
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
-    commands: list[Command] = []
+    effects: list[Effect] = []
     if waiting is None:
-        state, commands, waiting = _begin(state, event.key)
+        state, effects, waiting = _begin(state, event.key)
     if waiting is not None:
         state, granting = _grant(state, event, state.live[waiting])
-        return state, [*commands, *granting]
+        return state, [*effects, *granting]
     if state.live or (state.askers and not state.is_full):
-        return state, [*commands, NothingNow()]
+        return state, [*effects, NothingNow()]
     state, ending = settle(state)
-    return state, [*commands, *ending, Over(state.status, state.reason)]
+    return state, [*effects, *ending, Over(state.status, state.reason)]
 
 
 def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
@@ -108,7 +108,7 @@ def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:
     return state.trials[trial.parent - 1].checkpoint
 
 
-def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Command], int | None]:
+def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Effect], int | None]:
     """Create the next repeat that is due, or else the run of a new configuration, if the cap has room."""
     if state.is_full:
         return state, [], None
@@ -147,17 +147,17 @@ def report(state: SweepState, event: Reported) -> Outcome:
         live = replace(live, watched={**live.watched, event.step: at_step})
     if event.value is None or not is_new or live.stop:
         return with_live(state, live), [Accepted(live.stop)]
-    trial = replace(trial, reports=Growing.after(trial.reports, Report(event.step, event.value)))
+    trial = replace(trial, reports=ReportLog.after(trial.reports, Report(event.step, event.value)))
     state = with_live(state, replace(live, trial=trial))
     try:
-        verdict = judge(rules.stopper, trial, state.trials)
-    except Broken as broken:
-        state, failing = fail(state, str(broken))
+        decision = should_stop(rules.stopper, trial, state.trials)
+    except PluginError as error:
+        state, failing = fail(state, str(error))
         return state, [*failing, Accepted()]
-    if not verdict.stop:
+    if not decision.stop:
         return state, [Accepted()]
-    state = with_live(state, replace(live, trial=trial, stop=verdict.reason))
-    return state, [StopRun(event.number, verdict.reason), Accepted(verdict.reason)]
+    state = with_live(state, replace(live, trial=trial, stop=decision.reason))
+    return state, [StopRun(event.number, decision.reason), Accepted(decision.reason)]
 
 
 def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
@@ -178,8 +178,8 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
     if live.stop:
         return end_as_told(state, live, event.exit_code)
     if event.exit_code < 0 or event.exit_code in SIGNAL_EXIT_CODES:
-        state, commands = requeue(state, live, f"the program was killed ({_exit_words(event.exit_code)})")
-        return state, [*commands, Accepted()]
+        state, effects = requeue(state, live, f"the program was killed ({_exit_words(event.exit_code)})")
+        return state, [*effects, Accepted()]
     if event.exit_code > 0:
         reason = event.last_words or f"exit code {event.exit_code}"
         return end(state, live, TrialState.FAILED, event.exit_code, reason)
@@ -221,8 +221,8 @@ def release(state: SweepState, event: Released) -> Outcome:
         return state, [live]
     if live.stop:
         return end_as_told(state, live, None)
-    state, commands = back_to_queue(state, live, "given back by its agent")
-    return state, [*commands, Accepted()]
+    state, effects = back_to_queue(state, live, "given back by its agent")
+    return state, [*effects, Accepted()]
 
 
 def lose(state: SweepState, event: AgentLost) -> Outcome:
@@ -232,13 +232,13 @@ def lose(state: SweepState, event: AgentLost) -> Outcome:
 
 def tick(state: SweepState, event: Ticked) -> Outcome:
     """Take runs back from every agent whose lease has lapsed, and count the time at work."""
-    state, commands = _take_back(state, None, event.now)
+    state, effects = _take_back(state, None, event.now)
     state, counting = _count(state, event.now)
-    return state, [*commands, *counting]
+    return state, [*effects, *counting]
 
 
 def _take_back(state: SweepState, agent: str | None, now: float | None) -> Outcome:
-    commands: list[Command] = []
+    effects: list[Effect] = []
     for live in list(state.live.values()):
         lease = live.lease
         if lease is None:
@@ -253,8 +253,8 @@ def _take_back(state: SweepState, agent: str | None, now: float | None) -> Outco
             state, more = end_as_told(state, live, None)
         else:
             state, more = requeue(state, live, reason)
-        commands += without_answer(more)
-    return state, commands
+        effects += without_answer(more)
+    return state, effects
 
 
 def _count(state: SweepState, now: float) -> Outcome:

@@ -13,10 +13,10 @@ import numpy as np
 from sharpen.optimizers import Answer, Done, Optimizer, Wait
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
-from sharpen.trial import GO_ON, Proposal, Trial, Verdict
+from sharpen.trial import GO_ON, Proposal, StopDecision, Trial
 
 
-class Broken(Exception):
+class PluginError(Exception):
     """A search method or a stop rule raised, or answered nonsense; says which, what, and where."""
 
 
@@ -33,7 +33,7 @@ def propose(
         rng: Where all randomness comes from.
 
     Raises:
-        Broken: It raised, or its answer is no proposal for this space.
+        PluginError: It raised, or its answer is no proposal for this space.
     """
     with _blaming("search method", optimizer):
         answer = optimizer.ask(space, history, n, rng)
@@ -65,24 +65,24 @@ def refuse_idle_wait(optimizer: Optimizer, *, is_at_work: bool) -> None:
     """Refuse a search method that waits for nothing.
 
     Raises:
-        Broken: No trial is pending or running, so it would wait for ever.
+        PluginError: No trial is pending or running, so it would wait for ever.
     """
     if not is_at_work:
         with _blaming("search method", optimizer):
             raise ValueError("it waits, and no trial is pending or running")
 
 
-def judge(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> Verdict:
+def should_stop(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> StopDecision:
     """Return what a stop rule says of a trial.
 
     Raises:
-        Broken: It raised, or its answer is no verdict.
+        PluginError: It raised, or its answer is no decision.
     """
     with _blaming("stop rule", stopper):
-        verdict = stopper.judge(trial, history)
-        _expect(Verdict, "a verdict", verdict)
-        _expect(str, "the reason", verdict.reason)
-        return verdict if verdict.stop else GO_ON
+        decision = stopper.should_stop(trial, history)
+        _expect(StopDecision, "a decision", decision)
+        _expect(str, "the reason", decision.reason)
+        return decision if decision.stop else GO_ON
 
 
 def _expect(kind: type | UnionType, what: str, value: object) -> None:
@@ -92,7 +92,7 @@ def _expect(kind: type | UnionType, what: str, value: object) -> None:
 
 @contextmanager
 def _blaming(noun: str, what: object) -> Generator[None]:
-    """Turn whatever is raised, an exit of the process included, into :class:`Broken`."""
+    """Turn whatever is raised, an exit of the process included, into :class:`PluginError`."""
     try:
         yield
     except (Exception, SystemExit) as problem:
@@ -103,4 +103,4 @@ def _blaming(noun: str, what: object) -> Generator[None]:
         words = traceback.format_exception_only(problem)[
             -1
         ].strip()  # also of one that cannot be put in words
-        raise Broken(f"the {noun} {type(what).__name__} failed: {words}{where}") from problem
+        raise PluginError(f"the {noun} {type(what).__name__} failed: {words}{where}") from problem

@@ -10,9 +10,9 @@ import pytest
 
 from sharpen.optimizers import RandomSearch
 from sharpen.sweep import SweepState, SweepStatus, step
-from sharpen.sweep.commands import Accepted, Over, SetStatus
+from sharpen.sweep.effects import Accepted, Over, SetStatus
 from sharpen.sweep.events import LeaseAsked, Paused, ProgramExited, Reopened, Reported
-from sharpen.trial import Proposal, Trial, TrialState, Verdict
+from sharpen.trial import Proposal, StopDecision, Trial, TrialState
 
 from .states import ask, lease, move, run_once, sweep
 
@@ -33,7 +33,7 @@ class Falls:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    def judge(self, trial: Trial, history: Sequence[Trial]) -> Verdict:
+    def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
@@ -53,7 +53,7 @@ def broken_by(answer: Any) -> SweepState:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (KeyError("lr"), r"the search method Dull failed: KeyError: 'lr' \(.*test_broken.py, line \d+\)"),
+        (KeyError("lr"), r"the search method Dull failed: KeyError: 'lr' \(.*plugin_calls.py, line \d+\)"),
         (
             {"x": 7.0},
             r"the search method Dull failed: ValueError: {'x': 7.0} is no configuration of the space",
@@ -69,9 +69,9 @@ def broken_by(answer: Any) -> SweepState:
     ],
 )
 def test_a_search_method_that_fails_ends_the_sweep_and_no_run(answer: Any, reason: str) -> None:
-    state, commands = step(broken_by(answer), LeaseAsked("b", "key", 0.0))
-    assert [type(command) for command in commands] == [SetStatus, Over]
-    assert commands[-1] == Over(SweepStatus.FAILED, state.reason)
+    state, effects = step(broken_by(answer), LeaseAsked("b", "key", 0.0))
+    assert [type(effect) for effect in effects] == [SetStatus, Over]
+    assert effects[-1] == Over(SweepStatus.FAILED, state.reason)
     with pytest.raises(ValueError, match=reason):
         raise ValueError(state.reason)
     assert state.n_created == 1
@@ -90,14 +90,14 @@ def test_a_sweep_goes_on_with_a_method_that_has_been_mended() -> None:
 
 def test_a_stop_rule_that_fails_ends_the_sweep_and_not_the_run() -> None:
     state, n, token = lease(sweep(stopper=Falls(LookupError("no such rung"))))
-    state, commands = step(state, Reported(n, token, 1, 0.5, 0.0))
-    assert [type(command) for command in commands] == [SetStatus, Accepted]
-    assert commands[-1] == Accepted()
+    state, effects = step(state, Reported(n, token, 1, 0.5, 0.0))
+    assert [type(effect) for effect in effects] == [SetStatus, Accepted]
+    assert effects[-1] == Accepted()
     assert state.status is SweepStatus.FAILED
     assert state.reason.startswith("the stop rule Falls failed: LookupError: no such rung (")
     assert [report.value for report in state.live[n].trial.reports] == [0.5], "the report is kept"
-    again, commands = step(state, Reported(n, token, 2, 0.6, 0.0))
-    assert commands == [Accepted()], "it has failed already"
+    again, effects = step(state, Reported(n, token, 2, 0.6, 0.0))
+    assert effects == [Accepted()], "it has failed already"
     assert again.status is SweepStatus.FAILED
     assert isinstance(ask(again, ProgramExited(n, token, 0)), Accepted)
 
@@ -112,15 +112,15 @@ def test_a_paused_sweep_fails_too_and_a_stopped_one_stays_stopped() -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (None, "TypeError: a verdict must be of type Verdict, not None"),
-        (Verdict(True, None), "TypeError: the reason must be of type str, not None"),  # type: ignore[arg-type]
+        (None, "TypeError: a decision must be of type StopDecision, not None"),
+        (StopDecision(True, None), "TypeError: the reason must be of type str, not None"),  # type: ignore[arg-type]
         (SystemExit("bye"), "SystemExit: bye"),
     ],
 )
 def test_a_stop_rule_that_answers_nonsense_ends_the_sweep_and_not_the_run(answer: Any, reason: str) -> None:
     state, n, token = lease(sweep(stopper=Falls(answer)))
-    state, commands = step(state, Reported(n, token, 1, 0.5, 0.0))
-    assert commands[-1] == Accepted()
+    state, effects = step(state, Reported(n, token, 1, 0.5, 0.0))
+    assert effects[-1] == Accepted()
     assert state.status is SweepStatus.FAILED
     assert state.reason.startswith(f"the stop rule Falls failed: {reason} (")
     assert state.live[n].stop == ""

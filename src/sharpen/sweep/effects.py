@@ -157,7 +157,7 @@ class BeatAnswer:
     cancel: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-Command = (
+Effect = (
     CreateRun
     | LeaseRun
     | RequeueRun

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
-from sharpen.sweep.points import complete
+from sharpen.sweep.queued_configs import complete
 
 SPACE = Space(
     {

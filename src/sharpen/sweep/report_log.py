@@ -9,14 +9,14 @@ from typing import overload
 from sharpen.trial import Report
 
 
-class Growing(Sequence[Report]):
-    """The first so many of a row of reports; whoever holds a shorter value of it sees no change.
+class ReportLog(Sequence[Report]):
+    """An append-only list of reports: a value that was taken earlier stays as it was.
 
     Values that come one out of the other share the row, so that a hundred thousand steps are not copied with
     each that is logged.
 
-    >>> one = Growing.after((), Report(1, 0.5))
-    >>> two = Growing.after(one, Report(2, 0.75))
+    >>> one = ReportLog.after((), Report(1, 0.5))
+    >>> two = ReportLog.after(one, Report(2, 0.75))
     >>> len(one), len(two), two[-1].value, two == (Report(1, 0.5), Report(2, 0.75))
     (1, 2, 0.75, True)
     """
@@ -28,9 +28,9 @@ class Growing(Sequence[Report]):
         self._n = n
 
     @classmethod
-    def after(cls, reports: Sequence[Report], report: Report) -> Growing:
+    def after(cls, reports: Sequence[Report], report: Report) -> ReportLog:
         """Return the reports and one more."""
-        row = reports.shared() if isinstance(reports, Growing) else None
+        row = reports.shared() if isinstance(reports, ReportLog) else None
         row = list(reports) if row is None else row
         row.append(report)
         return cls(row, len(row))
