@@ -289,3 +289,19 @@ def test_logs_can_be_followed_to_the_end(tmp_path):
         assert re.fullmatch(r"pid \d+\n", said.stdout)
         assert bench.states() == {"finished": 1}
         assert agent.wait(20) == 0
+
+
+def test_a_grid_without_a_metric_runs_and_is_not_ranked(bench):
+    (bench.work / "plain.py").write_text(
+        "from sharpen import tracking\nwith tracking.init() as run:\n    run.log({'loss': run.config.x})\n"
+    )
+    file = bench.work / "grid.yaml"
+    file.write_text("program: plain.py\nmethod: grid\nparameters: {x: {values: [1, 2]}}\n")
+    said = bench.call("run", "grid.yaml", "--agents", "1")
+    assert said.returncode == 0, said.stderr
+    assert "2 ended" in said.stdout
+    assert "The sweep file names no metric, so its runs are not ranked." in said.stdout
+    assert "infeasible" not in said.stdout + said.stderr
+    said = bench.call("best", "last")
+    assert said.returncode == 2
+    assert "the sweep file names no metric, so there is no best run" in said.stderr

@@ -126,6 +126,8 @@ class Snapshot:
         """Why there is no run to choose, in a sentence; empty when there is one."""
         if self.front if self.has_several else self.best:
             return ""
+        if not self.spec.has_metric:
+            return "the sweep file names no metric, so there is no best run"
         if broken := none_kept(self.configurations, self.misses, self.spec.constraints):
             return broken
         if self.best is None:
@@ -183,7 +185,7 @@ class Snapshot:
             ),
             "state": run.state,
             "steps": n_steps,
-            self.metric.name: _value(run, n_steps, value),
+            **({self.metric.name: _value(run, n_steps, value)} if self.spec.has_metric else {}),
             **_others(run, self.spec.metrics),
             "front" if self.has_several else "best": "★" if run.number in self.chosen else "",
             **({"broke": self.broke(run)} if self.spec.constraints else {}),

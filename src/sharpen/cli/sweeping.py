@@ -246,7 +246,8 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     if row.status == SweepStatus.FAILED:
         echo(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(exits.FAILED)
-    why = Snapshot(reader, sweep_id).why_none
+    now = Snapshot(reader, sweep_id)
+    why = now.why_none if now.spec.has_metric else ""
     if why and row.status != SweepStatus.CANCELED:
         words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         echo(f"sharpen: {words}", err=True, fg="red")

@@ -41,6 +41,7 @@ from sharpen.views.permuted_search import permuted_search
 from sharpen.views.returns import Series, read_series
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
+NO_METRIC = "the sweep file names no metric, so its runs are not ranked"
 Key = TypeVar("Key", str, int)
 
 
@@ -76,9 +77,10 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         best = _judged(best, finding.judgement)
         ranked = (best, *ranked[1:])
     else:
-        finding = _explained(finding, none_kept(groups, missed, parsed.constraints))
+        finding = _explained(finding, none_kept(groups, missed, parsed.constraints), parsed)
 
-    infeasible, failed = _those(entries, _is_infeasible), _those(entries, lambda e: e.state in FAILURES)
+    scoreless, failed = _those(entries, _is_scoreless), _those(entries, lambda e: e.state in FAILURES)
+    infeasible, unranked = (scoreless, ()) if parsed.has_metric else ((), scoreless)
     unfinished = _those(entries, lambda e: not e.state.is_final)
     said = [RunFacts.of_summary(run.summary) for run in runs]
     data, versions = _data(said), _versions(said)
@@ -106,6 +108,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         broke=_broke(groups, missed),
         front=_front(ranked, parsed.metrics),
         infeasible=infeasible,
+        unranked=unranked,
         failed=failed,
         canceled=_those(entries, lambda e: e.state is TrialState.CANCELED),
         unfinished=unfinished,
@@ -173,8 +176,9 @@ def _tried(
     return _ranked(entries, parsed.metric), ensembles(kept, groups)[0]
 
 
-def _explained(finding: Finding, why: str) -> Finding:
+def _explained(finding: Finding, why: str, parsed: Sweep) -> Finding:
     """Return a finding on no run at all with the reason for that, if there is one."""
+    why = why if parsed.has_metric else NO_METRIC
     if not why:
         return finding
     return replace(finding, judgement=replace(finding.judgement, headline=f"{why[:1].upper()}{why[1:]}."))
@@ -233,7 +237,7 @@ def _means(each: Sequence[dict[Key, float]]) -> dict[Key, float]:
 def _why(run: RunRow, state: TrialState, metric: str) -> str:
     if state in FAILURES:
         return run.reason or "no reason given"
-    if state in ENDED and run.score is None:
+    if state in ENDED and run.score is None and metric:
         return RunFacts.of_summary(run.summary).infeasible or f"{metric} was not a number"
     return ""
 
@@ -251,7 +255,7 @@ def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
     return sorted(usable, key=place)
 
 
-def _is_infeasible(entry: Entry) -> bool:
+def _is_scoreless(entry: Entry) -> bool:
     return entry.state in ENDED and entry.run.score is None
 
 

@@ -71,7 +71,7 @@ def render(analysis: Analysis) -> str:
         broken_decimals=_decimals_of_broken(analysis),
         settings=settings(analysis),
         varying=varying(analysis.spec.space),
-        excluded=(*analysis.infeasible, *analysis.failed, *analysis.canceled),
+        excluded=(*analysis.unranked, *analysis.infeasible, *analysis.failed, *analysis.canceled),
         commands=commands(analysis),
         figures=null_for_nan(drawn),
         plotly=_plotly() if drawn else "",

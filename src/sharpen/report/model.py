@@ -164,6 +164,7 @@ class Analysis:
         front: Of a sweep of several metrics, the runs that no other beats in every metric, the best in the
             first metric first; empty for a sweep of one.
         infeasible: Runs that came to an end without a usable score.
+        unranked: Runs that came to an end in a sweep without a metric.
         failed: Failed and crashed runs.
         canceled: Runs that were called off.
         unfinished: Runs that wait or run.
@@ -195,6 +196,7 @@ class Analysis:
     broke: Mapping[int, str]
     front: tuple[Entry, ...]
     infeasible: tuple[Entry, ...]
+    unranked: tuple[Entry, ...]
     failed: tuple[Entry, ...]
     canceled: tuple[Entry, ...]
     unfinished: tuple[Entry, ...]
@@ -221,7 +223,15 @@ class Analysis:
     @property
     def n_runs(self) -> int:
         """How many runs the sweep has; with repeats, how many configurations."""
-        parts = (self.ranked, self.broken, self.infeasible, self.failed, self.canceled, self.unfinished)
+        parts = (
+            self.ranked,
+            self.unranked,
+            self.broken,
+            self.infeasible,
+            self.failed,
+            self.canceled,
+            self.unfinished,
+        )
         return sum(len(part) for part in parts)
 
     @property

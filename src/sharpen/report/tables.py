@@ -128,6 +128,7 @@ def _rest(analysis: Analysis, n_shown: int) -> str:
         (len(analysis.ranked) - n_shown, "more"),
         (len(analysis.broken), "broke a constraint"),
         (len(analysis.infeasible), "infeasible"),
+        (len(analysis.unranked), "ended"),
         *((sum(e.state is state for e in analysis.failed), state) for state in FAILURES),
         (len(analysis.canceled), "canceled"),
         (len(analysis.unfinished), "not over yet"),

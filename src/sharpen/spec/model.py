@@ -196,6 +196,11 @@ class Sweep:
             object.__setattr__(self, "metrics", (self.metric,))
 
     @property
+    def has_metric(self) -> bool:
+        """Whether runs are ranked; a grid or a random search need no metric."""
+        return bool(self.metric.name)
+
+    @property
     def constants(self) -> dict[str, Any]:
         """The parameters that the file gives a value, such as the data and the costs."""
         each = self.space.dimensions.items()
