@@ -32,6 +32,8 @@ COST: Final = "cost_bps"
 
 RETURNS: Final = "returns"
 RETURNS_COLUMNS: Final = ("time", "fold", "ret", "baseline")
+BEST_TRADES: Final = "val/best_5_trades_share"
+STRESS_COLUMNS: Final = ("gross", "turnover", "delayed")
 TURNOVER_COLUMN: Final = "turnover"
 POSITION_COLUMN: Final = "position"
 TRADES: Final = "trades"

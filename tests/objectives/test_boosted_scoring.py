@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sharpen import folds
 from sharpen.backtest import backtest
 from sharpen.errors import DataError
+from sharpen.facts import STRESS_COLUMNS
 from sharpen.folds import Fold, WalkForward, lockbox_start, split
 from sharpen.metrics import sharpe
 from sharpen.objectives.boosted import scoring
@@ -28,9 +29,11 @@ from sharpen.objectives.boosted.scoring import (
     train_final,
 )
 from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.objectives.fold_score import Market, score_decisions
 from sharpen.objectives.process_cache import ProcessCache
 from sharpen.overfit import sharpe_interval
 from sharpen.seeds import rng_for, seed_for
+from worlds import make_world
 
 DEFAULT = ClassifierSettings()
 QUICK = ClassifierSettings(n_estimators=30)
@@ -47,10 +50,38 @@ def training_rows(settings, examples, fold):
 
 
 def same(a, b):
-    return all(
-        np.array_equal(getattr(a, f.name), getattr(b, f.name), equal_nan=f.name != "time")
-        for f in dataclasses.fields(a)
-    )
+    names = [f.name for f in dataclasses.fields(a) if f.name != "stress"]
+    pairs = [(getattr(a, name), getattr(b, name), name != "time") for name in names]
+    pairs += [(getattr(a.stress, name), getattr(b.stress, name), True) for name in STRESS_COLUMNS]
+    return all(np.array_equal(one, other, equal_nan=is_number) for one, other, is_number in pairs)
+
+
+def test_the_same_decisions_under_other_assumptions():
+    panel = make_world(3, n_bars=400)
+    fold = Fold(1, 0, 200, 200, 400)
+    rng = np.random.default_rng(0)
+    inside, outside = rng.uniform(-1, 1, (2, 200, len(panel.symbols)))
+    found = score_decisions(Market(panel, 5.0, 252.0), fold, inside, outside)
+    later, free = panel.slice(200, 400), found.stress
+    np.testing.assert_array_equal(free.gross, backtest(outside, later.open, later.close, 0.0).returns)
+    late = np.vstack([np.zeros_like(outside[:1]), outside[:-1]])
+    np.testing.assert_array_equal(free.delayed, backtest(late, later.open, later.close, 5.0).returns)
+    assert free.turnover.mean() == pytest.approx(found.val_turnover)
+    cost = np.mean(free.gross - found.returns) / free.turnover.mean()
+    assert cost == pytest.approx(5e-4, rel=0.01)
+
+
+def test_a_risk_free_rate_is_taken_from_every_return_and_borrowing_is_paid_for_what_is_short():
+    panel = make_world(3, n_bars=400)
+    fold, short = Fold(1, 0, 200, 200, 400), np.full((200, len(panel.symbols)), -1.0)
+    plain = score_decisions(Market(panel, 5.0, 252.0), fold, short, short)
+    rated = score_decisions(Market(panel, 5.0, 252.0, risk_free_rate=0.05), fold, short, short)
+    np.testing.assert_allclose(plain.returns - rated.returns, 1.05 ** (1 / 252) - 1)
+    np.testing.assert_allclose(plain.baseline - rated.baseline, 1.05 ** (1 / 252) - 1)
+    lent = score_decisions(Market(panel, 5.0, 252.0, borrow_rate=0.10), fold, short, short)
+    paid = plain.returns - lent.returns
+    np.testing.assert_allclose(paid[1:], 1.10 ** (1 / 252) - 1)
+    assert paid[0] == 0.0, "nothing is held yet"
 
 
 def interval_of_lockbox(panel, settings=DEFAULT):

@@ -109,7 +109,8 @@ def test_to_write_returns_takes_neither_pandas_nor_polars(tmp_path):
         "from types import SimpleNamespace\n"
         "from sharpen.objectives.progress import write_returns\n"
         "time = np.array(['2020-01-01', '2020-01-02'], dtype='datetime64[us]')\n"
-        "score = SimpleNamespace(number=1, time=time, returns=np.zeros(2), baseline=np.zeros(2))\n"
+        "flat = np.zeros(2)\n"
+        "score = SimpleNamespace(number=1, time=time, returns=flat, baseline=flat, stress=None)\n"
         "write_returns([score], pathlib.Path('returns.parquet'))\n"
         "sys.exit(' '.join({'pandas', 'polars'} & set(sys.modules)))"
     )

@@ -11,8 +11,9 @@ from typing import Any, cast
 import click
 
 from sharpen import spec
-from sharpen.cli.live import Snapshot, of_seeds
-from sharpen.cli.pareto_front import chosen, headline, print_front, scores
+from sharpen.cli.best_run import show_best
+from sharpen.cli.live import Snapshot
+from sharpen.cli.pareto_front import chosen, print_front
 from sharpen.cli.printing import (
     duration,
     json_option,
@@ -20,24 +21,20 @@ from sharpen.cli.printing import (
     print_pairs,
     print_rows,
     shown,
-    stdout,
-    table,
     when,
 )
 from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound
-from sharpen.jsonable import number as as_number
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow, last_metrics
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
-from sharpen.views.permuted_search import permuted_search
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
@@ -145,43 +142,7 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
         one = chosen(reader, now, run)
         found = Configuration(one, (one,))
     assert found is not None  # noqa: S101 - there is something to choose
-    _show(reader, now, found, as_json)
-
-
-def _show(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
-    top, seeds = found.row, _seeds(now, found) if len(found.runs) > 1 else []
-    metrics = _metrics(reader, found.runs)
-    files = reader.artifacts(run_id=top.id)
-    artifacts = {file.name: str(file.path) for file in files}
-    command, test = _command(now.sweep, top), PermutationTest.of(top.summary)
-    search = permuted_search(reader.home, now.sweep, now.metric, None if now.best is None else now.best.score)
-    if as_json:
-        facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
-        facts |= {"score": top.score, "config": top.config}
-        facts |= {"scores": scores(now, top)} if now.has_several else {}
-        facts |= {"metrics": metrics, "artifacts": artifacts, "command": command}
-        facts |= {"permuted": test.figures()} if test else {}
-        facts |= {"permuted_search": search.figures()} if search else {}
-        print_json(facts | ({"repeats": seeds} if seeds else {}))
-        return
-    echo(headline(now, top), nl=False)
-    echo(f", {of_seeds(found)}\n" if seeds else "\n")
-    if seeds:
-        stdout().print(table([{name: shown(value) for name, value in row.items()} for row in seeds]))
-        echo("")
-    stdout().print(table([{"parameter": name, "value": shown(v)} for name, v in top.config.items()]))
-    echo("")
-    stdout().print(table([{"metric": name, "value": shown(v)} for name, v in metrics.items()]))
-    for name, path in artifacts.items():
-        echo(f"\n{name}: {path}", nl=False)
-    echo(f"\n\nrepeat it alone: {command}")
-    for what, compared in (("permuted bars", test), ("whole search", search)):
-        if compared:
-            echo(f"{what + ':':<16} {compared.words}")
-    words = f"is it real?      sharpen report {now.sweep.id}"
-    if any(file.type == "returns" for file in files):  # a program that keeps none knows of no other bars
-        words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
-    echo(words, err=True)
+    show_best(reader, now, found, as_json)
 
 
 @click.command()
@@ -267,12 +228,6 @@ def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Con
     return {"broke": counts(runs, misses(reader, runs, constraints), constraints)}
 
 
-def _command(sweep: SweepRow, run: RunRow) -> str:
-    """Return what a user types to repeat a run alone."""
-    read = spec.parse(sweep.spec, where=sweep.source)
-    return spec.command_line(read, run.config, seed_of(sweep, run))
-
-
 def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     """Return the best score of a sweep, with repeats the best mean; of several metrics the front's size."""
     read = spec.parse(sweep.spec, where=sweep.source)
@@ -293,21 +248,6 @@ def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]
     """Return how many runs a configuration gets, and how many configurations are in each state."""
     found = configurations(reader.runs(sweep.id, deleted=True), repeats)
     return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
-
-
-def _seeds(now: Snapshot, found: Configuration) -> list[dict[str, Any]]:
-    """Return the runs of a configuration, each with its seed and its score."""
-    return [{"run": run.id, "seed": seed_of(now.sweep, run), "score": run.score} for run in found.runs]
-
-
-def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
-    """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
-    last = [found for run in runs for found in last_metrics(reader.reports(run_id=run.id)).values()]
-    if len(last) < 2:
-        return last[0] if last else {}
-    figures = {name: [as_number(metrics.get(name)) for metrics in last] for name in last[0]}
-    known = {name: [v for v in values if v is not None] for name, values in figures.items()}
-    return {name: sum(values) / len(values) for name, values in known.items() if len(values) == len(last)}
 
 
 def _counts(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sharpen import metrics
 from sharpen.arrays import Floats, Times
@@ -20,12 +22,31 @@ class Market:
         cost_bps: Cost per side of a change of position, in basis points.
         bars_per_year: The factor that makes a Sharpe ratio an annual one.
         delisting_return: As in :func:`sharpen.backtest.backtest`.
+        risk_free_rate: What the capital could earn without risk, a year: all returns are above it.
+        borrow_rate: What it costs to borrow what is sold short, a year.
     """
 
     panel: Panel
     cost_bps: float
     bars_per_year: float
     delisting_return: float = 0.0
+    risk_free_rate: float = 0.0
+    borrow_rate: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Stress:
+    """What is needed to ask of a strategy's validation bars: and if costs were higher, or fills a bar later?
+
+    Attributes:
+        gross: Return of each bar without any cost. (V,)
+        turnover: Absolute change of position at each bar, as a share of the capital. (V,)
+        delayed: Return of each bar, after costs, with each decision filled one bar later. (V,)
+    """
+
+    gross: Floats
+    turnover: Floats
+    delayed: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +69,7 @@ class FoldScore:
         baseline: Return of equal-weight buy-and-hold in each validation bar, after costs. (V,)
         val_trade_returns: Return of each trade on the validation bars, after costs. (val_n_trades,)
         n_nodes: Splits and leaves of all of its trees.
+        stress: The same bars under other assumptions; None where nobody has asked.
     """
 
     number: int
@@ -64,6 +86,7 @@ class FoldScore:
     baseline: Floats
     val_trade_returns: Floats
     n_nodes: int = 0
+    stress: Stress | None = None
 
 
 def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_decision: Floats) -> FoldScore:
@@ -79,11 +102,13 @@ def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_deci
     """
     inside = market.panel.slice(fold.train_start, fold.train_stop)
     outside = market.panel.slice(fold.val_start, fold.val_stop)
-    per_year = market.bars_per_year
-    rules = market.cost_bps, market.delisting_return
-    fitted = backtest(train_decision, inside.open, inside.close, *rules)
-    held_out = backtest(val_decision, outside.open, outside.close, *rules)
-    baseline = buy_and_hold(outside.open, outside.close, *rules)
+    per_year, delisting = market.bars_per_year, market.delisting_return
+    fitted = _earned(market, train_decision, inside)
+    held_out = _earned(market, val_decision, outside)
+    baseline = buy_and_hold(outside.open, outside.close, market.cost_bps, delisting)
+    baseline = replace(
+        baseline, returns=metrics.above_rate(baseline.returns, market.risk_free_rate, per_year)
+    )
     return FoldScore(
         number=fold.number,
         train_sharpe=_sharpe(fitted, per_year),
@@ -98,6 +123,29 @@ def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_deci
         returns=held_out.returns,
         baseline=baseline.returns,
         val_trade_returns=held_out.trade_returns,
+        stress=_stress(market, val_decision, held_out, outside),
+    )
+
+
+def _earned(market: Market, decision: Floats, panel: Panel) -> Backtest:
+    """Return what decisions earn after all costs, above the risk-free rate."""
+    found = backtest(decision, panel.open, panel.close, market.cost_bps, market.delisting_return)
+    per_year, returns = market.bars_per_year, found.returns
+    if market.borrow_rate:
+        shares = found.held / np.maximum((~np.isnan(panel.close)).sum(axis=1, keepdims=True), 1)
+        returns = returns - metrics.borrow_cost(shares, market.borrow_rate, per_year)
+    return replace(found, returns=metrics.above_rate(returns, market.risk_free_rate, per_year))
+
+
+def _stress(market: Market, decision: Floats, held_out: Backtest, panel: Panel) -> Stress:
+    free = replace(market, cost_bps=0.0, borrow_rate=0.0)
+    late = np.vstack([np.zeros((1, decision.shape[1])), decision[:-1]])
+    change = np.abs(np.diff(held_out.held, axis=0, prepend=0.0)).sum(axis=1)
+    change[-1:] += np.abs(held_out.held[-1:]).sum(axis=1)  # the exit at the last close
+    return Stress(
+        gross=_earned(free, decision, panel).returns,
+        turnover=change / np.maximum((~np.isnan(panel.close)).sum(axis=1), 1),
+        delayed=_earned(market, late, panel).returns,
     )
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
-from sharpen.metrics import profit_factor
+from sharpen.facts import STRESS_COLUMNS
+from sharpen.metrics import best_share, profit_factor
 from sharpen.objectives.fold_score import FoldScore
 
 _MEANS = {
@@ -62,9 +63,12 @@ def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
     figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
     if infeasible:
         figures["val/sharpe"] = math.nan
-    figures["val/profit_factor"] = profit_factor(np.concatenate([s.val_trade_returns for s in scores]))
+    trades = np.concatenate([s.val_trade_returns for s in scores])
+    figures["val/profit_factor"] = profit_factor(trades)
+    figures["val/best_5_trades_share"] = best_share(trades)
     last = {key: float(getattr(scores[-1], name)) for key, name in _MEANS.items()}
     last["val/profit_factor"] = profit_factor(scores[-1].val_trade_returns)
+    last["val/best_5_trades_share"] = best_share(scores[-1].val_trade_returns)
     return Progress(figures | {f"fold/{key.replace('/', '_')}": last[key] for key in figures}, infeasible)
 
 
@@ -90,6 +94,7 @@ def closing_line(scores: Sequence[FoldScore], infeasible: str | None) -> str:
 def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
     """Write the out-of-sample returns of some folds as Parquet: ``time``, ``fold``, ``ret``, ``baseline``.
 
+    Where the folds were scored under other assumptions, too: ``gross``, ``turnover`` and ``delayed``.
     By pyarrow, which starts no threads for it: where polars was used, no process can be forked any more.
     """
     folds = [np.full(len(s.time), s.number, dtype=np.int32) for s in scores]
@@ -99,6 +104,10 @@ def write_returns(scores: Sequence[FoldScore], path: Path) -> None:
         "ret": _column([s.returns for s in scores], pa.float64()),
         "baseline": _column([s.baseline for s in scores], pa.float64()),
     }
+    stress = [s.stress for s in scores if s.stress is not None]
+    if len(stress) == len(scores):
+        for name in STRESS_COLUMNS:
+            columns[name] = _column([getattr(one, name) for one in stress], pa.float64())
     parquet.write_table(pa.table(columns), path, compression="zstd", use_dictionary=False)
 
 

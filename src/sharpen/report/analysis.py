@@ -12,7 +12,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
-from sharpen.facts import FOLD_BASELINE, BarsFacts, DataNote, RunFacts
+from sharpen.facts import BEST_TRADES, FOLD_BASELINE, BarsFacts, DataNote, RunFacts
 from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
 from sharpen.permutation import PermutationTest
@@ -28,7 +28,7 @@ from sharpen.report.model import (
     Look,
     Performance,
 )
-from sharpen.report.returns import Finding, ensembles, estimated, find, performance, yearly
+from sharpen.report.returns import Finding, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.fronts import front
@@ -38,7 +38,8 @@ from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 from sharpen.views.family import family
 from sharpen.views.permuted_search import permuted_search
-from sharpen.views.returns import Series, read_series
+from sharpen.views.returns import Series, ensembles, read_series
+from sharpen.views.scrutiny import Scrutiny, neighbours_of, scrutinise
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 NO_METRIC = "the sweep file names no metric, so its runs are not ranked"
@@ -74,8 +75,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
     finding = find(best, *_tried(ever, kept, parsed), family(reader, sweep), search)
     if best is not None:
-        best = _judged(best, finding.judgement)
-        ranked = (best, *ranked[1:])
+        ranked = (best := _judged(best, finding.judgement), *ranked[1:])
     else:
         finding = _explained(finding, none_kept(groups, missed, parsed.constraints), parsed)
 
@@ -121,6 +121,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         gap=_gap(ranked, gap_metrics),
         gap_metrics=gap_metrics,
         series=series,
+        scrutiny=_scrutiny(best, groups, series, parsed),
         bars_per_year=yearly(_series_of(best, series)),
         judgement=finding.judgement,
         performance=_performance(_series_of(best, series)),
@@ -132,6 +133,17 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         permutations=_permutations(runs),
         search=search,
     )
+
+
+def _scrutiny(
+    best: Entry | None, groups: Sequence[Configuration], series: Mapping[int, Series], parsed: Sweep
+) -> Scrutiny | None:
+    found = _series_of(best, series)
+    if best is None or found is None:
+        return None
+    winner = next(group for group in groups if group.row.number == best.number)
+    share = best.metrics.get(BEST_TRADES, math.nan)
+    return scrutinise(found, winner, share, neighbours_of(winner, groups, parsed.space, parsed.metric))
 
 
 def _broke(groups: Sequence[Configuration], missed: Misses) -> dict[int, str]:

@@ -17,6 +17,7 @@ from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
+from sharpen.views.scrutiny import Scrutiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,7 @@ class Analysis:
         gap: Training against validation, of runs that logged both.
         gap_metrics: The names of the two.
         series: Out-of-sample returns, by run number; with repeats the means of each configuration's.
+        scrutiny: What a sceptic asks of the best run; None without returns of it.
         bars_per_year: Of the best run's bars; NaN without returns.
         judgement: The verdict; of kind ``none``, with the reason as its sentence, when there can be none.
         performance: The best run's and buy-and-hold's, over the same bars; None without returns.
@@ -209,6 +211,7 @@ class Analysis:
     gap: tuple[GapPoint, ...]
     gap_metrics: tuple[str, str]
     series: Mapping[int, Series]
+    scrutiny: Scrutiny | None
     bars_per_year: float
     judgement: Judgement
     performance: tuple[Performance, Performance] | None

@@ -16,7 +16,6 @@ from sharpen.bars import bars_per_year
 from sharpen.overfit import Evidence, Interval, Judgement, judge, moments, sharpe_interval
 from sharpen.report.model import Entry, Estimate, Performance
 from sharpen.seeds import rng_for
-from sharpen.store.configurations import Configuration
 from sharpen.trial import TrialState
 from sharpen.views.family import Family
 from sharpen.views.permuted_search import PermutedSearch
@@ -35,34 +34,6 @@ class Finding:
 
     judgement: Judgement
     left_out: tuple[int, ...] = ()
-
-
-def ensembles(
-    kept: Mapping[int, Series], groups: Sequence[Configuration]
-) -> tuple[dict[int, Series], tuple[int, ...]]:
-    """Return the returns of each configuration, by its first run's number, and which are of one seed alone.
-
-    They are the mean over its runs, which is what trading all of its seeds at equal weight makes. Where runs
-    were validated on different bars there is no such mean, and the first run's stand for all.
-
-    Args:
-        kept: Returns, by run number.
-        groups: The sweep's configurations.
-    """
-    found: dict[int, Series] = {}
-    differing: list[int] = []
-    for group in groups:
-        each = [kept[run.number] for run in group.runs if run.number in kept]
-        if not each:
-            continue
-        number, first = group.row.number, each[0]
-        if all(np.array_equal(one.time, first.time) for one in each):
-            mean: Floats = np.mean([one.returns for one in each], axis=0) if len(each) > 1 else first.returns
-            found[number] = replace(first, returns=mean)
-        else:
-            found[number] = first
-            differing.append(number)
-    return found, tuple(differing)
 
 
 def yearly(series: Series | None) -> float:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from pyarrow import parquet
 
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.errors import DataError, StoreError
-from sharpen.facts import RETURNS, RETURNS_COLUMNS
+from sharpen.facts import RETURNS, RETURNS_COLUMNS, STRESS_COLUMNS
 from sharpen.store.blobs import check_file
+from sharpen.store.configurations import Configuration
 from sharpen.store.rows import ArtifactRow
 
 COLUMNS: dict[str, pa.DataType] = dict(
@@ -33,12 +34,14 @@ class Series:
         fold: Which fold validated each. (T,)
         returns: The run's, after costs. (T,)
         baseline: Equal-weight buy-and-hold's. (T,)
+        stress: What else the file has of ``gross``, ``turnover`` and ``delayed`` returns, by name. (T,) each
     """
 
     time: Times
     fold: Ints
     returns: Floats
     baseline: Floats
+    stress: Mapping[str, Floats] = field(default_factory=dict[str, Floats])
 
 
 def read_series(
@@ -79,7 +82,8 @@ def _read(path: Path) -> Series:
     with parquet.ParquetFile(path) as file:  # ten times quicker than what reads whole data sets
         if missing := [name for name in COLUMNS if name not in file.schema_arrow.names]:
             raise DataError(f"no column {', '.join(missing)}: returns need {', '.join(COLUMNS)}")
-        table = file.read(list(COLUMNS), use_threads=False)
+        more = [name for name in STRESS_COLUMNS if name in file.schema_arrow.names]
+        table = file.read([*COLUMNS, *more], use_threads=False)
     time: Times = _column(table, "time")
     fold: Ints = _column(table, "fold")
     returns: Floats = _column(table, "ret")
@@ -90,11 +94,12 @@ def _read(path: Path) -> Series:
         raise DataError("a return that is not a number")
     if len(time) > 1 and not (np.diff(time) > np.timedelta64(0, "us")).all():
         raise DataError("two returns of one time: validation folds must not overlap")
-    return Series(time, fold, returns, baseline)
+    stress = {name: _column(table, name)[order] for name in more}
+    return Series(time, fold, returns, baseline, stress)
 
 
 def _column(table: pa.Table, name: str) -> Any:
-    column, kind = table[name], COLUMNS[name]
+    column, kind = table[name], COLUMNS.get(name, pa.float64())
     column = (column if column.type == kind else column.cast(kind, safe=name != "time")).combine_chunks()
     if column.null_count:
         raise DataError(f"a row without a value in the column {name}")
@@ -110,3 +115,39 @@ def returns_files(artifacts: Sequence[ArtifactRow]) -> dict[str, ArtifactRow]:
         if artifact.type == RETURNS and (artifact.run_id not in chosen or artifact.name == RETURNS):
             chosen[artifact.run_id] = artifact
     return chosen
+
+
+def ensembles(
+    kept: Mapping[int, Series], groups: Sequence[Configuration]
+) -> tuple[dict[int, Series], tuple[int, ...]]:
+    """Return the returns of each configuration, by its first run's number, and which are of one seed alone.
+
+    They are the mean over its runs, which is what trading all of its seeds at equal weight makes. Where runs
+    were validated on different bars there is no such mean, and the first run's stand for all.
+
+    Args:
+        kept: Returns, by run number.
+        groups: The sweep's configurations.
+    """
+    found: dict[int, Series] = {}
+    differing: list[int] = []
+    for group in groups:
+        each = [kept[run.number] for run in group.runs if run.number in kept]
+        if not each:
+            continue
+        number, first = group.row.number, each[0]
+        if all(np.array_equal(one.time, first.time) for one in each):
+            found[number] = _mean(each)
+        else:
+            found[number] = first
+            differing.append(number)
+    return found, tuple(differing)
+
+
+def _mean(each: Sequence[Series]) -> Series:
+    first = each[0]
+    if len(each) == 1:
+        return first
+    shared = [name for name in first.stress if all(name in one.stress for one in each)]
+    stress = {name: np.mean([one.stress[name] for one in each], axis=0) for name in shared}
+    return replace(first, returns=np.mean([one.returns for one in each], axis=0), stress=stress)

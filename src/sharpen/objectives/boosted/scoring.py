@@ -84,7 +84,14 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     fitted = _fit(settings, examples, fold, usable, seed)
     features = examples.prepared.features.values
     prepared = examples.prepared
-    market = Market(prepared.panel, settings.cost_bps, prepared.bars_per_year, settings.delisting_return)
+    market = Market(
+        prepared.panel,
+        settings.cost_bps,
+        prepared.bars_per_year,
+        settings.delisting_return,
+        settings.risk_free_rate,
+        settings.borrow_rate,
+    )
     seen = features[fold.train_start : fold.train_stop]
     inside = _position(settings, _inside(fitted, seen, usable), _has_bar(seen))
     outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])

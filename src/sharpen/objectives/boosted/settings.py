@@ -93,6 +93,10 @@ class ClassifierSettings:
     delisting_return: float = _number(
         0.0, -1, 1, "what a holder earns after the last close of a symbol whose bars end early"
     )
+    risk_free_rate: float = _number(
+        0.0, -0.5, 1, "what the capital could earn without risk, a year; every return is above it"
+    )
+    borrow_rate: float = _number(0.0, 0, 10, "cost of borrowing what is sold short, a year")
 
     def __post_init__(self) -> None:
         problems = [p for f in fields(self) if (p := _problem(f, getattr(self, f.name)))]

@@ -1,0 +1,149 @@
+"""Showing the best run of a sweep: its score, its configuration, what a sceptic asks, how to repeat it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sharpen import spec
+from sharpen.cli.live import Snapshot, of_seeds
+from sharpen.cli.pareto_front import headline, scores
+from sharpen.cli.printing import print_json, shown, stdout, table
+from sharpen.cli.terminal import echo
+from sharpen.facts import BEST_TRADES, RETURNS
+from sharpen.jsonable import number
+from sharpen.permutation import PermutationTest
+from sharpen.store.configurations import Configuration, seed_of
+from sharpen.store.queries import Reader
+from sharpen.store.rows import ArtifactRow, RunRow, last_metrics
+from sharpen.views.permuted_search import PermutedSearch, permuted_search
+
+if TYPE_CHECKING:
+    from sharpen.views.scrutiny import Scrutiny
+
+
+@dataclass(frozen=True, slots=True)
+class BestRun:
+    """A configuration and what there is to say of it.
+
+    Attributes:
+        now: Its sweep.
+        found: The configuration.
+        metrics: What it logged last.
+        files: Of its first run.
+        test: How its score compares with scores on permuted bars; None when nobody asked.
+        search: The same of the whole search.
+        asked: What a sceptic asks; None without returns.
+    """
+
+    now: Snapshot
+    found: Configuration
+    metrics: Mapping[str, Any]
+    files: Sequence[ArtifactRow]
+    test: PermutationTest | None
+    search: PermutedSearch | None
+    asked: Scrutiny | None
+
+    @property
+    def seeds(self) -> list[dict[str, Any]]:
+        """The runs of a configuration, each with its seed and its score; none where it has one."""
+        runs = self.found.runs if len(self.found.runs) > 1 else ()
+        return [{"run": run.id, "seed": seed_of(self.now.sweep, run), "score": run.score} for run in runs]
+
+    @property
+    def command(self) -> str:
+        """What a user types to repeat it alone."""
+        sweep, top = self.now.sweep, self.found.row
+        return spec.command_line(self.now.spec, top.config, seed_of(sweep, top))
+
+    def facts(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it."""
+        top, now = self.found.row, self.now
+        facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
+        facts |= {"score": top.score, "config": top.config}
+        facts |= {"scores": scores(now, top)} if now.has_several else {}
+        artifacts = {file.name: str(file.path) for file in self.files}
+        facts |= {"metrics": self.metrics, "artifacts": artifacts, "command": self.command}
+        facts |= {"permuted": self.test.figures()} if self.test else {}
+        facts |= {"permuted_search": self.search.figures()} if self.search else {}
+        facts |= {"scrutiny": self.asked.figures()} if self.asked else {}
+        return facts | ({"repeats": self.seeds} if self.seeds else {})
+
+    def print(self) -> None:
+        """Print it for people."""
+        top, now = self.found.row, self.now
+        echo(headline(now, top), nl=False)
+        echo(f", {of_seeds(self.found)}\n" if self.seeds else "\n")
+        if self.seeds:
+            _print_table({name: shown(value) for name, value in row.items()} for row in self.seeds)
+            echo("")
+        _print_table({"parameter": name, "value": shown(value)} for name, value in top.config.items())
+        echo("")
+        _print_table({"metric": name, "value": shown(value)} for name, value in self.metrics.items())
+        if self.asked:
+            echo("")
+            _print_table({"a sceptic asks": asks, "answer": words} for asks, words in self.asked.rows)
+        for file in self.files:
+            echo(f"\n{file.name}: {file.path}", nl=False)
+        echo(f"\n\nrepeat it alone: {self.command}")
+        for what, compared in (("permuted bars", self.test), ("whole search", self.search)):
+            if compared:
+                echo(f"{what + ':':<16} {compared.words}")
+        words = f"is it real?      sharpen report {now.sweep.id}"
+        if self.asked:  # a program that keeps no returns knows of no other bars
+            words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
+        echo(words, err=True)
+
+
+def show_best(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
+    """Print a configuration, for people or as JSON."""
+    top = found.row
+    metrics = _metrics(reader, found.runs)
+    score = None if now.best is None else now.best.score
+    best = BestRun(
+        now=now,
+        found=found,
+        metrics=metrics,
+        files=reader.artifacts(run_id=top.id),
+        test=PermutationTest.of(top.summary),
+        search=permuted_search(reader.home, now.sweep, now.metric, score),
+        asked=_scrutiny(reader, now, found, number(metrics.get(BEST_TRADES))),
+    )
+    if as_json:
+        print_json(best.facts())
+    else:
+        best.print()
+
+
+def _scrutiny(
+    reader: Reader, now: Snapshot, found: Configuration, trades_share: float | None
+) -> Scrutiny | None:
+    """Return what a sceptic asks of a configuration; None where no returns of it are kept."""
+    files = [file for run in found.runs for file in reader.artifacts(run_id=run.id)]
+    if not any(file.type == RETURNS for file in files):
+        return None
+    from sharpen.views.returns import ensembles, read_series  # noqa: PLC0415 - they import a lot
+    from sharpen.views.scrutiny import neighbours_of, scrutinise  # noqa: PLC0415
+
+    numbers = {run.id: run.number for run in found.runs}
+    series = ensembles(read_series(files, numbers)[0], [found])[0].get(found.row.number)
+    if series is None:
+        return None
+    near = neighbours_of(found, now.configurations, now.spec.space, now.metric)
+    return scrutinise(series, found, math.nan if trades_share is None else trades_share, near)
+
+
+def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
+    """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
+    last = [found for run in runs for found in last_metrics(reader.reports(run_id=run.id)).values()]
+    if len(last) < 2:
+        return last[0] if last else {}
+    figures = {name: [number(metrics.get(name)) for metrics in last] for name in last[0]}
+    known = {name: [v for v in values if v is not None] for name, values in figures.items()}
+    return {name: sum(values) / len(values) for name, values in known.items() if len(values) == len(last)}
+
+
+def _print_table(rows: Iterable[Mapping[str, str]]) -> None:
+    stdout().print(table([dict(row) for row in rows]))
