@@ -44,7 +44,7 @@ def train_and_evaluate(cfg: DictConfig) -> float:
     data = market_data(development, settings.technicals, settings.columns, settings.scaling)
     plan = WalkForward(n_folds=int(config["n_folds"]), train_ratio=float(config.get("train_ratio", 0.8)))
     fold = split(len(data), plan, first_bar=data.warmup_bars)[int(config["fold_id"])]
-    outcome = train(settings, data, [Job(fold, int(config["seed"]))], device_of(config))[0]
+    outcome = train(data, [Job(settings, fold, int(config["seed"]))], device_of(config))[0]
     if outcome.score is None:
         log.warning("fold %d: infeasible: %s", fold.number, outcome.problem)
         return float("nan")

@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper._results import Results
-from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
+from hydra_plugins.sharpen_sweeper._settings import ANALYSES, Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import sweep_text
 from hydra_plugins.sharpen_sweeper._trial import base_of
 from hydra_plugins.sharpen_sweeper._typed import read_typed
@@ -54,6 +54,10 @@ def search(
     settings = read_settings(config, base, typed)
     for path, sentence in settings.notes:
         log.warning("%s: %s", path, sentence)
+    if settings.method in ANALYSES:
+        from hydra_plugins.sharpen_sweeper._analysis import analyse  # noqa: PLC0415 - it imports a lot
+
+        return analyse(settings)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")

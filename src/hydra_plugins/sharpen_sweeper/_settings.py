@@ -227,6 +227,7 @@ def _settings(
 
     method = _method(flat, reading)
     scenario = cast("dict[str, Any]", get("option scenario", {}) or {})
+    design = cast("dict[str, Any]", get("option initial_design", {}) or {})
     fold_keyword = str(get("fold_keyword", "fold_id"))
     folds = _listed(get("folds"))
     if not folds and get("seed_keyword") != fold_keyword and {fold_keyword, "n_folds"} <= set(base):
@@ -239,7 +240,7 @@ def _settings(
         space=space,
         n_trials=None if n_trials is None else int(n_trials),
         n_workers=get("n_workers", scenario.get("n_workers")),
-        options=_options(flat),
+        options=_options(method, flat, reading),
         folds=folds,
         fold_keyword=fold_keyword,
         seeds=_listed(get("seeds")),
@@ -248,7 +249,7 @@ def _settings(
         seed=get("seed", scenario.get("seed")),
         budget_variable=str(get("budget_variable", "")),
         warmstart=tuple(get("warmstart", ())),
-        warmstart_file=str(get("warmstart_file", "")),
+        warmstart_file=str(get("warmstart_file", design.get("warmstart_file", ""))),
         early_terminate=get("early_terminate"),
         on_oom=str(get("on_oom", "")),
         data_path=str(get("option data_path", "")),
@@ -277,21 +278,37 @@ def _method(flat: dict[str, tuple[Any, str]], reading: _Reading) -> str:
         if method is None:
             reading.wrong(path, f"{written!r} is no search method here; known: {join(CONSTRUCTORS)}")
             return ""
-    if method not in optimizers.names():
+    if method not in optimizers.names() and method not in ANALYSES:
         meant, known = nearest(str(method), optimizers.names()), join(optimizers.names())
-        reading.wrong(
-            path,
-            f"there is no search method {method!r} yet{meant}: set hydra.sweeper.method to one of {known}",
-        )
+        words = f"there is no search method {method!r} here yet{meant}: set hydra.sweeper.method to one of "
+        reading.wrong(path, words + known)
     return str(method)
 
 
-TRANSLATED = (*registration.OPTIMIZER_KEYS,)
+BUDGETED = ("hyperband", "bohb", "dehb", "asha")
+"""Methods that give a configuration a small budget first."""
+MODELS = ("gp", "bayes", "tpe")
+"""Methods whose first configurations are random."""
 
 
-def _options(flat: dict[str, tuple[Any, str]]) -> dict[str, Any]:
-    """Return what is written for the method and is not told in another way."""
-    named = {
-        key.removeprefix("option "): value for key, (value, _) in flat.items() if key.startswith("option ")
-    }
-    return {key: value for key, value in named.items() if key not in TRANSLATED}
+def _options(method: str, flat: dict[str, tuple[Any, str]], reading: _Reading) -> dict[str, Any]:
+    """Return what is written for the method, by the names that the method has for it."""
+    written = {key.removeprefix("option "): one for key, one in flat.items() if key.startswith("option ")}
+    written |= {own: flat[key] for key, own in _BUDGETS.items() if key in flat and own not in written}
+    found: dict[str, Any] = {}
+    for key, (value, path) in written.items():
+        if key in _BUDGETS.values() or key == "eta":
+            if method in BUDGETED:
+                found[key] = value
+            else:
+                reading.note(path, f"has no effect: {method} spends the whole budget on each configuration")
+        elif key == "initial_design" and method in MODELS and "n_configs" in value:
+            found["n_startup_trials"] = value["n_configs"]
+        elif key not in registration.OPTIMIZER_KEYS:
+            found[key] = value
+    if method in BUDGETED and "budget_variable" in flat:
+        found["budget_variable"] = flat["budget_variable"][0]
+    return found
+
+
+_BUDGETS = {"min_budget": "min_fidelity", "max_budget": "max_fidelity"}

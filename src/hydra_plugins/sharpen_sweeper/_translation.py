@@ -75,23 +75,23 @@ def best_of_file(path: Path, settings: Settings, n: int) -> list[Mapping[str, An
     means = {key: sign * math.fsum(each) / len(each) for key, each in values.items()}
     order = sorted((key for key in means if math.isfinite(means[key])), key=means.__getitem__)
     return [
-        {name: yaml.safe_load(_with_point(text)) for name, text in zip(names, key, strict=True) if text != ""}
+        {name: typed_value(text) for name, text in zip(names, key, strict=True) if text != ""}
         for key in order[:n]
     ]
 
 
-def _with_point(text: str) -> str:
-    """Return a number as YAML reads it: 1e-05 is a text there."""
-    try:
-        return (
-            text
-            if "e" not in text.lower()
-            else f"{float(text):.17g}".replace("e", ".0e")
-            if "." not in text
-            else text
-        )
-    except ValueError:
-        return text
+def typed_value(text: str) -> Any:
+    """Return the value that a cell of a table spells.
+
+    >>> typed_value("1e-05"), typed_value("7"), typed_value("True"), typed_value("relu")
+    (1e-05, 7, True, 'relu')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"True": True, "False": False}.get(text, text)
 
 
 def read_runhistory(path: Path) -> list[dict[str, str]]:

@@ -89,9 +89,10 @@ class SharpenSearchPath(SearchPathPlugin):
 
 
 def _names_a_sweeper(path: str) -> bool:
-    scheme, _, place = path.partition("://")
-    folder = Path(unquote(place))
-    if scheme != "file" or not folder.is_dir():
+    if "://" in path and not path.startswith("file://"):
+        return False
+    folder = Path(unquote(path.removeprefix("file://")))
+    if not folder.is_dir():
         return False
     files = sorted(folder.rglob("*.yaml"))[:MOST_FILES]
     return any(MARK in file.read_bytes()[:MOST_BYTES] for file in files if file.is_file())
