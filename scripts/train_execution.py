@@ -1,0 +1,192 @@
+"""Train a policy that executes orders, and compare it with every baseline on orders it has not seen.
+
+Alone, ``python scripts/train_execution.py`` prints a table: what each policy costs on the same held-out
+orders. In a sweep the same command reports what the policy is worth after each part of its training.
+"""
+# ruff: noqa: PLC0415 - what is slow to import waits until the options are read: --help answers at once
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import sys
+import tempfile
+import textwrap
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sharpen.errors import SharpenError, UsageError
+from sharpen.objectives.rl.execution.settings import DEFAULTS, MARKET_SETTINGS, ExecutionSettings
+from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
+
+if TYPE_CHECKING:
+    from sharpen.objectives.rl.execution.evaluation import Row
+    from sharpen.objectives.rl.execution.training import Look
+    from sharpen.tracking import Run
+
+COLUMNS = ("policy", "cost", "± se", "vs twap", "± se", "PA", "GLR", "tail 5 %", "complete", "reward")
+
+
+def parse(argv: list[str] | None) -> dict[str, Any]:
+    """Return the options; None for what has a default of the market's or the agent's own."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--market", default="signal", help="signal, ac or ow (default: signal)")
+    for name, (kind, words) in MARKET_SETTINGS.items():
+        add(f"--{name}", type=kind, help=words)
+    add("--total_timesteps", type=int, help="slices to train on (default: 60000)")
+    add("--n_checks", type=int, help="how often the policy is looked at in that time (default: 5)")
+    add("--n_episodes", type=int, help="held-out orders (default: 4096)")
+    add("--n_steps", type=int, help="slices between two updates, all environments together (default: 2048)")
+    add("--net_arch", help='widths of the hidden layers (default: "[64, 64]")')
+    spellings: dict[str, list[str]] = {}
+    for other, name in SYNONYMS.items():
+        if other != "n_steps":
+            spellings.setdefault(name, []).append(f"--{other}")
+    for setting in fields(AgentSettings):
+        names = (*spellings.get(setting.name, []), f"--{setting.name}")
+        kind = setting.metadata["kind"]
+        default = DEFAULTS.get(names[0][2:])
+        told = f"{setting.metadata['help']} (default: {default})" if default else setting.metadata["help"]
+        add(*names, dest=names[0][2:], type=_flag if kind is bool else kind, help=told)
+    add("--seed", type=int, default=0, help="used when there is no sweep to give one (default: 0)")
+    add("--out", default="", help="folder to keep what each order saved in")
+    return vars(parser.parse_args(argv))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; return its exit code."""
+    options = parse(argv)
+    try:
+        from sharpen import tracking
+
+        runs = tracking.init_all(config=options)
+        with ExitStack() as until_all_are_done:
+            for run in runs:
+                until_all_are_done.enter_context(run)
+            train(runs)
+    except SharpenError as error:
+        print(f"train_execution: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0
+
+
+def train(runs: Sequence[Run]) -> None:
+    """Train and report the configurations of runs; those that differ in the agent alone, side by side."""
+    import torch
+
+    torch.set_num_threads(1)  # runs share the cores
+    alike: dict[tuple[Any, ...], list[tuple[Run, ExecutionSettings]]] = {}
+    for run in runs:
+        if run.permutation_seed is not None:
+            raise UsageError("orders in a market that is drawn have no bars to permute")
+        settings = ExecutionSettings.of(run.config)
+        run.summary.update({"market": settings.market, "versions": library_versions()})
+        alike.setdefault((settings.rules, run.stage), []).append((run, settings))
+    for group in alike.values():
+        search(group)
+
+
+def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
+    """Train configurations side by side, and report each look at them."""
+    from sharpen.objectives.rl.execution.training import Job, Training
+
+    runs = [run for run, _ in group]
+    is_last_look = runs[0].stage == "lockbox"
+    jobs = [Job(settings, run.seed) for run, settings in group]
+    training = Training(jobs, "lockbox" if is_last_look else "held-out")
+    last: dict[int, Look] = {}
+    going = list(range(len(runs)))
+    n_checks = group[0][1].n_checks
+    try:
+        for number in range(1, n_checks + 1):
+            if not going:
+                break
+            last |= training.advance(going)
+            if not is_last_look or number == n_checks:
+                going = [k for k in going if report(runs[k], last[k])]
+    finally:  # the sweep may stop a run; the verdict needs what it has saved, too
+        for k, look in last.items():
+            keep(runs[k], look)
+    for run, look in ((runs[k], last[k]) for k in going):
+        if not run.in_sweep:
+            print_table(look, group[0][1].market)
+
+
+def report(run: Run, look: Look) -> bool:
+    """Report a look; return whether the run goes on."""
+    figures = {f"train/{name}": value for name, value in look.figures.items() if math.isfinite(value)}
+    if look.problem is not None:
+        run.summary["infeasible"] = look.problem
+        run.log({**figures, "val/mean_reward": math.nan}, step=look.number)
+        return False
+    if run.stage == "lockbox":
+        found = {f"lockbox/{name.partition('/')[2]}": value for name, value in look.metrics.items()}
+        run.log(found, step=0)
+        return False
+    run.log(figures | look.metrics, step=look.number)  # last: it ends a lone run when the sweep stops it
+    return not run.stopped
+
+
+def keep(run: Run, look: Look) -> None:
+    """Keep what each held-out order saved against each baseline, and close the run."""
+    from sharpen.objectives.rl.execution.verdict import write_saved
+
+    if look.problem is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(run.config["out"] or scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_saved(look.outcomes, folder / "saved.parquet")
+            run.log_artifact(folder / "saved.parquet", name="saved", type="saved")
+    run.finish()
+
+
+def print_table(look: Look, market: str) -> None:
+    """Print what every policy costs on the same orders, and what the figures mean."""
+    from sharpen.objectives.rl.execution.evaluation import table
+
+    rows = table(look.outcomes)
+    n_orders = len(look.outcomes["ppo"].reward)
+    lines = [COLUMNS, *(cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    for line in lines:
+        first = line[0].ljust(widths[0])
+        print("  ".join([first, *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]))
+    told = (
+        f"{n_orders} held-out orders in the market {market}, the same for every policy. In basis points of"
+        " the order at its arrival price: cost is the implementation shortfall (a loss is positive), vs twap"
+        " what is saved against equal slices on the same orders, PA the advantage over the mean price, tail"
+        " the mean of the worst 5 %."
+    )
+    print("\n" + textwrap.fill(told, 110), file=sys.stderr)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return a policy's line of the table."""
+    numbers = (row.shortfall, row.error, row.saved, row.saved_error, row.advantage, row.gain_loss, row.tail)
+    shares = (f"{100 * row.completion:.1f} %", f"{row.reward:.3f}")
+    return (row.policy, *(f"{x:.2f}" if math.isfinite(x) else "-" for x in numbers), *shares)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what can change a figure; packages that are not installed are left out."""
+    found = {"python": platform.python_version()}
+    for package in ("sharpen", "numpy", "torch"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
+    return text.lower() == "true"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+"""Execution: to buy or sell one order over several slices of time, at the least cost.
+
+``P`` counts members (agents trained side by side), ``E`` environments of a member, ``N`` slices of an order.
+
+- :mod:`port`: what a market is; :mod:`linear`, :mod:`transient`: markets whose optimum is known
+- :mod:`schedules`: those optima in closed form
+- :mod:`environment`: one order after another in a market, as the agents see it
+- :mod:`policies`: the baselines; :mod:`evaluation`: what a policy costs beside them
+- :mod:`training`: what a configuration of PPO earns on episodes that it has not seen
+"""

@@ -1,0 +1,67 @@
+"""The markets by name, and what a reward of 1 is in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from sharpen.errors import NotFound
+from sharpen.objectives.rl.execution.environment import Execution
+from sharpen.objectives.rl.execution.evaluation import play
+from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
+from sharpen.objectives.rl.execution.policies import twap
+from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.transient import obizhaeva_wang_market
+from sharpen.objectives.rl.streams import Streams
+
+MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
+    "signal": signal,
+    "ac": almgren_chriss_market,
+    "ow": obizhaeva_wang_market,
+}
+"""Each market by its name, from settings that may lack anything."""
+
+
+def market_of(name: str, settings: Mapping[str, Any] | None = None) -> Market:
+    """Return a market by its name; settings that are None have the market's own default.
+
+    Raises:
+        NotFound: There is no such market.
+        UsageError: A setting is out of range.
+
+    >>> market_of("signal").name
+    'signal'
+    """
+    if name not in MARKETS:
+        raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}", name=name)
+    given = {key: value for key, value in (settings or {}).items() if value is not None}
+    return MARKETS[name](given)
+
+
+def unit_bps(market: Market, n_episodes: int = 512) -> float:
+    """Return what a reward of 1 is, in basis points of the order at arrival.
+
+    The gain of the optimum where that is known. Elsewhere what equal slices cost in impact, spread and fees:
+    there a reward of 1 is an order that costs nothing but what the price moves.
+
+    >>> round(unit_bps(market_of("signal")), 6)
+    3.0
+    """
+    if market.gain_bps is not None:
+        return market.gain_bps
+    env = Execution(market, 1, n_episodes, 1.0)
+    state = env.reset(Streams.of([0]))
+    still = state | {"mid": state["mid"][..., :1].expand_as(state["mid"])}
+    return max(float(play(env, still, twap).shortfall_bps.mean()), 1e-6)
+
+
+def execution(market: Market, n_members: int, n_envs: int, unit: float | None = None) -> Execution:
+    """Return orders in a market, with the reward's unit of it."""
+    return Execution(market, n_members, n_envs, unit_bps(market) if unit is None else unit)
+
+
+def episodes(env: Execution, seed: int) -> dict[str, torch.Tensor]:
+    """Return new orders of every member, all of them the same: what policies are compared on."""
+    return env.reset(Streams.of([seed] * env.n_members))

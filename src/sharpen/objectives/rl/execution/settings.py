@@ -1,0 +1,141 @@
+"""A configuration of an execution policy, by the names of stable-baselines3."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
+
+DEFAULTS: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "n_steps": 2048,
+    "batch_size": 256,
+    "n_epochs": 10,
+    "gamma": 0.99,
+    "net_arch": "[64, 64]",
+    "n_envs": 32,
+    "init_log_std": -1.0,
+}
+"""Where the agent's defaults differ from those of :class:`AgentSettings`."""
+
+MARKET_SETTINGS: dict[str, tuple[type, str]] = {
+    "n_slices": (int, "slices of an order"),
+    "drift": (float, "signal, ac: how far the price moves in a slice, up or down; shown at the start"),
+    "volatility": (float, "standard deviation of the price over a slice"),
+    "permanent": (float, "ac: how far a share moves the price for good"),
+    "temporary": (float, "ac: how much worse a slice's price is for each share in it"),
+    "half_spread": (float, "ac: how much worse every price is"),
+    "risk_aversion": (float, "ac: of the Almgren-Chriss baseline, per unit of money"),
+    "impact": (float, "ow: how far a share moves the price at first"),
+    "resilience": (float, "ow: how fast impact dies away, over the whole order"),
+    "urgency": (float, "how fast the Almgren-Chriss baseline trades: kappa times the length of a slice"),
+}
+"""Settings of the markets: type and help; one that is left out has the market's own default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSettings:
+    """One configuration.
+
+    Attributes:
+        agent: The agent, PPO.
+        market: The market's name.
+        market_settings: What differs from the market's own defaults.
+        total_timesteps: Slices to train on.
+        n_checks: How often in that time the policy is looked at on held-out episodes.
+        n_episodes: Held-out episodes.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
+
+    agent: AgentSettings
+    market: str = "signal"
+    market_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    total_timesteps: int = 60_000
+    n_checks: int = 5
+    n_episodes: int = 4096
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.total_timesteps >= 1, f"total_timesteps is {self.total_timesteps}, give 1 or more"),
+            (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
+            (self.n_episodes >= 2, f"n_episodes is {self.n_episodes}, give 2 or more"),
+            (self.agent.is_on_policy, f"agent is {self.agent.agent}, an execution policy is learnt by ppo"),
+        )
+        if problems := [text for holds, text in rules if not holds]:
+            raise UsageError("; ".join(problems), problems=problems)
+
+    @property
+    def rules(self) -> tuple[Any, ...]:
+        """All but the agent: what configurations that train side by side must agree in."""
+        rules = tuple(sorted(self.market_settings.items()))
+        return (self.market, rules, self.total_timesteps, self.n_checks, self.n_episodes)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> ExecutionSettings:
+        """Return the settings that a flat configuration names; other keys are ignored.
+
+        ``n_steps`` counts the steps of all environments between two updates, as stable-baselines3 does with
+        the one environment that it has by default; ``horizon_len`` counts those of each.
+
+        >>> found = ExecutionSettings.of({"n_steps": 512, "n_envs": 32, "net_arch": "[128, 64]"})
+        >>> found.agent.horizon_len, found.agent.net_dims, found.market
+        (16, (128, 64), 'signal')
+        """
+        given = _by_one_name({key: value for key, value in config.items() if value is not None})
+        both = {**{k: v for k, v in DEFAULTS.items() if not _is_given(k, given)}, **given}
+        if "net_arch" in both:
+            both |= _net_dims(both.pop("net_arch"))
+        if "n_steps" in both:
+            both["horizon_len"] = math.ceil(int(both.pop("n_steps")) / max(int(both["n_envs"]), 1))
+        kinds: dict[str, type] = {
+            "market": str,
+            "total_timesteps": int,
+            "n_checks": int,
+            "n_episodes": int,
+        }
+        own: dict[str, Any] = {name: kind(given[name]) for name, kind in kinds.items() if name in given}
+        rules = {name: kind(given[name]) for name, (kind, _) in MARKET_SETTINGS.items() if name in given}
+        return cls(AgentSettings.of(both), market_settings=rules, **own)
+
+
+_OTHER_NAMES: dict[str, Sequence[str]] = {
+    "n_steps": ("horizon_len",),
+    "n_epochs": ("repeat_times",),
+    "net_arch": ("net_dims_0", "net_dims_1"),
+}
+
+
+def _by_one_name(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that are there twice, by two names, with the same value."""
+    return {
+        name: value
+        for name, value in given.items()
+        if SYNONYMS.get(name) is None or given.get(SYNONYMS[name]) != value
+    }
+
+
+def _is_given(name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether a setting is there by its name or another one."""
+    return any(n in given for n in (name, *_OTHER_NAMES.get(name, ())))
+
+
+def _net_dims(value: Any) -> dict[str, int]:
+    """Return the widths of one or two hidden layers, from a list or its text."""
+    found: Any = value
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+    widths = cast("list[Any]", found if isinstance(found, (list, tuple)) else [])
+    if not 1 <= len(widths) <= 2 or not all(type(width) is int for width in widths):
+        raise UsageError(f"net_arch is {value!r}, give one or two widths, such as [64, 64]")
+    first, second = (*widths, 0)[:2]
+    return {"net_dims_0": first, "net_dims_1": second}

@@ -1,0 +1,226 @@
+"""Markets agree with their closed forms, keep their books, and show nobody the future."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from sharpen.errors import NotFound, UsageError
+from sharpen.objectives.rl.agent import observe
+from sharpen.objectives.rl.execution.evaluation import play, table
+from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of
+from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
+from sharpen.objectives.rl.execution.schedules import LinearCosts, almgren_chriss, kappa, with_drift
+
+CALM = {"volatility": 0.0}
+
+
+def costs_in_money(name, policy, settings=CALM):
+    """Return what an order costs in a market without chance, and its worth at arrival."""
+    env = execution(market_of(name, settings), 1, 2)
+    state = episodes(env, 0)
+    found = play(env, state, policy)
+    return found.shortfall_bps / 1e4 * float(state["order"][0, 0] * state["mid"][0, 0, 0])
+
+
+def schedule(shares):
+    """Return the policy that trades these shares."""
+    plan = torch.as_tensor(np.asarray(shares))
+    return lambda env, state: Decision(plan[state["k"]])
+
+
+def test_almgren_chriss_costs_what_the_paper_says():
+    costs = LinearCosts(2.5e-7, 2.5e-6, 0.0625, 1.0, 0.95)
+    best = almgren_chriss(1e6, 5, kappa(costs, 1e-6))
+    for shares, known in ((best, 911_227), (np.full(5, 2e5), 662_500), (np.eye(5)[0] * 1e6, 2_562_500)):
+        assert round(costs.expected_cost(shares)) == known
+        assert costs_in_money("ac", schedule(shares))[0] == pytest.approx(
+            costs.expected_cost(shares), rel=1e-9
+        )
+    assert math.sqrt(costs.variance(best)) == pytest.approx(603_431, abs=1)
+    assert math.sqrt(costs.variance(np.full(5, 2e5))) == pytest.approx(1_040_673, abs=1)
+
+
+def test_the_almgren_chriss_schedule_is_the_best_for_its_risk_aversion():
+    costs, aversion = LinearCosts(2.5e-7, 2.5e-6, 0.0625, 1.0, 0.95), 1e-6
+
+    def utility(first):
+        shares = np.append(first, 1.0 - first.sum()) * 1e6
+        return (costs.expected_cost(shares) + aversion * costs.variance(shares)) / 1e6
+
+    found = minimize(utility, np.full(4, 0.2), tol=1e-12).x
+    assert found == pytest.approx(almgren_chriss(1.0, 5, kappa(costs, aversion))[:4], abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_without_risk_aversion_equal_slices_are_best(n):
+    assert almgren_chriss(1.0, n, 0.0) == pytest.approx(np.full(n, 1 / n), abs=1e-12)
+    assert almgren_chriss(1.0, n, 1e-6) == pytest.approx(np.full(n, 1 / n), abs=1e-9)
+    assert almgren_chriss(1.0, n, 50.0) == pytest.approx(np.eye(n)[0], abs=1e-12)
+
+
+def test_obizhaeva_and_wang_cost_what_the_closed_form_says():
+    for policy, known in ((optimal, 238_597), (twap, 259_945), (baselines_of("ow")["immediate"], 500_000)):
+        assert costs_in_money("ow", policy)[0] == pytest.approx(known, abs=0.5)
+
+
+def test_no_schedule_saves_more_than_an_eighth_without_a_signal():
+    saved = [
+        market_of("ow", {"resilience": r, **CALM}).gain_bps / float(costs_bps("ow", twap, {"resilience": r}))
+        for r in (0.1, 1.0, 2.2, 5.0, 20.0)
+    ]
+    assert max(saved) < 0.0834
+
+
+def costs_bps(name, policy, settings):
+    env = execution(market_of(name, {**CALM, **settings}), 1, 1)
+    return play(env, episodes(env, 0), policy).shortfall_bps[0]
+
+
+def baselines_of(name):
+    return baselines(execution(market_of(name), 1, 1))
+
+
+def test_the_optimum_with_a_signal_costs_30_percent_less():
+    market = market_of("signal", CALM)
+    env = execution(market, 1, 4000)
+    state = episodes(env, 3)
+    helps = (-state["side"] * state["trend"])[0].numpy()
+    both = {
+        name: play(env, state, policy).shortfall_bps for name, policy in (("twap", twap), ("best", optimal))
+    }
+    for sign in (-1.0, 1.0):
+        assert both["twap"][helps == sign][0] == pytest.approx(
+            10.0 - sign * 2 * market.rules.drift * 100, abs=1e-6
+        )
+    mean = {name: np.mean([found[helps == sign][0] for sign in (-1.0, 1.0)]) for name, found in both.items()}
+    assert mean["best"] / mean["twap"] == pytest.approx(0.7, abs=1e-9)
+    shares = play(env, state, optimal).traded[helps == 1.0][0]
+    assert np.diff(shares, prepend=0.0) == pytest.approx(
+        with_drift(1.0, 5, market.rules.drift, market.rules.costs), abs=1e-12
+    )
+    assert np.diff(shares, prepend=0.0) == pytest.approx([0.0451, 0.1225, 0.2, 0.2775, 0.3549], abs=1e-4)
+
+
+def test_the_reward_is_0_for_the_baseline_and_1_for_the_optimum():
+    for name in ("signal", "ac", "ow"):
+        env = execution(market_of(name), 1, 20_000)
+        state = episodes(env, 4)
+        policies = baselines(env)
+        zero, one = (play(env, state, policies[n]).reward for n in (env.market.baseline, "optimum"))
+        assert zero.mean() == pytest.approx(0.0, abs=1e-9 + 4 * zero.std() / math.sqrt(len(zero)))
+        assert one.mean() == pytest.approx(1.0, abs=4 * one.std() / math.sqrt(len(one)))
+
+
+@pytest.mark.parametrize("name", MARKETS)
+@given(data=st.data())
+def test_quantity_and_cash_are_conserved_whatever_is_done(name, data):
+    env = execution(market_of(name), 2, 3)
+    state = episodes(env, data.draw(st.integers(0, 1000)))
+    order, paid = state["order"], torch.zeros_like(state["order"])
+    total = torch.zeros_like(paid)
+    bought = torch.zeros_like(paid)
+    for k in range(env.market.n_slices):
+        action = torch.tensor(data.draw(st.lists(st.floats(-1, 1), min_size=12, max_size=12)))
+        step = env.step(state, action.reshape(2, 3, 2)[..., : env.action_dim])
+        after = step.state
+        traded, spent = state["left"] - after["left"], state["cash"] - after["cash"]
+        assert (traded >= 0).all()
+        assert (after["left"] >= 0).all()
+        assert (spent * state["side"] >= -1e-9).all()
+        bought, paid, total, state = bought + traded, paid + spent, total + step.reward, after
+        assert bool(step.terminated.all()) == (k == env.market.n_slices - 1)
+    assert torch.allclose(bought, order)
+    assert bool((state["left"] == 0).all())
+    worth = order * state["mid"][..., 0]
+    assert torch.allclose(env.cost(state), paid - state["side"] * worth, rtol=1e-9, atol=1e-6)
+    saved = (state["twap"].sum(-1) - env.cost(state)) / worth * 1e4 / env.unit_bps + env.market.twap_reward
+    assert torch.allclose(total.double(), saved, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", MARKETS)
+def test_nothing_is_known_before_it_happens(name):
+    """Other prices and volumes after a decision change neither what is seen nor what any policy does."""
+    env = execution(market_of(name), 1, 50)
+    state = episodes(env, 5)
+    for k in range(env.market.n_slices):
+        other = dict(state)
+        for path in [
+            key for key, value in state.items() if value.dim() == 3 and key not in ("impact", "twap")
+        ]:
+            values = state[path].clone()
+            first = (
+                k + 1 if path in ("mid", "open") else k
+            )  # the price at a decision is known, its volume is not
+            values[..., first:] = values[..., first:] * 1.7 + 0.3
+            other[path] = values
+        assert torch.equal(env.own(state), env.own(other))
+        for label, policy in baselines(env).items():
+            if label == "optimum":
+                continue
+            again = baselines(env)[label]
+            assert torch.equal(policy(env, state).wanted, again(env, other).wanted), label
+        state = env.trade(state, state["left"] * 0.3)
+
+
+@pytest.mark.parametrize("name", ["signal", "ac", "ow"])
+def test_buying_and_selling_are_mirror_images(name):
+    env = execution(market_of(name), 1, 200)
+    state = episodes(env, 6)
+    arrival = state["mid"][..., :1]
+    mirrored = {**state, "side": -state["side"], "mid": 2 * arrival - state["mid"]}
+    if "trend" in state:
+        mirrored["trend"] = -state["trend"]
+    assert torch.allclose(observe(env, state).own, observe(env, mirrored).own)
+    rows = [play(env, s, random_participation(1)).shortfall_bps for s in (state, mirrored)]
+    assert rows[0] == pytest.approx(rows[1], abs=1e-6)
+
+
+def test_metrics_of_a_known_order():
+    """Sell 300 at 99.95, 400 at 99.90, 300 at 99.80; arrival 100; mean mid 99.92."""
+    market = market_of(
+        "ac", {**CALM, "n_slices": 3, "permanent": 0.0, "temporary": 1e-12, "half_spread": 0.0}
+    )
+    env = execution(market, 1, 1)
+    state = episodes(env, 0)
+    order = torch.tensor([[1000.0]], dtype=torch.float64)
+    mid = torch.tensor([[[99.95, 99.90, 99.80, 99.80]]], dtype=torch.float64)
+    state = {**state, "side": -order / 1000, "order": order, "left": order, "mid": mid}
+    found = play(env, state, schedule([300.0, 400.0, 300.0]))
+    average = (300 * 99.95 + 400 * 99.90 + 300 * 99.80) / 1000
+    assert found.shortfall_bps[0] == pytest.approx((99.95 - average) / 99.95 * 1e4, abs=1e-6)
+    mean_mid = (99.95 + 99.90 + 99.80) / 3
+    assert found.advantage_bps[0] == pytest.approx((average / mean_mid - 1) * 1e4, abs=1e-6)
+
+
+def test_random_participation_splits_evenly_on_average_and_repeats_by_its_seed():
+    env = execution(market_of("signal"), 1, 20_000)
+    state = episodes(env, 0)
+    found = [play(env, state, random_participation(seed)).traded for seed in (1, 1, 2)]
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+    assert np.diff(found[0], prepend=0.0, axis=1).mean(0) == pytest.approx(np.full(5, 0.2), abs=0.005)
+
+
+def test_the_table_is_paired_with_twap():
+    env = execution(market_of("signal"), 1, 500)
+    state = episodes(env, 0)
+    rows = {row.policy: row for row in table({n: play(env, state, p) for n, p in baselines(env).items()})}
+    assert rows["twap"].saved == rows["twap"].saved_error == 0.0
+    assert rows["optimum"].saved_error < rows["optimum"].error
+    assert rows["immediate"].completion == 1.0
+
+
+def test_what_is_no_market_is_refused():
+    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow"):
+        market_of("casino")
+    with pytest.raises(UsageError, match="2 slices or more"):
+        market_of("signal", {"n_slices": 1})
+    with pytest.raises(UsageError, match="temporary must be more than"):
+        market_of("ac", {"permanent": 1.0})
+    with pytest.raises(UsageError, match="n_slices of 3 or more"):
+        market_of("ow", {"n_slices": 2})

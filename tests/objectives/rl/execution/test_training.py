@@ -1,0 +1,95 @@
+"""What PPO learns of execution: most of what can be known, and nothing where there is nothing."""
+
+import numpy as np
+import pytest
+
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.execution.settings import ExecutionSettings
+from sharpen.objectives.rl.execution.training import Job, Training, metrics
+from sharpen.objectives.rl.execution.verdict import compare, read_saved, write_saved
+
+QUICK = {"net_arch": "[16]", "n_steps": 512, "total_timesteps": 1024, "n_checks": 2, "n_episodes": 64}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ppo_earns_most_of_a_known_gain_on_held_out_orders(seed):
+    settings = ExecutionSettings.of({"n_checks": 1})
+    look = Training([Job(settings, seed)]).advance()[0]
+    assert look.outcomes["ppo"].reward.mean() >= 0.9 * look.outcomes["optimum"].reward.mean()
+    assert look.metrics["val/saved_vs_twap_bps"] > 10 * look.metrics["val/saved_vs_twap_error_bps"]
+
+
+def test_ppo_gains_nothing_where_nothing_can_be_gained():
+    settings = ExecutionSettings.of({"market": "ac", "n_checks": 1})
+    found = Training([Job(settings, 0)]).advance()[0].metrics
+    assert found["val/mean_reward"] > 0.98  # against trading at once
+    saved, error = found["val/saved_vs_twap_bps"], found["val/slippage_error_bps"]
+    assert saved < 2 * found["val/saved_vs_twap_error_bps"]  # equal slices are the optimum
+    assert abs(saved) < 1.96 * error
+    assert abs(saved) < 0.02 * found["val/slippage_bps"]
+
+
+def test_policies_side_by_side_learn_as_each_alone():
+    jobs = [Job(ExecutionSettings.of({**QUICK, "learning_rate": rate}), 0) for rate in (1e-4, 1e-3)]
+    together = Training(jobs)
+    first = together.advance()
+    last = together.advance([1])[1]
+    alone = Training([jobs[1]])
+    alone.advance()
+    np.testing.assert_allclose(
+        alone.advance()[0].outcomes["ppo"].reward, last.outcomes["ppo"].reward, atol=1e-4
+    )
+    assert first[0].n_steps == 512
+    assert first[0].outcomes["twap"] is first[1].outcomes["twap"]
+
+
+def test_the_last_look_is_at_other_orders():
+    job = Job(ExecutionSettings.of(QUICK), 0)
+    found = [
+        Training([job], use).advance()[0].outcomes["twap"].shortfall_bps for use in ("held-out", "lockbox")
+    ]
+    assert abs(np.corrcoef(found)[0, 1]) < 0.5
+
+
+def test_what_is_saved_comes_back_and_is_judged(tmp_path):
+    look = Training([Job(ExecutionSettings.of(QUICK), 0)]).advance()[0]
+    write_saved(look.outcomes, tmp_path / "saved.parquet")
+    saved = read_saved(tmp_path / "saved.parquet")
+    assert list(saved) == ["immediate", "twap", "pov", "almgren_chriss", "random", "optimum"]
+    by_name = {c.baseline: c for c in compare([saved], 0)}
+    assert by_name["immediate"].is_beaten
+    assert by_name["immediate"].sentence.startswith("beats immediate: saves ")
+    assert by_name["optimum"].sentence.startswith("costs more than optimum: ")
+    assert metrics(look.outcomes)["val/saved_vs_twap_bps"] == pytest.approx(saved["twap"].mean())
+
+
+def test_the_luckiest_of_many_is_not_said_to_beat_anything():
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(40):
+        tried = [{"twap": values} for values in rng.normal(0.0, 1.0, (30, 100))]
+        best = int(np.argmax([one["twap"].mean() for one in tried]))
+        wrong += compare(tried, best)[0].is_beaten
+    assert wrong <= 6
+    with pytest.raises(UsageError, match="different orders"):
+        compare([{"twap": np.ones(3)}, {"twap": np.ones(4)}], 0)
+
+
+def test_names_of_stable_baselines_are_taken_also_as_text():
+    names = {
+        "n_steps": 512,
+        "n_epochs": 3,
+        "clip_range": 0.1,
+        "ent_coef": 0.01,
+        "vf_coef": 0.7,
+        "net_arch": [8, 4],
+    }
+    agent = ExecutionSettings.of({**names, "repeat_times": 3, "gae_lambda": 0.9, "max_grad_norm": 0.4}).agent
+    assert (agent.horizon_len, agent.repeat_times, agent.ratio_clip, agent.net_dims) == (16, 3.0, 0.1, (8, 4))
+    assert (agent.lambda_entropy, agent.value_coef, agent.clip_grad_norm) == (0.01, 0.7, 0.4)
+    assert ExecutionSettings.of({"net_arch": "[64]"}).agent.net_dims == (64,)
+    assert ExecutionSettings.of({"horizon_len": 7}).agent.horizon_len == 7
+    with pytest.raises(UsageError, match=r"net_arch is '\[64, x\]', give one or two widths"):
+        ExecutionSettings.of({"net_arch": "[64, x]"})
+    with pytest.raises(UsageError, match=r"total_timesteps is 0.*learnt by ppo"):
+        ExecutionSettings.of({"total_timesteps": 0, "agent": "sac"})
