@@ -6,13 +6,15 @@ The database's ``user_version`` says where it is. Before the first step the whol
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from sharpen.errors import StoreError
-from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5
+from sharpen.jsonable import dumps
+from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6
 
 Step = Callable[[sa.Connection], None]
 
@@ -27,12 +29,30 @@ def _by(statements: Sequence[str]) -> Step:
     return run
 
 
+def _of_metrics_logged_last(connection: sa.Connection) -> None:
+    """Run the statements of version 6, and find out what each run logged last."""
+    _by(VERSION_6)(connection)
+    rows = connection.exec_driver_sql(
+        "SELECT p.run_id, p.step, p.metrics FROM reports p"
+        " JOIN runs r ON r.id = p.run_id AND r.token = p.token ORDER BY p.run_id, p.step"
+    )
+    last: dict[tuple[str, str], tuple[int, str]] = {}
+    for run_id, step, metrics in rows:
+        last |= {(run_id, name): (step, dumps(value)) for name, value in json.loads(metrics).items()}
+    if last:
+        connection.exec_driver_sql(
+            "INSERT INTO last_values (run_id, name, step, value) VALUES (?, ?, ?, ?)",
+            [(*key, *value) for key, value in last.items()],
+        )
+
+
 STEPS: Mapping[int, Step] = {
     1: _by(VERSION_1),
     2: _by(VERSION_2),
     3: _by(VERSION_3),
     4: _by(VERSION_4),
     5: _by(VERSION_5),
+    6: _of_metrics_logged_last,
 }
 
 
@@ -59,10 +79,28 @@ def migrate(engine: sa.Engine, path: Path, steps: Mapping[int, Step] = STEPS) ->
     if todo and current > 0:
         _backup(engine, path.with_name(f"{path.name}.v{current}.backup"))
     for version in todo:
-        with engine.begin() as connection:
+        with _unchecked(engine) as connection:
             steps[version](connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {version}")
     return todo
+
+
+@contextlib.contextmanager
+def _unchecked(engine: sa.Engine) -> Generator[sa.Connection]:
+    """Give a transaction that may drop a table that others refer to; in the end they must fit again."""
+    with engine.connect() as connection:
+        driver = connection.connection.cursor()
+        driver.execute("PRAGMA foreign_keys = OFF")  # has no effect once a transaction has begun
+        try:
+            with connection.begin():
+                yield connection
+                wrong = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+                if wrong is not None:
+                    raise StoreError(
+                        f"a row of {wrong[0]} refers to none of {wrong[2]}: the store is damaged"
+                    )
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")
 
 
 def _backup(engine: sa.Engine, target: Path) -> None:

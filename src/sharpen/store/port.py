@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Kind = Literal["sweep", "run"]
+HistoryLine = tuple[int, int, Mapping[str, Any]]  # line, step, metrics
 
 
 class Writer(Protocol):
@@ -51,8 +52,32 @@ class Writer(Protocol):
         Args:
             run_id: Which run.
             values: Its columns.
-            from_step: The reports up to this step of the lease before count for this one, too; None for none.
+            from_step: The reports up to this step of the lease before count for this one, too, and so does
+                its history; None for none.
         """
+        ...
+
+    def create_run(self, row: Row) -> None:
+        """Write a run of no sweep."""
+        ...
+
+    def run(self, run_id: str) -> Row | None:
+        """Return the columns of a run, deleted ones too; None when there is none."""
+        ...
+
+    def append_history(self, run_id: str, token: int, lines: Sequence[HistoryLine], at: float) -> None:
+        """Write rows behind those that are there, and keep what each metric was last.
+
+        Args:
+            run_id: Whose history.
+            token: Of the lease or grant under which they were logged.
+            lines: At least one; their lines go on from ``n_lines`` of the run, one by one.
+            at: When, in Unix seconds.
+        """
+        ...
+
+    def keep_last(self, run_id: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Keep what each metric was last: of (step, metrics), in the order in which they were logged."""
         ...
 
     def end_run(self, run_id: str, values: Row) -> None:
@@ -85,6 +110,10 @@ class Writer(Protocol):
 
     def merge_summary(self, run_id: str, values: Mapping[str, Any]) -> None:
         """Lay values over a run's summary."""
+        ...
+
+    def merge_config(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Lay values over what a run's program said of its configuration."""
         ...
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:

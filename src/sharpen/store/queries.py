@@ -30,6 +30,7 @@ from sharpen.store.rows import (
     run_row,
     sweep_row,
 )
+from sharpen.store.tracked import TrackedReader
 from sharpen.trial import TrialState
 
 AT_ONCE = 500  # runs in one question
@@ -53,6 +54,9 @@ class Reader:
     Args:
         home: The store's folder.
         engine: An engine to use in place of a read-only one of its own.
+
+    Attributes:
+        tracked: What is asked of runs whether they belong to a sweep or not.
     """
 
     def __init__(self, home: Path, engine: sa.Engine | None = None) -> None:
@@ -60,6 +64,7 @@ class Reader:
         self._engine = engine or backend().open_reader(home)
         if engine is None:  # nobody else would close its connections
             weakref.finalize(self, self._engine.dispose)
+        self.tracked = TrackedReader(self._all, self._dicts)
 
     def sweeps(self, deleted: bool = False) -> list[SweepRow]:
         """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
@@ -158,7 +163,7 @@ class Reader:
         """
         rows = self.rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         sweep, _, number = run_id.rpartition("-")
-        if sweep and number == "best":
+        if not rows and sweep and number == "best":
             return self._winner(self.sweep(sweep))
         if not rows and sweep and number.isdigit():
             with suppress(NotFound):  # the run is not there either
@@ -168,6 +173,8 @@ class Reader:
             raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
         if rows[0]["deleted_at"] is not None:
             raise NotFound(f"run {run_id} has been deleted")
+        if rows[0]["sweep_id"] is None:
+            raise NotFound(f"run {run_id} belongs to project {rows[0]['project']} and to no sweep")
         return run_row(rows[0])
 
     def _winner(self, sweep: SweepRow) -> RunRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +64,7 @@ class SweepRow:
     tags: tuple[str, ...] = ()
     deleted_at: float | None = None
     n_deleted: int = 0
+    project: str = ""
 
     @property
     def n_created(self) -> int:
@@ -107,6 +108,67 @@ class RunRow:
     repeat_of: int | None = None
     cost: float | None = None
     fidelity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """A run as its program tells of it, in a sweep or in none.
+
+    Attributes:
+        sweep_id: The sweep that it belongs to; None for a run of no sweep.
+        number: Its place in the sweep, from 1.
+        config: What the sweep chose, and what the program said beside it.
+        token: How many grants and leases to write it there were.
+        n_lines: How many rows its history has.
+        heartbeat_at: When whoever writes it without a lease was last heard of, in Unix seconds.
+        stop: Why it was told to end; empty while it was not.
+        pid: Of the process that writes it without a lease; None when nobody said.
+        born: What tells that process from a later one of the same pid.
+    """
+
+    id: str
+    project: str
+    sweep_id: str | None
+    number: int | None
+    group_name: str
+    job_type: str
+    display_name: str
+    state: str
+    reason: str
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    exit_code: int | None
+    token: int
+    n_lines: int
+    note: str
+    tags: tuple[str, ...]
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    heartbeat_at: float | None
+    stop: str
+    lease_key: str | None = None
+    pid: int | None = None
+    born: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One row that a run has logged: its line, from 0, its step, and its metrics."""
+
+    line: int
+    step: int
+    metrics: dict[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project: how many runs it has, and when the newest was made."""
+
+    name: str
+    n_runs: int
+    newest_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +223,10 @@ class LookRow:
         return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
 
 
+RUN_COLUMNS = frozenset(field.name for field in fields(RunRow))
+TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun))
+
+
 def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
     """Return a sweep from its columns."""
     values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
@@ -169,13 +235,23 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
 
 
 def run_row(row: dict[str, Any]) -> RunRow:
-    """Return a run from its columns."""
+    """Return a run of a sweep from its columns."""
+    row = {name: value for name, value in row.items() if name in RUN_COLUMNS}
     read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
     read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
     read["scores"] = tuple(float(score) for score in read["scores"])
     for name in ("checkpoint", "resumed"):
         read[name] = None if row[name] is None else json.loads(row[name])
     return RunRow(**row | read)
+
+
+def tracked_run(row: dict[str, Any]) -> TrackedRun:
+    """Return a run from its columns."""
+    read: dict[str, Any] = {name: row[name] for name in TRACKED_COLUMNS}
+    # what the sweep chose wins
+    read["config"] = json.loads(row["program_config"]) | json.loads(row["config"])
+    read |= {"summary": json.loads(row["summary"]), "tags": tuple(json.loads(row["tags"]))}
+    return TrackedRun(**read)
 
 
 def look_row(row: dict[str, Any]) -> LookRow:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 5
+VERSION = 6
 LARGEST = 2**63 - 1  # of SQLite's integers
+COUNTS_FROM = "rows logged under earlier tokens do not count"
 
 metadata = sa.MetaData()
 
@@ -34,17 +35,18 @@ sweeps = sa.Table(
     sa.Column("note", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("tags", sa.Text, nullable=False, server_default=sa.text("'[]'"), comment="JSON, sorted"),
     sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
+    sa.Column("project", sa.Text, nullable=False, server_default=sa.text("''")),
 )
 
 runs = sa.Table(
     "runs",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("sweep_id", sa.Text, sa.ForeignKey("sweeps.id"), nullable=False),
-    sa.Column("number", sa.Integer, nullable=False, comment="its place in the sweep, from 1"),
+    sa.Column("sweep_id", sa.Text, sa.ForeignKey("sweeps.id"), comment="null for a run of no sweep"),
+    sa.Column("number", sa.Integer, comment="its place in the sweep, from 1; null for a run of no sweep"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, default=""),
-    sa.Column("config", sa.Text, nullable=False, comment="JSON, by dotted name"),
+    sa.Column("config", sa.Text, nullable=False, comment="JSON, by dotted name: what the sweep chose"),
     sa.Column("origin", sa.Text, nullable=False, default=""),
     sa.Column("score", sa.Float, comment="the metric as logged last; null when there is none"),
     sa.Column("exit_code", sa.Integer),
@@ -71,9 +73,42 @@ runs = sa.Table(
     sa.Column("repeat_of", sa.Integer, comment="number of its configuration's first run; null for that one"),
     sa.Column("cost", sa.Float, comment="the cost metric as logged last; null when there is none"),
     sa.Column("fidelity", sa.Float, comment="how much is spent on it; null for the whole"),
+    sa.Column("project", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("group_name", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("job_type", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("display_name", sa.Text, nullable=False, server_default=sa.text("''")),
+    sa.Column("program_config", sa.Text, nullable=False, server_default=sa.text("'{}'"), comment="JSON"),
+    sa.Column("pid", sa.Integer, comment="of the process that writes it without a lease"),
+    sa.Column("born", sa.Text, comment="tells that process from a later one of its pid"),
+    sa.Column("heartbeat_at", sa.Float, comment="when whoever writes it without a lease was last heard of"),
+    sa.Column("n_lines", sa.Integer, nullable=False, server_default=sa.text("0"), comment="of its history"),
+    sa.Column("history_token", sa.Integer, nullable=False, server_default=sa.text("0"), comment=COUNTS_FROM),
     sa.UniqueConstraint("sweep_id", "number"),
     sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
     sa.Index("runs_by_key", "sweep_id", "key", unique=True),
+    sa.Index("runs_by_project", "project", "created_at"),
+)
+
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("token", sa.Integer, primary_key=True, comment="the lease or grant under which it was logged"),
+    sa.Column("line", sa.Integer, primary_key=True, comment="from 0; goes on from one grant to the next"),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("metrics", sa.Text, nullable=False, comment="JSON"),
+    sa.Column("at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+last_values = sa.Table(
+    "last_values",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True, comment="of a metric"),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("value", sa.Text, nullable=False, comment="JSON: as it was logged last"),
+    sqlite_with_rowid=False,
 )
 
 reports = sa.Table(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from sharpen.jsonable import dumps
 from sharpen.store import schema
-from sharpen.store.port import Kind, Row
+from sharpen.store.port import HistoryLine, Kind, Row
 from sharpen.store.statements import Insert, Statements, replace
 
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
@@ -74,6 +74,68 @@ class SqlWriter:
             token = values["token"]
             given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
             self._statements.carry_over.execute(self._connection, given)
+        if values["token"] > 1:
+            self._rewind(run_id, values["token"], from_step)
+
+    def _rewind(self, run_id: str, token: int, from_step: int | None) -> None:
+        """Let only what was logged up to a step count, nothing for None."""
+        h, v = schema.history.c, schema.last_values.c
+        self._connection.execute(schema.last_values.delete().where(v.run_id == run_id))
+        if from_step is None:
+            self.set_run(run_id, {"history_token": token, "n_lines": 0})
+            return
+        since = sa.select(schema.runs.c.history_token).where(schema.runs.c.id == run_id).scalar_subquery()
+        mine = sa.and_(h.run_id == run_id, h.token >= since)
+        self._connection.execute(schema.history.delete().where(mine, h.step > from_step))
+        last = self._connection.execute(sa.select(sa.func.max(h.line)).where(mine)).scalar()
+        self.set_run(run_id, {"n_lines": 0 if last is None else last + 1})
+        rows = sa.select(h.step, h.metrics).where(mine).order_by(h.line)
+        self._put_last(run_id, ((step, json.loads(text)) for step, text in self._connection.execute(rows)))
+        p = schema.reports.c
+        rows = sa.select(p.step, p.metrics).where(p.run_id == run_id, p.token == token).order_by(p.step)
+        self._put_last(run_id, ((step, json.loads(text)) for step, text in self._connection.execute(rows)))
+
+    def create_run(self, row: Row) -> None:
+        """Write a run of no sweep."""
+        self._connection.execute(schema.runs.insert(), dict(row))
+
+    def run(self, run_id: str) -> Row | None:
+        """Return the columns of a run."""
+        query = sa.select(schema.runs).where(schema.runs.c.id == run_id)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else {str(name): value for name, value in row.items()}
+
+    def append_history(self, run_id: str, token: int, lines: Sequence[HistoryLine], at: float) -> None:
+        """Write rows behind those that are there, and keep what each metric was last."""
+        rows = [
+            {
+                "run_id": run_id,
+                "token": token,
+                "line": line,
+                "step": step,
+                "metrics": dumps(metrics),
+                "at": at,
+            }
+            for line, step, metrics in lines
+        ]
+        self._statements.append_history.execute_all(self._connection, rows)
+        self.keep_last(run_id, [(step, metrics) for _, step, metrics in lines])
+        self.set_run(run_id, {"n_lines": lines[-1][0] + 1, "heartbeat_at": at})
+
+    def keep_last(self, run_id: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Keep what each metric was last."""
+        self._put_last(run_id, rows)
+
+    def _put_last(self, run_id: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        last: dict[str, tuple[int, Any]] = {}
+        for step, metrics in rows:
+            last |= {name: (step, value) for name, value in metrics.items()}
+        if last:
+            values = [
+                {"run_id": run_id, "name": name, "step": step, "value": dumps(value)}
+                for name, (step, value) in last.items()
+            ]
+            self._statements.put_last.execute_all(self._connection, values)
 
     def end_run(self, run_id: str, values: Row) -> None:
         """Write how a run ended."""
@@ -109,9 +171,16 @@ class SqlWriter:
 
     def merge_summary(self, run_id: str, values: Mapping[str, Any]) -> None:
         """Lay values over a run's summary."""
-        r = schema.runs.c
-        old = json.loads(self._connection.execute(sa.select(r.summary).where(r.id == run_id)).scalar_one())
-        self.set_run(run_id, {"summary": dumps(old | dict(values))})
+        self._merge(run_id, "summary", values)
+
+    def merge_config(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Lay values over what a run's program said of its configuration."""
+        self._merge(run_id, "program_config", values)
+
+    def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
+        query = sa.select(schema.runs.c[column]).where(schema.runs.c.id == run_id)
+        old = json.loads(self._connection.execute(query).scalar_one())
+        self.set_run(run_id, {column: dumps(old | dict(values))})
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:
         """Return the tags of a sweep or a run."""

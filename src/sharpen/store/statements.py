@@ -51,6 +51,10 @@ class Statements:
         self.end_run = Statement(_update(runs, *END), dialect)
         names = [column.name for column in columns]
         self.put_report = Statement(replace(insert, schema.reports, names), dialect)
+        lines = [column.name for column in schema.history.c]
+        self.append_history = Statement(_insert(schema.history.insert(), *lines), dialect)
+        values = [column.name for column in schema.last_values.c]
+        self.put_last = Statement(replace(insert, schema.last_values, values), dialect)
         token = sa.bindparam("new_token", type_=sa.Integer)
         kept = sa.select(*(token if column is columns.token else column for column in columns)).where(
             columns.run_id == sa.bindparam("which"),
@@ -62,7 +66,7 @@ class Statements:
 
 RUN = (
     *("id", "sweep_id", "number", "state", "reason", "config", "origin", "token", "lost", "stop", "summary"),
-    *("parent", "repeat", "repeat_of", "created_at", "key"),
+    *("parent", "repeat", "repeat_of", "fidelity", "created_at", "key"),
 )
 LEASE = ("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed")
 END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at")

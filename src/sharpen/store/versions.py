@@ -193,3 +193,95 @@ VERSION_5 = (
     "CREATE INDEX versions_by_digest ON versions (collection, digest)",
     "CREATE INDEX audit_by_collection ON audit (collection, seq)",
 )
+
+# what leads here runs with foreign keys off: the table that others refer to is made anew
+VERSION_6 = (
+    "ALTER TABLE sweeps ADD COLUMN project TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE new_runs (
+        id TEXT NOT NULL,
+        sweep_id TEXT,
+        number INTEGER,
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        config TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        score FLOAT,
+        exit_code INTEGER,
+        token INTEGER NOT NULL,
+        lost INTEGER NOT NULL,
+        agent_id TEXT,
+        lease_key TEXT,
+        stop TEXT NOT NULL,
+        summary TEXT NOT NULL,
+        created_at FLOAT NOT NULL,
+        started_at FLOAT,
+        ended_at FLOAT,
+        parent INTEGER,
+        "key" TEXT,
+        scores TEXT NOT NULL DEFAULT '[]',
+        violation FLOAT NOT NULL DEFAULT 0,
+        is_canceled BOOLEAN NOT NULL DEFAULT 0,
+        checkpoint TEXT,
+        resumed TEXT,
+        note TEXT NOT NULL DEFAULT '',
+        tags TEXT NOT NULL DEFAULT '[]',
+        deleted_at FLOAT,
+        repeat INTEGER NOT NULL DEFAULT 0,
+        repeat_of INTEGER,
+        cost FLOAT,
+        fidelity FLOAT,
+        project TEXT NOT NULL DEFAULT '',
+        group_name TEXT NOT NULL DEFAULT '',
+        job_type TEXT NOT NULL DEFAULT '',
+        display_name TEXT NOT NULL DEFAULT '',
+        program_config TEXT NOT NULL DEFAULT '{}',
+        pid INTEGER,
+        born TEXT,
+        heartbeat_at FLOAT,
+        n_lines INTEGER NOT NULL DEFAULT 0,
+        history_token INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (id),
+        UNIQUE (sweep_id, number),
+        FOREIGN KEY(sweep_id) REFERENCES sweeps (id)
+    )
+    """,
+    """
+    INSERT INTO new_runs (
+        id, sweep_id, number, state, reason, config, origin, score, exit_code, token, lost, agent_id,
+        lease_key, stop, summary, created_at, started_at, ended_at, parent, "key", scores, violation,
+        is_canceled, checkpoint, resumed, note, tags, deleted_at, repeat, repeat_of, cost, fidelity
+    ) SELECT
+        id, sweep_id, number, state, reason, config, origin, score, exit_code, token, lost, agent_id,
+        lease_key, stop, summary, created_at, started_at, ended_at, parent, "key", scores, violation,
+        is_canceled, checkpoint, resumed, note, tags, deleted_at, repeat, repeat_of, cost, fidelity
+    FROM runs
+    """,
+    "DROP TABLE runs",
+    "ALTER TABLE new_runs RENAME TO runs",
+    "CREATE INDEX runs_by_state ON runs (sweep_id, state, deleted_at)",
+    'CREATE UNIQUE INDEX runs_by_key ON runs (sweep_id, "key")',
+    "CREATE INDEX runs_by_project ON runs (project, created_at)",
+    """
+    CREATE TABLE history (
+        run_id TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        metrics TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (run_id, token, line),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE last_values (
+        run_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (run_id, name),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    ) WITHOUT ROWID
+    """,
+)

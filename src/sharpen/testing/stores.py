@@ -24,6 +24,21 @@ RUN: dict[str, Any] = {
     "parent": None,
     "repeat": 0,
     "repeat_of": None,
+    "fidelity": None,
+}
+TRACKED: dict[str, Any] = {
+    "id": "mine",
+    "project": "p",
+    "state": "running",
+    "reason": "",
+    "config": "{}",
+    "program_config": '{"lr":0.1}',
+    "token": 1,
+    "lost": 0,
+    "lease_key": "w",
+    "summary": "{}",
+    "stop": "",
+    "created_at": 1.0,
 }
 LEASE: dict[str, Any] = {
     "state": "running",
@@ -140,6 +155,70 @@ def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any)
     assert reader.ended_values("s", resume=False) == []
 
 
+def a_run_keeps_its_fidelity(store: Any) -> None:
+    """And its parent: both are what an optimizer proposed."""
+    with store.transaction() as writer:
+        writer.create_sweep(SWEEP | {"seed": 1, "run_cap": None, "created_at": 1.0})
+        row = RUN | {"id": "s-1", "number": 1, "created_at": 1.0, "key": None}
+        writer.create_runs([row | {"fidelity": 2.5, "parent": 1}])
+    run = store.reader().run("s-1")
+    assert (run.fidelity, run.parent) == (2.5, 1)
+
+
+def a_run_needs_no_sweep(store: Any) -> None:
+    """It has a project, and what its program says of its configuration."""
+    with store.transaction() as writer:
+        writer.create_run(TRACKED)
+        writer.create_run(TRACKED | {"id": "other", "state": "finished", "created_at": 2.0})
+        writer.merge_config("mine", {"depth": 3})
+        assert writer.run("mine")["token"] == 1
+        assert writer.run("nobody") is None
+    tracked = store.reader().tracked
+    found = tracked.run("mine")
+    assert (found.sweep_id, found.number, found.config) == (None, None, {"lr": 0.1, "depth": 3})
+    assert [run.id for run in tracked.runs("p")] == ["mine", "other"]
+    assert [run.id for run in tracked.running()] == ["mine"]
+    assert [(one.name, one.n_runs) for one in tracked.projects()] == [("p", 2)]
+    assert store.reader().sweeps() == []
+
+
+def a_history_grows_by_lines(store: Any) -> None:
+    """From one grant to the next; what each metric was last is kept, and few rows stand for many."""
+    with store.transaction() as writer:
+        writer.create_run(TRACKED)
+        writer.append_history("mine", 1, [(n, n, {"a": n, "b": "x"}) for n in range(60)], at=1.0)
+        writer.set_run("mine", {"token": 2})
+        writer.append_history("mine", 2, [(n, n, {"a": n}) for n in range(60, 101)], at=2.0)
+    tracked = store.reader().tracked
+    assert tracked.run("mine").n_lines == 101
+    assert tracked.last_values("mine") == {"a": 100, "b": "x"}
+    assert [row.step for row in tracked.history("mine")] == list(range(101))
+    assert [row.line for row in tracked.history("mine", 98)] == [98, 99, 100]
+    assert [row.line for row in tracked.history("mine", 50, n_lines=2)] == [50, 51]
+    assert [row.line for row in tracked.history("mine", n_points=5)] == [0, 25, 50, 75, 100]
+    assert tracked.history("nobody") == []
+
+
+def a_history_goes_on_from_a_checkpoint(store: Any) -> None:
+    """What a lost lease logged behind it does not count, nor anything when there is none."""
+    _fill(store)
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        writer.append_history("s-1", 1, [(n, n + 1, {"a": n + 1}) for n in range(4)], at=1.0)
+        writer.lease_run("s-1", LEASE | {"token": 2}, 2)
+    tracked = store.reader().tracked
+    assert [row.step for row in tracked.history("s-1")] == [1, 2]
+    assert tracked.last_values("s-1") == {"a": 2}
+    with store.transaction() as writer:
+        writer.append_history("s-1", 2, [(2, 3, {"a": 30})], at=1.0)
+    assert [row.metrics["a"] for row in tracked.history("s-1")] == [1, 2, 30]
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 3}, None)
+        writer.append_history("s-1", 3, [(0, 1, {"b": 1})], at=1.0)
+    assert [row.metrics for row in tracked.history("s-1")] == [{"b": 1}]
+    assert tracked.last_values("s-1") == {"b": 1}
+
+
 def files_and_lines_of_one_name_replace_each_other(store: Any) -> None:
     """Artifacts by run and name, console by run, token and first line; a summary is merged."""
     _fill(store)
@@ -230,6 +309,10 @@ CONTRACT: Mapping[str, Callable[[Any], None]] = {
         runs_of_a_request_come_by_number,
         a_report_takes_the_place_of_one_of_its_step,
         a_lease_goes_on_from_the_reports_before_its_checkpoint,
+        a_run_keeps_its_fidelity,
+        a_run_needs_no_sweep,
+        a_history_grows_by_lines,
+        a_history_goes_on_from_a_checkpoint,
         a_run_ends_with_its_scores,
         a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds,
         files_and_lines_of_one_name_replace_each_other,
