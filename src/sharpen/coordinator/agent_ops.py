@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sharpen import spec
-from sharpen.coordinator import control_ops, registry_ops
+from sharpen.coordinator import control_ops, registry_ops, tracking_ops
 from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
 from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
@@ -137,6 +137,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
         _write_report(session.writer, row, metric.name, is_new=step_number > before.last_step)
+    session.writer.keep_last(run_id, rows)
     return {"stop": stop}
 
 
@@ -147,29 +148,29 @@ def _leads(session: Session, run_id: str, token: int) -> Reply:
 
 
 def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
-    session.leased(run_id, token)
+    session.grant(run_id, token)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
     session.writer.put_console(row | {"at": session.clock.time()})
     return {}
 
 
 def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]) -> Reply:
-    session.leased(run_id, token)
+    session.grant(run_id, token)
     session.writer.merge_summary(run_id, values)
     return {}
 
 
 def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any) -> Reply:
-    sweep_id, n = session.leased(run_id, token)
+    grant = session.grant(run_id, token)
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
     session.writer.put_artifact(row | {"at": session.clock.time()})
-    if about["type"] == CHECKPOINT:
+    if about["type"] == CHECKPOINT and grant.sweep_id is not None and grant.number is not None:
         said = metadata.get("step")
         is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
-        step = said if is_step else session.sweep(sweep_id).state.live[n].last_step
-        session.advance(sweep_id, CheckpointSaved(n, token, about["digest"], step))
+        step = said if is_step else session.sweep(grant.sweep_id).state.live[grant.number].last_step
+        session.advance(grant.sweep_id, CheckpointSaved(grant.number, token, about["digest"], step))
     return {}
 
 
@@ -243,4 +244,5 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "ping": _ping,
     **control_ops.OPERATIONS,
     **registry_ops.OPERATIONS,
+    **tracking_ops.OPERATIONS,
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpen.coordinator.session import Reply, Session
+from sharpen.coordinator.tracking_ops import cancel_tracked
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import LARGEST_INTEGER, dumps
@@ -68,6 +69,8 @@ def _cancel(session: Session, sweep_id: str, reason: str) -> Reply:
 
 
 def _cancel_run(session: Session, run_id: str, reason: str) -> Reply:
+    if _is_tracked(session, run_id):
+        return cancel_tracked(session, run_id, _said(reason))
     sweep_id, n = _place(session, run_id)
     found = _steer(session, sweep_id, RunCanceled(n, _said(reason)))
     return found | {"state": session.sweep(sweep_id).state.trials[n - 1].state}
@@ -138,12 +141,27 @@ def _create(session: Session, sweep_id: str, key: str, additions: Sequence[_Addi
 
 
 def _delete(session: Session, target: str) -> Reply:
-    if "-" not in target:
+    if _is_tracked(session, target):
+        return _delete_tracked(session, target)
+    if session.writer.run(target) is None:
         return _steer(session, target, SweepDeleted())
     sweep_id, n = split_run_id(target)
     if not 1 <= n <= session.sweep(sweep_id).state.n_created:
         raise NotFound(f"no run {target!r}")
     return _steer(session, sweep_id, RunDeleted(n))
+
+
+def _is_tracked(session: Session, target: str) -> bool:
+    """Return whether a name is of a run of no sweep."""
+    row = session.writer.run(target)
+    return row is not None and row["sweep_id"] is None
+
+
+def _delete_tracked(session: Session, run_id: str) -> Reply:
+    if run_id in session.tracked:
+        raise Refused(f"run {run_id} is at work: cancel it first", why="illegal")
+    session.writer.set_run(run_id, {"deleted_at": session.clock.time()})
+    return {}
 
 
 def _note(session: Session, target: str, text: str) -> Reply:
@@ -173,8 +191,9 @@ def _permuted(session: Session, run_id: str, summary: Mapping[str, Any]) -> Repl
 
 def _labelled(session: Session, target: str) -> tuple[Kind, list[str]]:
     """Return whether a name is of a sweep or of a run, and its tags; it must not be deleted."""
-    kind: Kind = "run" if "-" in target else "sweep"
-    if kind == "run" and session.sweep(split_run_id(target)[0]).state.is_deleted:
+    row = session.writer.run(target)
+    kind: Kind = "sweep" if row is None else "run"
+    if row and row["sweep_id"] and session.sweep(row["sweep_id"]).state.is_deleted:
         raise NotFound(f"no run {target!r}: its sweep has been deleted")
     tags = session.writer.tags(kind, target)
     if tags is None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen.coordinator.agent_ops import OPERATIONS
-from sharpen.coordinator.session import Clock, Reply, Session, SteadyClock
+from sharpen.coordinator.session import Clock, LiveRun, Reply, Session, SteadyClock
+from sharpen.coordinator.tracking_ops import end_run
 from sharpen.errors import Refused, SharpenError, UsageError
 from sharpen.store.backends import backend
 from sharpen.sweep import Question, question
@@ -50,6 +51,9 @@ class Coordinator:
             if row.n_runs.get(TrialState.RUNNING):  # the others can wait until somebody asks for them
                 with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
                     self._session.sweep(row.id)
+        now = self._session.clock.monotonic()
+        for run in self._session.reader.tracked.running():  # whoever writes it has its full time again
+            self._session.tracked[run.id] = LiveRun(run.token, run.pid, run.born, now, run.stop)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to a batch of requests; all that they changed is on the disk by then."""
@@ -67,22 +71,25 @@ class Coordinator:
         Raises:
             StoreError: The store cannot be written; nothing has changed.
         """
-        events = self._overdue()
-        if not events:
+        events, silent = self._overdue(), self._session.silent()
+        if not events and not silent:
             return
         with self._transaction():
             for sweep_id, event in events:
                 self._session.advance(sweep_id, event)
+            for run_id, why in silent.items():
+                end_run(self._session, run_id, TrialState.CRASHED, why)
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[None]:
         """Give the session a transaction; when it fails, memory is as it was before, like the store."""
-        before = dict(self._session.open), dict(self._session.agents)
+        session = self._session
+        before = dict(session.open), dict(session.agents), dict(session.tracked)
         try:
-            with self._store.transaction() as self._session.writer:
+            with self._store.transaction() as session.writer:
                 yield
         except BaseException:
-            self._session.open, self._session.agents = before
+            session.open, session.agents, session.tracked = before
             raise
 
     def wake_up(self) -> None:
@@ -91,7 +98,7 @@ class Coordinator:
         Raises:
             StoreError: The store cannot be read.
         """
-        self._session.open, self._session.agents = {}, {}
+        self._session.open, self._session.agents, self._session.tracked = {}, {}, {}
         self._open()
 
     def mark(self, sweep_id: str) -> list[Any]:

@@ -18,6 +18,7 @@ from sharpen.sweep.events import Event
 
 Reply = dict[str, Any]
 SHORTEST_S = 1e-6
+SILENCE_S = 120.0  # a writer without a lease that is silent for longer is taken for dead
 
 
 class Clock(Protocol):
@@ -84,6 +85,36 @@ class AgentProcess:
     born: str
 
 
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """A run of no sweep that is being written.
+
+    Attributes:
+        token: Only who has this one may write.
+        pid: The writer's process; None when nobody said.
+        born: What tells that process from others.
+        heard_at: When it was last heard of, on the clock that never jumps.
+        stop: Why it was told to end; empty while it was not.
+        kept_at: Its ``heard_at`` when a heartbeat was last written.
+    """
+
+    token: int
+    pid: int | None
+    born: str | None
+    heard_at: float
+    stop: str = ""
+    kept_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to write a run; a lease gives it, or the making of a run of no sweep."""
+
+    run_id: str
+    sweep_id: str | None = None
+    number: int | None = None
+
+
 @dataclass
 class Session:
     """The open sweeps and their agents.
@@ -93,6 +124,7 @@ class Session:
         clock: The :mod:`time` module, or a test's.
         open: Sweeps in memory, by id.
         agents: Processes that have joined them, by agent id.
+        tracked: Runs of no sweep that are being written, by id.
         writer: The transaction that is open; set anew for each.
     """
 
@@ -101,6 +133,7 @@ class Session:
     writer: Writer = field(init=False)
     open: dict[str, OpenSweep] = field(default_factory=dict[str, OpenSweep])
     agents: dict[str, AgentProcess] = field(default_factory=dict[str, AgentProcess])
+    tracked: dict[str, LiveRun] = field(default_factory=dict[str, LiveRun])
 
     def sweep(self, sweep_id: str) -> OpenSweep:
         """Return a sweep in memory, read from the store when it is not there yet."""
@@ -126,6 +159,34 @@ class Session:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)
         return effects[-1] if effects else None
+
+    def grant(self, run_id: str, token: int) -> Grant:
+        """Return what a token lets its holder write: a run that is leased, or one of no sweep.
+
+        Raises:
+            Refused: It has ended, or somebody else has it.
+        """
+        live = self.tracked.get(run_id)
+        if live is None:
+            known = self.writer.run(run_id)
+            if known is not None and known["sweep_id"] is None:
+                raise Refused(f"run {run_id} has ended", why="ended")
+            return Grant(run_id, *self.leased(run_id, token))
+        if live.token != token:
+            raise Refused(f"run {run_id}: somebody else has taken it up", why="stale")
+        self.tracked[run_id] = replace(live, heard_at=self.clock.monotonic())
+        return Grant(run_id)
+
+    def silent(self) -> dict[str, str]:
+        """Return why, for each run of no sweep whose writer is no more or has been silent for too long."""
+        now = self.clock.monotonic()
+        found: dict[str, str] = {}
+        for run_id, live in self.tracked.items():
+            if live.pid is not None and live.born and processes.is_dead(live.pid, live.born):
+                found[run_id] = f"its process {live.pid} died"
+            elif now - live.heard_at > SILENCE_S:
+                found[run_id] = f"nothing was heard of it for {SILENCE_S:g} s"
+        return found
 
     def leased(self, run_id: str, token: int) -> tuple[str, int]:
         """Return the sweep and number of a run that is held under a token.

@@ -1,0 +1,217 @@
+"""What a program may ask for a run that nobody leased to it: one function a request, and the table of names.
+
+Such a run belongs to a project, has an id that its client chose, and is written under a grant: a token that
+goes up by one whenever the run is taken up again, so that only the newest writer is heard.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sharpen.coordinator.session import LiveRun, Reply, Session
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.jsonable import dumps
+from sharpen.store.port import Row
+from sharpen.store.schema import LARGEST
+from sharpen.trial import TrialState
+
+ID = re.compile(r"[^\s/\\#?%:\x00-\x1f.][^\s/\\#?%:\x00-\x1f]{0,127}")
+RESERVED = ("last", "best")
+LABELS = ("group_name", "job_type", "display_name", "note")
+RESUME = ("never", "allow", "must")
+BEAT_KEPT_S = 5.0  # heartbeats are written this seldom
+
+
+def _create_run(
+    session: Session,
+    run_id: str,
+    key: str,
+    project: str,
+    resume: str = "never",
+    **about: Any,
+) -> Reply:
+    """Make a run or take it up again, and grant the writing of it.
+
+    Args:
+        session: What the coordinator has in memory.
+        run_id: The id, which the client chose.
+        key: Names the request: the same one twice is granted once.
+        project: What the run belongs to.
+        resume: ``never``: the id must be new. ``must``: it must be there. ``allow``: either.
+        about: ``config``, what the program says of its configuration; ``tags``, for a new run; ``process``,
+            the ``pid`` and ``born`` of the writer, so that its death is seen at once; any of :data:`LABELS`.
+    """
+    config, tags, process = (about.pop(name, None) or {} for name in ("config", "tags", "process"))
+    labels: Mapping[str, str] = about
+    _check(run_id, project, resume)
+    _check_labels(labels, LABELS)
+    known = session.writer.run(run_id)
+    now = session.clock.time()
+    if known is not None and known["lease_key"] == key:
+        return _granted(session, run_id)
+    owner = {"pid": process.get("pid"), "born": process.get("born")}
+    if known is None:
+        if resume == "must":
+            raise NotFound(f"no run {run_id!r} to resume: leave resume out, or say resume='allow'")
+        _refuse_others_ids(session, run_id)
+        row = {"id": run_id, "project": project, "state": TrialState.RUNNING, "reason": "", "config": "{}"}
+        row |= {"program_config": dumps(config), "token": 1, "lost": 0, "lease_key": key, "stop": ""}
+        row |= {"summary": "{}", "tags": dumps(sorted(set(tags))), **labels, **owner}
+        session.writer.create_run(row | {"created_at": now, "started_at": now, "heartbeat_at": now})
+    else:
+        _refuse_resumption(known, run_id, project, resume)
+        values = {"state": TrialState.RUNNING, "reason": "", "stop": "", "token": known["token"] + 1}
+        values |= {"lease_key": key, "ended_at": None, "exit_code": None, "heartbeat_at": now}
+        session.writer.set_run(run_id, values | labels | owner)
+        session.writer.merge_config(run_id, config)
+    return _granted(session, run_id)
+
+
+def _check(run_id: Any, project: Any, resume: str) -> None:
+    if not isinstance(run_id, str) or not ID.fullmatch(run_id) or run_id in RESERVED:
+        raise UsageError(
+            f"{run_id!r:.60} is no id of a run: it has 1 to 128 letters, no space, none of / \\ # ? % :, "
+            "does not begin with a dot, and is neither 'last' nor 'best'"
+        )
+    if not isinstance(project, str) or not project.strip() or not project.isprintable():
+        raise UsageError(f"{project!r:.60} is no name of a project: it is text of one line")
+    if resume not in RESUME:
+        raise UsageError(f"resume={resume!r}: it is one of {', '.join(RESUME)}")
+
+
+def _check_labels(labels: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    odd = sorted(labels.keys() - {*allowed})
+    if odd:
+        raise UsageError(f"a run has no {odd[0]!r}; it has: {', '.join(allowed)}")
+    for name, value in labels.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name} of a run is text, not {value!r:.60}")
+
+
+def _refuse_others_ids(session: Session, run_id: str) -> None:
+    """Refuse an id that names something else, or may come to do so."""
+    sweep_id, _, number = run_id.rpartition("-")
+    if session.writer.tags("sweep", run_id) is not None:
+        raise UsageError(f"{run_id} is the id of a sweep: choose another for the run")
+    if number.isdecimal() and session.writer.tags("sweep", sweep_id) is not None:
+        raise UsageError(f"{run_id} is the id of a run of sweep {sweep_id}: choose another")
+
+
+def _refuse_resumption(known: Row, run_id: str, project: str, resume: str) -> None:
+    if known["deleted_at"] is not None:
+        raise NotFound(f"run {run_id} has been deleted: choose another id")
+    if known["sweep_id"] is not None:
+        raise UsageError(f"run {run_id} belongs to sweep {known['sweep_id']}: only its agents write it")
+    if known["project"] != project:
+        raise UsageError(
+            f"run {run_id} belongs to project {known['project']}, not {project}: choose another id"
+        )
+    if resume == "never":
+        raise UsageError(
+            f"there is a run {run_id} already: go on with it by resume='allow', or choose another id"
+        )
+
+
+def _granted(session: Session, run_id: str) -> Reply:
+    """Remember who writes a run, and return what the writer has to know of it."""
+    row = session.writer.run(run_id)
+    assert row is not None  # noqa: S101 - it has just been written
+    now = session.clock.monotonic()
+    session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"])
+    return {"run_id": run_id, "token": row["token"], "n_lines": row["n_lines"]}
+
+
+def _append_history(
+    session: Session, run_id: str, token: int, first_line: int, rows: Sequence[tuple[int, dict[str, Any]]]
+) -> Reply:
+    """Keep logged rows; those whose lines are there already are passed over, so it may be asked twice."""
+    session.grant(run_id, token)
+    for step, metrics in rows:
+        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= LARGEST:  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
+            raise UsageError(f"{run_id}: a step is a whole number from 0 to {LARGEST}")
+        if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r:.60}")
+    row = session.writer.run(run_id)
+    assert row is not None  # noqa: S101 - it is granted
+    n_lines: int = row["n_lines"]
+    if first_line > n_lines or first_line < 0:
+        raise UsageError(
+            f"{run_id}: its history has {n_lines} lines, so the next cannot be line {first_line}"
+        )
+    new = [(first_line + i, step, metrics) for i, (step, metrics) in enumerate(rows)][n_lines - first_line :]
+    if new:
+        session.writer.append_history(run_id, token, new, session.clock.time())
+    return {"n_lines": n_lines + len(new), "stop": row["stop"]}
+
+
+def _configure(session: Session, run_id: str, token: int, values: Mapping[str, Any]) -> Reply:
+    """Lay values over what the program said of its configuration; what a sweep chose stays."""
+    session.grant(run_id, token)
+    session.writer.merge_config(run_id, values)
+    return {}
+
+
+def _describe_run(session: Session, run_id: str, token: int, **labels: str) -> Reply:
+    """Change a run's labels: any of :data:`LABELS`, ``project`` among them for a run of a sweep."""
+    grant = session.grant(run_id, token)
+    allowed = (*LABELS, "project") if grant.sweep_id is not None else LABELS
+    _check_labels(labels, allowed)
+    session.writer.set_run(run_id, labels)
+    return {}
+
+
+def _beat_run(session: Session, run_id: str, token: int) -> Reply:
+    """Take note that the writer lives; returns why it is to end, or nothing."""
+    if session.grant(run_id, token).sweep_id is not None:  # its agent beats for it
+        return {"stop": ""}
+    live = session.tracked[run_id]
+    if live.heard_at - live.kept_at > BEAT_KEPT_S:
+        session.tracked[run_id] = replace(live, kept_at=live.heard_at)
+        session.writer.set_run(run_id, {"heartbeat_at": session.clock.time()})
+    return {"stop": live.stop}
+
+
+def _finish_run(session: Session, run_id: str, token: int, exit_code: int = 0, reason: str = "") -> Reply:
+    """End a run: canceled when it was told to end, finished with exit code 0, failed with another."""
+    if session.grant(run_id, token).sweep_id is not None:
+        raise UsageError(f"run {run_id} belongs to a sweep: it ends by 'exit'")
+    live = session.tracked[run_id]
+    state = TrialState.FINISHED if exit_code == 0 else TrialState.FAILED
+    end_run(session, run_id, TrialState.CANCELED if live.stop else state, live.stop or reason, exit_code)
+    return {}
+
+
+def end_run(
+    session: Session, run_id: str, state: TrialState, reason: str, exit_code: int | None = None
+) -> None:
+    """Write that a run of no sweep has ended, and forget its writer."""
+    values = {"state": state, "reason": reason, "exit_code": exit_code, "ended_at": session.clock.time()}
+    session.writer.set_run(run_id, values)
+    del session.tracked[run_id]
+
+
+def cancel_tracked(session: Session, run_id: str, reason: str) -> Reply:
+    """Tell the writer of a run of no sweep to end, by the next that it asks.
+
+    Raises:
+        Refused: The run has ended.
+    """
+    live = session.tracked.get(run_id)
+    if live is None:
+        raise Refused(f"run {run_id} has ended", why="ended")
+    session.tracked[run_id] = replace(live, stop=reason)
+    session.writer.set_run(run_id, {"stop": reason, "is_canceled": True})
+    return {"state": TrialState.RUNNING}
+
+
+OPERATIONS: Mapping[str, Callable[..., Reply]] = {
+    "create_run": _create_run,
+    "append_history": _append_history,
+    "configure": _configure,
+    "describe_run": _describe_run,
+    "beat_run": _beat_run,
+    "finish_run": _finish_run,
+}
