@@ -54,9 +54,6 @@ class Reader:
     Args:
         home: The store's folder.
         engine: An engine to use in place of a read-only one of its own.
-
-    Attributes:
-        tracked: What is asked of runs whether they belong to a sweep or not.
     """
 
     def __init__(self, home: Path, engine: sa.Engine | None = None) -> None:
@@ -64,7 +61,11 @@ class Reader:
         self._engine = engine or backend().open_reader(home)
         if engine is None:  # nobody else would close its connections
             weakref.finalize(self, self._engine.dispose)
-        self.tracked = TrackedReader(self._all, self._dicts)
+
+    @property
+    def tracked(self) -> TrackedReader:
+        """What is asked of runs whether they belong to a sweep or not."""
+        return TrackedReader(self._all, self.rows)
 
     def sweeps(self, deleted: bool = False) -> list[SweepRow]:
         """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
