@@ -44,7 +44,9 @@ def _create_run(
         about: ``config``, what the program says of its configuration; ``tags``, for a new run; ``process``,
             the ``pid`` and ``born`` of the writer, so that its death is seen at once; any of :data:`LABELS`.
     """
-    config, tags, process = (about.pop(name, None) or {} for name in ("config", "tags", "process"))
+    config: Mapping[str, Any] = about.pop("config", None) or {}
+    tags: Sequence[str] = about.pop("tags", None) or ()
+    process: Mapping[str, Any] = about.pop("process", None) or {}
     labels: Mapping[str, str] = about
     _check(run_id, project, resume)
     _check_labels(labels, LABELS)
