@@ -114,9 +114,8 @@ def find(
         )
     if best.number not in series:
         return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", n_tried)
-    ours = series[best.number]
-    columns, left_out = _finished(ranked, series, ours.time)
-    evidence = _evidence(best, columns, series, tried)
+    columns, left_out = _finished(ranked, series, series[best.number].time)
+    evidence = evidence_of(best, columns, series, tried)
     if search is not None and search.is_enough:
         evidence = replace(evidence, search=search.null)
     return Finding(judge(evidence), left_out)
@@ -132,7 +131,7 @@ def _finished(
     return columns[:N_COLUMNS], tuple(number for number, column in aligned.items() if column is None)
 
 
-def _evidence(
+def evidence_of(
     best: Entry, finished: Sequence[Floats], series: Mapping[int, Series], tried: Family
 ) -> Evidence:
     """Return what is put before the judge.
