@@ -15,6 +15,7 @@ EXTRAS = {
     **dict.fromkeys(("optuna", "cmaes"), "samplers"),
     **dict.fromkeys(("xgboost", "lightgbm"), "boosted"),
     **dict.fromkeys(("torch", "gymnasium", "safetensors", "skfolio"), "rl"),
+    **dict.fromkeys(("hydra", "omegaconf"), "hydra"),
     "sklearn": "importance",
 }
 """The extra that brings a library, by the name that it is imported by."""

@@ -67,7 +67,7 @@ def _convert(command, context, values, is_whole):
         value = values.get(option.name)
         if isinstance(value, str) and not isinstance(option.type, click.Path):
             option.type.convert(value, option, context)
-        if is_whole and option.required and not isinstance(value, str):
+        if is_whole and option.required and not isinstance(value, str | tuple):
             context.fail(f"{option.name} is missing")
 
 

@@ -9,18 +9,22 @@ import os
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from sharpen import spec
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
+from sharpen.extras import require_report
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ReportRow, RunRow, SweepRow, last_metrics
 
-FORMATS = (".csv", ".jsonl")
+FORMATS = (".csv", ".jsonl", ".parquet")
+ELSEWHERE = ("optuna", "deepcave")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = Mapping[str, Any]
 
@@ -33,7 +37,13 @@ Row = Mapping[str, Any]
     "--output",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write: a .csv or .jsonl file. [default: CSV on stdout]",
+    help="Where to write: a .csv, .jsonl or .parquet file. [default: CSV on stdout]",
+)
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["csv", "parquet", *ELSEWHERE]),
+    help="For whom: with optuna -o names a new SQLite file, with deepcave a folder. [default: as -o ends]",
 )
 @click.option(
     "--spreadsheet-safe",
@@ -41,7 +51,9 @@ Row = Mapping[str, Any]
     help="Put an apostrophe before texts that begin with = + - @, which a spreadsheet would work out.",
 )
 @click.pass_obj
-def export(home: Path, sweep: str, steps: bool, file: Path | None, spreadsheet_safe: bool) -> None:
+def export(
+    home: Path, sweep: str, steps: bool, file: Path | None, kind: str | None, spreadsheet_safe: bool
+) -> None:
     """Write the runs of a sweep as a table, for a spreadsheet or a notebook.
 
     Columns begin with `config.` for parameters, `metric.` for what was logged last, and `summary.` for what a
@@ -50,11 +62,15 @@ def export(home: Path, sweep: str, steps: bool, file: Path | None, spreadsheet_s
     \b
       sharpen export last -o runs.csv
       sharpen export last --steps -o steps.jsonl
+      sharpen export last --to optuna -o study.db        # optuna-dashboard sqlite:///study.db
+      sharpen export last --to deepcave -o deepcave/     # trials.csv and configspace.csv
     """
-    if file is not None and file.suffix not in FORMATS:
-        raise UsageError(f"{file}: call it *{' or *'.join(FORMATS)}, which says how to write it")
     reader = Reader(home)
     row = reader.sweep(sweep)
+    if kind in ELSEWHERE:
+        _write_elsewhere(kind, reader, row, file)
+        return
+    _check_names(kind, file)
     reports = reader.reports(sweep_id=row.id)
     runs = reader.runs(row.id)
     rows: Sequence[Row] = list(_step_rows(runs, reports) if steps else _run_rows(row, runs, reports))
@@ -64,14 +80,76 @@ def export(home: Path, sweep: str, steps: bool, file: Path | None, spreadsheet_s
         _write_csv(rows, sys.stdout)
         return
     try:
-        with _replaced(file) as text:
-            if file.suffix == ".csv":
-                _write_csv(rows, text)
-            else:
-                text.writelines(json.dumps(row) + "\n" for row in rows)
+        _write(rows, file)
     except OSError as problem:
         raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
     echo(f"{len(rows)} rows: {file}", err=True)
+
+
+def _write(rows: Sequence[Row], file: Path) -> None:
+    """Write rows as the file's ending says."""
+    if file.suffix == ".parquet":
+        _write_parquet(rows, file)
+        return
+    with _replaced(file) as text:
+        if file.suffix == ".csv":
+            _write_csv(rows, text)
+        else:
+            text.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _check_names(kind: str | None, file: Path | None) -> None:
+    """Refuse a file whose name says something else than --to, or nothing that is known."""
+    if kind is not None and file is not None and file.suffix != f".{kind}":
+        raise UsageError(f"{file}: --to {kind} writes a .{kind} file: name one")
+    if file is None and kind == "parquet":
+        raise UsageError("--to parquet needs -o FILE.parquet: a table of bytes is nothing to print")
+    if file is not None and file.suffix not in FORMATS:
+        raise UsageError(f"{file}: call it *{' or *'.join(FORMATS)}, which says how to write it")
+
+
+def _write_elsewhere(kind: str, reader: Reader, row: SweepRow, file: Path | None) -> None:
+    """Write a sweep for another program's eyes."""
+    if file is None:
+        raise UsageError(f"--to {kind} needs -o: {'a new SQLite file' if kind == 'optuna' else 'a folder'}")
+    read = spec.parse(row.spec, where=row.source)
+    try:
+        if kind == "optuna":
+            from sharpen.report.optuna_study import write_study  # noqa: PLC0415 - it imports a lot
+
+            if file.exists():
+                raise UsageError(f"{file} is there already: name a new file")
+            n_trials = write_study(read, row.name, reader.runs(row.id), file)
+        else:
+            from sharpen.report.deepcave_run import write_tables  # noqa: PLC0415
+
+            n_trials = write_tables(read, reader.runs(row.id), file)
+    except OSError as problem:
+        raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
+    echo(f"{n_trials} trials: {file}", err=True)
+
+
+def _write_parquet(rows: Sequence[Row], file: Path) -> None:
+    """Write rows as Parquet; a column of several types as texts."""
+    require_report()
+    pa: Any = import_module("pyarrow")
+    parquet: Any = import_module("pyarrow.parquet")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: _of_one_type([row.get(name) for row in rows]) for name in names}
+    parquet.write_table(pa.table(columns), file)
+
+
+def _of_one_type(values: list[Any]) -> list[Any]:
+    """Return the values of a column as one type: as they are, as real numbers, or else as texts.
+
+    >>> _of_one_type([1, 2.5, None]), _of_one_type([1, "a"]), _of_one_type([True, None])
+    ([1.0, 2.5, None], ['1', 'a'], [True, None])
+    """
+    kinds: set[Any] = {type(value) for value in values if value is not None}
+    if len(kinds) < 2:
+        return values
+    kind = float if kinds == {int, float} else str
+    return [None if value is None else kind(value) for value in values]
 
 
 def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> Iterator[Row]:

@@ -41,6 +41,8 @@ VERBS = {
     "delete": "control",
     "report": "conclude",
     "importance": "importance",
+    "aggregate": "aggregating",
+    "compare": "aggregating",
     "permute": "permuting",
     "validate": "validate",
     "paper": "paper",

@@ -1,0 +1,103 @@
+"""A sweep as DeepCAVE's tables: ``trials.csv`` and ``configspace.csv`` in a folder.
+
+Source: the reader of ``DataFrameRun`` in DeepCAVE 1.4. It has no conditions. Its header of a metric takes
+letters, digits and underscores as a name and plain decimals as bounds, with a blank after the semicolon;
+categories that look like numbers or truth values break it, so that they get the prefix ``c_``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sharpen.space import Choice, Constant, Dimension, Rounded, Weighted
+from sharpen.spec import Sweep
+from sharpen.store.rows import RunRow
+from sharpen.trial import TrialState
+
+TRIALS, SPACE = "trials.csv", "configspace.csv"
+STATUS = {TrialState.FINISHED: "SUCCESS", TrialState.STOPPED: "SUCCESS", TrialState.FAILED: "CRASHED"}
+COLUMNS = ("name", "type", "log", "lower", "upper", "default", "distribution", "ordered")
+_WORD = re.compile(r"[A-Za-z][\w./ -]*")
+
+
+def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
+    """Write both tables; return how many trials there are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = [run for run in runs if TrialState(run.state).is_final]
+    names = list(sweep.space.dimensions)
+    metric = _metric(sweep, [run.score for run in ended if run.score is not None])
+    first = [{"config_id": run.number, **_trial(run, metric, sweep.space.dimensions)} for run in ended]
+    columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
+    _write(folder / TRIALS, columns, first)
+    rows = [{"name": name, **_row(one)} for name, one in sweep.space.dimensions.items()]
+    n_items = max((sum(key.startswith("item_") for key in row) for row in rows), default=0)
+    _write(folder / SPACE, [*COLUMNS, *(f"item_{k}" for k in range(n_items))], rows)
+    return len(ended)
+
+
+def _metric(sweep: Sweep, scores: Sequence[float]) -> str:
+    """Return the header of the metric: its name, bounds and direction."""
+    finite = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
+    name = re.sub(r"\W", "_", sweep.metric.name)
+    return f"metric:{name} [{min(finite):.12f}; {max(finite):.12f}] ({sweep.metric.goal})"
+
+
+def _trial(run: RunRow, metric: str, dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    is_scored = run.score is not None and math.isfinite(run.score) and run.violation == 0
+    status = STATUS.get(TrialState(run.state), "ABORTED")
+    values = {
+        name: _cell(value, dimensions[name]) for name, value in run.config.items() if name in dimensions
+    }
+    return {
+        "start_time": run.started_at,
+        "end_time": run.ended_at,
+        "status": status if is_scored or status != "SUCCESS" else "CRASHED",
+        metric: run.score if is_scored else None,
+        "budget": 1.0 if run.fidelity is None else run.fidelity,
+        **values,
+    }
+
+
+def _cell(value: Any, dimension: Dimension) -> Any:
+    return _category(value) if isinstance(dimension, Choice | Weighted | Constant) else value
+
+
+def _category(value: Any) -> str:
+    """Return a category's text, which looks like no number and no truth value.
+
+    >>> _category(True), _category(32), _category("relu")
+    ('c_True', 'c_32', 'relu')
+    """
+    is_word = (
+        isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in ("true", "false", "nan")
+    )
+    return str(value) if is_word else f"c_{value}"
+
+
+def _row(dimension: Dimension) -> dict[str, Any]:
+    if isinstance(dimension, Choice | Weighted | Constant):
+        options = (dimension.value,) if isinstance(dimension, Constant) else dimension.options
+        items = {f"item_{k}": _category(option) for k, option in enumerate(options)}
+        return {"type": "categorical", "default": _category(options[0]), "ordered": False, **items}
+    inner: Any = dimension.dimension if isinstance(dimension, Rounded) else dimension
+    is_whole = isinstance(dimension.from_unit(0.5), int)
+    return {
+        "type": "integer" if is_whole else "float",
+        "log": bool(getattr(inner, "log", False)),
+        "lower": dimension.from_unit(0.0),
+        "upper": dimension.from_unit(1.0),
+        "default": dimension.from_unit(0.5),
+        "distribution": "uniform",
+    }
+
+
+def _write(path: Path, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)

@@ -1,0 +1,119 @@
+"""What each configuration of a sweep came to over its folds and seeds, and how sweeps got there."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sharpen.spec import Metric
+from sharpen.store.rows import ReportRow, RunRow
+from sharpen.trial import TrialState
+
+EVALUATION = "evaluation"
+"""Under which name a Hydra sweep's runs report each job's own value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """The values of one configuration.
+
+    Attributes:
+        number: Of its first run.
+        mean: Of the values; NaN without one.
+        std: With ddof 1; NaN for fewer than two values.
+        count: How many values: folds times seeds.
+        config: The parameters.
+        fidelity: What its runs could spend; None for the whole.
+    """
+
+    number: int
+    mean: float
+    std: float
+    count: int
+    config: Mapping[str, Any]
+    fidelity: float | None = None
+
+
+def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
+    """Return the name under which the runs log each fold's own value; None where they log none."""
+    known = {name for report in reports for name in report.metrics}
+    names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}")
+    return next((name for name in names if name in known), None)
+
+
+def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> list[Aggregate]:
+    """Return what each configuration came to, the best mean first, those without a value last.
+
+    The values are those that the runs log for each fold. Where they log none, each run counts with its score,
+    so that repeats and equal configurations are averaged.
+
+    Args:
+        metric: The sweep's.
+        runs: Those of the sweep, by number.
+        reports: What they logged.
+    """
+    name = fold_metric(metric, reports)
+    values: dict[str, list[float]] = {}
+    for report in reports:
+        value = report.metrics.get(name) if name is not None else None
+        if isinstance(value, int | float):
+            values.setdefault(report.run_id, []).append(float(value))
+    groups: dict[tuple[Any, ...], list[RunRow]] = {}
+    for run in runs:
+        if TrialState(run.state).is_final:
+            key = (repr(sorted(run.config.items())), run.fidelity)
+            groups.setdefault(key, []).append(run)
+    found = [_aggregate(group, values, name is not None) for group in groups.values()]
+    return sorted(
+        found, key=lambda one: (math.isnan(one.mean), -metric.larger_is_better(one.mean), one.number)
+    )
+
+
+def _aggregate(runs: Sequence[RunRow], values: Mapping[str, list[float]], by_fold: bool) -> Aggregate:
+    scores = [[run.score] if run.score is not None else [] for run in runs]
+    each = [values.get(run.id, []) for run in runs] if by_fold else scores
+    every = [value for one in each for value in one]
+    mean = math.fsum(every) / len(every) if every else math.nan
+    finite = len(every) > 1 and all(map(math.isfinite, every))
+    std = statistics.stdev(every) if finite else math.nan
+    return Aggregate(runs[0].number, mean, std, len(every), runs[0].config, runs[0].fidelity)
+
+
+def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, float]]:
+    """Return (spent, best) after each run that ended, in the order in which they ended.
+
+    What a run spends is its fidelity, or 1 where there is none; only runs of the largest fidelity can be the
+    best, for a cheap look is no result.
+
+    Args:
+        metric: The sweep's.
+        runs: Those of the sweep.
+    """
+    ended = [run for run in runs if TrialState(run.state).is_final and run.ended_at is not None]
+    ended.sort(key=lambda run: (run.ended_at or 0.0, run.number))
+    largest = max((run.fidelity for run in ended if run.fidelity is not None), default=None)
+    found: list[tuple[float, float]] = []
+    spent, best = 0.0, math.nan
+    for run in ended:
+        spent += 1.0 if run.fidelity is None or largest is None else run.fidelity / largest
+        counts = run.state == TrialState.FINISHED and run.violation == 0 and run.fidelity == largest
+        if counts and run.score is not None and math.isfinite(run.score):
+            is_better = math.isnan(best)
+            is_better = is_better or metric.larger_is_better(run.score) > metric.larger_is_better(best)
+            best = run.score if is_better else best
+        found.append((spent, best))
+    return found
+
+
+def at_budget(curve: Sequence[tuple[float, float]], budget: float) -> float:
+    """Return the best of a curve once so much was spent; NaN before anything was, or where it ended earlier.
+
+    >>> at_budget([(1.0, 5.0), (2.0, 3.0)], 1.5), at_budget([(1.0, 5.0)], 2.0)
+    (5.0, nan)
+    """
+    if not curve or curve[-1][0] < budget - 1e-9:
+        return math.nan
+    return next((best for spent, best in reversed(curve) if spent <= budget + 1e-9), math.nan)
