@@ -36,7 +36,8 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     """Return the options; None for what has a default of the market's or the agent's own."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--market", default="signal", help="signal, ac or ow (default: signal)")
+    add("--market", default="signal", help="signal, ac, ow or bars (default: signal)")
+    add("--data", default="stocks", help="bars: a data set's name, or a file's path (default: stocks)")
     for name, (kind, words) in MARKET_SETTINGS.items():
         add(f"--{name}", type=kind, help=words)
     add("--total_timesteps", type=int, help="slices to train on (default: 60000)")
@@ -87,19 +88,22 @@ def train(runs: Sequence[Run]) -> None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
         run.summary.update({"market": settings.market, "versions": library_versions()})
-        alike.setdefault((settings.rules, run.stage), []).append((run, settings))
+        data = run.config["data"] if settings.market == "bars" else ""
+        alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
     for group in alike.values():
         search(group)
 
 
 def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     """Train configurations side by side, and report each look at them."""
+    from sharpen.data import load
     from sharpen.objectives.rl.execution.training import Job, Training
 
     runs = [run for run, _ in group]
     is_last_look = runs[0].stage == "lockbox"
     jobs = [Job(settings, run.seed) for run, settings in group]
-    training = Training(jobs, "lockbox" if is_last_look else "held-out")
+    panel = load(runs[0].config["data"]).panel if group[0][1].market == "bars" else None
+    training = Training(jobs, "lockbox" if is_last_look else "held-out", panel)
     last: dict[int, Look] = {}
     going = list(range(len(runs)))
     n_checks = group[0][1].n_checks
@@ -149,6 +153,8 @@ def keep(run: Run, look: Look) -> None:
 def print_table(look: Look, market: str) -> None:
     """Print what every policy costs on the same orders, and what the figures mean."""
     from sharpen.objectives.rl.execution.evaluation import table
+    from sharpen.objectives.rl.execution.training import saved_bps
+    from sharpen.objectives.rl.execution.verdict import compare
 
     rows = table(look.outcomes)
     n_orders = len(look.outcomes["ppo"].reward)
@@ -157,6 +163,9 @@ def print_table(look: Look, market: str) -> None:
     for line in lines:
         first = line[0].ljust(widths[0])
         print("  ".join([first, *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]))
+    print()
+    for found in compare([saved_bps(look.outcomes)], 0):
+        print(f"ppo {found.sentence}")
     told = (
         f"{n_orders} held-out orders in the market {market}, the same for every policy. In basis points of"
         " the order at its arrival price: cost is the implementation shortfall (a loss is positive), vs twap"

@@ -1,6 +1,7 @@
 """Markets agree with their closed forms, keep their books, and show nobody the future."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,23 @@ from sharpen.objectives.rl.execution.evaluation import play, table
 from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of
 from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
 from sharpen.objectives.rl.execution.schedules import LinearCosts, almgren_chriss, kappa, with_drift
+from worlds import make_world
 
 CALM = {"volatility": 0.0}
+EVERY = [*MARKETS, "bars"]
+PANEL = make_world(11, n_bars=300)
+
+
+def quiet_panel():
+    """Return bars of which every third has no volume."""
+    volume = PANEL.volume.copy()
+    volume[::3] = 0.0
+    return replace(PANEL, volume=volume)
+
+
+def env_of(name, n_members=1, n_envs=50):
+    panel = quiet_panel() if name == "bars" else None
+    return execution(market_of(name, panel=panel), n_members, n_envs)
 
 
 def costs_in_money(name, policy, settings=CALM):
@@ -116,10 +132,10 @@ def test_the_reward_is_0_for_the_baseline_and_1_for_the_optimum():
         assert one.mean() == pytest.approx(1.0, abs=4 * one.std() / math.sqrt(len(one)))
 
 
-@pytest.mark.parametrize("name", MARKETS)
+@pytest.mark.parametrize("name", EVERY)
 @given(data=st.data())
 def test_quantity_and_cash_are_conserved_whatever_is_done(name, data):
-    env = execution(market_of(name), 2, 3)
+    env = env_of(name, 2, 3)
     state = episodes(env, data.draw(st.integers(0, 1000)))
     order, paid = state["order"], torch.zeros_like(state["order"])
     total = torch.zeros_like(paid)
@@ -142,15 +158,15 @@ def test_quantity_and_cash_are_conserved_whatever_is_done(name, data):
     assert torch.allclose(total.double(), saved, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", MARKETS)
+@pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_known_before_it_happens(name):
     """Other prices and volumes after a decision change neither what is seen nor what any policy does."""
-    env = execution(market_of(name), 1, 50)
+    env = env_of(name)
     state = episodes(env, 5)
     for k in range(env.market.n_slices):
         other = dict(state)
         for path in [
-            key for key, value in state.items() if value.dim() == 3 and key not in ("impact", "twap")
+            key for key, value in state.items() if value.dim() == 3 and key not in ("impact", "twap", "past")
         ]:
             values = state[path].clone()
             first = (
@@ -216,7 +232,7 @@ def test_the_table_is_paired_with_twap():
 
 
 def test_what_is_no_market_is_refused():
-    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow"):
+    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow, bars"):
         market_of("casino")
     with pytest.raises(UsageError, match="2 slices or more"):
         market_of("signal", {"n_slices": 1})
@@ -224,3 +240,50 @@ def test_what_is_no_market_is_refused():
         market_of("ac", {"permanent": 1.0})
     with pytest.raises(UsageError, match="n_slices of 3 or more"):
         market_of("ow", {"n_slices": 2})
+
+
+def test_an_order_in_bars_pays_what_the_rules_say():
+    """A flat price, one share of a hundred in each bar: half a spread and the square root of the share."""
+    flat = replace(
+        PANEL, **{name: np.full_like(PANEL.close, 50.0) for name in ("open", "high", "low", "close")}
+    )
+    flat = replace(flat, volume=np.full_like(PANEL.volume, 1e6))
+    settings = {"order_share": 0.01, "impact": 0.5, "half_spread_bps": 2.0}
+    env = execution(market_of("bars", settings, flat, "held-out"), 1, 4, 1.0)
+    state = {**episodes(env, 0), "risk": torch.full((1, 4), 0.02, dtype=torch.float64)}
+    found = play(env, state, twap).shortfall_bps
+    assert found == pytest.approx(2.0 + 1e4 * 0.5 * 0.02 * 0.1, abs=1e-6)
+
+
+def test_no_more_than_a_share_of_a_bar_is_traded_and_the_rest_is_said():
+    settings = {"order_share": 1.0, "participation": 0.1}
+    env = execution(market_of("bars", settings, quiet_panel()), 1, 200, 1.0)
+    state = episodes(env, 0)
+    traded = np.diff(play(env, state, baselines(env)["immediate"]).traded, prepend=0.0, axis=1)
+    most = (0.1 * state["volume"] / state["order"][..., None])[0].numpy()
+    assert (traded[:, :-1] <= most[:, :-1] + 1e-12).all()
+    assert (traded[:, :-1][most[:, :-1] == 0] == 0).all()
+    assert play(env, state, twap).forced.mean() > 0.5
+
+
+def test_orders_to_train_on_and_held_out_orders_share_no_bar():
+    spans = {}
+    for span in ("training", "held-out", "lockbox"):
+        market = market_of("bars", None, PANEL, span)
+        n = 2000 if span == "training" else market.n_orders
+        closes = episodes(execution(market, 1, n, 1.0), 0)["mid"].numpy().ravel()
+        bars = np.flatnonzero(np.isin(PANEL.close, closes).any(axis=1))
+        spans[span] = (bars.min(), bars.max())
+    assert spans["training"][1] < 180 <= spans["held-out"][0]
+    assert spans["held-out"][1] < 240 <= spans["lockbox"][0]
+
+
+def test_bars_that_cannot_be_traded_are_refused():
+    with pytest.raises(UsageError, match="needs more bars: the lockbox part has 5"):
+        market_of("bars", None, PANEL.slice(0, 27), "lockbox")
+    with pytest.raises(UsageError, match="needs volumes, and"):
+        market_of("bars", None, replace(PANEL, volume=np.zeros_like(PANEL.volume)))
+    with pytest.raises(UsageError, match=r"participation is 0.0, give one in \(0, 1\]"):
+        market_of("bars", {"participation": 0.0}, PANEL)
+    with pytest.raises(UsageError, match="give --data"):
+        market_of("bars")

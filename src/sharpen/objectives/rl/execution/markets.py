@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-from sharpen.errors import NotFound
+from sharpen.bars import Panel
+from sharpen.errors import NotFound, UsageError
+from sharpen.objectives.rl.execution.bar_replay import BarReplay, BarRules
 from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
@@ -24,8 +26,19 @@ MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
 """Each market by its name, from settings that may lack anything."""
 
 
-def market_of(name: str, settings: Mapping[str, Any] | None = None) -> Market:
+def market_of(
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    panel: Panel | None = None,
+    span: str = "training",
+) -> Market:
     """Return a market by its name; settings that are None have the market's own default.
+
+    Args:
+        name: One of :data:`MARKETS`, or ``bars``.
+        settings: What differs from the market's own defaults.
+        panel: The bars of the market ``bars``.
+        span: Which part of them: ``training``, ``held-out``, ``lockbox``.
 
     Raises:
         NotFound: There is no such market.
@@ -34,9 +47,13 @@ def market_of(name: str, settings: Mapping[str, Any] | None = None) -> Market:
     >>> market_of("signal").name
     'signal'
     """
-    if name not in MARKETS:
-        raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}", name=name)
     given = {key: value for key, value in (settings or {}).items() if value is not None}
+    if name == "bars":
+        if panel is None:
+            raise UsageError("the market bars needs bars: give --data")
+        return BarReplay(panel, BarRules.of(given), span)
+    if name not in MARKETS:
+        raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}, bars", name=name)
     return MARKETS[name](given)
 
 
@@ -53,7 +70,8 @@ def unit_bps(market: Market, n_episodes: int = 512) -> float:
         return market.gain_bps
     env = Execution(market, 1, n_episodes, 1.0)
     state = env.reset(Streams.of([0]))
-    still = state | {"mid": state["mid"][..., :1].expand_as(state["mid"])}
+    arrival = state["mid"][..., :1]
+    still = state | {name: arrival.expand_as(state[name]) for name in ("mid", "price") if name in state}
     return max(float(play(env, still, twap).shortfall_bps.mean()), 1e-6)
 
 

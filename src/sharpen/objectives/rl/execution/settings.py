@@ -31,8 +31,11 @@ MARKET_SETTINGS: dict[str, tuple[type, str]] = {
     "temporary": (float, "ac: how much worse a slice's price is for each share in it"),
     "half_spread": (float, "ac: how much worse every price is"),
     "risk_aversion": (float, "ac: of the Almgren-Chriss baseline, per unit of money"),
-    "impact": (float, "ow: how far a share moves the price at first"),
+    "impact": (float, "ow: how far a share moves the price at first; bars: factor of the square-root impact"),
     "resilience": (float, "ow: how fast impact dies away, over the whole order"),
+    "order_share": (float, "bars: size of an order, as a share of the usual volume of its bars"),
+    "participation": (float, "bars: largest share of a bar's volume that may be traded"),
+    "half_spread_bps": (float, "bars: how much worse every fill is, in basis points"),
     "urgency": (float, "how fast the Almgren-Chriss baseline trades: kappa times the length of a slice"),
 }
 """Settings of the markets: type and help; one that is left out has the market's own default."""

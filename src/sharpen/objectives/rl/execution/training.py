@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from sharpen.arrays import Floats
+from sharpen.bars import Panel
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.environment import State
+from sharpen.objectives.rl.execution.bar_replay import BarReplay
 from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error, play, table
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of, unit_bps
 from sharpen.objectives.rl.execution.policies import baselines, of_agent
@@ -66,20 +68,23 @@ class Training:
     Args:
         jobs: The configurations; they must agree in all but the agent.
         use: Which held-out orders: ``held-out`` for a search, ``lockbox`` for the last look.
+        panel: The bars of the market ``bars``.
 
     Raises:
         UsageError: A setting is out of range, configurations differ where they must not, or the tensors would
             not fit into memory.
     """
 
-    def __init__(self, jobs: Sequence[Job], use: str = "held-out") -> None:
+    def __init__(self, jobs: Sequence[Job], use: str = "held-out", panel: Panel | None = None) -> None:
         first = jobs[0].settings
         if any(job.settings.rules != first.rules for job in jobs):
             raise UsageError("configurations that train side by side must agree in all but the agent")
-        market = market_of(first.market, first.market_settings)
+        market = market_of(first.market, first.market_settings, panel)
         unit = unit_bps(market)
         self._jobs, self._rules, self._number = jobs, first, 0
-        self._judged = execution(market, 1, first.n_episodes, unit)
+        held_out = market_of(first.market, first.market_settings, panel, use)
+        most = held_out.n_orders if isinstance(held_out, BarReplay) else first.n_episodes
+        self._judged = execution(held_out, 1, min(first.n_episodes, most), unit)
         refuse_too_large([job.settings.agent for job in jobs], self._judged.own_dim, self._judged.action_dim)
         members = [Member(job.settings.agent, seed_for(job.seed, "execution")) for job in jobs]
         self._population = Population(members, lambda m: execution(market, len(m), m[0].agent.n_envs, unit))

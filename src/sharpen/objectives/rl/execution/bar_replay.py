@@ -1,0 +1,175 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""The market ``bars``: orders in the user's own bars, with impact by volume and volatility.
+
+A slice is a bar. It is decided at the close before and filled at the mean of the bar's open, high, low and
+close, worse by half a spread and by ``impact * volatility * sqrt(shares / volume)``. What one trades moves no
+later price: the bars are as they were. No more than a share of a bar's volume can be traded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharpen.bars import Panel
+from sharpen.errors import UsageError
+from sharpen.objectives.rl.execution.port import Episode, Fill, at
+from sharpen.objectives.rl.streams import Streams
+
+_PAST_BARS = 20
+_SPANS = {"training": (0.0, 0.6), "held-out": (0.6, 0.8), "lockbox": (0.8, 1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class BarRules:
+    """What trading in bars costs.
+
+    Attributes:
+        n_slices: Bars of an order.
+        order_share: Size of an order, as a share of the usual volume of its bars.
+        participation: Largest share of a bar's volume that may be traded.
+        half_spread_bps: How much worse every fill is.
+        impact: Factor of the square-root impact.
+        urgency: kappa times a bar, of the Almgren-Chriss baseline.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
+
+    n_slices: int = 5
+    order_share: float = 0.02
+    participation: float = 0.1
+    half_spread_bps: float = 1.0
+    impact: float = 0.5
+    urgency: float = 0.2
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.n_slices >= 2, f"n_slices is {self.n_slices}, give 2 or more"),
+            (self.order_share > 0, f"order_share is {self.order_share}, give more than 0"),
+            (0 < self.participation <= 1, f"participation is {self.participation}, give one in (0, 1]"),
+            (self.half_spread_bps >= 0, f"half_spread_bps is {self.half_spread_bps}, give 0 or more"),
+            (self.impact >= 0, f"impact is {self.impact}, give 0 or more"),
+            (self.urgency >= 0, f"urgency is {self.urgency}, give 0 or more"),
+        )
+        if problems := [text for holds, text in rules if not holds]:
+            raise UsageError("; ".join(problems), problems=problems)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> BarRules:
+        """Return the rules that settings name; other keys are ignored.
+
+        >>> BarRules.of({"n_slices": 4, "drift": 0.1}).n_slices
+        4
+        """
+        return cls(**{name: settings[name] for name in cls.__slots__ if name in settings})
+
+
+class BarReplay:
+    """See :class:`sharpen.objectives.rl.execution.port.Market`.
+
+    Args:
+        panel: The bars, with volumes.
+        rules: What trading costs.
+        span: Which part of the bars: ``training``, the first 60 %; ``held-out``, the next 20 %; ``lockbox``,
+            the last. Orders to train on begin anywhere in it. The others begin one after another, do not
+            overlap, and are taken in every symbol.
+
+    Raises:
+        UsageError: The part is too short for an order, or a symbol has no volume.
+    """
+
+    name = "bars"
+    n_impact = 1
+    n_seen = 5
+    has_book = False
+    baseline = "twap"
+    twap_reward = 0.0
+    gain_bps: float | None = None
+
+    def __init__(self, panel: Panel, rules: BarRules, span: str = "training") -> None:
+        self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
+        self.participation = rules.participation
+        first, stop = (round(share * len(panel)) for share in _SPANS[span])
+        first = max(first, _PAST_BARS)
+        self._first, self._n_starts = first, stop - first - rules.n_slices
+        if self._n_starts < 1:
+            raise UsageError(
+                f"the market bars needs more bars: the {span} part has {stop - first}, an order takes"
+                f" {rules.n_slices} and {_PAST_BARS} must come before it",
+                n_bars=len(panel),
+            )
+        if quiet := [s for s, v in zip(panel.symbols, panel.volume.T, strict=True) if not (v > 0).any()]:
+            raise UsageError(f"the market bars needs volumes, and {', '.join(quiet)} has none")
+        self._in_order, self._n_symbols = span != "training", len(panel.symbols)
+        self._close, self._volume = torch.as_tensor(panel.close), torch.as_tensor(panel.volume).double()
+        typical = (panel.open + panel.high + panel.low + panel.close) / 4.0
+        self._typical = torch.as_tensor(typical)
+        self._move = torch.as_tensor(np.diff(np.log(panel.close), axis=0, prepend=np.nan)).nan_to_num(0.0)
+
+    @property
+    def n_orders(self) -> int:
+        """How many orders there are that do not overlap, in all symbols together."""
+        return max(1, self._n_starts // self.n_slices) * self._n_symbols
+
+    def draw(self, streams: Streams, n_envs: int) -> Episode:
+        """Return new orders."""
+        draws = streams.uniform(n_envs, 3)
+        side = torch.where(draws[..., 0] < 0.5, -1.0, 1.0).double()
+        if self._in_order:
+            number = torch.arange(n_envs).expand(side.shape) % self.n_orders
+            symbol = number % self._n_symbols
+            start = self._first + number // self._n_symbols * self.n_slices
+        else:
+            symbol = (draws[..., 1] * self._n_symbols).long()
+            start = self._first + (draws[..., 2] * self._n_starts).long()
+        n, symbols = self.n_slices, symbol[..., None]
+        closes = self._close[start[..., None] + torch.arange(n + 1), symbols]
+        during = start[..., None] + torch.arange(1, n + 1)
+        before = start[..., None] + torch.arange(1 - _PAST_BARS, 1)
+        moves, volumes = self._move[before, symbols], self._volume[before, symbols]
+        usual = volumes.mean(-1).clamp_min(1.0)
+        past = [moves[..., -length:].sum(-1) for length in (1, 5, _PAST_BARS)]
+        return {
+            "mid": closes,
+            "side": side,
+            "order": self.rules.order_share * usual * n,
+            "volume": self._volume[during, symbols],
+            "usual": usual,
+            "price": self._typical[during, symbols],
+            "risk": moves.std(-1).clamp_min(1e-6),
+            "past": torch.stack(past, -1),
+        }
+
+    def seen(self, episode: Episode, k: Tensor) -> Tensor:
+        """Return the past, from the trader's side. (P, E, 5).
+
+        The price's move over 1, 5 and 20 bars before the order in daily deviations; its last move; and the
+        volume so far over the usual one.
+        """
+        side, risk = episode["side"], episode["risk"]
+        spread = risk[..., None] * torch.tensor([1.0, 5.0, float(_PAST_BARS)]).double().sqrt()
+        past = side[..., None] * episode["past"] / spread
+        last = at(episode["mid"], k) / at(episode["mid"], (k - 1).clamp_min(0)) - 1.0
+        volume = episode["volume"]
+        sums = torch.cat([torch.zeros_like(volume[..., :1]), volume.cumsum(-1)], -1)
+        busy = torch.where(k > 0, at(sums, k) / k.clamp_min(1) / episode["usual"], 1.0)
+        return torch.cat([past, torch.stack([side * last / risk, busy.log1p()], -1)], -1)
+
+    def trade(self, episode: Episode, k: Tensor, impact: Tensor, wanted: Tensor, passive: Tensor) -> Fill:
+        """Return the fill of all that is wanted; a bar without volume counts as a usual one."""
+        volume = at(episode["volume"], k)
+        volume = torch.where(volume > 0, volume, episode["usual"])
+        worse = self.rules.impact * episode["risk"] * (wanted / volume).sqrt()
+        worse = worse + self.rules.half_spread_bps * 1e-4
+        price = at(episode["price"], k) * (1.0 + episode["side"] * worse)
+        return Fill(wanted, price.clamp_min(0.0), impact)
+
+    def optimum(self, episode: Episode) -> Tensor | None:
+        """Return None: it is not known."""
+        return None

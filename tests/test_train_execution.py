@@ -1,0 +1,52 @@
+"""The execution program: alone, and as its sweep file calls it."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sharpen import spec
+from sharpen.objectives.rl.execution.settings import ExecutionSettings
+
+ROOT = Path(__file__).parent.parent
+QUICK = ("--net_arch=[8]", "--n_steps=256", "--total_timesteps=512", "--n_checks=1", "--n_episodes=64")
+
+
+@pytest.fixture(scope="module")
+def program():
+    found = importlib.util.spec_from_file_location("train_execution", ROOT / "scripts" / "train_execution.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("market", ["signal", "bars"])
+def test_alone_it_prints_every_policy_and_a_sentence_for_each_baseline(program, capsys, market):
+    assert program.main([*QUICK, f"--market={market}"]) == 0
+    out, err = capsys.readouterr()
+    table, sentences = out.split("\n\n")[:2]
+    names = [line.split()[0] for line in table[table.index("policy ") :].splitlines()]
+    last = ["optimum"] if market == "signal" else []
+    assert names == ["policy", "ppo", "immediate", "twap", "pov", "almgren_chriss", "random", *last]
+    assert len(sentences.strip().splitlines()) == len(names) - 2
+    assert "held-out orders" in err
+
+
+def test_what_is_wrong_is_refused_in_a_sentence(program, capsys):
+    assert program.main(["--market", "casino"]) != 0
+    assert program.main(["--net_arch", "wide"]) == 2
+    err = capsys.readouterr().err
+    assert "train_execution: no market 'casino': there are signal, ac, ow, bars" in err
+    assert "train_execution: net_arch is 'wide', give one or two widths" in err
+
+
+def test_every_configuration_of_the_sweep_file_is_a_configuration(program):
+    sweep = spec.load(ROOT / "sweeps" / "ppo_sweep.yaml")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        config = sweep.space.from_unit(rng.random(len(sweep.space.dimensions)))
+        options = program.parse([f"--{name}={value}" for name, value in config.items()])
+        settings = ExecutionSettings.of({**options, **config})
+        assert settings.agent.learning_rate == pytest.approx(config["learning_rate"])
+        assert settings.agent.horizon_len * settings.agent.n_envs == config["n_steps"]
