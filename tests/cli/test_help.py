@@ -4,8 +4,10 @@ import pytest
 
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
-VERBS += ["report", "importance", "permute", "validate", "paper", "data"]
+VERBS += ["report", "importance", "permute", "validate"]
+VERBS += ["register", "models", "promote", "rollback", "paper", "data"]
 NESTED = [("data", "ls"), ("data", "check")]
+NESTED += [("models", verb) for verb in ("show", "audit", "delete")]
 NESTED += [("paper", verb) for verb in ("run", "status", "stop", "kill", "resume", "report")]
 
 

@@ -48,7 +48,7 @@ def parse(words, is_whole=True):
         _convert(command, context, values, is_whole)
     if rest:
         context.fail(f"too many arguments: {rest}")
-    if is_whole and isinstance(command, click.Group):
+    if is_whole and isinstance(command, click.Group) and not command.invoke_without_command:
         context.fail("no verb")
 
 

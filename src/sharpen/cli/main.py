@@ -45,6 +45,10 @@ VERBS = {
     "compare": "aggregating",
     "permute": "permuting",
     "validate": "validate",
+    "register": "promoting",
+    "models": "models",
+    "promote": "promoting",
+    "rollback": "promoting",
     "paper": "paper",
     "data": "data",
 }

@@ -37,7 +37,12 @@ def paper() -> None:
 
 
 @paper.command("run")
-@click.option("--model", "word", required=True, help="RUN whose model to trade, such as last-best.")
+@click.option(
+    "--model",
+    "word",
+    required=True,
+    help="MODEL to trade, such as NAME:candidate, or RUN.",
+)
 @click.option("--data", "data", help="Bars to trade. [default: those of the run]")
 @click.option("--from", "first", help="First bar, such as 2012-01-03. [default: the run's lockbox]")
 @click.option("--bars", "n_bars", type=click.IntRange(min=1), help="Stop after so many bars.")
@@ -75,16 +80,17 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
 
     \b
       sharpen paper run --model last-best
+      sharpen paper run --model xgb_classifier:candidate
       sharpen paper run --model last-best --account two --bars 60
     """
     # they bring compiled kernels and the boosters, which --help can do without
     from sharpen.paper.session import (  # noqa: PLC0415
         AccountSettings,
-        model_of_run,
+        model_of,
         recorded_session,
     )
 
-    model = model_of_run(Reader(home), word)
+    model = model_of(Reader(home), word)
     panel, name = _bars(data or model.data)
     settings = AccountSettings(
         account=account,

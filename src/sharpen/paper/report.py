@@ -56,6 +56,8 @@ class PaperReport:
         correlation: Of paper returns with the backtest's, session by session; NaN below three.
         shortfall: Of the fills.
         replay: Signals compared with the backtest's.
+        edge_bps: What each dollar that the backtest trades earns after costs; NaN when it trades nothing.
+        cost_bps: What the backtest takes for costs.
     """
 
     n_sessions: int
@@ -72,6 +74,8 @@ class PaperReport:
     correlation: float
     shortfall: Shortfall
     replay: Replay
+    edge_bps: float
+    cost_bps: float
 
 
 def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, seed: int) -> PaperReport:
@@ -89,7 +93,8 @@ def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, se
     last = first_index(panel, max(d.bar for d in decisions)) + 1
     traded = panel.slice(first, last)
     targets = strategy.targets(panel.slice(0, last), first)
-    tested = backtest(targets, traded.open, traded.close, cost_bps).returns[1:]
+    result = backtest(targets, traded.open, traded.close, cost_bps)
+    tested = result.returns[1:]
     worth = worth_by_bar(ledger, traded)
     own = worth[1:] / worth[:-1] - 1 if len(worth) > 1 else np.zeros(0)
     fates = resampled(tested, seed)
@@ -109,6 +114,8 @@ def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, se
         correlation=_correlation(own, tested),
         shortfall=shortfall(ledger.intents(), ledger),
         replay=compare(panel, strategy, decisions, ledger.bars()),
+        edge_bps=_edge_bps(float(result.returns.sum()), result.turnover * len(traded)),
+        cost_bps=cost_bps,
     )
 
 
@@ -162,6 +169,11 @@ def resampled(returns: Floats, seed: int) -> Floats:
     starts = rng.integers(0, n, (N_RESAMPLES, -(-n // BLOCK_BARS)))
     rows = (starts[:, :, None] + np.arange(BLOCK_BARS)).reshape(N_RESAMPLES, -1)[:, :n] % n
     return np.array([(_total(returns[row]), max_drawdown(returns[row])) for row in rows])
+
+
+def _edge_bps(earned: float, traded: float) -> float:
+    """Return what each dollar that was traded has earned after costs, in bps; NaN when nothing was traded."""
+    return 1e4 * earned / traded if traded > 0 else float("nan")
 
 
 def _total(returns: Floats) -> float:

@@ -20,6 +20,8 @@ from sharpen.paper.recorded import RecordedClock, RecordedSession
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions, SimulatedBroker
 from sharpen.paper.trader import Parts, Trader, paths_of
+from sharpen.registry.files import checked_files
+from sharpen.registry.names import find, is_model
 from sharpen.store.queries import Reader
 
 
@@ -169,6 +171,29 @@ class RunModel:
     file: ModelFile
     data: str
     trade_from: str
+
+
+def model_of(reader: Reader, word: str) -> RunModel:
+    """Return the model that a word means: one of the registry, or that of a run.
+
+    Args:
+        reader: The store.
+        word: A model, such as ``xgb_classifier:candidate``, or a run, such as ``last-best``.
+
+    Raises:
+        NotFound: There is no such model or run.
+        StoreError: A file of the model is damaged.
+        UsageError: The run kept no model.
+    """
+    if not is_model(reader, word):
+        return model_of_run(reader, word)
+    row = find(reader, word)
+    facts: Mapping[str, Any] = row.record["decides_by"]
+    ((name, path),) = checked_files(reader.home, row).items()
+    digest = next(file.digest for file in row.files if file.name == name)
+    trade_from = row.record["lockbox"]["first"] or facts.get("trained_through", "")
+    file = ModelFile(row.name, path, digest, facts)
+    return RunModel(file, row.record["data"]["name"] or "stocks", str(trade_from))
 
 
 def model_of_run(reader: Reader, word: str) -> RunModel:

@@ -1,0 +1,179 @@
+"""The verbs on a model's way to production: register, promote, rollback."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sharpen.cli.person import person
+from sharpen.cli.printing import json_option, print_json, stdout, table, when
+from sharpen.cli.resolve import opened
+from sharpen.cli.terminal import echo
+from sharpen.errors import UsageError
+from sharpen.gates import shown
+
+if TYPE_CHECKING:
+    from sharpen.promotion.promote import Outcome
+
+
+@click.command()
+@click.argument("run")
+@click.option("--as", "name", required=True, help="NAME of the model; each new content is its next version.")
+@json_option
+@click.pass_obj
+def register(home: Path, run: str, name: str, as_json: bool) -> None:
+    """Keep the model of a RUN as the next version of a named model.
+
+    A version never changes. It records the run, the sweep, the data, the program, the configuration, the
+    seed, the versions of libraries and how the model decides. The same content again is the same version.
+
+    \b
+      sharpen register last-best --as xgb_classifier
+    """
+    # they read returns, which --help and a bare installation do without
+    from sharpen.promotion.search_evidence import figures  # noqa: PLC0415
+    from sharpen.registry.record import registration  # noqa: PLC0415
+    from sharpen.report import analyse  # noqa: PLC0415
+
+    if "/" in name or ":" in name:
+        raise UsageError(f"--as {name!r}: a model's name has no '/' and no ':'; versions are given")
+    with opened(home) as (client, reader):
+        new = registration(reader, run)
+        row = reader.run(new.run_id)
+        known = figures(analyse(reader, reader.sweep(row.sweep_id)), row)
+        found = client.call(
+            "register", collection=name, type="model", content=new.content, who=person(), figures=known
+        )
+    word = f"{name}:v{found['version']}"
+    if as_json:
+        print_json({"model": word, **found, "run": new.run_id, "figures": known})
+        return
+    echo(word)
+    before = "" if found["is_new"] else ": it was kept before"
+    echo(f"run {new.run_id}, digest {found['digest'][:12]}{before}", err=True)
+    if known.get("headline"):
+        echo(known["headline"], err=True)
+    echo(f"next: sharpen promote {word} candidate", err=True)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("alias")
+@click.option("--approve", is_flag=True, help="Be the second person: approve what somebody else asked for.")
+@click.option("--force", is_flag=True, help="Move the alias although its gate says no; needs --reason.")
+@click.option("--reason", default="", help="Why it is forced: shown for ever.")
+@click.option(
+    "--gates",
+    "gates_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML with other thresholds. [default: gates.yaml in the store's folder, if it is there]",
+)
+@click.option(
+    "--capital",
+    type=click.FloatRange(min=1),
+    default=100_000.0,
+    show_default=True,
+    help="Dollars to trade.",
+)
+@json_option
+@click.pass_obj
+def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
+    home: Path,
+    model: str,
+    alias: str,
+    approve: bool,
+    force: bool,
+    reason: str,
+    gates_file: Path | None,
+    capital: float,
+    as_json: bool,
+) -> None:
+    """Move the ALIAS candidate, paper or prod to a version of a MODEL, when its gate lets it pass.
+
+    The gate works out anew what is known of the version, for what was tried since it was registered counts,
+    too. Missing evidence does not pass. prod needs a second person, who runs the same with --approve within
+    seven days. Exits 1 when the alias has not moved.
+
+    \b
+      sharpen promote xgb_classifier:v5 candidate
+      sharpen promote xgb_classifier:v5 prod
+      sharpen promote xgb_classifier:v5 prod --approve
+    """
+    from sharpen.promotion.promote import Ask, Person  # noqa: PLC0415 - as above
+    from sharpen.promotion.promote import promote as move  # noqa: PLC0415
+
+    if force and not reason.strip():
+        raise UsageError("--force needs --reason: it is shown for ever")
+    if reason and not force:
+        raise UsageError("--reason is for --force")
+    ask = Ask(model, alias, approve, reason if force else "", _text(gates_file), capital)
+    with opened(home) as (client, reader):
+        outcome = move(client, reader, ask, Person(person()))
+    if as_json:
+        facts = {"model": outcome.row.name, "alias": alias, "state": outcome.state, "before": outcome.before}
+        facts |= {"digest": outcome.row.digest, "checks": [asdict(check) for check in outcome.checks]}
+        print_json(facts | {"reasons": outcome.reasons, "expires_at": outcome.expires_at})
+    else:
+        _print(outcome, force)
+    if outcome.state in ("refused", "requested"):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("alias")
+@click.option("--reason", required=True, help="Why, for whoever reads the log later.")
+@json_option
+@click.pass_obj
+def rollback(home: Path, model: str, alias: str, reason: str, as_json: bool) -> None:
+    """Point an ALIAS of a MODEL at the version that it had before; no gate stands in the way.
+
+    \b
+      sharpen rollback xgb_classifier prod --reason "slippage doubled"
+    """
+    from sharpen.promotion.promote import Person  # noqa: PLC0415 - as above
+    from sharpen.promotion.promote import rollback as go_back  # noqa: PLC0415
+
+    with opened(home) as (client, reader):
+        before, now = go_back(client, reader, (model, alias), reason, Person(person()))
+    name = model.partition(":")[0]
+    if as_json:
+        print_json({"model": name, "alias": alias, "from": before, "version": now})
+    else:
+        echo(f"{name}:{alias} is v{now} again, no longer v{before}")
+
+
+def _text(path: Path | None) -> str | None:
+    try:
+        return None if path is None else path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(f"cannot read {path}: {problem}") from problem
+
+
+def _print(outcome: Outcome, force: bool) -> None:
+    name, alias = outcome.row.name, outcome.alias
+    if outcome.checks:
+        rows = [
+            {"evidence": c.name, "found": "–" if c.value is None else shown(c.value), "wanted": c.wanted}
+            | {"": c.outcome}
+            for c in outcome.checks
+        ]
+        stdout().print(table(rows))
+        echo("")
+    before = "" if outcome.before is None else f", no longer v{outcome.before}"
+    if outcome.state == "moved":
+        forced = ": FORCED past its gate, which the log shows for ever" if force and outcome.reasons else ""
+        echo(f"{name} is {alias} now{before}{forced}")
+    elif outcome.state == "unchanged":
+        echo(f"{name} is {alias} already")
+    elif outcome.state == "requested":
+        echo(f"{name} waits for a second person until {when(outcome.expires_at)}: they run")
+        echo(f"  sharpen promote {name} {alias} --approve")
+    else:
+        echo(f"{name} does not become {alias}:")
+        for reason in outcome.reasons:
+            echo(f"  {reason}")

@@ -1,0 +1,168 @@
+"""Asking for an alias: evidence is gathered here, and the coordinator decides."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sharpen.errors import UsageError
+from sharpen.gates import DEFAULT_GATES, GateCheck, Gates, parse_gates
+from sharpen.promotion.capacity import CAPITAL_USD
+from sharpen.promotion.evidence import evidence
+from sharpen.registry.names import find, split
+from sharpen.store.collection_rows import VersionRow, aliases
+from sharpen.store.queries import Reader
+from sharpen.wire import Client
+
+GATES_FILE = "gates.yaml"
+State = Literal["moved", "requested", "refused", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks.
+
+    Attributes:
+        name: The same person has the same name on the command line and in Discord.
+        via: Where they ask.
+    """
+
+    name: str
+    via: str = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody asks for.
+
+    Attributes:
+        word: The version, as in ``xgb_classifier:v5``.
+        alias: Where it should go.
+        approve: Whether it is the second person's word.
+        force_reason: Why it should pass a gate that says no; empty for not at all.
+        gates: YAML in place of the store's own gates.
+        capital_usd: The money that is to trade.
+        digest: The version must have this one; empty for whichever it has.
+    """
+
+    word: str
+    alias: str
+    approve: bool = False
+    force_reason: str = ""
+    gates: str | None = None
+    capital_usd: float = CAPITAL_USD
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of it.
+
+    Attributes:
+        row: The version.
+        alias: What was asked for.
+        state: ``moved``; ``requested``, which waits for a second person; ``refused``; ``unchanged``.
+        before: The version that had the alias; None for none.
+        checks: What the gate looked at.
+        hints: What to run for evidence that is missing, by its name.
+        expires_at: Until when a second person may approve, Unix seconds; None unless it is requested.
+    """
+
+    row: VersionRow
+    alias: str
+    state: State
+    before: int | None
+    checks: tuple[GateCheck, ...]
+    hints: Mapping[str, str] = field(default_factory=dict[str, str])
+    expires_at: float | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not, a line each, with what to run."""
+        bad = [check for check in self.checks if check.outcome != "passed"]
+        return tuple(
+            f"{check.sentence}: {self.hints[check.name]}" if check.name in self.hints else check.sentence
+            for check in bad
+        )
+
+
+def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome:
+    """Ask for an alias.
+
+    Raises:
+        NotFound: There is no such version.
+        Refused: Somebody else moved the alias meanwhile, or the approval cannot be this person's.
+        UsageError: No gate has that name, or the gates' file is wrong.
+    """
+    text = ask.gates if ask.gates is not None else _own_gates(reader.home)
+    gates = _gates(text, ask.alias)
+    row = find(reader, ask.word)
+    if ask.digest and row.digest != ask.digest:
+        raise UsageError(f"{row.name} is not the version that was looked at: look again")
+    before = points_at(reader, row.collection, ask.alias)
+    known = evidence(reader, row, gates[ask.alias], ask.capital_usd)
+    move = {"collection": row.collection, "version": row.version, "digest": row.digest, "alias": ask.alias}
+    move |= {"expected": before, "who": person.name, "via": person.via, "key": secrets.token_hex(8)}
+    found = client.call(
+        "promote",
+        move=move,
+        evidence=dict(known.values),
+        gates=text,
+        approve=ask.approve,
+        force_reason=ask.force_reason,
+    )
+    checks = _checks(found["checks"])
+    return Outcome(row, ask.alias, found["state"], before, checks, known.hints, found.get("expires_at"))
+
+
+def rollback(
+    client: Client, reader: Reader, at: tuple[str, str], reason: str, person: Person
+) -> tuple[int, int]:
+    """Point an alias at the version before; return the versions that it pointed at and points at now.
+
+    Args:
+        client: Of the coordinator.
+        reader: The store.
+        at: The model and its alias.
+        reason: Why.
+        person: Who.
+
+    Raises:
+        NotFound: There is no such model.
+        Refused: There is nothing to go back to, or somebody else moved the alias meanwhile.
+    """
+    name, alias = split(at[0])[0], at[1]
+    find(reader, f"{name}:latest")
+    before = points_at(reader, name, alias)
+    move = {"collection": name, "alias": alias, "expected": before, "who": person.name, "via": person.via}
+    found = client.call("rollback", move=move | {"key": secrets.token_hex(8)}, reason=reason)
+    return (-1 if before is None else before), found["version"]
+
+
+def points_at(reader: Reader, collection: str, alias: str) -> int | None:
+    """Return the version that an alias has; None for none."""
+    return next((row.version for row in aliases(reader, collection) if row.alias == alias), None)
+
+
+def _own_gates(home: Path) -> str | None:
+    """Return the gates of a store, which whoever keeps it may have written; None for the defaults."""
+    try:
+        return (home / GATES_FILE).read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(f"cannot read {home / GATES_FILE}: {problem}") from problem
+
+
+def _gates(text: str | None, alias: str) -> Gates:
+    gates = DEFAULT_GATES if text is None else parse_gates(text)
+    if alias not in gates:
+        raise UsageError(f"no gate is called {alias!r}. Known: {', '.join(gates)}")
+    return gates
+
+
+def _checks(found: Sequence[Mapping[str, Any]]) -> tuple[GateCheck, ...]:
+    return tuple(GateCheck(**check) for check in found)

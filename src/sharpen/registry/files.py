@@ -1,0 +1,64 @@
+"""Files of models: formats that hold nothing but numbers and trees, and a digest that is checked first.
+
+No library ever sees a file that has not got the digest it was stored with: a LightGBM file that was cut off
+ends the whole process, and one changed digit loads without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sharpen.errors import UsageError
+from sharpen.store.blobs import blob_path, check_file
+from sharpen.store.collection_rows import VersionRow
+
+PICKLES = (b"\x80", b"c", b"(", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x89HDF")
+LARGEST_HEADER_BYTES = 100_000_000
+
+
+def _is_safetensors(start: bytes) -> bool:
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < LARGEST_HEADER_BYTES
+
+
+FORMATS: dict[str, Callable[[bytes], bool]] = {
+    ".txt": lambda start: start.startswith(b"tree\n"),
+    ".ubj": lambda start: start.startswith(b"{L"),
+    ".json": lambda start: start.lstrip()[:1] == b"{",
+    ".safetensors": _is_safetensors,
+}
+"""What a model may be stored as, and how such a file begins; the first that fits is it."""
+
+
+def suffix_of(path: Path) -> str:
+    """Return what the name of a model's file must end in, by its content.
+
+    Raises:
+        UsageError: It has no format that is known to be safe, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as problem:
+        raise UsageError(f"cannot read {path}: {problem.strerror}") from problem
+    for suffix, fits in FORMATS.items():
+        if fits(start):
+            return suffix
+    is_code = any(start.startswith(mark) for mark in PICKLES)
+    why = ": it looks like a pickle or an archive, which can run code when it is loaded" if is_code else ""
+    known = "XGBoost's .json and .ubj, LightGBM's .txt, .safetensors"
+    raise UsageError(f"{path} has no format that is safe to load{why}; save it as {known}")
+
+
+def checked_files(home: Path, row: VersionRow) -> dict[str, Path]:
+    """Return the path of each file of a version, once its content has its digest.
+
+    Raises:
+        StoreError: One is missing or damaged.
+    """
+    found: dict[str, Path] = {}
+    for file in row.files:
+        path = blob_path(home, file.digest)
+        check_file(path, file.digest)
+        found[file.name] = path
+    return found

@@ -1,0 +1,98 @@
+"""What a version records of the run that made it: enough to make it again, and to decide as it did."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sharpen import __version__, spec
+from sharpen.errors import UsageError
+from sharpen.facts import RunFacts
+from sharpen.registry.files import suffix_of
+from sharpen.store.blobs import checked_path
+from sharpen.store.configurations import seed_of
+from sharpen.store.contents import StoredFile
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
+
+MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is asked of the coordinator to keep a run's model.
+
+    Attributes:
+        run_id: The run.
+        files: The model's file.
+        record: Run, sweep, data, lockbox, code, config, seed, versions, and ``decides_by``: what the program
+            stored with the model so that it decides again as in its backtest.
+    """
+
+    run_id: str
+    files: tuple[StoredFile, ...]
+    record: Mapping[str, Any]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As it travels to the coordinator."""
+        files = [asdict(file) for file in self.files]
+        return {"files": files, "record": dict(self.record), "run_id": self.run_id}
+
+
+def registration(reader: Reader, word: str) -> Registration:
+    """Return what to keep of a run's model.
+
+    Args:
+        reader: The store.
+        word: A run, such as ``last-best``.
+
+    Raises:
+        NotFound: There is no such run.
+        StoreError: Its model is damaged.
+        UsageError: It kept no model, or one of a format that could run code.
+    """
+    run = reader.run(word)
+    sweep = reader.sweep(run.sweep_id)
+    models = [artifact for artifact in reader.artifacts(run_id=run.id) if artifact.type == MODEL]
+    if len(models) != 1:
+        raise UsageError(
+            f"run {run.id} kept {len(models)} files of type model, and one is needed: train the winner again"
+            " with 'sharpen rerun', or name another run"
+        )
+    kept = models[0]
+    suffix = suffix_of(checked_path(reader.home, kept.digest))
+    file = StoredFile(f"model{suffix}", kept.digest, kept.n_bytes)
+    return Registration(run.id, (file,), _record(sweep, run, kept.metadata))
+
+
+def _record(sweep: SweepRow, run: RunRow, decides_by: Mapping[str, Any]) -> dict[str, Any]:
+    said = RunFacts.of_summary(run.summary)
+    bars = said.bars
+    data = {"name": bars.name, "hash": bars.digest, "first": bars.first, "last": bars.last}
+    return {
+        "run": run.id,
+        "sweep": sweep.id,
+        "sweep_file": hashlib.sha256(sweep.spec.encode()).hexdigest(),
+        "data": data | {"symbols": list(bars.symbols)},
+        "lockbox": {"hash": said.lockbox.digest, "first": said.lockbox.first},
+        "code": _code(sweep),
+        "config": run.config,
+        "seed": seed_of(sweep, run),
+        "versions": {**said.versions, "sharpen": __version__},
+        "decides_by": dict(decides_by),
+    }
+
+
+def _code(sweep: SweepRow) -> dict[str, str]:
+    """Return the program and the SHA-256 of its file as it is now; empty where there is no such file."""
+    read = spec.parse(sweep.spec, where=sweep.source)
+    program = read.program or (read.command[0] if read.command else "")
+    try:
+        digest = hashlib.sha256((Path(sweep.workdir) / program).read_bytes()).hexdigest()
+    except OSError:
+        digest = ""
+    return {"program": program, "sha256": digest}

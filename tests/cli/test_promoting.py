@@ -1,0 +1,169 @@
+"""A model's way from a run to prod, as people type it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.harness import CoordinatorHarness
+from sharpen.gates import DEFAULT_GATES
+from sharpen.store.blobs import blob_path, put_file
+from sharpen.store.queries import Reader
+
+FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAPL"], "feature_names": ["rsi"]}
+
+
+def home_with(folder: Path, *contents: bytes) -> Path:
+    """Return a store whose sweep has a finished run for each model file."""
+    harness = CoordinatorHarness(folder / "home")
+    sweep_id = harness.create(run_cap=len(contents))
+    for i, content in enumerate(contents):
+        held = harness.held(sweep_id, f"k{i}")
+        (folder / "model").write_bytes(content)
+        digest, n_bytes = put_file(harness.home, folder / "model")
+        file = {"name": "model", "type": "model", "digest": digest, "n_bytes": n_bytes, "metadata": FACTS}
+        harness.ask("artifact", **held, **file)
+        harness.report(held, 1, val_sharpe=1.0 - i)
+        harness.ask("exit", **held, exit_code=0, last_words="")
+    harness.close()
+    return harness.home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return home_with(tmp_path, b"{L\x00first", b"{L\x00second")
+
+
+@pytest.fixture
+def lenient(tmp_path: Path) -> Path:
+    """Gates that ask for the digest alone, and for a second person before prod."""
+    kept = {"candidate": {"digest_matches"}, "prod": {"digest_matches", "second_person"}}
+    gates = {a: {n: None for n in DEFAULT_GATES[a] if n not in names} for a, names in kept.items()}
+    (tmp_path / "gates.yaml").write_text(json.dumps(gates))
+    return tmp_path / "gates.yaml"
+
+
+def stored(home: Path, digest: str) -> Path:
+    return blob_path(home, digest)
+
+
+def test_a_run_becomes_a_version_once(sharpen: Any, home: Path) -> None:
+    first = sharpen("register", "last-1", "--as", "xgb", home=home, SHARPEN_USER="ann")
+    assert (first.exit_code, first.stdout) == (0, "xgb:v0\n")
+    assert sharpen("register", "last-1", "--as", "xgb", home=home).stdout == "xgb:v0\n"
+    assert sharpen("register", "last-2", "--as", "xgb", home=home).stdout == "xgb:v1\n"
+    listed = json.loads(sharpen("models", "--json", home=home).stdout)
+    assert [(row["model"], row["author"]) for row in listed[:1]] == [("xgb:v0", "ann")]
+    shown = json.loads(sharpen("models", "show", "xgb:v0", "--json", home=home).stdout)
+    assert shown["record"]["decides_by"] == FACTS
+    assert shown["record"]["config"] == Reader(home).run("last-1").config
+
+
+@pytest.mark.parametrize("content", [b"\x80\x04pickle", b"PK\x03\x04torch", b"#!/bin/sh"])
+def test_what_could_run_code_is_not_registered(sharpen: Any, tmp_path: Path, content: bytes) -> None:
+    told = sharpen("register", "last-1", "--as", "xgb", home=home_with(tmp_path, content))
+    assert told.exit_code == 2
+    assert "no format that is safe to load" in told.stderr
+
+
+def test_without_evidence_nothing_is_promoted_and_it_is_said_what_to_run(sharpen: Any, home: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    told = sharpen("promote", "xgb:v0", "candidate", home=home)
+    assert told.exit_code == 1
+    assert "missing: search_p has no evidence, must be 0.05 or less: sharpen permute" in told.stdout
+    losing = sharpen("promote", "xgb_v0", "candidate", "--json", home=home)
+    assert json.loads(losing.stdout)["state"] == "refused"
+
+
+def test_only_the_winner_of_a_sweep_has_a_verdict(sharpen: Any, home: Path) -> None:
+    sharpen("register", "last-2", "--as", "xgb", home=home)
+    assert (
+        "only the winner of a sweep has a verdict" in sharpen("promote", "xgb:v0", "paper", home=home).stdout
+    )
+
+
+def test_two_people_bring_a_model_to_prod_and_one_takes_it_back(
+    sharpen: Any, home: Path, lenient: Path
+) -> None:
+    for run in ("last-1", "last-2"):
+        sharpen("register", run, "--as", "xgb", home=home, SHARPEN_USER="ann")
+    asked = sharpen("promote", "xgb:v0", "prod", "--gates", lenient, home=home, SHARPEN_USER="bob")
+    assert asked.exit_code == 1
+    assert "waits for a second person" in asked.stdout
+    approve = ("promote", "xgb:v0", "prod", "--approve", "--gates", lenient)
+    for who, why in (("bob", "bob asked for it"), ("ann", "ann registered it")):
+        told = sharpen(*approve, home=home, SHARPEN_USER=who)
+        assert told.exit_code == 1
+        assert why in told.stderr
+    assert "xgb:v0 is prod now" in sharpen(*approve, home=home, SHARPEN_USER="cid").stdout
+    forced = sharpen("promote", "xgb:v1", "prod", "--force", "--reason", "a drill", home=home)
+    assert "FORCED" in forced.stdout
+    back = sharpen("rollback", "xgb", "prod", "--reason", "slippage doubled", home=home)
+    assert back.stdout == "xgb:prod is v0 again, no longer v1\n"
+    log = json.loads(sharpen("models", "audit", "--json", home=home).stdout)
+    assert log["problems"] == []
+    assert [e["action"] for e in log["entries"]][2:] == ["requested", "promoted", "forced", "rolled back"]
+
+
+def test_the_gates_of_a_store_hold_for_everybody(sharpen: Any, home: Path, lenient: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    (home / "gates.yaml").write_text(lenient.read_text())
+    assert sharpen("promote", "xgb", "candidate", home=home).exit_code == 0
+    told = sharpen("models", "delete", "xgb:v0", home=home)
+    assert "xgb:v0 is candidate" in told.stderr
+
+
+def test_a_changed_file_is_no_evidence(sharpen: Any, home: Path, lenient: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    shown = json.loads(sharpen("models", "show", "xgb", "--json", home=home).stdout)
+    stored(home, shown["files"]["model.ubj"]).write_bytes(b"{L\x00First")
+    told = sharpen("promote", "xgb", "candidate", "--gates", lenient, home=home)
+    assert told.exit_code == 1
+    assert "failed: digest_matches is no" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE audit SET who = 'eve' WHERE seq = 1", "entry 1 was changed"),
+        ("DELETE FROM audit WHERE seq = 1", "entry 1 is missing"),
+        ("INSERT INTO aliases VALUES ('xgb', 'prod', 0, 'eve', 1.0)", "xgb:prod points at 0"),
+    ],
+)
+def test_tampering_shows(sharpen: Any, home: Path, statement: str, problem: str) -> None:
+    for run in ("last-1", "last-2"):
+        sharpen("register", run, "--as", "xgb", home=home)
+    assert sharpen("models", "audit", home=home).exit_code == 0
+    connection = sqlite3.connect(home / "store.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    told = sharpen("models", "audit", home=home)
+    assert told.exit_code == 1
+    assert problem in told.stderr
+
+
+def test_a_log_whose_end_was_cut_off_lacks_the_hash_that_was_noted(sharpen: Any, home: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    newest = json.loads(sharpen("models", "audit", "--json", home=home).stdout)["newest"]
+    assert sharpen("models", "audit", "--expect", newest, home=home).exit_code == 0
+    assert sharpen("models", "audit", "--expect", "0" * 64, home=home).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("register", "last-1", "--as", "a/b"),
+        ("promote", "nobody:v0", "candidate"),
+        ("promote", "xgb:v0", "stage"),
+        ("promote", "xgb:v0", "candidate", "--force"),
+        ("promote", "xgb:v7", "candidate"),
+    ],
+)
+def test_wrong_words_exit_2(sharpen: Any, home: Path, words: tuple[str, ...]) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    assert sharpen(*words, home=home).exit_code == 2
