@@ -33,7 +33,7 @@ KINDS = {  # kind: state, exit code, score, leases, and why
         "the program ended without logging score, the sweep's metric; it logged nothing",
     ),
     "exit_in_thread": ("failed", 7, None, 1, "leaving"),
-    "segfault": ("crashed", None, None, 10, "lost 10 times; the program was killed (signal 11)"),
+    "segfault": ("crashed", None, None, 2, "lost 2 times; the program was killed (signal 11)"),
     "missing": ("failed", 1, None, 1, "ModuleNotFoundError: No module named 'no_such_module'"),
 }
 LOGGED = {"nan": "NaN", "inf": "Infinity", "minus-inf": "-Infinity", "word": "fast", "huge": 10**400}

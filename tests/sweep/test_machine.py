@@ -66,7 +66,7 @@ def ended(exit_code: int = 0) -> SweepState:
 
 
 def crashed() -> SweepState:
-    return move(lease(sweep(max_attempts=1))[0], AgentLost("a-0"), AgentLost("a"))
+    return move(lease(sweep(max_lost=1))[0], AgentLost("a-0"), AgentLost("a"))
 
 
 STATES = {
@@ -200,6 +200,20 @@ def test_what_is_logged_after_the_word_to_stop_does_not_count() -> None:
     after, effects = step(state, Reported(1, 1, 2, 9.0, 0.0))
     assert effects == [Accepted("-1.0 is below 0.0")]
     assert after.live[1].trial == state.live[1].trial
+
+
+def test_a_run_whose_agents_die_is_started_more_often_than_one_whose_program_is_killed() -> None:
+    state = sweep()
+    for attempt in range(1, 11):
+        state, n, token = lease(state, f"a{attempt}")
+        assert (n, token) == (1, attempt)
+        state = move(state, AgentLost(f"a{attempt}"))
+    assert state.trials[0].state is TrialState.CRASHED
+    killed = sweep()
+    for _ in range(2):
+        killed, n, token = lease(killed)
+        killed = move(killed, ProgramExited(n, token, -9))
+    assert killed.trials[0].state is TrialState.CRASHED
 
 
 @pytest.mark.parametrize("exit_code", [-9, -15, -6, -11, 137, 143])

@@ -84,6 +84,7 @@ class Sweeping(RuleBasedStateMachine):
             n_points=n_points,
             stopper=StopBelow(),
             max_attempts=more["attempts"],
+            max_lost=more["attempts"],
             max_same_failures=3,
             resume=more["resume"],
             repeats=more["repeats"],

@@ -230,7 +230,8 @@ class LocalAgent:
             with contextlib.suppress(Refused):  # asked twice, when the first answer got lost
                 self._client.call("console", **run.lease, first_line=0, text=f"{why}\n")
                 self._client.call("exit", **run.lease, exit_code=CANNOT_START_EXIT_CODE, last_words=reason)
-            self._news(run.run_id)
+            for _ in range(2):  # it began, and it has ended
+                self._news(run.run_id)
 
     def _pause_s(self) -> float:
         """Return for how long nothing needs to be seen to, unless something wakes us up."""

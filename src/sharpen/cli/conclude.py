@@ -22,10 +22,17 @@ def get_ready() -> None:
 
 
 def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
-    """Write the report, and print the leaderboard, or the front of several metrics, and the verdict."""
+    """Write the report, and print the leaderboard, or the front of several metrics, and the verdict.
+
+    A file that is no report of ours is left as it is: the report then gets a name with the sweep's id.
+    """
     from sharpen.report import analyse, front, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
+    from sharpen.report.html import is_replaceable  # noqa: PLC0415
 
     analysis = analyse(reader, sweep)
+    if not is_replaceable(report_path):
+        echo(f"{report_path} is no report of sharpen's, so it is left as it is", err=True)
+        report_path = report_path.with_name(f"{report_path.stem}-{sweep.id}{report_path.suffix}")
     write_html(analysis, report_path)  # first: whoever reads stdout may leave
     console = stdout()
     leaders = front if analysis.front else leaderboard

@@ -317,7 +317,9 @@ def _others(run: RunRow, metrics: Sequence[spec.Metric]) -> dict[str, str]:
 
 
 def _time(run: RunRow) -> str:
-    """Return how long a run took, or has been at work; empty before it has begun."""
+    """Return how long a run took, or has been at work; empty while it waits."""
+    if run.state == TrialState.PENDING:
+        return ""
     end = run.ended_at or max(time.time(), run.started_at or 0.0)  # the clock may have been set back
     return duration(end - run.started_at) if run.started_at else ""
 

@@ -56,6 +56,14 @@ LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
 
 
+HINTS = {
+    "sweep": "Give an id of 'sharpen ls', or 'last'.",
+    "run": "Give an id of 'sharpen runs SWEEP', or 'last-best'.",
+    "sweep_or_run": "Give an id of 'sharpen ls' or 'sharpen runs SWEEP', or 'last'.",
+}
+"""What to give where an argument is missing, by its name."""
+
+
 class Root(click.Group):
     """Has the verbs of :data:`VERBS`, and turns errors into exit codes."""
 
@@ -88,6 +96,11 @@ class Root(click.Group):
         """Run a verb; an error of ours ends as a sentence on stderr."""
         try:
             return super().invoke(ctx)
+        except click.MissingParameter as problem:
+            hint = HINTS.get(problem.param.name or "") if problem.param is not None else None
+            if hint is None:
+                raise
+            raise click.MissingParameter(hint, problem.ctx, problem.param) from None
         except SharpenError as problem:
             echo(f"sharpen: {problem.message}", err=True, fg="red")
             sys.exit(exits.USAGE if isinstance(problem, UsageError) else exits.FAILED)

@@ -33,7 +33,7 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
     # they read returns, which --help and a bare installation do without
-    from sharpen.agents.lockbox import gain, open_lockbox  # noqa: PLC0415
+    from sharpen.agents.lockbox import default_config, gain, open_lockbox  # noqa: PLC0415
     from sharpen.views.lockbox import no_lockbox, used_by  # noqa: PLC0415
 
     row = (reader := Reader(home)).run(run)
@@ -57,15 +57,30 @@ def validate(home: Path, run: str, as_json: bool) -> None:
         return
     if max(n_looks, at_bars) > 1:
         echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")
+    lines = _lines(result, n_looks, at_bars)
+    lines += [warning] if warning else []
+    if words := _comparison(row.config == default_config(sweep), gained_by):
+        lines.append(words)
+    for line in lines:
+        echo(line)
+
+
+def _lines(result: Mapping[str, Any], n_looks: int, at_bars: int) -> list[str]:
+    """Print the figures of both sides, and return what is to be said below."""
     sides = {name: side for name, side in result.items() if "metrics" in side}
     stdout().print(table(_rows(sides)))
-    if "error" in result["default"]:
-        echo(f"\ndefault: failed, nothing shown. {result['default']['error']}")
-    echo(f"\n{_sentence(result['chosen'], n_looks, at_bars)}")
-    if warning:
-        echo(warning)
+    default = result["default"]
+    failed = [f"\ndefault: failed, nothing shown. {default['error']}"] if "error" in default else []
+    return [*failed, f"\n{_sentence(result['chosen'], n_looks, at_bars)}"]
+
+
+def _comparison(is_default: bool, gained_by: float | None) -> str:
+    """Return what is to be said of the chosen configuration beside the default; empty for nothing."""
+    if is_default:
+        return "Every parameter has one value: the chosen configuration is the default, nothing is compared."
     if gained_by is not None and gained_by <= 0:
-        echo("The program's default does as well: the search gained nothing on these bars.")
+        return "The program's default does as well: the search gained nothing on these bars."
+    return ""
 
 
 def _n_shown(looks: Sequence[LookRow]) -> int:

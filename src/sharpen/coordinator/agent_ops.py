@@ -15,7 +15,7 @@ from typing import Any
 
 from sharpen import spec
 from sharpen.coordinator import control_ops, registry_ops, tracking_ops
-from sharpen.coordinator.restoring import one_thread, rules_for, watched_in
+from sharpen.coordinator.restoring import rules_for, watched_in
 from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
@@ -27,6 +27,7 @@ from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, Over
 from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
+from sharpen.threads import one_thread
 from sharpen.trial import finite
 
 ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another

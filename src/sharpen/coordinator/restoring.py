@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
-
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.lazy_reports import LazyReports, ReportCache, no_garbage
 from sharpen.errors import MissingExtra, UsageError
@@ -31,6 +29,7 @@ from sharpen.sweep import (
 from sharpen.sweep.imputing import Impute
 from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.trials import blank
+from sharpen.threads import one_thread
 from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
 
 _Made = TypeVar("_Made")
@@ -84,6 +83,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         seed=seed,
         run_cap=run_cap,
         max_failures=sweep.max_failures,
+        max_attempts=sweep.max_attempts,
         time_cap_s=sweep.time_cap_s,
         target=None if metric.target is None else metric.larger_is_better(metric.target),
         prior=sweep.prior,
@@ -96,14 +96,6 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
         return rules
     watched = tuple(dict.fromkeys(names))
     return replace(rules, watched=watched, assess=Assess(several, sweep.constraints, sweep.cost_metric))
-
-
-def one_thread() -> None:
-    """Give linear algebra one thread in this process, as far as its libraries are loaded by now.
-
-    Matrices are small here: threads for them would only wait, and take the cores from the runs.
-    """
-    threadpool_limits(limits=1)
 
 
 def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:

@@ -8,9 +8,9 @@ import sys
 import threading
 from collections.abc import Callable
 
-from sharpen.coordinator.restoring import one_thread
 from sharpen.sweep import Question
 from sharpen.sweep.events import Proposed
+from sharpen.threads import one_thread
 
 SWITCH_S = (
     0.0005  # a thread of Python that thinks gives way so often, or each answer waits for 5 ms many times

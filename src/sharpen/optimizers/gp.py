@@ -15,6 +15,7 @@ from sharpen.optimizers.outcomes import Outcomes
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
+from sharpen.threads import loading_one_thread
 from sharpen.trial import Proposal, Trial
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class GaussianProcess:
         return drawing.proposals
 
     def _model(self, cube: Cube, known: Outcomes, history: Sequence[Trial]) -> Surrogate:
-        from sharpen.optimizers import surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
+        with loading_one_thread():  # a search that is resumed must not differ in its last digits
+            from sharpen.optimizers import surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
 
         def fit(trials: Sequence[Trial]) -> Kernels:
             earlier = outcomes.read(cube.space, trials, self.n_most_trials, self.fold_noise)

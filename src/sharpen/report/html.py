@@ -19,6 +19,8 @@ from sharpen.report.figures import figures
 from sharpen.report.model import Analysis
 from sharpen.report.tradeoff import front_table
 
+GENERATOR = b'<meta name="generator" content="sharpen">'
+
 
 def write_html(analysis: Analysis, path: Path) -> None:
     """Write the report of a sweep; a file appears, or is replaced, only when all of it is on the disk.
@@ -41,6 +43,19 @@ def write_html(analysis: Analysis, path: Path) -> None:
             _put(text, path.resolve())
     except OSError as problem:
         raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
+
+
+def is_replaceable(path: Path) -> bool:
+    """Return whether a report may be written there: nothing is, or an earlier report, or a device.
+
+    >>> is_replaceable(Path("no such file"))
+    True
+    """
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        beginning = file.read(1000)
+    return not beginning or GENERATOR in beginning
 
 
 def _put(text: str, path: Path) -> None:

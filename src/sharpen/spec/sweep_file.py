@@ -242,6 +242,7 @@ _OWN = {
     ),
     "repeats": Key(integer(1), "Runs of each configuration, each with a seed of its own.", default=1),
     "max_failures": Key(integer(1), "How many failed runs end the sweep."),
+    "max_attempts": Key(integer(1), "How often a run whose program is killed is started in all.", default=2),
     "time_cap": Key(duration, "No new runs after this long: 2h, 90m, or seconds."),
     "resume": Key(boolean, "Whether an interrupted run continues from its newest checkpoint.", default=False),
     "resources": Key(resources, "What one run needs.", default=Resources()),
@@ -274,7 +275,7 @@ SWEEP = {
 }
 _AS_READ = (
     *("program", "command", "description", "project", "entity", "run_cap", "seed"),
-    *("constraints", "cost_metric", "repeats", "max_failures", "resume", "resources"),
+    *("constraints", "cost_metric", "repeats", "max_failures", "max_attempts", "resume", "resources"),
 )
 
 

@@ -178,7 +178,8 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
     if live.stop:
         return end_as_told(state, live, event.exit_code)
     if event.exit_code < 0 or event.exit_code in SIGNAL_EXIT_CODES:
-        state, effects = requeue(state, live, f"the program was killed ({_exit_words(event.exit_code)})")
+        reason = f"the program was killed ({_exit_words(event.exit_code)})"
+        state, effects = requeue(state, live, reason, was_killed=True)
         return state, [*effects, Accepted()]
     if event.exit_code > 0:
         reason = event.last_words or f"exit code {event.exit_code}"

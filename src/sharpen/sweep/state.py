@@ -70,7 +70,8 @@ class Rules:
         time_cap_s: After how many seconds of work no run begins any more; None for no limit.
         target: A score at which no run begins any more; None for none.
         lease_s: Seconds that an agent may be silent before its runs are given to another.
-        max_attempts: Leases of one run that may be lost before it counts as crashed.
+        max_attempts: Leases that a run may lose before it counts as crashed, when its program is killed.
+        max_lost: The same when its agent dies, which is hardly the run's own fault.
         max_same_failures: Failures in a row with the same last words that end the sweep.
         prior: Configurations to try before the optimizer is asked, in order.
         resume: Whether a run that was cut off goes on from its newest checkpoint.
@@ -91,7 +92,8 @@ class Rules:
     time_cap_s: float | None = None
     target: float | None = None
     lease_s: float = 30.0
-    max_attempts: int = 10
+    max_attempts: int = 2
+    max_lost: int = 10
     max_same_failures: int = 5
     prior: tuple[Config, ...] = ()
     resume: bool = False

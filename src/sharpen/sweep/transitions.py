@@ -176,12 +176,20 @@ def time_is_up(state: SweepState) -> str:
     return f"the time cap of {cap:g} s of work is used up" if is_up else ""
 
 
-def requeue(state: SweepState, live: Live, reason: str) -> Outcome:
-    """Put a run that lost its lease to a crash back, or end it when that has happened too often."""
+def requeue(state: SweepState, live: Live, reason: str, *, was_killed: bool = False) -> Outcome:
+    """Put a run that lost its lease to a crash back, or end it when that has happened too often.
+
+    Args:
+        state: The sweep.
+        live: The run.
+        reason: What happened.
+        was_killed: Whether that was to its program, for want of memory perhaps: that is hardly chance.
+    """
     live = replace(live, lost=live.lost + 1)
-    if live.lost < state.rules.max_attempts:
+    if live.lost < (state.rules.max_attempts if was_killed else state.rules.max_lost):
         return back_to_queue(state, live, reason)
-    state, effects = end(state, live, TrialState.CRASHED, None, f"lost {live.lost} times; {reason}")
+    words = f"lost {live.lost} {'time' if live.lost == 1 else 'times'}; {reason}"
+    state, effects = end(state, live, TrialState.CRASHED, None, words)
     return state, without_answer(effects)
 
 
