@@ -16,13 +16,13 @@ from sqlalchemy import event
 
 from sharpen.coordinator import hostname, process_identity
 from sharpen.coordinator.core import Coordinator
-from sharpen.coordinator.processes import machine_identity
 from sharpen.errors import InternalError, NotFound, Refused, SharpenError, SpecError, StoreError, UsageError
 from sharpen.optimizers.random import RandomSearch
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
 from sharpen.sweep import SweepStatus
 from sharpen.trial import Proposal, TrialState
+from sharpen.wire.processes import machine_identity
 
 from .harness import MINIMIZE, STOPPING, SWEEP, CoordinatorHarness, HandClock, unpack
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from coordinator.harness import CoordinatorHarness
-from sharpen.coordinator.processes import process_identity
 from sharpen.coordinator.session import SILENCE_S
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.store.rows import TrackedRun
+from sharpen.wire.processes import process_identity
 
 
 @pytest.fixture

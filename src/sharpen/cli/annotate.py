@@ -30,10 +30,10 @@ def note(home: Path, sweep_or_run: str, text: str | None) -> None:
     if text is None:
         reader = Reader(home)
         found = target(reader, sweep_or_run)
-        echo((reader.run(found) if "-" in found else reader.sweep(found)).note)
+        echo((found.run or reader.sweep(found.id)).note)
         return
     with opened(home) as (client, reader):
-        client.call("note", target=target(reader, sweep_or_run), text=text)
+        client.call("note", target=target(reader, sweep_or_run).id, text=text)
 
 
 @click.command()
@@ -55,7 +55,7 @@ def tag(home: Path, sweep_or_run: str, action: str | None, names: Sequence[str],
     if action is None:
         reader = Reader(home)
         found = target(reader, sweep_or_run)
-        tags = list((reader.run(found) if "-" in found else reader.sweep(found)).tags)
+        tags = list((found.run or reader.sweep(found.id)).tags)
     else:
         if not names:
             raise UsageError(f"tag: {action} which NAME?")
@@ -65,7 +65,7 @@ def tag(home: Path, sweep_or_run: str, action: str | None, names: Sequence[str],
             else {"add": [], "remove": [*names]}
         )
         with opened(home) as (client, reader):
-            tags = client.call("tag", target=target(reader, sweep_or_run), **words)["tags"]
+            tags = client.call("tag", target=target(reader, sweep_or_run).id, **words)["tags"]
     if as_json:
         print_json(tags)
     elif tags:

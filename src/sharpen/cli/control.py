@@ -93,8 +93,9 @@ def cancel(home: Path, sweep_or_run: str, reason: str | None) -> None:
     """
     reason = reason or f"canceled by {getpass.getuser()}"
     with opened(home) as (client, reader):
-        found = target(reader, sweep_or_run)
-        if "-" in found:
+        meant = target(reader, sweep_or_run)
+        found = meant.id
+        if meant.run is not None:
             state = client.call("cancel_run", run_id=found, reason=reason)["state"]
             words = "is canceled" if state == TrialState.CANCELED else "has been told to end"
             echo(f"run {found} {words}", err=True)
@@ -166,15 +167,16 @@ def delete(home: Path, sweep_or_run: str, yes: bool) -> None:
     """
     with opened(home) as (client, reader):
         try:
-            found = target(reader, sweep_or_run)
+            meant = target(reader, sweep_or_run)
         except NotFound:
             if not reader.is_deleted(sweep_or_run):
                 raise
-            found = sweep_or_run
+            found, kind = sweep_or_run, "run" if "-" in sweep_or_run else "sweep"
         else:
-            _ask("run" if "-" in found else "sweep", found, yes)
+            found, kind = meant.id, meant.kind
+            _ask(kind, found, yes)
         client.call("delete", target=found)
-    echo(f"{'run' if '-' in found else 'sweep'} {found} is deleted", err=True)
+    echo(f"{kind} {found} is deleted", err=True)
 
 
 def _ask(kind: str, found: str, yes: bool) -> None:

@@ -23,10 +23,11 @@ from sharpen.cli.printing import (
     shown,
     when,
 )
+from sharpen.cli.project_runs import print_project, print_tracked_run
 from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
 from sharpen.cli.terminal import echo
-from sharpen.errors import NotFound
+from sharpen.errors import NotFound, UsageError
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
@@ -70,10 +71,13 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
     """
     reader = Reader(home)
     found = target(reader, sweep_or_run)
-    if "-" in found:
-        print_run(reader, found, as_json)
+    if found.run is not None:
+        if found.run.sweep_id is None:
+            print_tracked_run(reader, found.run, as_json)
+        else:
+            print_run(reader, found.id, as_json)
         return
-    row = reader.sweep(found)
+    row = reader.sweep(found.id)
     read = spec.parse(row.spec, where=row.source)
     runs = as_they_are(reader, row.id, reader.runs(row.id))
     facts: dict[str, Any] = {
@@ -146,7 +150,8 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("sweep")
+@click.argument("sweep", required=False)
+@click.option("--project", help="The runs of a project, in place of a sweep's.")
 @click.option(
     "--state",
     "states",
@@ -158,15 +163,25 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
 @click.option("--deleted", is_flag=True, help="The deleted runs in place of the others.")
 @json_option
 @click.pass_obj
-def runs(
-    home: Path, sweep: str, states: Sequence[str], tag: str | None, deleted: bool, as_json: bool
-) -> None:
-    """List the runs of a sweep, with their configurations under --json.
+def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **which: Any) -> None:
+    """List the runs of a sweep, or of a project, with their configurations under --json.
 
     \b
       sharpen runs last --state failed --state crashed
+      sharpen runs --project momentum
     """
     reader = Reader(home)
+    if (sweep is None) == (project is None):
+        raise UsageError("runs: say SWEEP, or --project NAME, and not both")
+    if project is not None:
+        print_project(reader, project, as_json, **which)
+    elif sweep is not None:
+        _runs_of_sweep(reader, sweep, as_json, **which)
+
+
+def _runs_of_sweep(
+    reader: Reader, sweep: str, as_json: bool, states: Sequence[str], tag: str | None, deleted: bool
+) -> None:
     now = Snapshot(reader, reader.sweep(sweep).id)
     listed = as_they_are(reader, now.sweep.id, now.runs)
     if deleted:
@@ -203,7 +218,7 @@ def logs(home: Path, run: str, follow: bool) -> None:
     reader = Reader(home)
     n_lines = 0
     while True:
-        row = reader.run(run)
+        row = reader.tracked.run(run) or reader.run(run)
         text = reader.console(row.id, n_lines)
         n_lines += text.count("\n")
         click.echo(text, nl=False)  # as the program printed it

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sharpen.coordinator import connect, hostname, process_identity
 from sharpen.errors import UsageError
 from sharpen.store.place import find
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow, TrackedRun
 from sharpen.trial import TrialState
 from sharpen.wire import Client
 
@@ -40,13 +40,34 @@ def check_cap(option: str, cap: int | None, sweep: SweepRow) -> None:
         raise UsageError(f"{option} {cap} is below the {n} runs that sweep {sweep.id} already has")
 
 
-def target(reader: Reader, word: str) -> str:
-    """Return the id of the run or sweep that a word names; a run's has a number behind a dash.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The run or the sweep that a word names.
+
+    Attributes:
+        id: Its id.
+        run: The run; None for a sweep.
+    """
+
+    id: str
+    run: TrackedRun | None = None
+
+    @property
+    def kind(self) -> str:
+        """``run`` or ``sweep``."""
+        return "sweep" if self.run is None else "run"
+
+
+def target(reader: Reader, word: str) -> Target:
+    """Return the run or sweep that a word names: an id, else what SWEEP-NUMBER or SWEEP-best means.
 
     Raises:
         NotFound: It names none.
     """
-    return reader.run(word).id if "-" in word else reader.sweep(word).id
+    run = reader.tracked.run(word)
+    if run is None and "-" in word:
+        run = reader.tracked.run(reader.run(word).id)
+    return Target(reader.sweep(word).id) if run is None else Target(run.id, run)
 
 
 def has_agents(reader: Reader, sweep_id: str) -> bool:

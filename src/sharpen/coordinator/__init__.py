@@ -8,6 +8,6 @@ does. What a client needs is imported without the rest.
 """
 
 from sharpen.coordinator.connecting import connect
-from sharpen.coordinator.processes import hostname, process_identity
+from sharpen.wire.processes import hostname, process_identity
 
 __all__ = ["connect", "hostname", "process_identity"]

@@ -136,6 +136,12 @@ class Coordinator:
         with self._transaction():
             self._session.advance(sweep_id, event)
 
+    @property
+    def has_writers(self) -> bool:
+        """Whether a run is at work, under a lease or without one."""
+        leases = (live.lease for sweep in self._session.open.values() for live in sweep.state.live.values())
+        return bool(self._session.tracked) or any(lease is not None for lease in leases)
+
     def close(self) -> None:
         """Close the database."""
         self._store.close()

@@ -23,6 +23,8 @@ from sharpen.store.permissions import own_folder, tighten
 from sharpen.wire import socket_path
 from sharpen.wire.protocol import ProtocolError, Reply, decode_requests, encode_refusal, encode_replies
 
+NEEDED_FOR_S = 10.0  # after the last question
+
 
 async def answer(message: bytes, committer: Committer) -> bytes:
     """Return the answer to a message, whatever carried it."""
@@ -69,10 +71,20 @@ class Host:
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), name="sharpen-host", daemon=True)
         self._problem: OSError | None = None
+        self._heard_at = time.monotonic()
         self._thread.start()
         started.wait()
         if self._problem is not None:
             raise StoreError(f"cannot listen on {socket_path(home)}: {self._problem}")
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether runs are at work, or somebody asked a short while ago."""
+        return self._coordinator.has_writers or time.monotonic() - self._heard_at < NEEDED_FOR_S
+
+    async def _answer(self, message: bytes, committer: Committer) -> bytes:
+        self._heard_at = time.monotonic()
+        return await answer(message, committer)
 
     def close(self) -> None:
         """Answer what has been asked, close the store and give up the lock."""
@@ -92,7 +104,7 @@ class Host:
 
     async def _main(self, started: threading.Event) -> None:
         committer = Committer(self._coordinator, str(socket_path(self._home)))
-        server = UnixServer(self._home, lambda message: answer(message, committer))
+        server = UnixServer(self._home, lambda message: self._answer(message, committer))
         try:
             await server.start()
         except OSError as problem:

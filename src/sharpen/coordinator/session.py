@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sharpen import spec
-from sharpen.coordinator import processes
 from sharpen.coordinator.restoring import restore
 from sharpen.coordinator.writing import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
@@ -15,6 +14,7 @@ from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, held, step
 from sharpen.sweep.effects import CreateRun, Effect, Rejected
 from sharpen.sweep.events import Event
+from sharpen.wire import processes
 
 Reply = dict[str, Any]
 SHORTEST_S = 1e-6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +13,60 @@ from sharpen.errors import UsageError
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, read_assignment, read_assignments
 from sharpen.tracking.config import merged
+from sharpen.tracking.project_sink import ProjectSink
 from sharpen.tracking.run import Checkpoint, Given, Run, current
 from sharpen.tracking.scratch import FileClaims
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
 
+LABELS: Mapping[str, str] = {
+    "name": "display_name",
+    "group": "group_name",
+    "job_type": "job_type",
+    "notes": "note",
+}  # what programs call them, and what the store does
 
-def init(config: Mapping[str, Any] | None = None) -> Run:
+
+def init(config: Mapping[str, Any] | None = None, project: str | None = None, **about: Any) -> Run:
     """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
+
+    With a project the run is kept in the store, also when no agent started it.
 
     Args:
         config: The program's own values; those that the sweep chose win over them, also inside of nested
             groups: ``{"model": {"dim": 2, "lr": 0.1}}`` keeps ``lr`` when the sweep chooses ``model.dim``.
+        project: What a run of no sweep belongs to; None for a run that is only printed. A sweep's run has
+            no use for it, nor for what follows.
+        about: ``id``, of your choice; ``resume``, one of ``never`` (the default: the id must be new),
+            ``allow`` and ``must``; ``name``, ``group``, ``job_type``, ``notes`` and ``tags``; ``home``, the
+            store's folder, SHARPEN_HOME or ``.sharpen`` by default.
 
     Raises:
-        UsageError: SHARPEN_RUN holds what no agent writes.
-        StoreError: The checkpoint to go on from is missing or damaged.
+        UsageError: SHARPEN_RUN holds what no agent writes; or the run is there, or is not, as ``resume``
+            wants it.
+        StoreError: The checkpoint to go on from is missing or damaged; or the store cannot be written.
     """
-    return _made(config, read_assignment(os.environ), is_member=False)
+    assigned = read_assignment(os.environ)
+    odd = sorted(about.keys() - {*LABELS, "id", "resume", "tags", "home"})
+    if odd:
+        raise UsageError(f"init has no {odd[0]!r}; it has: id, resume, home, tags, {', '.join(LABELS)}")
+    if about and project is None:
+        raise UsageError(f"init: {', '.join(about)} needs a project: init(project='momentum', …)")
+    is_alone = assigned.token is None and not assigned.results
+    if project is None or not is_alone:
+        return _made(config, assigned, is_member=False)
+    return _of_project(config or {}, project, about)
+
+
+def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any]) -> Run:
+    labels = {LABELS[name]: value for name, value in about.items() if name in LABELS and value is not None}
+    request = {"run_id": about.get("id") or secrets.token_hex(4), "project": project, "config": dict(config)}
+    request |= {"resume": about.get("resume") or "never", "tags": list(about.get("tags") or ()), **labels}
+    home = Path(about.get("home") or os.environ.get("SHARPEN_HOME") or ".sharpen")
+    sink = ProjectSink(home, request)
+    own = merged(sink.config, config, ())
+    run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=False, given=Given(step=sink.step))
+    current.append(run)
+    return run
 
 
 def init_all(config: Mapping[str, Any] | None = None) -> list[Run]:

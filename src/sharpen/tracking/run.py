@@ -47,6 +47,7 @@ class Given:
         claims: Which files outside of it other runs at work have written.
         fidelity: How much to spend.
         is_member: Whether its program carries out other runs beside it.
+        step: The last that an earlier program has logged.
     """
 
     checkpoint: Checkpoint | None = None
@@ -55,6 +56,7 @@ class Given:
     claims: FileClaims = field(default_factory=lambda: FileClaims(None))
     fidelity: float | None = None
     is_member: bool = False
+    step: int = 0
 
 
 class Run:
@@ -100,7 +102,7 @@ class Run:
         self._is_finished = False
         self._is_member = given.is_member
         self.stopped = ""
-        self._step = 0
+        self._step = given.step
         self._stage: Stage = stage
         self._permutation_seed = given.permutation_seed
         self._asked_stage = self._asked_permutation = False
@@ -143,6 +145,8 @@ class Run:
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Store the metrics of a step; they are on the disk when this returns.
+
+        A run of a project sends them in batches: they are on the disk half a second later.
 
         Args:
             metrics: Names to numbers. NaN is a value: for the sweep's metric it means *infeasible*. A mapping

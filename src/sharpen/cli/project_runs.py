@@ -1,0 +1,92 @@
+"""Runs of no sweep, as ``sharpen runs --project`` and ``sharpen info`` show them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sharpen.cli.printing import duration, print_json, print_pairs, print_rows, shown, stdout, table, when
+from sharpen.cli.terminal import echo
+from sharpen.errors import NotFound, UsageError
+from sharpen.store.queries import Reader
+from sharpen.store.rows import TrackedRun
+from sharpen.trial import TrialState
+from sharpen.wire.processes import is_dead
+
+HIDDEN = ("lease_key", "pid", "born", "heartbeat_at", "token", "stop")
+
+
+def print_project(
+    reader: Reader, project: str, as_json: bool, states: Sequence[str], tag: str | None, deleted: bool
+) -> None:
+    """Print the runs of a project, those of its sweeps among them.
+
+    Raises:
+        NotFound: There is no such project.
+    """
+    if deleted:
+        raise UsageError("runs: --deleted lists those of a sweep: say SWEEP in place of --project")
+    names = [one.name for one in reader.tracked.projects()]
+    if project not in names:
+        known = f"there are: {', '.join(names)}" if names else "there is none yet"
+        raise NotFound(f"no project {project!r} in {reader.home}; {known}")
+    found = [_as_it_is(run) for run in reader.tracked.runs(project)]
+    found = [run for run in found if tag is None or tag in run.tags]
+    found = [run for run in found if not states or run.state in states]
+    if as_json:
+        print_json([_facts(reader, run) for run in found])
+        return
+    rows = [
+        {
+            "run": run.id,
+            "name": run.display_name,
+            "group": run.group_name,
+            "sweep": run.sweep_id or "",
+            "state": run.state,
+            "rows": run.n_lines,
+            "tags": ", ".join(run.tags),
+            "created": when(run.created_at),
+        }
+        for run in found
+    ]
+    print_rows(rows, as_json, f"no run of project {project} is so")
+
+
+def print_tracked_run(reader: Reader, run: TrackedRun, as_json: bool) -> None:
+    """Print a run of no sweep: where it stands, its configuration, and what it logged last."""
+    run = _as_it_is(run)
+    facts = _facts(reader, run)
+    if as_json:
+        print_json(facts)
+        return
+    tables = {name: facts.pop(name) for name in ("config", "metrics", "summary")}
+    files: dict[str, str] = facts.pop("artifacts")
+    facts["time_s"] = "" if facts["time_s"] is None else duration(facts["time_s"])
+    print_pairs(facts | {"tags": ", ".join(run.tags)})
+    for what, pairs in tables.items():
+        if pairs:
+            echo("")
+            stdout().print(table([{what: name, "value": shown(value)} for name, value in pairs.items()]))
+    for name, path in files.items():
+        echo(f"\n{name}: {path}")
+    echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
+
+
+def _facts(reader: Reader, run: TrackedRun) -> dict[str, Any]:
+    facts = {name: value for name, value in asdict(run).items() if name not in HIDDEN}
+    facts["run"] = facts.pop("id")
+    began = run.started_at or run.created_at
+    facts |= {"time_s": max(0.0, (run.ended_at or time.time()) - began)}
+    facts |= {name: when(facts[name]) or None for name in ("created_at", "started_at", "ended_at")}
+    facts["metrics"] = reader.tracked.last_values(run.id)
+    facts["artifacts"] = {file.name: str(file.path) for file in reader.artifacts(run_id=run.id)}
+    return facts
+
+
+def _as_it_is(run: TrackedRun) -> TrackedRun:
+    """Return a run, as crashed when its process is no more, which nobody may have written down yet."""
+    if run.state == TrialState.RUNNING and run.pid and is_dead(run.pid, run.born or ""):
+        return replace(run, state=TrialState.CRASHED, reason=f"its process {run.pid} died")
+    return run

@@ -1,0 +1,106 @@
+"""Runs of no sweep, as a program and a person see them: made, listed, resumed, killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from sharpen import tracking
+from sharpen.cli.main import main
+from sharpen.errors import UsageError
+from sharpen.store.queries import Reader
+from sharpen.store.rows import TrackedRun
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SHARPEN_RUN", raising=False)
+    monkeypatch.setenv("SHARPEN_HOME", str(tmp_path / "store"))
+
+
+def stored(home: Path, run_id: str) -> TrackedRun:
+    found = Reader(home).tracked.run(run_id)
+    assert found is not None
+    return found
+
+
+def said(home: Path, *args: str) -> Any:
+    result = CliRunner().invoke(main, ["--home", str(home), *args, "--json"], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return json.loads(result.stdout)
+
+
+def test_a_run_is_kept_listed_and_taken_up_again(tmp_path: Path) -> None:
+    home = tmp_path / "store"
+    with tracking.init({"lr": 0.1}, project="p", id="my-best", name="first", tags=["x"]) as run:
+        for step in range(1, 6):
+            run.log({"loss": 1.0 / step})
+        run.summary["note"] = "fine"
+    first = stored(home, "my-best")
+    assert (first.state, first.n_lines, first.summary) == ("finished", 5, {"note": "fine"})
+    with tracking.init({"depth": 3}, project="p", id="my-best", resume="allow") as run:
+        assert run.config == {"lr": 0.1, "depth": 3}
+        run.log({"loss": 0.0})
+    assert [row.step for row in Reader(home).tracked.history("my-best")] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(UsageError, match="resume='allow'"):
+        tracking.init(project="p", id="my-best")
+    [listed] = said(home, "runs", "--project", "p")
+    assert (listed["run"], listed["state"], listed["metrics"]) == ("my-best", "finished", {"loss": 0.0})
+    assert said(home, "info", "my-best")["config"] == {"lr": 0.1, "depth": 3}
+    assert said(home, "tag", "my-best", "add", "keep") == ["keep", "x"]
+
+
+def test_a_run_that_raises_has_failed(tmp_path: Path) -> None:
+    def program() -> None:
+        with tracking.init(project="p", id="r") as run:
+            run.log({"a": 1})
+            raise ZeroDivisionError("by nought")
+
+    with pytest.raises(ZeroDivisionError):
+        program()
+    run_ = stored(tmp_path / "store", "r")
+    assert (run_.state, run_.reason, run_.n_lines) == ("failed", "ZeroDivisionError: by nought", 1)
+
+
+PROGRAM = """
+import sys, time
+from sharpen import tracking
+run = tracking.init(project="p", id="r")
+run.log({"a": 1})
+run.summary["begun"] = True
+print("begun", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_whose_program_was_killed_has_crashed(tmp_path: Path) -> None:
+    home = tmp_path / "store"
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, env=dict(os.environ))
+    assert program.stdout is not None
+    assert program.stdout.readline() == b"begun\n"
+    program.send_signal(signal.SIGKILL)
+    program.wait()
+    program.stdout.close()
+    assert said(home, "runs", "--project", "p")[0]["state"] == "crashed"
+    deadline = time.monotonic() + 30
+    while stored(home, "r").state != "crashed":  # its host writes that down
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert stored(home, "r").n_lines == 1
+
+
+def test_what_needs_a_project_says_so() -> None:
+    with pytest.raises(UsageError, match="needs a project"):
+        tracking.init(id="r")
+    with pytest.raises(UsageError, match="init has no 'grup'"):
+        tracking.init(project="p", grup="g")
