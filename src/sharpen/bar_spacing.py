@@ -1,4 +1,4 @@
-"""How bars lie in time: how many make a year.
+"""How bars lie in time: how many make a year, which follow a pause, where their length changes.
 
 Axes: ``T`` bars in time order.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharpen.arrays import Ints, Times
+from sharpen.arrays import Bools, Ints, Times
 from sharpen.errors import DataError
 
 _DAY = np.timedelta64(1, "D")
+_LEAST_DAY = np.timedelta64(20, "h")
+_STRETCH = 51
+_LONGER = 1.9
 _DAILY = {4: 252.0, 5: 252.0, 7: 365.0}  # by trading days a week
 
 
@@ -52,6 +55,45 @@ def _trading_days_a_week(time: Times) -> int:
     hour = int(np.bincount(within_day, minlength=24).argmax())
     counts = np.bincount(_weekday(time + np.timedelta64(12 - hour, "h")), minlength=7)
     return int((counts > 0.2 * counts.max()).sum())
+
+
+def follow_a_pause(time: Times) -> Bools:
+    """Return which bars begin after the market has rested; the first does not. (T,).
+
+    Between bars of a day or longer it rests, unless there are bars on six or seven days of the week: then it
+    rests, as between shorter bars, where a bar begins later than one usual spacing after the one before.
+
+    >>> hours = np.array(["2024-01-05T20", "2024-01-05T21", "2024-01-08T09"], dtype="datetime64[us]")
+    >>> follow_a_pause(hours).tolist()
+    [False, False, True]
+    """
+    found = np.zeros(len(time), dtype=np.bool_)
+    if len(time) < 2:
+        return found
+    spacing = np.diff(time)
+    usual = np.median(spacing.astype(np.int64)).astype("timedelta64[us]")
+    goes_on = usual < _LEAST_DAY or _trading_days_a_week(time) > 5
+    found[1:] = spacing > 1.5 * usual if goes_on else True
+    return found
+
+
+def change_of_spacing(time: Times) -> int | None:
+    """Return the bar from which on bars are twice as long as the first ones, or half; None where none is.
+
+    Their length is the median of the spacings of a stretch of bars, so that nights and holidays are none.
+
+    >>> day = np.arange("2020-01-01", "2020-07-01", dtype="datetime64[D]").astype("datetime64[us]")
+    >>> hour = np.arange("2020-07-01", "2020-07-15", dtype="datetime64[h]").astype("datetime64[us]")
+    >>> change_of_spacing(day), change_of_spacing(np.concatenate([day, hour]))
+    (None, 182)
+    """
+    spacing: Ints = np.diff(time).astype(np.int64)
+    if len(spacing) < 2 * _STRETCH:
+        return None
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(spacing, _STRETCH), axis=1)
+    ratio = middle / middle[0]
+    far = np.flatnonzero((ratio >= _LONGER) | (ratio <= 1 / _LONGER))
+    return int(far[0]) + _STRETCH // 2 + 1 if len(far) else None
 
 
 def _weekday(time: Times) -> Ints:

@@ -171,18 +171,24 @@ class Panel:
         return found
 
 
-def stale_open_share(bars: Bars) -> float:
+def stale_open_share(bars: Bars, among: Bools | None = None) -> float:
     """Return the share of opens within one basis point of the previous close; 0 for a single bar.
 
     Around 0.02 is usual for daily bars of exchange-traded stocks. A large share means that the source
     fills in the open from the previous close, so a fill "at the open" is a trade at a price that was
     gone by the time the decision was made. Where trading never pauses (crypto, intraday bars) a large
-    share is natural.
+    share is natural: see :func:`sharpen.bar_spacing.follow_a_pause`.
+
+    Args:
+        bars: What to look at.
+        among: Which bars count; None for all. (T,)
     """
-    if len(bars) < 2:
+    counted = slice(None) if among is None else among[1:]
+    if len(bars) < 2 or (among is not None and not among[1:].any()):
         return 0.0
     with np.errstate(invalid="ignore"):  # infinite prices are another check's business
-        return float(np.mean(np.abs(bars.open[1:] - bars.close[:-1]) < 1e-4 * bars.close[:-1]))
+        is_stale = np.abs(bars.open[1:] - bars.close[:-1]) < 1e-4 * bars.close[:-1]
+        return float(np.mean(is_stale[counted]))
 
 
 @dataclass(frozen=True, slots=True)

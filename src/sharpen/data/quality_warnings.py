@@ -12,10 +12,13 @@ from itertools import pairwise
 import numpy as np
 
 from sharpen.arrays import Bools, Floats, Ints, Times
+from sharpen.bar_spacing import change_of_spacing, follow_a_pause
 from sharpen.bars import PRICES, Bars, stale_open_share
 
 STALE_OPEN_SHARE = 0.2
 """Above this share of opens that repeat the previous close, a data set carries a warning."""
+STALE_LEAST_BARS = 20
+"""Fewer opens after a pause say nothing."""
 JUMP_DEVIATIONS = 20.0
 """A jump is larger than so many robust standard deviations of the returns, and than ``JUMP_SIZE``."""
 JUMP_SIZE = math.log(1.25)
@@ -39,15 +42,15 @@ _NORMAL = 1.4826  # standard deviation of a normal distribution, in median absol
 def find_quality_warnings(bars: Bars, row_numbers: Ints) -> tuple[str, ...]:
     """Return a warning for each kind of doubt about bars that are fit to use; none is usual.
 
-    Looked for are stale opens, spikes and lasting jumps of the close, long gaps between the times, and prices
-    that stand still.
+    Looked for are stale opens, bars of several lengths, spikes and lasting jumps of the close, long gaps
+    between the times, and prices that stand still.
 
     Args:
         bars: What to look at.
         row_numbers: Each bar's row number in its source, for the messages. (T,)
     """
     at = _Places(bars, row_numbers)
-    found = (_stale(bars), *_jumps(bars, at), _gaps(bars, at), _frozen(bars, at))
+    found = (_stale(bars), _mixed_spacing(bars, at), *_jumps(bars, at), _gaps(bars, at), _frozen(bars, at))
     return tuple(note for note in found if note)
 
 
@@ -71,12 +74,27 @@ class _Places:
 
 
 def _stale(bars: Bars) -> str:
-    share = stale_open_share(bars)
-    if share <= STALE_OPEN_SHARE:
+    after_a_pause = follow_a_pause(bars.time)
+    share = stale_open_share(bars, after_a_pause)
+    if share <= STALE_OPEN_SHARE or after_a_pause.sum() < STALE_LEAST_BARS:
         return ""
     return (
-        f"STALE OPENS: {share:.0%} of the opens of {bars.symbol} repeat the previous close; fills at such "
-        "opens are look-ahead, so do not trust a backtest on them (natural only where trading never pauses)"
+        f"STALE OPENS: {share:.0%} of the opens of {bars.symbol} repeat the previous close, though trading "
+        "had paused; fills at such opens are look-ahead, so do not trust a backtest on them"
+    )
+
+
+def _mixed_spacing(bars: Bars, at: _Places) -> str:
+    i = change_of_spacing(bars.time)
+    if i is None:
+        return ""
+    before, after = (
+        np.median(np.diff(part)) / np.timedelta64(1, "h") for part in (bars.time[:i], bars.time[i:])
+    )
+    return (
+        f"MIXED SPACING: the bars of {bars.symbol} are {before:g} hours apart at first, and {after:g} from "
+        f"{at(i)} on; no one number of bars makes a year of both, so annual figures are wrong. Fix: bring "
+        "bars of one length, or use one side alone"
     )
 
 

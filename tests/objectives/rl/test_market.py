@@ -130,9 +130,9 @@ def test_random_starts_stay_in_the_window_and_last_as_long_as_asked():
         assert bool(result.truncated.all()) == (step == 4)
 
 
-def test_a_stock_without_a_price_is_neither_traded_nor_worth_anything():
+def test_a_stock_that_misses_bars_is_not_traded():
     close = CLOSE.copy()
-    close[2:, 1] = np.nan
+    close[2:4, 1] = np.nan
     settings = replace(SETTINGS, fill="next_close")
     states, _ = walk(Market(data_of(close, close), [settings], n_envs=1), ACTIONS)
     assert [s["shares"][0, 0, 1].item() for s in states] == [0, 10, 10, 10, 10]

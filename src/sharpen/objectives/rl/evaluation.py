@@ -76,6 +76,8 @@ def _track(data: MarketData, market: MarketSettings, assets: Floats, shares: Flo
     price = source[window]
     if market.fill == "same_close_lookahead":
         price = np.concatenate([price[:1], price[:-1]])
+    settled = data.close[window] * (1.0 + market.delisting_return)
+    price = np.where(data.delisted[window], settled, price)
     worth = float(np.nansum(shares[n_bars - 1] * data.close[market.stop_bar - 1]))
     cost = (market.cost_bps + market.slippage_bps) * 1e-4 * worth / float(assets[n_bars - 1])
     return Track(market.first_bar, assets[:n_bars], shares[:n_bars], price, cost)
@@ -101,7 +103,8 @@ def fold_score(
     window = slice(market.first_bar, market.stop_bar)
     returns, per_year = track.returns, data.bars_per_year
     cost = market.cost_bps + market.slippage_bps
-    baseline = buy_and_hold(data.open[window], data.close[window], cost)
+    close = np.where(data.tradable[window], data.close[window], np.nan)
+    baseline = buy_and_hold(data.open[window], close, cost, market.delisting_return)
     traded = np.abs(np.diff(track.shares, axis=0, prepend=np.zeros((1, track.shares.shape[1]))))
     trades = _trade_returns(track, data.close[market.stop_bar - 1])
     held = np.nansum(track.shares * data.close[window], axis=1) / track.assets

@@ -4,7 +4,8 @@
 At the close of bar t the agent says how many shares to buy or sell of each stock; the orders are filled at
 bar t + 1, and all is marked at its close. Sells come first, then buys in the stocks' order; lots are whole,
 the fee is part of what a buy must afford, cash is never negative and no stock is sold short. Money is in
-double precision, for a float32 flips a lot where the cash is just enough.
+double precision, for a float32 flips a lot where the cash is just enough. A stock that has no bar is not
+traded and is worth its last close; one that has had its last bar is sold at that close.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class MarketSettings:
         random_reset: Whether cash (times U(0.75, 1.25)) and shares (|N| * 128, or by value) are random at
             first.
         turbulence_limit: From this turbulence on everything is sold and nothing bought; inf for never.
+        delisting_return: What a holder earns after the last close of a stock that was delisted.
     """
 
     first_bar: int = 0
@@ -67,6 +69,7 @@ class MarketSettings:
     random_start: bool = False
     random_reset: bool = False
     turbulence_limit: float = float("inf")
+    delisting_return: float = 0.0
 
 
 _SHARED = ("trade_unit", "fill", "random_start", "random_reset")  # the same for all members of a stack
@@ -111,6 +114,7 @@ class Market:
         self._close = tensor(data.close).contiguous()
         self._price = self._close if rules.fill != "next_open" else tensor(data.open).contiguous()
         self._tradable = tensor(data.tradable, torch.bool)
+        self._delisted = tensor(data.delisted, torch.bool)
         self._has_gaps = not bool(self._tradable.all())
         self._turbulence = tensor(data.turbulence).nan_to_num(0.0)
         of_member = {f.name: [getattr(m, f.name) for m in members] for f in fields(MarketSettings)}
@@ -178,8 +182,7 @@ class Market:
         at = day if self.rules.fill == "same_close_lookahead" else then
         price = self._price[at]
         if self._has_gaps:
-            can = self._tradable[at]
-            lots, price = torch.where(can, lots, 0.0), torch.where(can, price, 1.0)
+            lots, price = self._where_it_trades(state, lots, price, at)
         cash, shares = self._fill(state, lots, price)
         after = {"day": then, "cash": cash, "shares": shares, "age": state["age"] + 1}
         after["assets"] = self.assets(after)
@@ -191,6 +194,15 @@ class Market:
             bonus = after["earned"] / after["age"] / (1.0 - gamma) * (gamma > 0)
             reward = torch.where(truncated, reward + bonus, reward)
         return Step(after, reward.float(), torch.zeros_like(truncated), truncated)
+
+    def _where_it_trades(
+        self, state: State, lots: Tensor, price: Tensor, at: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return orders and prices: none without a bar; a delisted stock is sold at its last close."""
+        gone, can = self._delisted[at], self._tradable[at] & self._tradable[state["day"]]
+        settled = self._close[at].nan_to_num(1.0) * (1.0 + self._of["delisting_return"][:, :, None])
+        lots = torch.where(gone, -state["shares"], torch.where(can, lots, 0.0))
+        return lots, torch.where(gone, settled.clamp_min(1e-12), torch.where(can, price, 1.0))
 
     def _fill(self, state: State, lots: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:
         """Return cash and shares after all sells and then the buys, one stock after another."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sharpen.arrays import Bools, Floats, Times
-from sharpen.bars import Panel, bars_per_year
+from sharpen.bars import Panel
 from sharpen.errors import DataError, UsageError
 from sharpen.objectives.rl import technicals
 from sharpen.objectives.rl.turbulence import realized_volatility, turbulence
@@ -25,13 +26,15 @@ class MarketData:
     Attributes:
         symbols: The stocks' names. (S,)
         time: When each bar began. (T,)
-        open: Price of the first trade; equal to ``close`` where a source has closes only. (T, S)
-        close: Price of the last trade. (T, S)
-        tradable: Whether a stock has a price of that bar. (T, S)
+        open: Price of the first trade; equal to ``close`` where a source has closes only; NaN without a bar.
+            (T, S)
+        close: Price of the last trade, of the bar or of the last one that the stock had; NaN before it has
+            one. (T, S)
+        tradable: Whether a stock has a bar. (T, S)
         turbulence: NaN where it is not known. (T,)
         table: What the state holds of the market at each close, scaled. (T, M)
         names: The columns of ``table``. (M,)
-        warmup_bars: From this bar on every value is finite.
+        warmup_bars: From this bar on the market's columns are known, and so is some stock's every column.
         bars_per_year: The factor that makes a Sharpe ratio annual.
     """
 
@@ -49,6 +52,11 @@ class MarketData:
     def __len__(self) -> int:
         return len(self.time)
 
+    @cached_property
+    def delisted(self) -> Bools:
+        """Where a stock has had its last bar, before the panel's end. (T, S)."""
+        return ~np.maximum.accumulate(self.tradable[::-1])[::-1]
+
 
 def market_data(
     panel: Panel,
@@ -57,6 +65,9 @@ def market_data(
     scaling: str = "elegantrl",
 ) -> MarketData:
     """Return what an agent may know at each close of a panel.
+
+    Where a stock has no bar, or its technicals warm up, its columns are 0. A panel with such gaps has one
+    more column a stock, ``tradable``, which is 1 where it has a bar.
 
     Args:
         panel: The bars.
@@ -73,29 +84,34 @@ def market_data(
         raise UsageError(f"no market column {unknown[0]!r}: there are {', '.join(MARKET_COLUMNS)}")
     if scaling not in ("elegantrl", "relative"):
         raise UsageError(f"scaling is {scaling!r}, must be elegantrl or relative")
-    per_year = bars_per_year(panel.time)
-    unusual = turbulence(panel.close)
-    known = {
-        "realized_volatility": realized_volatility(panel.close, bars_per_year=per_year),
-        "turbulence": unusual,
-    }
+    per_year, close = panel.bars_per_year, _last_known(panel.close)
+    unusual = turbulence(close)
+    known = {"realized_volatility": realized_volatility(close, bars_per_year=per_year), "turbulence": unusual}
     values = technicals.compute(panel, technical_names)
-    first, rest = _SCALINGS[scaling](panel.close, values, technical_names)
-    whole = [known[name][:, None] * TECHNICAL_SCALE for name in columns]
-    table = np.concatenate([first, *rest, *whole], axis=1)
-    warmup = int(np.argmax(np.isfinite(table).all(axis=1)))
-    if not np.isfinite(table[warmup:]).all() or not len(table):
+    first, rest = _SCALINGS[scaling](panel, values, technical_names)
+    of_stocks = np.stack([first, *rest])  # (K, T, S)
+    has_all = np.isfinite(of_stocks).all(axis=0)
+    whole = np.stack([known[name] * TECHNICAL_SCALE for name in columns], 1) if columns else close[:, :0]
+    is_ready = np.asarray(has_all.any(axis=-1) & np.isfinite(whole).all(axis=-1))
+    warmup = int(np.argmax(is_ready))
+    if panel.is_ragged:
+        of_stocks = np.concatenate(
+            [np.where(has_all, of_stocks, 0.0), panel.present[None].astype(np.float64)]
+        )
+    table = np.concatenate([*of_stocks, whole], axis=1)
+    if not is_ready.any() or not np.isfinite(table[warmup:]).all():
         raise DataError(
             f"{len(panel)} bars are too few: technicals and turbulence need more than"
             f" {_warmup(technical_names, columns)} bars to warm up, and every bar after them needs a price"
         )
-    per_stock = [f"{column}/{symbol}" for column in ("close", *technical_names) for symbol in panel.symbols]
+    shown = ("close", *technical_names, *(["tradable"] if panel.is_ragged else []))
+    per_stock = [f"{column}/{symbol}" for column in shown for symbol in panel.symbols]
     return MarketData(
         panel.symbols,
         panel.time,
         panel.open,
-        panel.close,
-        np.isfinite(panel.close),
+        close,
+        panel.present,
         unusual,
         table,
         (*per_stock, *columns),
@@ -108,15 +124,28 @@ def _warmup(names: Sequence[str], columns: Sequence[str]) -> int:
     return max(technicals.warmup(names), 253 if "turbulence" in columns else 0)
 
 
-def _powers_of_two(close: Floats, values: Floats, names: Sequence[str]) -> tuple[Floats, list[Floats]]:
-    return close * CLOSE_SCALE, [values[:, :, k] * TECHNICAL_SCALE for k in range(len(names))]
+def _last_known(close: Floats) -> Floats:
+    """Return each bar's close, or the last one before it; NaN before the first. (T, S)."""
+    rows = np.where(np.isnan(close), 0, np.arange(len(close))[:, None])
+    return np.take_along_axis(close, np.maximum.accumulate(rows), axis=0)
 
 
-def _relative(close: Floats, values: Floats, names: Sequence[str]) -> tuple[Floats, list[Floats]]:
+def _powers_of_two(panel: Panel, values: Floats, names: Sequence[str]) -> tuple[Floats, list[Floats]]:
+    return panel.close * CLOSE_SCALE, [values[:, :, k] * TECHNICAL_SCALE for k in range(len(names))]
+
+
+def _relative(panel: Panel, values: Floats, names: Sequence[str]) -> tuple[Floats, list[Floats]]:
     """Return the last month's return in place of the close, prices as distances, and the rest over 100."""
-    month = np.full_like(close, np.nan)
-    month[21:] = close[21:] / close[:-21] - 1.0
-    return 4.0 * month, [_relative_technical(close, values[:, :, k], name) for k, name in enumerate(names)]
+    month = panel.spread([_month_return(bars.close) for bars in panel.instruments()])
+    return 4.0 * month, [
+        _relative_technical(panel.close, values[:, :, k], name) for k, name in enumerate(names)
+    ]
+
+
+def _month_return(close: Floats) -> Floats:
+    found = np.full_like(close, np.nan)
+    found[21:] = close[21:] / close[:-21] - 1.0
+    return found
 
 
 def _relative_technical(close: Floats, values: Floats, name: str) -> Floats:

@@ -27,16 +27,20 @@ _NAME = re.compile(r"(rsi|cci|dx)_(\d+)|close_(\d+)_sma")
 
 
 def compute(panel: Panel, names: Sequence[str]) -> Floats:
-    """Return the technicals of every bar and symbol; NaN during each one's warm-up. (T, S, K).
+    """Return the technicals of every bar and symbol; NaN in a warm-up and where there is no bar. (T, S, K).
 
     Raises:
         UsageError: A name is not known.
     """
-    values = np.full((len(panel), len(panel.symbols), len(names)), np.nan)
+    return panel.spread([_of_own_bars(bars, names) for bars in panel.instruments()])
+
+
+def _of_own_bars(bars: Bars, names: Sequence[str]) -> Floats:
+    values = np.full((len(bars), len(names)), np.nan)
     for k, name in enumerate(names):
         function, warmup_bars = _parse(name)
-        for s, bars in enumerate(panel.instruments()):
-            values[warmup_bars:, s, k] = function(bars)[warmup_bars:]
+        if len(bars) > warmup_bars:
+            values[warmup_bars:, k] = function(bars)[warmup_bars:]
     return values
 
 

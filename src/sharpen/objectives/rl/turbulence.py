@@ -19,7 +19,7 @@ def turbulence(close: Floats, window_bars: int = 252) -> Floats:
     bar's own return not among them. With more symbols than returns the inverse is the pseudo-inverse.
 
     Args:
-        close: Positive prices. (T, S)
+        close: Positive prices. A stock counts at a bar when none of its prices in the window is NaN. (T, S)
         window_bars: Returns that say what is usual.
 
     Source: Kritzman and Li (2010), Skulls, Financial Turbulence, and Risk Management, Financial Analysts
@@ -37,6 +37,9 @@ def turbulence(close: Floats, window_bars: int = 252) -> Floats:
         centred = past - mean[:, :, None]
         covariance = centred @ centred.transpose(0, 2, 1) / (window_bars - 1)
         odd = returns[start + window_bars : stop + window_bars] - mean
+        if (unknown := np.isnan(odd)).any():
+            covariance = np.where(unknown[:, :, None] | unknown[:, None, :], 0.0, covariance)
+            odd = np.where(unknown, 0.0, odd)
         inverse = np.linalg.pinv(covariance, hermitian=True)
         found[start + window_bars + 1 : stop + window_bars + 1] = np.einsum("ts,tsr,tr->t", odd, inverse, odd)
     return found
@@ -47,7 +50,9 @@ def realized_volatility(close: Floats, window_bars: int = 30, bars_per_year: flo
 
     A stand-in for the VIX where there is none: the same unit, from past returns. NaN in the warm-up.
     """
-    market = (close[1:] / close[:-1] - 1.0).mean(axis=1)
+    returns = close[1:] / close[:-1] - 1.0
+    n_known = np.maximum((~np.isnan(returns)).sum(axis=1), 1)
+    market = returns.mean(axis=1) if not np.isnan(returns).any() else np.nansum(returns, axis=1) / n_known
     found = np.full(len(close), np.nan)
     if len(market) < window_bars:
         return found
