@@ -404,9 +404,9 @@ def test_columns_twice(tmp_path):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(NotFound, match="no such file"):
         load(str(tmp_path / "absent.csv"))
-    (tmp_path / "x.txt").write_text("hello")
+    (tmp_path / "x.doc").write_text("hello")
     with pytest.raises(DataError, match="Fix: convert it"):
-        load(str(tmp_path / "x.txt"))
+        load(str(tmp_path / "x.doc"))
     (tmp_path / "x.parquet").write_text("hello")
     with pytest.raises(DataError, match="this is not a Parquet file"):
         load(str(tmp_path / "x.parquet"))

@@ -160,7 +160,7 @@ def test_other_columns_may_come_twice(tmp_path) -> None:
         ("Timestamp,open,hgih,low,close,Vol", " Did you mean hgih for high? Fix: --map hgih=high"),
         ("time,open,high,low,my close,volume", " Did you mean my close for close?"),
         ("time,open,high,low,adj_close,volume", "there are time, open, high, low, adj_close, volume. Fix: "),
-        (ROWS[0], " The first line looks like a row: is the header missing?"),
+        ("2020-01-01,10.5,9,12,10.25,1000", " The first line looks like a row: is the header missing?"),
     ],
 )
 def test_a_missing_column_and_the_nearest_there_is(said, header, words) -> None:

@@ -192,10 +192,10 @@ def test_no_volume_is_said(tmp_path):
 
 
 def test_a_map_names_what_no_table_of_spellings_can(tmp_path):
-    FRAME.rename({"date": "Datum", "close": "Schluss"}).write_csv(tmp_path / "x.csv")
+    FRAME.rename({"date": "Zeitpunkt", "close": "Ende"}).write_csv(tmp_path / "x.csv")
     with pytest.raises(DataError, match="missing column time, close"):
         load(str(tmp_path / "x.csv"))
-    source = DataSource.of(f"{{path: {tmp_path / 'x.csv'}, map: {{Datum: time, Schluss: close}}}}")
+    source = DataSource.of(f"{{path: {tmp_path / 'x.csv'}, map: {{Zeitpunkt: time, Ende: close}}}}")
     same(load(source.name, source.options).panel)
 
 

@@ -14,12 +14,19 @@ from sharpen.read_options import IGNORE
 REQUIRED = ("time", "open", "high", "low", "close")
 _SPELLINGS = """
 time: time datetime timestamp opentime date datetimeutc timeutc dateutc gmttime localtime tradedate
+time: exchangedate windowstart tsevent snappedat mts timeeet timecet timeest timegmt datum fecha data
+time: 日期 时间 交易日期 日付
 time: tradingday day begins beginsat starttime start ts t unix unixtime unixtimestamp epoch dtyyyymmdd
 symbol: symbol ticker tic sym tscode instrument asset stock secid code ric pair name
-open: open openprice priceopen pxopen openingprice o
-high: high highprice pricehigh pxhigh max h
-low: low lowprice pricelow pxlow min l
-close: close closeprice priceclose pxlast closelast closingprice last settle price c
+open: open openprice priceopen pxopen openingprice o mido
+open: eröffnung eröffnungskurs ouv ouverture apertura abertura 开盘 开盘价 始値
+high: high highprice pricehigh pxhigh max h midh
+high: hoch höchst haut maximo máximo massimo máxima 最高 最高价 高値
+low: low lowprice pricelow pxlow min l midl
+low: tief tiefst bas minimo mínimo mínima 最低 最低价 安値
+close: close closeprice priceclose pxlast closelast closingprice last settle price c midc
+close: schluss schlusskurs clot clôture cloture cierre chiusura fechamento 收盘 收盘价 終値
+volume: pxvolume tottrdqty tickqty volumen stück 成交量 出来高
 volume: volume vol realvolume tickvolume tickvol totalvolume tradedvolume v
 adj_close: adjclose adjustedclose closeadj closeadjusted adjcp adjustedclosingprice adjcloseprice adjprice
 adj_close: adjustedprice adjusted adj
@@ -64,7 +71,7 @@ def squash(name: str) -> str:
     >>> squash("Adj. Close"), squash("<OPEN>"), squash("1. open"), squash("Close/Last")
     ('adjclose', 'open', 'open', 'closelast')
     """
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"^\s*\d+[a-z]?\.\s+", "", name.lower()))
+    return re.sub(r"[\W_]", "", re.sub(r"^\s*\d+[a-z]?\.\s+", "", name.lower()))
 
 
 def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:

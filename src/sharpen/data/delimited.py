@@ -17,19 +17,20 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from sharpen.data.header_forms import Header, find_header
+from sharpen.data.number_forms import plain_numbers
 from sharpen.errors import DataError
 
 SHOWN = 3
 MAX_BYTES = 512 << 20
 """A CSV file that holds more text than this is refused before it fills the memory."""
 _BEGINNINGS = {
+    b"\x80": "this looks like a pickle, which can run code when it is read. Fix: write it with to_parquet",
     b"PAR1": "this is a Parquet file. Fix: let its name end in .parquet",
     b"PK\x03\x04": "this is a zip archive or a workbook. Fix: save the table in it as CSV",
     b"\xd0\xcf\x11\xe0": "this is a workbook. Fix: save the table in it as CSV",
     b"\xff\xfe": "this is UTF-16 text. Fix: save it as UTF-8",
     b"\xfe\xff": "this is UTF-16 text. Fix: save it as UTF-8",
 }
-_DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ def read_csv(content: bytes, where: str) -> CsvTable:
         return CsvTable(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), header.form)
     _refuse_twice(header.names, where)
     frame = _cells(body, header, text, where)
-    frame, form = _with_points(frame, header)
+    frame, form = plain_numbers(frame, header.separator)
     return CsvTable(header.long(frame), (*header.form, *form))
 
 
@@ -99,22 +100,6 @@ def _refuse_twice(names: tuple[str, ...], where: str) -> None:
     plain = [name.strip().lower().replace(" ", "_") for name in names]
     if twice := [role for role in roles if plain.count(role) > 1]:
         raise DataError(f"{where}: column {', '.join(twice)} comes twice. Fix: keep one of each")
-
-
-def _with_points(frame: pl.DataFrame, header: Header) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the cells with decimal points, where all that look like decimals have commas."""
-    if header.separator == ",":
-        return frame, ()
-    comma = [
-        name
-        for name in frame.columns
-        if (cells := frame[name].drop_nulls().str.strip_chars()).len()
-        and cells.str.contains(_DECIMAL_COMMA).any()
-        and not cells.str.contains(".", literal=True).any()
-    ]
-    if not comma:
-        return frame, ()
-    return frame.with_columns(pl.col(comma).str.replace(",", ".", literal=True)), ("decimal commas",)
 
 
 def _unzipped(content: bytes, where: str) -> bytes:

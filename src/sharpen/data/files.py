@@ -13,7 +13,7 @@ from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
 from sharpen.read_options import ReadOptions
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet")
 
 
 def is_path(name: str) -> bool:
@@ -48,6 +48,10 @@ def read_file(path: str, options: ReadOptions | None = None) -> SourceData:
 
 def _table(file: Path, path: str) -> CsvTable:
     name = file.name.lower()
+    if name.endswith((".pkl", ".pickle")):
+        raise DataError(
+            f"{path}: a pickle can run code when it is read. Fix: frame.to_parquet('bars.parquet')"
+        )
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path}: not a {', '.join(SUFFIXES)} file. Fix: convert it to one of them")
     try:

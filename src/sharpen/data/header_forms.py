@@ -19,6 +19,11 @@ _N_LEAST = 5  # time, open, high, low, close
 _PREAMBLE = ("#", "//", "%", "sep=", "http")
 _MAX_PREAMBLE = 20
 _MAX_LINE = 1 << 17
+_N_PROVING = 100
+_A_TIME = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+    r"|(19|20)\d{6}( \d{4,6})?$|\d{10}$|\d{13}$|\d{16}$"
+)
 _KLINES = (
     *("time", "open", "high", "low", "close", "volume"),
     *("close_time", "quote_volume", "n_trades", "taker_base", "taker_quote", "ignore"),
@@ -81,9 +86,11 @@ def find_header(text: str) -> Header:
         single = tuple(dict.fromkeys(symbols[1:]))
         said = f"yfinance, 3 header lines, {len(single)} symbol{'s' * (len(single) != 1)}"
         return Header(names, separator, after[2], (*form, said), symbols)
-    if names := _without_header(rows[0]):
-        said = "klines without a header" if len(names) > 8 else "MetaTrader 4, without a header"
+    if found := _without_header(rows[0]):
+        names, said = found
         return Header(names, separator, start, (*form, said))
+    if names := _bars_alone([_split(line, separator) for line in _lines(text[start:], _N_PROVING)]):
+        return Header(names, separator, start, (*form, f"without a header, as {', '.join(names)}"))
     return Header(tuple(rows[0]), separator, after[0], form)
 
 
@@ -135,16 +142,46 @@ def _three_lines(rows: list[list[str]]) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(names), ("", *tickers[1:])
 
 
-def _without_header(cells: list[str]) -> tuple[str, ...]:
-    """Return the names of a file of known form without a header; none for any other file."""
-    numbers = [re.fullmatch(r"[+-]?\d+(\.\d+)?", cell) is not None for cell in cells]
+def _without_header(cells: list[str]) -> tuple[tuple[str, ...], str] | None:
+    """Return the names of a file of known form without a header, and its form in words."""
+    numbers = [_is_number(cell) for cell in cells]
     if len(cells) == len(_KLINES) and all(numbers) and int(float(cells[6])) > int(float(cells[0])):
         digits = len(cells[0].partition(".")[0])
-        return tuple(_KLINES) if digits in (10, 13, 16) and _prices_fit(cells[1:5]) else ()
+        fits = digits in (10, 13, 16) and _prices_fit(cells[1:5])
+        return (_KLINES, "klines without a header") if fits else None
     is_mt4 = len(cells) == len(_METATRADER4) and all(numbers[2:])
     if is_mt4 and re.fullmatch(r"\d{4}\.\d{2}\.\d{2}", cells[0]) and re.fullmatch(r"\d{1,2}:\d{2}", cells[1]):
-        return tuple(_METATRADER4) if _prices_fit(cells[2:6]) else ()
-    return ()
+        return (tuple(_METATRADER4), "MetaTrader 4, without a header") if _prices_fit(cells[2:6]) else None
+    return None
+
+
+def _bars_alone(rows: list[list[str]]) -> tuple[str, ...]:
+    """Return the names of a file that begins with its first bar; none where the rows do not prove it.
+
+    They do when each begins with a time, and its next four cells can be open, high, low and close. Behind
+    these may be a volume and a number of trades, as Kraken writes them, with the average price before or not.
+    """
+    width = len(rows[0])
+    if (
+        not _N_LEAST <= width <= _N_LEAST + 3
+        or len(rows) < _N_LEAST
+        or any(len(row) != width for row in rows)
+    ):
+        return ()
+    if not all(re.match(_A_TIME, row[0]) and all(map(_is_number, row[1:])) for row in rows):
+        return ()
+    if not all(_prices_fit(row[1:5]) for row in rows):
+        return ()
+    more = ("volume", "n_trades")[: width - _N_LEAST]
+    if width == _N_LEAST + 3:
+        if not all(float(row[3]) <= float(row[5]) <= float(row[2]) or not float(row[5]) for row in rows):
+            return ()
+        more = ("average", "volume", "n_trades")
+    return ("time", "open", "high", "low", "close", *more)
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(\.\d+)?", cell) is not None
 
 
 def _prices_fit(cells: list[str]) -> bool:

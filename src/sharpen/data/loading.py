@@ -10,7 +10,7 @@ from sharpen.bars import MIN_ROWS, Bars, Panel, Problem, find_problems, refuse, 
 from sharpen.data.calendars import calendar_notes, find_calendar_problems
 from sharpen.data.dataset import CheckReport, Dataset, Entry, SourceData, SymbolReport, SymbolRows
 from sharpen.data.embedded import entries
-from sharpen.data.files import is_path, read_file
+from sharpen.data.files import SUFFIXES, is_path, read_file
 from sharpen.data.quality_warnings import find_quality_warnings
 from sharpen.errors import DataError, NotFound, UsageError
 from sharpen.read_options import ReadOptions
@@ -93,7 +93,7 @@ def _find(name: str) -> Entry:
     by_small = {known.lower(): known for known in table}
     near = difflib.get_close_matches(name.lower(), by_small, n=1)
     hint = f"did you mean {by_small[near[0]]}?" if near else f"there are {', '.join(table)}."
-    raise NotFound(f"no data set {name!r}: {hint} A path must end in .csv, .csv.gz or .parquet", name=name)
+    raise NotFound(f"no data set {name!r}: {hint} A path must end in {', '.join(SUFFIXES)}", name=name)
 
 
 def _problems(rows: SymbolRows, raw: SourceData) -> list[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -29,6 +30,7 @@ _CLOCKS = (
     "T%H:%M:%S%.f",
     "T%H:%M",
 )
+_ZONE_NAME = r"\s+([A-Z][A-Za-z]+/[A-Z][A-Za-z_]+)$"
 _ORDERED = r"^(\d{1,2})([/.\-])(\d{1,2})[/.\-](\d{4}|\d{2})(?:$|[ T,])"
 _YEAR_FIRST = r"^\d{4}([/.])\d{1,2}[/.]\d{1,2}(?:$|[ T])"
 _MONTH_NAMES = ("%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d %Y", "%B %d %Y", "%d %B %Y")
@@ -72,6 +74,8 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
     """
     kind = cells.dtype
     if kind == pl.String:
+        cells, zone = _without_zone(cells)
+        options = replace(options, zone=zone) if zone and not options.zone else options
         found = _of_text(cells, options)
     elif isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
@@ -87,6 +91,14 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
             "Fix: write ISO 8601 text or a timestamp column",
         )
     return found if found.problem else _settled(found, options, symbols)
+
+
+def _without_zone(cells: pl.Series) -> tuple[pl.Series, str]:
+    """Return times without the zone that all are written with, as in ``20240131  16:00:00 US/Eastern``."""
+    names: list[str | None] = cells.drop_nulls().str.extract(_ZONE_NAME).unique().to_list()
+    if len(names) != 1 or names[0] not in available_timezones():
+        return cells, ""
+    return cells.str.replace(_ZONE_NAME, ""), str(names[0])
 
 
 def _settled(found: Times, options: ReadOptions, symbols: pl.Series | None) -> Times:
@@ -208,6 +220,7 @@ def _of_other_text(bare: pl.Series, name: str, first: str, iso: pl.Series) -> Ti
         return _ordered(bare, name)
     if re.fullmatch(r"\d+(\.\d+)?", first):
         return _of_numbers(bare.cast(pl.Float64 if "." in first else pl.Int64, strict=False), name)
+    bare = bare.str.replace(r"\s+", " ")
     year_first = re.search(_YEAR_FIRST, first)
     sep = year_first.group(1) if year_first else ""
     if sep or re.match(r"^\d{8}[ T]", first):
