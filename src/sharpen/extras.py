@@ -17,6 +17,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "gymnasium", "safetensors", "skfolio"), "rl"),
     **dict.fromkeys(("hydra", "omegaconf"), "hydra"),
     "sklearn": "importance",
+    **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
 }
 """The extra that brings a library, by the name that it is imported by."""
 

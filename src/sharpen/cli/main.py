@@ -51,6 +51,8 @@ VERBS = {
     "rollback": "promoting",
     "paper": "paper",
     "data": "data",
+    "serve": "serve",
+    "key": "key",
 }
 LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"

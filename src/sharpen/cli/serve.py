@@ -1,0 +1,84 @@
+"""The verb that answers over HTTP: serve."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import click
+
+from sharpen.cli.terminal import echo
+from sharpen.coordinator import connect
+from sharpen.errors import UsageError
+
+PORT = 8420
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one."
+)
+@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A PEM file: speak HTTPS.")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="The certificate's key.")
+@click.pass_obj
+def serve(home: Path, host: str, port: int, tls_cert: str | None, tls_key: str | None) -> None:
+    """Answer today's `wandb` scripts, with no account and no network.
+
+    The store is the one of every other verb. The first time a key is made and shown, once; later ones come
+    from `sharpen key add`. On an address that other machines reach, it starts only when a key is there.
+
+    \b
+      sharpen serve
+      export WANDB_BASE_URL=http://127.0.0.1:8420 WANDB_API_KEY=...
+      wandb sweep sweeps/xgboost_sweep.yaml
+      wandb agent local/quantbot/ID
+    """
+    import uvicorn  # noqa: PLC0415 - an extra
+
+    from sharpen.server.app import application  # noqa: PLC0415
+    from sharpen.server.auth import KeyFile  # noqa: PLC0415
+
+    keys = KeyFile(home)
+    known = bool(keys.all())
+    if not known and not _is_loopback(host):
+        raise UsageError(f"{host} is reached from other machines: make a key first, with 'sharpen key add'")
+    listener = _listen(host, port)
+    scheme = "https" if tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{shown}:{listener.getsockname()[1]}"
+    with connect(home) as client:
+        echo(f"sharpen serves {home} at {url}", err=True)
+        click.echo(f"export WANDB_BASE_URL={url}")
+        click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
+        if known:
+            echo("its key was shown when it was made; for another: sharpen key add", err=True)
+        config = uvicorn.Config(
+            application(home, client),
+            log_level="warning",
+            access_log=False,
+            ssl_certfile=tls_cert,
+            ssl_keyfile=tls_key,
+            server_header=False,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as problem:
+        listener.close()
+        raise UsageError(f"cannot listen on {host} port {port}: {problem}; try --port 0") from problem
+    return listener

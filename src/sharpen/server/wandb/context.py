@@ -1,0 +1,85 @@
+"""What every resolver has: the store, who asks, and how to sign an address."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sharpen.errors import UsageError
+from sharpen.server.auth import Key, Signer
+from sharpen.server.engine import Engine
+
+ENTITY = "local"
+DEFAULT_PROJECT = "uncategorized"
+
+
+class NotAllowed(UsageError):
+    """The key's scope is too small."""
+
+
+class Gone(UsageError):
+    """The sweep is no more; the client's agent leaves when it hears of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request.
+
+    Attributes:
+        engine: The store.
+        key: Whose request it is.
+        signer: Signs addresses.
+        base_url: Where the client reached us, without a slash at its end.
+    """
+
+    engine: Engine
+    key: Key
+    signer: Signer
+    base_url: str
+
+    def need(self, scope: str) -> None:
+        """Refuse what the key may not do.
+
+        Raises:
+            NotAllowed: Its scope is too small.
+        """
+        if not self.key.allows(scope):
+            raise NotAllowed(f"the key {self.key.id} may {self.key.scope}; this needs {scope}")
+
+    def signed(self, what: dict[str, Any]) -> str:
+        """Return the address of a file, for a while."""
+        return f"{self.base_url}/storage/{self.signer.sign(what, time.time())}"
+
+
+def when(at: float | None) -> str | None:
+    """Return a time as the client reads it.
+
+    >>> when(0.0)
+    '1970-01-01T00:00:00Z'
+    """
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def page(nodes: list[Any], first: int | None = None, after: str | None = None) -> dict[str, Any]:
+    """Return a page of a list, in the shape of a GraphQL connection; a cursor is a place in the list.
+
+    >>> page(["a", "b", "c"], first=1, after="1")["edges"], page(["a"])["pageInfo"]["hasNextPage"]
+    ([{'node': 'b', 'cursor': '2'}], False)
+    """
+    start = int(after) if after and after.isdecimal() else 0
+    end = len(nodes) if first is None else min(len(nodes), start + max(first, 0))
+    edges = [{"node": nodes[i], "cursor": str(i + 1)} for i in range(start, end)]
+    info = {"endCursor": str(end), "hasNextPage": end < len(nodes)}
+    return {"edges": edges, "pageInfo": info, "totalCount": len(nodes)}
+
+
+def project_number(name: str) -> str:
+    """Return the number of a project, as text: the client wants one.
+
+    >>> project_number("quantbot").isdecimal()
+    True
+    """
+    return str(zlib.crc32(name.encode(errors="replace")))

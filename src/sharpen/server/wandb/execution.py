@@ -1,0 +1,111 @@
+"""Answering a GraphQL request: parsed and validated once a text, within limits."""
+
+# the words of a query come without types
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    Node,
+    build_schema,
+    execute_sync,
+    parse,
+    validate,
+)
+
+from sharpen.errors import SharpenError
+from sharpen.server.wandb.context import Context, Gone, NotAllowed
+from sharpen.server.wandb.resolvers import root
+
+MOST_TOKENS = 5_000
+DEEPEST = 20
+LONGEST_QUERY = 50_000  # letters
+TEXTS_KEPT = 512
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """Return the schema, read once."""
+    return build_schema(files(__package__ or "").joinpath("schema.graphql").read_text())
+
+
+@lru_cache(TEXTS_KEPT)
+def read(query: str) -> DocumentNode | tuple[GraphQLError, ...]:
+    """Return a request's document, or what is wrong with it.
+
+    >>> read("{ viewer { nothing } }")[0].message
+    "Cannot query field 'nothing' on type 'User'."
+    """
+    try:
+        document = parse(query, max_tokens=MOST_TOKENS)
+    except GraphQLError as problem:
+        return (problem,)
+    if _depth(document) > DEEPEST:
+        return (GraphQLError(f"a query nests at most {DEEPEST} deep"),)
+    return tuple(validate(schema(), document)) or document
+
+
+def _depth(node: Any) -> int:
+    """Return how deep fields nest; a fragment's are counted where it is written."""
+    if isinstance(node, tuple | list):
+        return max((_depth(each) for each in node), default=0)  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(node, Node):
+        return 0
+    inner = max(
+        (
+            _depth(getattr(node, key))
+            for key in ("definitions", "selection_set", "selections")
+            if getattr(node, key, None) is not None
+        ),
+        default=0,
+    )
+    return inner + isinstance(node, FieldNode)
+
+
+def answer(ctx: Context, body: Any) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body of the answer to a request.
+
+    A fault of the client's is 200 with ``errors``, or 4xx: one of 5xx would be asked again for days.
+    """
+    query = body.get("query") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if not isinstance(query, str) or len(query) > LONGEST_QUERY:
+        return 400, _errors([f"a request is JSON with a 'query' of at most {LONGEST_QUERY:,} letters"])
+    document = read(query)
+    if isinstance(document, tuple):
+        return 400, _errors([problem.message for problem in document])
+    variables: Any = body.get("variables") or {}
+    if not isinstance(variables, dict):
+        return 400, _errors(["'variables' is an object"])
+    operation = body.get("operationName") or None
+    result = execute_sync(schema(), document, root(ctx), ctx, variables, operation)  # pyright: ignore[reportUnknownArgumentType]
+    problems = result.errors or []
+    status = max((_status(problem.original_error) for problem in problems), default=200)
+    return status, {"data": result.data, **(_errors([_words(p) for p in problems]) if problems else {})}
+
+
+def _status(problem: Exception | None) -> int:
+    match problem:
+        case Gone():
+            return 404
+        case NotAllowed():
+            return 403
+        case _:
+            return 200
+
+
+def _words(problem: GraphQLError) -> str:
+    cause = problem.original_error
+    return cause.message if isinstance(cause, SharpenError) else problem.message
+
+
+def _errors(sentences: list[str]) -> dict[str, Any]:
+    return {"errors": [{"message": sentence} for sentence in sentences]}

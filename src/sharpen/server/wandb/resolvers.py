@@ -1,0 +1,73 @@
+"""The roots of the schema: a function for each question and each mutation."""
+
+# the words of a query come without types
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from typing import Any
+
+from sharpen.server.wandb import files, runs, sweeps, viewer
+from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number
+
+
+def root(ctx: Context) -> dict[str, Any]:
+    """Return the root value of a request: what each field of Query and Mutation is answered with."""
+    return {
+        "viewer": viewer.user(ctx),
+        "serverInfo": viewer.server_info(),
+        "entity": lambda info, name=None: viewer.entity(name),
+        "project": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
+        "model": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
+        "models": lambda info, first=None, after=None, **of: page(_projects(ctx), first, after),
+        "upsertBucket": lambda info, input: runs.upsert(ctx, input),
+        "deleteRun": lambda info, input: runs.delete(ctx, input["id"]),
+        "stopRun": lambda info, input: runs.stop(ctx, input["id"]),
+        "createRunFiles": lambda info, input: files.create(ctx, input["runName"], input["files"]),
+        "markRunFilesUploaded": {"success": True},
+        "notifyScriptableRunAlert": {"success": True},
+        "upsertSweep": lambda info, input: sweeps.upsert(ctx, input),
+        "createAgent": lambda info, input: sweeps.join(ctx, input["sweep"], input.get("host")),
+        "agentHeartbeat": lambda info, input: sweeps.heartbeat(ctx, input["id"], input.get("runState")),
+        "upsertModel": lambda info, input: _made(ctx, input.get("name")),
+    }
+
+
+def project(ctx: Context, name: str | None) -> dict[str, Any]:
+    """Return a project: it is there as soon as it is named, and holds what names it."""
+    name = name or DEFAULT_PROJECT
+
+    def of_runs(info: Any, **which: Any) -> dict[str, Any]:
+        found = runs.listed(ctx, name, which.get("filters"), which.get("order"))
+        return runs.connection(found, which.get("first"), which.get("after"))
+
+    return {
+        "id": name,
+        "internalId": project_number(name),
+        "name": name,
+        "entityName": ENTITY,
+        "entity": viewer.entity(),
+        "description": "",
+        "createdAt": None,
+        "isBenchmark": False,
+        "readOnly": not ctx.key.allows("agent"),
+        "runCount": lambda info, filters=None: len(runs.listed(ctx, name, filters)),
+        "runs": of_runs,
+        "run": lambda info, name: runs.find(ctx, name),
+        "bucket": lambda info, name, missingOk=True: runs.find(ctx, name),  # noqa: N803
+        "sweep": lambda info, sweepName: sweeps.find(ctx, sweepName),  # noqa: N803
+        "totalSweeps": lambda info: len(sweeps.listed(ctx, name)),
+        "sweeps": lambda info, first=None, after=None, **which: page(sweeps.listed(ctx, name), first, after),
+    }
+
+
+def _projects(ctx: Context) -> list[dict[str, Any]]:
+    names = {sweep["project"]["name"] for sweep in sweeps.listed(ctx, None)}
+    return [project(ctx, name) for name in sorted(names)]
+
+
+def _made(ctx: Context, name: str | None) -> dict[str, Any]:
+    ctx.need("agent")
+    found = project(ctx, name)
+    return {"model": found, "project": found, "inserted": False}

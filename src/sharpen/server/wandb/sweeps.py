@@ -1,0 +1,236 @@
+"""Sweeps as the client sees them, and the agents that work on them."""
+
+# the words of a query come without types
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from sharpen import spec
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.server.wandb import runs
+from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, Gone, page, when
+from sharpen.store.configurations import configurations, winner
+from sharpen.store.rows import RunRow, SweepRow
+from sharpen.sweep import SweepStatus
+from sharpen.trial import TrialState
+
+STATES = {
+    SweepStatus.RUNNING: "RUNNING",
+    SweepStatus.PAUSED: "PAUSED",
+    SweepStatus.FINISHED: "FINISHED",
+    SweepStatus.STOPPED: "FINISHED",
+    SweepStatus.FAILED: "FAILED",
+    SweepStatus.CANCELED: "CANCELED",
+}
+VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
+VANISHED = "the program ended without a word to the server"
+TERMINATED = -15
+
+
+def find(ctx: Context, sweep_id: str) -> dict[str, Any] | None:
+    """Return a sweep as the client sees it; None when there is none of exactly this id."""
+    row = _row(ctx, sweep_id)
+    return None if row is None else _sweep(ctx, row)
+
+
+def listed(ctx: Context, project: str | None) -> list[dict[str, Any]]:
+    """Return the sweeps of a project, the newest first."""
+    found = [_sweep(ctx, row) for row in reversed(ctx.engine.reader.sweeps())]
+    return [sweep for sweep in found if project in (None, "", sweep["project"]["name"])]
+
+
+def _row(ctx: Context, sweep_id: str) -> SweepRow | None:
+    try:
+        row = ctx.engine.reader.sweep(sweep_id)
+    except NotFound:
+        return None
+    return row if row.id == sweep_id else None
+
+
+def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
+    read = spec.parse(row.spec, where=row.source)
+    project = read.project or DEFAULT_PROJECT
+
+    def of_runs(info: Any, filters: str | None = None, after: str | None = None, **more: Any) -> Any:
+        wanted = dumped_and(row.id, filters)
+        return runs.connection(runs.listed(ctx, None, wanted, more.get("order")), more.get("first"), after)
+
+    return {
+        "id": row.id,
+        "name": row.id,
+        "displayName": row.name,
+        "project": {
+            "id": project,
+            "name": project,
+            "entityName": ENTITY,
+            "entity": {"id": "e", "name": ENTITY},
+        },
+        "method": read.method,
+        "state": STATES[SweepStatus(row.status)],
+        "description": read.description,
+        "config": row.spec,
+        "createdAt": when(row.created_at),
+        "updatedAt": when(row.ended_at or row.created_at),
+        "heartbeatAt": when(row.ended_at or row.created_at),
+        "earlyStopJobRunning": read.stop is not None,
+        "bestLoss": lambda info: _best_loss(ctx, row, read),
+        "controller": "{}",
+        "controllerRunName": None,
+        "scheduler": None,
+        "priorRuns": page([]),
+        "runCount": sum(row.n_runs.values()),
+        "runCountExpected": row.run_cap,
+        "runs": of_runs,
+        "agents": lambda info, first=None, after=None: page(_agents(ctx, row.id), first, after),
+        "agent": lambda info, agentName: next(  # noqa: N803
+            (one for one in _agents(ctx, row.id) if one["id"] == agentName), None
+        ),
+    }
+
+
+def dumped_and(sweep_id: str, filters: str | None) -> str:
+    """Return a filter that also asks for a sweep."""
+    return json.dumps({"$and": [{"sweep": sweep_id}, json.loads(filters or "{}") or {}]})
+
+
+def _best_loss(ctx: Context, row: SweepRow, read: spec.Sweep) -> float | None:
+    found = winner(configurations(ctx.engine.reader.runs(row.id, deleted=True), read.repeats), read.metric)
+    return None if found is None else found.row.score
+
+
+def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a sweep, or change the state of one.
+
+    Raises:
+        UsageError: Its file has faults, or there is no such sweep or state.
+    """
+    if given.get("id"):
+        return {"sweep": _steered(ctx, given["id"], given), "configValidationWarnings": []}
+    ctx.need("agent")
+    text = _with_project(given.get("config") or "", given.get("projectName"))
+    place = {"source": "sweep.yaml", "workdir": str(Path.cwd())}
+    made = ctx.engine.call("create_sweep", key=secrets.token_hex(8), text=text, place=place)
+    read = spec.parse(text, where="sweep.yaml")
+    notes = [f"{path}: {sentence}" for path, sentence in read.notes]
+    return {"sweep": find(ctx, made["sweep_id"]), "configValidationWarnings": notes}
+
+
+def _with_project(text: str, project: str | None) -> str:
+    """Return a sweep file that names its project."""
+    try:
+        read: Any = yaml.safe_load(text)
+    except yaml.YAMLError as problem:
+        raise UsageError(f"the sweep file is no YAML: {problem}") from problem
+    if not isinstance(read, dict) or "project" in read or not project:
+        return text
+    return yaml.safe_dump({**cast("dict[str, Any]", read), "project": project}, sort_keys=False)
+
+
+def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    ctx.need("admin")
+    if _row(ctx, sweep_id) is None:
+        raise UsageError(f"no sweep {sweep_id!r}")
+    state = given.get("state")
+    if state in ("CANCELED", "CANCELLED"):
+        ctx.engine.call("cancel", sweep_id=sweep_id, reason="canceled through the W&B client")
+    elif state in VERBS:
+        ctx.engine.call(VERBS[state], sweep_id=sweep_id)
+    elif state:
+        raise UsageError(f"a sweep cannot be made {state!r}; it can be: {', '.join([*VERBS, 'CANCELED'])}")
+    if given.get("displayName"):
+        ctx.engine.call("edit", sweep_id=sweep_id, changes={"name": given["displayName"]})
+    found = find(ctx, sweep_id)
+    assert found is not None  # noqa: S101 - it was there a moment ago
+    return found
+
+
+def join(ctx: Context, sweep_id: str, host: str | None) -> dict[str, Any]:
+    """Let an agent of the stock client work on a sweep.
+
+    Raises:
+        UsageError: There is no such sweep.
+    """
+    ctx.need("agent")
+    if _row(ctx, sweep_id) is None:
+        raise UsageError(f"no sweep {sweep_id!r}")
+    agent_id = f"{sweep_id}.{secrets.token_hex(6)}"
+    # its process may be on another machine: its silence is what tells of its death
+    ctx.engine.call("join", sweep_id=sweep_id, agent_id=agent_id, host=host or "", pid=0, born="")
+    return {"agent": {"id": agent_id, "name": agent_id, "host": host}}
+
+
+def heartbeat(ctx: Context, agent_id: str, run_state: str | None) -> dict[str, Any]:
+    """Hear from an agent, settle what has become of its runs, and tell it what to do next.
+
+    Raises:
+        Gone: There is no such sweep any more.
+    """
+    ctx.need("agent")
+    sweep_id = agent_id.partition(".")[0]
+    sweep = _row(ctx, sweep_id)
+    if sweep is None:
+        raise Gone(f"no sweep {sweep_id!r}")
+    try:
+        at_work = {name for name, lives in json.loads(run_state or "{}").items() if lives}
+    except (ValueError, AttributeError) as problem:
+        raise UsageError(f"runState is a JSON object: {problem}") from problem
+    held = [run for run in ctx.engine.reader.live_runs(sweep_id) if run.agent_id == agent_id]
+    for run in held:
+        if run.id not in at_work:
+            _settle(ctx, run)
+    held = [run for run in held if run.id in at_work]
+    pairs = [(run.id, run.token) for run in held]
+    told = ctx.engine.call("beat", sweep_id=sweep_id, agent_id=agent_id, held=pairs)
+    ours = {run.id for run in held}
+    stop = {*told["stop"], *told["cancel"], *(run_id for run_id, _ in told["lost"]), *(at_work - ours)}
+    commands = [{"type": "stop", "run_id": run_id} for run_id in sorted(stop & at_work)]
+    if not commands and not at_work:
+        commands = _next(ctx, sweep, agent_id)
+    return {"agent": {"id": agent_id}, "commands": json.dumps(commands)}
+
+
+def _settle(ctx: Context, run: RunRow) -> None:
+    """End a run whose program is no more and has not said how it ended."""
+    exit_code, words = (TERMINATED, "") if run.stop else (1, VANISHED)
+    try:
+        ctx.engine.call("exit", run_id=run.id, token=run.token, exit_code=exit_code, last_words=words)
+    except Refused:
+        return  # it has said so meanwhile
+
+
+def _next(ctx: Context, sweep: SweepRow, agent_id: str) -> list[dict[str, Any]]:
+    key = secrets.token_hex(8)
+    answer = ctx.engine.call("lease", sweep_id=sweep.id, agent_id=agent_id, key=key)
+    if "over" in answer:
+        return [{"type": "exit"}]
+    if "run" not in answer:
+        return []
+    read = spec.parse(sweep.spec, where=sweep.source)
+    args = {name: {"value": value} for name, value in read.nested(answer["run"]["config"]).items()}
+    run_id = answer["run"]["run_id"]
+    return [{"type": "run", "run_id": run_id, "program": read.program, "args": args}]
+
+
+def _agents(ctx: Context, sweep_id: str) -> list[dict[str, Any]]:
+    by_agent: dict[str, list[RunRow]] = {}
+    for run in ctx.engine.reader.runs(sweep_id):
+        by_agent.setdefault(run.agent_id or "", []).append(run)
+    found: list[dict[str, Any]] = []
+    for name, host, *_ in ctx.engine.reader.agents(sweep_id):
+        own = by_agent.get(name, [])
+        is_busy = any(run.state == TrialState.RUNNING for run in own)
+        state = "RUNNING" if is_busy else "FINISHED"
+        began = min((run.started_at or run.created_at for run in own), default=0.0)
+        agent = {"id": name, "name": name, "host": host, "state": state, "totalRuns": len(own)}
+        agent |= {"createdAt": when(began), "heartbeatAt": when(began)}
+        found.append(agent | {"runs": lambda info, first=None, after=None, own=own: page(own, first, after)})
+    return found

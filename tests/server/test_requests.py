@@ -1,0 +1,220 @@
+"""The server's answers to requests that are wrong, hostile or stale."""
+
+import base64
+import json
+
+import httpx
+import pytest
+
+from sharpen.coordinator import connect
+from sharpen.server.app import application
+from sharpen.server.auth import KeyFile
+from sharpen.store.queries import Reader
+
+from .conftest import SWEEP
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def engine(home):
+    with connect(home) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(home, engine):
+    """Post to the application, with a key of a scope."""
+    import anyio
+
+    keys = {scope: KeyFile(home).add(scope=scope) for scope in ("read", "agent", "admin")}
+    app = application(home, engine)
+
+    def post(path="/graphql", body=None, scope="admin", method="POST", content=None):
+        async def send():
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                auth = ("api", keys[scope]) if scope else None
+                data = content if content is not None else json.dumps(body).encode()
+                return await client.request(method, path, content=data, auth=auth)
+
+        return anyio.run(send)
+
+    return post
+
+
+def gql(query, **variables):
+    return {"query": query, "variables": variables}
+
+
+NEW = "mutation M($c: String) { upsertSweep(input: {config: $c}) { sweep { name } } }"
+JOIN = 'mutation M($s: String!) { createAgent(input: {sweep: $s, host: "h"}) { agent { id } } }'
+BEAT = "mutation M($i: ID!, $r: JSONString) { agentHeartbeat(input: {id: $i, runState: $r}) { commands } }"
+
+
+def beat(ask, agent, **runs):
+    at_work = {name.replace("_", "-"): True for name in runs}
+    answer = ask(body=gql(BEAT, i=agent, r=json.dumps(at_work))).json()
+    return json.loads(answer["data"]["agentHeartbeat"]["commands"])
+
+
+def begin(ask):
+    sweep = ask(body=gql(NEW, c=SWEEP)).json()["data"]["upsertSweep"]["sweep"]["name"]
+    agent = ask(body=gql(JOIN, s=sweep)).json()["data"]["createAgent"]["agent"]["id"]
+    return sweep, agent
+
+
+def stream(ask, run, **body):
+    return ask(f"/files/local/p/{run}/file_stream", body)
+
+
+def test_without_a_key_nothing_is_answered_but_healthz(ask):
+    assert ask("/healthz", method="GET", scope=None).text == "ok\n"
+    assert ask(body=gql("{ viewer { id } }"), scope=None).status_code == 401
+    assert ask("/files/a/b/c/file_stream", {}, scope=None).status_code == 401
+    for method in ("GET", "PUT"):
+        assert ask("/storage/e30.e30", method=method, scope=None).status_code == 403
+
+
+def test_a_revoked_key_is_refused(ask, home):
+    assert ask(body=gql("{ viewer { entity } }"), scope="read").status_code == 200
+    for key in KeyFile(home).all():
+        KeyFile(home).remove(key.id)
+    assert ask(body=gql("{ viewer { entity } }"), scope="read").status_code == 401
+
+
+def test_keys_are_long_and_only_their_hashes_are_kept(home):
+    key = KeyFile(home).add()
+    assert len(key) >= 40
+    assert key not in (home / "keys.json").read_text()
+    assert (home / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_what_a_scope_does_not_allow_is_403(ask):
+    sweep, _ = begin(ask)
+    assert ask(body=gql(NEW, c=SWEEP), scope="read").status_code == 403
+    stop = f'mutation {{ upsertSweep(input: {{id: "{sweep}", state: "FINISHED"}}) {{ sweep {{ state }} }} }}'
+    assert ask(body=gql(stop), scope="agent").status_code == 403
+    assert ask(body=gql(stop)).json()["data"]["upsertSweep"]["sweep"]["state"] == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {"query": 3},
+        {"query": "{"},
+        {"query": "{ nothing }"},
+        {"query": "{ viewer { id } }", "variables": 3},
+        {"query": "{ a " + "{ a " * 40 + "}" * 41},
+        {"query": "{ viewer { " + "id " * 6000 + "} }"},
+    ],
+)
+def test_a_request_that_is_none_is_400(ask, body):
+    assert ask(body=body).status_code == 400
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_json_is_400(ask, content):
+    assert ask(content=content).status_code == 400
+
+
+def test_an_agent_whose_sweep_is_gone_hears_404(ask):
+    assert ask(body=gql(BEAT, i="nothere.a")).status_code == 404
+
+
+def test_an_agent_has_one_run_at_a_time_and_leaves_at_the_end(ask, home):
+    sweep, agent = begin(ask)
+    (first,) = beat(ask, agent)
+    assert (first["type"], first["program"]) == ("run", "train.py")
+    assert first["args"]["kind"] == {"value": "a"}
+    assert beat(ask, agent, **{first["run_id"]: 1}) == []
+    rows = [json.dumps({"loss": 2.0, "_step": 0, "_runtime": 1})]
+    files = {"wandb-history.jsonl": {"offset": 0, "content": rows}}
+    for _ in range(2):  # the client sends again what was not answered
+        assert stream(ask, first["run_id"], files=files).json() == {}
+    assert stream(ask, first["run_id"], complete=True, exitcode=0).json() == {}
+    (second,) = beat(ask, agent)
+    assert second["run_id"] != first["run_id"]
+    (last,) = beat(ask, agent)  # the second has vanished: it is settled here
+    assert last["type"] == "exit"
+    one, two = Reader(home).runs(sweep)
+    assert (one.state, one.score) == ("finished", 2.0)
+    assert two.state == "failed"
+    assert "without a word" in two.reason
+
+
+def test_a_canceled_run_is_stopped_and_settled(ask, home):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    run = command["run_id"]
+    assert ask(body=gql(f'mutation {{ stopRun(input: {{id: "{run}"}}) {{ success }} }}')).status_code == 200
+    assert beat(ask, agent, **{run: 1}) == [{"type": "stop", "run_id": run}]
+    beat(ask, agent)
+    assert Reader(home).run(run).state == "canceled"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [3, {}, {"offset": "0", "content": []}, {"offset": 0, "content": [3]}, {"offset": 0, "content": ["{"]}],
+)
+def test_a_file_stream_that_is_none_is_400(ask, part):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    assert stream(ask, command["run_id"], files={"wandb-history.jsonl": part}).status_code == 400
+    assert stream(ask, "../../etc", files={}).status_code in (400, 404)
+
+
+NAMES = ["../../escape", "/etc/passwd", "a/../../b", "ünï/çode.txt", "output.log"]
+
+
+def upload(ask, run, name):
+    query = (
+        "mutation M($r: String!, $f: [String!]!) "
+        "{ createRunFiles(input: {runName: $r, files: $f}) { files { uploadUrl } } }"
+    )
+    return ask(body=gql(query, r=run, f=name)).json()  # one name stands for a list of one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_only_ever_a_name(ask, home, tmp_path, name):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    run = command["run_id"]
+    before = {path for path in tmp_path.rglob("*") if "blobs" not in path.parts}
+    url = upload(ask, run, name)["data"]["createRunFiles"]["files"][0]["uploadUrl"]
+    path = url.removeprefix("http://server")
+    put = ask(path, method="PUT", content=b"some bytes", scope=None)
+    assert put.status_code == 200
+    assert put.headers["etag"]
+    assert {path for path in tmp_path.rglob("*") if "blobs" not in path.parts} == before
+    (kept,) = Reader(home).artifacts(run_id=run)
+    assert kept.name == name
+    query = f'{{ project {{ run(name: "{run}") {{ files {{ edges {{ node {{ directUrl }} }} }} }} }} }}'
+    found = ask(body=gql(query)).json()["data"]["project"]["run"]["files"]["edges"][0]["node"]["directUrl"]
+    got = ask(found.removeprefix("http://server"), method="GET", scope=None)
+    assert got.content == b"some bytes"
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert ask(path, method="GET", scope=None).status_code == 403  # an address is for one purpose
+
+
+@pytest.mark.parametrize("name", ["", "a\x00b", "a\nb", "x" * 2000])
+def test_a_name_that_no_file_may_have_is_refused(ask, name):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    assert "errors" in upload(ask, command["run_id"], name)
+
+
+def test_an_address_that_was_changed_is_refused(ask):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    url = upload(ask, command["run_id"], "a")["data"]["createRunFiles"]["files"][0]["uploadUrl"]
+    body, _, mac = url.rpartition("/")[2].partition(".")
+    forged = json.loads(base64.urlsafe_b64decode(body + "=="))
+    forged["name"] = "b"
+    changed = base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+    assert ask(f"/storage/{changed}.{mac}", method="PUT", content=b"", scope=None).status_code == 403
