@@ -35,10 +35,15 @@ OPTIMIZERS: Mapping[str, str] = {
     "cmaes": "sharpen.optimizers.cmaes:CmaEs",
     "nsga2": "sharpen.optimizers.nsga2:Nsga2",
     "hyperband": "sharpen.optimizers.hyperband:Hyperband",
+    "asha": "sharpen.optimizers.asha:Asha",
+    "bohb": "sharpen.optimizers.bohb:Bohb",
+    "dehb": "sharpen.optimizers.dehb:Dehb",
+    "pbt": "sharpen.optimizers.pbt:Pbt",
+    "pb2": "sharpen.optimizers.pb2:Pb2",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
 
-QUICK = frozenset({"random", "grid", "bayes", "gp", "tpe", "cmaes", "nsga2", "hyperband"})
+QUICK = frozenset(OPTIMIZERS)
 """Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
 _FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")

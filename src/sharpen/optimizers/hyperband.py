@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from sharpen.optimizers.models import SAMPLERS, Sampling
 from sharpen.optimizers.port import Answer, Done, Wait
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
-from sharpen.trial import Proposal, Trial
+from sharpen.trial import Config, Proposal, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,19 @@ class Hyperband:
         return propose(history, n, cycle, sampling, name="hyperband", passes=self.passes)
 
 
+class Draws(Protocol):
+    """What proposes new configurations."""
+
+    def draw(self, n: int, n_before: int) -> Sequence[Config]:
+        """Return ``n`` of them, when there have been ``n_before``."""
+        ...
+
+
 def propose(
     history: Sequence[Trial],
     n: int,
     cycle: Sequence[Bracket],
-    sampling: Sampling,
+    sampling: Draws,
     *,
     name: str,
     passes: int,

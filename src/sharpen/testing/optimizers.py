@@ -163,12 +163,17 @@ class OptimizerContract:
             assert all(space.contains(p.config) for p in _ask(self.make(), space, past, 2, _rng()))
 
     def _follow(self, space: Space, n: int) -> list[Trial]:
-        """Return the first trials of a sweep of one agent, every score alike."""
+        """Return the first new configurations of a sweep of one agent, every score alike.
+
+        A trial that goes on from another is no new configuration.
+        """
         optimizer, found = self.make(), list[Trial]()
-        for turn in range(n):
+        for turn in range(10 * n):
             (p,) = _ask(optimizer, space, found, 1, _rng(turn))
             found.append(replace(begun(len(found) + 1, p), state=TrialState.FINISHED, score=0.5))
-        return found
+            if sum(t.parent is None for t in found) == n:
+                break
+        return [t for t in found if t.parent is None]
 
 
 def begun(number: int, proposal: Proposal) -> Trial:
