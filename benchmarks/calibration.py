@@ -5,8 +5,9 @@
 
 Every world is made up. A configuration is a bet on 15 factors without any edge, so a method that learns can
 learn: there is a best bet on the noise, and cmaes finds it. In planted worlds every bet has the same true
-Sharpe ratio on top. The search runs in memory through the methods of a sweep, and `judge`, which the
-command line calls, says what came of it.
+Sharpe ratio on top. The search runs in memory through the methods of a sweep. What a store would have of it
+goes through the functions that `sharpen report` calls: they count what was tried in this sweep and in others,
+make the evidence, and judge it.
 
 The cells are not every product of world, method, number of trials, fate of the losers and number of sweeps.
 They hold every pair of two such settings, as far as the method is quick enough. A cell runs worlds until
@@ -21,7 +22,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,7 +38,6 @@ from sharpen.arrays import Bools, Floats
 from sharpen.optimizers import make
 from sharpen.overfit import (
     Evidence,
-    RelatedSweep,
     autocorrelation_factor,
     judge,
     luck_bar,
@@ -47,9 +47,15 @@ from sharpen.overfit import (
     share_interval,
     sharpe_interval,
 )
+from sharpen.report.model import Entry
+from sharpen.report.returns import evidence_of
 from sharpen.seeds import rng_for
 from sharpen.space import Float, Space
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import Trial, TrialState
+from sharpen.views.family import Family
+from sharpen.views.returns import Series
+from sharpen.views.trials import ReturnsFigures, Trials
 
 YEAR = 252
 N_FACTORS = 15
@@ -166,36 +172,57 @@ def search(cell: Cell, factors: Floats, edge: float, seed: int) -> tuple[Floats,
     return np.column_stack(columns), is_kept
 
 
-def evidence_of(cell: Cell, returns: Floats, is_kept: Bools, market: Floats, seed: int) -> Evidence:
-    """Return what the store would have: what each kind of loser kept, and what was tried."""
-    kept = returns[:, is_kept]
-    sharpes = kept.mean(axis=0) / kept.std(axis=0, ddof=1)
-    best = kept[:, sharpes.argmax()]
-    trial_bars = np.full(len(sharpes), len(returns))
-    if cell.losers == "late" and not is_kept.all():
-        short = returns[: len(returns) // 4, ~is_kept][:, ::2]  # every other one logged before it was stopped
-        sharpes = np.concatenate([sharpes, short.mean(axis=0) / short.std(axis=0, ddof=1)])
-        trial_bars = np.concatenate([trial_bars, np.full(short.shape[1], len(short))])
-    n_tried, related = cell.n, ()
+def tried_in(sweep_id: str, text: str, cell: Cell, returns: Floats, is_kept: Bools) -> Trials:
+    """Return what a store has of a sweep: each run in the state that its kind of loser ends in."""
+    fates = {"honest": TrialState.FINISHED, "shy": TrialState.FINISHED, "failing": TrialState.FAILED}
+    lost = fates.get(cell.losers, TrialState.STOPPED)
+    runs: list[RunRow] = []
+    for k, is_good in enumerate(is_kept):
+        state = TrialState.FINISHED if is_good else lost
+        score = None if state is TrialState.FAILED else float(returns[:, k].mean() / returns[:, k].std())
+        ends = {"created_at": 0.0, "started_at": 0.0, "ended_at": 1.0}
+        blank = {"reason": "", "origin": "method", "exit_code": 0, "token": 1, "lost": 0, "agent_id": None}
+        more = {"lease_key": None, "stop": "", "summary": {}, **blank, **ends}
+        run_id = f"{sweep_id}-{k + 1}"
+        runs.append(RunRow(run_id, sweep_id, k + 1, state, config={"x0": k}, score=score, **more))
+    row = SweepRow(sweep_id, "bets", "done", "", text, "bets.yaml", "/", 0, None, 0.0, 1.0, {})
+    return Trials(row, tuple(runs), {}, frozenset())
+
+
+def kept_of(cell: Cell, returns: Floats, is_kept: Bools, market: Floats) -> dict[int, Series]:
+    """Return the returns that a sweep kept, by run number; of late losers every other one has a quarter."""
+    n_short = len(returns) // 4 if cell.losers == "late" else 0
+    n_bars = {k: len(returns) for k in np.flatnonzero(is_kept)}
+    n_bars |= {k: n_short for k in np.flatnonzero(~is_kept)[::2] if n_short}
+    time = np.busday_offset("1990-01-01", np.arange(len(returns)), roll="forward").astype("datetime64[us]")
+    fold = np.ones(len(returns), dtype=np.int64)
+    return {int(k) + 1: Series(time[:n], fold[:n], returns[:n, k], market[:n]) for k, n in n_bars.items()}
+
+
+def evidence_in(cell: Cell, returns: Floats, is_kept: Bools, market: Floats, seed: int) -> Evidence:
+    """Return the evidence that a report makes of a store with these sweeps."""
+    varied = ", ".join(f"x{d}: {{min: 0.0, max: 1.0}}" for d in range(N_FACTORS))
+    series = kept_of(cell, returns, is_kept, market)
+    trials = tried_in("first", _sweep_file(cell.method, varied, seed), cell, returns, is_kept)
+    figures = {f"first-{number}": ReturnsFigures.of(one) for number, one in series.items()}
+    searched = replace(trials, figures=figures)
+    entries = [Entry(run, TrialState(run.state), {}, {}) for run in trials.runs if is_kept[run.number - 1]]
+    best = max(entries, key=lambda entry: entry.run.score or -math.inf)
+    tried = Family(searched, ())
     if cell.sweeps == 2:
-        kept = np.column_stack([best, kept])
-        sharpes = np.concatenate([[best.mean() / best.std(ddof=1)], sharpes])
-        trial_bars = np.concatenate([[len(best)], trial_bars])
-        n_tried, related = cell.n + 1, (RelatedSweep("first", cell.n, has_winner=True),)
-    learns = cell.method != "random" or cell.sweeps == 2
-    return Evidence(
-        best_returns=best,
-        baseline_returns=market,
-        trial_sharpes=sharpes,
-        finished_returns=kept[:, :1],  # the overfitting test decides nothing
-        bars_per_year=YEAR,
-        seed=seed,
-        trial_bars=trial_bars,
-        n_tried=n_tried,
-        kept_returns=kept,
-        n_fitted=N_FACTORS if learns else 0,
-        related=related,
-    )
+        own = returns[:, [best.number - 1]]
+        text = _sweep_file("grid", "x0: {value: 0.5}", seed)
+        alone = tried_in("alone", text, replace(cell, losers="honest"), own, np.ones(1, np.bool_))
+        series = {1: series[best.number]}
+        alone = replace(alone, figures={"alone-1": figures[f"first-{best.number}"]})
+        best, tried = Entry(alone.runs[0], TrialState.FINISHED, {}, {}), Family(alone, (searched,))
+    # of the finished ones the best alone, for the overfitting test decides nothing
+    return evidence_of(best, [series[best.number].returns], series, tried)
+
+
+def _sweep_file(method: str, parameters: str, seed: int) -> str:
+    metric = "metric: {name: val/sharpe, goal: maximize}"
+    return f"program: bets.py\nmethod: {method}\n{metric}\nseed: {seed}\nparameters: {{{parameters}}}\n"
 
 
 def is_real(evidence: Evidence) -> bool:
@@ -216,7 +243,7 @@ def world(cell: Cell, number: int) -> bool:
     edge = 0.01 * cell.true_sharpe / math.sqrt(YEAR)
     market = rng.normal(0.0002, 0.01, cell.n_bars)
     returns, is_kept = search(cell, factors, edge, seed)
-    return is_real(evidence_of(cell, returns, is_kept, market, seed))
+    return is_real(evidence_in(cell, returns, is_kept, market, seed))
 
 
 def count(cell: Cell, seconds: float, most: int) -> Count:
@@ -282,19 +309,22 @@ def planted(quick: bool) -> list[Cell]:
 @click.option("--seconds", type=float, help="Of each cell; by default 6 with --quick, else 90.")
 @click.option("--workers", default=2, show_default=True, help="Processes.")
 @click.option("--reference", is_flag=True, help="Only cmaes with 2,000 trials on 15 factors of noise.")
-def main(quick: bool, seconds: float | None, workers: int, reference: bool) -> None:
+@click.option("--only", default="", help="Only rows of noise with these words, as 'skewed 1'.")
+def main(quick: bool, seconds: float | None, workers: int, reference: bool, only: str) -> None:
     """Print three tables: noise, planted edges, and the interval's coverage."""
     budget = seconds or (6.0 if quick else 90.0)
     most = 100 if quick else 1000
     noise = [Cell(*REFERENCE)] if reference else cells(quick)
-    edges = [] if reference else planted(quick)
-    kinds = () if reference else tuple(product(SETTINGS["world"], (504, 2520), (0.0, 1.0)))
+    noise = [cell for cell in noise if set(only.split()) <= set(" ".join(cell.names).split())]
+    is_whole = not (reference or only)
+    edges = planted(quick) if is_whole else []
+    kinds = () if not is_whole else tuple(product(SETTINGS["world"], (504, 2520), (0.0, 1.0)))
     with ProcessPoolExecutor(workers) as pool:
         real = [pool.submit(count, cell, budget, most) for cell in noise]
         power = [pool.submit(count, cell, budget, most) for cell in edges]
         covers = [pool.submit(coverage, *kind, budget / 2, 4 * most) for kind in kinds]
         _print_noise(noise, [each.result() for each in real])
-        if reference:
+        if not is_whole:
             return
         _print_power(edges, [each.result() for each in power])
         _print_coverage(kinds, [each.result() for each in covers])

@@ -129,6 +129,27 @@ def test_seeds_on_different_bars_have_no_mean(lab) -> None:
     assert said in [c.sentence for c in found.cautions]
 
 
+def test_seeds_that_keep_returns_only_where_they_went_well_make_no_verdict(lab) -> None:
+    lab.sweep(SPEC.replace("run_cap: 60", "run_cap: 30\nrepeats: 30"))
+    rng = np.random.default_rng(3)
+    market, kept = rng.normal(0.0, 0.01, 750), []
+    for _ in range(30):
+        own = rng.normal(0.0, 0.01, 750)
+        score = [(1, {"val/sharpe": annual(own)})]
+        if annual(own) > 0.0:
+            kept.append(own)
+            lab.run(score, returns=returns_frame(own, market))
+        else:
+            lab.run(score)
+    chosen = moments(np.mean(kept, axis=0))
+    assert probability_above(chosen, 0.0) > 0.99, "noise, and yet their mean would pass for an only trial"
+    found = lab.analysis()
+    assert found.judgement.kind == "none"
+    said = next(c for c in found.cautions if c.topic == "Repeats")
+    assert said.is_grave
+    assert said.sentence.startswith("Not every seed kept its returns")
+
+
 def test_without_repeats_nothing_is_said_of_seeds(lab, tmp_path) -> None:
     lab.sweep()
     score(lab, 0.5, 0.25)

@@ -75,7 +75,8 @@ def _basis(figures: Judgement) -> str:
     if figures.n_with_returns < n:
         said.append(f" Of {n} tried, {figures.n_with_returns} kept returns; all count.")
     if n_alike > 0:
-        said.append(f" {n_alike} of {n} made nearly the returns of another and add little to the luck bar.")
+        add = "adds" if n_alike == 1 else "add"
+        said.append(f" {n_alike} of {n} made nearly the returns of another and {add} little to the luck bar.")
     if figures.luck_basis == "noise floor":
         said.append(
             f" The trials' Sharpe ratios spread less than those of noise over {figures.n_bars} bars, so the"

@@ -38,7 +38,7 @@ from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 from sharpen.views.family import family
 from sharpen.views.permuted_search import permuted_search
-from sharpen.views.returns import Series, ensembles, read_series
+from sharpen.views.returns import Series, ensembles, partly_kept, read_series
 from sharpen.views.scrutiny import Scrutiny, neighbours_of, scrutinise
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
@@ -91,6 +91,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     warnings = [
         *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
+        *cautions.about_seeds(partly_kept(kept, groups)),
         *cautions.about_deleted(len(ever) - len(runs)),
         *cautions.about_data(data, versions),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),

@@ -46,6 +46,16 @@ def about_repeats(
     return found
 
 
+def about_seeds(partly_kept: Sequence[int]) -> list[Caution]:
+    """Return which configurations cannot be judged, for only some of their seeds kept returns."""
+    if not partly_kept:
+        return []
+    text = (
+        "Not every seed kept its returns, and the mean of those that did would be a choice among them: run "
+    )
+    return [Caution("Repeats", f"{text}{_numbers(partly_kept)}.", is_grave=True)]
+
+
 def about_deleted(n: int) -> list[Caution]:
     """Return how many runs were deleted, and that the verdict counts them none the less."""
     if not n:

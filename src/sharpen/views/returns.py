@@ -19,6 +19,7 @@ from sharpen.facts import RETURNS, RETURNS_COLUMNS, STRESS_COLUMNS
 from sharpen.store.blobs import check_file
 from sharpen.store.configurations import Configuration
 from sharpen.store.rows import ArtifactRow
+from sharpen.trial import TrialState
 
 COLUMNS: dict[str, pa.DataType] = dict(
     zip(RETURNS_COLUMNS, (pa.timestamp("us"), pa.int64(), pa.float64(), pa.float64()), strict=True)
@@ -123,7 +124,8 @@ def ensembles(
     """Return the returns of each configuration, by its first run's number, and which are of one seed alone.
 
     They are the mean over its runs, which is what trading all of its seeds at equal weight makes. Where runs
-    were validated on different bars there is no such mean, and the first run's stand for all.
+    were validated on different bars there is no such mean, and the first run's stand for all. A configuration
+    of :func:`partly_kept` has none.
 
     Args:
         kept: Returns, by run number.
@@ -131,7 +133,10 @@ def ensembles(
     """
     found: dict[int, Series] = {}
     differing: list[int] = []
+    partly = set(partly_kept(kept, groups))
     for group in groups:
+        if group.row.number in partly:
+            continue
         each = [kept[run.number] for run in group.runs if run.number in kept]
         if not each:
             continue
@@ -142,6 +147,24 @@ def ensembles(
             found[number] = first
             differing.append(number)
     return found, tuple(differing)
+
+
+def partly_kept(kept: Mapping[int, Series], groups: Sequence[Configuration]) -> tuple[int, ...]:
+    """Return the configurations of which some finished runs kept returns and others did not, by number.
+
+    The mean over those that did would be a choice among seeds: a program that keeps what went well makes
+    noise look good.
+
+    Args:
+        kept: Returns, by run number.
+        groups: The sweep's configurations.
+    """
+    found: list[int] = []
+    for group in groups:
+        has = [run.number in kept for run in group.runs if run.state == TrialState.FINISHED]
+        if any(has) and not all(has):
+            found.append(group.row.number)
+    return tuple(found)
 
 
 def _mean(each: Sequence[Series]) -> Series:
