@@ -46,7 +46,7 @@ position during each bar. ``ret`` of trades is the return of each on all of the 
 """
 
 GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")
-OTHER_KINDS: Final = ("price jumps", "gaps", "frozen prices")
+OTHER_KINDS: Final = ("price jumps", "gaps", "frozen prices", "ragged", "mixed spacing")
 
 
 @dataclass(frozen=True, slots=True)

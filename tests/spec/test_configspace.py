@@ -1,4 +1,4 @@
-"""Search spaces of ConfigSpace, against ConfigSpace itself and as people write them."""
+"""Search spaces of ConfigSpace, by closed forms and as people write them."""
 
 from __future__ import annotations
 
