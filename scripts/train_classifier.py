@@ -8,23 +8,21 @@ the same command reports the running means that the sweep judges; the step is th
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
 from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
-    from sharpen.facts import RunFacts
     from sharpen.folds import Fold
     from sharpen.objectives.boosted.booster import Booster
     from sharpen.objectives.boosted.scoring import Examples, Prepared
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from sharpen.tracking import Run
 
 T = TypeVar("T")
+LIBRARIES = ("numpy", "numba", "polars", "TA-Lib", "optuna")
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     for setting in fields(ClassifierSettings):
         kind = setting.metadata["kind"]
         words = setting.metadata["help"]
-        add(f"--{setting.name}", type=_flag if kind is bool else kind, default=setting.default, help=words)
+        add(f"--{setting.name}", type=flag if kind is bool else kind, default=setting.default, help=words)
     add("--data", default="stocks", help="a name, a path, or {path: FILE, map: ..., zone: ...}")
     add("--n_folds", type=int, default=8, help="walk-forward folds")
     add("--train_ratio", type=float, default=0.8, help="share of a fold's bars to train on")
@@ -111,13 +110,13 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
         )
     if not config["min_trades"] >= 0:
         raise UsageError(f"--min_trades is {config['min_trades']}, give 0 or more")
-    versions = {**library_versions(), settings.model: booster.version}
-    run.summary.update(replace(facts(bars, cut), versions=versions).to_summary())
+    versions = {**library_versions(*LIBRARIES), settings.model: booster.version}
+    run.summary.update(replace(bars_facts(bars, cut), versions=versions).to_summary())
     if run.stage == "lockbox":
         report_lockbox(run, evaluate_lockbox(settings, bars.panel, cut, run.seed), folder)
         return
     development = bars.panel.slice(0, cut)  # nothing below this line sees later bars
-    examples = label(settings, prepare(in_order_of(run, development)))
+    examples = label(settings, prepare(in_order_of(run.permutation_seed, development)))
     watch.lap("data")
     scores: list[FoldScore] = []
     try:
@@ -128,31 +127,6 @@ def train(run: Run, config: Mapping[str, Any], folder: Path) -> None:
         keep_returns(run, scores, folder)
         run.summary.update(watch.summary())
     print(closing_line(scores, run.summary["infeasible"]))
-
-
-def in_order_of(run: Run, development: Panel) -> Panel:
-    """Return the development bars; in the stage ``permuted`` in an order that the history's seed draws."""
-    if run.permutation_seed is None:
-        return development
-
-    from sharpen.permutation import permuted
-    from sharpen.seeds import rng_for
-
-    return permuted(development, rng_for(run.permutation_seed, "bars"))
-
-
-def facts(bars: LoadedBars, cut: int) -> RunFacts:
-    """Return which bars a search sees and which it does not; of that its hash and first time."""
-    from sharpen.facts import BarsFacts, DataNote, LockboxFacts, RunFacts
-
-    panel, development = bars.panel, bars.panel.slice(0, cut)
-    first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
-    notes = tuple(DataNote.of(note) for note in bars.notes)
-    seen = BarsFacts(bars.name, development.digest, notes, first, last, tuple(panel.symbols))
-    if cut == len(panel):
-        return RunFacts(seen)
-    start = str(panel.time[cut].astype("datetime64[s]"))
-    return RunFacts(seen, LockboxFacts(panel.slice(cut, len(panel)).digest, start))
 
 
 def search(
@@ -281,22 +255,8 @@ def rehearse(model: str, panel: Panel) -> bool:
     progress(scores, min_trades=1)
     with tempfile.TemporaryDirectory() as folder:
         write_returns(scores, Path(folder) / "returns.parquet")
-    library_versions()
+    library_versions(*LIBRARIES)
     return True
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of what can change a figure; packages that are not installed are left out."""
-    from sharpen.objectives.process_cache import PROCESS_CACHE
-
-    def look() -> dict[str, str]:
-        found = {"python": platform.python_version()}
-        for package in ("sharpen", "numpy", "numba", "polars", "TA-Lib", "optuna"):
-            with suppress(PackageNotFoundError):
-                found[package] = version(package)
-        return found
-
-    return PROCESS_CACHE.get(("versions",), look)
 
 
 class Watch:
@@ -330,12 +290,6 @@ class Watch:
 
 def _clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
-    return text.lower() == "true"
 
 
 if __name__ == "__main__":

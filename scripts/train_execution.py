@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
 import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import SharpenError, UsageError
+from sharpen.objectives.program import flag, library_versions
 from sharpen.objectives.rl.execution.settings import DEFAULTS, MARKET_SETTINGS, ExecutionSettings
 from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
 
@@ -54,7 +53,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
         kind = setting.metadata["kind"]
         default = DEFAULTS.get(names[0][2:])
         told = f"{setting.metadata['help']} (default: {default})" if default else setting.metadata["help"]
-        add(*names, dest=names[0][2:], type=_flag if kind is bool else kind, help=told)
+        add(*names, dest=names[0][2:], type=flag if kind is bool else kind, help=told)
     add("--seed", type=int, default=0, help="used when there is no sweep to give one (default: 0)")
     add("--out", default="", help="folder to keep what each order saved in")
     return vars(parser.parse_args(argv))
@@ -87,7 +86,7 @@ def train(runs: Sequence[Run]) -> None:
         if run.permutation_seed is not None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
-        run.summary.update({"market": settings.market, "versions": library_versions()})
+        run.summary.update({"market": settings.market, "versions": library_versions("numpy", "torch")})
         data = run.config["data"] if settings.market == "bars" else ""
         alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
     for group in alike.values():
@@ -180,21 +179,6 @@ def cells(row: Row) -> tuple[str, ...]:
     numbers = (row.shortfall, row.error, row.saved, row.saved_error, row.advantage, row.gain_loss, row.tail)
     shares = (f"{100 * row.completion:.1f} %", f"{row.reward:.3f}")
     return (row.policy, *(f"{x:.2f}" if math.isfinite(x) else "-" for x in numbers), *shares)
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of what can change a figure; packages that are not installed are left out."""
-    found = {"python": platform.python_version()}
-    for package in ("sharpen", "numpy", "torch"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
-    return text.lower() == "true"
 
 
 if __name__ == "__main__":

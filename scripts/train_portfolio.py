@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import argparse
 import math
-import platform
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import UsageError
+from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
 from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
     from sharpen.data import Dataset
-    from sharpen.facts import RunFacts
     from sharpen.folds import Fold
     from sharpen.objectives.fold_score import FoldScore
     from sharpen.objectives.rl.market_data import MarketData
@@ -67,7 +65,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
         kind = setting.metadata["kind"]
         names = (f"--{setting.name}", *spellings.get(setting.name, []))
         choices = AGENTS if setting.name == "agent" else None
-        add(*names, type=_flag if kind is bool else kind, help=setting.metadata["help"], choices=choices)
+        add(*names, type=flag if kind is bool else kind, help=setting.metadata["help"], choices=choices)
     for name, (kind, words) in {**MARKET, **TRAINING}.items():
         add(f"--{name}", type=kind, help=words)
     add("--data", default="us20", help="a data set's name, or the path of a file of bars (default: us20)")
@@ -77,7 +75,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     add("--window", choices=("rolling", "expanding"), default="rolling", help="what happens to old bars")
     add("--min_trades", type=float, default=5.0, help="fewer trades a fold are infeasible (default: 5)")
     add("--lockbox_share", type=float, default=0.2, help="share of the bars no search may see (default: 0.2)")
-    add("--folds_at_once", type=_flag, default=False, help="whether all folds train side by side")
+    add("--folds_at_once", type=flag, default=False, help="whether all folds train side by side")
     add("--device", default="cpu", help="cpu, or cuda (default: cpu)")
     add("--seed", type=int, default=0, help="used when there is no sweep to give one (default: 0)")
     add("--out", default="", help="folder to keep the returns in")
@@ -152,8 +150,9 @@ def train(runs: Sequence[Run]) -> None:
         candidate = Candidate(run, settings, datasets[run.config["data"]])
         if run.in_sweep and run.config["lockbox_share"] <= 0:
             raise UsageError("--lockbox_share must be above 0 in a sweep: it must leave bars it has not seen")
-        seen = facts(candidate.dataset, candidate.cut)
-        run.summary.update(replace(seen, versions=library_versions()).to_summary())
+        seen = bars_facts(candidate.dataset, candidate.cut)
+        versions = library_versions("numpy", "torch", "TA-Lib", "skfolio")
+        run.summary.update(replace(seen, versions=versions).to_summary())
         if run.stage == "lockbox":
             report_lockbox(candidate)
         else:
@@ -170,7 +169,7 @@ def search(candidates: Sequence[Candidate]) -> None:
 
     first = candidates[0]
     config, panel = first.run.config, first.dataset.panel.slice(0, first.cut)
-    data = known_at_each_close(first.settings, in_order_of(first.run, panel))
+    data = known_at_each_close(first.settings, in_order_of(first.run.permutation_seed, panel))
     folds = folds_of(config, data)
     at_once = len(folds) if config["folds_at_once"] else 1
     try:
@@ -262,46 +261,6 @@ def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_returns(scores, folder / "returns.parquet")
         run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
-
-
-def in_order_of(run: Run, development: Panel) -> Panel:
-    """Return the development bars; in the stage ``permuted`` in an order that the history's seed draws."""
-    if run.permutation_seed is None:
-        return development
-
-    from sharpen.permutation import permuted
-    from sharpen.seeds import rng_for
-
-    return permuted(development, rng_for(run.permutation_seed, "bars"))
-
-
-def facts(dataset: Dataset, cut: int) -> RunFacts:
-    """Return which bars a search sees and which it does not; of the latter its hash and first time."""
-    from sharpen.facts import BarsFacts, DataNote, LockboxFacts, RunFacts
-
-    panel, development = dataset.panel, dataset.panel.slice(0, cut)
-    first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
-    notes = tuple(DataNote.of(note) for note in dataset.notes)
-    seen = BarsFacts(dataset.name, development.digest, notes, first, last, tuple(panel.symbols))
-    if cut == len(panel):
-        return RunFacts(seen)
-    start = str(panel.time[cut].astype("datetime64[s]"))
-    return RunFacts(seen, LockboxFacts(panel.slice(cut, len(panel)).digest, start))
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of what can change a figure; packages that are not installed are left out."""
-    found = {"python": platform.python_version()}
-    for package in ("sharpen", "numpy", "torch", "TA-Lib", "skfolio"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
-    return text.lower() == "true"
 
 
 if __name__ == "__main__":
