@@ -63,9 +63,9 @@ def follow_a_pause(time: Times) -> Bools:
     Between bars of a day or longer it rests, unless there are bars on six or seven days of the week: then it
     rests, as between shorter bars, where a bar begins later than one usual spacing after the one before.
 
-    >>> hours = np.array(["2024-01-05T20", "2024-01-05T21", "2024-01-08T09"], dtype="datetime64[us]")
-    >>> follow_a_pause(hours).tolist()
-    [False, False, True]
+    >>> friday = np.arange("2024-01-05T19", "2024-01-05T22", dtype="datetime64[h]").astype("datetime64[us]")
+    >>> follow_a_pause(np.append(friday, np.datetime64("2024-01-08T09"))).tolist()
+    [False, False, False, True]
     """
     found = np.zeros(len(time), dtype=np.bool_)
     if len(time) < 2:
@@ -85,7 +85,7 @@ def change_of_spacing(time: Times) -> int | None:
     >>> day = np.arange("2020-01-01", "2020-07-01", dtype="datetime64[D]").astype("datetime64[us]")
     >>> hour = np.arange("2020-07-01", "2020-07-15", dtype="datetime64[h]").astype("datetime64[us]")
     >>> change_of_spacing(day), change_of_spacing(np.concatenate([day, hour]))
-    (None, 182)
+    (None, 183)
     """
     spacing: Ints = np.diff(time).astype(np.int64)
     if len(spacing) < 2 * _STRETCH:

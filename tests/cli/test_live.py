@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.harness import CoordinatorHarness
 from sharpen.cli import live
-from sharpen.cli.listing import _metrics
+from sharpen.cli.best_run import _metrics
 from sharpen.cli.live import Snapshot
 from sharpen.store.queries import Reader
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import pytest
 
 from sharpen import spec
@@ -13,10 +17,11 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 class _Row(OptimizerContract):
     method = ""
+    options: Mapping[str, Any] = MappingProxyType({})
     seed: int | None = None
 
     def make(self) -> Optimizer:
-        return make(self.method, seed=self.seed)
+        return make(self.method, self.options, seed=self.seed)
 
 
 class TestRandom(_Row):
@@ -48,6 +53,36 @@ class TestCmaes(_Row):
 
 class TestNsga2(_Row):
     method = "nsga2"
+
+
+class TestHyperband(_Row):
+    method = "hyperband"
+    options = MappingProxyType({"max_fidelity": 27})
+
+
+class TestAsha(_Row):
+    method = "asha"
+    options = MappingProxyType({"max_fidelity": 27})
+
+
+class TestBohb(_Row):
+    method = "bohb"
+    options = MappingProxyType({"max_fidelity": 27})
+
+
+class TestDehb(_Row):
+    method = "dehb"
+    options = MappingProxyType({"max_fidelity": 27})
+
+
+class TestPbt(_Row):
+    method = "pbt"
+    options = MappingProxyType({"population": 40})
+
+
+class TestPb2(_Row):
+    method = "pb2"
+    options = MappingProxyType({"population": 40})
 
 
 def test_every_row_of_the_name_table_is_under_the_suite() -> None:

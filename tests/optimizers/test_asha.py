@@ -8,15 +8,9 @@ import pytest
 
 from sharpen.optimizers import make
 from sharpen.optimizers.asha import promotions
-from sharpen.testing.optimizers import OptimizerContract
 from sharpen.trial import Trial, TrialState
 
 from .test_hyperband import played, quality
-
-
-class TestAsha(OptimizerContract):
-    def make(self):
-        return make("asha", {"max_fidelity": 27})
 
 
 def done(number: int, score: float | None, fidelity: float = 1, parent: int | None = None) -> Trial:

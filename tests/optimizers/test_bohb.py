@@ -12,15 +12,9 @@ from sharpen.optimizers.kde import Density
 from sharpen.space import Choice, Space
 from sharpen.space.encoding import cube_of
 from sharpen.testing.histories import SPACES
-from sharpen.testing.optimizers import OptimizerContract
 from sharpen.trial import Trial, TrialState
 
 from .test_hyperband import SPACE, played
-
-
-class TestBohb(OptimizerContract):
-    def make(self):
-        return make("bohb", {"max_fidelity": 27})
 
 
 def test_a_density_of_numbers_is_a_mean_of_cut_off_normals() -> None:

@@ -13,17 +13,12 @@ from sharpen.optimizers import make
 from sharpen.optimizers.brackets import brackets
 from sharpen.optimizers.subpopulations import ABOVE, FIRST, next_slot, population
 from sharpen.seeds import rng_for
-from sharpen.testing.optimizers import OptimizerContract, begun
+from sharpen.testing.optimizers import begun
 from sharpen.trial import Trial, TrialState, best
 
 from .test_hyperband import SPACE, played, quality
 
 CYCLE = brackets(1, 27, 3)
-
-
-class TestDehb(OptimizerContract):
-    def make(self):
-        return make("dehb", {"max_fidelity": 27})
 
 
 def trial(number: int, fidelity: float, score: float | None = 0.0, is_first: bool = True) -> Trial:

@@ -13,15 +13,10 @@ from sharpen.optimizers import Done, Wait, make
 from sharpen.optimizers.brackets import brackets, rungs
 from sharpen.seeds import rng_for
 from sharpen.space import Choice, Float, Space
-from sharpen.testing.optimizers import OptimizerContract, begun
+from sharpen.testing.optimizers import begun
 from sharpen.trial import Trial, TrialState, best
 
 SPACE = Space({"x": Float(0.0, 1.0), "lr": Float(1e-5, 1e-1, log=True)})
-
-
-class TestHyperband(OptimizerContract):
-    def make(self):
-        return make("hyperband", {"max_fidelity": 27})
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

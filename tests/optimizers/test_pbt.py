@@ -18,23 +18,13 @@ from sharpen.optimizers.time_varying import TimeVarying, kernel, option_probabil
 from sharpen.seeds import rng_for
 from sharpen.space import Choice, Float, Int, Space
 from sharpen.testing.histories import SPACES
-from sharpen.testing.optimizers import OptimizerContract, begun
+from sharpen.testing.optimizers import begun
 from sharpen.trial import Trial, TrialState
 
 from .test_hyperband import scored
 
 SPACE = Space({"lr": Float(1e-5, 1e-1, log=True)})
 METHODS = ("pbt", "pb2")
-
-
-class TestPbt(OptimizerContract):
-    def make(self):
-        return make("pbt", {"population": 40})
-
-
-class TestPb2(OptimizerContract):
-    def make(self):
-        return make("pb2", {"population": 40})
 
 
 def trained(search, n_turns, gain, space=SPACE, seed=0, n_agents=3) -> list[Trial]:

@@ -62,7 +62,7 @@ def export(
     \b
       sharpen export last -o runs.csv
       sharpen export last --steps -o steps.jsonl
-      sharpen export last --to optuna -o study.db        # optuna-dashboard sqlite:///study.db
+      sharpen export last --to optuna -o study.db        # docs/hydra.md opens it in its dashboard
       sharpen export last --to deepcave -o deepcave/     # trials.csv and configspace.csv
     """
     reader = Reader(home)

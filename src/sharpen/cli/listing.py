@@ -170,9 +170,9 @@ def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **wh
       sharpen runs last --state failed --state crashed
       sharpen runs --project momentum
     """
-    reader = Reader(home)
     if (sweep is None) == (project is None):
-        raise UsageError("runs: say SWEEP, or --project NAME, and not both")
+        raise UsageError("runs: say SWEEP, such as 'last', or --project NAME, and not both")
+    reader = Reader(home)
     if project is not None:
         print_project(reader, project, as_json, **which)
     elif sweep is not None:

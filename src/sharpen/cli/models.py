@@ -1,4 +1,4 @@
-"""The verb that shows the registry: models, and its show, audit, export, delete."""
+"""The verb that shows the registry: models, and its show, audit, delete."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ def almgren_chriss(total: float, n_slices: int, kappa_tau: float) -> Floats:
     >>> costs = LinearCosts(2.5e-7, 2.5e-6, 0.0625, 1.0, 0.95)
     >>> rate = kappa(costs, 1e-6)
     >>> shares = almgren_chriss(1e6, 5, rate)
-    >>> round(rate, 5), (1e6 - shares.cumsum()).round().tolist(), round(costs.expected_cost(shares))
-    (0.60708, [541956.0, 289854.0, 147898.0, 62142.0, 0.0], 911227)
+    >>> round(rate, 5), (1e6 - shares[:-1].cumsum()).round().tolist(), round(costs.expected_cost(shares))
+    (0.60708, [541956.0, 289854.0, 147897.0, 62142.0], 911227)
     """
     if kappa_tau < 1e-9:
         return np.full(n_slices, total / n_slices)
