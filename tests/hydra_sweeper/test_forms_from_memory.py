@@ -98,6 +98,9 @@ QUICK = (
     *("fold_id=0", "break_step=64", "num_envs=2", "+horizon_len=16", "+batch_size=32", "+min_trades=0"),
     *("repeat_times=1", "net_dims_0=16", "+net_dims_1=16"),
 )
+PLUS = [
+    word if word.partition("=")[0] not in ("repeat_times", "net_dims_0") else f"+{word}" for word in QUICK
+]
 
 
 @pytest.fixture
@@ -121,10 +124,8 @@ def run(home: Path, *words: str, config: str = "alpaca_ppo") -> tuple[int, str]:
 
 
 def test_the_command_as_typed_runs_and_names_each_canonical_form(home: Path) -> None:
-    plus = [
-        word if word.partition("=")[0] not in ("repeat_times", "net_dims_0") else f"+{word}" for word in QUICK
-    ]
-    code, said = run(home, "-m", "hydra.sweeper.n_trials=1", "gpu_id=1", "hydra.sweeper.method=random", *plus)
+    words = ("hydra.sweeper.n_trials=1", "gpu_id=1", "hydra.sweeper.method=random", *PLUS)
+    code, said = run(home, "-m", *words)
     assert code == 0, said
     for sentence in (
         "sweeper.hydra.sweeper: is read as hydra.sweeper: begin the file with the line '# @package _global_'",
@@ -141,23 +142,30 @@ def test_the_command_as_typed_runs_and_names_each_canonical_form(home: Path) -> 
     float(row["performance"])
 
 
+def test_a_method_that_is_not_there_is_refused_in_one_line(home: Path) -> None:
+    code, said = run(home, "-m", "sweeper=smac_bo")
+    assert code == 2, said
+    assert said.count("there is no search method 'smac' here yet") == 1
+
+
 @pytest.mark.parametrize(
-    ("sweeper", "method", "canonical"),
+    ("sweeper", "canonical", "words"),
     [
-        ("dehb_mf", "dehb", "min_fidelity: is read as sweeper_kwargs.optimizer_kwargs.min_fidelity"),
-        ("pb2_pbt", "pb2", "is read as hydra_plugins.hyper_pbt.hyper_pb2.make_pb2"),
+        (
+            "dehb_mf",
+            "min_fidelity: is read as sweeper_kwargs.optimizer_kwargs.min_fidelity",
+            ("min_fidelity=32", "max_fidelity=64"),
+        ),
+        ("pb2_pbt", "perturbation_interval", ("perturbation_interval=64",)),
     ],
 )
-def test_a_method_that_is_not_there_is_refused_in_one_line(
-    home: Path, sweeper: str, method: str, canonical: str
+def test_a_method_that_is_there_runs(
+    home: Path, sweeper: str, canonical: str, words: tuple[str, ...]
 ) -> None:
-    from sharpen import optimizers
-
-    if method in optimizers.names():
-        pytest.skip(f"{method} is there")
-    code, said = run(home, "-m", f"sweeper={sweeper}")
-    assert code == 2, said
-    assert said.count(f"there is no search method {method!r} here yet") == 1
+    small = [f"hydra.sweeper.sweeper_kwargs.{word}" for word in words]
+    code, said = run(home, "-m", f"sweeper={sweeper}", "hydra.sweeper.n_trials=1", *small, *PLUS)
+    assert code == 0, said
+    assert canonical in said
 
 
 def test_the_tree_of_the_examples_can_be_composed() -> None:

@@ -71,7 +71,7 @@ class Results:
         """Yield a row for each evaluation; one without a performance for a run that has none."""
         s = self._settings
         budget = 1.0 if run.fidelity is None else run.fidelity
-        about = {"config_id": run.number, "budget": budget, **run.config}
+        about = {"config_id": run.number, "budget": budget, **self._hyperparameters(run)}
         places = [report.metrics for report in reports if EVALUATION in report.metrics]
         for metrics in places or [{}]:
             yield {
@@ -80,6 +80,10 @@ class Results:
                 "performance": metrics.get(EVALUATION, "nan"),
                 **about,
             }
+
+    def _hyperparameters(self, run: RunRow) -> dict[str, Any]:
+        """Return what the search chose: the parameter that holds the budget has a column of its own."""
+        return {name: value for name, value in run.config.items() if name in self._names}
 
     def _follow_incumbent(self, ended: list[RunRow]) -> None:
         found = winner(configurations(sorted(ended, key=lambda run: run.number), 1), self._metric)
@@ -99,7 +103,7 @@ class Results:
             "budget_used": spent,
             "total_wallclock_time": round(time.monotonic() - self._began, 3),
             "total_optimization_time": round(busy_s, 3),
-            **run.config,
+            **self._hyperparameters(run),
         }
         _append(self._folder / INCUMBENT, _INCUMBENT + self._names, [row])
 
