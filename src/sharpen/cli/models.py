@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from sharpen.cli.printing import json_option, print_json, print_pairs, print_row
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.registry.names import find
-from sharpen.store.audit import audit_entry, broken_links
+from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
 
@@ -90,10 +91,10 @@ def audit(home: Path, expected: str | None, as_json: bool) -> None:
     """
     reader = Reader(home)
     rows = audit_rows(reader)
-    problems = [*broken_links(rows), *_moved_past_the_log(reader)]
+    entries = list(map(audit_entry, rows))
+    problems = [*broken_links(rows), *_moved_past_the_log(reader, entries)]
     if expected is not None and expected not in {row["hash"] for row in rows}:
         problems.append(f"no entry has the hash {expected[:SHORT]}…: the log was cut off or written anew")
-    entries = list(map(audit_entry, rows))
     newest = rows[-1]["hash"] if rows else ""
     if as_json:
         events = [{"seq": e.seq, "at": e.at, "who": e.who, "action": e.action} for e in entries]
@@ -151,10 +152,10 @@ def _event(at: float, who: str, action: str, details: Any) -> dict[str, Any]:
     return {"when": when(at), "who": who, "did": action, "what": what, "why": why}
 
 
-def _moved_past_the_log(reader: Reader) -> list[str]:
+def _moved_past_the_log(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
     """Return a sentence for each alias that is not where the log left it."""
     said: dict[tuple[str, str], Any] = {}
-    for entry in map(audit_entry, audit_rows(reader)):
+    for entry in entries:
         if entry.action not in ("refused", "requested") and "alias" in entry.details:
             said[entry.collection, entry.details["alias"]] = entry.details["version"]
     there = {(row.collection, row.alias): row.version for row in aliases(reader)}

@@ -14,7 +14,6 @@ from sharpen.agents.permuted import history_seeds
 from sharpen.agents.permuted_search import search_permuted
 from sharpen.cli import exits
 from sharpen.cli.printing import duration, print_json, shown, stdout, table
-from sharpen.cli.supervise import n_cores
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.store.configurations import configurations, winner
@@ -113,8 +112,3 @@ def _row(found: PermutedSearch) -> dict[str, str]:
     null = found.null
     row |= {"as good": null and null.n_as_good, "p": null and f"{null.p_value:.2g}"}
     return {name: shown(value) for name, value in row.items()}
-
-
-def slots(n_slots: int | None) -> int:
-    """Return how many runs at a time."""
-    return n_slots or n_cores()

@@ -12,8 +12,9 @@ from rich.progress import track
 
 from sharpen import spec
 from sharpen.agents.permuted import free_slots, history_seeds, score_permuted
-from sharpen.cli.permute_search import SearchCall, permute_sweep, slots
+from sharpen.cli.permute_search import SearchCall, permute_sweep
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
+from sharpen.cli.supervise import n_cores
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
@@ -59,7 +60,7 @@ def permute(
     if "-" not in sweep_or_run:
         whole = reader.sweep(sweep_or_run)
         root = whole.seed if seed is None else seed
-        permute_sweep(home, reader, whole, SearchCall(n, root, slots(n_slots), as_json))
+        permute_sweep(home, reader, whole, SearchCall(n, root, n_slots or n_cores(), as_json))
         return
     row = reader.run(sweep_or_run)
     if row.state != TrialState.FINISHED or row.score is None:

@@ -16,6 +16,7 @@ from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
 from sharpen.cli.conclude import conclude
 from sharpen.cli.live import Snapshot, view
+from sharpen.cli.options import population_option
 from sharpen.cli.resolve import check_cap, has_agents, opened
 from sharpen.cli.supervise import drive, n_cores
 from sharpen.cli.terminal import echo
@@ -36,11 +37,6 @@ slots_option = click.option(
     "n_slots",
     type=click.IntRange(min=1),
     help="Runs at a time: the slots of the agent that is started. [default: one a core]",
-)
-population_option = click.option(
-    "--population",
-    type=click.IntRange(min=1),
-    help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
 )
 seed_option = click.option(
     "--seed",

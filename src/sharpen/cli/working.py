@@ -14,6 +14,7 @@ import click
 from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
+from sharpen.cli.options import population_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError
@@ -73,11 +74,7 @@ class News:
 @click.option(
     "--count", "n_runs", type=click.IntRange(min=1), help="Runs to take in all. [default: no limit]"
 )
-@click.option(
-    "--population",
-    type=click.IntRange(min=1),
-    help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
-)
+@population_option
 @click.option(
     "--idle-timeout",
     "idle_timeout_s",

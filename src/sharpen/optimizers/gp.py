@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,14 +111,22 @@ class GaussianProcess:
         return drawing.proposals
 
     def _model(self, cube: Cube, known: Outcomes, history: Sequence[Trial]) -> Surrogate:
-        with loading_one_thread():  # a search that is resumed must not differ in its last digits
-            from sharpen.optimizers import surrogate  # noqa: PLC0415 - scipy: the first runs need not wait
+        surrogate = _surrogate()
 
         def fit(trials: Sequence[Trial]) -> Kernels:
             earlier = outcomes.read(cube.space, trials, self.n_most_trials, self.fold_noise)
             return surrogate.Kernels.of(cube, earlier)
 
         return surrogate.Surrogate.of(cube, known, self._kept.get(cube.space, _earlier(history), fit))
+
+
+@cache
+def _surrogate() -> ModuleType:
+    """Return the module that needs scipy, which the first runs need not wait for."""
+    with loading_one_thread():  # a search that is resumed must not differ in its last digits
+        from sharpen.optimizers import surrogate  # noqa: PLC0415
+
+    return surrogate
 
 
 def _earlier(history: Sequence[Trial]) -> list[Trial]:

@@ -57,8 +57,9 @@ def question(state: SweepState) -> Question | None:
     ahead, so that an agent that becomes free finds it.
     """
     rules = state.rules
-    is_open = state.status is SweepStatus.RUNNING and not (state.exhausted or state.is_full or state.proposed)
-    if not (rules.is_slow_search and is_open) or state.n_prior < len(rules.prior):
+    if not rules.is_slow_search or state.status is not SweepStatus.RUNNING:
+        return None
+    if state.exhausted or state.is_full or state.proposed or state.n_prior < len(rules.prior):
         return None
     n_at_work = sum(live.lease is not None for live in state.live.values())
     n = len(state.askers) or int(n_at_work >= BUSY and state.waits_since != state.n_ended)
