@@ -29,8 +29,9 @@ with tracking.init() as run:
     for step in range(1, 4):
         run.log({"score": run.config.x * step}, step=step)
     run.summary["kept"] = True
-    open("model.txt", "w").write("weights")
-    run.log_artifact("model.txt", type="model")
+    model = run.dir / "model.txt"
+    model.write_text("weights")
+    run.log_artifact(model, type="model")
 """
 )
 SWEEP = """
