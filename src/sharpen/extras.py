@@ -18,6 +18,7 @@ EXTRAS = {
     **dict.fromkeys(("hydra", "omegaconf"), "hydra"),
     "sklearn": "importance",
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
+    "nacl": "discord",
 }
 """The extra that brings a library, by the name that it is imported by."""
 

@@ -5,11 +5,12 @@ import pytest
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
 VERBS += ["report", "importance", "aggregate", "compare", "permute", "validate"]
-VERBS += ["register", "models", "promote", "rollback", "paper", "data"]
+VERBS += ["register", "models", "promote", "rollback", "discord", "paper", "data"]
 VERBS += ["serve", "key"]
 NESTED = [("data", "ls"), ("data", "check")]
 NESTED += [("key", verb) for verb in ("add", "ls", "rm")]
 NESTED += [("models", verb) for verb in ("show", "audit", "delete")]
+NESTED += [("discord", "register")]
 NESTED += [("paper", verb) for verb in ("run", "status", "stop", "kill", "resume", "report")]
 
 

@@ -49,6 +49,7 @@ VERBS = {
     "models": "models",
     "promote": "promoting",
     "rollback": "promoting",
+    "discord": "discord",
     "paper": "paper",
     "data": "data",
     "serve": "serve",

@@ -45,7 +45,8 @@ class Ask:
         force_reason: Why it should pass a gate that says no; empty for not at all.
         gates: YAML in place of the store's own gates.
         capital_usd: The money that is to trade.
-        digest: The version must have this one; empty for whichever it has.
+        digest: The version's must begin with this; empty for whichever it has.
+        key: Of the request: one that is asked twice is done once.
     """
 
     word: str
@@ -55,6 +56,7 @@ class Ask:
     gates: str | None = None
     capital_usd: float = CAPITAL_USD
     digest: str = ""
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,12 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     text = ask.gates if ask.gates is not None else _own_gates(reader.home)
     gates = _gates(text, ask.alias)
     row = find(reader, ask.word)
-    if ask.digest and row.digest != ask.digest:
+    if not row.digest.startswith(ask.digest):
         raise UsageError(f"{row.name} is not the version that was looked at: look again")
     before = points_at(reader, row.collection, ask.alias)
     known = evidence(reader, row, gates[ask.alias], ask.capital_usd)
     move = {"collection": row.collection, "version": row.version, "digest": row.digest, "alias": ask.alias}
-    move |= {"expected": before, "who": person.name, "via": person.via, "key": secrets.token_hex(8)}
+    move |= {"expected": before, "who": person.name, "via": person.via, "key": ask.key}
     found = client.call(
         "promote",
         move=move,
@@ -119,7 +121,7 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
 
 
 def rollback(
-    client: Client, reader: Reader, at: tuple[str, str], reason: str, person: Person
+    client: Client, reader: Reader, at: tuple[str, str], reason: str, person: Person, key: str = ""
 ) -> tuple[int, int]:
     """Point an alias at the version before; return the versions that it pointed at and points at now.
 
@@ -129,6 +131,7 @@ def rollback(
         at: The model and its alias.
         reason: Why.
         person: Who.
+        key: Of the request: one that is asked twice is done once.
 
     Raises:
         NotFound: There is no such model.
@@ -138,7 +141,7 @@ def rollback(
     find(reader, f"{name}:latest")
     before = points_at(reader, name, alias)
     move = {"collection": name, "alias": alias, "expected": before, "who": person.name, "via": person.via}
-    found = client.call("rollback", move=move | {"key": secrets.token_hex(8)}, reason=reason)
+    found = client.call("rollback", move=move | {"key": key or secrets.token_hex(8)}, reason=reason)
     return (-1 if before is None else before), found["version"]
 
 

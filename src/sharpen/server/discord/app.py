@@ -1,0 +1,80 @@
+"""The address that Discord calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sharpen.registry.names import find
+from sharpen.server.discord.interactions import answer
+from sharpen.server.discord.verification import SeenInteractions, is_fresh, is_signed
+from sharpen.server.discord.work import Desk, do, keep, left_over
+from sharpen.store.queries import Reader
+
+PATH = "/discord/interactions"
+LARGEST_BYTES = 100_000
+
+
+class Interactions:
+    """Answers Discord, and does what takes longer afterwards.
+
+    Args:
+        desk: What jobs need.
+        now: The time, in Unix seconds.
+    """
+
+    def __init__(self, desk: Desk, now: Callable[[], float] = time.time) -> None:
+        self._desk = desk
+        self._now = now
+        self._seen = SeenInteractions()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[Route]:
+        """Return the route, to be mounted in a server."""
+        return [Route(PATH, self._interaction, methods=["POST"])]
+
+    def resume(self) -> None:
+        """Do again what a server that died had not reported; what was done is not done twice."""
+        for job in left_over(self._desk.home):
+            do(self._desk, job)
+
+    async def _interaction(self, request: Request) -> Response:
+        body = await request.body()
+        headers, now = request.headers, self._now()
+        timestamp = headers.get("x-signature-timestamp", "")
+        signature = headers.get("x-signature-ed25519", "")
+        is_ours = len(body) <= LARGEST_BYTES and is_signed(
+            self._desk.settings.public_key, signature, timestamp, body
+        )
+        if not is_ours or not is_fresh(timestamp, now):
+            return PlainTextResponse("the signature is wrong or old", 401)
+        try:
+            asked: dict[str, Any] = json.loads(body)
+        except ValueError:
+            return PlainTextResponse("the body is no JSON", 400)
+        if not self._seen.is_new(str(asked.get("id")), now):
+            return PlainTextResponse("this interaction came before", 401)
+        found = await run_in_threadpool(answer, asked, self._desk.settings, now, self._look)
+        if found.job is not None:
+            job = found.job
+            await run_in_threadpool(keep, self._desk.home, job)
+            task = asyncio.create_task(asyncio.to_thread(do, self._desk, job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return JSONResponse(found.reply)
+
+    def _look(self, word: str) -> tuple[str, str]:
+        row = find(Reader(self._desk.home), word)
+        return row.name, row.digest
+
+    async def finish(self) -> None:
+        """Wait for the jobs that are at work."""
+        await asyncio.gather(*self._tasks)

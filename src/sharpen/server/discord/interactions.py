@@ -1,0 +1,182 @@
+"""What was asked in Discord, whether this person may, and what to answer at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sharpen.errors import SharpenError
+from sharpen.server.discord.settings import DiscordSettings
+
+PING, COMMAND, BUTTON = 1, 2, 3
+PONG, MESSAGE, DEFERRED = 1, 4, 5
+EPHEMERAL = 64
+GREEN, RED = 3, 4
+CONFIRM_S = 600.0
+LONGEST_ID = 100  # letters of a button's custom_id
+Json = dict[str, Any]
+SHORT = 12  # letters of a digest
+Look = Callable[[str], tuple[str, str]]
+Verb = Literal["status", "promote", "rollback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done after the answer, and reported when it is done.
+
+    Attributes:
+        id: Of the interaction; it makes a job that is done again the same job.
+        token: With which the report is sent; a secret.
+        verb: What to do.
+        person: Who, by name.
+        word: The model.
+        alias: Which alias; empty for a status.
+        digest: The version must begin with this one; empty for whichever it has.
+        approve: Whether it is the second person's word.
+        reason: Of a rollback.
+    """
+
+    id: str
+    token: str
+    verb: Verb
+    person: str
+    word: str
+    alias: str = ""
+    digest: str = ""
+    approve: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer within three seconds, and what to do then; None for nothing."""
+
+    reply: Json
+    job: Job | None = None
+
+
+def answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
+    """Return the answer to an interaction that Discord signed.
+
+    What a role may is checked here, at the command and again at the button: what Discord shows to whom can be
+    changed in Discord.
+
+    Args:
+        asked: The interaction.
+        settings: Of the store.
+        now: Unix seconds.
+        look: Finds the version that a word means: its name and its digest.
+    """
+    if asked.get("type") == PING:
+        return Answer({"type": PONG})
+    person = _person(asked, settings)
+    if isinstance(person, Refusal):
+        return Answer(message(person.why))
+    if asked.get("type") == COMMAND:
+        return _command(asked, person, now, look)
+    if asked.get("type") == BUTTON:
+        return _button(asked, person, now)
+    return Answer(message("sharpen does not know this kind of interaction"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody may not."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who asks: the id in Discord, and the name."""
+
+    user: str
+    name: str
+
+
+def _person(asked: Mapping[str, Any], settings: DiscordSettings) -> Member | Refusal:
+    member: Any = asked.get("member")
+    if not isinstance(member, dict) or asked.get("guild_id") is None:
+        return Refusal("models are not moved in direct messages: use the command in your team's server")
+    if str(asked["guild_id"]) not in settings.guilds:
+        return Refusal("this server is not one that sharpen obeys: its id is not in discord.yaml")
+    known: Mapping[str, Any] = member  # pyright: ignore[reportUnknownVariableType]
+    if settings.roles.isdisjoint(map(str, known.get("roles", ()))):
+        return Refusal("you have none of the roles that may do this: discord.yaml lists them")
+    user = str(known.get("user", {}).get("id", ""))
+    if user not in settings.people:
+        return Refusal(f"discord.yaml gives no name to your user id {user}: add it to people")
+    return Member(user, settings.people[user])
+
+
+def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -> Answer:
+    options: Any = asked.get("data", {}).get("options") or [{}]
+    verb, given = options[0].get("name"), options[0].get("options") or []
+    words = {str(each.get("name")): str(each.get("value", "")).strip() for each in given}
+    word = words.get("name", "")
+    if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
+        return Answer(message("/model status, /model promote NAME TO, or /model rollback NAME ALIAS REASON"))
+    job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word)
+    if verb == "status":
+        return Answer(deferred(), job)
+    if verb == "rollback":
+        if not words.get("reason"):
+            return Answer(message("a rollback needs a reason"))
+        back = replace(job, alias=words.get("alias", ""), reason=words["reason"])
+        return Answer(deferred(), back)
+    try:
+        name, digest = look(word)
+    except SharpenError as problem:
+        return Answer(message(problem.message))
+    return _confirmation((name, words.get("to", ""), digest[:SHORT]), person, now)
+
+
+def _confirmation(what: tuple[str, str, str], person: Member, now: float) -> Answer:
+    button = button_id("p", person.user, what, now + CONFIRM_S)
+    if button is None:
+        return Answer(message("that name is too long for a button: use 'sharpen promote'"))
+    text = f"Move `{what[1]}` to `{what[0]}`? The gate decides, and the log shows who asked."
+    return Answer(message(text, [{"type": 2, "style": GREEN, "label": "Promote", "custom_id": button}]))
+
+
+def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
+    parts = str(asked.get("data", {}).get("custom_id", "")).split("|")
+    if len(parts) != 6 or parts[0] not in ("p", "a") or not parts[5].isdigit():
+        return Answer(message("sharpen does not know this button"))
+    kind, user, word, alias, digest, expires = parts
+    if int(expires) < now:
+        return Answer(message("this button has expired: ask again with /model promote"))
+    if kind == "p" and user != person.user:
+        return Answer(message("this button is another person's: ask yourself with /model promote"))
+    if kind == "a" and user == person.user:
+        return Answer(message("the word of a second person is needed, and you asked for this yourself"))
+    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias, digest, kind == "a")
+    return Answer(deferred(), job)
+
+
+def button_id(kind: str, user: str, what: tuple[str, str, str], expires_at: float) -> str | None:
+    """Return a button's id, which names the user, the version, the alias and the digest; None when too long.
+
+    >>> button_id("p", "7", ("xgb:v5", "prod", "ab12"), 100.0)
+    'p|7|xgb:v5|prod|ab12|100'
+    """
+    parts = [kind, user, *what, str(int(expires_at))]
+    joined = "|".join(parts)
+    return joined if len(joined) <= LONGEST_ID and not any("|" in part for part in parts) else None
+
+
+def message(text: str, buttons: list[Json] | None = None) -> Json:
+    """Return a reply that only who asked can see."""
+    return {"type": MESSAGE, "data": {**body(text, buttons), "flags": EPHEMERAL}}
+
+
+def deferred() -> Json:
+    """Return the reply that says that the answer comes later."""
+    return {"type": DEFERRED}
+
+
+def body(text: str, buttons: list[Json] | None = None) -> Json:
+    """Return a message that mentions nobody, whatever is in it."""
+    rows = [{"type": 1, "components": buttons}] if buttons else []
+    return {"content": text[:1990], "allowed_mentions": {"parse": []}, "components": rows}

@@ -1,0 +1,130 @@
+"""What takes longer than Discord waits: done after the answer, once, and reported also after a crash.
+
+A job is on the disk before Discord is told that an answer will come. It carries the interaction's id to the
+coordinator, which does what has one id once: so whoever finds a job after a crash does it again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from sharpen.errors import SharpenError
+from sharpen.promotion.promote import Ask, Outcome, Person, promote, rollback
+from sharpen.server.discord.interactions import GREEN, SHORT, Job, Json, body, button_id
+from sharpen.server.discord.settings import DiscordSettings
+from sharpen.store.collection_rows import aliases
+from sharpen.store.queries import Reader
+from sharpen.wire import Client
+
+TOKEN_S = 900.0
+"""How long Discord takes a report."""
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a job needs.
+
+    Attributes:
+        home: The store's folder.
+        client: Of its coordinator.
+        settings: Of Discord.
+        http: What reports go through.
+        sleep: Waits for so many seconds.
+    """
+
+    home: Path
+    client: Client
+    settings: DiscordSettings
+    http: httpx.Client
+    sleep: Callable[[float], None] = time.sleep
+
+
+def keep(home: Path, job: Job) -> Path:
+    """Write a job down; only the store's owner can read it, for its token is a secret."""
+    folder = home / "discord"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{job.id}.json"
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(asdict(job)), "utf-8")
+    draft.replace(path)
+    return path
+
+
+def left_over(home: Path) -> list[Job]:
+    """Return the jobs that a server left when it died."""
+    return [Job(**json.loads(path.read_text("utf-8"))) for path in sorted((home / "discord").glob("*.json"))]
+
+
+def do(desk: Desk, job: Job) -> None:
+    """Do a job, report it, and strike it off; a failure is reported, too."""
+    try:
+        report = _done(desk, job)
+    except SharpenError as problem:
+        report = body(problem.message)
+    if send(desk, job, report):
+        (desk.home / "discord" / f"{job.id}.json").unlink(missing_ok=True)
+
+
+def send(desk: Desk, job: Job, report: Json) -> bool:
+    """Put a report in the place of the deferred answer; return whether there is nothing left to try."""
+    url = f"{desk.settings.api}/webhooks/{desk.settings.application_id}/{job.token}/messages/@original"
+    for attempt in range(TRIES):
+        try:
+            answer = desk.http.patch(url, json=report)
+        except httpx.HTTPError:
+            desk.sleep(2.0**attempt)
+            continue
+        if answer.status_code == 429:
+            desk.sleep(_retry_after_s(answer))
+        elif answer.status_code < 500:
+            return True  # taken, or the token has died: it will never be taken
+        else:
+            desk.sleep(2.0**attempt)
+    return False
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    try:
+        return min(float(answer.headers.get("Retry-After", "1")), 60.0)
+    except ValueError:
+        return 1.0
+
+
+def _done(desk: Desk, job: Job) -> Json:
+    reader, person = Reader(desk.home), Person(job.person, "discord")
+    if job.verb == "status":
+        return body(_status(reader, job.word))
+    if job.verb == "rollback":
+        before, now = rollback(desk.client, reader, (job.word, job.alias), job.reason, person, job.id)
+        return body(f"`{job.word}:{job.alias}` is v{now} again, no longer v{before}")
+    ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id)
+    return _told(promote(desk.client, reader, ask, person), job)
+
+
+def _told(outcome: Outcome, job: Job) -> Json:
+    name, alias = outcome.row.name, outcome.alias
+    if outcome.state == "moved":
+        return body(f"`{name}` is `{alias}` now, by {job.person}")
+    if outcome.state == "unchanged":
+        return body(f"`{name}` is `{alias}` already")
+    if outcome.state == "requested":
+        what = (name, alias, outcome.row.digest[:SHORT])
+        button = button_id("a", "", what, outcome.expires_at or 0.0)
+        buttons = [{"type": 2, "style": GREEN, "label": "Approve", "custom_id": button}] if button else []
+        return body(f"{job.person} asks for `{name}` as `{alias}`: a second person approves", buttons)
+    reasons = "\n".join(f"- {reason}" for reason in outcome.reasons)
+    return body(f"`{name}` does not become `{alias}`:\n{reasons}")
+
+
+def _status(reader: Reader, word: str) -> str:
+    rows = [row for row in aliases(reader) if not word or row.collection == word]
+    lines = [f"`{row.collection}:{row.alias}` is v{row.version}, by {row.who}" for row in rows]
+    return "\n".join(lines) or "no alias points anywhere"
