@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,19 +16,51 @@ from starlette.routing import Route
 from sharpen.server.auth import KeyFile
 from sharpen.server.engine import Engine
 from sharpen.server.wandb.routes import WandbRoutes
-from sharpen.wire import Client
+from sharpen.wire import Client, open_channel
+
+if TYPE_CHECKING:
+    from sharpen.server.discord.app import Interactions
+
+DISCORD_FILE = "discord.yaml"
 
 
 def application(home: Path, client: Client) -> Starlette:
-    """Return the application of a store.
+    """Return the application of a store; Discord's commands are in it when the store has a ``discord.yaml``.
 
     Args:
         home: The store's folder.
         client: Asks its coordinator.
+
+    Raises:
+        UsageError: Something in ``discord.yaml`` is wrong.
+        MissingExtra: Discord's commands need a library that is not there.
     """
     engine = Engine(home, client)
     routes = [Route("/healthz", _healthy), *WandbRoutes(engine, KeyFile(home)).routes()]
-    return Starlette(routes=routes)
+    begins: list[Callable[[], None]] = []
+    if (home / DISCORD_FILE).exists():
+        interactions = _interactions(home, client)
+        routes += interactions.routes()
+        begins.append(interactions.resume)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        for begin in begins:
+            Thread(target=begin, daemon=True).start()
+        yield
+
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _interactions(home: Path, client: Client) -> Interactions:
+    import httpx  # noqa: PLC0415 - only Discord needs these
+
+    from sharpen.server.discord.app import Interactions  # noqa: PLC0415
+    from sharpen.server.discord.settings import read_settings  # noqa: PLC0415
+    from sharpen.server.discord.work import Desk  # noqa: PLC0415
+
+    own = Client(open_channel(client.channel.address))  # the other one belongs to the engine's threads
+    return Interactions(Desk(home, own, read_settings(home), httpx.Client(timeout=10.0)))
 
 
 async def _healthy(request: Request) -> Response:

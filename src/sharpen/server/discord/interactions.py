@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sharpen.errors import SharpenError
 from sharpen.server.discord.settings import DiscordSettings
@@ -101,7 +101,7 @@ def _person(asked: Mapping[str, Any], settings: DiscordSettings) -> Member | Ref
         return Refusal("models are not moved in direct messages: use the command in your team's server")
     if str(asked["guild_id"]) not in settings.guilds:
         return Refusal("this server is not one that sharpen obeys: its id is not in discord.yaml")
-    known: Mapping[str, Any] = member  # pyright: ignore[reportUnknownVariableType]
+    known = cast("Mapping[str, Any]", member)
     if settings.roles.isdisjoint(map(str, known.get("roles", ()))):
         return Refusal("you have none of the roles that may do this: discord.yaml lists them")
     user = str(known.get("user", {}).get("id", ""))
@@ -112,7 +112,8 @@ def _person(asked: Mapping[str, Any], settings: DiscordSettings) -> Member | Ref
 
 def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -> Answer:
     options: Any = asked.get("data", {}).get("options") or [{}]
-    verb, given = options[0].get("name"), options[0].get("options") or []
+    verb = options[0].get("name")
+    given: list[Json] = options[0].get("options") or []
     words = {str(each.get("name")): str(each.get("value", "")).strip() for each in given}
     word = words.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import httpx
 
@@ -37,6 +38,7 @@ class Desk:
         settings: Of Discord.
         http: What reports go through.
         sleep: Waits for so many seconds.
+        lock: Held by the job that asks the coordinator: a client is for one thread at a time.
     """
 
     home: Path
@@ -44,6 +46,7 @@ class Desk:
     settings: DiscordSettings
     http: httpx.Client
     sleep: Callable[[float], None] = time.sleep
+    lock: Lock = field(default_factory=Lock)
 
 
 def keep(home: Path, job: Job) -> Path:
@@ -66,7 +69,8 @@ def left_over(home: Path) -> list[Job]:
 def do(desk: Desk, job: Job) -> None:
     """Do a job, report it, and strike it off; a failure is reported, too."""
     try:
-        report = _done(desk, job)
+        with desk.lock:
+            report = _done(desk, job)
     except SharpenError as problem:
         report = body(problem.message)
     if send(desk, job, report):
