@@ -19,6 +19,7 @@ EXTRAS = {
     "sklearn": "importance",
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
     "nacl": "discord",
+    "httpx": "notify",
 }
 """The extra that brings a library, by the name that it is imported by."""
 

@@ -50,6 +50,7 @@ VERBS = {
     "promote": "promoting",
     "rollback": "promoting",
     "discord": "discord",
+    "notify": "notify",
     "paper": "paper",
     "data": "data",
     "serve": "serve",

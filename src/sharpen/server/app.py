@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from sharpen.errors import Refused
 from sharpen.server.auth import KeyFile
 from sharpen.server.engine import Engine
 from sharpen.server.wandb.routes import WandbRoutes
@@ -22,22 +25,29 @@ if TYPE_CHECKING:
     from sharpen.server.discord.app import Interactions
 
 DISCORD_FILE = "discord.yaml"
+NOTIFICATIONS_FILE = "notifications.yaml"
 
 
 def application(home: Path, client: Client) -> Starlette:
-    """Return the application of a store; Discord's commands are in it when the store has a ``discord.yaml``.
+    """Return the application of a store.
+
+    Discord's commands are in it when the store has a ``discord.yaml``; it tells webhooks what happens when
+    there is a ``notifications.yaml``.
 
     Args:
         home: The store's folder.
         client: Asks its coordinator.
 
     Raises:
-        UsageError: Something in ``discord.yaml`` is wrong.
-        MissingExtra: Discord's commands need a library that is not there.
+        UsageError: Something in one of the two is wrong.
+        MissingExtra: They need a library that is not there.
     """
     engine = Engine(home, client)
     routes = [Route("/healthz", _healthy), *WandbRoutes(engine, KeyFile(home)).routes()]
     begins: list[Callable[[], None]] = []
+    leave = Event()
+    if (home / NOTIFICATIONS_FILE).exists():
+        begins.append(_telling(home, leave))
     if (home / DISCORD_FILE).exists():
         interactions = _interactions(home, client)
         routes += interactions.routes()
@@ -48,6 +58,7 @@ def application(home: Path, client: Client) -> Starlette:
         for begin in begins:
             Thread(target=begin, daemon=True).start()
         yield
+        leave.set()
 
     return Starlette(routes=routes, lifespan=lifespan)
 
@@ -61,6 +72,27 @@ def _interactions(home: Path, client: Client) -> Interactions:
 
     own = Client(open_channel(client.channel.address))  # the other one belongs to the engine's threads
     return Interactions(Desk(home, own, read_settings(home), httpx.Client(timeout=10.0)))
+
+
+def _telling(home: Path, leave: Event) -> Callable[[], None]:
+    import httpx  # noqa: PLC0415 - only notifications need these
+
+    from sharpen.server.notifications.outbox import Notifier  # noqa: PLC0415
+    from sharpen.server.notifications.webhooks import read_webhooks  # noqa: PLC0415
+
+    notifier = Notifier(home, read_webhooks(home), httpx.Client(timeout=10.0), time.time, _say)
+
+    def tell() -> None:
+        try:
+            notifier.run(leave)
+        except Refused as problem:
+            _say(problem.message)
+
+    return tell
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 async def _healthy(request: Request) -> Response:
