@@ -18,6 +18,7 @@ from starlette.routing import Route
 from sharpen.errors import Refused
 from sharpen.server.auth import KeyFile
 from sharpen.server.engine import Engine
+from sharpen.server.pages.routes import PageRoutes
 from sharpen.server.wandb.routes import WandbRoutes
 from sharpen.wire import Client, open_channel
 
@@ -43,7 +44,8 @@ def application(home: Path, client: Client) -> Starlette:
         MissingExtra: They need a library that is not there.
     """
     engine = Engine(home, client)
-    routes = [Route("/healthz", _healthy), *WandbRoutes(engine, KeyFile(home)).routes()]
+    keys = KeyFile(home)
+    routes = [Route("/healthz", _healthy), *WandbRoutes(engine, keys).routes()]
     begins: list[Callable[[], None]] = []
     leave = Event()
     if (home / NOTIFICATIONS_FILE).exists():
@@ -52,6 +54,7 @@ def application(home: Path, client: Client) -> Starlette:
         interactions = _interactions(home, client)
         routes += interactions.routes()
         begins.append(interactions.resume)
+    routes += PageRoutes(engine, keys).routes()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:

@@ -173,9 +173,9 @@ class Signer:
 
     secret: bytes
 
-    def sign(self, what: Mapping[str, Any], now: float) -> str:
-        """Return a token for a URL's path."""
-        body = json.dumps({**what, "until": now + URL_LIFE_S}, separators=(",", ":")).encode()
+    def sign(self, what: Mapping[str, Any], now: float, life_s: float = URL_LIFE_S) -> str:
+        """Return a token for a URL's path, or a cookie; it is good for so many seconds."""
+        body = json.dumps({**what, "until": now + life_s}, separators=(",", ":")).encode()
         return f"{_letters(body)}.{_letters(self._mac(body))}"
 
     def check(self, token: str, now: float) -> dict[str, Any] | None:

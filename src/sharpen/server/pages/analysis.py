@@ -1,0 +1,126 @@
+"""What takes long of a sweep, worked out once for each state that it is in: the verdict, importances."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sharpen import importance, spec
+from sharpen.coordinator.restoring import restore
+from sharpen.importance import Evidence, Share
+from sharpen.report import analyse
+from sharpen.report.model import Analysis
+from sharpen.store.queries import Reader
+from sharpen.store.rows import SweepRow
+from sharpen.views.run_lines import change_stamp
+
+KEPT = 16
+FRESH_S = 15.0
+SHARE = 20.0  # what takes a second is worked out every twenty, so that looking costs no more than that
+
+
+class Kept:
+    """Results of long computations, the newest few; two who ask at once wait for one answer."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._found: OrderedDict[Any, Any] = OrderedDict()
+        self._locks: dict[Any, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """Return what is known under a key, or work it out."""
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
+            turn = self._locks.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._found:
+                    return self._found[key]
+            found = compute()
+            with self._lock:
+                self._found[key] = found
+                self._locks.pop(key, None)
+                while len(self._found) > self._most:
+                    self._found.popitem(last=False)
+            return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """Which state of a sweep was worked out last, and until when that is good enough while it goes on."""
+
+    stamp: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Importances:
+    """Which parameters mattered.
+
+    Attributes:
+        evidence: Whether the trials can tell.
+        rows: Parameter, then its share by fANOVA, around the best trial, and by PED-ANOVA.
+    """
+
+    evidence: Evidence
+    rows: tuple[tuple[str, Share | None, Share | None, Share | None], ...]
+
+
+class Analyses:
+    """Answers what takes seconds, for all who look.
+
+    Args:
+        reader: The store.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._kept = Kept()
+        self._newest: dict[tuple[str, str], _Newest] = {}
+
+    def verdict(self, row: SweepRow) -> Analysis:
+        """Return everything that a report says of a sweep; while it changes, as it was a little earlier."""
+        return self._found("verdict", row, lambda: analyse(self._reader, row))
+
+    def importances(self, row: SweepRow) -> Importances:
+        """Return which parameters of a sweep mattered.
+
+        Raises:
+            SharpenError: There are too few trials.
+        """
+        return self._found("importance", row, lambda: _importances(self._reader, row))
+
+    def _found(self, what: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
+        now, stamp = time.monotonic(), change_stamp(self._reader, row.id)
+        newest = self._newest.get((what, row.id))
+        if newest is not None and row.status == "running" and now < newest.until:
+            stamp = newest.stamp
+
+        def timed() -> Any:
+            found = compute()
+            took = time.monotonic() - now
+            self._newest[what, row.id] = _Newest(stamp, now + took + max(FRESH_S, SHARE * took))
+            return found
+
+        return self._kept.get((what, row.id, stamp), timed)
+
+
+def _importances(reader: Reader, row: SweepRow) -> Importances:
+    parsed = spec.parse(row.spec, where=row.source)
+    state = restore(reader, row, parsed, time.monotonic())
+    seen = importance.observe(state.rules.space, state.searched, None)
+    forest = importance.fit(seen, row.seed)
+    best = seen.points[seen.incumbent]
+    own = {share.names: share for share in importance.fanova(forest, seen.names)}
+    local = {s.names: s for s in importance.local_importance(forest, seen.cube, best)}
+    ped = {share.names: share for share in importance.ped_anova(seen, row.seed)}
+    rows = [(" × ".join(names), own[names], local.get(names), ped.get(names)) for names in own]
+    rows.sort(key=lambda found: -found[1].value)
+    return Importances(importance.weigh(seen, row.seed), tuple(rows[:20]))

@@ -1,0 +1,156 @@
+"""What the page of a run shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.server.pages import charts
+from sharpen.store import schema
+from sharpen.store.queries import Reader
+from sharpen.store.rows import ArtifactRow, RunRow, TrackedRun
+
+MOST_POINTS = 400
+MOST_CHARTS = 24
+MOST_LOG_CHARS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLine:
+    """A version of a collection that the run made."""
+
+    collection: str
+    version: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Everything that the page of a run shows.
+
+    Attributes:
+        run: As its program tells of it.
+        row: As a run of its sweep; None for a run of no sweep.
+        charts: One for each metric that is a number.
+        n_charts_left_out: How many metrics have none here.
+        n_rows: How many rows its history has.
+        summary: Its summary, and the last value of each metric.
+        log: The end of what it printed.
+        is_log_cut: Whether there was more.
+        files: What is kept with it.
+        versions: What it added to collections.
+    """
+
+    run: TrackedRun
+    row: RunRow | None
+    charts: tuple[charts.Chart, ...]
+    n_charts_left_out: int
+    n_rows: int
+    summary: Mapping[str, Any]
+    log: str
+    is_log_cut: bool
+    files: tuple[ArtifactRow, ...]
+    versions: tuple[VersionLine, ...]
+
+
+def run_page(reader: Reader, run: TrackedRun) -> RunPage:
+    """Return what the page of a run shows.
+
+    Args:
+        reader: The store.
+        run: Which.
+    """
+    rows, n_rows = history(reader, run)
+    lines = series(rows)
+    log = reader.console(run.id)
+    return RunPage(
+        run=run,
+        row=reader.run(run.id) if run.sweep_id else None,
+        charts=tuple(charts.line(one) for one in lines[:MOST_CHARTS]),
+        n_charts_left_out=max(0, len(lines) - MOST_CHARTS),
+        n_rows=n_rows,
+        summary=summary(reader, run, rows),
+        log=log[-MOST_LOG_CHARS:],
+        is_log_cut=len(log) > MOST_LOG_CHARS,
+        files=tuple(reader.artifacts(run_id=run.id)),
+        versions=_versions(reader, run.id),
+    )
+
+
+def history(reader: Reader, run: TrackedRun) -> tuple[list[tuple[int, Mapping[str, Any]]], int]:
+    """Return (step, metrics) of what a run logged, thinned to what a chart needs, and how many rows."""
+    if run.n_lines:
+        rows = reader.tracked.history(run.id, n_points=MOST_POINTS)
+        return [(row.step, row.metrics) for row in rows], run.n_lines
+    reports = reader.reports(run_id=run.id)
+    last = len(reports) - 1
+    if last >= MOST_POINTS:
+        shown = [reports[last * k // (MOST_POINTS - 1)] for k in range(MOST_POINTS)]
+        return [(report.step, report.metrics) for report in shown], last + 1
+    return [(report.step, report.metrics) for report in reports], last + 1
+
+
+def series(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[charts.Line]:
+    """Return the numbers that were logged under each name, by name; the client's own bookkeeping left out.
+
+    >>> [line.name for line in series([(0, {"loss": 1.0, "_runtime": 3, "kind": "a"})])]
+    ['loss']
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for step, metrics in rows:
+        for name, value in metrics.items():
+            if not name.startswith("_") and is_number(value):
+                found.setdefault(name, []).append((float(step), float(value)))
+    return [charts.Line(name, tuple(found[name])) for name in sorted(found)]
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value can be drawn.
+
+    >>> is_number(1), is_number(True), is_number(float("nan")), is_number(10**400)
+    (True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def summary(reader: Reader, run: TrackedRun, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return a run's summary: what it was told to keep, over the last value of each metric."""
+    last = reader.tracked.last_values(run.id) if run.n_lines else {}
+    if not last:
+        for _, metrics in rows:
+            last |= metrics
+    every = {**last, **run.summary}
+    return {name: every[name] for name in sorted(every) if not name.startswith("_")}
+
+
+def stamp(reader: Reader, run_id: str) -> str:
+    """Return a text that differs once anything that the page of a run shows has changed."""
+    r, p, c = schema.runs.c, schema.reports.c, schema.console.c
+    columns = (r.state, r.n_lines, r.token, r.ended_at, r.note, r.tags, r.summary)
+    run = [tuple(row.values()) for row in reader.rows(sa.select(*columns).where(r.id == run_id))]
+    n = [
+        tuple(row.values())
+        for table, key in ((p, p.step), (c, c.first_line))
+        for row in reader.rows(
+            sa.select(sa.func.count().label("n"), sa.func.max(key).label("last")).where(
+                table.run_id == run_id
+            )
+        )
+    ]
+    return repr((run, n))
+
+
+def _versions(reader: Reader, run_id: str) -> tuple[VersionLine, ...]:
+    v, c = schema.versions.c, schema.collections.c
+    query = sa.select(v.collection, v.version, c.type).join(schema.collections, c.name == v.collection)
+    query = query.where(v.run_id == run_id, v.deleted_at.is_(None)).order_by(v.collection, v.version)
+    return tuple(VersionLine(row["collection"], row["version"], row["type"]) for row in reader.rows(query))

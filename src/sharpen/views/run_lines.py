@@ -1,0 +1,144 @@
+"""A sweep's runs in few words, however many there are: what a listing sorts and a chart draws."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from sharpen.spec import Metric
+from sharpen.store import schema
+from sharpen.store.queries import Reader
+from sharpen.trial import TrialState
+
+UNRANKED = -math.inf
+
+
+class RunLine(NamedTuple):
+    """What a listing shows of a run."""
+
+    id: str
+    number: int
+    state: str
+    reason: str
+    config: dict[str, Any]
+    score: float | None
+    violation: float
+    fidelity: float | None
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+
+    @property
+    def took_s(self) -> float | None:
+        """How long it was at work, in seconds; None while it is not over."""
+        return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
+
+
+class BestPoint(NamedTuple):
+    """A run that ended with a score, in the order of ending, and the best finished score until then."""
+
+    order: int
+    run: RunLine
+    best: float | None
+
+
+def run_lines(reader: Reader, sweep_id: str) -> list[RunLine]:
+    """Return a sweep's runs by number, without the deleted ones."""
+    r = schema.runs.c
+    columns = [r[name] for name in RunLine._fields]
+    query = sa.select(*columns).where(r.sweep_id == sweep_id, r.deleted_at.is_(None)).order_by(r.number)
+    rows = reader.rows(query)
+    configs = json.loads(f"[{','.join(row['config'] for row in rows)}]")  # one parse is ten times cheaper
+    return [RunLine(**{**row, "config": config}) for row, config in zip(rows, configs, strict=True)]
+
+
+def change_stamp(reader: Reader, sweep_id: str) -> str:
+    """Return a text that differs once anything that a listing of the sweep shows has changed."""
+    r, s = schema.runs.c, schema.sweeps.c
+    runs = sa.select(
+        r.state, sa.func.count(), sa.func.sum(r.token), sa.func.max(r.ended_at), sa.func.max(r.started_at)
+    ).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+    found = [tuple(row.values()) for row in reader.rows(runs.group_by(r.state).order_by(r.state))]
+    sweep = reader.rows(sa.select(s.status, s.run_cap, s.name, s.note, s.tags).where(s.id == sweep_id))
+    return repr((found, [tuple(row.values()) for row in sweep]))
+
+
+def best_points(metric: Metric, runs: Sequence[RunLine]) -> list[BestPoint]:
+    """Return the runs with a score in the order of ending, each with the best finished one so far.
+
+    Only finished runs of the largest fidelity that kept every constraint can be the best.
+
+    Args:
+        metric: The sweep's.
+        runs: Its runs.
+    """
+    ended = sorted(
+        (run for run in runs if run.ended_at is not None and is_scored(run)),
+        key=lambda run: (run.ended_at or 0.0, run.number),
+    )
+    largest = max((run.fidelity for run in runs if run.fidelity is not None), default=None)
+    best: float | None = None
+    found: list[BestPoint] = []
+    for order, run in enumerate(ended, 1):
+        counts = run.state == TrialState.FINISHED and run.violation == 0 and run.fidelity in (None, largest)
+        if counts and run.score is not None:
+            turned = metric.larger_is_better
+            best = run.score if best is None or turned(run.score) > turned(best) else best
+        found.append(BestPoint(order, run, best))
+    return found
+
+
+def best_line(metric: Metric, runs: Sequence[RunLine]) -> RunLine | None:
+    """Return the finished run of the best score, the earliest among equals; None without one."""
+    points = best_points(metric, runs)
+    best = points[-1].best if points else None
+    good = [p.run for p in points if p.run.score == best and p.best == best and p.run.violation == 0]
+    finished = [run for run in good if run.state == TrialState.FINISHED]
+    return min(finished, key=lambda run: run.number) if finished and best is not None else None
+
+
+def is_scored(run: RunLine) -> bool:
+    """Return whether a run ended with a score that can be drawn."""
+    is_over = run.state in (TrialState.FINISHED, TrialState.STOPPED)
+    return is_over and run.score is not None and math.isfinite(run.score)
+
+
+SORTS: dict[str, Callable[[RunLine], Any]] = {
+    "number": lambda run: run.number,
+    "state": lambda run: run.state,
+    "score": lambda run: run.score,
+    "took": lambda run: run.took_s,
+    "created": lambda run: run.created_at,
+}
+
+
+def ordered(runs: Sequence[RunLine], by: str, descending: bool) -> list[RunLine]:
+    """Return runs in an order, those without a value last whichever way.
+
+    Args:
+        runs: Which.
+        by: One of ``SORTS``, or ``config.NAME`` for a parameter.
+        descending: Whether the largest comes first.
+    """
+    name = by.removeprefix("config.")
+    value = SORTS.get(by, lambda run: run.config.get(name))
+    known = [(value(run), run) for run in runs]
+    last = [run for found, run in known if _is_missing(found)]
+    rest = [(found, run) for found, run in known if not _is_missing(found)]
+    rest.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
+    return [run for _, run in rest] + last
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _rank(value: Any) -> tuple[int, float, str]:
+    """Return what sorts numbers before words, whatever a choice is made of."""
+    if isinstance(value, int | float):
+        return (0, value, "")
+    return (1, 0.0, str(value))
