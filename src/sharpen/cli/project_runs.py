@@ -80,7 +80,10 @@ def _facts(reader: Reader, run: TrackedRun) -> dict[str, Any]:
     began = run.started_at or run.created_at
     facts |= {"time_s": max(0.0, (run.ended_at or time.time()) - began)}
     facts |= {name: when(facts[name]) or None for name in ("created_at", "started_at", "ended_at")}
+    for name in ("config", "summary"):  # what the W&B client keeps there for itself stays unseen
+        facts[name] = {key: value for key, value in facts[name].items() if not key.startswith("_")}
     facts["metrics"] = reader.tracked.last_values(run.id)
+    facts["metrics"] = {key: value for key, value in facts["metrics"].items() if not key.startswith("_")}
     facts["artifacts"] = {file.name: str(file.path) for file in reader.artifacts(run_id=run.id)}
     return facts
 

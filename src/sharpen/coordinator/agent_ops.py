@@ -55,6 +55,7 @@ def _create_sweep(
     values = {"id": sweep_id, "key": key, "name": sweep.name, "status": state.status, "spec": text}
     values |= {"source": place["source"], "workdir": place["workdir"], "seed": seed, "run_cap": run_cap}
     values |= {"max_failures": sweep.max_failures, "time_cap_s": sweep.time_cap_s}
+    values |= {"project": sweep.project}
     session.writer.create_sweep(values | {"created_at": session.clock.time()})
     session.open[sweep_id] = OpenSweep(sweep, state)
     return {"sweep_id": sweep_id}

@@ -152,6 +152,50 @@ def _append_history(
     return {"n_lines": n_lines + len(new), "stop": row["stop"]}
 
 
+def _overwrite(session: Session, run_id: str, token: int) -> Reply:
+    """Forget what was logged before this grant: the run begins anew."""
+    session.grant(run_id, token)
+    session.writer.rewind_history(run_id, token, None)
+    session.writer.set_run(run_id, {"summary": "{}"})
+    return {}
+
+
+def _edit_run(session: Session, run_id: str, changes: Mapping[str, Any]) -> Reply:
+    """Change what is said of a run, at work or not, of a sweep or of none.
+
+    Args:
+        session: What the coordinator has in memory.
+        run_id: Which run.
+        changes: ``config`` and ``summary``, which are laid over what is there, ``tags``, which replace it,
+            and any of :data:`LABELS`.
+    """
+    known = session.writer.run(run_id)
+    if known is None or known["deleted_at"] is not None:
+        raise NotFound(f"no run {run_id!r}")
+    labels = {name: value for name, value in changes.items() if name not in ("config", "summary", "tags")}
+    _check_labels(labels, LABELS)
+    if changes.get("tags") is not None:
+        labels["tags"] = dumps(sorted({*changes["tags"]}))
+    if labels:
+        session.writer.set_run(run_id, labels)
+    if changes.get("config"):
+        session.writer.merge_config(run_id, changes["config"])
+    if changes.get("summary"):
+        session.writer.merge_summary(run_id, changes["summary"])
+    return {}
+
+
+def _attach(session: Session, run_id: str, name: str, **about: Any) -> Reply:
+    """Keep a file with a run that may have ended."""
+    known = session.writer.run(run_id)
+    if known is None or known["deleted_at"] is not None:
+        raise NotFound(f"no run {run_id!r}")
+    row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
+    row |= {"n_bytes": about["n_bytes"], "metadata": dumps(about["metadata"])}
+    session.writer.put_artifact(row | {"at": session.clock.time()})
+    return {}
+
+
 def _configure(session: Session, run_id: str, token: int, values: Mapping[str, Any]) -> Reply:
     """Lay values over what the program said of its configuration; what a sweep chose stays."""
     session.grant(run_id, token)
@@ -215,6 +259,9 @@ def cancel_tracked(session: Session, run_id: str, reason: str) -> Reply:
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "create_run": _create_run,
     "append_history": _append_history,
+    "overwrite": _overwrite,
+    "edit_run": _edit_run,
+    "attach": _attach,
     "configure": _configure,
     "describe_run": _describe_run,
     "beat_run": _beat_run,

@@ -76,6 +76,10 @@ class Writer(Protocol):
         """
         ...
 
+    def rewind_history(self, run_id: str, token: int, to_step: int | None) -> None:
+        """Let only what was logged up to a step count from now on, under a token; nothing for None."""
+        ...
+
     def keep_last(self, run_id: str, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Keep what each metric was last: of (step, metrics), in the order in which they were logged."""
         ...

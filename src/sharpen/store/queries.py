@@ -305,13 +305,16 @@ class Reader:
         return {row.run_id: (row.n, row.value) for row in self._all(query)}
 
     def console(self, run_id: str, first_line: int = 0) -> str:
-        """Return what the newest lease of a run printed, from a line on."""
+        """Return what the newest lease of a run printed, or all grants of a run of no sweep, from a line on.
+
+        A line that was written again, as progress bars are, is as it was written last.
+        """
         c, r = schema.console.c, schema.runs.c
-        query = sa.select(c.first_line, c.text).join(
-            schema.runs, sa.and_(c.run_id == r.id, c.token == r.token)
-        )
-        rows = self._all(query.where(r.id == run_id, c.first_line >= first_line).order_by(c.first_line))
-        return "".join(row.text for row in rows)
+        counts = sa.or_(c.token == r.token, sa.and_(r.sweep_id.is_(None), c.token >= r.history_token))
+        query = sa.select(c.first_line, c.text).join(schema.runs, sa.and_(c.run_id == r.id, counts))
+        order = (c.token, c.at, c.first_line)
+        rows = self._all(query.where(r.id == run_id, c.first_line >= first_line).order_by(*order))
+        return _overlaid([(row.first_line, row.text) for row in rows])
 
     def artifacts(
         self, sweep_id: str | None = None, run_id: str | None = None, deleted: bool = False
@@ -370,3 +373,22 @@ class Reader:
                 yield connection
         except DBAPIError as problem:
             raise StoreError(f"cannot read the store in {self.home}: {problem.orig}") from problem
+
+
+def _overlaid(chunks: Sequence[tuple[int, str]]) -> str:
+    r"""Return the text of chunks of lines, of which later ones may replace lines of earlier ones.
+
+    >>> _overlaid([(0, "a\n1%\n"), (1, "2%\nb\n")])
+    'a\n2%\nb\n'
+    """
+    next_line = 0
+    for first, text in chunks:
+        if first < next_line:
+            break
+        next_line = first + text.count("\n")
+    else:
+        return "".join(text for _, text in chunks)
+    lines: dict[int, str] = {}
+    for first, text in chunks:
+        lines |= {first + i: line for i, line in enumerate(text.removesuffix("\n").split("\n"))}
+    return "".join(f"{lines[place]}\n" for place in sorted(lines))

@@ -75,18 +75,18 @@ class SqlWriter:
             given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
             self._statements.carry_over.execute(self._connection, given)
         if values["token"] > 1:
-            self._rewind(run_id, values["token"], from_step)
+            self.rewind_history(run_id, values["token"], from_step)
 
-    def _rewind(self, run_id: str, token: int, from_step: int | None) -> None:
-        """Let only what was logged up to a step count, nothing for None."""
+    def rewind_history(self, run_id: str, token: int, to_step: int | None) -> None:
+        """Let only what was logged up to a step count from now on, under a token; nothing for None."""
         h, v = schema.history.c, schema.last_values.c
         self._connection.execute(schema.last_values.delete().where(v.run_id == run_id))
-        if from_step is None:
+        if to_step is None:
             self.set_run(run_id, {"history_token": token, "n_lines": 0})
             return
         since = sa.select(schema.runs.c.history_token).where(schema.runs.c.id == run_id).scalar_subquery()
         mine = sa.and_(h.run_id == run_id, h.token >= since)
-        self._connection.execute(schema.history.delete().where(mine, h.step > from_step))
+        self._connection.execute(schema.history.delete().where(mine, h.step > to_step))
         last = self._connection.execute(sa.select(sa.func.max(h.line)).where(mine)).scalar()
         self.set_run(run_id, {"n_lines": 0 if last is None else last + 1})
         rows = sa.select(h.step, h.metrics).where(mine).order_by(h.line)

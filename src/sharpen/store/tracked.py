@@ -13,6 +13,10 @@ from sharpen.store.rows import HistoryRow, ProjectRow, TrackedRun, tracked_run
 from sharpen.trial import TrialState
 
 AT_ONCE = 500  # lines in one question
+# a sweep's runs belong to its project, unless they say another
+PROJECT: sa.ColumnElement[str] = sa.case(
+    (schema.runs.c.project != "", schema.runs.c.project), else_=schema.sweeps.c.project
+)
 
 
 class TrackedReader:
@@ -33,15 +37,24 @@ class TrackedReader:
 
     def run(self, run_id: str) -> TrackedRun | None:
         """Return the run of exactly this id; None when there is none or it is deleted."""
-        r = schema.runs.c
-        rows = self._dicts(sa.select(schema.runs).where(r.id == run_id, r.deleted_at.is_(None)))
-        return tracked_run(rows[0]) if rows else None
+        query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
+        rows = self._dicts(query.where(schema.runs.c.id == run_id))
+        return _in_project(rows[0]) if rows else None
 
-    def runs(self, project: str) -> list[TrackedRun]:
-        """Return the runs of a project, those of its sweeps among them, the oldest first."""
+    def runs(self, project: str | None = None, sweep_id: str | None = None) -> list[TrackedRun]:
+        """Return runs, the oldest first, without those that are deleted or of a sweep that is.
+
+        Args:
+            project: Those of a project, of its sweeps among them; None for any.
+            sweep_id: Those of a sweep; None for any or none.
+        """
         r = schema.runs.c
-        query = sa.select(schema.runs).where(r.project == project, r.deleted_at.is_(None))
-        return [tracked_run(row) for row in self._dicts(query.order_by(r.created_at, r.id))]
+        query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
+        if project is not None:
+            query = query.where(PROJECT.in_([project]))
+        if sweep_id is not None:
+            query = query.where(r.sweep_id == sweep_id)
+        return [_in_project(row) for row in self._dicts(query.order_by(r.created_at, r.number, r.id))]
 
     def running(self) -> list[TrackedRun]:
         """Return the runs of no sweep that are at work, the oldest first."""
@@ -51,16 +64,49 @@ class TrackedReader:
 
     def projects(self) -> list[ProjectRow]:
         """Return the projects that have runs, by name."""
-        r = schema.runs.c
-        query = sa.select(r.project, sa.func.count(), sa.func.max(r.created_at))
-        query = query.where(r.project != "", r.deleted_at.is_(None)).group_by(r.project)
-        return [ProjectRow(*row) for row in self._rows(query.order_by(r.project))]
+        query = _shown(sa.select(PROJECT, sa.func.count(), sa.func.max(schema.runs.c.created_at)))
+        query = query.where(PROJECT.is_distinct_from("")).group_by(PROJECT)
+        return [ProjectRow(*row) for row in self._rows(query.order_by(PROJECT))]
 
     def last_values(self, run_id: str) -> dict[str, Any]:
         """Return what each metric of a run was last, by name; a cost that does not grow with its length."""
         v = schema.last_values.c
         query = sa.select(v.name, v.value).where(v.run_id == run_id).order_by(v.name)
         return {row.name: json.loads(row.value) for row in self._rows(query)}
+
+    def last_of_all(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what each metric was last, by run and name."""
+        v = schema.last_values.c
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(run_ids), AT_ONCE):
+            query = sa.select(v.run_id, v.name, v.value).where(v.run_id.in_(run_ids[start : start + AT_ONCE]))
+            for row in self._rows(query):
+                found.setdefault(row.run_id, {})[row.name] = json.loads(row.value)
+        return found
+
+    def has_lines(self, run_id: str, token: int) -> bool:
+        """Return whether anything was logged under a token."""
+        h = schema.history.c
+        return bool(self._rows(sa.select(h.line).where(h.run_id == run_id, h.token == token).limit(1)))
+
+    def line_of_step(self, run_id: str, step: int) -> int:
+        """Return the first line whose step is not smaller, or the number of lines; steps only grow.
+
+        It looks at a few lines, however long the history is.
+        """
+        low, high = 0, self._n_lines(run_id)
+        while low < high:
+            middle = (low + high) // 2
+            found = self.history(run_id, middle, 1)
+            if found and found[0].step < step:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _n_lines(self, run_id: str) -> int:
+        found = self._rows(sa.select(schema.runs.c.n_lines).where(schema.runs.c.id == run_id))
+        return found[0].n_lines if found else 0
 
     def history(
         self, run_id: str, first_line: int = 0, n_lines: int | None = None, n_points: int | None = None
@@ -82,16 +128,26 @@ class TrackedReader:
         end = end if n_lines is None else min(end, first_line + n_lines)
         query = sa.select(h.line, h.step, h.metrics, h.at).where(h.run_id == run_id, h.token >= since)
         query = query.order_by(h.line)
+        tokens = range(since, newest + 1)  # by the primary key: no other row is read
         if n_points is None or end - first_line <= n_points:
-            rows = self._rows(query.where(h.line >= first_line, h.line < end))
+            rows = self._rows(query.where(h.token.in_(tokens), h.line >= first_line, h.line < end))
         else:
-            tokens = range(since, newest + 1)  # by the primary key: no row between two points is read
             rows = [
                 row
                 for lines in _batches(spread(first_line, end, n_points))
                 for row in self._rows(query.where(h.token.in_(tokens), h.line.in_(lines)))
             ]
         return [HistoryRow(row.line, row.step, json.loads(row.metrics), row.at) for row in rows]
+
+
+def _shown(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[Any]:
+    r, s = schema.runs.c, schema.sweeps.c
+    joined = query.select_from(schema.runs.outerjoin(schema.sweeps, r.sweep_id == s.id))
+    return joined.where(r.deleted_at.is_(None)).where(s.deleted_at.is_(None))
+
+
+def _in_project(row: dict[str, Any]) -> TrackedRun:
+    return tracked_run(row | {"project": row["of_project"] or ""})
 
 
 def spread(first: int, end: int, n: int) -> list[int]:

@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.errors import Refused, UsageError
 from sharpen.jsonable import number
 from sharpen.server.wandb.context import Context
+from sharpen.server.wandb.run_changes import begins_anew, revive
+from sharpen.store.rows import TrackedRun
 from sharpen.trial import TrialState
 
 HISTORY, SUMMARY, CONSOLE = "wandb-history.jsonl", "wandb-summary.json", "output.log"
+EVENTS = "wandb-events.jsonl"
+TIMES = ("_timestamp", "_runtime")
 LONGEST_LINE = 10 << 20  # letters
 STAMP = re.compile(r"^(?:ERROR )?\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 STOP = {"stopped": True}
@@ -29,32 +33,45 @@ def take(ctx: Context, run_id: str, body: Any) -> dict[str, Any]:
     ctx.need("agent")
     if not isinstance(body, dict):
         raise UsageError("a file stream sends a JSON object")
-    try:
-        row = ctx.engine.reader.run(run_id)
-    except NotFound as problem:
-        raise UsageError(problem.message) from problem
+    row = ctx.engine.reader.tracked.run(run_id)
+    if row is None:
+        raise UsageError(f"no run {run_id!r}")
+    sent = cast("dict[str, Any]", body)
+    if row.state == TrialState.CRASHED and row.sweep_id is None:
+        revive(ctx, row)
+        row = ctx.engine.reader.tracked.run(run_id) or row
     if row.state != TrialState.RUNNING:
         return STOP if row.state == TrialState.CANCELED else {}
-    lease = {"run_id": run_id, "token": row.token}
-    sent = cast("dict[str, Any]", body)
     try:
-        _keep(ctx, lease, sent.get("files") or {})
+        _keep(ctx, row, sent.get("files") or {})
         if sent.get("complete"):
-            _end(ctx, lease, sent.get("exitcode"))
+            _end(ctx, row, sent.get("exitcode"))
+        elif not sent.get("files") and row.sweep_id is None:
+            ctx.engine.call("beat_run", **_grant(row))
     except Refused as refusal:
         return STOP if refusal.facts.get("why") == "stale" else {}
-    return STOP if row.is_canceled else {}
+    return STOP if row.stop and (row.sweep_id is None or _is_canceled(ctx, row)) else {}
 
 
-def _keep(ctx: Context, lease: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
-    for name, call in (("history", _history), ("summary", _summary), ("console", _console)):
-        file = {"history": HISTORY, "summary": SUMMARY, "console": CONSOLE}[name]
-        part: Any = sent.get(file)
+def _grant(row: TrackedRun) -> dict[str, Any]:
+    return {"run_id": row.id, "token": row.token}
+
+
+def _is_canceled(ctx: Context, row: TrackedRun) -> bool:
+    return ctx.engine.reader.run(row.id).is_canceled
+
+
+def _keep(ctx: Context, row: TrackedRun, sent: Any) -> None:
+    if not isinstance(sent, dict):
+        raise UsageError("the files of a file stream are an object")
+    calls = {HISTORY: _history, SUMMARY: _summary, CONSOLE: _console, EVENTS: _system}
+    for name, call in calls.items():
+        part: Any = cast("dict[str, Any]", sent).get(name)
         if part is None:
             continue
         offset, content = _chunk(part)
         if content:
-            call(ctx, lease, offset, content)
+            call(ctx, row, offset, content)
 
 
 def _chunk(part: Any) -> tuple[int, Sequence[str]]:
@@ -68,36 +85,52 @@ def _chunk(part: Any) -> tuple[int, Sequence[str]]:
     return max(offset, 0), lines
 
 
-def _history(ctx: Context, lease: Mapping[str, Any], offset: int, content: Sequence[str]) -> None:
-    rows: list[tuple[int, dict[str, Any]]] = []
-    for place, line in enumerate(content):
-        logged = _object(line)
-        step = logged.get("_step", offset + place)
-        metrics = {name: _value(value) for name, value in logged.items() if not name.startswith("_")}
-        if metrics and isinstance(step, int):
-            rows.append((step, metrics))
-    if rows:
-        ctx.engine.call("report", **lease, rows=rows)
+def _history(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+    lines = [_object(line) for line in content]
+    steps = [line.get("_step", offset + place) for place, line in enumerate(lines)]
+    if not all(isinstance(step, int) for step in steps):
+        raise UsageError("_step of a logged line is a whole number")
+    if row.sweep_id is not None:
+        logged = [(step, _metrics(line)) for step, line in zip(steps, lines, strict=True)]
+        if rows := [(step, metrics) for step, metrics in logged if metrics]:
+            ctx.engine.call("report", **_grant(row), rows=rows)
+        return
+    if begins_anew(ctx, row, offset):
+        ctx.engine.call("overwrite", **_grant(row))
+    rows = [(step, _metrics(line, TIMES)) for step, line in zip(steps, lines, strict=True)]
+    ctx.engine.call("append_history", **_grant(row), first_line=offset, rows=rows)
 
 
-def _summary(ctx: Context, lease: Mapping[str, Any], offset: int, content: Sequence[str]) -> None:
-    values = {name: _value(value) for name, value in _object(content[-1]).items() if not name.startswith("_")}
-    if values:
-        ctx.engine.call("summarize", **lease, values=values)
+def _metrics(line: Mapping[str, Any], kept: Sequence[str] = ()) -> dict[str, Any]:
+    return {name: _value(value) for name, value in line.items() if not name.startswith("_") or name in kept}
 
 
-def _console(ctx: Context, lease: Mapping[str, Any], offset: int, content: Sequence[str]) -> None:
-    text = "".join(STAMP.sub("", line).rstrip("\n") + "\n" for line in content)
-    ctx.engine.call("console", **lease, first_line=offset, text=text)
+def _summary(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+    kept = () if row.sweep_id else (*TIMES, "_step")
+    if values := _metrics(_object(content[-1]), kept):
+        ctx.engine.call("summarize", **_grant(row), values=values)
 
 
-def _end(ctx: Context, lease: Mapping[str, Any], exit_code: Any) -> None:
+def _system(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+    """Keep the newest figures of the machine."""
+    ctx.engine.call("summarize", **_grant(row), values={"_system_metrics": _metrics(_object(content[-1]))})
+
+
+def _console(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+    text = "".join(STAMP.sub("", line).rstrip("\n").replace("\n", " ") + "\n" for line in content)
+    ctx.engine.call("console", **_grant(row), first_line=offset, text=text)
+
+
+def _end(ctx: Context, row: TrackedRun, exit_code: Any) -> None:
     code = exit_code if isinstance(exit_code, int) else 0
     words = ""
     if code:
-        lines = [line for line in ctx.engine.reader.console(lease["run_id"]).splitlines() if line.strip()]
+        lines = [line for line in ctx.engine.reader.console(row.id).splitlines() if line.strip()]
         words = lines[-1] if lines else ""
-    ctx.engine.call("exit", **lease, exit_code=code, last_words=words)
+    if row.sweep_id is None:
+        ctx.engine.call("finish_run", **_grant(row), exit_code=code, reason=words)
+    else:
+        ctx.engine.call("exit", **_grant(row), exit_code=code, last_words=words)
 
 
 def _object(line: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sharpen.server.wandb import files, runs, sweeps, viewer
+from sharpen.server.wandb import files, run_changes, runs, sweeps, viewer
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number
 
 
@@ -21,12 +21,12 @@ def root(ctx: Context) -> dict[str, Any]:
         "project": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "model": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "models": lambda info, first=None, after=None, **of: page(_projects(ctx), first, after),
-        "upsertBucket": lambda info, input: runs.upsert(ctx, input),
-        "deleteRun": lambda info, input: runs.delete(ctx, input["id"]),
-        "stopRun": lambda info, input: runs.stop(ctx, input["id"]),
+        "upsertBucket": lambda info, input: run_changes.upsert(ctx, input),
+        "deleteRun": lambda info, input: run_changes.delete(ctx, input["id"]),
+        "stopRun": lambda info, input: run_changes.stop(ctx, input["id"]),
         "createRunFiles": lambda info, input: files.create(ctx, input["runName"], input["files"]),
         "markRunFilesUploaded": {"success": True},
-        "notifyScriptableRunAlert": {"success": True},
+        "notifyScriptableRunAlert": lambda info, input: run_changes.alert(ctx, input),
         "upsertSweep": lambda info, input: sweeps.upsert(ctx, input),
         "createAgent": lambda info, input: sweeps.join(ctx, input["sweep"], input.get("host")),
         "agentHeartbeat": lambda info, input: sweeps.heartbeat(ctx, input["id"], input.get("runState")),
@@ -64,6 +64,7 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
 
 def _projects(ctx: Context) -> list[dict[str, Any]]:
     names = {sweep["project"]["name"] for sweep in sweeps.listed(ctx, None)}
+    names |= {row.name for row in ctx.engine.reader.tracked.projects()}
     return [project(ctx, name) for name in sorted(names)]
 
 

@@ -23,7 +23,6 @@ from sharpen.server.engine import Engine
 from sharpen.server.wandb import execution, file_stream
 from sharpen.server.wandb.context import Context, NotAllowed
 from sharpen.store.blobs import checked_path, put_file
-from sharpen.trial import TrialState
 
 MOST_BODY_BYTES = 32 << 20
 MOST_UPLOAD_BYTES = 64 << 30
@@ -104,12 +103,9 @@ class WandbRoutes:
         return Response(status_code=200, headers={"ETag": f'"{md5.hexdigest()}"'})
 
     def _keep(self, path: Path, what: dict[str, Any], md5: str) -> None:
-        row = self._engine.reader.run(what["run"])
-        if row.state != TrialState.RUNNING:
-            raise Refused(f"run {row.id} has ended: it takes no more files", why="ended")
         digest, n_bytes = put_file(self._engine.home, path)
         about = {"type": "file", "digest": digest, "n_bytes": n_bytes, "metadata": {"md5": md5}}
-        self._engine.call("artifact", run_id=row.id, token=row.token, name=what["name"], **about)
+        self._engine.call("attach", run_id=what["run"], name=what["name"], **about)
 
     async def get(self, request: Request) -> Response:
         """Send a file; its content is checked first."""

@@ -1,4 +1,4 @@
-"""Runs as the client sees them."""
+"""Runs as the client sees them: found, listed, described."""
 
 # the words of a query come without types
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
@@ -7,18 +7,18 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sharpen import spec
-from sharpen.errors import NotFound, UsageError
+from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
 from sharpen.server.wandb import files
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
 from sharpen.server.wandb.filters import fits, in_order
+from sharpen.server.wandb.run_history import history_of, keys_of, page_of, sampled
 from sharpen.server.wandb.viewer import user
-from sharpen.store.rows import ReportRow, RunRow, last_metrics
+from sharpen.store.rows import TrackedRun
 from sharpen.trial import TrialState
 
 # W&B knows no state for a run that was ended early: it lets such runs finish
@@ -31,60 +31,40 @@ STATES = {
     TrialState.CRASHED: "crashed",
     TrialState.CANCELED: "killed",
 }
-MOST_SAMPLES = 100_000
+CLIENTS_OWN = "_wandb"
+Nest = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def find(ctx: Context, run_id: str) -> dict[str, Any] | None:
-    """Return a run as the client sees it; None when there is none."""
-    try:
-        row = ctx.engine.reader.run(run_id)
-    except NotFound:
-        return None
-    if row.id != run_id or not row.sweep_id:
-        return None
-    return of_sweep(ctx, row.sweep_id, [row])[0]
-
-
-def of_sweep(ctx: Context, sweep_id: str, rows: Sequence[RunRow] | None = None) -> list[dict[str, Any]]:
-    """Return a sweep's runs, or some of them, as the client sees them."""
-    reader = ctx.engine.reader
-    sweep = reader.sweep(sweep_id)
-    read = spec.parse(sweep.spec, where=sweep.source)
-    chosen = reader.runs(sweep_id) if rows is None else rows
-    reports: dict[str, list[ReportRow]] = defaultdict(list)
-    found = (
-        reader.reports(sweep_id=sweep_id) if rows is None else reader.reports(run_ids=[r.id for r in rows])
-    )
-    for report in found:
-        reports[report.run_id].append(report)
-    project = read.project or DEFAULT_PROJECT
-    return [_run(ctx, row, read, project, reports[row.id]) for row in chosen]
-
-
-def facts(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what filters and orders go by."""
-    return run["facts"]
+    """Return a run as the client sees it; None when there is none of exactly this id."""
+    row = ctx.engine.reader.tracked.run(run_id)
+    return None if row is None else _Views(ctx).run(row)
 
 
 def listed(
-    ctx: Context, project: str | None, filters: str | None = None, order: str | None = None
+    ctx: Context,
+    project: str | None = None,
+    filters: str | None = None,
+    order: str | None = None,
+    sweep_id: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the runs of a project, or of all, that fit a filter, in an order.
+    """Return the runs of a project, of a sweep, or of all, that fit a filter, in an order.
 
     Raises:
         UsageError: The filter is none.
     """
     try:
         wanted: Any = json.loads(filters or "{}") or {}
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise UsageError(f"filters are JSON: {problem}") from problem
-    found: list[dict[str, Any]] = []
-    for sweep in ctx.engine.reader.sweeps():
-        read = spec.parse(sweep.spec, where=sweep.source)
-        if project in (None, "", read.project or DEFAULT_PROJECT):
-            found += of_sweep(ctx, sweep.id)
-    by_facts = [{**run["facts"], "run": run} for run in found if fits(run["facts"], wanted)]
-    return [run["run"] for run in in_order(by_facts, order)]
+    name = "" if project == DEFAULT_PROJECT else project
+    rows = ctx.engine.reader.tracked.runs(name, sweep_id)
+    views = _Views(ctx)
+    if "summary" in f"{filters}{order}":
+        views.last = ctx.engine.reader.tracked.last_of_all([row.id for row in rows])
+    by_facts = [{**views.facts(row), "row": row} for row in rows]
+    chosen = in_order([facts for facts in by_facts if fits(facts, wanted)], order)
+    return [views.run(facts["row"]) for facts in chosen]
 
 
 def connection(runs: list[dict[str, Any]], first: int | None, after: str | None) -> dict[str, Any]:
@@ -92,156 +72,153 @@ def connection(runs: list[dict[str, Any]], first: int | None, after: str | None)
     return page(runs, first, after)
 
 
-def _run(
-    ctx: Context, row: RunRow, read: spec.Sweep, project: str, reports: Sequence[ReportRow]
-) -> dict[str, Any]:
-    config = {**read.nested(row.config), **row.summary.get("_config", {})}
-    summary = {**last_metrics(reports).get(row.id, {}), **row.summary}
-    summary = {name: value for name, value in summary.items() if not name.startswith("_")}
-    state = STATES[TrialState(row.state)]
-    lines = [_line(report, row) for report in reports]
-    heard = lines[-1]["_timestamp"] if lines else row.started_at or row.created_at
-    return {
-        "id": row.id,
-        "name": row.id,
-        "displayName": row.id,
-        "description": "",
-        "notes": row.note,
-        "tags": list(row.tags),
-        "project": {
-            "id": project,
-            "name": project,
-            "entityName": ENTITY,
-            "entity": {"id": "e", "name": ENTITY},
-        },
-        "projectId": project_number(project),
-        "sweepName": row.sweep_id,
-        "state": state,
-        "config": dumps({name: {"value": value} for name, value in config.items()}),
-        "wandbConfig": None,
-        "summaryMetrics": dumps(summary),
-        "systemMetrics": "{}",
-        "historyKeys": _keys(lines),
-        "historyLineCount": len(lines),
-        "logLineCount": 0,
-        "eventsLineCount": 0,
-        "historyTail": dumps([dumps(line) for line in lines[-1:]]),
-        "eventsTail": "[]",
-        "history": lambda info, **which: _history(lines, **which),
-        "events": lambda info, samples=500: [],  # pyright: ignore[reportUnknownLambdaType]
-        "sampledHistory": lambda info, specs: [_sampled(lines, one) for one in specs],
-        "parquetHistory": {"parquetUrls": [], "liveData": []},
-        "files": lambda info, **which: files.connection(ctx, row.id, **which),
-        "fileCount": lambda info: len(files.listed(ctx, row.id)),
-        "logLines": lambda info, first=None, after=None: _console(ctx, row, first, after),
-        "group": row.sweep_id,
-        "jobType": "",
-        "commit": "",
-        "host": "",
-        "readOnly": not ctx.key.allows("agent"),
-        "createdAt": when(row.created_at),
-        "heartbeatAt": when(row.ended_at or heard),
-        "updatedAt": when(row.ended_at or heard),
-        "exitcode": row.exit_code,
-        "shouldStop": bool(row.stop),
-        "failed": state in ("failed", "crashed"),
-        "stopped": bool(row.stop),
-        "running": state == "running",
-        "user": user(),
-        "facts": {
+class _Views:
+    """Makes runs of one request what the client sees; reads each sweep's file once.
+
+    Attributes:
+        last: What runs have logged last, of those that have been read together.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._nests: dict[str, Nest] = {}
+        self.last: dict[str, dict[str, Any]] | None = None
+
+    def config(self, row: TrackedRun) -> dict[str, Any]:
+        """Return its configuration as its program sees it."""
+        said = {**row.config, **row.summary.get("_config", {})}
+        if row.sweep_id is None:
+            return said
+        chosen = self._nest(row.sweep_id)(said)
+        return {name: value for name, value in said.items() if "." not in name or name in chosen} | chosen
+
+    def _nest(self, sweep_id: str) -> Nest:
+        if sweep_id not in self._nests:
+            sweep = self._ctx.engine.reader.sweep(sweep_id, deleted=True)
+            self._nests[sweep_id] = spec.parse(sweep.spec, where=sweep.source).nested
+        return self._nests[sweep_id]
+
+    def summary(self, row: TrackedRun) -> dict[str, Any]:
+        """Return what it logged last, under what it says of itself."""
+        if self.last is None:
+            logged = self._ctx.engine.reader.tracked.last_values(row.id)
+        else:
+            logged = self.last.get(row.id, {})
+        both = {**logged, **row.summary}
+        return {
+            name: value for name, value in both.items() if not name.startswith("_") or name in CLIENTS_TIMES
+        }
+
+    def facts(self, row: TrackedRun) -> dict[str, Any]:
+        """Return what filters and orders go by."""
+        return {
             "name": row.id,
-            "display_name": row.id,
-            "state": state,
+            "display_name": row.display_name or row.id,
+            "state": STATES[TrialState(row.state)],
             "sweep": row.sweep_id,
-            "group": row.sweep_id,
+            "group": row.group_name or row.sweep_id,
             "tags": list(row.tags),
-            "config": config,
-            "summary_metrics": summary,
+            "config": self.config(row),
+            "summary_metrics": self.summary(row) if self.last is not None else {},
             "created_at": row.created_at,
-            "heartbeat_at": heard,
-            "job_type": "",
-        },
+            "heartbeat_at": row.ended_at or row.heartbeat_at or row.created_at,
+            "job_type": row.job_type,
+            "notes": row.note,
+        }
+
+    def run(self, row: TrackedRun) -> dict[str, Any]:
+        """Return all of it; what is costly is read when it is asked for."""
+        ctx, state = self._ctx, STATES[TrialState(row.state)]
+        project = row.project or DEFAULT_PROJECT
+        heard = when(row.ended_at or row.heartbeat_at or row.started_at or row.created_at)
+        return {
+            "id": row.id,
+            "name": row.id,
+            "displayName": row.display_name or row.id,
+            "description": "",
+            "notes": row.note,
+            "tags": list(row.tags),
+            "project": project_of(project),
+            "projectId": project_number(project),
+            "sweepName": row.sweep_id,
+            "state": state,
+            "config": lambda info: dumps(_with_value(self.config(row), (CLIENTS_OWN,))),
+            "wandbConfig": lambda info, keys=None: _clients_own(row, keys),
+            "summaryMetrics": lambda info: dumps(self.summary(row)),
+            "systemMetrics": lambda info: dumps(row.summary.get(SYSTEM, {})),
+            "group": row.group_name or row.sweep_id,
+            "jobType": row.job_type,
+            "commit": "",
+            "host": "",
+            "readOnly": not ctx.key.allows("agent"),
+            "createdAt": when(row.created_at),
+            "heartbeatAt": heard,
+            "updatedAt": heard,
+            "exitcode": row.exit_code,
+            "shouldStop": bool(row.stop),
+            "failed": state in ("failed", "crashed"),
+            "stopped": bool(row.stop),
+            "running": state == "running",
+            "user": user(),
+            **_lines(ctx, row),
+            **_files(ctx, row),
+        }
+
+
+SYSTEM = "_system_metrics"
+CLIENTS_TIMES = ("_step", "_runtime", "_timestamp")
+
+
+def _lines(ctx: Context, row: TrackedRun) -> dict[str, Any]:
+    history = history_of(ctx.engine.reader, row)
+    return {
+        "historyKeys": lambda info: keys_of(history),
+        "historyLineCount": lambda info: history.n_lines,
+        "logLineCount": lambda info: len(_console(ctx, row)),
+        "eventsLineCount": 0,
+        "historyTail": lambda info: dumps([dumps(line) for line in [history.last()] if line is not None]),
+        "eventsTail": "[]",
+        "history": lambda info, **which: page_of(history, **which),
+        "events": lambda info, samples=500: [],  # pyright: ignore[reportUnknownLambdaType]
+        "sampledHistory": lambda info, specs: [sampled(history, one) for one in specs],
+        "parquetHistory": {"parquetUrls": [], "liveData": []},
+        "logLines": lambda info, **which: _log_page(ctx, row, **which),
     }
 
 
-def _line(report: ReportRow, row: RunRow) -> dict[str, Any]:
-    began = row.started_at or row.created_at
-    return {**report.metrics, "_step": report.step, "_timestamp": report.at, "_runtime": report.at - began}
+def _files(ctx: Context, row: TrackedRun) -> dict[str, Any]:
+    return {
+        "files": lambda info, **which: files.connection(ctx, row.id, **which),
+        "fileCount": lambda info: len(files.listed(ctx, row.id)),
+    }
 
 
-def _keys(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    keys: dict[str, dict[str, Any]] = {}
-    for line in lines:
-        for name, value in line.items():
-            known = keys.setdefault(name, {"typeCounts": [{"type": _kind(value), "count": 0}]})
-            known["typeCounts"][0]["count"] += 1
-            known["previousValue"] = value
-    return {"lastStep": lines[-1]["_step"] if lines else -1, "keys": keys, "sets": []}
+def project_of(name: str) -> dict[str, Any]:
+    """Return what a run or a sweep says of its project."""
+    return {"id": name, "name": name, "entityName": ENTITY, "entity": {"id": "e", "name": ENTITY}}
 
 
-def _kind(value: Any) -> str:
-    return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else "map"
+def _with_value(config: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
+    return {name: {"value": value} for name, value in config.items() if name not in but}
 
 
-def _history(lines: Sequence[Mapping[str, Any]], **which: int | None) -> list[str]:
-    first, end = which.get("minStep") or 0, which.get("maxStep")
-    within = [line for line in lines if first <= line["_step"] and (end is None or line["_step"] < end)]
-    return [dumps(line) for line in _thinned(within, which.get("samples", 500))]
+def _clients_own(row: TrackedRun, keys: Sequence[str] | None) -> str:
+    """Return what the client keeps in a configuration for itself; by ``t`` it knows a run that has begun."""
+    kept = row.config.get(CLIENTS_OWN)
+    known: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
+    return dumps({key: value for key, value in known.items() if keys is None or key in keys})
 
 
-def _sampled(lines: Sequence[Mapping[str, Any]], given: str) -> list[Mapping[str, Any]]:
-    wanted: dict[str, Any] = json.loads(given)
-    keys = cast("list[str]", wanted.get("keys") or [])
-    first, last = wanted.get("minStep") or 0, wanted.get("maxStep")
-    found = [line for line in lines if all(key in line for key in keys)]
-    found = [line for line in found if first <= line["_step"] and (last is None or line["_step"] <= last)]
-    chosen = [{key: line[key] for key in keys} if keys else line for line in found]
-    return json.loads(dumps(_thinned(chosen, wanted.get("samples"))))
+def _console(ctx: Context, row: TrackedRun) -> list[str]:
+    text = ctx.engine.reader.console(row.id)
+    return text.removesuffix("\n").split("\n") if text else []
 
 
-def _thinned(lines: Sequence[Mapping[str, Any]], samples: int | None) -> list[Mapping[str, Any]]:
-    n = min(samples or MOST_SAMPLES, MOST_SAMPLES)
-    if len(lines) <= n:
-        return list(lines)
-    return [lines[round(i * (len(lines) - 1) / max(n - 1, 1))] for i in range(n)]
-
-
-def _console(ctx: Context, row: RunRow, first: int | None, after: str | None) -> dict[str, Any]:
-    lines = ctx.engine.reader.console(row.id).splitlines()
+def _log_page(ctx: Context, row: TrackedRun, **which: Any) -> dict[str, Any]:
+    lines = _console(ctx, row)
     nodes = [
         {"number": i, "timestamp": when(row.started_at), "level": "info", "label": "", "line": line}
         for i, line in enumerate(lines)
     ]
-    return page(nodes, first, after)
-
-
-def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take note of what the client says of a run; return the run.
-
-    Raises:
-        UsageError: It is no run of a sweep.
-    """
-    ctx.need("agent")
-    run_id = given.get("name") or given.get("id") or ""
-    run = find(ctx, run_id)
-    if run is None:
-        raise UsageError(f"no run {run_id!r}: only runs of sweeps are kept so far")
-    if given.get("notes"):
-        ctx.engine.call("note", target=run_id, text=given["notes"])
-    if given.get("tags"):
-        ctx.engine.call("tag", target=run_id, add=list(given["tags"]), remove=[])
-    return {"bucket": find(ctx, run_id), "inserted": False}
-
-
-def delete(ctx: Context, run_id: str) -> dict[str, Any]:
-    """Delete a run."""
-    ctx.need("admin")
-    ctx.engine.call("delete", target=run_id)
-    return {"success": True}
-
-
-def stop(ctx: Context, run_id: str) -> dict[str, Any]:
-    """Tell a run to end."""
-    ctx.need("agent")
-    ctx.engine.call("cancel_run", run_id=run_id, reason="stopped through the W&B client")
-    return {"success": True}
+    last: int | None = which.get("last")
+    return page(nodes if last is None else nodes[-max(last, 0) :], which.get("first"), which.get("after"))

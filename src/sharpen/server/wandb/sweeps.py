@@ -17,7 +17,7 @@ import yaml
 from sharpen import spec
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.server.wandb import runs
-from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, Gone, page, when
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, Gone, page, when
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
@@ -61,19 +61,14 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
     project = read.project or DEFAULT_PROJECT
 
     def of_runs(info: Any, filters: str | None = None, after: str | None = None, **more: Any) -> Any:
-        wanted = dumped_and(row.id, filters)
-        return runs.connection(runs.listed(ctx, None, wanted, more.get("order")), more.get("first"), after)
+        found = runs.listed(ctx, None, filters, more.get("order") or "+number", row.id)
+        return runs.connection(found, more.get("first"), after)
 
     return {
         "id": row.id,
         "name": row.id,
         "displayName": row.name,
-        "project": {
-            "id": project,
-            "name": project,
-            "entityName": ENTITY,
-            "entity": {"id": "e", "name": ENTITY},
-        },
+        "project": runs.project_of(project),
         "method": read.method,
         "state": STATES[SweepStatus(row.status)],
         "description": read.description,
@@ -95,11 +90,6 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
             (one for one in _agents(ctx, row.id) if one["id"] == agentName), None
         ),
     }
-
-
-def dumped_and(sweep_id: str, filters: str | None) -> str:
-    """Return a filter that also asks for a sweep."""
-    return json.dumps({"$and": [{"sweep": sweep_id}, json.loads(filters or "{}") or {}]})
 
 
 def _best_loss(ctx: Context, row: SweepRow, read: spec.Sweep) -> float | None:

@@ -1,0 +1,138 @@
+"""What the client says of runs: that they begin, what they are called, that they are to end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sharpen.errors import UsageError
+from sharpen.server.wandb import runs
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context
+from sharpen.store.rows import TrackedRun
+from sharpen.trial import TrialState
+
+LOG = logging.getLogger(__name__)
+STARTED = "wandb-"  # how the key of a grant begins that a starting client was given
+REVIVED = "revived-"
+LABELS = {"groupName": "group_name", "jobType": "job_type", "displayName": "display_name", "notes": "note"}
+ENDED = (TrialState.FINISHED, TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
+
+
+def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take note of what the client says of a run, which may be new; return the run.
+
+    Raises:
+        UsageError: There is no such run, or what is said is not as it should be.
+    """
+    ctx.need("agent")
+    name, run_id = given.get("name"), given.get("name") or given.get("id") or ""
+    row = ctx.engine.reader.tracked.run(run_id)
+    if row is None and not name:
+        raise UsageError(f"no run {run_id!r}")
+    changes = _changes(given)
+    is_new = row is None
+    if row is None:
+        _begin(ctx, run_id, given.get("modelName") or DEFAULT_PROJECT, changes)
+    else:
+        if name and row.sweep_id is None and row.state in ENDED:
+            _take_up(ctx, row, STARTED)
+        if changes:
+            ctx.engine.call("edit_run", run_id=run_id, changes=changes)
+    found = runs.find(ctx, run_id)
+    if found is None:
+        raise UsageError(f"run {run_id!r} has been deleted")
+    return {"bucket": found, "inserted": is_new}
+
+
+def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) -> None:
+    labels = {name: changes[name] for name in LABELS.values() if name in changes}
+    labels.setdefault("display_name", run_id)
+    about: dict[str, Any] = {"config": changes.get("config"), "tags": changes.get("tags"), **labels}
+    key = STARTED + secrets.token_hex(8)
+    # two requests of one client may cross: the second goes on with what the first has made
+    ctx.engine.call("create_run", run_id=run_id, key=key, project=project, resume="allow", **about)
+
+
+def _take_up(ctx: Context, row: TrackedRun, why: str) -> None:
+    key = why + secrets.token_hex(8)
+    ctx.engine.call("create_run", run_id=row.id, key=key, project=row.project, resume="allow")
+
+
+def revive(ctx: Context, row: TrackedRun) -> None:
+    """Let a run go on that was taken for dead and is heard again."""
+    _take_up(ctx, row, REVIVED)
+
+
+def begins_anew(ctx: Context, row: TrackedRun, first_line: int) -> bool:
+    """Return whether a client that writes from this line on starts a run of an old id over.
+
+    One that resumes a run goes on behind its last line.
+    """
+    is_start = (row.lease_key or "").startswith(STARTED)
+    return (
+        first_line == 0 < row.n_lines
+        and is_start
+        and not ctx.engine.reader.tracked.has_lines(row.id, row.token)
+    )
+
+
+def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``edit_run`` is asked for."""
+    changes: dict[str, Any] = {LABELS[name]: given[name] for name in LABELS if given.get(name) is not None}
+    if given.get("tags") is not None:
+        changes["tags"] = [tag for tag in given["tags"] if isinstance(tag, str) and tag.strip()]
+    if given.get("config"):
+        config = _object(given["config"], "config")
+        changes["config"] = {name: _unwrapped(value) for name, value in config.items()}
+    if given.get("summaryMetrics"):
+        changes["summary"] = _object(given["summaryMetrics"], "summaryMetrics")
+    return changes
+
+
+def _unwrapped(value: Any) -> Any:
+    match value:
+        case {"value": inner}:
+            return inner
+        case _:
+            return value
+
+
+def _object(text: str, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{name} is JSON: {problem}") from problem
+    if not isinstance(found, dict):
+        raise UsageError(f"{name} is a JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def delete(ctx: Context, run_id: str) -> dict[str, Any]:
+    """Delete a run."""
+    ctx.need("admin")
+    ctx.engine.call("delete", target=run_id)
+    return {"success": True}
+
+
+def stop(ctx: Context, run_id: str) -> dict[str, Any]:
+    """Tell a run to end."""
+    ctx.need("agent")
+    ctx.engine.call("cancel_run", run_id=run_id, reason="stopped through the W&B client")
+    return {"success": True}
+
+
+def alert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a run warns of with the run, and say it in the server's log."""
+    ctx.need("agent")
+    run_id = given.get("runName") or ""
+    row = ctx.engine.reader.tracked.run(run_id)
+    if row is None:
+        raise UsageError(f"no run {run_id!r}")
+    words = {name: str(given.get(name) or "")[:2000] for name in ("title", "text", "severity")}
+    LOG.warning("run %s: %s: %s", run_id, words["title"], words["text"])
+    kept = [*row.summary.get("_alerts", []), words][-100:]
+    ctx.engine.call("edit_run", run_id=run_id, changes={"summary": {"_alerts": kept}})
+    return {"success": True}
