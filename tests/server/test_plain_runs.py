@@ -43,13 +43,14 @@ for length in (3, 2):  # an id that is used again without resume begins anew
 
 api = wandb.Api()
 run = api.run("momentum/one")
-found = {"state": run.state, "config": run.config, "summary": run.summary["size"], "group": run.group}
+found = {"state": run.state, "config": dict(run.config), "summary": run.summary["size"], "group": run.group}
 found["rows"] = [(row["_step"], row.get("loss")) for row in run.scan_history()]
 found["keyed"] = [row["loss"] for row in run.scan_history(keys=["loss"])]
 found["files"] = sorted(file.name for file in run.files())
 found["two"] = [row["i"] for row in api.run("momentum/two").scan_history()]
 found["projects"] = [project.name for project in api.projects()]
-found["best"] = [run.id for run in api.runs("momentum", filters={"group": "g"}, order="-summary_metrics.size")]
+best = api.runs("momentum", filters={"group": "g"}, order="-summary_metrics.size")
+found["best"] = [run.id for run in best]
 run.tags = ["kept"]
 run.summary["later"] = 1
 run.config["more"] = 2

@@ -156,7 +156,7 @@ def _overwrite(session: Session, run_id: str, token: int) -> Reply:
     """Forget what was logged before this grant: the run begins anew."""
     session.grant(run_id, token)
     session.writer.rewind_history(run_id, token, None)
-    session.writer.set_run(run_id, {"summary": "{}"})
+    session.writer.set_run(run_id, {"summary": "{}", "program_config": "{}"})
     return {}
 
 

@@ -84,11 +84,6 @@ class TrackedReader:
                 found.setdefault(row.run_id, {})[row.name] = json.loads(row.value)
         return found
 
-    def has_lines(self, run_id: str, token: int) -> bool:
-        """Return whether anything was logged under a token."""
-        h = schema.history.c
-        return bool(self._rows(sa.select(h.line).where(h.run_id == run_id, h.token == token).limit(1)))
-
     def line_of_step(self, run_id: str, step: int) -> int:
         """Return the first line whose step is not smaller, or the number of lines; steps only grow.
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from sharpen.errors import Refused, UsageError
 from sharpen.jsonable import number
 from sharpen.server.wandb.context import Context
-from sharpen.server.wandb.run_changes import begins_anew, revive
+from sharpen.server.wandb.run_changes import revive
 from sharpen.store.rows import TrackedRun
 from sharpen.trial import TrialState
 
@@ -95,8 +95,6 @@ def _history(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str])
         if rows := [(step, metrics) for step, metrics in logged if metrics]:
             ctx.engine.call("report", **_grant(row), rows=rows)
         return
-    if begins_anew(ctx, row, offset):
-        ctx.engine.call("overwrite", **_grant(row))
     rows = [(step, _metrics(line, TIMES)) for step, line in zip(steps, lines, strict=True)]
     ctx.engine.call("append_history", **_grant(row), first_line=offset, rows=rows)
 

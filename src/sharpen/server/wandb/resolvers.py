@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sharpen.server.wandb import files, run_changes, runs, sweeps, viewer
-from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number
+from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
 
 
 def root(ctx: Context) -> dict[str, Any]:
@@ -49,7 +49,9 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
         "entityName": ENTITY,
         "entity": viewer.entity(),
         "description": "",
-        "createdAt": None,
+        "createdAt": when(0.0),
+        "user": viewer.user(),
+        "access": "PRIVATE",
         "isBenchmark": False,
         "readOnly": not ctx.key.allows("agent"),
         "runCount": lambda info, filters=None: len(runs.listed(ctx, name, filters)),

@@ -15,8 +15,7 @@ from sharpen.store.rows import TrackedRun
 from sharpen.trial import TrialState
 
 LOG = logging.getLogger(__name__)
-STARTED = "wandb-"  # how the key of a grant begins that a starting client was given
-REVIVED = "revived-"
+ABOUT_PROGRAM = ("host", "program", "jobProgram", "commit")  # what only a client that starts says
 LABELS = {"groupName": "group_name", "jobType": "job_type", "displayName": "display_name", "notes": "note"}
 ENDED = (TrialState.FINISHED, TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
 
@@ -37,8 +36,10 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     if row is None:
         _begin(ctx, run_id, given.get("modelName") or DEFAULT_PROJECT, changes)
     else:
-        if name and row.sweep_id is None and row.state in ENDED:
-            _take_up(ctx, row, STARTED)
+        if row.sweep_id is None and row.state in ENDED and any(given.get(word) for word in ABOUT_PROGRAM):
+            _take_up(ctx, row)
+            if not given.get("id"):  # one that goes on with a run names it so, too
+                ctx.engine.call("overwrite", run_id=run_id, token=row.token + 1)
         if changes:
             ctx.engine.call("edit_run", run_id=run_id, changes=changes)
     found = runs.find(ctx, run_id)
@@ -51,32 +52,19 @@ def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) 
     labels = {name: changes[name] for name in LABELS.values() if name in changes}
     labels.setdefault("display_name", run_id)
     about: dict[str, Any] = {"config": changes.get("config"), "tags": changes.get("tags"), **labels}
-    key = STARTED + secrets.token_hex(8)
+    key = secrets.token_hex(8)
     # two requests of one client may cross: the second goes on with what the first has made
     ctx.engine.call("create_run", run_id=run_id, key=key, project=project, resume="allow", **about)
 
 
-def _take_up(ctx: Context, row: TrackedRun, why: str) -> None:
-    key = why + secrets.token_hex(8)
+def _take_up(ctx: Context, row: TrackedRun) -> None:
+    key = secrets.token_hex(8)
     ctx.engine.call("create_run", run_id=row.id, key=key, project=row.project, resume="allow")
 
 
 def revive(ctx: Context, row: TrackedRun) -> None:
     """Let a run go on that was taken for dead and is heard again."""
-    _take_up(ctx, row, REVIVED)
-
-
-def begins_anew(ctx: Context, row: TrackedRun, first_line: int) -> bool:
-    """Return whether a client that writes from this line on starts a run of an old id over.
-
-    One that resumes a run goes on behind its last line.
-    """
-    is_start = (row.lease_key or "").startswith(STARTED)
-    return (
-        first_line == 0 < row.n_lines
-        and is_start
-        and not ctx.engine.reader.tracked.has_lines(row.id, row.token)
-    )
+    _take_up(ctx, row)
 
 
 def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
