@@ -17,6 +17,7 @@ EXTRAS = {
     **dict.fromkeys(("torch", "gymnasium", "safetensors", "skfolio"), "rl"),
     **dict.fromkeys(("hydra", "omegaconf"), "hydra"),
     "sklearn": "importance",
+    **dict.fromkeys(("smac", "ConfigSpace"), "smac"),
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
     "nacl": "discord",
     "httpx": "notify",

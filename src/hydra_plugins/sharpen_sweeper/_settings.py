@@ -11,6 +11,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper import registration
+from hydra_plugins.sharpen_sweeper._options import method_options
 from hydra_plugins.sharpen_sweeper._typed import Typed
 from sharpen import optimizers
 from sharpen.hints import Problem, join, nearest, refuse
@@ -240,7 +241,7 @@ def _settings(
         space=space,
         n_trials=None if n_trials is None else int(n_trials),
         n_workers=get("n_workers", scenario.get("n_workers")),
-        options=_options(method, flat, reading),
+        options=method_options(method, flat, base, reading.note),
         folds=folds,
         fold_keyword=fold_keyword,
         seeds=_listed(get("seeds")),
@@ -283,32 +284,3 @@ def _method(flat: dict[str, tuple[Any, str]], reading: _Reading) -> str:
         words = f"there is no search method {method!r} here yet{meant}: set hydra.sweeper.method to one of "
         reading.wrong(path, words + known)
     return str(method)
-
-
-BUDGETED = ("hyperband", "bohb", "dehb", "asha")
-"""Methods that give a configuration a small budget first."""
-MODELS = ("gp", "bayes", "tpe")
-"""Methods whose first configurations are random."""
-
-
-def _options(method: str, flat: dict[str, tuple[Any, str]], reading: _Reading) -> dict[str, Any]:
-    """Return what is written for the method, by the names that the method has for it."""
-    written = {key.removeprefix("option "): one for key, one in flat.items() if key.startswith("option ")}
-    written |= {own: flat[key] for key, own in _BUDGETS.items() if key in flat and own not in written}
-    found: dict[str, Any] = {}
-    for key, (value, path) in written.items():
-        if key in _BUDGETS.values() or key == "eta":
-            if method in BUDGETED:
-                found[key] = value
-            else:
-                reading.note(path, f"has no effect: {method} spends the whole budget on each configuration")
-        elif key == "initial_design" and method in MODELS and "n_configs" in value:
-            found["n_startup_trials"] = value["n_configs"]
-        elif key not in registration.OPTIMIZER_KEYS:
-            found[key] = value
-    if method in BUDGETED and "budget_variable" in flat:
-        found["budget_variable"] = flat["budget_variable"][0]
-    return found
-
-
-_BUDGETS = {"min_budget": "min_fidelity", "max_budget": "max_fidelity"}

@@ -40,10 +40,11 @@ OPTIMIZERS: Mapping[str, str] = {
     "dehb": "sharpen.optimizers.dehb:Dehb",
     "pbt": "sharpen.optimizers.pbt:Pbt",
     "pb2": "sharpen.optimizers.pb2:Pb2",
+    "smac": "sharpen.optimizers.smac:Smac",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
 
-QUICK = frozenset(OPTIMIZERS)
+QUICK = frozenset(OPTIMIZERS) - {"smac"}
 """Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
 _FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")
