@@ -21,6 +21,7 @@ EXTRAS = {
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
     "nacl": "discord",
     "httpx": "notify",
+    **dict.fromkeys(("alpaca", "exchange_calendars", "requests"), "alpaca"),
 }
 """The extra that brings a library, by the name that it is imported by."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from sharpen.store.queries import Reader
 
 if TYPE_CHECKING:
     from sharpen.paper.report import PaperReport
+    from sharpen.paper.session import ModelFile
 
 account_option = click.option(
     "--account", default="default", show_default=True, help="Which paper account; each has its own ledger."
@@ -46,6 +48,16 @@ def paper() -> None:
 @click.option("--data", "data", help="Bars to trade. [default: those of the run]")
 @click.option("--from", "first", help="First bar, such as 2012-01-03. [default: the run's lockbox]")
 @click.option("--bars", "n_bars", type=click.IntRange(min=1), help="Stop after so many bars.")
+@click.option(
+    "--broker",
+    type=click.Choice(["simulated", "alpaca"]),
+    default="simulated",
+    show_default=True,
+    help="alpaca: its paper account, live bars.",
+)
+@click.option(
+    "--feed", type=click.Choice(["iex", "sip"]), default="iex", show_default=True, help="Of Alpaca."
+)
 @account_option
 @click.option(
     "--cash", default="100000", show_default=True, help="What a new account begins with, in dollars."
@@ -64,6 +76,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     data: str | None,
     first: str | None,
     n_bars: int | None,
+    broker: str,
+    feed: str,
     account: str,
     cash: str,
     slippage_bps: float,
@@ -72,7 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     seed: int,
     as_json: bool,
 ) -> None:
-    """Trade a model on recorded bars with a simulated broker.
+    """Trade a model on recorded bars with a simulated broker, or on Alpaca's paper account.
 
     Decisions are made at each close and sent at the next open. The account lives in the store's folder
     under paper/: run it again after a crash, and it goes on where it was. Orders have names that are used
@@ -82,6 +96,10 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
       sharpen paper run --model last-best
       sharpen paper run --model xgb_classifier:candidate
       sharpen paper run --model last-best --account two --bars 60
+      sharpen paper run --model xgb_classifier:paper --broker alpaca
+
+    Alpaca's keys are taken from APCA_API_KEY_ID and APCA_API_SECRET_KEY, and its account is called alpaca
+    here unless --account says otherwise. Keys and addresses of live accounts are refused.
     """
     # they bring compiled kernels and the boosters, which --help can do without
     from sharpen.paper.session import (  # noqa: PLC0415
@@ -91,6 +109,12 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     )
 
     model = model_of(Reader(home), word)
+    if broker == "alpaca":
+        named = broker if account == "default" else account
+        _run_on_alpaca(
+            home, (named, Limits(max_daily_loss=max_daily_loss)), model.file, (feed, n_bars, adopt)
+        )
+        return
     panel, name = _bars(data or model.data)
     settings = AccountSettings(
         account=account,
@@ -115,6 +139,25 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         ledger.keep_fact("slippage_bps", repr(slippage_bps))
         _say(f"traded {n_traded} bars of {name} on account {account} by {model.file.name}")
         _print_report(_report(ledger, home, account, panel, slippage_bps), as_json)
+
+
+def _run_on_alpaca(
+    home: Path, account: tuple[str, Limits], model: ModelFile, said: tuple[str, int | None, str]
+) -> None:
+    """Trade on Alpaca's paper account until somebody stops it."""
+    from sharpen.paper.alpaca.connection import access_from  # noqa: PLC0415 - an extra
+    from sharpen.paper.alpaca.session import alpaca_session  # noqa: PLC0415 - an extra
+
+    feed, n_bars, adopt = said
+    access = access_from(os.environ, feed)
+    stop_file = paths_of(home, account[0])[2]
+    stop_file.unlink(missing_ok=True)
+    with alpaca_session(home, account, model, access, _say) as (session, wait):
+        session.start(adopt)
+        _say(f"trading on account {account[0]} by {model.name}; 'sharpen paper stop' ends it")
+        n_decided = session.run(n_bars, stop_file.exists, wait)
+        stop_file.unlink(missing_ok=True)
+        _say(f"decided on {n_decided} bar{'' if n_decided == 1 else 's'}; positions stay as they are")
 
 
 @paper.command("status")

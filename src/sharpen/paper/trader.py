@@ -33,11 +33,28 @@ from sharpen.paper.ports import (
 from sharpen.paper.risk import Limits, broken_limits, daily_loss
 
 DUPLICATE_NAME = 40010001
+LONGEST_QUIET_S = 300.0
+
+
+def _nothing(_now: float) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a trader is made of."""
+    """What a trader is made of.
+
+    Attributes:
+        ledger: Its memory.
+        broker: Where orders go.
+        strategy: What decides.
+        clock: The time here.
+        kill_switch: A person's last word.
+        limits: What no order may exceed.
+        say: Is told what people should know.
+        is_stale: Whether a bar is too old to decide on, at a time.
+        held_back: Why nothing may be sent at a time, although the market is open; empty when it may.
+    """
 
     ledger: Ledger
     broker: Broker
@@ -47,6 +64,7 @@ class Parts:
     limits: Limits
     say: Callable[[str], None]
     is_stale: Callable[[np.datetime64, float], bool]
+    held_back: Callable[[float], str] = _nothing
 
 
 class Trader:
@@ -86,19 +104,26 @@ class Trader:
 
     def tick(self) -> None:
         """Hear what happened at the broker, then send what waits; nothing is sent while that is in doubt."""
+        if self._now() < self._quiet_until:
+            return
+        kill = self._parts.kill_switch.state()
+        if kill is not None:
+            self._end_orders(kill)  # cancels come before every question
         try:
             clock = self._broker.clock()
             self._check_clock(clock)
             self._orders.refresh()
+        except RateLimited as full:
+            self._wait_for(full)
+            return
         except BrokerUnavailable as problem:
             self._say_once(f"the broker cannot be asked, so nothing is sent: {problem.message}")
             return
         except Refused as problem:
             self._say_once(problem.message)
             return
-        if self._is_killed(clock):
-            return
-        self._send_waiting(clock)
+        if kill is None and not self._is_killed(clock):
+            self._send_waiting(clock)
 
     def on_bar(self, panel: Panel) -> None:
         """Decide at the close of a panel's newest bar, once.
@@ -235,13 +260,20 @@ class Trader:
             for order in self._broker.open_orders():
                 if order.client_order_id in names:
                     self._broker.cancel(order.order_id)
-        except (BrokerUnavailable, RateLimited) as problem:  # the next tick tries again
+        except RateLimited as full:
+            self._wait_for(full)
+        except BrokerUnavailable as problem:  # the next tick tries again
             self._say_once(f"orders cannot be canceled yet: {problem.message}")
         self._say_once(f"nothing is traded: {why}")
 
     def _send_waiting(self, clock: BrokerClock) -> None:
         if not clock.is_open or self._now() < self._quiet_until:
             return
+        why = self._parts.held_back(self._now())
+        if why:
+            self._say_once(f"nothing is sent: {why}")
+            return
+        self._said = ""
         waiting = self._ledger.intents(only_open=True)
         busy = {i.order.symbol for i in waiting if i.status is not IntentStatus.INTENDED}
         for intent in waiting:
@@ -254,7 +286,7 @@ class Trader:
         try:
             taken = self._broker.submit(intent.order)
         except RateLimited as full:
-            self._quiet_until = float(full.facts.get("reset_at", self._now() + 60.0))
+            self._wait_for(full)
             return False
         except OrderRejected as refusal:
             self._refused(intent, refusal)
@@ -266,6 +298,12 @@ class Trader:
         else:
             self._orders.match(intent, taken)
         return self._parts.kill_switch.state() is None
+
+    def _wait_for(self, full: RateLimited) -> None:
+        """Ask nothing until the broker takes questions again; at most for some minutes, whatever it says."""
+        asked = float(full.facts.get("reset_at", self._now() + 60.0))
+        self._quiet_until = min(asked, self._now() + LONGEST_QUIET_S)
+        self._say_once(full.message)
 
     def _refused(self, intent: Intent, refusal: OrderRejected) -> None:
         if refusal.facts.get("code") != DUPLICATE_NAME:

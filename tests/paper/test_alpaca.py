@@ -1,0 +1,465 @@
+"""Alpaca's paper account through alpaca-py, against a stand-in that answers as documented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("alpaca")
+pytest.importorskip("exchange_calendars")
+
+from sharpen.errors import Refused, UsageError
+from sharpen.paper.alpaca.broker import AlpacaBroker
+from sharpen.paper.alpaca.connection import AlpacaAccess, access_from
+from sharpen.paper.alpaca.feed import AlpacaFeed
+from sharpen.paper.ledger import IntentStatus, Ledger
+from sharpen.paper.live import LiveSession, is_stale, silence
+from sharpen.paper.market_calendar import MarketCalendar
+from sharpen.paper.orders import OrderRequest, OrderStatus
+from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
+from sharpen.paper.recorded import RecordedClock
+from sharpen.paper.risk import Limits
+from sharpen.paper.trader import Parts, Trader, paths_of
+
+from .alpaca_stand_in import KEY, SECRET, AlpacaStandIn, Fault
+from .worlds import Momentum
+
+SYMBOLS = ("AAA", "BBB")
+CALENDAR = MarketCalendar()
+EVENING = 1719964800.0  # 2024-07-03 00:00 UTC: the session of the second has ended
+MORNING = 1720013460.0  # 2024-07-03 09:31 in New York, a day that ends at 13:00
+DAYS = [str(day.date()) for day in CALENDAR._calendar.sessions_in_range("2024-06-10", "2024-07-02")]
+
+
+@dataclass
+class Muted:
+    """A stream that tells, or not."""
+
+    tells: bool = True
+
+    def is_connected(self) -> bool:
+        return self.tells
+
+
+@dataclass
+class AlpacaWorld:
+    """A trader on the stand-in, opened anew as after a crash."""
+
+    folder: Path
+    alpaca: AlpacaStandIn
+    clock: RecordedClock = field(default_factory=lambda: RecordedClock(EVENING))
+    limits: Limits = field(default_factory=Limits)
+    updates: Muted = field(default_factory=Muted)
+    said: list[str] = field(default_factory=list)
+    ledger: Ledger | None = None
+
+    def set_time(self, now: float, *, is_open: bool) -> None:
+        self.clock.now = self.alpaca.now = now
+        self.alpaca.is_open = is_open
+
+    def open(self) -> LiveSession:
+        if self.ledger is not None:
+            self.ledger.close()
+        path, kill_switch, _ = paths_of(self.folder, "test")
+        ledger = self.ledger = Ledger(path)
+        if ledger.fact("session") is None:
+            ledger.keep_fact("session", "s1")
+        broker = AlpacaBroker(self.alpaca.access, EVENING - 86_400)
+        parts = Parts(
+            ledger,
+            broker,
+            Momentum(SYMBOLS),
+            self.clock,
+            kill_switch,
+            self.limits,
+            self.said.append,
+            lambda bar, now: is_stale(CALENDAR, bar, now),
+            lambda now: silence(self.updates, CALENDAR, now),
+        )
+        feed = AlpacaFeed(self.alpaca.access, SYMBOLS, "2016-01-01", (CALENDAR, self.clock))
+        session = LiveSession(
+            Trader(parts), ledger, feed, (CALENDAR, self.clock), self.folder / "bars.csv", self.said.append
+        )
+        session.start()
+        return session
+
+    def decided(self) -> LiveSession:
+        """Return a session that has decided in the evening; it is morning now and nothing has been sent."""
+        session = self.open()
+        assert session.decide()
+        self.set_time(MORNING, is_open=True)
+        return session
+
+    def statuses(self) -> list[str]:
+        assert self.ledger is not None
+        return [intent.status for intent in self.ledger.intents()]
+
+
+@pytest.fixture
+def alpaca() -> Iterator[AlpacaStandIn]:
+    stand_in = AlpacaStandIn(EVENING)
+    for k, symbol in enumerate(SYMBOLS):
+        rng = np.random.default_rng(k)
+        closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(DAYS))))
+        stand_in.bars[symbol] = [
+            {"t": f"{day}T04:00:00Z", "o": c, "h": c * 1.01, "l": c * 0.99, "c": c, "v": 1e6, "n": 1, "vw": c}
+            for day, c in zip(DAYS, closes.round(2).tolist(), strict=True)
+        ]
+        stand_in.prices[symbol] = str(round(float(closes[-1]), 2))
+    yield stand_in
+    stand_in.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, alpaca: AlpacaStandIn) -> Iterator[AlpacaWorld]:
+    found = AlpacaWorld(tmp_path, alpaca)
+    yield found
+    if found.ledger is not None:
+        found.ledger.close()
+
+
+# --- what may be used at all ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.alpaca.markets",
+        "https://api.alpaca.markets/v2",
+        "http://paper-api.alpaca.markets",
+        "https://paper-api.alpaca.markets.evil.example",
+        "https://paper-api.alpaca.markets@api.alpaca.markets",
+        "https://127.0.0.1.nip.io",
+        "//",
+    ],
+)
+def test_what_is_not_the_paper_account_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="sharpen trades no real money"):
+        access_from({"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET, "APCA_API_BASE_URL": url})
+
+
+def test_live_keys_and_missing_keys_are_refused() -> None:
+    with pytest.raises(UsageError, match="live account"):
+        AlpacaAccess("AKLIVE", SECRET)
+    with pytest.raises(UsageError, match="set APCA_API_KEY_ID"):
+        access_from({})
+
+
+def test_secrets_are_never_shown(alpaca: AlpacaStandIn) -> None:
+    assert SECRET not in repr(alpaca.access)
+    assert KEY not in repr(alpaca.access)
+    alpaca.faults = [Fault("GET", "/account", 403, '{"code": 1, "message": "no"}')]
+    with pytest.raises(BrokerUnavailable) as problem:
+        AlpacaBroker(alpaca.access, 0.0)
+    assert SECRET not in problem.value.message
+
+
+def test_wrong_keys_are_said(alpaca: AlpacaStandIn) -> None:
+    with pytest.raises(BrokerUnavailable, match="401"):
+        AlpacaBroker(AlpacaAccess("PK", "wrong", alpaca.url, alpaca.url, "ws://127.0.0.1:9"), 0.0)
+
+
+def test_a_blocked_account_is_refused(alpaca: AlpacaStandIn) -> None:
+    alpaca.account_status = "ACCOUNT_CLOSED"
+    with pytest.raises(Refused, match="ACCOUNT_CLOSED"):
+        AlpacaBroker(alpaca.access, 0.0)
+
+
+# --- one order --------------------------------------------------------------------------------------------
+
+ORDER = OrderRequest("name-1", "AAA", "buy", Decimal(10), Decimal(100))
+
+
+def test_an_order_is_sent_as_a_market_order_for_the_day_and_found_by_name(alpaca: AlpacaStandIn) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    assert broker.find("name-1") is None
+    assert broker.submit(ORDER).status is OrderStatus.OPEN
+    sent = alpaca.orders[0]
+    assert (sent["qty"], sent["time_in_force"], sent["client_order_id"]) == ("10", "day", "name-1")
+    alpaca.fill(sent, "4", "100.5")
+    found = broker.find("name-1")
+    assert found is not None
+    assert (found.filled, found.status) == (Decimal(4), OrderStatus.OPEN)
+    assert [(f.client_order_id, f.quantity, f.price) for f in broker.fills()] == [
+        ("name-1", Decimal(4), Decimal("100.5"))
+    ]
+    broker.cancel(found.order_id)
+    broker.cancel(found.order_id)  # 422: it has ended already
+    assert broker.open_orders() == []
+
+
+@pytest.mark.parametrize("status", ["pending_new", "held", "done_for_day", "pending_replace", "brand_new"])
+def test_a_status_that_is_not_final_is_open(alpaca: AlpacaStandIn, status: str) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    broker.submit(ORDER)
+    alpaca.orders[0]["status"] = status
+    found = broker.find("name-1")
+    assert found is not None
+    assert found.status is OrderStatus.OPEN
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "/orders", 504, "", taken=True),
+        Fault("POST", "/orders", 500, "<html>", taken=True),
+        Fault("POST", "/orders", 502, "<html>", taken=True),
+        Fault("POST", "/orders", 0, "", taken=True),
+        Fault("POST", "/orders", 200, "", taken=True),
+        Fault("POST", "/orders", 200, "[]", taken=True),
+        Fault("POST", "/orders", 302, "", taken=True),
+        Fault("POST", "/orders", 200, "{", taken=True),
+    ],
+)
+def test_an_answer_that_is_lost_is_unknown_and_the_order_is_sent_once(
+    alpaca: AlpacaStandIn, fault: Fault
+) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    alpaca.faults = [fault]
+    with pytest.raises(OutcomeUnknown):
+        broker.submit(ORDER)
+    assert len(alpaca.orders) == 1
+    assert alpaca.calls.count(("POST", "/orders")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, 40310000), (403, 40310100), (422, 42210000), (404, 40410000)]
+)
+def test_a_refusal_is_told_with_its_code(alpaca: AlpacaStandIn, status: int, code: int) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    alpaca.faults = [Fault("POST", "/orders", status, f'{{"code": {code}, "message": "no"}}')]
+    with pytest.raises(OrderRejected) as refused:
+        broker.submit(ORDER)
+    assert refused.value.facts["code"] == code
+
+
+def test_a_full_rate_limit_says_until_when(alpaca: AlpacaStandIn) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    body, headers = (
+        '{"code": 42910000, "message": "rate limit exceeded"}',
+        {"X-RateLimit-Reset": "1720000000"},
+    )
+    alpaca.faults = [
+        Fault(method, "/orders", 429, body, headers=headers) for method in ("POST", "GET", "DELETE")
+    ]
+    for call in (lambda: broker.submit(ORDER), lambda: broker.find("x"), lambda: broker.cancel("o0")):
+        with pytest.raises(RateLimited) as full:
+            call()
+        assert full.value.facts["reset_at"] == 1720000000.0
+    assert alpaca.orders == []
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("GET", "/positions", s, b) for s, b in ((500, ""), (0, ""), (200, ""))]
+)
+def test_a_question_without_an_answer_is_of_one_kind(alpaca: AlpacaStandIn, fault: Fault) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    alpaca.faults = [fault]
+    with pytest.raises(BrokerUnavailable):
+        broker.positions()
+
+
+def test_fills_come_in_pages_and_late_ones_are_not_missed(alpaca: AlpacaStandIn) -> None:
+    broker = AlpacaBroker(alpaca.access, 0.0)
+    broker.submit(OrderRequest("many", "AAA", "sell", Decimal(230), Decimal(100)))
+    for _ in range(230):
+        alpaca.fill(alpaca.orders[0], "1")
+    found = broker.fills()
+    assert (len(found), len({fill.execution_id for fill in found})) == (230, 230)
+    assert sum(fill.signed_quantity for fill in found) == -230
+    broker.submit(ORDER)
+    alpaca.now -= 600  # its fill is told late
+    alpaca.fill(alpaca.orders[1], "10")
+    assert [fill for fill in broker.fills() if fill.client_order_id == "name-1"]
+
+
+# --- the trader on it -------------------------------------------------------------------------------------
+
+
+def test_an_evening_a_morning_and_the_fills(world: AlpacaWorld) -> None:
+    session = world.decided()
+    assert world.alpaca.orders == []
+    session.trader.tick()
+    assert [order["symbol"] for order in world.alpaca.orders] == ["AAA", "BBB"]
+    for order in world.alpaca.orders:
+        world.alpaca.fill(order, order["qty"])
+    session.trader.tick()
+    assert session.ledger.positions() == {s: q for s, q in world.alpaca.held.items() if q}
+    assert session.ledger.cash() == world.alpaca.cash
+    assert set(world.statuses()) == {IntentStatus.ENDED}
+
+
+@pytest.mark.parametrize("status", [504, 0])
+@pytest.mark.parametrize("taken", [True, False])
+def test_after_a_lost_answer_there_is_one_order_at_most(world: AlpacaWorld, status: int, taken: bool) -> None:
+    session = world.decided()
+    world.alpaca.faults = [Fault("POST", "/orders", status, taken=taken)]
+    for _ in range(5):
+        session.trader.tick()
+    names = [order["client_order_id"] for order in world.alpaca.orders]
+    assert len(names) == len(set(names)) == (2 if taken else 1)
+    assert world.statuses().count(IntentStatus.NOT_TAKEN) == (0 if taken else 1)
+
+
+def test_killed_between_taking_and_writing_the_order_is_found_by_name(world: AlpacaWorld) -> None:
+    world.decided()
+    assert world.ledger is not None
+    AlpacaBroker(world.alpaca.access, 0.0).submit(world.ledger.intents()[0].order)  # and then it died
+    session = world.open()
+    session.trader.tick()
+    assert len(world.alpaca.orders) == 2
+    assert set(world.statuses()) == {IntentStatus.SENT}
+
+
+def test_a_restart_in_the_middle_of_a_fill_holds_what_was_filled(world: AlpacaWorld) -> None:
+    world.decided().trader.tick()
+    order = world.alpaca.order("AAA")
+    world.alpaca.fill(order, "4")
+    session = world.open()
+    sign = 1 if order["side"] == "buy" else -1
+    assert session.ledger.positions() == {"AAA": 4 * sign}
+    world.alpaca.fill(order, str(Decimal(order["qty"]) - 4))
+    for _ in range(3):
+        session.trader.tick()
+    assert session.ledger.positions() == {"AAA": Decimal(order["qty"]) * sign}
+    assert len(session.ledger.fills()) == 2
+
+
+@pytest.mark.parametrize("code", [40310000, 40310100, 42210000])
+def test_no_funds_day_trading_and_halts_are_refused_once(world: AlpacaWorld, code: int) -> None:
+    session = world.decided()
+    world.alpaca.faults = [Fault("POST", "/orders", 403, f'{{"code": {code}, "message": "no"}}')]
+    for _ in range(4):
+        session.trader.tick()
+    assert world.alpaca.calls.count(("POST", "/orders")) == 2
+    assert world.statuses().count(IntentStatus.REJECTED) == 1
+
+
+def test_after_429_nothing_is_asked_until_the_reset_and_cancels_come_first(world: AlpacaWorld) -> None:
+    session = world.decided()
+    session.trader.tick()
+    paths_of(world.folder, "test")[1].pull("ann", "stop", MORNING)
+    body, headers = '{"code": 42910000, "message": "rate limit"}', {"X-RateLimit-Reset": str(MORNING + 30)}
+    world.alpaca.faults = [Fault("GET", "/orders", 429, body, headers=headers)]
+    session.trader.tick()
+    world.alpaca.calls.clear()
+    world.set_time(MORNING + 29, is_open=True)
+    session.trader.tick()
+    assert world.alpaca.calls == []
+    world.set_time(MORNING + 31, is_open=True)
+    session.trader.tick()
+    methods = [method for method, _ in world.alpaca.calls]
+    assert methods[:3] == ["GET", "DELETE", "DELETE"]
+    assert {order["status"] for order in world.alpaca.orders} == {"canceled"}
+
+
+def test_a_mute_stream_holds_orders_back_while_the_market_is_open(world: AlpacaWorld) -> None:
+    session = world.decided()
+    world.updates.tells = False
+    world.set_time(EVENING + 60, is_open=False)
+    session.trader.tick()
+    assert not any("ALARM" in line for line in world.said), "silence is right while it is closed"
+    world.set_time(MORNING, is_open=True)
+    session.trader.tick()
+    assert world.alpaca.orders == []
+    assert world.said[-1].endswith("ALARM: the stream of trade updates is mute while the market is open")
+    world.updates.tells = True
+    session.trader.tick()
+    assert len(world.alpaca.orders) == 2
+
+
+def test_fills_of_a_dead_stream_are_applied_before_new_orders(world: AlpacaWorld) -> None:
+    session = world.decided()
+    session.trader.tick()
+    world.updates.tells = False
+    for order in world.alpaca.orders:
+        world.alpaca.fill(order, order["qty"])
+    world.alpaca.calls.clear()
+    session.trader.tick()
+    assert session.ledger.positions() == {s: q for s, q in world.alpaca.held.items() if q}
+    assert ("POST", "/orders") not in world.alpaca.calls
+
+
+# --- bars and the calendar --------------------------------------------------------------------------------
+
+
+def test_only_bars_of_sessions_that_have_ended_are_taken(world: AlpacaWorld) -> None:
+    feed = AlpacaFeed(world.alpaca.access, SYMBOLS, "2016-01-01", (CALENDAR, world.clock))
+    for symbol in SYMBOLS:
+        bar = {"t": "2024-07-03T04:00:00Z", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
+        world.alpaca.bars[symbol].append(bar)
+    world.clock.now = MORNING
+    assert str(feed.complete().time[-1])[:10] == "2024-07-02"
+    world.clock.now = 1720026000.0 + 899  # 13:00 in New York, and almost fifteen minutes
+    assert str(feed.complete().time[-1])[:10] == "2024-07-02"
+    world.clock.now += 2
+    assert str(feed.complete().time[-1])[:10] == "2024-07-03"
+
+
+def test_bars_come_in_pages_over_all_symbols(world: AlpacaWorld) -> None:
+    feed = AlpacaFeed(world.alpaca.access, SYMBOLS, "2016-01-01", (CALENDAR, world.clock))
+    whole = feed.complete()
+    world.alpaca.page = 7
+    again = feed.complete()
+    assert np.array_equal(whole.close, again.close)
+    assert len(whole) == len(DAYS)
+
+
+def test_a_symbol_without_its_newest_bar_is_not_traded(world: AlpacaWorld) -> None:
+    world.alpaca.bars["BBB"].pop()
+    session = world.decided()
+    session.trader.tick()
+    assert {order["symbol"] for order in world.alpaca.orders} == {"AAA"}
+    assert any("incomplete bar: 20240702T0000 BBB" in line for line in world.said)
+
+
+def test_no_bars_at_all_are_said(world: AlpacaWorld) -> None:
+    session = world.open()
+    world.alpaca.bars.clear()
+    assert not session.decide()
+    assert any("no bars" in line for line in world.said)
+
+
+def test_half_days_holidays_and_summer_time() -> None:
+    def at(text: str) -> float:
+        return float(np.datetime64(text, "s").astype(np.int64))
+
+    assert CALENDAR.is_open(at("2024-07-03T16:59:59"))
+    assert not CALENDAR.is_open(at("2024-07-03T17:00:00")), "the third of July ends at 13:00"
+    assert not CALENDAR.is_open(at("2024-07-04T15:00:00"))
+    assert CALENDAR.last_closed(at("2024-07-05T12:00:00")).date == "2024-07-03"
+    for day, opens in (
+        ("2024-03-08", 14.5),
+        ("2024-03-11", 13.5),
+        ("2024-11-01", 13.5),
+        ("2024-11-04", 14.5),
+    ):
+        begin = at(f"{day}T00:00:00") + opens * 3600
+        assert (CALENDAR.is_open(begin - 1), CALENDAR.is_open(begin)) == (False, True), day
+    with pytest.raises(Refused, match="update exchange_calendars"):
+        CALENDAR.is_open(at("2099-01-05T15:00:00"))
+
+
+def test_a_decision_is_due_once_a_session_and_not_in_the_next(world: AlpacaWorld) -> None:
+    session = world.open()
+    assert session.is_due(EVENING)
+    assert session.decide()
+    assert not session.is_due(EVENING)
+    assert not session.is_due(MORNING)
+    assert is_stale(CALENDAR, np.datetime64("2024-07-02"), MORNING)
+    assert is_stale(CALENDAR, np.datetime64("2024-07-01"), EVENING)
+    assert not is_stale(CALENDAR, np.datetime64("2024-07-02"), EVENING)
+
+
+def test_it_runs_by_itself_until_it_has_decided(world: AlpacaWorld) -> None:
+    session = world.open()
+    waits: list[float] = []
+    assert session.run(1, lambda: len(waits) > 5, waits.append) == 1
+    header, first = (world.folder / "bars.csv").read_text().splitlines()[:2]
+    assert header == "time,symbol,open,high,low,close,volume"
+    assert first.startswith(f"{DAYS[0]},AAA,")
