@@ -11,6 +11,7 @@ from sharpen.paper.orders import BrokerOrder
 from sharpen.paper.ports import Broker, Clock
 
 MAX_LOOKUPS = 3
+MAX_COMPARISONS = 3
 
 
 class OrderTracker:
@@ -85,14 +86,14 @@ class OrderTracker:
         Raises:
             Refused: They differ and there is no reason to adopt.
         """
-        ours, theirs = self._ledger.positions(), self._broker.positions()
-        differing = {
-            s: theirs.get(s, Decimal(0)) - ours.get(s, Decimal(0))
-            for s in symbols
-            if ours.get(s, Decimal(0)) != theirs.get(s, Decimal(0))
-        }
+        for _ in range(MAX_COMPARISONS - 1):
+            if not self._differing(symbols):
+                return
+            self.refresh()  # an order may have been filled between the two questions
+        differing = self._differing(symbols)
         if not differing:
             return
+        ours, theirs = self._ledger.positions(), self._broker.positions()
         lines = [f"{s}: ledger {ours.get(s, 0)}, broker {theirs.get(s, 0)}" for s in differing]
         if not adopt_reason:
             raise Refused(
@@ -102,6 +103,12 @@ class OrderTracker:
         for symbol, quantity in differing.items():
             self._ledger.adjust(symbol, quantity, Decimal(0), adopt_reason, self._clock.time())
         self._note("adopted", f"{'; '.join(lines)}: {adopt_reason}")
+
+    def _differing(self, symbols: Sequence[str]) -> dict[str, Decimal]:
+        """Return how many shares more the broker holds than the ledger, where they differ."""
+        ours, theirs = self._ledger.positions(), self._broker.positions()
+        more = {s: theirs.get(s, Decimal(0)) - ours.get(s, Decimal(0)) for s in symbols}
+        return {symbol: quantity for symbol, quantity in more.items() if quantity}
 
     def set(self, intent: Intent, status: IntentStatus, reason: str = "") -> None:
         """Store what became of an order, and say it unless all went well."""
