@@ -9,7 +9,7 @@ VERBS += ["register", "models", "promote", "rollback", "discord", "notify", "pap
 VERBS += ["serve", "key"]
 NESTED = [("data", "ls"), ("data", "check")]
 NESTED += [("key", verb) for verb in ("add", "ls", "rm")]
-NESTED += [("models", verb) for verb in ("show", "audit", "delete")]
+NESTED += [("models", verb) for verb in ("show", "export", "audit", "delete")]
 NESTED += [("discord", "register")]
 NESTED += [("paper", verb) for verb in ("run", "status", "stop", "kill", "resume", "report")]
 

@@ -1,4 +1,4 @@
-"""The verb that shows the registry: models, and its show, audit, delete."""
+"""The verb that shows the registry: models, and its show, export, audit, delete."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, shown, when
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
+from sharpen.registry.export import FORMATS, export
 from sharpen.registry.names import find
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
@@ -77,6 +78,30 @@ def show(home: Path, model: str, as_json: bool) -> None:
     print_pairs(facts)
     echo("")
     print_rows([_event(e.at, e.who, e.action, e.details) for e in history], False, "nothing yet")
+
+
+@models.command("export")
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="folder", show_default=True, help="mlflow: both."
+)
+@json_option
+@click.pass_obj
+def export_version(home: Path, model: str, folder: Path, form: str, as_json: bool) -> None:
+    """Write a version to a new FOLDER: its file, its record, and SHA256SUMS; or a model of MLflow's.
+
+    \b
+      sharpen models export xgb_classifier:candidate out
+      sharpen models export xgb_classifier:candidate out --format mlflow
+    """
+    row = find(Reader(home), model)
+    written = export(home, row, folder, form)
+    if as_json:
+        print_json({"model": row.name, "digest": row.digest, "files": [str(path) for path in written]})
+        return
+    echo(str(folder))
+    echo(f"{row.name}: {', '.join(path.name for path in written)}", err=True)
 
 
 @models.command("audit")
