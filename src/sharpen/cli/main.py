@@ -55,6 +55,8 @@ VERBS = {
     "data": "data",
     "serve": "serve",
     "key": "key",
+    "backup": "upkeep",
+    "gc": "upkeep",
 }
 LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"

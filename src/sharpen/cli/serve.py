@@ -22,9 +22,12 @@ PORT = 8420
 )
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A PEM file: speak HTTPS.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="The certificate's key.")
+@click.option("--log-requests", is_flag=True, help="Print a line of JSON for each request, without any key.")
 @click.pass_obj
-def serve(home: Path, host: str, port: int, tls_cert: str | None, tls_key: str | None) -> None:
-    """Answer today's `wandb` scripts, with no account and no network.
+def serve(
+    home: Path, host: str, port: int, tls_cert: str | None, tls_key: str | None, log_requests: bool
+) -> None:
+    """Answer today's `wandb` scripts, a browser and REST, with no account and no network.
 
     The store is the one of every other verb. The first time a key is made and shown, once; later ones come
     from `sharpen key add`. On an address that other machines reach, it starts only when a key is there.
@@ -54,10 +57,12 @@ def serve(home: Path, host: str, port: int, tls_cert: str | None, tls_key: str |
         click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
         if known:
             echo("its key was shown when it was made; for another: sharpen key add", err=True)
+        say = (lambda line: echo(line, err=True)) if log_requests else None
         config = uvicorn.Config(
-            application(home, client),
+            application(home, client, say),
             log_level="warning",
             access_log=False,
+            timeout_graceful_shutdown=3,  # pages that listen would hold it up for ever
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
             server_header=False,

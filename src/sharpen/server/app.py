@@ -11,14 +11,14 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.middleware import Middleware
 
 from sharpen.errors import Refused
 from sharpen.server.auth import KeyFile
 from sharpen.server.engine import Engine
+from sharpen.server.observed import Observed, ObservedRoutes, Traffic
 from sharpen.server.pages.routes import PageRoutes
+from sharpen.server.rest.routes import RestRoutes
 from sharpen.server.wandb.routes import WandbRoutes
 from sharpen.wire import Client, open_channel
 
@@ -29,7 +29,7 @@ DISCORD_FILE = "discord.yaml"
 NOTIFICATIONS_FILE = "notifications.yaml"
 
 
-def application(home: Path, client: Client) -> Starlette:
+def application(home: Path, client: Client, say: Callable[[str], None] | None = None) -> Starlette:
     """Return the application of a store.
 
     Discord's commands are in it when the store has a ``discord.yaml``; it tells webhooks what happens when
@@ -38,6 +38,7 @@ def application(home: Path, client: Client) -> Starlette:
     Args:
         home: The store's folder.
         client: Asks its coordinator.
+        say: Takes a line of JSON for each request; None for silence.
 
     Raises:
         UsageError: Something in one of the two is wrong.
@@ -45,7 +46,8 @@ def application(home: Path, client: Client) -> Starlette:
     """
     engine = Engine(home, client)
     keys = KeyFile(home)
-    routes = [Route("/healthz", _healthy), *WandbRoutes(engine, keys).routes()]
+    traffic = Traffic()
+    routes = [*WandbRoutes(engine, keys).routes()]
     begins: list[Callable[[], None]] = []
     leave = Event()
     if (home / NOTIFICATIONS_FILE).exists():
@@ -54,6 +56,8 @@ def application(home: Path, client: Client) -> Starlette:
         interactions = _interactions(home, client)
         routes += interactions.routes()
         begins.append(interactions.resume)
+    routes += ObservedRoutes(engine, keys, traffic).routes()
+    routes += RestRoutes(engine, keys).routes()
     routes += PageRoutes(engine, keys).routes()
 
     @asynccontextmanager
@@ -63,7 +67,8 @@ def application(home: Path, client: Client) -> Starlette:
         yield
         leave.set()
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    observed = Middleware(Observed, traffic=traffic, routes=routes, say=say)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[observed])
 
 
 def _interactions(home: Path, client: Client) -> Interactions:
@@ -96,7 +101,3 @@ def _telling(home: Path, leave: Event) -> Callable[[], None]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-async def _healthy(request: Request) -> Response:
-    return PlainTextResponse("ok\n")

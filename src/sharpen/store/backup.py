@@ -1,0 +1,149 @@
+"""A copy of a store while it is at work, as one file.
+
+The database is copied as it was at one moment, by SQLite's own backup; then the blobs that it names, which
+never change. So nothing in the copy names what is not in it, whatever is written meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import tarfile
+import tempfile
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sharpen.errors import StoreError, UsageError
+from sharpen.store.blobs import blob_path, check_file
+from sharpen.store.place import FILE, find
+from sharpen.store.references import named, needed, reading, with_lists
+
+MAGIC = b"SQLite format 3\x00"
+LEFT_OUT = ("cache", "blobs", "lock", "socket")
+LEFT_OUT_ENDINGS = ("-wal", "-shm", "-journal", ".lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was copied.
+
+    Attributes:
+        n_blobs: How many files kept with runs and models.
+        n_bytes: The size of the copy.
+        damaged: What is wrong with each blob that the store names and does not have as it was kept.
+    """
+
+    n_blobs: int
+    n_bytes: int
+    damaged: tuple[str, ...]
+
+
+def back_up(home: Path, target: Path) -> Backup:
+    """Write a copy of a store into one tar file, which appears only when all of it is on the disk.
+
+    To bring it back, unpack it into an empty folder: that is the store.
+
+    Args:
+        home: The store's folder; it may be in use.
+        target: The file, which must not be there yet.
+
+    Raises:
+        NotFound: There is no store in the folder.
+        UsageError: The file is there, or cannot be written.
+        StoreError: The store cannot be read.
+    """
+    find(home)
+    if target.exists():
+        raise UsageError(f"{target} is there already: name a new file")
+    try:
+        with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".sharpen-backup-") as room:
+            return _write(home, target.resolve(), Path(room))
+    except (sqlite3.Error, tarfile.TarError) as problem:
+        raise StoreError(f"cannot copy the store in {home}: {problem}") from problem
+    except OSError as problem:
+        raise UsageError(f"cannot write {target}: {problem.strerror or problem}") from problem
+
+
+def _write(home: Path, target: Path, room: Path) -> Backup:
+    draft, copy = room / "draft.tar", room / "database"
+    _copy_database(home / FILE, copy)
+    every = with_lists(named(copy), lambda digest: blob_path(home, digest))
+    needs = needed(copy)
+    digests = sorted(digest for digest in every if digest in needs or blob_path(home, digest).exists())
+    damaged: list[str] = []
+    with draft.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            tar.add(copy, FILE, filter=_private)
+            for digest in digests:
+                path = blob_path(home, digest)
+                try:
+                    check_file(path, digest)
+                except StoreError as problem:
+                    damaged.append(problem.message)
+                else:
+                    tar.add(path, f"blobs/{digest[:2]}/{digest[2:]}", filter=_private)
+            for path in _others(home):
+                _add(tar, home, path, room)
+        file.flush()
+        os.fsync(file.fileno())
+    n_bytes = draft.stat().st_size
+    draft.replace(target)
+    return Backup(len(digests) - len(damaged), n_bytes, tuple(damaged))
+
+
+def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:
+    """Add another file of the store; a database of its own, such as a paper account's, as of one moment."""
+    name = path.relative_to(home).as_posix()
+    try:
+        with path.open("rb") as file:
+            is_database = file.read(len(MAGIC)) == MAGIC
+    except FileNotFoundError:  # gone meanwhile
+        return
+    if not is_database:
+        tar.add(path, name, filter=_private)
+        return
+    copy = room / "other"
+    _copy_database(path, copy)
+    tar.add(copy, name, filter=_private)
+    copy.unlink()
+
+
+def _others(home: Path) -> Generator[Path]:
+    """Give every other file that belongs to the store, but for locks and what can be made again."""
+    for folder, folders, names in os.walk(home):
+        place = Path(folder)
+        if place == home:
+            folders[:] = [name for name in folders if name not in LEFT_OUT]
+        folders.sort()
+        for name in sorted(names):
+            path = place / name
+            is_top = place == home and name in (*LEFT_OUT, FILE)
+            if (
+                is_top
+                or name.endswith(LEFT_OUT_ENDINGS)
+                or name.startswith(".")
+                or name in ("lock", "socket")
+            ):
+                continue
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database as it is at this moment; it may be written to meanwhile, and nobody waits."""
+    with closing(reading(source)) as reader, closing(sqlite3.connect(target)) as writer:
+        reader.backup(writer)  # all pages in one step: one moment
+        writer.execute("PRAGMA journal_mode = DELETE")
+        found = writer.execute("PRAGMA integrity_check").fetchone()[0]
+    if found != "ok":
+        raise StoreError(f"{source} is damaged: {found}")
+
+
+def _private(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.mode = 0o600
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
