@@ -57,9 +57,8 @@ def serve(
         click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
         if known:
             echo("its key was shown when it was made; for another: sharpen key add", err=True)
-        say = (lambda line: echo(line, err=True)) if log_requests else None
         config = uvicorn.Config(
-            application(home, client, say),
+            application(home, client, _say if log_requests else None),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=3,  # pages that listen would hold it up for ever
@@ -68,6 +67,10 @@ def serve(
             server_header=False,
         )
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _say(line: str) -> None:
+    echo(line, err=True)
 
 
 def _is_loopback(host: str) -> bool:

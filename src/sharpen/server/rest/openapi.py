@@ -111,14 +111,14 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     for endpoint in endpoints:
         path = endpoint.path.replace(":path}", "}")
         paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint)
-    named = [cls for _, cls in inspect.getmembers(values, is_dataclass)]
+    named: list[tuple[str, Any]] = inspect.getmembers(values, is_dataclass)
     return {
         "openapi": "3.1.0",
         "info": {"title": "sharpen", "version": __version__, "description": (values.__doc__ or "").strip()},
         "paths": paths,
         "security": [{"key": []}],
         "components": {
-            "schemas": {cls.__name__: schema_of_class(cls) for cls in named},
+            "schemas": {name: schema_of_class(cls) for name, cls in named},
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key of 'sharpen key add'."}
             },
