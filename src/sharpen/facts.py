@@ -20,6 +20,7 @@ LOCKBOX_HASH: Final = "lockbox/hash"
 LOCKBOX_FIRST: Final = "lockbox/first"
 INFEASIBLE: Final = "infeasible"
 VERSIONS: Final = "versions"
+CODE: Final = "program/files"
 """Keys of a run's summary."""
 
 BASELINE: Final = "baseline/sharpe"
@@ -162,26 +163,25 @@ class RunFacts:
         lockbox: What it has left for the end.
         infeasible: Why the configuration must not be chosen; None when it may be.
         versions: Of packages that can change a figure.
+        code: Digests of the program's own source files, by path.
     """
 
     bars: BarsFacts = BarsFacts()
     lockbox: LockboxFacts = LockboxFacts()
     infeasible: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    code: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any]) -> RunFacts:
         """Return what a run's summary says."""
-        said: Any = summary.get(VERSIONS)
-        versions: Mapping[str, Any] = (
-            cast("Mapping[str, Any]", said) if isinstance(said, Mapping) else dict[str, Any]()
-        )
         why: Any = summary.get(INFEASIBLE)
         return cls(
             bars=BarsFacts.of_summary(summary),
             lockbox=LockboxFacts.of_summary(summary),
             infeasible=str(why) if why else None,
-            versions={str(package): str(version) for package, version in versions.items()},
+            versions=_texts(summary.get(VERSIONS)),
+            code=_texts(summary.get(CODE)),
         )
 
     def to_summary(self) -> dict[str, Any]:
@@ -192,6 +192,12 @@ class RunFacts:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(key): str(each) for key, each in cast("Mapping[str, Any]", value).items()}
 
 
 def _items(value: Any) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import duration, print_json, print_pairs, shown, stdout, table, when
 from sharpen.cli.resolve import as_they_are
 from sharpen.cli.terminal import echo
+from sharpen.facts import RunFacts
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
@@ -23,6 +24,7 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     metrics = last_metrics(reader.reports(run_id=run.id)).get(run.id, {})
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=run.id)}
     facts, test = _facts(now, run, _host(reader, run)), PermutationTest.of(run.summary)
+    code = RunFacts.of_summary(run.summary).code
     if as_json:
         more = {"permuted": test.figures()} if test else {}
         all_of_it = {"config": run.config, "metrics": metrics, "summary": run.summary}
@@ -32,6 +34,7 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     facts |= {"time_s": duration(max(0.0, ended - began)) if began else "", "tags": ", ".join(run.tags)}
     facts |= {"scores": "" if len(facts["scores"]) < 2 else _words(facts["scores"])}
     facts |= {"broke": ", ".join(facts["broke"]), "permuted": test.words if test else ""}
+    facts |= {"program_files": ", ".join(f"{file} {digest}" for file, digest in code.items())}
     print_pairs(facts)
     for what, pairs in (("parameter", run.config), ("metric", metrics)):
         if pairs:

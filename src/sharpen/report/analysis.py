@@ -94,6 +94,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_seeds(partly_kept(kept, groups)),
         *cautions.about_deleted(len(ever) - len(runs)),
         *cautions.about_data(data, versions),
+        *cautions.about_code({run.number: facts.code for run, facts in zip(runs, said, strict=True)}),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),

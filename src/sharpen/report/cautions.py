@@ -78,6 +78,27 @@ def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]
     return found
 
 
+def about_code(code: Mapping[int, Mapping[str, str]]) -> list[Caution]:
+    """Return which source files of the program changed between runs.
+
+    Args:
+        code: Digests of source files by path, by run number.
+    """
+    seen: dict[str, dict[str, list[int]]] = {}
+    for number, files in sorted(code.items()):
+        for file, digest in files.items():
+            seen.setdefault(file, {}).setdefault(digest, []).append(number)
+    parts = [
+        f"{file} ({', '.join(f'{digest}: run {_numbers(runs)}' for digest, runs in kinds.items())})"
+        for file, kinds in seen.items()
+        if len(kinds) > 1
+    ]
+    if not parts:
+        return []
+    text = f"The program changed while the sweep ran, so its scores may not compare: {'; '.join(parts)}."
+    return [Caution("Different code", text)]
+
+
 def about_constraints(broke: Mapping[str, int], runs: Iterable[RunRow]) -> list[Caution]:
     """Return how many finished runs broke each constraint, for those that any broke.
 

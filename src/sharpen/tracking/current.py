@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.errors import UsageError
+from sharpen.facts import CODE
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, read_assignment, read_assignments
 from sharpen.tracking.config import merged
+from sharpen.tracking.own_code import own_code
 from sharpen.tracking.project_sink import ProjectSink
 from sharpen.tracking.run import Checkpoint, Given, Run, current
 from sharpen.tracking.scratch import FileClaims
@@ -107,11 +109,15 @@ def _made(config: Mapping[str, Any] | None, assigned: Assignment, *, is_member: 
 
 def _sink(assigned: Assignment) -> Sink:
     if assigned.token is not None:
-        return SweepSink(assigned.channel, assigned.run_id, assigned.token)
+        return SweepSink(assigned.channel, assigned.run_id, assigned.token, _about_code())
     if assigned.results:
         keeps_files = assigned.stage == "lockbox"
         return FileSink(open_blobs(assigned.channel) if keeps_files else None, Path(assigned.results))
     return TerminalSink()
+
+
+def _about_code() -> dict[str, Any]:
+    return {CODE: code} if (code := own_code()) else {}
 
 
 def _seed(assigned: Assignment, config: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sharpen.errors import SharpenError
 from sharpen.jsonable import dumps, number
 from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.wire import Client, open_channel
@@ -40,16 +41,31 @@ class Sink(Protocol):
 
 
 class SweepSink:
-    """Speaks to the coordinator for one lease of one run of a sweep."""
+    """Speaks to the coordinator for one lease of one run of a sweep.
 
-    def __init__(self, address: str, run_id: str, token: int) -> None:
+    Args:
+        address: Of the coordinator.
+        run_id: The run.
+        token: Of the lease.
+        about: Values of the summary that nobody waits for: they go with the first report.
+    """
+
+    def __init__(self, address: str, run_id: str, token: int, about: Mapping[str, Any] | None = None) -> None:
         self._blobs = open_blobs(address)
         self._lease = {"run_id": run_id, "token": token}
         self._client = Client(open_channel(address))
+        self._about = dict(about or {})
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Return the sweep's word on going on, once the metrics are on the disk."""
-        return self._client.call("report", **self._lease, rows=[[step, metrics]])["stop"]
+        requests = [("report", {**self._lease, "rows": [[step, metrics]]})]
+        if self._about:
+            requests.append(("summarize", {**self._lease, "values": self._about}))
+        for answer in (answers := self._client.call_all(requests)):
+            if isinstance(answer, SharpenError):
+                raise answer
+        self._about = {}
+        return answers[0]["stop"]
 
     def leads(self) -> bool:
         """Return the coordinator's word."""
