@@ -58,7 +58,7 @@ class SweepSink:
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Return the sweep's word on going on, once the metrics are on the disk."""
-        requests = [("report", {**self._lease, "rows": [[step, metrics]]})]
+        requests: list[tuple[str, dict[str, Any]]] = [("report", {**self._lease, "rows": [[step, metrics]]})]
         if self._about:
             requests.append(("summarize", {**self._lease, "values": self._about}))
         for answer in (answers := self._client.call_all(requests)):
