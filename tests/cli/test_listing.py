@@ -152,7 +152,10 @@ def test_runs(sharpen, store):
     rows = json_of(sharpen("runs", "last", "--json", home=store))
     assert [row["config"] for row in rows] == [{"tilt": tilt} for tilt in range(4)]
     assert [row["score"] for row in rows] == [mean(tilt, N_FOLDS) for tilt in range(4)]
-    assert [row["summary"] for row in rows] == [{"tilted": tilt > 1} for tilt in range(4)]
+    files = rows[0]["summary"]["program/files"]
+    assert list(files) == ["strategy.py"]
+    expected = [{"tilted": tilt > 1, "program/files": files} for tilt in range(4)]
+    assert [row["summary"] for row in rows] == expected
     assert {(row["state"], row["steps"], row["exit_code"]) for row in rows} == {("finished", N_FOLDS, 0)}
     table = sharpen("runs", "last", home=store)
     assert (table.exit_code, table.stderr) == (0, "")
