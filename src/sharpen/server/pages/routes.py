@@ -20,6 +20,8 @@ from sharpen.server.engine import Engine
 from sharpen.server.pages import run as run_room
 from sharpen.server.pages.analysis import Analyses
 from sharpen.server.pages.asking import asked_of, wanted_of
+from sharpen.server.pages.compare import compare
+from sharpen.server.pages.desk import account_page, accounts, model_lines, model_page
 from sharpen.server.pages.live import changes
 from sharpen.server.pages.projects import PAGE, STATES, project_of, project_runs, projects, sweeps_of
 from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, page, static
@@ -66,6 +68,11 @@ class PageRoutes:
             Route(f"{sweep}/steer", self.steer, methods=["POST"]),
             Route(run, self._seen(self._run)),
             Route(f"{run}/events", self.run_events),
+            Route("/models", self._seen(self._models)),
+            Route("/models/{name:path}", self._seen(self._model)),
+            Route("/paper", self._seen(self._accounts)),
+            Route("/paper/{account}", self._seen(self._account)),
+            Route(f"{project}/compare", self._seen(self._compare)),
             *(Route(f"{project}{listing}", self._seen(self._project)) for listing in LISTINGS),
         ]
 
@@ -156,6 +163,27 @@ class PageRoutes:
             states=STATES,
             decimals=wording.decimals_for([run.score for run in runs]),
         )
+
+    def _models(self, request: Request, visitor: Visitor) -> Response:
+        return page("models.html", visitor=visitor, models=model_lines(self._engine.reader))
+
+    def _model(self, request: Request, visitor: Visitor) -> Response:
+        found = model_page(self._engine.reader, request.path_params["name"])
+        files = [file for version in found.versions for file in version.files]
+        links = {file.digest: self._file_address(file.digest, file.name) for file in files}
+        return page("model.html", visitor=visitor, m=found, links=links)
+
+    def _accounts(self, request: Request, visitor: Visitor) -> Response:
+        return page("paper.html", visitor=visitor, accounts=accounts(self._engine.home))
+
+    def _account(self, request: Request, visitor: Visitor) -> Response:
+        found = account_page(self._engine.home, request.path_params["account"])
+        return page("account.html", visitor=visitor, a=found)
+
+    def _compare(self, request: Request, visitor: Visitor) -> Response:
+        chosen = request.query_params.getlist("run")
+        found = compare(self._engine.reader, chosen)
+        return page("compare.html", visitor=visitor, c=found, project=request.path_params["project"])
 
     def _sweep(self, request: Request, visitor: Visitor) -> Response:
         row = self._find_sweep(request)

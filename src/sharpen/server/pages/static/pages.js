@@ -36,7 +36,7 @@
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const old of every("[data-live]")) {
           const now = fresh.getElementById(old.id);
-          if (now && now.innerHTML !== old.innerHTML && !old.contains(document.activeElement)) {
+          if (now && now.innerHTML !== old.innerHTML && !old.contains(document.activeElement) && !$("input:checked", old)) {
             const scrolled = every(".scroll, pre", old).map((part) => [part.scrollLeft, part.scrollTop]);
             old.replaceWith(now);
             every(".scroll, pre", now).forEach((part, k) => { if (scrolled[k]) [part.scrollLeft, part.scrollTop] = scrolled[k]; });

@@ -1,0 +1,149 @@
+"""What the pages of models and of paper trading show."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sharpen.errors import NotFound, StoreError
+from sharpen.paper.ledger import Event, LedgerReader, read_only
+from sharpen.paper.trader import paths_of
+from sharpen.server.pages import charts
+from sharpen.store.audit import AuditEntry, audit_entry, broken_links
+from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
+from sharpen.store.queries import Reader
+
+ACCOUNT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """A collection, in a line."""
+
+    name: str
+    type: str
+    n_versions: int
+    newest: VersionRow | None
+    aliases: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """A collection: versions from the newest down, what points at each, and what was done to it."""
+
+    line: ModelLine
+    versions: tuple[VersionRow, ...]
+    pointed: dict[int, list[str]]
+    audit: tuple[AuditEntry, ...]
+    is_log_whole: bool
+
+
+def model_lines(reader: Reader) -> list[ModelLine]:
+    """Return every collection, by name."""
+    return [_line(reader, name, kind) for name, kind in collections(reader).items()]
+
+
+def model_page(reader: Reader, name: str) -> ModelPage:
+    """Return what is known of a collection.
+
+    Raises:
+        NotFound: There is none.
+    """
+    kind = collections(reader).get(name)
+    if kind is None:
+        raise NotFound(f"there is no model {name[:80]!r}: 'sharpen register RUN --as NAME' makes one")
+    pointed: dict[int, list[str]] = {}
+    for row in aliases(reader, name):
+        pointed.setdefault(row.version, []).append(row.alias)
+    return ModelPage(
+        line=_line(reader, name, kind),
+        versions=tuple(reversed(versions(reader, name))),
+        pointed=pointed,
+        audit=tuple(map(audit_entry, audit_rows(reader, name)))[::-1][:SHOWN],
+        is_log_whole=not broken_links(audit_rows(reader)),
+    )
+
+
+def _line(reader: Reader, name: str, kind: str) -> ModelLine:
+    found = versions(reader, name)
+    pointed = {row.alias: row.version for row in aliases(reader, name)}
+    return ModelLine(name, kind, len(found), found[-1] if found else None, pointed)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """A paper account.
+
+    Attributes:
+        name: Of the account.
+        model: Which file decides.
+        last_bar: The last bar that it traded.
+        cash: In dollars.
+        positions: Shares, by symbol.
+        n_open: Orders that wait.
+        n_fills: Fills so far.
+        killed: Why nothing is traded; empty while it is.
+        worth: What it was worth at the start of each session.
+        gain: Since the first session, as a share; None before the second.
+        events: The newest first.
+    """
+
+    name: str
+    model: str
+    last_bar: str
+    cash: str
+    positions: dict[str, str]
+    n_open: int
+    n_fills: int
+    killed: str
+    worth: charts.Chart | None
+    gain: float | None
+    events: tuple[Event, ...]
+
+
+def accounts(home: Path) -> list[AccountPage]:
+    """Return the paper accounts of a store, by name."""
+    names = sorted(path.stem for path in (home / "paper").glob("*.ledger") if ACCOUNT.fullmatch(path.stem))
+    return [account_page(home, name) for name in names]
+
+
+def account_page(home: Path, name: str) -> AccountPage:
+    """Return what an account holds and how it did.
+
+    Raises:
+        NotFound: There is no such account.
+        StoreError: Its file cannot be read.
+    """
+    if not ACCOUNT.fullmatch(name) or not paths_of(home, name)[0].is_file():
+        raise NotFound(f"there is no paper account {name[:80]!r}: 'sharpen paper run' begins one")
+    path, kill_switch, _ = paths_of(home, name)
+    ledger = read_only(path)
+    try:
+        return _account(ledger, name, kill_switch.state())
+    except sqlite3.Error as problem:
+        raise StoreError(f"cannot read the account {name}: {problem}") from problem
+    finally:
+        ledger.close()
+
+
+def _account(ledger: LedgerReader, name: str, kill: Any) -> AccountPage:
+    worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
+    line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
+    gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
+    return AccountPage(
+        name=name,
+        model=ledger.fact("model") or "",
+        last_bar=ledger.last_bar() or "",
+        cash=f"{ledger.cash():,.2f}",
+        positions={symbol: str(quantity) for symbol, quantity in ledger.positions().items()},
+        n_open=len(ledger.intents(only_open=True)),
+        n_fills=len(ledger.fills()),
+        killed=f"{kill.reason} ({kill.who})" if kill else "",
+        worth=charts.line(line) if len(worth) > 1 else None,
+        gain=gain,
+        events=tuple(reversed(ledger.events()))[:SHOWN],
+    )

@@ -1,0 +1,68 @@
+"""Pages of models, of paper trading, and of runs side by side."""
+
+from decimal import Decimal
+
+import pytest
+
+from sharpen.coordinator import connect
+from sharpen.paper.ledger import Ledger
+from sharpen.server.auth import KeyFile
+from sharpen.store.blobs import put_file
+
+from .test_pages import Site
+
+
+@pytest.fixture
+def site(tmp_path):
+    with connect(tmp_path / "store") as client:
+        site = Site(tmp_path / "store", client)
+        site.log_in(KeyFile(site.home).add())
+        yield site
+
+
+def test_a_model_its_aliases_files_and_audit_log(site, tmp_path):
+    assert "sharpen register" in site.ask("/models").text
+    (tmp_path / "model.json").write_text("{}")
+    digest, n_bytes = put_file(site.home, tmp_path / "model.json")
+    files = [{"name": "model.json", "digest": digest, "n_bytes": n_bytes}]
+    content = {"files": files, "record": {"seed": 1}, "run_id": None}
+    about = {"content": content, "figures": {"dsr": 0.41}, "who": "<i>ann"}
+    site.client.call("register", collection="desk/xgb", type="model", **about)
+    move = {"collection": "desk/xgb", "alias": "mine", "version": 0, "expected": None, "who": "ann"}
+    site.client.call("alias", move=move)
+    listed = site.ask("/models").text
+    assert "desk/xgb" in listed
+    assert "mine → v0" in listed
+    page = site.ask("/models/desk/xgb")
+    assert page.status_code == 200
+    assert "<i>ann" not in page.text
+    assert "0.41" in page.text
+    assert "the log is whole" in page.text
+    assert site.ask("/models/none").status_code == 404
+    assert site.ask("/models/..%2F..%2Fkeys.json").status_code == 404
+
+
+def test_a_paper_account(site):
+    assert "sharpen paper run" in site.ask("/paper").text
+    with Ledger(site.home / "paper" / "default.ledger") as ledger:
+        ledger.deposit(Decimal(1000), 0.0)
+        ledger.worth_at_start("2012-01-03", Decimal(1000), 1.0)
+        ledger.worth_at_start("2012-01-04", Decimal(1100), 2.0)
+        ledger.note("started", "<script>", 3.0)
+    assert "10.0 %" in site.ask("/paper").text
+    page = site.ask("/paper/default").text
+    assert 'id="worth"' in page
+    assert "<script>" not in page
+    for name in ("none", "..%2Fkeys", "%00"):
+        assert site.ask(f"/paper/{name}").status_code == 404
+
+
+def test_runs_side_by_side(site):
+    sweep = site.fill(3)
+    page = site.ask(f"/local/quantbot/compare?run={sweep}-1&run={sweep}-3")
+    assert page.status_code == 200
+    assert page.text.count('class="line run-') == 2
+    assert "0.5" in page.text
+    assert "2.5" in page.text
+    assert site.ask(f"/local/quantbot/compare?run={sweep}-1").status_code == 409
+    assert site.ask(f"/local/quantbot/compare?run={sweep}-1&run=none").status_code == 404
