@@ -136,6 +136,23 @@ def test_pages_escape_what_people_named(site, keys):
         assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
+def test_a_project_may_have_any_name(site, keys):
+    sweep = site.fill(1, SPEC.replace("project: quantbot", "project: 'desk/fx? #1 50%'"))
+    (project,) = re.findall(r'<th scope="row"><a href="([^"]+)"', site.ask("/", key=keys["read"]).text)
+    assert project == "/local/desk%2Ffx%3F%20%231%2050%25"
+    for path in (
+        project,
+        f"{project}/sweeps/{sweep}",
+        f"{project}/runs/{sweep}-1",
+        f"{project}/sweeps/{sweep}/verdict",
+    ):
+        assert site.ask(path, key=keys["read"]).status_code == 200, path
+    wrong = site.ask(f"/local/other/sweeps/{sweep}", key=keys["read"])
+    assert (wrong.status_code, wrong.headers["location"]) == (303, f"{project}/sweeps/{sweep}")
+    runs = site.ask(f"/api/v1/projects/{project.removeprefix('/local/')}/runs", key=keys["read"])
+    assert runs.json()["total"] == 1
+
+
 def test_the_parts_that_take_long_come_alone_or_as_a_page(site, keys):
     sweep = site.fill()
     for part in ("verdict", "importance"):

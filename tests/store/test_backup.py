@@ -105,6 +105,7 @@ def test_what_was_brought_back_goes_on(work, tmp_path):
     (work.home / "permuted" / work.sweep / "winners.jsonl").write_text("{}\n")
     back_up(work.home, tmp_path / "copy.tar")
     home = unpacked(tmp_path / "copy.tar", tmp_path / "restored")
+    assert (tmp_path / "copy.tar").stat().st_mode & 0o777 == 0o600
     assert (home / "keys.json").read_text() == "{}"
     assert (home / "permuted" / work.sweep / "winners.jsonl").exists()
     assert not (home / "lock").exists()

@@ -87,6 +87,7 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
                     tar.add(path, f"blobs/{digest[:2]}/{digest[2:]}", filter=_private)
             for path in _others(home):
                 _add(tar, home, path, room)
+        draft.chmod(0o600)  # it holds what the store's folder holds
         file.flush()
         os.fsync(file.fileno())
     n_bytes = draft.stat().st_size

@@ -53,7 +53,7 @@ class PageRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        project = f"/{ENTITY}/{{project}}"
+        project = f"/{ENTITY}/{{project:path}}"  # its name may hold a slash
         sweep, run = f"{project}/sweeps/{{sweep}}", f"{project}/runs/{{run}}"
         return [
             Route("/static/{name}", _static),
@@ -189,7 +189,7 @@ class PageRoutes:
         row = self._find_sweep(request)
         project = project_of(row)
         here = in_project(project, "sweeps", row.id)
-        if request.url.path != here and _decoded(here) != request.url.path:
+        if request.scope["path"] != unquote(here):  # the address has another project in it
             return RedirectResponse(here, 303, HEADERS)
         shown = sweep_page(self._engine.reader, row, asked_of(request))
         values = {"s": shown, "row": row, "here": here, "project": project, "states": STATES}
@@ -227,7 +227,7 @@ class PageRoutes:
         run = self._find_run(request)
         project = self._project_of_run(run)
         here = in_project(project, "runs", run.id)
-        if request.url.path != here and _decoded(here) != request.url.path:
+        if request.scope["path"] != unquote(here):  # the address has another project in it
             return RedirectResponse(here, 303, HEADERS)
         shown = run_room.run_page(self._engine.reader, run)
         links = {file.name: self._file_address(file.digest, file.name) for file in shown.files}
@@ -275,10 +275,6 @@ class PageRoutes:
         if found is None:
             raise NotFound(f"there is no run {name!r}")
         return found
-
-
-def _decoded(href: str) -> str:
-    return unquote(href)
 
 
 def _is_bare(request: Request) -> bool:

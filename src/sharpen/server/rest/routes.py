@@ -52,7 +52,7 @@ def endpoints(answers: Answers) -> list[Endpoint]:
     return [
         Endpoint(f"{ROOT}/projects", answers.list_projects, values.Projects, "projects"),
         Endpoint(
-            f"{ROOT}/projects/{{project}}/runs",
+            f"{ROOT}/projects/{{project:path}}/runs",
             answers.list_project_runs,
             values.ProjectRuns,
             "projects",
