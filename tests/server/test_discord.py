@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from starlette.applications import Starlette
 
 from cli.test_promoting import home_with
 from sharpen.coordinator import connect
+from sharpen.errors import Refused
 from sharpen.gates import DEFAULT_GATES
 from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
@@ -229,3 +231,49 @@ def test_reports_wait_when_discord_says_so(discord: DiscordStandIn) -> None:
 def test_commands_are_written_to_each_guild(discord: DiscordStandIn) -> None:
     assert register_commands(discord.desk.settings, "secret", discord.desk.http) == ["g"]
     assert discord.told == [("/applications/app/guilds/g/commands", MODEL)]
+
+
+def test_the_answer_does_not_wait_for_a_slow_gate(discord: DiscordStandIn) -> None:
+    """The gate takes as long as the lock is held; the answer must be there before it is given back."""
+    asked = discord.from_user("2", type=3, data={"custom_id": confirm(discord)})
+    body = json.dumps(asked).encode()
+    at = str(int(NOW))
+    headers = {"X-Signature-Timestamp": at}
+    headers["X-Signature-Ed25519"] = KEY.sign(at.encode() + body).signature.hex()
+
+    async def call() -> httpx.Response:
+        app = Starlette(routes=discord.interactions.routes())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://us") as http:
+            with discord.desk.lock:
+                answer = await asyncio.wait_for(http.post(PATH, content=body, headers=headers), 3.0)
+                assert discord.told == []
+        await discord.interactions.finish()
+        return answer
+
+    assert asyncio.run(call()).json() == {"type": 5}
+    assert "asks for" in discord.last["content"]
+
+
+def test_the_command_line_and_discord_at_once_have_one_winner(discord: DiscordStandIn) -> None:
+    """Both saw the alias where nobody had it; the coordinator lets one of them move it."""
+    reader = Reader(discord.home)
+    moves: list[Any] = []
+    for version, who, via in ((0, "bob", "discord"), (1, "cid", "cli")):
+        row = resolve(reader, "xgb", f"v{version}")
+        move = {"collection": "xgb", "version": version, "digest": row.digest, "alias": "candidate"}
+        moves.append(move | {"expected": None, "who": who, "via": via, "key": who})
+    said = {"evidence": {"digest_matches": True}, "gates": (discord.home / "gates.yaml").read_text()}
+
+    def ask(move: Any) -> str:
+        with connect(discord.home) as client:
+            try:
+                return str(client.call("promote", move=move, approve=False, force_reason="", **said)["state"])
+            except Refused as refusal:
+                return refusal.message
+
+    with ThreadPoolExecutor(2) as both:
+        told = list(both.map(ask, moves))
+    assert sorted(state == "moved" for state in told) == [False, True], told
+    loser = next(state for state in told if state != "moved")
+    assert "somebody else moved it" in loser
+    assert discord.log()[2:].count("promoted") == 1

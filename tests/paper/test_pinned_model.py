@@ -1,0 +1,70 @@
+"""The model that an account trades by: checked before it is read, and kept while something is held."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("xgboost")
+
+import xgboost
+
+from sharpen.errors import UsageError
+from sharpen.paper.ledger import Ledger
+from sharpen.paper.model import load_strategy
+from sharpen.paper.session import ModelFile, pinned
+
+FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAA"], "feature_names": ["a"]}
+ROWS = np.linspace(0, 1, 40)[:, None]
+
+
+def model(folder: Path, name: str, n_trees: int) -> ModelFile:
+    trees = xgboost.train({"max_depth": 1, "nthread": 1}, xgboost.DMatrix(ROWS, ROWS[:, 0] > 0.5), n_trees)
+    path = folder / f"{name}.ubj"
+    trees.save_model(path)
+    return ModelFile(name, path, hashlib.sha256(path.read_bytes()).hexdigest(), FACTS)
+
+
+def test_an_alias_that_moves_changes_nothing_until_nothing_is_held(tmp_path: Path) -> None:
+    old, new = model(tmp_path, "m:v0", 1), model(tmp_path, "m:v1", 2)
+    said: list[str] = []
+    with Ledger(tmp_path / "a.ledger") as ledger:
+        assert pinned(tmp_path / "kept", ledger, old, 0.0, said.append).digest == old.digest
+        ledger.adjust("AAA", Decimal(5), Decimal(0), "held", 0.0)
+        old.path.unlink()  # the store may forget it: the account has a copy
+        assert pinned(tmp_path / "kept", ledger, new, 1.0, said.append).digest == old.digest
+        assert "the pinned model stays until nothing is held" in said[-1]
+        ledger.adjust("AAA", Decimal(-5), Decimal(0), "sold", 2.0)
+        assert pinned(tmp_path / "kept", ledger, new, 3.0, said.append).digest == new.digest
+        assert [event.kind for event in ledger.events()] == ["model waits", "model switched"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:]]
+)
+def test_a_torn_or_altered_file_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage
+) -> None:
+    kept = model(tmp_path, "m", 2)
+    kept.path.write_bytes(damage(kept.path.read_bytes()))
+
+    def read(*_words: object) -> None:
+        raise AssertionError("a parser saw it")
+
+    monkeypatch.setattr("sharpen.paper.model.make", read)
+    with pytest.raises(UsageError, match="changed or cut off"):
+        load_strategy(kept.path, kept.digest, kept.facts)
+
+
+def test_a_copy_that_was_changed_is_refused(tmp_path: Path) -> None:
+    old, new = model(tmp_path, "m:v0", 1), model(tmp_path, "m:v1", 2)
+    with Ledger(tmp_path / "a.ledger") as ledger:
+        pinned(tmp_path / "kept", ledger, old, 0.0, print)
+        ledger.adjust("AAA", Decimal(5), Decimal(0), "held", 0.0)
+        (tmp_path / "kept" / f"{old.digest}.ubj").write_bytes(b"{L")
+        with pytest.raises(UsageError, match="changed or cut off"):
+            pinned(tmp_path / "kept", ledger, new, 1.0, print)
