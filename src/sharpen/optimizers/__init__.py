@@ -41,10 +41,11 @@ OPTIMIZERS: Mapping[str, str] = {
     "pbt": "sharpen.optimizers.pbt:Pbt",
     "pb2": "sharpen.optimizers.pb2:Pb2",
     "smac": "sharpen.optimizers.smac:Smac",
+    "hebo": "sharpen.optimizers.hebo:Hebo",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
 
-QUICK = frozenset(OPTIMIZERS) - {"smac"}
+QUICK = frozenset(OPTIMIZERS) - {"smac", "hebo"}
 """Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
 _FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")
