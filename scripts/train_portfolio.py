@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sharpen.data import Dataset
     from sharpen.folds import Fold
     from sharpen.objectives.fold_score import FoldScore
+    from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
     from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
     from sharpen.tracking import Run
@@ -52,6 +54,7 @@ TRAINING = {
 }
 
 PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
+CHECKPOINT = "checkpoint.safetensors"
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
@@ -78,7 +81,9 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     add("--folds_at_once", type=flag, default=False, help="whether all folds train side by side")
     add("--device", default="cpu", help="cpu, or cuda (default: cpu)")
     add("--seed", type=int, default=0, help="used when there is no sweep to give one (default: 0)")
-    add("--out", default="", help="folder to keep the returns in")
+    add("--out", default="", help="folder to keep the returns in, and the checkpoint of a run of no sweep")
+    add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints (default: 30)")
+    add("--go_on", type=flag, default=False, help="whether to go on from the checkpoint in --out")
     return vars(parser.parse_args(argv))
 
 
@@ -108,6 +113,7 @@ class Candidate:
         settings: Its configuration.
         dataset: The bars.
         scores: Of the folds so far.
+        folds: Members in training, by fold; at the end of a run that another may go on from, of every fold.
         is_over: Whether it is not to go on: its training has broken down, or the sweep ends it.
         is_finished: Whether its returns are kept and it is closed.
     """
@@ -116,6 +122,7 @@ class Candidate:
     settings: PortfolioSettings
     dataset: Dataset
     scores: list[FoldScore] = field(default_factory=list)
+    folds: dict[int, FoldCheckpoint] = field(default_factory=dict)
     is_over: bool = False
     is_finished: bool = False
 
@@ -131,8 +138,58 @@ class Candidate:
         """What runs must share to be trained side by side: bars, what is known of them, and folds."""
         config, settings = self.run.config, self.settings
         known = (settings.technicals, settings.columns, settings.scaling, self.run.permutation_seed)
-        names = ("data", "lockbox_share", *PLAN, "folds_at_once", "device")
+        names = ("data", "lockbox_share", *PLAN, "folds_at_once", "device", "checkpoint_s")
         return (*known, *(config[name] for name in names))
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether another run may go on from this one, as where runs differ in budget."""
+        return self.run.fidelity is not None
+
+    @property
+    def begun(self) -> dict[str, Any]:
+        """What makes its training what it is: a checkpoint of other words is of another training."""
+        config = self.run.config
+        names = ("data", "lockbox_share", *PLAN)
+        drawn = {"seed": self.run.seed, "permutation_seed": self.run.permutation_seed}
+        return {**self.settings.flat, **{name: config[name] for name in names}, **drawn}
+
+    def restore(self) -> None:
+        """Take up what its checkpoint holds, and report the folds that its sweep does not know of."""
+        from sharpen.objectives.rl import checkpoints
+
+        found, step = self.run.checkpoint, -1
+        path = self.own_file if found is None else found.path
+        if path is None or not path.is_file():
+            return
+        step = -1 if found is None else found.step
+        kept = checkpoints.go_on(checkpoints.load(path), self.begun)
+        self.folds = dict(kept.folds)
+        for score in kept.scores:
+            self.scores.append(score)
+            if score.number > step and not self.is_over:
+                report_scores(self, score.number, {})
+
+    @property
+    def own_file(self) -> Path | None:
+        """Where a run of no sweep keeps its checkpoint; None when it is not to go on."""
+        config = self.run.config
+        return Path(config["out"]) / CHECKPOINT if config["out"] and config["go_on"] else None
+
+    def save(self, step: int | None = None) -> None:
+        """Keep all that it needs to go on, should it be interrupted."""
+        from sharpen.objectives.rl import checkpoints
+
+        if self.is_over:
+            return
+        state = checkpoints.RunCheckpoint(self.begun, tuple(self.scores), self.folds)
+        if self.run.in_sweep:
+            checkpoints.save(state, self.run.dir / CHECKPOINT)
+            last = self.scores[-1].number if self.scores else 0
+            self.run.save_checkpoint(self.run.dir / CHECKPOINT, last if step is None else step)
+        elif folder := self.run.config["out"]:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            checkpoints.save(state, Path(folder) / CHECKPOINT)
 
 
 def train(runs: Sequence[Run]) -> None:
@@ -164,8 +221,6 @@ def train(runs: Sequence[Run]) -> None:
 def search(candidates: Sequence[Candidate]) -> None:
     """Score configurations on every fold, side by side, and report each fold as it is known."""
     from sharpen.objectives.progress import closing_line
-    from sharpen.objectives.rl.portfolio import Job
-    from sharpen.objectives.rl.portfolio import train as train_jobs
 
     first = candidates[0]
     config, panel = first.run.config, first.dataset.panel.slice(0, first.cut)
@@ -173,11 +228,13 @@ def search(candidates: Sequence[Candidate]) -> None:
     folds = folds_of(config, data)
     at_once = len(folds) if config["folds_at_once"] else 1
     try:
+        for one in candidates:
+            one.restore()
         for start in range(0, len(folds), at_once):
-            pairs = [(one, fold) for one in candidates if not one.is_over for fold in folds[start:][:at_once]]
-            jobs = [Job(one.settings, fold, one.run.seed) for one, fold in pairs]
-            for (one, fold), outcome in zip(pairs, train_jobs(data, jobs, config["device"]), strict=True):
-                report(one, fold, outcome)
+            judge(candidates, folds[start:][:at_once], data)
+        for one in candidates:
+            if one.is_parent:
+                one.save(step=0)  # a run that goes on from this one reports every fold anew
     finally:  # the sweep may stop a run; the verdict needs the returns of stopped ones, too
         for one in candidates:
             finish(one)
@@ -186,10 +243,50 @@ def search(candidates: Sequence[Candidate]) -> None:
             print(closing_line(one.scores, one.run.summary["infeasible"]))
 
 
+def judge(candidates: Sequence[Candidate], folds: Sequence[Fold], data: MarketData) -> None:
+    """Train the configurations on folds that they have no score of, and report each."""
+    from sharpen.objectives.rl.portfolio import Job
+    from sharpen.objectives.rl.portfolio import train as train_jobs
+
+    pairs = [
+        (one, fold)
+        for one in candidates
+        if not one.is_over
+        for fold in folds
+        if fold.number not in [score.number for score in one.scores]
+    ]
+    jobs = [
+        Job(one.settings, fold, one.run.seed, one.folds.get(fold.number), one.is_parent)
+        for one, fold in pairs
+    ]
+    every_s = candidates[0].run.config["checkpoint_s"]
+    due = [time.monotonic() + every_s]
+
+    def keep(at_work: Callable[[], Mapping[int, FoldCheckpoint]]) -> None:
+        if time.monotonic() >= due[0]:
+            keep_all(pairs, at_work())
+            due[0] = time.monotonic() + every_s
+
+    for (one, fold), outcome in zip(
+        pairs, train_jobs(data, jobs, candidates[0].run.config["device"], keep), strict=True
+    ):
+        one.folds.pop(fold.number, None)
+        if outcome.checkpoint is not None:
+            one.folds[fold.number] = outcome.checkpoint
+        report(one, fold, outcome)
+
+
+def keep_all(pairs: Sequence[tuple[Candidate, Fold]], at_work: Mapping[int, FoldCheckpoint]) -> None:
+    """Keep the checkpoints of the runs at work."""
+    for place, checkpoint in at_work.items():
+        one, fold = pairs[place]
+        one.folds[fold.number] = checkpoint
+    for one in {id(pairs[place][0]): pairs[place][0] for place in at_work}.values():
+        one.save()
+
+
 def report(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
     """Report a fold, unless the run is over."""
-    from sharpen.objectives.progress import progress
-
     if candidate.is_over:
         return
     run = candidate.run
@@ -202,11 +299,19 @@ def report(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
         print(f"fold {fold.number}: infeasible: {outcome.problem}")
         return
     candidate.scores.append(outcome.score)
+    report_scores(candidate, fold.number, figures)
+
+
+def report_scores(candidate: Candidate, number: int, figures: Mapping[str, float]) -> None:
+    """Report the means over the folds so far."""
+    from sharpen.objectives.progress import progress
+
+    run = candidate.run
     so_far = progress(candidate.scores, run.config["min_trades"])
     if so_far.infeasible != run.summary["infeasible"]:
         run.summary["infeasible"] = so_far.infeasible
     means = {name: value for name, value in so_far.metrics.items() if not name.endswith("n_nodes")}
-    run.log(figures | means, step=fold.number)  # last: it ends a lone run when the sweep stops it
+    run.log({**figures, **means}, step=number)  # last: it ends a lone run when the sweep stops it
     candidate.is_over = bool(run.stopped)
     if candidate.is_over:
         finish(candidate)

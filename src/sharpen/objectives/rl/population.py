@@ -104,17 +104,24 @@ class Population:
         """How the members are arranged at the moment."""
         return tuple(self._stacks)
 
-    def train(self, n_steps: int, numbers: Iterable[int] | None = None) -> None:
+    def train(
+        self,
+        n_steps: int,
+        numbers: Iterable[int] | None = None,
+        after_update: Callable[[], None] = lambda: None,
+    ) -> None:
         """Train members until each has taken so many steps in all; those that failed are left out.
 
         Args:
             n_steps: Environment steps since a member's start.
             numbers: Whom; all by default. Others of the same stack train along.
+            after_update: Called after each update: members may be saved there.
         """
         wanted = set(self._members if numbers is None else numbers)
         for stack in self._stacks:
             while any(k in wanted and self._is_behind(k, stack, n_steps) for k in stack.numbers):
                 self._update(stack)
+                after_update()
 
     def n_steps(self, number: int) -> int:
         """Return how many environment steps a member has taken."""
@@ -195,7 +202,7 @@ class Population:
         """
         member = self._members[number]
         changed = replace(member.agent, **settings)
-        if fixed := [name for name in settings if name not in PER_MEMBER and name not in _PACE]:
+        if fixed := [name for name in settings if name not in PER_MEMBER and name not in PACE]:
             raise UsageError(
                 f"{', '.join(fixed)} of member {number} cannot change: start a new member with it"
             )
@@ -268,7 +275,7 @@ class Population:
                 )
 
 
-_PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", "actor_delay"})
+PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", "actor_delay"})
 """Settings outside ``PER_MEMBER`` that size nothing that is remembered from one update to the next."""
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from sharpen.errors import UsageError
 from sharpen.folds import Fold
 from sharpen.objectives.fold_score import FoldScore
 from sharpen.objectives.rl import technicals
-from sharpen.objectives.rl.agent import Agent, Snapshot
+from sharpen.objectives.rl.agent import Agent
+from sharpen.objectives.rl.checkpoints import BestWeights, FoldCheckpoint
 from sharpen.objectives.rl.evaluation import Track, fold_score, follow, sharpe
 from sharpen.objectives.rl.market import Market, MarketSettings
 from sharpen.objectives.rl.market_data import MARKET_COLUMNS, MarketData
@@ -94,6 +95,21 @@ class PortfolioSettings:
         rules: dict[str, Any] = {**DEFAULT_MARKET, **given}
         return cls(AgentSettings.of(config), MarketSettings(**rules), **own)
 
+    @property
+    def flat(self) -> dict[str, Any]:
+        """Every setting by its dotted name, as JSON can hold it."""
+        found: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if isinstance(value, dict):
+                found |= {f"{name}.{inner}": _plain(one) for inner, one in value.items()}
+            else:
+                found[name] = _plain(value)
+        return found
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
 
 def _names(text: Any) -> tuple[str, ...]:
     return (
@@ -114,11 +130,32 @@ _KINDS: dict[str, Any] = {
 
 
 class Job(NamedTuple):
-    """One training: a configuration, a fold, and the seed of everything random."""
+    """One training.
+
+    Attributes:
+        settings: The configuration.
+        fold: The bars.
+        seed: Of everything random.
+        begun: What has been done of it; None to begin at the beginning.
+        is_parent: Whether another training may go on from where this one ends.
+    """
 
     settings: PortfolioSettings
     fold: Fold
     seed: int
+    begun: FoldCheckpoint | None = None
+    is_parent: bool = False
+
+    @property
+    def pace(self) -> tuple[Any, ...]:
+        """What jobs that train side by side have in common."""
+        settings, begun = self.settings, self.begun
+        done = None if begun is None else (begun.first_step, begun.n_checks, begun.n_steps)
+        return (settings.break_step, settings.n_checks, settings.scaling, done)
+
+
+Keep = Callable[[Callable[[], Mapping[int, FoldCheckpoint]]], None]
+"""Is told after each update how to get the checkpoints of the jobs at work, by their places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,32 +166,29 @@ class Outcome:
         score: What it earned; None when the training broke down.
         problem: Why it did, in a sentence; None when it did not.
         figures: Of the last update, with ``tail_sharpe``, ``best_step`` and ``steps_per_second``.
+        checkpoint: Where it ended, for a job that is a parent.
     """
 
     score: FoldScore | None
     problem: str | None
     figures: dict[str, float]
+    checkpoint: FoldCheckpoint | None = None
 
 
-@dataclass
-class _Best:
-    """The best checkpoint of a member so far, by the tail's Sharpe ratio."""
-
-    sharpe: float = -math.inf
-    step: int = 0
-    weights: Snapshot | None = None
-
-
-def train(data: MarketData, jobs: Sequence[Job], device: str = "cpu") -> list[Outcome]:
+def train(
+    data: MarketData, jobs: Sequence[Job], device: str = "cpu", keep: Keep = lambda checkpoints: None
+) -> list[Outcome]:
     """Train an agent for each job, side by side, and return what each earned on its fold's validation bars.
 
-    Jobs may differ in everything. Those that differ in ``break_step``, ``n_checks`` or ``scaling`` train one
-    after another, and so do more than the memory holds at once: the outcomes are the same.
+    Jobs may differ in everything. Those that differ in ``break_step``, ``n_checks``, ``scaling`` or in what
+    has been done of them train one after another, and so do more than the memory holds at once: the outcomes
+    are the same.
 
     Args:
         data: The bars, with what is known at each close.
         jobs: Configurations, folds and seeds.
         device: Where the tensors live.
+        keep: See :data:`Keep`.
 
     Raises:
         UsageError: A window is too short, or not even one job would fit into memory.
@@ -162,13 +196,14 @@ def train(data: MarketData, jobs: Sequence[Job], device: str = "cpu") -> list[Ou
     found: list[Outcome | None] = [None] * len(jobs)
     alike: dict[tuple[Any, ...], list[int]] = {}
     for k, job in enumerate(jobs):
-        key = (job.settings.break_step, job.settings.n_checks, job.settings.scaling)
-        alike.setdefault(key, []).append(k)
+        alike.setdefault(job.pace, []).append(k)
     for places in alike.values():
         for part in _that_fit(data, [jobs[k] for k in places], device):
-            outcomes = _train_together(data, part, device)
-            for outcome in outcomes:
-                found[places.pop(0)] = outcome
+            now = [places.pop(0) for _ in part]
+            training = _Training.begin(data, part, device)
+            training.run(lambda now=now, of=training: keep(lambda: of.checkpoints(now)))
+            for k, outcome in zip(now, training.outcomes(), strict=True):
+                found[k] = outcome
     return [outcome for outcome in found if outcome is not None]
 
 
@@ -183,27 +218,6 @@ def _that_fit(data: MarketData, jobs: Sequence[Job], device: str) -> list[Sequen
         half = len(jobs) // 2
         return [*_that_fit(data, jobs[:half], device), *_that_fit(data, jobs[half:], device)]
     return [jobs]
-
-
-def _train_together(data: MarketData, jobs: Sequence[Job], device: str) -> list[Outcome]:
-    windows = [_windows(job.settings, job.fold) for job in jobs]
-    members = [
-        Member(job.settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
-        for job, (fitted, _, _) in zip(jobs, windows, strict=True)
-    ]
-    settings = jobs[0].settings
-    population = Population(
-        members,
-        lambda m: Market(data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device),
-        device,
-    )
-    training = _Training(data, jobs, windows, population, [_Best() for _ in jobs])
-    began = time.perf_counter()
-    for check in range(1, settings.n_checks + 1):
-        population.train(math.ceil(settings.break_step * check / settings.n_checks))
-        training.keep_best()
-    seconds = time.perf_counter() - began
-    return [training.outcome(k, seconds) for k in range(len(jobs))]
 
 
 def _windows(settings: PortfolioSettings, fold: Fold) -> _Windows:
@@ -224,15 +238,68 @@ def _windows(settings: PortfolioSettings, fold: Fold) -> _Windows:
 
 @dataclass
 class _Training:
-    """A training of all jobs."""
+    """A training of all jobs, which have gone equally far."""
 
     data: MarketData
     jobs: Sequence[Job]
     windows: Sequence[_Windows]
     population: Population
-    best: list[_Best]
+    best: list[BestWeights]
+    n_checks: int
+    first_step: int
+    n_done: int = 0  # steps before this process
+    seconds: float = 0.0
 
-    def keep_best(self) -> None:
+    @classmethod
+    def begin(cls, data: MarketData, jobs: Sequence[Job], device: str) -> _Training:
+        windows = [_windows(job.settings, job.fold) for job in jobs]
+        members = [
+            Member(job.settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
+            for job, (fitted, _, _) in zip(jobs, windows, strict=True)
+        ]
+        settings, begun = jobs[0].settings, jobs[0].begun
+        population = Population(
+            members,
+            lambda m: Market(data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device),
+            device,
+        )
+        if begun is None:
+            return cls(data, jobs, windows, population, [BestWeights() for _ in jobs], 0, 0)
+        for number, job in enumerate(jobs):
+            if job.begun is not None:
+                population.load(number, job.begun.member)
+        best = [BestWeights() if job.begun is None else job.begun.best for job in jobs]
+        return cls(data, jobs, windows, population, best, begun.n_checks, begun.first_step, begun.n_steps)
+
+    def run(self, after_update: Callable[[], None]) -> None:
+        """Train to the end, with looks at the tail on the way."""
+        settings, began = self.jobs[0].settings, time.perf_counter()
+        n_steps = settings.break_step - self.first_step
+        for check in range(self.n_checks + 1, settings.n_checks + 1):
+            stop = self.first_step + math.ceil(n_steps * check / settings.n_checks)
+            self.population.train(stop, after_update=after_update)
+            self._keep_best()
+            self.n_checks = check
+            after_update()
+        self.seconds = time.perf_counter() - began
+
+    def checkpoints(self, places: Sequence[int]) -> dict[int, FoldCheckpoint]:
+        """Return the members that are sound, by the places of their jobs."""
+        return {
+            place: self._checkpoint(number)
+            for number, place in enumerate(places)
+            if self.population.problem(number) is None
+        }
+
+    def _checkpoint(self, number: int) -> FoldCheckpoint:
+        member = self.population.save(number)
+        return FoldCheckpoint(member, self.best[number], self.n_checks, self.first_step)
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what each job came to."""
+        return [self._outcome(number) for number in range(len(self.jobs))]
+
+    def _keep_best(self) -> None:
         """Judge every member on its tail, and keep its weights where they are its best."""
         for stack in self.population.stacks:
             tracks = self._follow(stack.agent, [self.windows[number][1] for number in stack.numbers])
@@ -241,17 +308,17 @@ class _Training:
                 found = found if math.isfinite(found) else _NO_TRADE
                 if self.population.problem(number) is None and found > self.best[number].sharpe:
                     weights = self.population.weights(number)
-                    self.best[number] = _Best(found, self.population.n_steps(number), weights)
+                    self.best[number] = BestWeights(found, self.population.n_steps(number), weights)
 
-    def outcome(self, number: int, seconds: float) -> Outcome:
+    def _outcome(self, number: int) -> Outcome:
         """Return what a member's best checkpoint earned on validation."""
         population, best = self.population, self.best[number]
         problem = population.problem(number)
-        n_steps = population.n_steps(number) * len(population.members)
+        n_steps = (population.n_steps(number) - self.n_done) * len(population.members)
         figures = population.figures(number) | {
             "tail_sharpe": best.sharpe,
             "best_step": float(best.step),
-            "steps_per_second": n_steps / seconds,
+            "steps_per_second": n_steps / max(self.seconds, 1e-9),
         }
         if problem is not None or best.weights is None:
             return Outcome(None, problem or "no checkpoint could be judged on the tail", figures)
@@ -260,7 +327,9 @@ class _Training:
         ways = [self._follow(alone, [market])[0] for market in (fitted, judged)]
         train_sharpe = sharpe(ways[0], self.data.bars_per_year)
         fold = self.jobs[number].fold.number
-        return Outcome(fold_score(fold, self.data, judged, ways[1], train_sharpe), None, figures)
+        score = fold_score(fold, self.data, judged, ways[1], train_sharpe)
+        kept = self._checkpoint(number) if self.jobs[number].is_parent else None
+        return Outcome(score, None, figures, kept)
 
     def _follow(self, agent: Agent, markets: Sequence[MarketSettings]) -> list[Track]:
         return follow(agent, self.data, markets, self.jobs[0].settings.scaling)
