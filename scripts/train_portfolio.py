@@ -41,6 +41,7 @@ MARKET = {
     "fill": (str, "next_open, next_close, or same_close_lookahead, which looks into the future"),
     "episode_bars": (int, "most steps of a training episode; 0 for the whole window"),
     "turbulence_limit": (float, "from this turbulence on everything is sold and nothing bought"),
+    "delisting_return": (float, "what a holder earns after the last close of a delisted stock: 0"),
     "reward_per_unit": (float, "reward of one unit of money: 0.00001; ElegantRL's is 0.000244140625"),
     "bonus_gamma": (float, "the last reward gets mean(rewards) / (1 - this) more; 0 for none"),
 }
@@ -50,10 +51,11 @@ TRAINING = {
     "tail_share": (float, "share of the training bars that chooses the checkpoint: 0.2"),
     "scaling": (str, "how the state is shown: relative, or elegantrl"),
     "technicals": (str, "names with commas, such as macd,rsi_30"),
-    "columns": (str, "columns of the whole market: realized_volatility,turbulence"),
+    "columns": (str, "columns of the whole market: realized_volatility,turbulence, and those of market_file"),
 }
 
 PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
+SEEN = ("data", "market_file", "lockbox_share")
 CHECKPOINT = "checkpoint.safetensors"
 
 
@@ -72,6 +74,7 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     for name, (kind, words) in {**MARKET, **TRAINING}.items():
         add(f"--{name}", type=kind, help=words)
     add("--data", default="us20", help="a data set's name, or the path of a file of bars (default: us20)")
+    add("--market_file", default="", help="CSV or Parquet file with a date and columns such as the VIX")
     add("--n_folds", type=int, default=8, help="walk-forward folds (default: 8)")
     add("--train_ratio", type=float, default=0.8, help="share of a fold's bars to train on (default: 0.8)")
     add("--gap_bars", type=int, default=0, help="bars left out between training and validation (default: 0)")
@@ -138,7 +141,7 @@ class Candidate:
         """What runs must share to be trained side by side: bars, what is known of them, and folds."""
         config, settings = self.run.config, self.settings
         known = (settings.technicals, settings.columns, settings.scaling, self.run.permutation_seed)
-        names = ("data", "lockbox_share", *PLAN, "folds_at_once", "device", "checkpoint_s")
+        names = (*SEEN, *PLAN, "folds_at_once", "device", "checkpoint_s")
         return (*known, *(config[name] for name in names))
 
     @property
@@ -150,7 +153,7 @@ class Candidate:
     def begun(self) -> dict[str, Any]:
         """What makes its training what it is: a checkpoint of other words is of another training."""
         config = self.run.config
-        names = ("data", "lockbox_share", *PLAN)
+        names = (*SEEN, *PLAN)
         drawn = {"seed": self.run.seed, "permutation_seed": self.run.permutation_seed}
         return {**self.settings.flat, **{name: config[name] for name in names}, **drawn}
 
@@ -224,7 +227,7 @@ def search(candidates: Sequence[Candidate]) -> None:
 
     first = candidates[0]
     config, panel = first.run.config, first.dataset.panel.slice(0, first.cut)
-    data = known_at_each_close(first.settings, in_order_of(first.run.permutation_seed, panel))
+    data = known_at_each_close(first, in_order_of(first.run.permutation_seed, panel))
     folds = folds_of(config, data)
     at_once = len(folds) if config["folds_at_once"] else 1
     try:
@@ -325,11 +328,14 @@ def finish(candidate: Candidate) -> None:
         candidate.run.finish()
 
 
-def known_at_each_close(settings: PortfolioSettings, panel: Panel) -> MarketData:
+def known_at_each_close(candidate: Candidate, panel: Panel) -> MarketData:
     """Return the bars with technicals and market columns."""
+    from sharpen.objectives.rl.market_columns import read_columns
     from sharpen.objectives.rl.market_data import market_data
 
-    return market_data(panel, settings.technicals, settings.columns, settings.scaling)
+    settings, file = candidate.settings, candidate.run.config["market_file"]
+    more = read_columns(Path(file), panel.time, panel.bars_per_year) if file else {}
+    return market_data(panel, settings.technicals, settings.columns, settings.scaling, more)
 
 
 def folds_of(config: Mapping[str, Any], data: MarketData) -> tuple[Fold, ...]:
@@ -348,7 +354,7 @@ def report_lockbox(candidate: Candidate) -> None:
     from sharpen.objectives.rl.portfolio import train as train_jobs
 
     run, settings = candidate.run, candidate.settings
-    data = known_at_each_close(settings, candidate.dataset.panel)
+    data = known_at_each_close(candidate, candidate.dataset.panel)
     fold = Fold(0, data.warmup_bars, candidate.cut, candidate.cut, len(data))
     outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"])[0]
     if outcome.score is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +63,7 @@ def market_data(
     technical_names: Sequence[str] = technicals.DEFAULT,
     columns: Sequence[str] = MARKET_COLUMNS,
     scaling: str = "elegantrl",
+    more: Mapping[str, Floats] | None = None,
 ) -> MarketData:
     """Return what an agent may know at each close of a panel.
 
@@ -72,21 +73,26 @@ def market_data(
     Args:
         panel: The bars.
         technical_names: See :mod:`sharpen.objectives.rl.technicals`.
-        columns: Of :data:`MARKET_COLUMNS`; one value a bar for the whole market.
+        columns: Of :data:`MARKET_COLUMNS` or ``more``; one value a bar for the whole market.
         scaling: ``elegantrl`` multiplies closes by 2**-7 and all else by 2**-6; ``relative`` shows prices as
             distances from the close, free of the price's level.
+        more: Further market columns by name, NaN where not known, such as
+            :func:`sharpen.objectives.rl.market_columns.read_columns` returns. (T,) each
 
     Raises:
         UsageError: A name is not known.
         DataError: Fewer bars than the warm-up needs.
     """
-    if unknown := [name for name in columns if name not in MARKET_COLUMNS]:
-        raise UsageError(f"no market column {unknown[0]!r}: there are {', '.join(MARKET_COLUMNS)}")
+    more = more or {}
+    if unknown := [name for name in columns if name not in (*MARKET_COLUMNS, *more)]:
+        there = ", ".join((*MARKET_COLUMNS, *more))
+        raise UsageError(f"no market column {unknown[0]!r}: there are {there}; others need a file of them")
     if scaling not in ("elegantrl", "relative"):
         raise UsageError(f"scaling is {scaling!r}, must be elegantrl or relative")
     per_year, close = panel.bars_per_year, _last_known(panel.close)
     unusual = turbulence(close)
-    known = {"realized_volatility": realized_volatility(close, bars_per_year=per_year), "turbulence": unusual}
+    volatility = realized_volatility(close, bars_per_year=per_year)
+    known = {**more, "realized_volatility": volatility, "turbulence": unusual}
     values = technicals.compute(panel, technical_names)
     first, rest = _SCALINGS[scaling](panel, values, technical_names)
     of_stocks = np.stack([first, *rest])  # (K, T, S)

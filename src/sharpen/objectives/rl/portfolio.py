@@ -75,6 +75,10 @@ class PortfolioSettings:
             (0.0 < self.tail_share < 1.0, f"tail_share is {self.tail_share}, give one between 0 and 1"),
             (self.market.cost_bps >= 0, f"cost_bps is {self.market.cost_bps}, give 0 or more"),
             (self.market.slippage_bps >= 0, f"slippage_bps is {self.market.slippage_bps}, give 0 or more"),
+            (
+                -1 <= self.market.delisting_return <= 10,
+                f"delisting_return is {self.market.delisting_return}, give -1 to 10: -0.3 is 30 % less",
+            ),
             (self.market.initial_cash > 0, f"initial_cash is {self.market.initial_cash}, give more than 0"),
         )
         if problems := [text for holds, text in rules if not holds]:
