@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sharpen.objectives.rl.adam import Adam
 from sharpen.objectives.rl.environment import Environment, State
-from sharpen.objectives.rl.networks import Observed, Parameters
+from sharpen.objectives.rl.networks import Mlp, Observed, Parameters
 from sharpen.objectives.rl.settings import PER_MEMBER, AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
@@ -105,6 +105,10 @@ class Agent(Protocol):
 
     def act(self, seen: Observed) -> Tensor:
         """Return the best known actions, in [-1, 1]. (P, B, A)."""
+        ...
+
+    def policy(self) -> tuple[Mlp, Parameters]:
+        """Return the network whose first outputs, squashed, are the best known actions, and its weights."""
         ...
 
     def learners(self) -> dict[str, Learner]:

@@ -42,6 +42,10 @@ class Ddpg:
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
         self.course.extra["n_updates"] = torch.zeros(len(settings), dtype=torch.long, device=device)
 
+    def policy(self) -> tuple[Mlp, Parameters]:
+        """Return the actor, and the weights that hold its own."""
+        return self._actor, self._policy.parameters
+
     def learners(self) -> dict[str, Learner]:
         """Return the learners of policy and critics."""
         return {"policy": self._policy, "value": self._value}

@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from sharpen import metrics
 from sharpen.arrays import Floats
 from sharpen.backtest import buy_and_hold
 from sharpen.objectives.fold_score import FoldScore
-from sharpen.objectives.rl.agent import Agent, observe
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.agent import Agent
+from sharpen.objectives.rl.market import MarketSettings
 from sharpen.objectives.rl.market_data import MarketData
-from sharpen.objectives.rl.streams import Streams
+from sharpen.objectives.rl.one_portfolio import Policy, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,6 @@ class Track:
         return found
 
 
-@torch.no_grad()
 def follow(agent: Agent, data: MarketData, markets: Sequence[MarketSettings], scaling: str) -> list[Track]:
     """Return the track of each member of an agent through its market's window, by its best known actions.
 
@@ -56,17 +54,20 @@ def follow(agent: Agent, data: MarketData, markets: Sequence[MarketSettings], sc
         markets: The rules and the window of each. (P,)
         scaling: As in :class:`sharpen.objectives.rl.market.Market`.
     """
-    device = agent.course.n_steps.device
-    plain = [replace(m, random_start=False, random_reset=False, episode_bars=0) for m in markets]
-    env = Market(data, plain, 1, scaling, device)
-    state = env.reset(Streams.of([0] * len(plain), device))
-    assets, shares = [state["assets"]], [state["shares"]]
-    for _ in range(max(m.stop_bar - m.first_bar for m in plain) - 1):
-        state = env.step(state, agent.act(observe(env, state))).state
-        assets.append(state["assets"])
-        shares.append(state["shares"])
-    all_assets, all_shares = (torch.stack(x, 1)[:, :, 0].cpu().numpy() for x in (assets, shares))
-    return [_track(data, m, all_assets[k], all_shares[k]) for k, m in enumerate(plain)]
+    net, parameters = agent.policy()
+    host = {name: parameters.views[name].detach().cpu().numpy() for name in net.shapes}
+    tracks: list[Track] = []
+    for k, market in enumerate(markets):
+        layers = [
+            {x: host[f"{net.name}.{i}.{x}"][k] for x in ("weight", "bias")} for i in range(net.n_layers)
+        ]
+        policy = Policy(
+            tuple(layer["weight"] for layer in layers),
+            tuple(layer["bias"][0] for layer in layers),
+            net.activation,
+        )
+        tracks.append(_track(data, market, *walk(policy, data, market, scaling == "relative")))
+    return tracks
 
 
 def _track(data: MarketData, market: MarketSettings, assets: Floats, shares: Floats) -> Track:

@@ -23,7 +23,7 @@ from sharpen.objectives.rl.market_data import MarketData
 from sharpen.objectives.rl.streams import Streams
 
 FILLS = ("next_open", "next_close", "same_close_lookahead")
-_SLACK_LOTS = 1e-9  # a quotient that rounding left just below a whole number
+SLACK_LOTS = 1e-9  # a quotient that rounding left just below a whole number
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ def _affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
     most = costs.reciprocal().unbind(0)
     left, bought = cash.reshape(-1), list[Tensor]()
     for want, cost, per_cash in zip(wants, costs.unbind(0), most, strict=True):
-        lot = torch.minimum(want, (left * per_cash).add_(_SLACK_LOTS).floor_().clamp_min_(0.0))
+        lot = torch.minimum(want, (left * per_cash).add_(SLACK_LOTS).floor_().clamp_min_(0.0))
         left = torch.addcmul(left, lot, cost, value=-1.0)
         bought.append(lot)
     return torch.stack(bought, -1).reshape(wanted.shape)

@@ -53,6 +53,11 @@ class Mlp:
             found[f"{self.name}.{i}.bias"] = (1, n_out)
         return found
 
+    @property
+    def n_layers(self) -> int:
+        """How many layers have weights."""
+        return len(self.sizes) - 1
+
     def draw(self, streams: Streams) -> dict[str, Tensor]:
         """Return first weights, each member's from its own stream."""
         members = [self._draw(generator) for generator in streams.generators]

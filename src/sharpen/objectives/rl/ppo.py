@@ -66,6 +66,10 @@ class Ppo:
         self._learner = Learner.of(weights)
         self.course = Course.start(settings, env, streams)
 
+    def policy(self) -> tuple[Mlp, Parameters]:
+        """Return the actor, and the weights that hold its own."""
+        return self._actor, self._learner.parameters
+
     def learners(self) -> dict[str, Learner]:
         """Return the one learner, of actor and critic."""
         return {"ppo": self._learner}

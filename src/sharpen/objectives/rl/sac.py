@@ -50,6 +50,10 @@ class Sac:
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
         self.course.extra |= {name: zero.clone() for name in ("loss", "n_critic", "n_actor")}
 
+    def policy(self) -> tuple[Mlp, Parameters]:
+        """Return the actor, and the weights that hold its own."""
+        return self._actor, self._policy.parameters
+
     def learners(self) -> dict[str, Learner]:
         """Return the learners of policy, critics and temperature."""
         return {"policy": self._policy, "value": self._value, "temperature": self._temperature}
