@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from sharpen.errors import UsageError
@@ -184,9 +185,12 @@ PER_MEMBER = frozenset(
 
 
 def _cast(kind: type, value: Any) -> Any:
-    if kind is float and type(value) is int:
+    """Return a number as Python's own, numpy's too; what is of another type as it is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    if kind is float:
         return float(value)
-    if kind is int and type(value) is float and value.is_integer():
+    if kind is int and (isinstance(value, Integral) or float(value).is_integer()):
         return int(value)
     return value
 
