@@ -191,7 +191,7 @@ def _cast(kind: type, value: Any) -> Any:
     if kind is float:
         return float(value)
     if kind is int and (isinstance(value, Integral) or float(value).is_integer()):
-        return int(value)
+        return int(float(value)) if not isinstance(value, int) else value
     return value
 
 
