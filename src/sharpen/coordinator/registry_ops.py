@@ -236,6 +236,16 @@ def _alias(session: Session, move: Mapping[str, Any], remove: bool = False) -> R
     return _moved(session, "aliased", wanted, wanted.facts())
 
 
+def _describe_version(
+    session: Session, collection: str, version: int, figures: Mapping[str, Any], who: str
+) -> Reply:
+    """Change what is said of a version; its content stays."""
+    _version(session, collection, version)
+    session.writer.set_figures(collection, version, dumps(figures))
+    _log(session, who, ("described", collection), {"version": version, "figures": dict(figures)})
+    return {}
+
+
 def _delete_version(session: Session, collection: str, version: int, who: str, reason: str = "") -> Reply:
     """Hide a version that no alias points at."""
     _version(session, collection, version)
@@ -302,5 +312,6 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "promote": _promote,
     "rollback": _rollback,
     "alias": _alias,
+    "describe_version": _describe_version,
     "delete_version": _delete_version,
 }

@@ -156,6 +156,10 @@ class Writer(Protocol):
         """Write a new version."""
         ...
 
+    def set_figures(self, collection: str, version: int, figures: str) -> None:
+        """Change what is said of a version, which is JSON."""
+        ...
+
     def delete_version(self, collection: str, version: int, at: float) -> None:
         """Hide a version; its number is not given again."""
         ...

@@ -230,6 +230,11 @@ class SqlWriter:
         """Write a new version."""
         self._connection.execute(schema.versions.insert(), dict(row))
 
+    def set_figures(self, collection: str, version: int, figures: str) -> None:
+        """Change what is said of a version."""
+        update = schema.versions.update().where(_is_version(collection, version))
+        self._connection.execute(update, {"figures": figures})
+
     def delete_version(self, collection: str, version: int, at: float) -> None:
         """Hide a version."""
         update = schema.versions.update().where(_is_version(collection, version))

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sharpen.server.wandb import files, run_changes, runs, sweeps, viewer
+from sharpen.server.wandb import (
+    artifact_uploads,
+    artifact_views,
+    artifacts,
+    files,
+    run_changes,
+    runs,
+    sweeps,
+    viewer,
+)
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
 
 
@@ -21,6 +30,10 @@ def root(ctx: Context) -> dict[str, Any]:
         "project": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "model": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "models": lambda info, first=None, after=None, **of: page(_projects(ctx), first, after),
+        "artifact": lambda info, id: artifact_uploads.find(ctx, id),
+        "artifactCollection": lambda info, id: artifact_views.collection_of_id(ctx, id),
+        "clientIDMapping": lambda info, clientID: artifact_uploads.of_client(ctx, clientID),  # noqa: N803
+        **artifacts.mutations(ctx),
         "upsertBucket": lambda info, input: run_changes.upsert(ctx, input),
         "deleteRun": lambda info, input: run_changes.delete(ctx, input["id"]),
         "stopRun": lambda info, input: run_changes.stop(ctx, input["id"]),
@@ -56,7 +69,8 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
         "readOnly": not ctx.key.allows("agent"),
         "runCount": lambda info, filters=None: len(runs.listed(ctx, name, filters)),
         "runs": of_runs,
-        "run": lambda info, name: runs.find(ctx, name),
+        **artifacts.of_project(ctx, name),
+        "run": lambda info, name, desc=None: runs.find(ctx, name),
         "bucket": lambda info, name, missingOk=True: runs.find(ctx, name),  # noqa: N803
         "sweep": lambda info, sweepName: sweeps.find(ctx, sweepName),  # noqa: N803
         "totalSweeps": lambda info: len(sweeps.listed(ctx, name)),

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.server.auth import KeyFile, Signer, key_of
 from sharpen.server.engine import Engine
-from sharpen.server.wandb import execution, file_stream
+from sharpen.server.wandb import artifact_uploads, execution, file_stream
 from sharpen.server.wandb.context import Context, NotAllowed
 from sharpen.store.blobs import checked_path, put_file
 
@@ -104,6 +104,14 @@ class WandbRoutes:
 
     def _keep(self, path: Path, what: dict[str, Any], md5: str) -> None:
         digest, n_bytes = put_file(self._engine.home, path)
+        if "manifest" in what:
+            artifact_uploads.keep_manifest(self._engine.home, what["manifest"], digest, n_bytes)
+            return
+        if "md5" in what:  # a file of an artifact
+            if md5 != what["md5"]:
+                raise UsageError("the content has another MD5 than was announced")
+            artifact_uploads.remember(self._engine.home, md5, digest, n_bytes)
+            return
         about = {"type": "file", "digest": digest, "n_bytes": n_bytes, "metadata": {"md5": md5}}
         self._engine.call("attach", run_id=what["run"], name=what["name"], **about)
 

@@ -67,6 +67,12 @@ def listed(
     return [views.run(facts["row"]) for facts in chosen]
 
 
+def described(ctx: Context, rows: Sequence[TrackedRun]) -> list[dict[str, Any]]:
+    """Return some runs as the client sees them."""
+    views = _Views(ctx)
+    return [views.run(row) for row in rows]
+
+
 def connection(runs: list[dict[str, Any]], first: int | None, after: str | None) -> dict[str, Any]:
     """Return a page of runs."""
     return page(runs, first, after)
@@ -162,6 +168,7 @@ class _Views:
             "user": user(),
             **_lines(ctx, row),
             **_files(ctx, row),
+            **_artifacts(ctx, row),
         }
 
 
@@ -193,9 +200,28 @@ def _files(ctx: Context, row: TrackedRun) -> dict[str, Any]:
     }
 
 
+def _artifacts(ctx: Context, row: TrackedRun) -> dict[str, Any]:
+    # it describes runs, too
+    from sharpen.server.wandb import artifact_views  # noqa: PLC0415
+
+    def made(info: Any, first: int | None = None, after: str | None = None) -> dict[str, Any]:
+        return page(artifact_views.of_run(ctx, row.id), first, after)
+
+    def used(info: Any, first: int | None = None, after: str | None = None) -> dict[str, Any]:
+        return page(artifact_views.used_by_run(ctx, row.summary.get(artifact_views.USED, [])), first, after)
+
+    return {"outputArtifacts": made, "inputArtifacts": used}
+
+
 def project_of(name: str) -> dict[str, Any]:
     """Return what a run or a sweep says of its project."""
-    return {"id": name, "name": name, "entityName": ENTITY, "entity": {"id": "e", "name": ENTITY}}
+    return {
+        "id": name,
+        "name": name,
+        "entityName": ENTITY,
+        "entity": {"id": "e", "name": ENTITY},
+        "internalId": project_number(name),
+    }
 
 
 def _with_value(config: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:

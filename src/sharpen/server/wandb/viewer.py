@@ -9,6 +9,13 @@ from sharpen.server.wandb.context import ENTITY, Context
 FEATURES = (
     "LARGE_FILENAMES",
     "CLIENT_IDS",
+    "ARTIFACT_TAGS",
+    "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
+    "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
+    "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
+    "ARTIFACT_REGISTRY_SEARCH",
+    "PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP",
+    "USE_ARTIFACT_WITH_ENTITY_AND_PROJECT_INFORMATION",
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "SWEEPS_QUERY_FILTERING",
 )
@@ -27,8 +34,14 @@ def user(ctx: Context | None = None) -> dict[str, Any]:
         "flags": "{}",
         "admin": False,
         "teams": {"edges": []},
+        "organizations": [organization()],
         "apiKeys": {"edges": []},
     }
+
+
+def organization() -> dict[str, Any]:
+    """Return the one organization that there is: the registry's names go by it."""
+    return {"id": "organization", "name": ENTITY, "orgEntity": {"id": "entity", "name": ENTITY}}
 
 
 def entity(name: str | None = None) -> dict[str, Any]:
@@ -37,7 +50,7 @@ def entity(name: str | None = None) -> dict[str, Any]:
         "id": "entity",
         "name": ENTITY,
         "isTeam": False,
-        "organization": None,
+        "organization": organization(),
         "user": user(),
         "xxhashDigestsEnabled": False,
     }

@@ -1,0 +1,281 @@
+"""How an artifact is logged: announced, its files put, committed; until then it is a note in a folder.
+
+The notes lie beside the store's blobs, so a server that dies in between goes on where it was. Files are
+known by the MD5 that the client gives them: what has been put before is not asked for again.
+"""
+
+# the words of a query come without types
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from sharpen.errors import UsageError
+from sharpen.server.wandb import artifact_views as views
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
+from sharpen.store.blobs import blob_path
+from sharpen.store.collection_rows import VersionRow, versions
+from sharpen.store.contents import check_collection_name
+
+FOLDER = "uploads"
+PENDING = re.compile(r"pending-[0-9a-f]{32}")
+MD5 = re.compile(r"[0-9a-f]{32}")
+MOST_MANIFEST_BYTES = 1 << 30
+
+
+def remember(home: Path, md5: str, digest: str, n_bytes: int) -> None:
+    """Note which blob has an MD5."""
+    _write(home / FOLDER / "md5" / md5[:2] / md5[2:], {"digest": digest, "n_bytes": n_bytes})
+
+
+def known(home: Path, md5: str) -> dict[str, Any] | None:
+    """Return the blob of an MD5 in hex digits; None when none was put, or it is gone."""
+    found = _read(home / FOLDER / "md5" / md5[:2] / md5[2:]) if MD5.fullmatch(md5) else None
+    return found if found and blob_path(home, found["digest"]).exists() else None
+
+
+def _write(path: Path, what: Mapping[str, Any]) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    new.write_text(json.dumps(what))
+    new.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _note(ctx: Context, pending: str) -> Path:
+    if not PENDING.fullmatch(pending):
+        raise UsageError("no such artifact")
+    return ctx.engine.home / FOLDER / f"{pending}.json"
+
+
+def _client_note(ctx: Context, client_id: str) -> Path:
+    name = hashlib.sha256(client_id.encode(errors="replace")).hexdigest()
+    return ctx.engine.home / FOLDER / f"client-{name}.json"
+
+
+def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Announce an artifact; one of a content that is there already is committed at once."""
+    ctx.need("agent")
+    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
+    project = given.get("projectName") or DEFAULT_PROJECT
+    collection = f"{project}/{names[0]}"
+    check_collection_name(collection)
+    rows = reversed(versions(ctx.engine.reader, collection))
+    same = next((row for row in rows if row.record.get("digest") == given["digest"]), None)
+    if same is not None:
+        _set_aliases(ctx, same, given)
+        _map_client(ctx, given, views.artifact_id(same))
+        return {"artifact": views.artifact(ctx, same)}
+    pending = f"pending-{secrets.token_hex(16)}"
+    kept = {name: value for name, value in given.items() if isinstance(value, str | int | list | dict | bool)}
+    _write(_note(ctx, pending), {"given": kept, "collection": collection})
+    _map_client(ctx, given, pending)
+    return {"artifact": _pending(ctx, pending, kept, collection)}
+
+
+def _map_client(ctx: Context, given: Mapping[str, Any], server_id: str) -> None:
+    if given.get("clientID"):
+        _write(_client_note(ctx, given["clientID"]), {"server": server_id})
+
+
+def of_client(ctx: Context, client_id: str) -> dict[str, Any] | None:
+    """Return what an artifact is called here that a client calls by its own id."""
+    found = _read(_client_note(ctx, client_id))
+    if found is None:
+        return None
+    row = row_of(ctx, found["server"])
+    return {"serverID": found["server"] if row is None else views.artifact_id(row)}
+
+
+def row_of(ctx: Context, any_id: str) -> VersionRow | None:
+    """Return the version of an id, that of its announcement too; None before it is committed."""
+    if not PENDING.fullmatch(any_id):
+        return views.need(ctx, any_id)
+    note = _read(_note(ctx, any_id))
+    if note is None:
+        raise UsageError("no such artifact")
+    return views.by_name(ctx, note["version"]) if note.get("version") else None
+
+
+def find(ctx: Context, any_id: str) -> dict[str, Any]:
+    """Return an artifact of an id, committed or not."""
+    row = row_of(ctx, any_id)
+    if row is not None:
+        return views.artifact(ctx, row)
+    note = _read(_note(ctx, any_id)) or {}
+    return _pending(ctx, any_id, note["given"], note["collection"])
+
+
+def _pending(ctx: Context, pending: str, given: Mapping[str, Any], collection: str) -> dict[str, Any]:
+    about = views.collection(ctx, collection)
+    empty = {"id": pending, "name": collection.partition("/")[2], "latestArtifact": None}
+    return {
+        "__typename": "Artifact",
+        "id": pending,
+        "state": "PENDING",
+        "artifactSequence": about or empty | {"__typename": "ArtifactSequence"},
+        "digest": given.get("digest"),
+        "createdAt": "1970-01-01T00:00:00Z",
+        "artifactType": {"id": "type", "name": given.get("artifactTypeName")},
+        "tags": [],
+        "aliases": [],
+        "ttlIsInherited": True,
+        "size": 0,
+        "fileCount": 0,
+    }
+
+
+def create_files(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where to put files, in the order in which they were asked for; nowhere for what is here."""
+    ctx.need("agent")
+    nodes: list[dict[str, Any]] = []
+    for file in given["artifactFiles"]:
+        md5 = _hex(file["md5"])
+        what = {"do": "put", "md5": md5, "name": file["name"][:200]}
+        url = None if known(ctx.engine.home, md5) else ctx.signed(what)
+        node = {"id": file["name"], "name": file["name"], "storagePath": md5, "uploadUrl": url}
+        nodes.append(
+            node | {"uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]}}
+        )
+    return {"files": page(nodes)}
+
+
+def _hex(md5: str) -> str:
+    try:
+        return base64.b64decode(md5, validate=True).hex()
+    except (binascii.Error, ValueError) as problem:
+        raise UsageError("an MD5 is written in base64") from problem
+
+
+def manifest(ctx: Context, any_id: str, digest: str | None = None) -> dict[str, Any]:
+    """Return where to put an artifact's manifest."""
+    ctx.need("agent")
+    pending = any_id.removesuffix("/manifest")
+    url = ctx.signed({"do": "put", "manifest": pending, "name": views.MANIFEST})
+    file = {"id": f"{pending}/file", "name": views.MANIFEST, "uploadUrl": url, "uploadHeaders": []}
+    return {"artifactManifest": {"id": f"{pending}/manifest", "file": file}}
+
+
+def keep_manifest(ctx_home: Path, pending: str, digest: str, n_bytes: int) -> None:
+    """Note the manifest of an artifact that has been put."""
+    if not PENDING.fullmatch(pending):
+        raise UsageError("no such artifact")
+    path = ctx_home / FOLDER / f"{pending}.json"
+    note = _read(path)
+    if note is None:
+        raise UsageError("no such artifact")
+    _write(path, note | {"manifest": {"digest": digest, "n_bytes": n_bytes}})
+
+
+def commit(ctx: Context, pending: str) -> dict[str, Any]:
+    """Make an announced artifact a version of its collection; asked twice, it is the same.
+
+    Raises:
+        UsageError: Its manifest, or one of the files, has not been put.
+    """
+    ctx.need("agent")
+    done = row_of(ctx, pending)
+    if done is not None:
+        return {"artifact": views.artifact(ctx, done)}
+    note = _read(_note(ctx, pending)) or {}
+    given, collection = note["given"], note["collection"]
+    if "manifest" not in note:
+        raise UsageError("the artifact's manifest has not been put")
+    files, record = _contents(ctx, note["manifest"], given["digest"])
+    run_id = given.get("runName") or None
+    if run_id is not None and ctx.engine.reader.tracked.run(run_id) is None:
+        run_id = None
+    content = {"files": files, "record": record, "run_id": run_id}
+    type_name = given["artifactTypeName"]
+    who = ctx.key.name or "wandb"
+    made = ctx.engine.call(
+        "register", collection=collection, type=type_name, content=content, who=who, figures=_figures(given)
+    )
+    row = views.by_name(ctx, f"{collection}:v{made['version']}")
+    assert row is not None  # noqa: S101 - it has just been made
+    _set_aliases(ctx, row, given)
+    _write(_note(ctx, pending), note | {"version": row.name})
+    return {"artifact": views.artifact(ctx, row)}
+
+
+def _contents(
+    ctx: Context, kept: Mapping[str, Any], digest: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the files of a manifest, and what is recorded of them."""
+    if kept["n_bytes"] > MOST_MANIFEST_BYTES:
+        raise UsageError("the manifest is too large")
+    try:
+        read: Any = json.loads(blob_path(ctx.engine.home, kept["digest"]).read_bytes())
+        entries = cast("dict[str, dict[str, Any]]", read["contents"])
+        by_name = {str(name): dict(entry) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise UsageError(f"the manifest is none: {problem}") from problem
+    files: list[dict[str, Any]] = [{"name": views.MANIFEST, **kept}]
+    md5s: dict[str, str] = {}
+    for name, entry in by_name.items():
+        if entry.get("ref"):
+            continue  # kept elsewhere
+        blob = known(ctx.engine.home, _hex(str(entry.get("digest"))))
+        if blob is None:
+            raise UsageError(f"the file {name[:200]!r} has not been put")
+        files.append({"name": name, **blob})
+        md5s[name] = str(entry["digest"])
+    sizes = [entry.get("size") or 0 for entry in by_name.values()]
+    record = {"digest": digest, "md5": md5s, "n_entries": len(by_name), "n_bytes": sum(sizes)}
+    return files, record
+
+
+def _figures(given: Mapping[str, Any]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"description": given.get("description"), "metadata": read_metadata(given)}
+    figures["tags"] = sorted({tag["tagName"] for tag in given.get("tags") or []})
+    if given.get("ttlDurationSeconds") is not None:
+        figures["ttl_s"] = given["ttlDurationSeconds"]
+    if given.get("historyStep") is not None:
+        figures["step"] = given["historyStep"]
+    return figures
+
+
+def read_metadata(given: Mapping[str, Any]) -> Any:
+    """Return the metadata that the client sends as JSON."""
+    try:
+        return json.loads(given.get("metadata") or "{}")
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"metadata is JSON: {problem}") from problem
+
+
+def _set_aliases(ctx: Context, row: VersionRow, given: Mapping[str, Any]) -> None:
+    for alias in given.get("aliases") or []:
+        set_alias(ctx, row, alias["alias"])
+
+
+def set_alias(ctx: Context, row: VersionRow, alias: str) -> None:
+    """Point an alias at a version; ``latest`` moves by itself."""
+    if alias != views.NEWEST:
+        _move(ctx, row, alias)
+
+
+def remove_alias(ctx: Context, row: VersionRow, alias: str) -> None:
+    """Take an alias away."""
+    _move(ctx, row, alias, remove=True)
+
+
+def _move(ctx: Context, row: VersionRow, alias: str, remove: bool = False) -> None:
+    now = {one.alias: one.version for one in views.aliases(ctx.engine.reader, row.collection)}
+    move = {"collection": row.collection, "alias": alias, "version": row.version, "digest": row.digest}
+    move |= {"expected": now.get(alias), "who": ctx.key.name or "wandb", "via": "wandb"}
+    ctx.engine.call("alias", move=move, remove=remove)

@@ -1,0 +1,329 @@
+"""Artifacts as the client sees them: collections of a project, their versions, files and aliases."""
+
+# the words of a query come without types
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+import mimetypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sharpen import spec
+from sharpen.errors import NotFound, UsageError
+from sharpen.jsonable import dumps
+from sharpen.server.wandb import runs
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page, when
+from sharpen.store.collection_rows import VersionRow, aliases, collections, resolve, versions
+from sharpen.store.contents import NEWEST, StoredFile
+from sharpen.trial import TrialState
+
+MANIFEST = "wandb_manifest.json"
+BEST = "best"
+USED = "_used_artifacts"
+NO_TTL = -1
+
+
+def artifact_id(row: VersionRow) -> str:
+    """Return what the client calls a version; it wants base64.
+
+    >>> import types
+    >>> version_of(artifact_id(types.SimpleNamespace(name="quant/model:v3")))
+    'quant/model:v3'
+    """
+    return base64.b64encode(f"Artifact:{row.name}".encode()).decode()
+
+
+def version_of(client_id: str) -> str | None:
+    """Return the version of an id; None when it is none of a version."""
+    try:
+        kind, _, name = base64.b64decode(client_id, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    return name if kind == "Artifact" and name else None
+
+
+def find(ctx: Context, collection: str, word: str) -> VersionRow | None:
+    """Return the version that a word of a collection means; None when there is none.
+
+    ``best``, unless somebody set it, is the version that the best run of the sweep logged.
+    """
+    try:
+        return resolve(ctx.engine.reader, collection, word)
+    except NotFound:
+        return _best(ctx, collection) if word == BEST else None
+
+
+def by_name(ctx: Context, name: str) -> VersionRow | None:
+    """Return the version of a whole name, such as ``quant/model:v3``."""
+    collection, _, word = name.rpartition(":")
+    return find(ctx, collection, word)
+
+
+def _best(ctx: Context, collection: str) -> VersionRow | None:
+    """Return the version of the best-scored run of the newest version's sweep."""
+    reader = ctx.engine.reader
+    known = {row.run_id: row for row in versions(reader, collection) if row.run_id}
+    by_run = [run for run in (reader.tracked.run(run_id) for run_id in known) if run is not None]
+    sweep_id = next((run.sweep_id for run in reversed(by_run) if run.sweep_id), None)
+    if sweep_id is None:
+        return None
+    sweep = reader.sweep(sweep_id, deleted=True)
+    metric = spec.parse(sweep.spec, where=sweep.source).metric
+    scored = [
+        (metric.larger_is_better(run.score), known[run.id])
+        for run in reader.runs(sweep_id)
+        if run.id in known and run.score is not None and run.state == TrialState.FINISHED
+    ]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def project_collections(ctx: Context, project: str, type: str | None = None) -> dict[str, str]:
+    """Return the type of each collection of a project, by its name without the project."""
+    start = f"{project}/"
+    found = collections(ctx.engine.reader, type)
+    return {name.removeprefix(start): kind for name, kind in found.items() if name.startswith(start)}
+
+
+def collection(ctx: Context, name: str) -> dict[str, Any] | None:
+    """Return a collection of a name with its project; None when there is none."""
+    kind = collections(ctx.engine.reader).get(name)
+    return None if kind is None else _collection(ctx, name, kind)
+
+
+def collection_of_id(ctx: Context, client_id: str) -> dict[str, Any] | None:
+    """Return the collection of an id; None when there is none."""
+    try:
+        kind, _, name = base64.b64decode(client_id, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    return collection(ctx, name) if kind == "Collection" else None
+
+
+def _collection(ctx: Context, name: str, kind: str) -> dict[str, Any]:
+    reader = ctx.engine.reader
+    project, _, own = name.rpartition("/")
+
+    def members(info: Any, first: int | None = None, after: str | None = None, **more: Any) -> dict[str, Any]:
+        rows = versions(reader, name)
+        found = page([artifact(ctx, row) for row in reversed(rows)], first, after)
+        for edge in found["edges"]:
+            edge["version"] = f"v{edge['node']['versionIndex']}"
+        return found
+
+    def membership_of(info: Any, aliasName: str) -> dict[str, Any] | None:  # noqa: N803
+        row = find(ctx, name, aliasName)
+        return None if row is None else membership(ctx, row)
+
+    newest = versions(reader, name)
+    made = newest[0].created_at if newest else 0.0
+    is_linked = any(row.record.get("source") for row in newest[:1])
+    names = sorted({alias.alias for alias in aliases(reader, name)} | ({NEWEST} if newest else set()))
+    return {
+        "__typename": "ArtifactPortfolio" if is_linked else "ArtifactSequence",
+        "id": base64.b64encode(f"Collection:{name}".encode()).decode(),
+        "name": own,
+        "description": "",
+        "createdAt": when(made),
+        "updatedAt": when(newest[-1].created_at if newest else made),
+        "project": runs.project_of(project or DEFAULT_PROJECT),
+        "defaultArtifactType": _type(kind),
+        "tags": {"edges": []},
+        "artifacts": members,
+        "artifactMembership": membership_of,
+        "aliases": lambda info, first=None, after=None: page(
+            [_alias(ctx, name, a) for a in names], first, after
+        ),
+        "latestArtifact": lambda info: artifact(ctx, newest[-1]) if newest else None,
+        "digestAlgorithm": "MANIFEST_MD5",
+    }
+
+
+def _type(name: str) -> dict[str, Any]:
+    return {"id": name, "name": name, "description": "", "createdAt": when(0.0)}
+
+
+def type_of_project(ctx: Context, project: str, name: str) -> dict[str, Any]:
+    """Return a type of a project's artifacts, with its collections."""
+
+    def of_type(info: Any, first: int | None = None, after: str | None = None, **more: Any) -> dict[str, Any]:
+        return collection_page(ctx, project, name, first, after)
+
+    def one(info: Any, name: str) -> dict[str, Any] | None:
+        return collection(ctx, f"{project}/{name}")
+
+    return _type(name) | {"artifactCollection": one, "artifactCollections": of_type}
+
+
+def types_of_project(ctx: Context, project: str) -> list[dict[str, Any]]:
+    """Return the types of a project's artifacts, by name."""
+    names = sorted({*project_collections(ctx, project).values()})
+    return [type_of_project(ctx, project, name) for name in names]
+
+
+def collection_page(
+    ctx: Context, project: str, type: str | None, first: int | None, after: str | None
+) -> dict[str, Any]:
+    """Return a page of a project's collections."""
+    found = project_collections(ctx, project, type)
+    return page([_collection(ctx, f"{project}/{name}", kind) for name, kind in found.items()], first, after)
+
+
+def _alias(ctx: Context, name: str, alias: str) -> dict[str, Any]:
+    return {
+        "id": f"{name}:{alias}",
+        "alias": alias,
+        "artifactCollection": lambda info: collection(ctx, name),
+    }
+
+
+def names_of(ctx: Context, row: VersionRow) -> list[str]:
+    """Return the aliases of a version, ``latest`` among them when it is the newest."""
+    reader = ctx.engine.reader
+    found = [alias.alias for alias in aliases(reader, row.collection) if alias.version == row.version]
+    newest = versions(reader, row.collection)
+    return found + ([NEWEST] if newest and newest[-1].version == row.version else [])
+
+
+def membership(ctx: Context, row: VersionRow) -> dict[str, Any]:
+    """Return that a version is in its collection."""
+    return {
+        "id": f"{row.name}:membership",
+        "versionIndex": row.version,
+        "createdAt": when(row.created_at),
+        "aliases": lambda info: [_alias(ctx, row.collection, alias) for alias in names_of(ctx, row)],
+        "artifactCollection": lambda info: collection(ctx, row.collection),
+        "artifact": lambda info: artifact(ctx, row),
+        "files": lambda info, **which: file_page(ctx, row, **which),
+    }
+
+
+def artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
+    """Return a version as the client sees it; one that was linked is the one that it came from."""
+    source = by_name(ctx, str(row.record["source"])) if row.record.get("source") else None
+    return _artifact(ctx, source or row)
+
+
+def _artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
+    reader, said = ctx.engine.reader, row.figures
+    kind = collections(reader).get(row.collection, "")
+    files = [file for file in row.files if file.name != MANIFEST]
+    return {
+        "__typename": "Artifact",
+        "id": artifact_id(row),
+        "artifactSequence": lambda info: collection(ctx, row.collection),
+        "versionIndex": row.version,
+        "artifactType": _type(kind),
+        "description": said.get("description"),
+        "metadata": dumps(said.get("metadata") or {}),
+        "ttlDurationSeconds": said.get("ttl_s", NO_TTL),
+        "ttlIsInherited": "ttl_s" not in said,
+        "tags": [{"__typename": "Tag", "id": tag, "name": tag} for tag in said.get("tags", [])],
+        "historyStep": said.get("step"),
+        "state": "COMMITTED" if row.deleted_at is None else "DELETED",
+        "size": row.record.get("n_bytes") or sum(file.n_bytes for file in files),
+        "digest": row.record.get("digest", row.digest[:32]),
+        "digestAlgorithm": "MANIFEST_MD5",
+        "commitHash": row.digest,
+        "fileCount": row.record.get("n_entries", len(files)),
+        "createdAt": when(row.created_at),
+        "updatedAt": when(row.created_at),
+        "aliases": lambda info: [_alias(ctx, row.collection, alias) for alias in names_of(ctx, row)],
+        "currentManifest": lambda info: _manifest(ctx, row),
+        "files": lambda info, **which: file_page(ctx, row, **which),
+        "filesByManifestEntries": lambda info, **which: _by_entries(ctx, row, **which),
+        "createdBy": lambda info: _creator(ctx, row),
+        "usedBy": lambda info, first=None, after=None: page(_users(ctx, row), first, after),
+        "artifactMemberships": lambda info, first=None, after=None: page(
+            _memberships(ctx, row), first, after
+        ),
+    }
+
+
+def _manifest(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
+    kept = next((file for file in row.files if file.name == MANIFEST), None)
+    return None if kept is None else {"id": f"{row.name}:manifest", "file": _file(ctx, row, kept)}
+
+
+def _creator(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
+    found = runs.find(ctx, row.run_id) if row.run_id else None
+    return None if found is None else found | {"__typename": "Run"}
+
+
+def _users(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
+    rows = ctx.engine.reader.tracked.runs()
+    return runs.described(ctx, [run for run in rows if row.name in run.summary.get(USED, [])])
+
+
+def _memberships(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
+    """Return where a version is: in its collection, and in those that it was linked to."""
+    reader = ctx.engine.reader
+    known = [other for name in collections(reader) for other in versions(reader, name)]
+    others = [other for other in known if other.record.get("source") == row.name]
+    return [membership(ctx, one) for one in [row, *others]]
+
+
+def of_run(ctx: Context, run_id: str) -> list[dict[str, Any]]:
+    """Return the versions that a run made."""
+    reader = ctx.engine.reader
+    rows = [row for name in collections(reader) for row in versions(reader, name) if row.run_id == run_id]
+    own = [row for row in rows if not row.record.get("source") and "/" in row.collection]
+    return [artifact(ctx, row) for row in sorted(own, key=lambda row: row.created_at)]
+
+
+def used_by_run(ctx: Context, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the versions of some names."""
+    found = [by_name(ctx, name) for name in names]
+    return [artifact(ctx, row) for row in found if row is not None]
+
+
+def file_page(ctx: Context, row: VersionRow, **which: Any) -> dict[str, Any]:
+    """Return a page of a version's files, with an address each."""
+    names, pattern = which.get("names"), which.get("pattern")
+    files = [file for file in row.files if file.name != MANIFEST and (not names or file.name in names)]
+    if pattern:
+        files = [file for file in files if fnmatch.fnmatchcase(file.name, pattern)]
+    return page([_file(ctx, row, file) for file in files], which.get("first"), which.get("after"))
+
+
+def _by_entries(ctx: Context, row: VersionRow, **which: Any) -> dict[str, Any]:
+    names = [entry.get("name") for entry in which.get("entries") or []]
+    by_files = {file.name: file for file in row.files}
+    files = [_file(ctx, row, by_files[name]) for name in names if name in by_files]
+    return page(files, which.get("first"), which.get("after"))
+
+
+def _file(ctx: Context, row: VersionRow, file: StoredFile) -> dict[str, Any]:
+    address = ctx.signed({"do": "get", "digest": file.digest, "name": file.name})
+    md5s: Mapping[str, str] = row.record.get("md5", {})
+    return {
+        "__typename": "File",
+        "id": f"{row.name}/{file.name}",
+        "name": file.name,
+        "displayName": file.name,
+        "url": address,
+        "directUrl": address,
+        "storagePath": file.name,
+        "sizeBytes": file.n_bytes,
+        "mimetype": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+        "updatedAt": when(row.created_at),
+        "md5": md5s.get(file.name, ""),
+        "digest": md5s.get(file.name, file.digest),
+    }
+
+
+def need(ctx: Context, client_id: str) -> VersionRow:
+    """Return the version of an id.
+
+    Raises:
+        UsageError: There is none.
+    """
+    name = version_of(client_id)
+    row = by_name(ctx, name) if name else None
+    if row is None:
+        raise UsageError("no such artifact")
+    return row

@@ -1,0 +1,166 @@
+"""What the client does with artifacts that are logged: use, change, alias, link, delete."""
+
+# the words of a query come without types
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sharpen.errors import UsageError
+from sharpen.server.wandb import artifact_uploads as uploads
+from sharpen.server.wandb import artifact_views as views
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context
+from sharpen.store.collection_rows import VersionRow, collections
+
+
+def mutations(ctx: Context) -> dict[str, Any]:
+    """Return what the fields of Mutation are answered with that are about artifacts."""
+    return {
+        "createArtifact": lambda info, input: uploads.create(ctx, input),
+        "createArtifactFiles": lambda info, input: uploads.create_files(ctx, input),
+        "createArtifactManifest": lambda info, input: uploads.manifest(ctx, input["artifactID"]),
+        "updateArtifactManifest": lambda info, input: uploads.manifest(ctx, input["artifactManifestID"]),
+        "commitArtifact": lambda info, input: uploads.commit(ctx, input["artifactID"]),
+        "useArtifact": lambda info, input: _use(ctx, input),
+        "updateArtifact": lambda info, input: _update(ctx, input),
+        "addAliases": lambda info, input: _alias(ctx, input, remove=False),
+        "deleteAliases": lambda info, input: _alias(ctx, input, remove=True),
+        "deleteArtifact": lambda info, input: _delete(ctx, input),
+        "linkArtifact": lambda info, input: _link(ctx, input),
+    }
+
+
+def of_project(ctx: Context, project: str) -> dict[str, Any]:
+    """Return what a project's fields are answered with that are about artifacts."""
+
+    def member(info: Any, name: str) -> dict[str, Any] | None:
+        row = views.by_name(ctx, f"{project}/{name if ':' in name else name + ':latest'}")
+        return None if row is None else views.membership(ctx, row)
+
+    def artifact(info: Any, name: str) -> dict[str, Any] | None:
+        row = views.by_name(ctx, f"{project}/{name if ':' in name else name + ':latest'}")
+        return None if row is None else views.artifact(ctx, row)
+
+    return {
+        "artifact": artifact,
+        "artifactCollectionMembership": member,
+        "artifactCollection": lambda info, name: views.collection(ctx, f"{project}/{name}"),
+        "artifactCollections": lambda info, first=None, after=None, **of: views.collection_page(
+            ctx, project, None, first, after
+        ),
+        "artifactType": lambda info, name: views.type_of_project(ctx, project, name),
+        "artifactTypes": lambda info, first=None, after=None: views.page(
+            views.types_of_project(ctx, project), first, after
+        ),
+    }
+
+
+def _row(ctx: Context, any_id: str) -> VersionRow:
+    row = uploads.row_of(ctx, any_id)
+    if row is None:
+        raise UsageError("the artifact is not committed yet")
+    return row
+
+
+def _use(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Note that a run uses a version."""
+    ctx.need("agent")
+    row = _row(ctx, given["artifactID"])
+    run = ctx.engine.reader.tracked.run(given.get("runName") or "")
+    if run is not None:
+        used = sorted({*run.summary.get(views.USED, []), row.name})
+        ctx.engine.call("edit_run", run_id=run.id, changes={"summary": {views.USED: used}})
+    return {"artifact": views.artifact(ctx, row)}
+
+
+def _update(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    ctx.need("agent")
+    row = _row(ctx, given["artifactID"])
+    figures = dict(row.figures)
+    if given.get("description") is not None:
+        figures["description"] = given["description"]
+    if given.get("metadata") is not None:
+        figures["metadata"] = uploads.read_metadata(given)
+    if given.get("ttlDurationSeconds") is not None:
+        figures["ttl_s"] = given["ttlDurationSeconds"]
+    gone = {tag["tagName"] for tag in given.get("tagsToDelete") or []}
+    new = {tag["tagName"] for tag in given.get("tagsToAdd") or []}
+    figures["tags"] = sorted(({*figures.get("tags", [])} | new) - gone)
+    ctx.engine.call(
+        "describe_version",
+        collection=row.collection,
+        version=row.version,
+        figures=figures,
+        who=ctx.key.name or "wandb",
+    )
+    if given.get("aliases") is not None:
+        _set_exactly(ctx, row, {alias["alias"] for alias in given["aliases"]})
+    return {"artifact": views.artifact(ctx, _row(ctx, given["artifactID"]))}
+
+
+def _set_exactly(ctx: Context, row: VersionRow, wanted: set[str]) -> None:
+    now = {*views.names_of(ctx, row)} - {views.NEWEST}
+    for alias in sorted(wanted - now):
+        uploads.set_alias(ctx, row, alias)
+    for alias in sorted(now - wanted):
+        uploads.remove_alias(ctx, row, alias)
+
+
+def _alias(ctx: Context, given: Mapping[str, Any], remove: bool) -> dict[str, Any]:
+    ctx.need("agent")
+    source = _row(ctx, given["artifactID"])
+    for alias in given["aliases"]:
+        name = f"{alias.get('projectName') or DEFAULT_PROJECT}/{alias['artifactCollectionName']}"
+        row = source if name == source.collection else _linked(ctx, name, source)
+        (uploads.remove_alias if remove else uploads.set_alias)(ctx, row, alias["alias"])
+    return {"success": True}
+
+
+def _linked(ctx: Context, collection: str, source: VersionRow) -> VersionRow:
+    rows = views.versions(ctx.engine.reader, collection)
+    found = [row for row in rows if row.record.get("source") == source.name]
+    if not found:
+        raise UsageError(f"{source.name} is not in {collection}")
+    return found[-1]
+
+
+def _delete(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    ctx.need("admin")
+    row = _row(ctx, given["artifactID"])
+    names = [alias for alias in views.names_of(ctx, row) if alias != views.NEWEST]
+    if names and given.get("deleteAliases"):
+        for alias in names:
+            uploads.remove_alias(ctx, row, alias)
+    who = ctx.key.name or "wandb"
+    ctx.engine.call("delete_version", collection=row.collection, version=row.version, who=who)
+    return {"artifact": views.artifact(ctx, row), "success": True}
+
+
+def _link(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a version into another collection, too."""
+    ctx.need("agent")
+    any_id = given.get("artifactID")
+    if not any_id:
+        found = uploads.of_client(ctx, given.get("clientID") or "")
+        any_id = found["serverID"] if found else ""
+    source = _row(ctx, any_id)
+    target = f"{given.get('projectName') or DEFAULT_PROJECT}/{given.get('artifactPortfolioName') or ''}"
+    content: dict[str, Any] = {"files": [asdict(file) for file in source.files], "run_id": source.run_id}
+    content["record"] = {**source.record, "source": source.name}
+    kind = collections(ctx.engine.reader)[source.collection]
+    about = {
+        "type": kind,
+        "content": content,
+        "who": ctx.key.name or "wandb",
+        "figures": dict(source.figures),
+    }
+    made = ctx.engine.call("register", collection=target, **about)
+    row = views.by_name(ctx, f"{target}:v{made['version']}")
+    assert row is not None  # noqa: S101 - it has just been made
+    for alias in given.get("aliases") or []:
+        uploads.set_alias(ctx, row, alias["alias"])
+    return {"versionIndex": row.version, "artifactMembership": views.membership(ctx, row)}
