@@ -19,6 +19,7 @@ from sharpen.tracking.project_sink import ProjectSink
 from sharpen.tracking.run import Checkpoint, Given, Run, current
 from sharpen.tracking.scratch import FileClaims
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
+from sharpen.tracking.wandb_sink import WandbSink, is_started
 
 LABELS: Mapping[str, str] = {
     "name": "display_name",
@@ -31,7 +32,8 @@ LABELS: Mapping[str, str] = {
 def init(config: Mapping[str, Any] | None = None, project: str | None = None, **about: Any) -> Run:
     """Return the run that this process is: the sweep's when an agent started it, one of its own otherwise.
 
-    With a project the run is kept in the store, also when no agent started it.
+    With a project the run is kept in the store, also when no agent started it. When the stock ``wandb agent``
+    started it, all goes to that client: one program serves both.
 
     Args:
         config: The program's own values; those that the sweep chose win over them, also inside of nested
@@ -54,9 +56,19 @@ def init(config: Mapping[str, Any] | None = None, project: str | None = None, **
     if about and project is None:
         raise UsageError(f"init: {', '.join(about)} needs a project: init(project='momentum', …)")
     is_alone = assigned.token is None and not assigned.results
+    if is_alone and is_started(os.environ):
+        return _of_stock_agent(config or {})
     if project is None or not is_alone:
         return _made(config, assigned, is_member=False)
     return _of_project(config or {}, project, about)
+
+
+def _of_stock_agent(config: Mapping[str, Any]) -> Run:
+    sink = WandbSink(config)
+    own = merged(config, sink.config, ())
+    run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=True)
+    current.append(run)
+    return run
 
 
 def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any]) -> Run:

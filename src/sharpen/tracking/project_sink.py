@@ -128,7 +128,7 @@ class ProjectSink:
         self._has_rows.set()
         atexit.unregister(self.close)
         self._thread.join()
-        exit_code, reason = _how_it_ends()
+        exit_code, reason = how_it_ends()
         with contextlib.suppress(SharpenError):  # it has ended already, or nobody answers
             self._call("finish_run", exit_code=exit_code, reason=reason)
         self._client.close()
@@ -160,7 +160,7 @@ class ProjectSink:
                 self._problem = problem
 
 
-def _how_it_ends() -> tuple[int, str]:
+def how_it_ends() -> tuple[int, str]:
     """Return the exit code and the reason of a program that is in an exception, or was ended by one."""
     error = sys.exc_info()[1] or getattr(sys, "last_value", None)
     if error is None or (isinstance(error, SystemExit) and not error.code):

@@ -1,0 +1,66 @@
+"""Where a run writes to that the stock ``wandb agent`` started: to that client, and so to its server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sharpen.tracking.project_sink import how_it_ends
+
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def is_started(environment: Mapping[str, str]) -> bool:
+    """Return whether a stock agent started this program.
+
+    >>> is_started({"WANDB_SWEEP_ID": "k3v9x2aq", "WANDB_RUN_ID": "k3v9x2aq-1"}), is_started({})
+    (True, False)
+    """
+    return bool(environment.get("WANDB_SWEEP_ID") and environment.get("WANDB_RUN_ID"))
+
+
+class WandbSink:
+    """Speaks to the stock client for one run of a sweep.
+
+    Args:
+        config: The program's own values; those of the sweep win over them.
+
+    Attributes:
+        config: All of them.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        import wandb  # noqa: PLC0415 - it is there: its agent started this program
+
+        self._wandb: Any = wandb
+        self._run: Any = wandb.init(config=dict(config))
+        self.config: dict[str, Any] = dict(self._run.config)
+
+    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
+        """Log the metrics; a run that is to end is interrupted by the client itself."""
+        self._run.log(dict(metrics), step=step)
+        return ""
+
+    def leads(self) -> bool:
+        """Return True: the client does not know."""
+        return True
+
+    def summarize(self, values: Mapping[str, Any]) -> None:
+        """Keep values that describe the run as a whole."""
+        self._run.summary.update(dict(values))
+
+    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
+        """Log the file as an artifact of this name; a second one is its next version."""
+        artifact = self._wandb.Artifact(NOT_IN_NAMES.sub("-", name) or "file", type, metadata=dict(metadata))
+        artifact.add_file(str(path), name=path.name)
+        self._run.log_artifact(artifact).wait()
+
+    def end(self) -> None:
+        """Do nothing: closing ends it."""
+
+    def close(self) -> None:
+        """End the run: as failed when the program ends by an exception."""
+        exit_code, _ = how_it_ends()
+        self._run.finish(exit_code=exit_code)
