@@ -12,7 +12,7 @@ import math
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +24,8 @@ from sharpen.objectives.rl.execution.settings import DEFAULTS, MARKET_SETTINGS, 
 from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
 
 if TYPE_CHECKING:
+    from sharpen.bars import Panel
+    from sharpen.objectives.rl.execution.book_data import Book
     from sharpen.objectives.rl.execution.evaluation import Row
     from sharpen.objectives.rl.execution.training import Look
     from sharpen.tracking import Run
@@ -35,13 +37,16 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     """Return the options; None for what has a default of the market's or the agent's own."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--market", default="signal", help="signal, ac, ow or bars (default: signal)")
+    add("--market", default="signal", help="signal, ac, ow, bars or book (default: signal)")
     add("--data", default="stocks", help="bars: a data set's name, or a file's path (default: stocks)")
+    add("--book", default="", help="book: snapshots of a recorded book, a parquet or CSV file")
+    add("--trades", default="", help="book: the trades of the same time, a parquet or CSV file")
     for name, (kind, words) in MARKET_SETTINGS.items():
         add(f"--{name}", type=kind, help=words)
     add("--total_timesteps", type=int, help="slices to train on (default: 60000)")
     add("--n_checks", type=int, help="how often the policy is looked at in that time (default: 5)")
     add("--n_episodes", type=int, help="held-out orders (default: 4096)")
+    add("--n_folds", type=int, help="bars, book: walk-forward folds (default: 3)")
     add("--n_steps", type=int, help="slices between two updates, all environments together (default: 2048)")
     add("--net_arch", help='widths of the hidden layers (default: "[64, 64]")')
     spellings: dict[str, list[str]] = {}
@@ -87,7 +92,8 @@ def train(runs: Sequence[Run]) -> None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
         run.summary.update({"market": settings.market, "versions": library_versions("numpy", "torch")})
-        data = run.config["data"] if settings.market == "bars" else ""
+        named = {"bars": ("data",), "book": ("book", "trades")}.get(settings.market, ())
+        data = tuple(run.config[name] for name in named)
         alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
     for group in alike.values():
         search(group)
@@ -95,14 +101,13 @@ def train(runs: Sequence[Run]) -> None:
 
 def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     """Train configurations side by side, and report each look at them."""
-    from sharpen.data import load
     from sharpen.objectives.rl.execution.training import Job, Training
 
     runs = [run for run, _ in group]
     is_last_look = runs[0].stage == "lockbox"
     jobs = [Job(settings, run.seed) for run, settings in group]
-    panel = load(runs[0].config["data"]).panel if group[0][1].market == "bars" else None
-    training = Training(jobs, "lockbox" if is_last_look else "held-out", panel)
+    data = recorded(group[0][1].market, runs[0].config)
+    training = Training(jobs, "lockbox" if is_last_look else "held-out", data)
     last: dict[int, Look] = {}
     going = list(range(len(runs)))
     n_checks = group[0][1].n_checks
@@ -119,6 +124,21 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     for run, look in ((runs[k], last[k]) for k in going):
         if not run.in_sweep:
             print_table(look, group[0][1].market)
+
+
+def recorded(market: str, config: Mapping[str, Any]) -> Panel | Book | None:
+    """Return the bars or the book of a market that has them."""
+    if market == "bars":
+        from sharpen.data import load
+
+        return load(config["data"]).panel
+    if market == "book":
+        from sharpen.objectives.rl.execution.book_data import read_book
+
+        if not config["book"]:
+            raise UsageError("the market book needs a recorded book: give --book FILE")
+        return read_book(config["book"], config["trades"] or None)
+    return None
 
 
 def report(run: Run, look: Look) -> bool:
@@ -151,8 +171,7 @@ def keep(run: Run, look: Look) -> None:
 
 def print_table(look: Look, market: str) -> None:
     """Print what every policy costs on the same orders, and what the figures mean."""
-    from sharpen.objectives.rl.execution.evaluation import table
-    from sharpen.objectives.rl.execution.training import saved_bps
+    from sharpen.objectives.rl.execution.evaluation import saved_bps, table
     from sharpen.objectives.rl.execution.verdict import compare
 
     rows = table(look.outcomes)

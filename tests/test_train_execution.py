@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from objectives.rl.execution.books import make_book, write_book
 from sharpen import spec
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 
@@ -33,11 +34,21 @@ def test_alone_it_prints_every_policy_and_a_sentence_for_each_baseline(program, 
     assert "held-out orders" in err
 
 
+def test_it_trains_in_a_recorded_book(program, capsys, tmp_path):
+    book, trades = write_book(make_book(), tmp_path)
+    assert program.main([*QUICK, "--market=book", f"--book={book}", f"--trades={trades}"]) == 0
+    out = capsys.readouterr().out
+    assert "passive_twap" in out
+    assert program.main([*QUICK, "--market=book", f"--book={book}"]) == 0
+    assert program.main([*QUICK, "--market=book"]) == 2
+    assert "needs a recorded book: give --book FILE" in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_refused_in_a_sentence(program, capsys):
     assert program.main(["--market", "casino"]) != 0
     assert program.main(["--net_arch", "wide"]) == 2
     err = capsys.readouterr().err
-    assert "train_execution: no market 'casino': there are signal, ac, ow, bars" in err
+    assert "train_execution: no market 'casino': there are signal, ac, ow, bars, book" in err
     assert "train_execution: net_arch is 'wide', give one or two widths" in err
 
 

@@ -10,17 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from objectives.rl.execution.books import make_book
 from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.agent import observe
 from sharpen.objectives.rl.execution.evaluation import play, table
 from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of
+from sharpen.objectives.rl.execution.parts import LOCKBOX, walk_forward
 from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
 from sharpen.objectives.rl.execution.schedules import LinearCosts, almgren_chriss, kappa, with_drift
 from worlds import make_world
 
 CALM = {"volatility": 0.0}
-EVERY = [*MARKETS, "bars"]
+EVERY = [*MARKETS, "bars", "book"]
 PANEL = make_world(11, n_bars=300)
+HELD_OUT = walk_forward(1)[0][1]
 
 
 def quiet_panel():
@@ -31,8 +34,8 @@ def quiet_panel():
 
 
 def env_of(name, n_members=1, n_envs=50):
-    panel = quiet_panel() if name == "bars" else None
-    return execution(market_of(name, panel=panel), n_members, n_envs)
+    data = {"bars": quiet_panel(), "book": make_book()}.get(name)
+    return execution(market_of(name, None, data), n_members, n_envs)
 
 
 def costs_in_money(name, policy, settings=CALM):
@@ -158,7 +161,7 @@ def test_quantity_and_cash_are_conserved_whatever_is_done(name, data):
     assert torch.allclose(total.double(), saved, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [*MARKETS, "bars"])  # the book has a test of its own
 def test_nothing_is_known_before_it_happens(name):
     """Other prices and volumes after a decision change neither what is seen nor what any policy does."""
     env = env_of(name)
@@ -232,7 +235,7 @@ def test_the_table_is_paired_with_twap():
 
 
 def test_what_is_no_market_is_refused():
-    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow, bars"):
+    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow, bars, book"):
         market_of("casino")
     with pytest.raises(UsageError, match="2 slices or more"):
         market_of("signal", {"n_slices": 1})
@@ -249,7 +252,7 @@ def test_an_order_in_bars_pays_what_the_rules_say():
     )
     flat = replace(flat, volume=np.full_like(PANEL.volume, 1e6))
     settings = {"order_share": 0.01, "impact": 0.5, "half_spread_bps": 2.0}
-    env = execution(market_of("bars", settings, flat, "held-out"), 1, 4, 1.0)
+    env = execution(market_of("bars", settings, flat, HELD_OUT), 1, 4, 1.0)
     state = {**episodes(env, 0), "risk": torch.full((1, 4), 0.02, dtype=torch.float64)}
     found = play(env, state, twap).shortfall_bps
     assert found == pytest.approx(2.0 + 1e4 * 0.5 * 0.02 * 0.1, abs=1e-6)
@@ -268,19 +271,20 @@ def test_no_more_than_a_share_of_a_bar_is_traded_and_the_rest_is_said():
 
 def test_orders_to_train_on_and_held_out_orders_share_no_bar():
     spans = {}
-    for span in ("training", "held-out", "lockbox"):
-        market = market_of("bars", None, PANEL, span)
-        n = 2000 if span == "training" else market.n_orders
+    (training, held_out), *_ = walk_forward(1)
+    for span, part in (("training", training), ("held-out", held_out), ("lockbox", LOCKBOX)):
+        market = market_of("bars", None, PANEL, part)
+        n = market.n_orders if part.in_order else 2000
         closes = episodes(execution(market, 1, n, 1.0), 0)["mid"].numpy().ravel()
         bars = np.flatnonzero(np.isin(PANEL.close, closes).any(axis=1))
         spans[span] = (bars.min(), bars.max())
-    assert spans["training"][1] < 180 <= spans["held-out"][0]
+    assert spans["training"][1] < 120 <= spans["held-out"][0]
     assert spans["held-out"][1] < 240 <= spans["lockbox"][0]
 
 
 def test_bars_that_cannot_be_traded_are_refused():
-    with pytest.raises(UsageError, match="needs more bars: the lockbox part has 5"):
-        market_of("bars", None, PANEL.slice(0, 27), "lockbox")
+    with pytest.raises(UsageError, match="needs more bars: from 22 to 27 there is no room"):
+        market_of("bars", None, PANEL.slice(0, 27), LOCKBOX)
     with pytest.raises(UsageError, match="needs volumes, and"):
         market_of("bars", None, replace(PANEL, volume=np.zeros_like(PANEL.volume)))
     with pytest.raises(UsageError, match=r"participation is 0.0, give one in \(0, 1\]"):

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
+from sharpen.objectives.rl.execution.parts import Part
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.streams import Streams
 
 _PAST_BARS = 20
-_SPANS = {"training": (0.0, 0.6), "held-out": (0.6, 0.8), "lockbox": (0.8, 1.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,7 @@ class BarReplay:
     Args:
         panel: The bars, with volumes.
         rules: What trading costs.
-        span: Which part of the bars: ``training``, the first 60 %; ``held-out``, the next 20 %; ``lockbox``,
-            the last. Orders to train on begin anywhere in it. The others begin one after another, do not
-            overlap, and are taken in every symbol.
+        part: Which bars orders come from.
 
     Raises:
         UsageError: The part is too short for an order, or a symbol has no volume.
@@ -91,22 +89,22 @@ class BarReplay:
     baseline = "twap"
     twap_reward = 0.0
     gain_bps: float | None = None
+    scale_bps: float | None = None
 
-    def __init__(self, panel: Panel, rules: BarRules, span: str = "training") -> None:
+    def __init__(self, panel: Panel, rules: BarRules, part: Part) -> None:
         self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
         self.participation = rules.participation
-        first, stop = (round(share * len(panel)) for share in _SPANS[span])
-        first = max(first, _PAST_BARS)
+        first, stop = max(round(part.start * len(panel)), _PAST_BARS), round(part.stop * len(panel))
         self._first, self._n_starts = first, stop - first - rules.n_slices
         if self._n_starts < 1:
             raise UsageError(
-                f"the market bars needs more bars: the {span} part has {stop - first}, an order takes"
-                f" {rules.n_slices} and {_PAST_BARS} must come before it",
+                f"the market bars needs more bars: from {first} to {stop} there is no room for an order, that"
+                f" takes {rules.n_slices + 1}, and {_PAST_BARS} must come before it",
                 n_bars=len(panel),
             )
         if quiet := [s for s, v in zip(panel.symbols, panel.volume.T, strict=True) if not (v > 0).any()]:
             raise UsageError(f"the market bars needs volumes, and {', '.join(quiet)} has none")
-        self._in_order, self._n_symbols = span != "training", len(panel.symbols)
+        self._in_order, self._n_symbols = part.in_order, len(panel.symbols)
         self._close, self._volume = torch.as_tensor(panel.close), torch.as_tensor(panel.volume).double()
         typical = (panel.open + panel.high + panel.low + panel.close) / 4.0
         self._typical = torch.as_tensor(typical)
@@ -114,8 +112,8 @@ class BarReplay:
 
     @property
     def n_orders(self) -> int:
-        """How many orders there are that do not overlap, in all symbols together."""
-        return max(1, self._n_starts // self.n_slices) * self._n_symbols
+        """How many orders there are that do not overlap, to buy and to sell in every symbol."""
+        return max(1, self._n_starts // self.n_slices) * self._n_symbols * 2
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""
@@ -123,8 +121,9 @@ class BarReplay:
         side = torch.where(draws[..., 0] < 0.5, -1.0, 1.0).double()
         if self._in_order:
             number = torch.arange(n_envs).expand(side.shape) % self.n_orders
-            symbol = number % self._n_symbols
-            start = self._first + number // self._n_symbols * self.n_slices
+            side = torch.where(number % 2 == 0, 1.0, -1.0).double()
+            symbol = number // 2 % self._n_symbols
+            start = self._first + number // 2 // self._n_symbols * self.n_slices
         else:
             symbol = (draws[..., 1] * self._n_symbols).long()
             start = self._first + (draws[..., 2] * self._n_starts).long()
@@ -144,6 +143,7 @@ class BarReplay:
             "price": self._typical[during, symbols],
             "risk": moves.std(-1).clamp_min(1e-6),
             "past": torch.stack(past, -1),
+            "window": start,
         }
 
     def seen(self, episode: Episode, k: Tensor) -> Tensor:

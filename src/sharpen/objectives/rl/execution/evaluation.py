@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from sharpen.arrays import Floats
+from sharpen.arrays import Floats, Ints
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.policies import Policy
@@ -29,6 +29,7 @@ class Outcomes:
         forced: Share of the order that only the end of its time has traded. (M,)
         reward: 0 for the market's baseline. (M,)
         traded: Share of the order by the end of each slice. (M, N)
+        window: Orders of the same number share their prices. (M,)
     """
 
     shortfall_bps: Floats
@@ -36,6 +37,7 @@ class Outcomes:
     forced: Floats
     reward: Floats
     traded: Floats
+    window: Ints
 
 
 @torch.no_grad()
@@ -64,7 +66,18 @@ def play(env: Execution, state: State, policy: Policy) -> Outcomes:
         env.market.twap_reward + (start["twap"].sum(-1) - cost) / worth * (1e4 / env.unit_bps),
     )
     paid, advantage, forced, reward = (value.flatten().cpu().numpy() for value in values)
-    return Outcomes(paid, advantage, forced, reward, way)
+    window = start["window"].flatten().cpu().numpy() if "window" in start else np.arange(len(paid))
+    return Outcomes(paid, advantage, forced, reward, way, window)
+
+
+def together(parts: Sequence[Outcomes]) -> Outcomes:
+    """Return the outcomes of several parts as one; no window of one part is taken for one of another."""
+    windows = [np.unique(part.window, return_inverse=True)[1] for part in parts]
+    first = np.cumsum([0, *(int(window.max()) + 1 for window in windows[:-1])])
+    names = ("shortfall_bps", "advantage_bps", "forced", "reward", "traded")
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    window = np.concatenate([w + k for w, k in zip(windows, first, strict=True)])
+    return Outcomes(**joined, window=window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +112,8 @@ class Row:
 def row(name: str, outcomes: Outcomes, reference: Outcomes) -> Row:
     """Return a policy's row, beside ``twap``'s outcomes on the same episodes."""
     cost = outcomes.shortfall_bps
-    mean, error = mean_error(cost)
-    saved, saved_error = mean_error(reference.shortfall_bps - cost)
+    mean, error = mean_error(cost, outcomes.window)
+    saved, saved_error = mean_error(reference.shortfall_bps - cost, outcomes.window)
     return Row(
         policy=name,
         shortfall=mean,
@@ -120,14 +133,36 @@ def table(outcomes: Mapping[str, Outcomes]) -> list[Row]:
     return [row(name, found, outcomes["twap"]) for name, found in outcomes.items()]
 
 
-def mean_error(values: Floats) -> tuple[float, float]:
-    """Return a mean and its standard error.
+def saved_bps(outcomes: Mapping[str, Outcomes]) -> dict[str, Floats]:
+    """Return what the policy saves against each baseline in basis points, by window. (W,) each."""
+    own = outcomes["ppo"]
+    place = np.unique(own.window, return_inverse=True)[1]
+    n_orders = np.bincount(place)
+    return {
+        name: np.bincount(place, found.shortfall_bps - own.shortfall_bps) / n_orders
+        for name, found in outcomes.items()
+        if name != "ppo"
+    }
+
+
+def mean_error(values: Floats, window: Ints | None = None) -> tuple[float, float]:
+    """Return a mean and its standard error, clustered by window: orders of one may depend on each other.
+
+    Source: Cameron and Miller (2015), A Practitioner's Guide to Cluster-Robust Inference, equation 10, for a
+        mean, with ``G / (G - 1)``.
 
     >>> mean_error(np.array([1.0, 3.0]))
     (2.0, 1.0)
+    >>> mean_error(np.array([1.0, 1.0, 3.0, 3.0]), np.array([5, 5, 6, 6]))
+    (2.0, 1.0)
     """
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return float(values.mean()), error
+    mean = float(values.mean())
+    if window is None:
+        window = np.arange(len(values))
+    sums = np.bincount(np.unique(window, return_inverse=True)[1], values - mean)
+    n = len(sums)
+    error = math.sqrt(n / (n - 1) * float(np.square(sums).sum())) / len(values) if n > 1 else math.nan
+    return mean, error
 
 
 def gain_loss(advantage: Floats) -> float:

@@ -49,6 +49,7 @@ class Linear:
     n_seen = 1
     has_book = False
     participation = math.inf
+    scale_bps: float | None = None
 
     def __init__(self, name: str, rules: LinearRules) -> None:
         if rules.n_slices < 2 or not rules.order > 0 or not rules.arrival > 0:

@@ -10,9 +10,12 @@ import torch
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.execution.bar_replay import BarReplay, BarRules
+from sharpen.objectives.rl.execution.book_data import Book
+from sharpen.objectives.rl.execution.book_replay import BookReplay, BookRules
 from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
+from sharpen.objectives.rl.execution.parts import TRAINING, Part
 from sharpen.objectives.rl.execution.policies import twap
 from sharpen.objectives.rl.execution.port import Market
 from sharpen.objectives.rl.execution.transient import obizhaeva_wang_market
@@ -24,21 +27,23 @@ MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
     "ow": obizhaeva_wang_market,
 }
 """Each market by its name, from settings that may lack anything."""
+RECORDED = ("bars", "book")
+"""Markets whose prices were recorded."""
 
 
 def market_of(
     name: str,
     settings: Mapping[str, Any] | None = None,
-    panel: Panel | None = None,
-    span: str = "training",
+    data: Panel | Book | None = None,
+    part: Part = TRAINING,
 ) -> Market:
     """Return a market by its name; settings that are None have the market's own default.
 
     Args:
-        name: One of :data:`MARKETS`, or ``bars``.
+        name: One of :data:`MARKETS`, ``bars`` or ``book``.
         settings: What differs from the market's own defaults.
-        panel: The bars of the market ``bars``.
-        span: Which part of them: ``training``, ``held-out``, ``lockbox``.
+        data: The bars of the market ``bars``, the book of ``book``.
+        part: Which part of them orders come from.
 
     Raises:
         NotFound: There is no such market.
@@ -49,25 +54,31 @@ def market_of(
     """
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     if name == "bars":
-        if panel is None:
+        if not isinstance(data, Panel):
             raise UsageError("the market bars needs bars: give --data")
-        return BarReplay(panel, BarRules.of(given), span)
+        return BarReplay(data, BarRules.of(given), part)
+    if name == "book":
+        if not isinstance(data, Book):
+            raise UsageError("the market book needs a recorded book: give --book FILE")
+        return BookReplay(data, BookRules.of(given), part)
     if name not in MARKETS:
-        raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}, bars", name=name)
+        raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}, bars, book", name=name)
     return MARKETS[name](given)
 
 
 def unit_bps(market: Market, n_episodes: int = 512) -> float:
     """Return what a reward of 1 is, in basis points of the order at arrival.
 
-    The gain of the optimum where that is known. Elsewhere what equal slices cost in impact, spread and fees:
-    there a reward of 1 is an order that costs nothing but what the price moves.
+    The gain of the optimum where that is known, or the market's own scale. Elsewhere what equal slices cost
+    in impact, spread and fees: there a reward of 1 is an order that costs nothing but what the price moves.
 
     >>> round(unit_bps(market_of("signal")), 6)
     3.0
     """
     if market.gain_bps is not None:
         return market.gain_bps
+    if market.scale_bps is not None:
+        return market.scale_bps
     env = Execution(market, 1, n_episodes, 1.0)
     state = env.reset(Streams.of([0]))
     arrival = state["mid"][..., :1]

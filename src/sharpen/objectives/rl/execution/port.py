@@ -19,7 +19,8 @@ Episode = State
 - ``volume``: what others trade in each slice, in shares. (P, E, N)
 - ``usual``: the volume of a slice as expected at the start. (P, E)
 
-and what a market adds. Only what lies before a decision may be shown to whoever decides.
+and what a market adds. Orders with the same number in ``window``, (P, E), share their prices; without it each
+order has its own. Only what lies before a decision may be shown to whoever decides.
 """
 
 
@@ -50,6 +51,7 @@ class Market(Protocol):
         twap_reward: The mean reward of equal slices: 0 where they are the baseline.
         gain_bps: By how much the optimum costs less than that baseline, in basis points of the order at
             arrival; None where no optimum is known.
+        scale_bps: What a reward of 1 is where no optimum is known; None for what equal slices cost.
         kappa_slice: How fast the risk-averse baseline trades: kappa times the length of a slice.
         participation: Largest share of a slice's volume that may be traded; inf for no limit.
     """
@@ -62,6 +64,7 @@ class Market(Protocol):
     baseline: str
     twap_reward: float
     gain_bps: float | None
+    scale_bps: float | None
     kappa_slice: float
     participation: float
 

@@ -33,8 +33,12 @@ MARKET_SETTINGS: dict[str, tuple[type, str]] = {
     "risk_aversion": (float, "ac: of the Almgren-Chriss baseline, per unit of money"),
     "impact": (float, "ow: how far a share moves the price at first; bars: factor of the square-root impact"),
     "resilience": (float, "ow: how fast impact dies away, over the whole order"),
-    "order_share": (float, "bars: size of an order, as a share of the usual volume of its bars"),
-    "participation": (float, "bars: largest share of a bar's volume that may be traded"),
+    "order_share": (float, "bars, book: size of an order, as a share of the usual volume of its slices"),
+    "participation": (float, "bars, book: largest share of a slice's volume that may be traded"),
+    "slice_rows": (int, "book: snapshots of a slice"),
+    "latency_s": (float, "book: seconds from a decision to the book"),
+    "taker_fee_bps": (float, "book: fee of market orders, in basis points"),
+    "maker_fee_bps": (float, "book: fee of limit orders, in basis points; below 0 for a rebate"),
     "half_spread_bps": (float, "bars: how much worse every fill is, in basis points"),
     "urgency": (float, "how fast the Almgren-Chriss baseline trades: kappa times the length of a slice"),
 }
@@ -52,6 +56,7 @@ class ExecutionSettings:
         total_timesteps: Slices to train on.
         n_checks: How often in that time the policy is looked at on held-out episodes.
         n_episodes: Held-out episodes.
+        n_folds: Walk-forward folds of markets whose prices were recorded.
 
     Raises:
         UsageError: A number is out of range.
@@ -63,12 +68,14 @@ class ExecutionSettings:
     total_timesteps: int = 60_000
     n_checks: int = 5
     n_episodes: int = 4096
+    n_folds: int = 3
 
     def __post_init__(self) -> None:
         rules = (
             (self.total_timesteps >= 1, f"total_timesteps is {self.total_timesteps}, give 1 or more"),
             (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
             (self.n_episodes >= 2, f"n_episodes is {self.n_episodes}, give 2 or more"),
+            (self.n_folds >= 1, f"n_folds is {self.n_folds}, give 1 or more"),
             (self.agent.is_on_policy, f"agent is {self.agent.agent}, an execution policy is learnt by ppo"),
         )
         if problems := [text for holds, text in rules if not holds]:
@@ -78,7 +85,7 @@ class ExecutionSettings:
     def rules(self) -> tuple[Any, ...]:
         """All but the agent: what configurations that train side by side must agree in."""
         rules = tuple(sorted(self.market_settings.items()))
-        return (self.market, rules, self.total_timesteps, self.n_checks, self.n_episodes)
+        return (self.market, rules, self.total_timesteps, self.n_checks, self.n_episodes, self.n_folds)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> ExecutionSettings:
@@ -102,6 +109,7 @@ class ExecutionSettings:
             "total_timesteps": int,
             "n_checks": int,
             "n_episodes": int,
+            "n_folds": int,
         }
         own: dict[str, Any] = {name: kind(given[name]) for name, kind in kinds.items() if name in given}
         rules = {name: kind(given[name]) for name, (kind, _) in MARKET_SETTINGS.items() if name in given}

@@ -37,6 +37,7 @@ class Transient:
     baseline = "twap"
     twap_reward = 0.0
     participation = math.inf
+    scale_bps: float | None = None
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error
+from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error, saved_bps
 from sharpen.overfit.reality_check import reality_check
 from sharpen.seeds import rng_for
 
@@ -21,10 +21,11 @@ _LEVEL = 0.05
 
 
 def write_saved(outcomes: Mapping[str, Outcomes], path: Path) -> None:
-    """Write by how much the policy ``ppo`` costs less than each baseline, a row an order, in basis points."""
-    own = outcomes["ppo"].shortfall_bps
-    others = {name: found.shortfall_bps - own for name, found in outcomes.items() if name != "ppo"}
-    parquet.write_table(pa.table(others), path, compression="zstd", use_dictionary=False)
+    """Write by how much the policy ``ppo`` costs less than each baseline in basis points, a row a window.
+
+    A window is the orders that share their prices; where prices are drawn it is one order.
+    """
+    parquet.write_table(pa.table(saved_bps(outcomes)), path, compression="zstd", use_dictionary=False)
 
 
 def read_saved(path: Path) -> dict[str, Floats]:
