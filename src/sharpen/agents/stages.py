@@ -20,7 +20,7 @@ from sharpen.errors import SharpenError
 from sharpen.space import Space
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.tracking import Stage
-from sharpen.wire import unix_address
+from sharpen.wire import address_of
 
 POLL_S = 0.05
 BARS = (facts.HASH, facts.LOCKBOX_HASH, facts.LOCKBOX_FIRST)  # what a summary says of the bars
@@ -148,7 +148,7 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     results = folder / "results.jsonl"
     given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
     read = replace(read, space=Space(given))
-    more = {"channel": unix_address(home), "results": str(results), "seed": task.seed, "stage": task.stage}
+    more = {"channel": address_of(home), "results": str(results), "seed": task.seed, "stage": task.stage}
     more |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
     config = read.with_budget(task.config, task.fidelity)
     assigned = variable(assignment(read, config, folder / "scratch", **more))

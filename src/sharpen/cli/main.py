@@ -17,6 +17,7 @@ from sharpen.cli import exits
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.extras import missing_extra
+from sharpen.http import folder_of
 
 # each verb's module, in the order of a day's work; it is imported when the verb is called for
 VERBS = {
@@ -60,6 +61,15 @@ VERBS = {
 }
 LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
+SERVER_HELP = "The URL of a 'sharpen serve', whose store is meant in place of a folder."
+NO_SERVER = {
+    "serve": "serve answers for a store on this machine",
+    "key": "key changes the keys of a store on this machine: the file of keys never leaves the server",
+    "discord": "discord reads the settings of a store on this machine",
+    "notify": "notify reads the settings of a store on this machine",
+    "paper": "paper trades from a store on this machine: a broker's orders must not wait for a network",
+}
+"""Verbs that know nothing of servers, and why."""
 
 
 HINTS = {
@@ -81,7 +91,10 @@ class Root(click.Group):
         """Return the verb of a name; None when there is none."""
         if cmd_name not in VERBS:
             return None
-        return getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
+        found: click.Command = getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
+        if cmd_name not in NO_SERVER and all(param.name != "server" for param in found.params):
+            found.params.append(_server_option())
+        return found
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
@@ -121,6 +134,25 @@ class Root(click.Group):
             sys.exit(exits.INTERRUPTED)
         except BrokenPipeError:  # here, for click would end it with another code
             _leave_quietly()
+
+
+def _server_option() -> click.Option:
+    """Return the option that names a server behind a verb; the same before it is the group's own."""
+    return click.Option(
+        ["--server"], metavar="URL", help=SERVER_HELP, expose_value=False, callback=_use_server
+    )
+
+
+def _use_server(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:
+    if url is None:
+        return
+    if ctx.find_root().params.get("home") is not None and not _is_from_environment(ctx.find_root(), "home"):
+        raise UsageError("--home and --server: a verb works on one store, so give one of them")
+    ctx.obj = folder_of(url)
+
+
+def _is_from_environment(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
 
 
 def _write_no_more() -> None:
@@ -164,9 +196,10 @@ def _folder(home: Path) -> Path:
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--home", envvar="SHARPEN_HOME", type=click.Path(path_type=Path), help=HOME_HELP)
+@click.option("--server", envvar="SHARPEN_SERVER", metavar="URL", help=SERVER_HELP)
 @click.version_option(__version__, prog_name="sharpen")
 @click.pass_context
-def main(ctx: click.Context, home: Path | None) -> None:
+def main(ctx: click.Context, home: Path | None, server: str | None) -> None:
     """Tune trading models honestly.
 
     Describe a search in one YAML file; sharpen runs it on every core, validates each configuration
@@ -181,6 +214,16 @@ def main(ctx: click.Context, home: Path | None) -> None:
 
     SWEEP is a sweep's id, the start of one, or the word "last"; RUN is a sweep and a
     number, such as k3v9x2aq-7 or "last-7", and "last-best" the best. Everything lives in one folder,
-    .sharpen, which --home or SHARPEN_HOME can move.
+    .sharpen, which --home or SHARPEN_HOME can move; --server or SHARPEN_SERVER name a store that another
+    machine serves.
     """
     ctx.obj = _folder(home or Path(".sharpen"))
+    if not server or (
+        home is not None and not _is_from_environment(ctx, "home") and _is_from_environment(ctx, "server")
+    ):
+        return  # a folder that was given wins over a server that was set for every command
+    verb = ctx.invoked_subcommand or ""
+    if verb in NO_SERVER:
+        how = "unset SHARPEN_SERVER" if _is_from_environment(ctx, "server") else "leave --server out"
+        raise UsageError(f"{NO_SERVER[verb]}; {how}")
+    _use_server(ctx, ctx.command.params[0], server)

@@ -13,6 +13,7 @@ from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 
 PORT = 8420
+KEEP_ALIVE_S = 75  # more than an agent is silent
 
 
 @click.command()
@@ -62,6 +63,7 @@ def serve(
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=3,  # pages that listen would hold it up for ever
+            timeout_keep_alive=KEEP_ALIVE_S,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
             server_header=False,

@@ -7,15 +7,22 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpen.wire import Client, UnixChannel
+from sharpen.http import server_of
+from sharpen.wire import Client, address_of, open_channel
 
 if TYPE_CHECKING:
     from sharpen.coordinator.host import Host
 
 
 @contextlib.contextmanager
-def connect(home: Path, patience_s: float = 60.0) -> Generator[Client]:
+def connect(home: Path, patience_s: float | None = None) -> Generator[Client]:
     """Give a client of a store; this process hosts it whenever no other does.
+
+    A folder that stands for a server gives a client of the server.
+
+    Args:
+        home: The store's folder.
+        patience_s: How long each call goes on trying; what suits the channel by default.
 
     Raises:
         StoreError: The store cannot be opened.
@@ -29,7 +36,8 @@ def connect(home: Path, patience_s: float = 60.0) -> Generator[Client]:
         if host is not None:
             hosts.append(host)
 
-    client = Client(UnixChannel(home), host_if_free, patience_s)
+    is_elsewhere = bool(server_of(home))
+    client = Client(open_channel(address_of(home)), None if is_elsewhere else host_if_free, patience_s)
     try:
         client.call("ping")
         yield client

@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from sharpen.errors import Refused
+from sharpen.server.agents_api.relay import Relay
+from sharpen.server.agents_api.routes import AgentRoutes
 from sharpen.server.auth import KeyFile
 from sharpen.server.engine import Engine
 from sharpen.server.observed import Observed, ObservedRoutes, Traffic
@@ -48,6 +50,7 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
     keys = KeyFile(home)
     traffic = Traffic()
     routes = [*WandbRoutes(engine, keys).routes()]
+    routes += AgentRoutes(home, keys, Relay(home, lambda: engine.call("ping"))).routes()
     begins: list[Callable[[], None]] = []
     leave = Event()
     if (home / NOTIFICATIONS_FILE).exists():

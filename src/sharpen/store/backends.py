@@ -9,9 +9,10 @@ from typing import Protocol, cast
 
 import sqlalchemy as sa
 
+from sharpen.http import server_of
 from sharpen.store.port import Store
 
-BACKENDS: Mapping[str, str] = {"sqlite": "sharpen.store.sqlite"}
+BACKENDS: Mapping[str, str] = {"sqlite": "sharpen.store.sqlite", "server": "sharpen.store.server_rows"}
 DEFAULT = "sqlite"
 
 
@@ -25,6 +26,15 @@ class Backend(Protocol):
     def open_reader(self, home: Path) -> sa.Engine:
         """Return an engine to read with."""
         ...
+
+
+def backend_of(home: Path) -> Backend:
+    """Return the backend of a store: that of a folder which stands for a server asks the server.
+
+    >>> backend_of(Path("/data/store")).__name__
+    'sharpen.store.sqlite'
+    """
+    return backend("server" if server_of(home) else DEFAULT)
 
 
 def backend(name: str = DEFAULT) -> Backend:

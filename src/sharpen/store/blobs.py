@@ -5,6 +5,7 @@ Programs and agents reach them through the port :class:`Blobs`, for the store ma
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,10 +13,12 @@ import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sharpen.errors import StoreError, UsageError
+from sharpen.http import server_of
 from sharpen.store.permissions import own_folder
 from sharpen.store.retry import PATIENCE_S, retry_when_full
 
@@ -102,9 +105,15 @@ def checked_path(home: Path, digest: str) -> Path:
 def check_file(path: Path, digest: str) -> None:
     """Refuse the file of a blob whose content no longer has its digest.
 
+    In a folder that stands for a server, one that is missing is fetched first.
+
     Raises:
         StoreError: It is missing, damaged, or no regular file.
     """
+    home = path.parent.parent.parent
+    if server_of(home):
+        open_blobs(server_of(home)).fetch(digest)
+        return
     try:
         found = _digest_of(path)
     except OSError as problem:
@@ -148,27 +157,61 @@ def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[
 
 
 def _put(home: Path, source: Path) -> tuple[str, int]:
-    room = home / "blobs"
-    own_folder(room)
-    sha256 = hashlib.sha256()
-    n_bytes = 0
-    descriptor, name = tempfile.mkstemp(dir=room, prefix=".incoming-")
-    try:
-        with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                sha256.update(chunk)
-                target.write(chunk)
-                n_bytes += len(chunk)
-            target.flush()
-            os.fsync(target.fileno())
-        path = blob_path(home, sha256.hexdigest())
+    with IncomingBlob(home) as blob, source.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            blob.write(chunk)
+        return blob.keep(), blob.n_bytes
+
+
+class IncomingBlob:
+    """A blob that comes in pieces; a context manager, which leaves nothing behind of one that is not kept.
+
+    Args:
+        home: The store's folder.
+
+    Attributes:
+        n_bytes: How many there are so far.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        own_folder(home / "blobs")
+        descriptor, self._name = tempfile.mkstemp(dir=home / "blobs", prefix=".incoming-")
+        self._file = os.fdopen(descriptor, "wb")
+        self._sha256 = hashlib.sha256()
+        self.n_bytes = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what has come so far."""
+        return self._sha256.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next piece."""
+        self._sha256.update(chunk)
+        self._file.write(chunk)
+        self.n_bytes += len(chunk)
+
+    def keep(self) -> str:
+        """Keep what has come under its digest, which is returned, once all of it is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        path = blob_path(self._home, self.digest)
         own_folder(path.parent)
-        Path(name).replace(path)
+        Path(self._name).replace(path)
         _sync_folder(path.parent)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return sha256.hexdigest(), n_bytes
+        return self.digest
+
+    def __enter__(self) -> IncomingBlob:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        with contextlib.suppress(OSError):  # what waits to be written, on a disk that is full
+            self._file.close()
+        Path(self._name).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -184,4 +227,14 @@ def _local(path: str) -> Blobs:
     return LocalBlobs(Path(path))
 
 
-KINDS: dict[str, Callable[[str], Blobs]] = {"unix": _local}
+def _http(rest: str, kind: str) -> Blobs:
+    from sharpen.store.http_blobs import HttpBlobs  # noqa: PLC0415 - most programs reach the folder
+
+    return HttpBlobs(f"{kind}:{rest}")
+
+
+KINDS: dict[str, Callable[[str], Blobs]] = {
+    "unix": _local,
+    "http": partial(_http, kind="http"),
+    "https": partial(_http, kind="https"),
+}

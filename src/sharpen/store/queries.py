@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from sharpen import spec
 from sharpen.errors import NotFound, StoreError
+from sharpen.http import shown
 from sharpen.store import schema
-from sharpen.store.backends import backend
+from sharpen.store.backends import backend_of
 from sharpen.store.blobs import blob_path
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import (
@@ -58,7 +59,7 @@ class Reader:
 
     def __init__(self, home: Path, engine: sa.Engine | None = None) -> None:
         self.home = home
-        self._engine = engine or backend().open_reader(home)
+        self._engine = engine or backend_of(home).open_reader(home)
         if engine is None:  # nobody else would close its connections
             weakref.finalize(self, self._engine.dispose)
 
@@ -87,7 +88,7 @@ class Reader:
             return self._sweeps(s.id == found[0])[0]
         if found:
             raise NotFound(f"several sweeps begin with {name!r}: {', '.join(found)}")
-        raise NotFound(f"no sweep {name!r} in {self.home}: 'sharpen ls' lists them")
+        raise NotFound(f"no sweep {name!r} in {shown(self.home)}: 'sharpen ls' lists them")
 
     def _sweeps(self, which: sa.ColumnElement[bool]) -> list[SweepRow]:
         s, r = schema.sweeps.c, schema.runs.c
@@ -171,7 +172,7 @@ class Reader:
                 run_id = f"{self.sweep(sweep).id}-{number}"
                 rows = self.rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
         if not rows:
-            raise NotFound(f"no run {run_id!r} in {self.home}: 'sharpen runs SWEEP' lists a sweep's")
+            raise NotFound(f"no run {run_id!r} in {shown(self.home)}: 'sharpen runs SWEEP' lists a sweep's")
         if rows[0]["deleted_at"] is not None:
             raise NotFound(f"run {run_id} has been deleted")
         if rows[0]["sweep_id"] is None:
@@ -372,7 +373,7 @@ class Reader:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as problem:
-            raise StoreError(f"cannot read the store in {self.home}: {problem.orig}") from problem
+            raise StoreError(f"cannot read the store in {shown(self.home)}: {problem.orig}") from problem
 
 
 def _overlaid(chunks: Sequence[tuple[int, str]]) -> str:

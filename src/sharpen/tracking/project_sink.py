@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.errors import SharpenError
+from sharpen.http import server_of
 from sharpen.store.blobs import open_blobs
-from sharpen.wire import Client, UnixChannel, unix_address
+from sharpen.wire import Client, address_of, open_channel
 from sharpen.wire.processes import process_identity
 
 FLUSH_S = 0.5  # what is logged is on the disk after so long at most
@@ -66,9 +67,9 @@ class ProjectSink:
     def __init__(self, home: Path, request: Mapping[str, Any]) -> None:
         home = home.absolute()
         self._host = HostProcess(home)
-        self._blobs = open_blobs(unix_address(home))
+        self._blobs = open_blobs(address_of(home))
         self._lock = threading.RLock()  # one question at a time
-        self._client = Client(UnixChannel(home), self._host.ensure)
+        self._client = Client(open_channel(address_of(home)), None if server_of(home) else self._host.ensure)
         process = {"pid": os.getpid(), "born": process_identity(os.getpid())}
         try:
             made = self._client.call("create_run", **request, key=uuid.uuid4().hex, process=process)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sharpen.errors import UsageError
+from sharpen.http import folder_of, server_of
 from sharpen.wire.unix_socket import UnixChannel
 
 UNIX = "unix:"
@@ -14,6 +16,11 @@ UNIX = "unix:"
 
 class Channel(Protocol):
     """Carries messages to one coordinator. A client repeats a message whose answer it did not get."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long a client goes on trying by default."""
+        ...
 
     @property
     def address(self) -> str:
@@ -57,18 +64,28 @@ def open_channel(address: str) -> Channel:
     return KINDS[kind](rest)
 
 
-def unix_address(home: Path) -> str:
-    """Return the address of the coordinator of a store on this machine."""
-    return UnixChannel(home).address
+def address_of(home: Path) -> str:
+    """Return the address of the coordinator of a store: its server's URL, or its folder on this machine."""
+    return server_of(home) or UnixChannel(home).address
 
 
 def scratch_folder(address: str) -> Path:
-    """Return where an agent keeps files that its programs read: the store's folder, where that is."""
-    return Path(address.removeprefix(UNIX))
+    """Return where an agent keeps files that its programs read: the folder of the store, or of the server."""
+    return Path(address.removeprefix(UNIX)) if address.startswith(UNIX) else folder_of(address)
 
 
 def _unix(path: str) -> Channel:
     return UnixChannel(Path(path))
 
 
-KINDS: dict[str, Callable[[str], Channel]] = {"unix": _unix}
+def _http(rest: str, kind: str) -> Channel:
+    from sharpen.wire.http_channel import HttpChannel  # noqa: PLC0415 - most programs speak to a socket
+
+    return HttpChannel(f"{kind}:{rest}")
+
+
+KINDS: dict[str, Callable[[str], Channel]] = {
+    "unix": _unix,
+    "http": partial(_http, kind="http"),
+    "https": partial(_http, kind="https"),
+}

@@ -20,14 +20,18 @@ class Client:
         channel: What carries the messages.
         host_if_free: Called when nobody answers; may start a host in this process. None for a process
             that must never host, such as a training script.
-        patience_s: How long to go on trying before :class:`~sharpen.errors.Unreachable`.
+        patience_s: How long to go on trying before :class:`~sharpen.errors.Unreachable`; what suits the
+            channel by default. It may be changed while a call is under way.
     """
 
     def __init__(
-        self, channel: Channel, host_if_free: Callable[[], object] | None = None, patience_s: float = 60.0
+        self,
+        channel: Channel,
+        host_if_free: Callable[[], object] | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self.channel = channel
-        self.patience_s = patience_s
+        self.patience_s = channel.patience_s if patience_s is None else patience_s
         self._host_if_free = host_if_free
 
     def call(self, op: str, **args: Any) -> Any:
@@ -56,20 +60,20 @@ class Client:
     def _ask(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return the answers to some requests; try again while nobody can answer."""
         message = encode_requests(requests)
-        deadline = time.monotonic() + self.patience_s
+        began = time.monotonic()
         pause_s = 0.01
         while True:
             try:
                 replies = decode_replies(self.channel.exchange(message, self.patience_s), len(requests))
                 answers = [_answer(reply) for reply in replies]
                 are_kept = not any(isinstance(answer, errors.StoreError) for answer in answers)
-                if are_kept or time.monotonic() > deadline:
+                if are_kept or time.monotonic() - began > self.patience_s:
                     return answers
             except ProtocolError as problem:
                 raise errors.UsageError(problem.message + self.channel.holder()) from problem
             except OSError as problem:
                 self.close()
-                if time.monotonic() > deadline:
+                if time.monotonic() - began > self.patience_s:
                     raise self._unreachable(problem) from problem
             if self._host_if_free is not None:
                 self._host_if_free()

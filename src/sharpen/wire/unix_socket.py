@@ -28,6 +28,8 @@ class UnixChannel:
         home: The store's folder.
     """
 
+    patience_s = 60.0
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self._connection: socket.socket | None = None

@@ -1,0 +1,83 @@
+"""Running the queries of readers elsewhere, on connections of a database that can only read."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sharpen.errors import UsageError
+from sharpen.store import schema
+from sharpen.store.backends import backend_of
+
+LONGEST_S = 30.0
+MOST_ROWS = 2_000_000
+STEPS_BETWEEN_LOOKS = 100_000
+ALLOWED = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+    sqlite3.SQLITE_TRANSACTION,
+)
+
+
+class Rows:
+    """Answers queries of one store.
+
+    Args:
+        home: The store's folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._engine = backend_of(home).open_reader(home)
+        self._engine.dispose()  # its first connection was opened before the rules were known
+        event.listen(self._engine, "connect", _restrict)
+
+    def answer(self, asked: Any) -> dict[str, Any]:
+        """Return the columns and the rows of a query.
+
+        Args:
+            asked: ``query``, ``parameters``, and the ``schema`` that the query is for.
+
+        Raises:
+            UsageError: It is none, is for another version of the schema, or takes too long.
+        """
+        match asked:
+            case {"schema": schema.VERSION, "query": str(query), "parameters": list()}:
+                return self._run(query, tuple(asked["parameters"]))
+            case {"schema": int(version)} if version != schema.VERSION:
+                raise UsageError(
+                    f"this client reads schema version {version} of a store, and the server has "
+                    f"{schema.VERSION}: give both the same version of sharpen"
+                )
+            case _:
+                raise UsageError("rows needs query, parameters and schema")
+
+    def _run(self, query: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
+        try:
+            with self._engine.connect() as connection:
+                deadline = time.monotonic() + LONGEST_S
+                driver: Any = connection.connection.driver_connection
+                driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
+                found = connection.exec_driver_sql(query, parameters)
+                return {
+                    "columns": list(found.keys()),
+                    "rows": [list(row) for row in found.fetchmany(MOST_ROWS)],
+                }
+        except (SQLAlchemyError, ValueError) as problem:
+            said = problem.orig if isinstance(problem, DBAPIError) else problem
+            raise UsageError(f"the query cannot be answered: {said}") from problem
+
+
+def _restrict(connection: Any, _record: Any) -> None:
+    connection.set_authorizer(_may)
+
+
+def _may(action: int, first: str | None, second: str | None, *more: Any) -> int:
+    is_loading = action == sqlite3.SQLITE_FUNCTION and second == "load_extension"
+    return sqlite3.SQLITE_OK if action in ALLOWED and not is_loading else sqlite3.SQLITE_DENY

@@ -1,0 +1,150 @@
+"""Reading a store through its server: the queries are the store's own, and their rows come over HTTP.
+
+The reader is the one of every store. Below it is a driver, as of a database, that sends each query to the
+server, which runs it on a connection that can only read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.errors import StoreError, Unreachable
+from sharpen.http import server_of
+from sharpen.http.connection import HttpConnection
+from sharpen.store import schema
+from sharpen.store.port import Store
+
+PATH = "/api/agents/rows"
+PATIENCE_S = 60.0
+LONGEST_PAUSE_S = 1.0
+
+
+class Rows:
+    """The rows of one query, as a database's driver gives them."""
+
+    arraysize = 1
+    lastrowid = None
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self._rows: list[tuple[Any, ...]] = []
+        self.description: Sequence[tuple[Any, ...]] | None = None
+        self.rowcount = -1
+
+    def execute(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Have the server run a query."""
+        if query.startswith("PRAGMA"):  # SQLAlchemy wants to know how a new connection is set
+            return self
+        names, rows = self._connection.ask(query, parameters)
+        self.description = [(name, *[None] * 6) for name in names]
+        self._rows = [tuple(row) for row in rows]
+        return self
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row; None after the last."""
+        return self._rows.pop(0) if self._rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
+        """Return the next rows."""
+        size = size or self.arraysize
+        found, self._rows = self._rows[:size], self._rows[size:]
+        return found
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are left."""
+        found, self._rows = self._rows, []
+        return found
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows = []
+
+
+class ServerConnection:
+    """A connection to a server, as a database's driver has one."""
+
+    isolation_level = None
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = HttpConnection(url)
+        self._lock = threading.Lock()
+
+    def ask(self, query: str, parameters: Sequence[Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+        """Return the names of the columns, and the rows.
+
+        Raises:
+            Unreachable: The server did not answer for a long time.
+            SharpenError: It refused the query.
+        """
+        about = {"schema": schema.VERSION, "query": query, "parameters": list(parameters)}
+        body = json.dumps(about).encode()
+        began, pause_s = time.monotonic(), 0.05
+        while True:
+            try:
+                with self._lock:
+                    headers = {"Content-Type": "application/json"}
+                    answer = self._http.send("POST", PATH, body, headers=headers)
+                    found = json.loads(self._http.read(answer))
+                return found["columns"], found["rows"]
+            except OSError as problem:
+                if time.monotonic() - began > PATIENCE_S:
+                    words = f"{self._url} did not answer for {PATIENCE_S:g} s: {problem}"
+                    raise Unreachable(words) from problem
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def cursor(self) -> Rows:
+        """Return what runs one query."""
+        return Rows(self)
+
+    def create_function(self, *about: Any, **more: Any) -> None:
+        """Do nothing: functions are the server's."""
+
+    def commit(self) -> None:
+        """Do nothing: nothing is written."""
+
+    def rollback(self) -> None:
+        """Do nothing: nothing is written."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+
+# what SQLAlchemy asks of a driver, beside its connections
+DRIVER = SimpleNamespace(
+    paramstyle="qmark",
+    sqlite_version_info=sqlite3.sqlite_version_info,
+    Error=sqlite3.Error,
+    DatabaseError=sqlite3.DatabaseError,
+    OperationalError=sqlite3.OperationalError,
+    PARSE_DECLTYPES=0,
+    PARSE_COLNAMES=0,
+)
+
+
+def open_reader(home: Path) -> sa.Engine:
+    """Return an engine that reads the store of the server that a folder stands for."""
+    url = server_of(home)
+    return sa.create_engine(
+        "sqlite://", module=DRIVER, creator=lambda: ServerConnection(url), poolclass=sa.pool.QueuePool
+    )
+
+
+def open_store(home: Path) -> Store:
+    """Refuse: only the server's own coordinator writes to its store.
+
+    Raises:
+        StoreError: Always.
+    """
+    raise StoreError(f"the store of {server_of(home)} is written by its server: ask its coordinator")
