@@ -65,6 +65,8 @@ SERVER_HELP = "The URL of a 'sharpen serve', whose store is meant in place of a 
 NO_SERVER = {
     "serve": "serve answers for a store on this machine",
     "key": "key changes the keys of a store on this machine: the file of keys never leaves the server",
+    "backup": "backup copies a store on this machine",
+    "gc": "gc clears a store on this machine",
     "discord": "discord reads the settings of a store on this machine",
     "notify": "notify reads the settings of a store on this machine",
     "paper": "paper trades from a store on this machine: a broker's orders must not wait for a network",
