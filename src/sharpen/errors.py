@@ -9,6 +9,7 @@ SharpenError                what is wrong, where, and the fix
 │   ├── NotFound            no such sweep, run, model or file
 │   └── MissingExtra        an optional dependency is absent; says what to install
 ├── StoreError              the store cannot be opened, migrated, read or written
+│   └── StoreHeld           another process writes to it, and cannot be reached from here
 ├── InternalError           a fault of sharpen's own in the process that holds the store; its log has the rest
 ├── Refused                 the coordinator refused a request: stale token, ended run, illegal state
 └── Unreachable             no coordinator answered within the time allowed
@@ -102,6 +103,10 @@ class MissingExtra(UsageError):
 
 class StoreError(SharpenError):
     """The store cannot be opened, migrated, read or written."""
+
+
+class StoreHeld(StoreError):
+    """Another process may write to the store, and this one cannot reach it."""
 
 
 class InternalError(SharpenError):

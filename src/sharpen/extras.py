@@ -18,6 +18,7 @@ EXTRAS = {
     **dict.fromkeys(("hydra", "omegaconf"), "hydra"),
     "sklearn": "importance",
     **dict.fromkeys(("smac", "ConfigSpace"), "smac"),
+    "psycopg": "postgres",
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
     "nacl": "discord",
     "httpx": "notify",

@@ -9,6 +9,7 @@ import pytest
 
 import sharpen
 from sharpen.store.backends import BACKENDS, backend
+from sharpen.store.place import link
 from sharpen.testing.stores import CONTRACT
 
 SOURCES = Path(sharpen.__file__).parent
@@ -24,9 +25,21 @@ ITS_OWN = {
 ALLOWED = re.compile(r"sqlite_with_rowid|SQLite")
 
 
+def _named(home: Path, request: pytest.FixtureRequest) -> None:
+    link(home, request.getfixturevalue("postgres").new_database())
+
+
+PREPARE = {"postgres": _named}
+"""What a backend needs before a store can be opened in a folder."""
+MARKED = [pytest.param(name, marks=pytest.mark.postgres if name in PREPARE else ()) for name in BACKENDS]
+
+
 @pytest.mark.parametrize("check", CONTRACT)
-@pytest.mark.parametrize("name", BACKENDS)
-def test_a_backend_keeps_the_contract(name: str, check: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MARKED)
+def test_a_backend_keeps_the_contract(
+    name: str, check: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    PREPARE.get(name, lambda *_: None)(tmp_path, request)
     store = backend(name).open_store(tmp_path)
     try:
         CONTRACT[check](store)

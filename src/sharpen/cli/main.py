@@ -73,6 +73,9 @@ NO_SERVER = {
 }
 """Verbs that know nothing of servers, and why."""
 
+STORE_HELP = (
+    "A database for the store, as in postgresql://USER@HOST/DATABASE. [default: a file in its folder]"
+)
 
 HINTS = {
     "sweep": "Give an id of 'sharpen ls', or 'last'.",
@@ -199,9 +202,10 @@ def _folder(home: Path) -> Path:
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--home", envvar="SHARPEN_HOME", type=click.Path(path_type=Path), help=HOME_HELP)
 @click.option("--server", envvar="SHARPEN_SERVER", metavar="URL", help=SERVER_HELP)
+@click.option("--store", envvar="SHARPEN_STORE", metavar="URL", help=STORE_HELP)
 @click.version_option(__version__, prog_name="sharpen")
 @click.pass_context
-def main(ctx: click.Context, home: Path | None, server: str | None) -> None:
+def main(ctx: click.Context, home: Path | None, server: str | None, store: str | None) -> None:
     """Tune trading models honestly.
 
     Describe a search in one YAML file; sharpen runs it on every core, validates each configuration
@@ -220,12 +224,17 @@ def main(ctx: click.Context, home: Path | None, server: str | None) -> None:
     machine serves.
     """
     ctx.obj = _folder(home or Path(".sharpen"))
-    if not server or (
+    if server and not (
         home is not None and not _is_from_environment(ctx, "home") and _is_from_environment(ctx, "server")
-    ):
-        return  # a folder that was given wins over a server that was set for every command
-    verb = ctx.invoked_subcommand or ""
-    if verb in NO_SERVER:
-        how = "unset SHARPEN_SERVER" if _is_from_environment(ctx, "server") else "leave --server out"
-        raise UsageError(f"{NO_SERVER[verb]}; {how}")
-    _use_server(ctx, ctx.command.params[0], server)
+    ):  # a folder that was given wins over a server that was set for every command
+        verb = ctx.invoked_subcommand or ""
+        if verb in NO_SERVER:
+            how = "unset SHARPEN_SERVER" if _is_from_environment(ctx, "server") else "leave --server out"
+            raise UsageError(f"{NO_SERVER[verb]}; {how}")
+        if store:
+            raise UsageError("--server and --store name two stores: leave one of them out, SHARPEN_* included")
+        _use_server(ctx, ctx.command.params[0], server)
+    elif store and not ctx.resilient_parsing:
+        from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+        use_database(ctx.obj, store)

@@ -9,3 +9,19 @@ population_option = click.option(
     type=click.IntRange(min=1),
     help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
 )
+
+
+def _link(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:
+    if url is not None:
+        from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+        use_database(ctx.obj, url)
+
+
+store_option = click.option(
+    "--store",
+    metavar="URL",
+    expose_value=False,
+    callback=_link,
+    help="A database for the store, as in postgresql://USER@HOST/DATABASE; the store's folder remembers it.",
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sharpen.cli.options import store_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
@@ -22,6 +23,7 @@ KEEP_ALIVE_S = 75  # more than an agent is silent
     "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one."
 )
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A PEM file: speak HTTPS.")
+@store_option
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="The certificate's key.")
 @click.option("--log-requests", is_flag=True, help="Print a line of JSON for each request, without any key.")
 @click.pass_obj
@@ -35,6 +37,7 @@ def serve(
 
     \b
       sharpen serve
+      sharpen serve --store postgresql://db.lab/sharpen    where several machines keep one store
       export WANDB_BASE_URL=http://127.0.0.1:8420 WANDB_API_KEY=...
       wandb sweep sweeps/xgboost_sweep.yaml
       wandb agent local/quantbot/ID

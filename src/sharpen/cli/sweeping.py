@@ -16,7 +16,7 @@ from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
 from sharpen.cli.conclude import conclude
 from sharpen.cli.live import Snapshot, view
-from sharpen.cli.options import population_option
+from sharpen.cli.options import population_option, store_option
 from sharpen.cli.resolve import check_cap, has_agents, opened
 from sharpen.cli.supervise import drive, n_cores
 from sharpen.cli.terminal import echo
@@ -76,6 +76,7 @@ report_option = click.option(
 @trials_option
 @seed_option
 @report_option
+@store_option
 @click.pass_obj
 def run(  # noqa: PLR0913 - each is a word of the command line
     home: Path,
@@ -96,6 +97,7 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     \b
       sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
       sharpen run sweeps/ppo_portfolio.yaml --trials 50 --population 16
+      sharpen run sweeps/xgboost_sweep.yaml --store postgresql://db.lab/sharpen
     """
     require_report()
     read = _read(file)
@@ -158,6 +160,7 @@ def resume(
 @click.option("--check", is_flag=True, help="Only say whether the file is right.")
 @trials_option
 @seed_option
+@store_option
 @click.pass_obj
 def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | None) -> None:
     """Create a sweep and print its id; `sharpen agent` works on it.

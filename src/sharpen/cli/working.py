@@ -14,7 +14,7 @@ import click
 from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
-from sharpen.cli.options import population_option
+from sharpen.cli.options import population_option, store_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError
@@ -85,6 +85,7 @@ class News:
 @click.option("--permutation-seed", type=int, hidden=True)  # what `sharpen permute SWEEP` starts agents with
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
+@store_option
 @click.pass_obj
 def agent(  # noqa: PLR0913 - each is a word of the command line
     home: Path,

@@ -94,14 +94,16 @@ class Committer:
         return await answered
 
     async def commit_groups(self) -> None:
-        """Commit in groups, for ever: what arrives while one transaction is written goes into the next.
+        """Commit in groups: what arrives while one transaction is written goes into the next.
+
+        It goes on for as long as this process may write to the store.
 
         Those who have just been answered are about to ask again. To wait for them, for less time than the
         disk takes anyway, lets all agents share a commit where they would take turns.
         """
         commit_s = 0.0
         sizes = deque([1], maxlen=4)
-        while True:
+        while self._coordinator.may_write():
             await self._wake.wait()
             self._n_expected = max(sizes)
             await self._gather(min(commit_s / 2, LONGEST_GATHERING_S))
@@ -128,10 +130,12 @@ class Committer:
                 await asyncio.wait_for(self._enough.wait(), seconds)
 
     async def tick(self) -> None:
-        """Let the coordinator see to its leases, for ever."""
+        """Let the coordinator see to its leases, for as long as this process may write to the store."""
         slept_s = 0.0
         said = ""
-        while True:  # the first time at once: agents that died while nobody hosted are no longer at work
+        while (
+            self._coordinator.may_write()
+        ):  # the first time at once: agents that died while nobody hosted are no longer at work
             try:
                 if slept_s > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
                     self._coordinator.wake_up()

@@ -18,7 +18,7 @@ from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.session import Clock, LiveRun, Reply, Session, SteadyClock
 from sharpen.coordinator.tracking_ops import end_run
 from sharpen.errors import Refused, SharpenError, UsageError
-from sharpen.store.backends import backend
+from sharpen.store.backends import backend_of
 from sharpen.sweep import Question, question
 from sharpen.sweep.events import AgentLost, Event, Proposed, Ticked
 from sharpen.trial import TrialState
@@ -36,7 +36,7 @@ class Coordinator:
     """
 
     def __init__(self, home: Path, clock: Clock) -> None:
-        self._store = backend().open_store(home)
+        self._store = backend_of(home).open_store(home)
         self._thinking: set[str] = set()
         try:
             reader = self._store.reader()
@@ -141,6 +141,10 @@ class Coordinator:
         """Whether a run is at work, under a lease or without one."""
         leases = (live.lease for sweep in self._session.open.values() for live in sweep.state.live.values())
         return bool(self._session.tracked) or any(lease is not None for lease in leases)
+
+    def may_write(self) -> bool:
+        """Return whether this process is still the one writer; once it is not, others go on in its place."""
+        return self._store.holds()
 
     def close(self) -> None:
         """Close the database."""

@@ -120,14 +120,15 @@ class Host:
         await asyncio.gather(*chores, return_exceptions=True)
         with contextlib.suppress(StoreError):  # for the time at work since the last tick
             self._coordinator.tick()
-        first.result()  # raises what ended a chore: neither ends by itself
+        first.result()  # raises what ended a chore: they end by themselves when another process may write
 
 
 def try_host(home: Path) -> Host | None:
-    """Return a host of a store in this process, or None when another process has it.
+    """Return a host of a store in this process, or None when another process of this machine has it.
 
     Raises:
         StoreError: The store cannot be opened.
+        StoreHeld: A process of another machine has it.
     """
     try:
         own_folder(home)

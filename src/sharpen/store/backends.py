@@ -10,9 +10,14 @@ from typing import Protocol, cast
 import sqlalchemy as sa
 
 from sharpen.http import server_of
+from sharpen.store.place import database_url, link, unlink
 from sharpen.store.port import Store
 
-BACKENDS: Mapping[str, str] = {"sqlite": "sharpen.store.sqlite", "server": "sharpen.store.server_rows"}
+BACKENDS: Mapping[str, str] = {
+    "sqlite": "sharpen.store.sqlite",
+    "postgres": "sharpen.store.postgres",
+    "server": "sharpen.store.server_rows",
+}
 DEFAULT = "sqlite"
 
 
@@ -28,15 +33,6 @@ class Backend(Protocol):
         ...
 
 
-def backend_of(home: Path) -> Backend:
-    """Return the backend of a store: that of a folder which stands for a server asks the server.
-
-    >>> backend_of(Path("/data/store")).__name__
-    'sharpen.store.sqlite'
-    """
-    return backend("server" if server_of(home) else DEFAULT)
-
-
 def backend(name: str = DEFAULT) -> Backend:
     """Return a backend.
 
@@ -44,3 +40,33 @@ def backend(name: str = DEFAULT) -> Backend:
     'sharpen.store.sqlite'
     """
     return cast("Backend", import_module(BACKENDS[name]))
+
+
+def backend_of(home: Path) -> Backend:
+    """Return the backend of a folder's store, whether it has been made or not.
+
+    That of a folder which stands for a server asks the server.
+
+    >>> backend_of(Path("/data/store")).__name__
+    'sharpen.store.sqlite'
+    """
+    if server_of(home):
+        return backend("server")
+    return backend(DEFAULT if database_url(home) is None else "postgres")
+
+
+def use_database(home: Path, url: str) -> None:
+    """Let a folder's store be in a database elsewhere, which must answer the first time.
+
+    Raises:
+        UsageError: It is no address of a database, or the folder has another store.
+        StoreError: Nothing answers there.
+    """
+    if database_url(home) == url:
+        return
+    link(home, url)
+    try:
+        import_module(BACKENDS["postgres"]).check(home)
+    except BaseException:  # a slip of the pen must not stay
+        unlink(home)
+        raise

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 OWN_FOLDERS = frozenset({"blobs", "configs", "gpus", "logs", "scratch"})
-OWN_FILES = frozenset({"lock", "socket"})
+OWN_FILES = frozenset({"database", "lock", "socket"})
 DATABASE_PREFIX = "store.db"  # the database, its log, and the copies that migrations leave
 
 

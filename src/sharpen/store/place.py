@@ -1,22 +1,109 @@
-"""Where the database of a store is."""
+"""Where the database of a store is: in its folder, or on a server that a file of the folder names."""
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from sharpen.errors import NotFound
+from sharpen.errors import NotFound, UsageError
 from sharpen.http import server_of
 
 FILE = "store.db"
+LINK = "database"  # a file with the address of a database elsewhere; it may hold a password
+SCHEMES = ("postgresql", "postgres")
 
 
 def find(home: Path) -> Path:
-    """Return the database of a store that is there; a server has one.
+    """Return the database of a store that is there, or the file that names it; a server has one.
 
     Raises:
         NotFound: There is no store in the folder.
     """
-    path = home / FILE
-    if not path.exists() and not server_of(home):
-        raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
-    return path
+    for path in (home / LINK, home / FILE):
+        if path.exists():
+            return path
+    if server_of(home):
+        return home / FILE
+    raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
+
+
+def database_url(home: Path) -> str | None:
+    """Return the address of a store's database; None when it is in the folder itself."""
+    try:
+        return (home / LINK).read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def link(home: Path, url: str) -> None:
+    """Let a folder's store be in a database elsewhere, from now on.
+
+    Raises:
+        UsageError: It is no address of a database, or the folder has another store.
+
+    >>> import tempfile
+    >>> home = Path(tempfile.mkdtemp())
+    >>> link(home, "postgresql://db.lab/sharpen")
+    >>> database_url(home)
+    'postgresql://db.lab/sharpen'
+    >>> link(home, "mysql://db.lab/sharpen")
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: --store mysql://db.lab/sharpen: a store is at postgresql://USER@HOST/DATABASE
+    """
+    check_url(url)
+    known = database_url(home)
+    if known == url:
+        return
+    shown = without_password(url)
+    if known is not None:
+        raise UsageError(
+            f"--store {shown}: the store of {home} is at {without_password(known)}: "
+            "name another folder with --home"
+        )
+    if (home / FILE).exists():
+        raise UsageError(
+            f"--store {shown}: {home} has a store of its own: name another folder with --home, "
+            f"or take it there with 'sharpen store copy {home} {shown}'"
+        )
+    _write(home, url)
+
+
+def unlink(home: Path) -> None:
+    """Let a folder's store be in no database elsewhere any more."""
+    (home / LINK).unlink(missing_ok=True)
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no address of a database.
+
+    Raises:
+        UsageError: It is none.
+    """
+    scheme, separator, _ = url.partition("://")
+    if scheme not in SCHEMES or not separator or not url.isprintable():
+        raise UsageError(f"--store {without_password(url)}: a store is at postgresql://USER@HOST/DATABASE")
+
+
+def without_password(url: str) -> str:
+    """Return an address to show to people.
+
+    >>> without_password("postgresql://ann:secret@db.lab/sharpen?password=secret")
+    'postgresql://ann:***@db.lab/sharpen?password=***'
+    """
+    hidden = re.sub(r"(password=)[^&]*", r"\1***", url)
+    try:
+        password = urlsplit(hidden).password
+    except ValueError:
+        return hidden
+    return hidden if password is None else hidden.replace(f":{password}@", ":***@", 1)
+
+
+def _write(home: Path, url: str) -> None:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = home / f".{LINK}-{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{url}\n")
+    draft.replace(home / LINK)

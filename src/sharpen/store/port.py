@@ -204,6 +204,10 @@ class Store(Protocol):
         """
         ...
 
+    def holds(self) -> bool:
+        """Return whether this process is still the one that may write; after False it never is again."""
+        ...
+
     def reader(self) -> Reader:
         """Return what reads the store, outside of transactions."""
         ...

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import weakref
-from collections.abc import Collection, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -34,6 +34,7 @@ from sharpen.store.rows import (
 from sharpen.store.tracked import TrackedReader
 from sharpen.trial import TrialState
 
+Answer = TypeVar("Answer")
 AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
 ENDED_RUNS = sa.text("""
@@ -205,9 +206,7 @@ class Reader:
     def ended_runs(self, sweep_id: str) -> list[EndedRow]:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
         # past SQLAlchemy's rows: there may be a hundred thousand
-        with self._connection() as connection:
-            cursor = connection.execute(ENDED_RUNS, {"sweep_id": sweep_id}).cursor
-            rows: Sequence[Any] = [] if cursor is None else cursor.fetchall()
+        rows = self._plain(ENDED_RUNS, {"sweep_id": sweep_id})
         configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
         return [
             EndedRow(number, state, config, *rest)
@@ -225,9 +224,7 @@ class Reader:
             resume: Whether its runs go on from checkpoints.
         """
         given = {"sweep_id": sweep_id, "resume": resume}
-        with self._connection() as connection:
-            cursor = connection.execute(ENDED_VALUES, given).cursor
-            found: list[tuple[int, int, float | None]] = [] if cursor is None else list(cursor.fetchall())
+        found: list[tuple[int, int, float | None]] = list(self._plain(ENDED_VALUES, given))
         held = self._checkpoints_of_waiting(sweep_id) if resume else {}
         return [row for row in found if row[0] not in held or row[1] <= held[row[0]]] if held else found
 
@@ -358,22 +355,36 @@ class Reader:
         query = sa.select(a.id, a.host, a.pid, a.born).where(a.sweep_id == sweep_id)
         return [(row.id, row.host, row.pid, row.born) for row in self._all(query.order_by(a.started_at))]
 
+    def _plain(self, query: sa.Executable, given: Mapping[str, Any]) -> Sequence[Any]:
+        """Return rows as the driver gives them."""
+
+        def fetch(connection: sa.Connection) -> Sequence[Any]:
+            cursor = connection.execute(query, given).cursor
+            return [] if cursor is None else cursor.fetchall()
+
+        return self._read(fetch)
+
     def _all(self, query: sa.Executable) -> Sequence[Any]:
-        with self._connection() as connection:
-            return connection.execute(query).all()
+        return self._read(lambda connection: connection.execute(query).all())
 
     def rows(self, query: sa.Executable) -> list[dict[str, Any]]:
         """Return what a query of the store's own rooms finds, one mapping a row."""
-        with self._connection() as connection:
-            return [{str(k): v for k, v in row.items()} for row in connection.execute(query).mappings()]
+        return self._read(
+            lambda connection: [
+                {str(k): v for k, v in row.items()} for row in connection.execute(query).mappings()
+            ]
+        )
 
-    @contextmanager
-    def _connection(self) -> Generator[sa.Connection]:
+    def _read(self, ask: Callable[[sa.Connection], Answer], again: bool = True) -> Answer:
+        """Return what a question finds; it is asked again where the connection was lost meanwhile."""
         try:
             with self._engine.connect() as connection:
-                yield connection
+                return ask(connection)
         except DBAPIError as problem:
-            raise StoreError(f"cannot read the store in {shown(self.home)}: {problem.orig}") from problem
+            if again and problem.connection_invalidated:
+                return self._read(ask, again=False)
+            words = f"cannot read the store in {shown(self.home)}: {problem.orig}"
+            raise StoreError(words) from problem
 
 
 def _overlaid(chunks: Sequence[tuple[int, str]]) -> str:

@@ -178,6 +178,10 @@ class SqliteStore:
                 raise
             raise StoreError(f"the store cannot be written: {problem.orig}") from problem
 
+    def holds(self) -> bool:
+        """Return True: nobody takes the lock on the folder from a process that lives."""
+        return True
+
     def reader(self) -> Reader:
         """Return what reads the store, outside of transactions."""
         return Reader(self.home, self.engine)

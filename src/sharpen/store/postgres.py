@@ -1,0 +1,316 @@
+"""The store in a Postgres database: written by the one process that leads, and read by anyone.
+
+The leader holds an advisory lock on the connection through which it writes. A process that has lost that
+connection can commit nothing: the lock has gone with it, and so has its transaction. As a second fence, every
+transaction that wrote something looks at the ``epoch``, which each new leader raises by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg as dialects
+from sqlalchemy.exc import DBAPIError
+
+from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
+from sharpen.store import schema
+from sharpen.store.permissions import own_folder
+from sharpen.store.place import database_url, without_password
+from sharpen.store.postgres_schema import bring_up_to_date, state
+from sharpen.store.queries import Reader
+from sharpen.store.sql_writer import SqlWriter
+from sharpen.store.statements import Statements
+
+CHECK_EVERY_S = 1.0
+PATIENCE_S = 60.0
+PAUSE_S = 0.2
+STATEMENTS = Statements(dialects.dialect(paramstyle="pyformat"), postgresql.insert)  # pyright: ignore[reportUnknownMemberType]
+NETWORK = {
+    # a machine that is gone without a word is found out after some four seconds, at either end
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "4000",
+    "application_name": "sharpen",
+    "client_encoding": "utf8",
+}
+PATIENT = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "4000",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+}
+"""What the server shall think of the leader's session, whatever its defaults are."""
+LATER = ("08", "25006", "40", "53", "55", "57", "58")
+"""What may succeed later, as SQLSTATE begins: lost connections, conflicts, full disks, a server that ends."""
+GONE = "the connection to the database was lost: whoever holds the store next goes on"
+
+
+class PostgresStore:
+    """A store in a Postgres database, open to write by the process that leads.
+
+    Attributes:
+        home: The store's folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._url = _url(home)
+        own_folder(home)
+        self._is_lost = False
+        self._seen_at = time.monotonic()
+        self._engine = _engine(self._url, {}, pool_size=1, max_overflow=0)
+        self._readers: sa.Engine | None = None
+        self._connection: sa.Connection | None = None
+        try:
+            with _at(home):
+                self._connection = self._engine.connect()
+                self._epoch = _lead(self._connection, home)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Generator[SqlWriter]:
+        """Give a transaction."""
+        connection = self._open_connection()
+        try:
+            with _at(self.home):
+                transaction = connection.begin()
+                try:
+                    yield SqlWriter(connection, STATEMENTS, postgresql.insert, schema.VERSION)
+                    self._check_epoch(connection)
+                except BaseException:
+                    with contextlib.suppress(DBAPIError):
+                        transaction.rollback()
+                    raise
+                self._commit(transaction)
+        finally:
+            self._is_lost = self._is_lost or _is_broken(connection)
+        self._seen_at = time.monotonic()
+
+    def _commit(self, transaction: sa.RootTransaction) -> None:
+        """Commit; what fails here may be on the disk or not, so that memory must be read again."""
+        try:
+            transaction.commit()
+        except BaseException:
+            self._is_lost = True
+            raise
+
+    def _check_epoch(self, connection: sa.Connection) -> None:
+        """Refuse to commit what was written after another process has begun to lead."""
+        text = "SELECT epoch FROM store_state WHERE txid_current_if_assigned() IS NOT NULL FOR SHARE"
+        found = connection.exec_driver_sql(text).scalar()
+        if found is not None and found != self._epoch:
+            self._is_lost = True
+            raise StoreError("another process has begun to write to the store: this one may no longer")
+
+    def _open_connection(self) -> sa.Connection:
+        if self._connection is None or self._is_lost:
+            raise StoreError(f"the store cannot be written: {GONE}")
+        return self._connection
+
+    def holds(self) -> bool:
+        """Return whether this process still leads; asks the database when it has not lately."""
+        connection = self._connection
+        is_due = time.monotonic() - self._seen_at > CHECK_EVERY_S
+        if connection is not None and not self._is_lost and is_due:
+            try:
+                with connection.begin():
+                    found = connection.execute(sa.select(state.c.epoch)).scalar()
+                self._is_lost = found != self._epoch
+            except DBAPIError:
+                self._is_lost = True
+            self._seen_at = time.monotonic()
+        return not self._is_lost
+
+    def reader(self) -> Reader:
+        """Return what reads the store, outside of transactions."""
+        if self._readers is None:
+            self._readers = _engine(self._url, {}, isolation_level="AUTOCOMMIT", pool_size=1)
+        return Reader(self.home, self._readers)
+
+    def close(self) -> None:
+        """Give up the connections, and with them the lock."""
+        connection, self._connection, self._is_lost = self._connection, None, True
+        if connection is not None:
+            if not connection.invalidated:
+                connection.detach()  # so that closing it ends the session, too
+            with contextlib.suppress(DBAPIError):
+                connection.close()
+        self._engine.dispose()
+        if self._readers is not None:
+            self._readers.dispose()
+
+
+def open_store(home: Path) -> PostgresStore:
+    """Return a store to write to, made or migrated as needed.
+
+    Raises:
+        StoreError: It cannot be reached or written, or a newer sharpen wrote it.
+        StoreHeld: Another process may write to it.
+    """
+    return PostgresStore(home)
+
+
+def check(home: Path) -> None:
+    """Refuse a database that does not answer.
+
+    Raises:
+        UsageError: Its address cannot be read.
+        StoreError: It cannot be reached, or refuses this user.
+    """
+    engine = _engine(_url(home), {})
+    try:
+        with _at(home), engine.connect():
+            pass
+    finally:
+        engine.dispose()
+
+
+def open_reader(home: Path) -> sa.Engine:
+    """Return an engine that only reads. Once it has, it waits for a server that starts anew.
+
+    Raises:
+        NotFound: There is no store in the database.
+        StoreError: It cannot be reached, or another version of sharpen wrote it.
+    """
+    url = _url(home)
+    read_only = {"options": "-c default_transaction_read_only=on"}
+    engine = _engine(url, read_only, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    try:
+        with _at(home), engine.connect() as connection:
+            is_there = connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar()
+            version = connection.execute(sa.select(state.c.version)).scalar() if is_there else None
+        _refuse_version(home, version)
+    except BaseException:
+        engine.dispose()
+        raise
+    sa.event.listen(engine, "do_connect", _connect_patiently)
+    return engine
+
+
+def _connect_patiently(dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
+    """Return a connection to a server that was there, and may be away while it starts anew."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return dialect.connect(*words, **options)
+        except dialect.dbapi.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE_S)
+
+
+def _refuse_version(home: Path, version: int | None) -> None:
+    shown = without_password(database_url(home) or "")
+    if version is None:
+        raise NotFound(f"no store in {shown}: start with 'sharpen run FILE'")
+    if version != schema.VERSION:
+        way_out = "run 'sharpen resume SWEEP --agents 0' once, which brings it up to date"
+        if version > schema.VERSION:
+            way_out = "upgrade sharpen, or use another database"
+        raise StoreError(f"{shown} has schema version {version}, not {schema.VERSION}: {way_out}")
+
+
+def _lead(connection: sa.Connection, home: Path) -> int:
+    """Take the store's lock for the connection's life, and return the epoch that begins.
+
+    Raises:
+        StoreHeld: Another process has it.
+    """
+    with connection.begin():
+        for name, value in PATIENT.items():
+            connection.execute(SET, {"name": name, "value": value})
+        if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
+            connection.exec_driver_sql("SET synchronous_commit = on")
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise StoreError(f"the database has the encoding {encoding}: make one with ENCODING 'UTF8'")
+        if not connection.execute(LOCK).scalar():
+            raise StoreHeld(_holder(connection, home))
+    # from here on nobody else is at it
+    with connection.begin():
+        bring_up_to_date(connection)
+        mine = {"epoch": state.c.epoch + 1, "holder": f"process {os.getpid()} on {socket.gethostname()}"}
+        return connection.execute(state.update().values(mine).returning(state.c.epoch)).scalar_one()
+
+
+def _holder(connection: sa.Connection, home: Path) -> str:
+    holder = "another process"
+    if connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar():
+        holder = connection.execute(sa.select(state.c.holder)).scalar() or holder
+    return (
+        f"{holder} holds the store {without_password(database_url(home) or '')}, "
+        "and does not listen in this folder: work in its folder, or end it"
+    )
+
+
+SET = sa.text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")
+LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended('sharpen store in ' || current_schema(), 0))")
+
+
+def _url(home: Path) -> sa.URL:
+    """Return the address of a folder's database.
+
+    Raises:
+        UsageError: The folder names none, or none that can be read.
+    """
+    text = database_url(home)
+    if text is None:
+        raise UsageError(f"{home} names no database: give one with --store postgresql://USER@HOST/DATABASE")
+    try:
+        found = sa.make_url(text).set(drivername="postgresql+psycopg")
+    except (sa.exc.ArgumentError, ValueError) as problem:
+        raise UsageError(f"{without_password(text)} is no address of a database: {problem}") from problem
+    return found.update_query_dict({name: v for name, v in NETWORK.items() if name not in found.query})
+
+
+def _engine(url: sa.URL, options: dict[str, str], **more: Any) -> sa.Engine:
+    given = dict(url.query)
+    if "options" in options and "options" in given:
+        options = {"options": f"{given['options']} {options['options']}"}
+    engine = sa.create_engine(url.update_query_dict(options), **more)
+
+    def prepare(connection: Any, _record: Any) -> None:
+        # the server knows these statements by heart after five times; a pooler between would mix them up
+        connection.prepare_threshold = None if "pgbouncer" in given else 5
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _is_broken(connection: sa.Connection) -> bool:
+    if connection.invalidated or connection.closed:
+        return True
+    driver: Any = connection.connection.dbapi_connection
+    return driver is None or driver.closed or driver.broken
+
+
+@contextmanager
+def _at(home: Path) -> Generator[None]:
+    """Turn what may succeed later into errors of the store."""
+    try:
+        yield
+    except DBAPIError as problem:
+        sqlstate: str | None = getattr(problem.orig, "sqlstate", None)
+        if sqlstate is not None and not sqlstate.startswith((*LATER, "28", "3D", "42501")):
+            raise
+        words = " ".join(str(problem.orig).split())
+        shown = without_password(database_url(home) or "")
+        raise StoreError(f"the store at {shown} cannot be used: {words}") from problem

@@ -1,0 +1,85 @@
+"""The tables of a store in Postgres: those of :mod:`~sharpen.store.schema`, and a row about the store itself.
+
+A new version of the schema that only adds tables, columns with defaults and indexes needs nothing here: what
+is missing is added. What rows need beyond that is a step of :data:`STEPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import AddConstraint, CreateColumn
+
+from sharpen.errors import StoreError
+from sharpen.store import schema
+
+Step = Callable[[sa.Connection], None]
+STEPS: Mapping[int, Step] = {}
+"""What changes rows on the way to a version, after its columns are there."""
+
+own = sa.MetaData()
+state = sa.Table(
+    "store_state",
+    own,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False, comment="of the schema"),
+    sa.Column("epoch", sa.BigInteger, nullable=False, comment="how often a process has begun to write"),
+    sa.Column("holder", sa.Text, nullable=False, comment="who writes, for people"),
+)
+
+
+def bring_up_to_date(connection: sa.Connection) -> None:
+    """Make the tables, or what they lack; nobody else may be at it.
+
+    Raises:
+        StoreError: A newer sharpen wrote them.
+    """
+    own.create_all(connection)
+    version = connection.execute(sa.select(state.c.version)).scalar()
+    if version == schema.VERSION:
+        return
+    if version is None:
+        schema.metadata.create_all(connection)
+        row = {"id": 1, "version": schema.VERSION, "epoch": 0, "holder": ""}
+        connection.execute(state.insert(), row)
+        return
+    if version > schema.VERSION:
+        raise StoreError(
+            f"the database has schema version {version}, and this sharpen knows up to {schema.VERSION}: "
+            "upgrade sharpen, or use another database"
+        )
+    _add_what_is_missing(connection)
+    for step in range(version + 1, schema.VERSION + 1):
+        STEPS.get(step, _nothing)(connection)
+    connection.execute(state.update().values(version=schema.VERSION))
+
+
+def _nothing(_connection: sa.Connection) -> None:
+    """Change no rows."""
+
+
+def _add_what_is_missing(connection: sa.Connection) -> None:
+    found = sa.inspect(connection)
+    tables = set(found.get_table_names())
+    for table in schema.metadata.sorted_tables:
+        if table.name not in tables:
+            table.create(connection)
+            continue
+        names = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in names:
+                _add(connection, table, column)
+        indexes = {index["name"] for index in found.get_indexes(table.name)}
+        for index in (index for index in table.indexes if index.name not in indexes):
+            index.create(connection)
+
+
+def _add(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
+    quoted = connection.dialect.identifier_preparer.format_table(table)
+    words = CreateColumn(column).compile(dialect=connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN {words}")
+    for key in column.foreign_keys:
+        if key.constraint is not None:
+            connection.execute(AddConstraint(key.constraint))
