@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.store.blobs import blob_path, check_file
-from sharpen.store.place import FILE, find
+from sharpen.store.place import FILE, find_file
 from sharpen.store.references import named, needed, reading, with_lists
 
 MAGIC = b"SQLite format 3\x00"
@@ -55,7 +55,7 @@ def back_up(home: Path, target: Path) -> Backup:
         UsageError: The file is there, or cannot be written.
         StoreError: The store cannot be read.
     """
-    find(home)
+    find_file(home)
     if target.exists():
         raise UsageError(f"{target} is there already: name a new file")
     try:

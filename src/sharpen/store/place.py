@@ -29,6 +29,20 @@ def find(home: Path) -> Path:
     raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
 
 
+def find_file(home: Path) -> Path:
+    """Return the file of a store that is there, for what can only be done with a file.
+
+    Raises:
+        NotFound: There is no store in the folder.
+        UsageError: It is in a database elsewhere.
+    """
+    path = find(home)
+    if path.name == LINK:
+        shown = without_password(database_url(home) or "")
+        raise UsageError(f"the store of {home} is at {shown}, and this is for a file: use pg_dump there")
+    return path
+
+
 def database_url(home: Path) -> str | None:
     """Return the address of a store's database; None when it is in the folder itself."""
     try:

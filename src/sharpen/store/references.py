@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sharpen.errors import StoreError
 from sharpen.store.blobs import DIGEST, blob_path
-from sharpen.store.place import FILE, find
+from sharpen.store.place import FILE, find_file
 
 WITHOUT = ("history", "last_values", "reports", "console")  # what programs logged: they name no blob there
 LONGEST_LIST_BYTES = 64 << 20
@@ -104,7 +104,7 @@ def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Un
     Raises:
         NotFound: There is no store in the folder.
     """
-    known = with_lists(named(find(home)), lambda digest: blob_path(home, digest))
+    known = with_lists(named(find_file(home)), lambda digest: blob_path(home, digest))
     found = [
         Unreferenced(path, info.st_size)
         for path, info in _blobs(home)
