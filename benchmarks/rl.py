@@ -1,4 +1,4 @@
-"""Portfolio agents beside stable-baselines3 on the same market, per CPU-second: market, and with training.
+"""Portfolio agents beside stable-baselines3 on the same market, per CPU-second: market, acting, training.
 
     python benchmarks/rl.py
 
@@ -117,6 +117,10 @@ def ppo_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
         how = "16 minibatches" if plan else "one pass"
         rate = n_members * HORIZON * n_envs / seconds
         rows.append((f"PPO, P = {n_members}, E = {n_envs}, {how}", "sharpen", rate))
+        if n_members == 1 and plan:
+            agent: Any = population.stacks[0].agent
+            acted = HORIZON * n_envs / cpu(agent.collect)
+            rows.append((f"market and PPO's actions, E = {n_envs}", "sharpen", acted))
     return rows
 
 

@@ -87,7 +87,10 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     add("--out", default="", help="folder to keep the returns in, and the checkpoint of a run of no sweep")
     add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints (default: 30)")
     add("--go_on", type=flag, default=False, help="whether to go on from the checkpoint in --out")
-    return vars(parser.parse_args(argv))
+    options = vars(parser.parse_args(argv))
+    if options["go_on"] and not options["out"]:
+        parser.error("--go_on needs --out, the folder with the checkpoint")
+    return options
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -145,6 +145,31 @@ def run_all(program, data, monkeypatch, given):
     return recorders
 
 
+def test_alone_it_goes_on_from_its_folder(program, data, tmp_path, monkeypatch, capsys):
+    """A program of no sweep that dies after its first fold does the rest, and earns the same."""
+    monkeypatch.delenv("SHARPEN_RUN", raising=False)
+    threads, words = torch.get_num_threads(), (*QUICK, "--data", data, "--checkpoint_s", "0")
+
+    class Killed(BaseException):
+        """As sudden as a signal."""
+
+    def dies(one, fold, outcome, report=program.report):
+        report(one, fold, outcome)
+        if fold.number == 2:
+            raise Killed
+
+    assert program.main([*words, "--out", str(tmp_path / "calm")]) == 0
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(program, "report", dies)
+        program.main([*words, "--out", str(tmp_path / "cut")])
+    (tmp_path / "cut" / "returns.parquet").unlink()
+    assert program.main([*words, "--out", str(tmp_path / "cut"), "--go_on", "true"]) == 0
+    torch.set_num_threads(threads)
+    one, two = (pl.read_parquet(tmp_path / name / "returns.parquet") for name in ("calm", "cut"))
+    assert one.equals(two)
+    assert "buy-and-hold" in capsys.readouterr().out
+
+
 def test_a_stopped_run_keeps_the_returns_so_far(run):
     seen = run(stop_after=1)
     assert seen.returns["fold"].unique().to_list() == [1]
@@ -168,6 +193,9 @@ def test_wrong_words_are_refused(run, capsys):
     assert run("--cost_bps", "-1").code == 2
     assert "train_portfolio: cost_bps is -1.0" in capsys.readouterr().err
     assert PortfolioSettings.of({"reward_scale": 2.0}).market.reward_per_unit == 1e-5
+    with pytest.raises(SystemExit, match="2"):
+        run("--go_on", "true")
+    assert "--go_on needs --out" in capsys.readouterr().err
     assert run("--fill", "yesterday").code == 2
     assert "must be one of next_open" in capsys.readouterr().err
 

@@ -36,6 +36,12 @@ def test_gymnasium_finds_nothing(market):
     check_env(PortfolioEnv(*market, "relative"), skip_render_check=True)
 
 
+def test_stable_baselines3_finds_nothing(market):
+    from stable_baselines3.common.env_checker import check_env as check
+
+    check(PortfolioEnv(*market, "relative"), skip_render_check=True)
+
+
 def test_one_portfolio_walks_as_the_market_does():
     env = PortfolioEnv(data_of(OPEN, CLOSE), SETTINGS)
     _, info = env.reset(seed=0)

@@ -94,6 +94,13 @@ def test_a_training_that_breaks_down_says_so(data):
     assert "training broke down at step 256" in outcome.problem
 
 
+def test_numpys_numbers_and_other_peoples_names_are_settings():
+    settings = AgentSettings.of({"gamma": np.float64(0.5), "n_epochs": np.int64(3), "num_envs": np.int32(7)})
+    assert (settings.gamma, settings.repeat_times, settings.n_envs) == (0.5, 3.0, 7)
+    with pytest.raises(UsageError, match="batch_size is True, must be of type int"):
+        AgentSettings.of({"batch_size": True})
+
+
 def test_what_cannot_be_trained_is_refused_first(data):
     settings = PortfolioSettings.of(QUICK)
     with pytest.raises(UsageError, match="fold 1: its tail window has 12 bars, and 20 are needed"):
@@ -103,6 +110,8 @@ def test_what_cannot_be_trained_is_refused_first(data):
         train(data, [Job(huge, FOLD, 0)])
     with pytest.raises(UsageError, match="break_step is 0, give 1 or more; tail_share is 1"):
         PortfolioSettings.of({"break_step": 0, "tail_share": 1})
+    with pytest.raises(UsageError, match="initial_cash, reward_per_unit: give a finite number"):
+        PortfolioSettings.of({"reward_per_unit": float("nan"), "initial_cash": float("inf")})
     with pytest.raises(UsageError, match=r"two names of one setting"):
         PortfolioSettings.of({"n_steps": 4, "horizon_len": 4})
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sharpen.bars import COLUMNS
+from sharpen.errors import DataError
 from sharpen.folds import Fold
 from sharpen.objectives.rl import technicals
 from sharpen.objectives.rl.market import FILLS, Market, MarketSettings
@@ -128,3 +129,11 @@ def test_an_agent_trains_on_a_ragged_panel(world):
     assert np.isfinite(found.score.returns).all()
     assert np.isfinite(found.score.val_trade_returns).all()
     assert np.isfinite(found.score.baseline).all()
+
+
+def test_a_stock_without_a_price_is_refused_by_name(world):
+    panel = without(world(seed=4, n_bars=420), 1, slice(None))
+    with pytest.raises(
+        DataError, match="B without a price in the 420 bars that a search may see: leave it out"
+    ):
+        market_data(panel)

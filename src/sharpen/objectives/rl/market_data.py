@@ -89,6 +89,14 @@ def market_data(
         raise UsageError(f"no market column {unknown[0]!r}: there are {there}; others need a file of them")
     if scaling not in ("elegantrl", "relative"):
         raise UsageError(f"scaling is {scaling!r}, must be elegantrl or relative")
+    if silent := [
+        name for name, has in zip(panel.symbols, panel.present.any(axis=0), strict=True) if not has
+    ]:
+        raise DataError(
+            f"{', '.join(silent)} without a price in the {len(panel)} bars that a search may see: leave"
+            " it out, or use more bars",
+            symbols=silent,
+        )
     per_year, close = panel.bars_per_year, _last_known(panel.close)
     unusual = turbulence(close)
     volatility = realized_volatility(close, bars_per_year=per_year)

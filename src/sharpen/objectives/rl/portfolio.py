@@ -69,7 +69,10 @@ class PortfolioSettings:
     columns: tuple[str, ...] = MARKET_COLUMNS
 
     def __post_init__(self) -> None:
+        numbers = [(f.name, getattr(self.market, f.name)) for f in fields(MarketSettings)]
+        odd = [name for name, value in numbers if _is_odd(name, value)]
         rules = (
+            (not odd, f"{', '.join(odd)}: give a finite number"),
             (self.break_step >= 1, f"break_step is {self.break_step}, give 1 or more"),
             (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
             (0.0 < self.tail_share < 1.0, f"tail_share is {self.tail_share}, give one between 0 and 1"),
@@ -109,6 +112,13 @@ class PortfolioSettings:
             else:
                 found[name] = _plain(value)
         return found
+
+
+def _is_odd(name: str, value: Any) -> bool:
+    """Return whether a rule is no finite number where it must be one: a limit of inf is none."""
+    if not isinstance(value, float):
+        return False
+    return math.isnan(value) if name == "turbulence_limit" else not math.isfinite(value)
 
 
 def _plain(value: Any) -> Any:

@@ -85,7 +85,7 @@ class Ppo:
 
     def update(self) -> dict[str, Tensor]:
         """Act for a horizon, then learn from it."""
-        rollout = self._collect()
+        rollout = self.collect()
         with torch.no_grad():
             values = self._values(rollout)
             rewards = self._with_cut_values(rollout)
@@ -94,7 +94,8 @@ class Ppo:
         return learnt | {"reward": rollout.reward.mean((1, 2))}
 
     @torch.no_grad()
-    def _collect(self) -> Rollout:
+    def collect(self) -> Rollout:
+        """Act for a horizon; return what was seen and done."""
         env, course, weights = self.env, self.course, self._learner.parameters.views
         n_members, n_steps, n_envs = env.n_members, self.shape.horizon_len, env.n_envs
         projected = project(env.table, weights, self._actor)

@@ -25,6 +25,9 @@ SYNONYMS = {
     "policy_delay": "actor_delay",
     "if_use_vtrace": "if_use_v_trace",
     "action_noise_std": "explore_noise_std",
+    "clip_range_vf": "value_clip",
+    "critic_tau": "soft_update_tau",
+    "num_envs": "n_envs",
 }
 """Names of stable-baselines3, and a second spelling in ElegantRL, for the settings here."""
 
