@@ -89,9 +89,7 @@ def market_data(
         raise UsageError(f"no market column {unknown[0]!r}: there are {there}; others need a file of them")
     if scaling not in ("elegantrl", "relative"):
         raise UsageError(f"scaling is {scaling!r}, must be elegantrl or relative")
-    if silent := [
-        name for name, has in zip(panel.symbols, panel.present.any(axis=0), strict=True) if not has
-    ]:
+    if silent := [panel.symbols[s] for s in range(len(panel.symbols)) if not panel.present[:, s].any()]:
         raise DataError(
             f"{', '.join(silent)} without a price in the {len(panel)} bars that a search may see: leave"
             " it out, or use more bars",
