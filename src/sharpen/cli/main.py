@@ -232,7 +232,9 @@ def main(ctx: click.Context, home: Path | None, server: str | None, store: str |
             how = "unset SHARPEN_SERVER" if _is_from_environment(ctx, "server") else "leave --server out"
             raise UsageError(f"{NO_SERVER[verb]}; {how}")
         if store:
-            raise UsageError("--server and --store name two stores: leave one of them out, SHARPEN_* included")
+            raise UsageError(
+                "--server and --store name two stores: leave one of them out, SHARPEN_* included"
+            )
         _use_server(ctx, ctx.command.params[0], server)
     elif store and not ctx.resilient_parsing:
         from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import

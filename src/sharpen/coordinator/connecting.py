@@ -81,7 +81,9 @@ def connect(home: Path, patience_s: float | None = None, held_s: float = HELD_S)
     """
     hosting = Hosting(home, held_s)
     is_elsewhere = bool(server_of(home))
-    client = Client(open_channel(address_of(home)), None if is_elsewhere else hosting.host_if_free, patience_s)
+    client = Client(
+        open_channel(address_of(home)), None if is_elsewhere else hosting.host_if_free, patience_s
+    )
     wanted_s, client.patience_s = client.patience_s, max(client.patience_s, held_s)
     try:
         client.call("ping")
