@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import psycopg as dialects
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import schema
@@ -201,7 +202,7 @@ def open_reader(home: Path) -> sa.Engine:
     except BaseException:
         engine.dispose()
         raise
-    sa.event.listen(engine, "do_connect", _connect_patiently)
+    event.listen(engine, "do_connect", _connect_patiently)
     return engine
 
 
@@ -276,7 +277,7 @@ def _url(home: Path) -> sa.URL:
         raise UsageError(f"{home} names no database: give one with --store postgresql://USER@HOST/DATABASE")
     try:
         found = sa.make_url(text).set(drivername="postgresql+psycopg")
-    except (sa.exc.ArgumentError, ValueError) as problem:
+    except (ArgumentError, ValueError) as problem:
         raise UsageError(f"{without_password(text)} is no address of a database: {problem}") from problem
     return found.update_query_dict({name: v for name, v in NETWORK.items() if name not in found.query})
 
@@ -291,7 +292,7 @@ def _engine(url: sa.URL, options: dict[str, str], **more: Any) -> sa.Engine:
         # the server knows these statements by heart after five times; a pooler between would mix them up
         connection.prepare_threshold = None if "pgbouncer" in given else 5
 
-    sa.event.listen(engine, "connect", prepare)
+    event.listen(engine, "connect", prepare)
     return engine
 
 
