@@ -17,6 +17,8 @@ ITS_OWN = {
     "store/__init__.py",
     "store/sqlite.py",
     "store/migrations.py",
+    "store/backup.py",  # for a store in a file only
+    "store/references.py",  # the same
     "store/versions.py",
     "store/backends.py",
     "report/optuna_study.py",  # a database of Optuna's, not of the store's
