@@ -5,7 +5,7 @@ import pytest
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
 VERBS += ["report", "importance", "aggregate", "compare", "permute", "validate"]
-VERBS += ["register", "models", "promote", "rollback", "discord", "notify", "paper", "data"]
+VERBS += ["register", "models", "artifact", "promote", "rollback", "discord", "notify", "paper", "data"]
 VERBS += ["serve", "key", "backup", "gc"]
 NESTED = [("data", "ls"), ("data", "check")]
 NESTED += [("key", verb) for verb in ("add", "ls", "rm")]

@@ -14,6 +14,7 @@ import click
 
 from sharpen import __version__
 from sharpen.cli import exits
+from sharpen.cli.client_words import in_our_words
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.extras import missing_extra
@@ -48,6 +49,7 @@ VERBS = {
     "validate": "validate",
     "register": "promoting",
     "models": "models",
+    "artifact": "artifact",
     "promote": "promoting",
     "rollback": "promoting",
     "discord": "discord",
@@ -100,6 +102,12 @@ class Root(click.Group):
         if cmd_name not in NO_SERVER and all(param.name != "server" for param in found.params):
             found.params.append(_server_option())
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that is meant, also by the words of the ``wandb`` client's users."""
+        return super().resolve_command(ctx, in_our_words(args))
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -84,6 +85,7 @@ class News:
 )
 @click.option("--permutation-seed", type=int, hidden=True)  # what `sharpen permute SWEEP` starts agents with
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
+@click.option("-v", "--verbose", is_flag=True, help="Also say what the agent does in between.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
 @store_option
 @click.pass_obj
@@ -97,6 +99,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     idle_timeout_s: float | None,
     permutation_seed: int | None,
     quiet: bool,
+    verbose: bool,
     cold: bool,
 ) -> None:
     """Work on a sweep from this terminal until it has no more runs; each that starts or ends is a line.
@@ -109,6 +112,9 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
       sharpen agent last --slots 2 --count 10
       sharpen agent last --idle-timeout 600
     """
+    if verbose:
+        logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+        logging.getLogger("sharpen").setLevel(logging.DEBUG)
     place.find(home)
     with connect(home) as client:
         file = SweepFile(**client.call("sweep", word=sweep))

@@ -1,0 +1,112 @@
+"""The verb on versions of collections: artifact link, ls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sharpen.cli.person import person
+from sharpen.cli.printing import json_option, print_rows, when
+from sharpen.cli.promoting import promote
+from sharpen.cli.resolve import opened
+from sharpen.cli.terminal import echo
+from sharpen.errors import NotFound, UsageError
+from sharpen.gates import DEFAULT_GATES
+from sharpen.registry.names import split
+from sharpen.store.collection_rows import aliases, collections, resolve, versions
+from sharpen.store.queries import Reader
+
+
+@click.group()
+def artifact() -> None:
+    """Point an alias at a version, or list what has been logged.
+
+    An artifact of a project is called PROJECT/NAME; where only one project has the NAME, that is enough. A
+    model of `sharpen register` is called NAME.
+
+    \b
+      sharpen artifact ls
+      sharpen artifact link quantbot/xgb_classifier:v5 candidate
+    """
+
+
+@artifact.command()
+@click.argument("name")
+@click.argument("alias")
+@click.pass_context
+def link(ctx: click.Context, name: str, alias: str) -> None:
+    """Point an ALIAS at a version, NAME:vN.
+
+    For a model of `sharpen register`, candidate, paper and prod have a gate: this is `sharpen promote` then.
+
+    \b
+      sharpen artifact link xgb_classifier:v5 candidate
+    """
+    home: Path = ctx.obj
+    with opened(home) as (client, reader):
+        collection, word = split(name)
+        collection = _found(reader, collection)
+        if "/" not in collection and alias in DEFAULT_GATES:
+            is_gated = True
+        else:
+            is_gated = False
+            row = resolve(reader, collection, word)
+            now = {one.alias: one.version for one in aliases(reader, collection)}.get(alias)
+            move: dict[str, Any] = {"collection": collection, "alias": alias, "version": row.version}
+            move |= {"digest": row.digest, "expected": now, "who": person(), "via": "cli"}
+            client.call("alias", move=move)
+            echo(f"{row.name} is {alias} now")
+    if is_gated:
+        echo(f"{alias} has a gate: this is sharpen promote {collection}:{word} {alias}", err=True)
+        ctx.invoke(promote, model=f"{collection}:{word}", alias=alias)
+
+
+def _found(reader: Reader, name: str) -> str:
+    """Return the collection that a name means: itself, or the only project's of this name.
+
+    Raises:
+        NotFound: There is none, or several projects have one.
+    """
+    known = [*collections(reader)]
+    if name in known:
+        return name
+    found = [one for one in known if one.rpartition("/")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{name!r} is in several projects: say one of {', '.join(found)}")
+    there = f"there are: {', '.join(known)}" if known else "there is none yet"
+    raise NotFound(f"no artifact {name!r} in {reader.home}; {there}")
+
+
+@artifact.command("ls")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def ls(home: Path, name: str | None, as_json: bool) -> None:
+    """List the newest version of every collection, or all versions of one NAME.
+
+    \b
+      sharpen artifact ls
+      sharpen artifact ls quantbot/xgb_classifier
+    """
+    reader = Reader(home)
+    chosen = [*collections(reader)] if name is None else [_found(reader, name)]
+    rows: list[dict[str, Any]] = []
+    for collection in chosen:
+        pointing = aliases(reader, collection)
+        for row in versions(reader, collection)[-1 if name is None else 0 :]:
+            names = [one.alias for one in pointing if one.version == row.version]
+            kind, size = collections(reader)[collection], sum(file.n_bytes for file in row.files)
+            facts = {
+                "version": row.name,
+                "type": kind,
+                "aliases": names,
+                "bytes": size,
+                "run": row.run_id or "",
+            }
+            facts |= {"run": row.run_id or "", "created": when(row.created_at)}
+            rows.append(facts if as_json else facts | {"aliases": ", ".join(names)})
+    print_rows(rows, as_json, "no artifact has been logged")
