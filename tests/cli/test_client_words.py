@@ -27,4 +27,4 @@ def test_a_run_is_canceled_by_the_clients_words(sharpen, store):
 
 def test_an_artifact_that_is_not_there(sharpen, store):
     said = sharpen("artifact", "link", "nope:v1", "good", home=store)
-    assert (said.exit_code, "no artifact 'nope'" in said.stderr) == (1, True)
+    assert (said.exit_code, "no artifact 'nope'" in said.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""HEBO: the contract, its transforms against closed forms and scipy, and that it finds what is good."""
+"""HEBO: its transforms against closed forms and scipy, and that it finds what is good."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ from sharpen.optimizers import gaussian
 from sharpen.optimizers.hebo import Hebo, _layers
 from sharpen.optimizers.warping import likeliest_power, likeliest_warps, warp, yeo_johnson
 from sharpen.space import Choice, Float, Space
-from sharpen.testing.optimizers import OptimizerContract
 from sharpen.trial import Trial, TrialState
-
-
-class TestHebo(OptimizerContract):
-    def make(self) -> Hebo:
-        return Hebo(n_startup_trials=5, n_candidates=16)
 
 
 @pytest.mark.parametrize("power", [-1.0, 0.0, 0.5, 2.0, 3.0])

@@ -30,7 +30,8 @@ class StreamStandIn:
         self.sockets: list[ServerConnection] = []
         self.listened: list[Any] = []
         ready = threading.Event()
-        threading.Thread(target=self._run, args=(ready,), daemon=True).start()
+        self.thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self.thread.start()
         ready.wait(10)
 
     def _run(self, ready: threading.Event) -> None:
@@ -78,6 +79,8 @@ class StreamStandIn:
 
         self._do(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
 
 
 @pytest.fixture

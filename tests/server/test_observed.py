@@ -44,7 +44,7 @@ def test_figures_are_what_prometheus_reads(site):
     found = figures(answer.text)
     assert found["sharpen_runs", (("state", "finished"),)] == 3
     assert found["sharpen_sweeps", (("status", "running"),)] == 1
-    route = ("route", "/local/{project}")
+    route = ("route", "/local/{project:path}")
     assert found["sharpen_http_requests_total", (("method", "GET"), route, ("status", "200"))] == 2
     assert found["sharpen_http_request_seconds_count", (route,)] == 2
     assert found["sharpen_http_request_seconds_bucket", (("le", "+Inf"), route)] == 2

@@ -91,6 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)  # who is told the address may connect at once, and waits
     except (OSError, OverflowError) as problem:
         listener.close()
         raise UsageError(f"cannot listen on {host} port {port}: {problem}; try --port 0") from problem

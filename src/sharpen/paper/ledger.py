@@ -23,6 +23,8 @@ from sharpen.errors import Refused, StoreError
 from sharpen.paper.orders import Fill, OrderRequest, Side
 
 VERSION = 1
+LedgerUnreadable = sqlite3.Error
+"""What a question raises when the ledger's file is damaged, held or of another program."""
 SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE bars (bar TEXT, symbol TEXT, prices TEXT NOT NULL, PRIMARY KEY (bar, symbol));

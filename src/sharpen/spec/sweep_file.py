@@ -35,7 +35,7 @@ from sharpen.spec.stopping import early_terminate
 WITHOUT_METRIC = ("grid", "random")
 """Methods that learn nothing, so that they need no metric; such a sweep has no winner and no verdict."""
 METHODS = (
-    *("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2"),
+    *("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2", "smac", "hebo"),
     *("hyperband", "asha", "bohb", "dehb", "pbt", "pb2"),  # these spend a budget, or train on
 )
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key

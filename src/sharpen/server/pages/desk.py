@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sharpen.errors import NotFound, StoreError
-from sharpen.paper.ledger import Event, LedgerReader, read_only
+from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
 from sharpen.paper.trader import paths_of
 from sharpen.server.pages import charts
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
@@ -124,7 +123,7 @@ def account_page(home: Path, name: str) -> AccountPage:
     ledger = read_only(path)
     try:
         return _account(ledger, name, kill_switch.state())
-    except sqlite3.Error as problem:
+    except LedgerUnreadable as problem:
         raise StoreError(f"cannot read the account {name}: {problem}") from problem
     finally:
         ledger.close()
