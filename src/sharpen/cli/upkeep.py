@@ -11,6 +11,7 @@ from sharpen.cli.printing import json_option, print_json
 from sharpen.cli.terminal import echo
 from sharpen.store.backup import back_up
 from sharpen.store.references import remove, unreferenced
+from sharpen.store.uploads import forget
 
 SHOWN = 20
 
@@ -59,14 +60,18 @@ def gc(home: Path, yes: bool, older_than: float, as_json: bool) -> None:
     """Remove files from the store that nothing in it names any more, such as those of uploads that broke off.
 
     What runs, models and checkpoints name stays, also that of deleted runs: a verdict may still count them.
+    So does what was sent for an artifact that is not complete yet, until nothing came for it for a week.
     Without --yes it only says what would go.
 
     \b
       sharpen gc
       sharpen gc --yes
     """
-    found = unreferenced(home, time.time(), older_than * 3600.0)
+    now = time.time()
+    found = unreferenced(home, now, older_than * 3600.0)
     n_bytes = sum(one.n_bytes for one in found)
+    if yes:
+        forget(home, now)
     removed = remove(home, found) if yes else (0, 0)
     if as_json:
         listed = [{"path": str(one.path), "n_bytes": one.n_bytes} for one in found]

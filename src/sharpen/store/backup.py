@@ -1,11 +1,13 @@
 """A copy of a store while it is at work, as one file.
 
-The database is copied as it was at one moment, by SQLite's own backup; then the blobs that it names, which
-never change. So nothing in the copy names what is not in it, whatever is written meanwhile.
+The notes of uploads are read first; then the database is copied as it was at one moment, by SQLite's own
+backup; then the blobs that either names, which never change. So nothing in the copy names what is not in it,
+whatever is written meanwhile, and an upload that was under way goes on with it.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
 import stat
@@ -20,6 +22,8 @@ from sharpen.errors import StoreError, UsageError
 from sharpen.store.blobs import blob_path, check_file
 from sharpen.store.place import FILE, find_file
 from sharpen.store.references import named, needed, reading, with_lists
+from sharpen.store.uploads import FOLDER as UPLOADS
+from sharpen.store.uploads import announced
 
 MAGIC = b"SQLite format 3\x00"
 LEFT_OUT = ("cache", "blobs", "lock", "socket")
@@ -69,8 +73,9 @@ def back_up(home: Path, target: Path) -> Backup:
 
 def _write(home: Path, target: Path, room: Path) -> Backup:
     draft, copy = room / "draft.tar", room / "database"
+    uploads = announced(home)
     _copy_database(home / FILE, copy)
-    every = with_lists(named(copy), lambda digest: blob_path(home, digest))
+    every = with_lists(named(copy) | uploads.digests, lambda digest: blob_path(home, digest))
     needs = needed(copy)
     digests = sorted(digest for digest in every if digest in needs or blob_path(home, digest).exists())
     damaged: list[str] = []
@@ -85,6 +90,10 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
                     damaged.append(problem.message)
                 else:
                     tar.add(path, f"blobs/{digest[:2]}/{digest[2:]}", filter=_private)
+            for name, content in uploads.notes.items():
+                entry = tarfile.TarInfo(f"{UPLOADS}/{name}")
+                entry.size = len(content)
+                tar.addfile(_private(entry), io.BytesIO(content))
             for path in _others(home):
                 _add(tar, home, path, room)
         draft.chmod(0o600)  # it holds what the store's folder holds
@@ -122,8 +131,10 @@ def _others(home: Path) -> Generator[Path]:
         for name in sorted(names):
             path = place / name
             is_top = place == home and name in (*LEFT_OUT, FILE)
+            is_announcement = place == home / UPLOADS and name.startswith("pending-")
             if (
                 is_top
+                or is_announcement
                 or name.endswith(LEFT_OUT_ENDINGS)
                 or name.startswith(".")
                 or name in ("lock", "socket")

@@ -14,6 +14,7 @@ from pathlib import Path
 from sharpen.errors import StoreError
 from sharpen.store.blobs import DIGEST, blob_path
 from sharpen.store.place import FILE, find_file
+from sharpen.store.uploads import announced
 
 WITHOUT = ("history", "last_values", "reports", "console")  # what programs logged: they name no blob there
 LONGEST_LIST_BYTES = 64 << 20
@@ -94,7 +95,8 @@ def _named_in(path: Path) -> Iterable[str]:
 def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Unreferenced]:
     """Return the blobs that nothing names, the largest first.
 
-    A blob is written before what names it, so young ones are left alone.
+    A blob is written before what names it, so young ones are left alone; and so are those of a version that
+    was announced in the last week and is not made yet.
 
     Args:
         home: The store's folder.
@@ -104,7 +106,9 @@ def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Un
     Raises:
         NotFound: There is no store in the folder.
     """
-    known = with_lists(named(find_file(home)), lambda digest: blob_path(home, digest))
+    known = with_lists(
+        named(find_file(home)) | announced(home, now).digests, lambda digest: blob_path(home, digest)
+    )
     found = [
         Unreferenced(path, info.st_size)
         for path, info in _blobs(home)
@@ -135,7 +139,8 @@ def remove(home: Path, found: Iterable[Unreferenced]) -> tuple[int, int]:
                 one.path.replace(aside)
                 moved.append((one, aside))
         known = with_lists(
-            named(home / FILE), lambda digest: _either(trash / digest, blob_path(home, digest))
+            named(home / FILE) | announced(home).digests,
+            lambda digest: _either(trash / digest, blob_path(home, digest)),
         )
         n = n_bytes = 0
         for one, aside in moved:

@@ -13,8 +13,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -25,42 +23,18 @@ from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
 from sharpen.store.blobs import blob_path
 from sharpen.store.collection_rows import VersionRow, versions
 from sharpen.store.contents import check_collection_name
+from sharpen.store.uploads import (
+    ANNOUNCED,
+    FOLDER,
+    announcement,
+    expect,
+    known,
+    new_name,
+    read_note,
+    write_note,
+)
 
-FOLDER = "uploads"
-PENDING = re.compile(r"pending-[0-9a-f]{32}")
-MD5 = re.compile(r"[0-9a-f]{32}")
 MOST_MANIFEST_BYTES = 1 << 30
-
-
-def remember(home: Path, md5: str, digest: str, n_bytes: int) -> None:
-    """Note which blob has an MD5."""
-    _write(home / FOLDER / "md5" / md5[:2] / md5[2:], {"digest": digest, "n_bytes": n_bytes})
-
-
-def known(home: Path, md5: str) -> dict[str, Any] | None:
-    """Return the blob of an MD5 in hex digits; None when none was put, or it is gone."""
-    found = _read(home / FOLDER / "md5" / md5[:2] / md5[2:]) if MD5.fullmatch(md5) else None
-    return found if found and blob_path(home, found["digest"]).exists() else None
-
-
-def _write(path: Path, what: Mapping[str, Any]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    new.write_text(json.dumps(what))
-    new.replace(path)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _note(ctx: Context, pending: str) -> Path:
-    if not PENDING.fullmatch(pending):
-        raise UsageError("no such artifact")
-    return ctx.engine.home / FOLDER / f"{pending}.json"
 
 
 def _client_note(ctx: Context, client_id: str) -> Path:
@@ -81,21 +55,21 @@ def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         _set_aliases(ctx, same, given)
         _map_client(ctx, given, views.artifact_id(same))
         return {"artifact": views.artifact(ctx, same)}
-    pending = f"pending-{secrets.token_hex(16)}"
+    pending = new_name()
     kept = {name: value for name, value in given.items() if isinstance(value, str | int | list | dict | bool)}
-    _write(_note(ctx, pending), {"given": kept, "collection": collection})
+    write_note(announcement(ctx.engine.home, pending), {"given": kept, "collection": collection})
     _map_client(ctx, given, pending)
     return {"artifact": _pending(ctx, pending, kept, collection)}
 
 
 def _map_client(ctx: Context, given: Mapping[str, Any], server_id: str) -> None:
     if given.get("clientID"):
-        _write(_client_note(ctx, given["clientID"]), {"server": server_id})
+        write_note(_client_note(ctx, given["clientID"]), {"server": server_id})
 
 
 def of_client(ctx: Context, client_id: str) -> dict[str, Any] | None:
     """Return what an artifact is called here that a client calls by its own id."""
-    found = _read(_client_note(ctx, client_id))
+    found = read_note(_client_note(ctx, client_id))
     if found is None:
         return None
     row = row_of(ctx, found["server"])
@@ -104,9 +78,9 @@ def of_client(ctx: Context, client_id: str) -> dict[str, Any] | None:
 
 def row_of(ctx: Context, any_id: str) -> VersionRow | None:
     """Return the version of an id, that of its announcement too; None before it is committed."""
-    if not PENDING.fullmatch(any_id):
+    if not ANNOUNCED.fullmatch(any_id):
         return views.need(ctx, any_id)
-    note = _read(_note(ctx, any_id))
+    note = read_note(announcement(ctx.engine.home, any_id))
     if note is None:
         raise UsageError("no such artifact")
     return views.by_name(ctx, note["version"]) if note.get("version") else None
@@ -117,7 +91,7 @@ def find(ctx: Context, any_id: str) -> dict[str, Any]:
     row = row_of(ctx, any_id)
     if row is not None:
         return views.artifact(ctx, row)
-    note = _read(_note(ctx, any_id)) or {}
+    note = read_note(announcement(ctx.engine.home, any_id)) or {}
     return _pending(ctx, any_id, note["given"], note["collection"])
 
 
@@ -144,8 +118,11 @@ def create_files(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return where to put files, in the order in which they were asked for; nowhere for what is here."""
     ctx.need("agent")
     nodes: list[dict[str, Any]] = []
-    for file in given["artifactFiles"]:
-        md5 = _hex(file["md5"])
+    named = [(file, _hex(file["md5"])) for file in given["artifactFiles"]]
+    for artifact_id in {file["artifactID"] for file, _ in named}:
+        if ANNOUNCED.fullmatch(artifact_id):
+            expect(ctx.engine.home, artifact_id, [md5 for f, md5 in named if f["artifactID"] == artifact_id])
+    for file, md5 in named:
         what = {"do": "put", "md5": md5, "name": file["name"][:200]}
         url = None if known(ctx.engine.home, md5) else ctx.signed(what)
         node = {"id": file["name"], "name": file["name"], "storagePath": md5, "uploadUrl": url}
@@ -173,13 +150,11 @@ def manifest(ctx: Context, any_id: str, digest: str | None = None) -> dict[str, 
 
 def keep_manifest(ctx_home: Path, pending: str, digest: str, n_bytes: int) -> None:
     """Note the manifest of an artifact that has been put."""
-    if not PENDING.fullmatch(pending):
-        raise UsageError("no such artifact")
-    path = ctx_home / FOLDER / f"{pending}.json"
-    note = _read(path)
+    path = announcement(ctx_home, pending)
+    note = read_note(path)
     if note is None:
         raise UsageError("no such artifact")
-    _write(path, note | {"manifest": {"digest": digest, "n_bytes": n_bytes}})
+    write_note(path, note | {"manifest": {"digest": digest, "n_bytes": n_bytes}})
 
 
 def commit(ctx: Context, pending: str) -> dict[str, Any]:
@@ -192,7 +167,7 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     done = row_of(ctx, pending)
     if done is not None:
         return {"artifact": views.artifact(ctx, done)}
-    note = _read(_note(ctx, pending)) or {}
+    note = read_note(announcement(ctx.engine.home, pending)) or {}
     given, collection = note["given"], note["collection"]
     if "manifest" not in note:
         raise UsageError("the artifact's manifest has not been put")
@@ -209,7 +184,7 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     row = views.by_name(ctx, f"{collection}:v{made['version']}")
     assert row is not None  # noqa: S101 - it has just been made
     _set_aliases(ctx, row, given)
-    _write(_note(ctx, pending), note | {"version": row.name})
+    write_note(announcement(ctx.engine.home, pending), note | {"version": row.name})
     return {"artifact": views.artifact(ctx, row)}
 
 
@@ -223,6 +198,8 @@ def _contents(
         read: Any = json.loads(blob_path(ctx.engine.home, kept["digest"]).read_bytes())
         entries = cast("dict[str, dict[str, Any]]", read["contents"])
         by_name = {str(name): dict(entry) for name, entry in entries.items()}
+    except FileNotFoundError as problem:
+        raise UsageError("the artifact's manifest is gone: log it again") from problem
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise UsageError(f"the manifest is none: {problem}") from problem
     files: list[dict[str, Any]] = [{"name": views.MANIFEST, **kept}]

@@ -23,6 +23,7 @@ from sharpen.server.engine import Engine
 from sharpen.server.wandb import artifact_uploads, execution, file_stream
 from sharpen.server.wandb.context import Context, NotAllowed
 from sharpen.store.blobs import checked_path, put_file
+from sharpen.store.uploads import remember
 
 MOST_BODY_BYTES = 32 << 20
 MOST_UPLOAD_BYTES = 64 << 30
@@ -110,7 +111,7 @@ class WandbRoutes:
         if "md5" in what:  # a file of an artifact
             if md5 != what["md5"]:
                 raise UsageError("the content has another MD5 than was announced")
-            artifact_uploads.remember(self._engine.home, md5, digest, n_bytes)
+            remember(self._engine.home, md5, digest, n_bytes)
             return
         about = {"type": "file", "digest": digest, "n_bytes": n_bytes, "metadata": {"md5": md5}}
         self._engine.call("attach", run_id=what["run"], name=what["name"], **about)
