@@ -18,6 +18,8 @@ from click.testing import CliRunner
 
 from sharpen.cli import main
 from sharpen.coordinator import connect
+from sharpen.store import schema
+from sharpen.store.place import database_url
 from sharpen.store.queries import Reader
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -155,7 +157,18 @@ class Bench:
         """Return the number of the process that holds the store, or held it last; 0 while it is written."""
         return int((self.home / "lock").read_text() or 0)
 
+    def is_intact(self):
+        """Return whether the database says that it is whole; of Postgres, that every table can be read."""
+        if database_url(self.home) is None:
+            return self.sql("PRAGMA integrity_check") == [("ok",)]
+        return all(self.sql(f"select count(*) from {table}") for table in schema.metadata.tables)
+
     def sql(self, query, *values):
+        if (url := database_url(self.home)) is not None:
+            import psycopg
+
+            with psycopg.connect(url) as connection:
+                return connection.execute(query, values).fetchall()
         with contextlib.closing(sqlite3.connect(self.home / "store.db")) as connection:
             return connection.execute(query, values).fetchall()
 

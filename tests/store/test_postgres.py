@@ -88,6 +88,13 @@ def test_nothing_is_written_in_the_epoch_of_another(leader: PostgresStore, url: 
     assert Reader(leader.home).sweep("s").seed == 2**62
 
 
+def test_a_character_that_postgres_cannot_keep_is_replaced(leader: PostgresStore) -> None:
+    with leader.transaction() as writer:
+        writer.create_sweep(ROW | {"name": "a\0b", "spec": "é\0"})
+    row = Reader(leader.home).sweep("s")
+    assert (row.name, row.spec) == ("a\ufffdb", "é\ufffd")
+
+
 def test_a_conflict_is_said_to_pass(leader: PostgresStore) -> None:
     """The coordinator answers with it, and its client asks again."""
     with pytest.raises(StoreError, match="conflict"), leader.transaction() as writer:

@@ -296,7 +296,7 @@ class LocalAgent:
         in programs of half as many, and one that fails alone has failed.
         """
         n = len(slot.held)
-        if exit_code == 0 or n == 1 or any(run.is_stopping for run in slot.held):
+        if exit_code == 0 or n <= 1 or any(run.is_stopping for run in slot.held):
             self._ended += slot.ends(exit_code)
             return
         self._population = max(1, min(self._population, n // 2))

@@ -12,7 +12,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +25,8 @@ from sharpen.errors import SharpenError
 from sharpen.server.auth import KeyFile, key_of
 from sharpen.server.engine import Engine
 from sharpen.store import schema
-from sharpen.store.place import FILE
+from sharpen.store.place import FILE, database_url
+from sharpen.store.queries import Reader
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 SECRET = re.compile(r"[0-9a-fA-F]{40,}|[\w-]{20,}\.[\w-]{20,}|(?<=/storage/)[^/?]+")
@@ -180,7 +180,7 @@ class ObservedRoutes:
             ),
             *_family("sharpen_runs", "gauge", "Runs in each state.", _by(runs, "state")),
             *_family("sharpen_sweeps", "gauge", "Sweeps of each status.", _by(sweeps, "status")),
-            *_family("sharpen_store_bytes", "gauge", "The database.", _sizes(self._engine.home)),
+            *_family("sharpen_store_bytes", "gauge", "The database.", _sizes(reader)),
             *_traffic(self._traffic),
         ]
 
@@ -189,8 +189,11 @@ def _by(rows: Iterable[Mapping[str, Any]], label: str) -> list[tuple[dict[str, s
     return [({label: row["word"]}, row["n"]) for row in rows]
 
 
-def _sizes(home: Path) -> list[tuple[dict[str, str], float]]:
-    places = {"database": home / FILE, "log": home / f"{FILE}-wal"}
+def _sizes(reader: Reader) -> list[tuple[dict[str, str], float]]:
+    if database_url(reader.home) is not None:
+        size = sa.func.pg_database_size(sa.func.current_database()).label("n")
+        return [({"part": "database"}, reader.rows(sa.select(size))[0]["n"])]
+    places = {"database": reader.home / FILE, "log": reader.home / f"{FILE}-wal"}
     return [({"part": part}, path.stat().st_size) for part, path in places.items() if path.exists()]
 
 

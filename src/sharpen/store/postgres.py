@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import psycopg as dialects
@@ -289,11 +290,20 @@ def _engine(url: sa.URL, options: dict[str, str], **more: Any) -> sa.Engine:
     engine = sa.create_engine(url.update_query_dict(options), **more)
 
     def prepare(connection: Any, _record: Any) -> None:
+        connection.adapters.register_dumper(str, WithoutNul)
         # the server knows these statements by heart after five times; a pooler between would mix them up
         connection.prepare_threshold = None if "pgbouncer" in given else 5
 
     event.listen(engine, "connect", prepare)
     return engine
+
+
+class WithoutNul(StrDumperUnknown):
+    """Writes U+FFFD in place of NUL, which Postgres cannot keep and a program may print."""
+
+    def dump(self, obj: str) -> bytes | None:
+        """Return a text as the server takes it."""
+        return super().dump(obj.replace("\0", "\ufffd"))  # pyright: ignore[reportReturnType] - or a buffer
 
 
 def _is_broken(connection: sa.Connection) -> bool:

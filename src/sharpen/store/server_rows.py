@@ -10,20 +10,23 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from sharpen.errors import StoreError, Unreachable
+from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.http import server_of
 from sharpen.http.connection import HttpConnection
 from sharpen.store import schema
 from sharpen.store.port import Store
 
 PATH = "/api/agents/rows"
+Parameters = Sequence[Any] | Mapping[str, Any]
 PATIENCE_S = 60.0
 LONGEST_PAUSE_S = 1.0
 
@@ -40,7 +43,7 @@ class Rows:
         self.description: Sequence[tuple[Any, ...]] | None = None
         self.rowcount = -1
 
-    def execute(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+    def execute(self, query: str, parameters: Parameters = ()) -> Rows:
         """Have the server run a query."""
         if query.startswith("PRAGMA"):  # SQLAlchemy wants to know how a new connection is set
             return self
@@ -79,14 +82,15 @@ class ServerConnection:
         self._http = HttpConnection(url)
         self._lock = threading.Lock()
 
-    def ask(self, query: str, parameters: Sequence[Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    def ask(self, query: str, parameters: Parameters) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
         """Return the names of the columns, and the rows.
 
         Raises:
             Unreachable: The server did not answer for a long time.
             SharpenError: It refused the query.
         """
-        about = {"schema": schema.VERSION, "query": query, "parameters": list(parameters)}
+        given = parameters if isinstance(parameters, Mapping) else list(parameters)
+        about = {"schema": schema.VERSION, "query": query, "parameters": given}
         body = json.dumps(about).encode()
         began, pause_s = time.monotonic(), 0.05
         while True:
@@ -121,24 +125,63 @@ class ServerConnection:
         self._http.close()
 
 
+class PostgresWords(PGDialect):
+    """Writes queries for a server whose store is in Postgres; no driver of Postgres is needed here."""
+
+    driver = "server"
+    supports_statement_cache = True
+    default_paramstyle = "pyformat"
+
+    def initialize(self, connection: sa.Connection) -> None:
+        """Do nothing: what it would ask of the database is not for readers."""
+
+
+registry.register("postgresql.server", __name__, PostgresWords.__name__)
+
 # what SQLAlchemy asks of a driver, beside its connections
-DRIVER = SimpleNamespace(
+ERRORS = {
+    "Error": sqlite3.Error,
+    "DatabaseError": sqlite3.Error,
+    "OperationalError": sqlite3.OperationalError,
+}
+SQLITE = SimpleNamespace(
     paramstyle="qmark",
     sqlite_version_info=sqlite3.sqlite_version_info,
-    Error=sqlite3.Error,
-    DatabaseError=sqlite3.DatabaseError,
-    OperationalError=sqlite3.OperationalError,
     PARSE_DECLTYPES=0,
     PARSE_COLNAMES=0,
+    **ERRORS,
 )
+POSTGRES = SimpleNamespace(paramstyle="pyformat", **ERRORS)
+DRIVERS = {"sqlite": ("sqlite://", SQLITE), "postgresql": ("postgresql+server://", POSTGRES)}
 
 
 def open_reader(home: Path) -> sa.Engine:
-    """Return an engine that reads the store of the server that a folder stands for."""
+    """Return an engine that reads the store of the server that a folder stands for.
+
+    Raises:
+        StoreError: Its store is in a database that this version does not know.
+        Unreachable: It did not answer for a long time.
+    """
     url = server_of(home)
+    dialect = _dialect_of(url)
+    if dialect not in DRIVERS:
+        raise StoreError(f"{url} keeps its store in {dialect!r}, which this version of sharpen cannot read")
+    words, driver = DRIVERS[dialect]
     return sa.create_engine(
-        "sqlite://", module=DRIVER, creator=lambda: ServerConnection(url), poolclass=sa.pool.QueuePool
+        words, module=driver, creator=lambda: ServerConnection(url), poolclass=sa.pool.QueuePool
     )
+
+
+def _dialect_of(url: str) -> str:
+    """Return the name of the dialect that a server's queries are written in."""
+    connection = ServerConnection(url)
+    try:
+        _, rows = connection.ask("", ())
+    except UsageError:  # an older one
+        return "sqlite"
+    finally:
+        connection.close()
+    return rows[0][0]
 
 
 def open_store(home: Path) -> Store:

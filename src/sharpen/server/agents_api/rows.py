@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from sharpen.errors import UsageError
+from sharpen.errors import Unreachable, UsageError
 from sharpen.store import schema
 from sharpen.store.backends import backend_of
 
+Parameters = list[Any] | dict[str, Any]  # by place for SQLite, by name for Postgres
 LONGEST_S = 30.0
 MOST_ROWS = 2_000_000
 STEPS_BETWEEN_LOOKS = 100_000
@@ -35,21 +37,26 @@ class Rows:
 
     def __init__(self, home: Path) -> None:
         self._engine = backend_of(home).open_reader(home)
+        self._dialect = self._engine.dialect.name
         self._engine.dispose()  # its first connection was opened before the rules were known
-        event.listen(self._engine, "connect", _restrict)
+        if self._dialect == "sqlite":
+            event.listen(self._engine, "connect", _restrict)
 
     def answer(self, asked: Any) -> dict[str, Any]:
         """Return the columns and the rows of a query.
 
         Args:
-            asked: ``query``, ``parameters``, and the ``schema`` that the query is for.
+            asked: ``query``, ``parameters``, and the ``schema`` that the query is for. An empty query asks
+                for the name of the dialect to write them in.
 
         Raises:
             UsageError: It is none, is for another version of the schema, or takes too long.
         """
         match asked:
-            case {"schema": schema.VERSION, "query": str(query), "parameters": list()}:
-                return self._run(query, tuple(asked["parameters"]))
+            case {"schema": schema.VERSION, "query": "", "parameters": []}:  # which words it understands
+                return {"columns": ["dialect"], "rows": [[self._dialect]]}
+            case {"schema": schema.VERSION, "query": str(query), "parameters": list() | dict()}:
+                return self._run(query, asked["parameters"])
             case {"schema": int(version)} if version != schema.VERSION:
                 raise UsageError(
                     f"this client reads schema version {version} of a store, and the server has "
@@ -58,20 +65,38 @@ class Rows:
             case _:
                 raise UsageError("rows needs query, parameters and schema")
 
-    def _run(self, query: str, parameters: tuple[Any, ...]) -> dict[str, Any]:
+    def _run(self, query: str, given: Parameters) -> dict[str, Any]:
+        run = _of_sqlite if self._dialect == "sqlite" else _of_postgres
         try:
             with self._engine.connect() as connection:
-                deadline = time.monotonic() + LONGEST_S
-                driver: Any = connection.connection.driver_connection
-                driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
-                found = connection.exec_driver_sql(query, parameters)
-                return {
-                    "columns": list(found.keys()),
-                    "rows": [list(row) for row in found.fetchmany(MOST_ROWS)],
-                }
+                return run(connection, query, given)
         except (SQLAlchemyError, ValueError) as problem:
             said = problem.orig if isinstance(problem, DBAPIError) else problem
             raise UsageError(f"the query cannot be answered: {said}") from problem
+
+
+def _of_sqlite(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:
+    deadline = time.monotonic() + LONGEST_S
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
+    found = connection.exec_driver_sql(query, tuple(given))
+    return {"columns": list(found.keys()), "rows": [list(row) for row in found.fetchmany(MOST_ROWS)]}
+
+
+def _of_postgres(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:
+    import psycopg  # noqa: PLC0415 - an extra
+
+    from sharpen.server.agents_api import postgres_rows  # noqa: PLC0415
+
+    try:
+        return postgres_rows.answer(connection, query, dict(given), longest_s=LONGEST_S, most_rows=MOST_ROWS)
+    except psycopg.errors.QueryCanceled as problem:
+        raise ValueError(f"it takes more than {LONGEST_S:g} s") from problem
+    except psycopg.OperationalError as problem:
+        connection.invalidate()
+        raise Unreachable(f"the database is away: {problem}") from problem
+    except psycopg.Error as problem:
+        raise ValueError(str(problem)) from problem
 
 
 def _restrict(connection: Any, _record: Any) -> None:
