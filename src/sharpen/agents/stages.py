@@ -1,4 +1,4 @@
-"""Running a sweep's program outside of its search: at the lockbox, or on permuted bars."""
+"""Running a sweep's program outside of its search: at the lockbox, on permuted bars, with fresh seeds."""
 
 from __future__ import annotations
 
@@ -55,15 +55,19 @@ class StageRun:
         metrics: What it logged last, by name.
         returns: SHA-256 of its returns artifact in the store's blobs; empty without one.
         summary: What it said of the run as a whole.
+        steps: What it logged, step by step.
+        error: Why it failed, where that is told and not raised; else empty.
     """
 
     metrics: dict[str, Any] = field(default_factory=dict[str, Any])
     returns: str = ""
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
+    steps: list[tuple[int, dict[str, Any]]] = field(default_factory=list[tuple[int, dict[str, Any]]])
+    error: str = ""
 
 
 def carry_out(
-    home: Path, sweep: SweepRow, tasks: Iterable[Task], n_slots: int = 1
+    home: Path, sweep: SweepRow, tasks: Iterable[Task], n_slots: int = 1, *, tell_failures: bool = False
 ) -> Generator[tuple[int, StageRun]]:
     """Give the place of each task and what the sweep's program said of it, in the order of ending.
 
@@ -75,6 +79,7 @@ def carry_out(
         sweep: Whose program and folder.
         tasks: What to carry out.
         n_slots: How many programs run at once.
+        tell_failures: Whether a program that fails is told as a run with an error, and the others go on.
 
     Raises:
         SharpenError: A program failed.
@@ -91,7 +96,7 @@ def carry_out(
                     at_work[place] = _start(home, sweep, read, task, Path(folder) / str(place))
                 over = [place for place, each in at_work.items() if each.is_over()]
                 for place in over:
-                    yield place, at_work.pop(place).end()
+                    yield place, at_work.pop(place).end(tell_failures)
                 if not over:
                     time.sleep(POLL_S)
             if seen:
@@ -133,13 +138,16 @@ class _AtWork:
         self.program.read()
         return self.program.exit_code is not None
 
-    def end(self) -> StageRun:
+    def end(self, tell_failures: bool) -> StageRun:
         """Return what the program said, once it is over."""
         exit_code = self.program.exit_code
         self.program.close()
         if exit_code != 0:
             last = self.program.output.last_words() or exit_code
-            raise SharpenError(f"the program failed {self.task.place}: {last}")
+            words = f"the program failed {self.task.place}: {last}"
+            if tell_failures:
+                return StageRun(error=words)
+            raise SharpenError(words)
         return _read(self.results)
 
 
@@ -163,7 +171,9 @@ def _read(results: Path) -> StageRun:
     rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     found = StageRun()
     for row in rows:
-        found.metrics.update(row.get("metrics", {}))
+        if "metrics" in row:
+            found.metrics.update(row["metrics"])
+            found.steps.append((row["step"], row["metrics"]))
         found.summary.update(row.get("summary", {}))
         if row.get("artifact", {}).get("type") == "returns":
             found.returns = row["artifact"]["digest"]

@@ -46,6 +46,7 @@ VERBS = {
     "aggregate": "aggregating",
     "compare": "aggregating",
     "permute": "permuting",
+    "finalists": "finalists",
     "validate": "validate",
     "register": "promoting",
     "models": "models",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.facts import LOCKBOX_HASH
 from sharpen.store.queries import Reader
-from sharpen.store.rows import LookRow
+from sharpen.store.rows import LookRow, RunRow
 from sharpen.trial import TrialState
 
 
@@ -32,13 +33,68 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     looked, before anything is shown: figures that have been looked at twice are no longer out of sample.
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
+    row = (reader := Reader(home)).run(run)
+    if row.state != TrialState.FINISHED:
+        raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
+    look = take_look(home, reader, row)
+    if as_json:
+        print_json(look.figures())
+    else:
+        look.print()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenLook:
+    """What an opening of the lockbox found, as it is told.
+
+    Attributes:
+        row: The run whose configuration was scored.
+        result: Of both sides, as stored.
+        n_looks: How many looks of the sweep have shown anything, this one among them.
+        at_bars: How many at these bars, whatever sweep took them.
+        gained_by: What the search gained over the default; None where nobody can say.
+        is_default: Whether the run's configuration is the program's default.
+        warning: Why the bars are no lockbox; empty when they are one.
+    """
+
+    row: RunRow
+    result: Mapping[str, Any]
+    n_looks: int
+    at_bars: int
+    gained_by: float | None
+    is_default: bool
+    warning: str
+
+    def figures(self) -> dict[str, Any]:
+        """Return it for programs."""
+        gained = None if self.gained_by is None else self.gained_by > 0
+        seen = {"looks": self.n_looks, "looks_at_bars": self.at_bars or None, "gained": gained}
+        return {"run": self.row.id, **seen, **self.result}
+
+    def print(self) -> None:
+        """Print it for people."""
+        if max(self.n_looks, self.at_bars) > 1:
+            echo(
+                "Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n"
+            )
+        lines = _lines(self.result, self.n_looks, self.at_bars)
+        lines += [self.warning] if self.warning else []
+        if words := _comparison(self.is_default, self.gained_by):
+            lines.append(words)
+        for line in lines:
+            echo(line)
+
+
+def take_look(home: Path, reader: Reader, row: RunRow) -> TakenLook:
+    """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
+
+    Raises:
+        SharpenError: The program failed, the data changed, or it and the default cannot stand side by side.
+    """
     # they read returns, which --help and a bare installation do without
     from sharpen.agents.lockbox import default_config, gain, open_lockbox  # noqa: PLC0415
     from sharpen.views.lockbox import no_lockbox, used_by  # noqa: PLC0415
 
-    row = (reader := Reader(home)).run(run)
-    if row.state != TrialState.FINISHED:
-        raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
     sweep = reader.sweep(row.sweep_id)
     look_id = secrets.token_hex(8)
     with connect(home) as client:
@@ -49,20 +105,8 @@ def validate(home: Path, run: str, as_json: bool) -> None:
             reader, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found)
         )
     n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
-    gained_by = gain(sweep, result)
-    if as_json:
-        gained = None if gained_by is None else gained_by > 0
-        seen = {"looks": n_looks, "looks_at_bars": at_bars or None, "gained": gained}
-        print_json({"run": row.id, **seen, **result})
-        return
-    if max(n_looks, at_bars) > 1:
-        echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")
-    lines = _lines(result, n_looks, at_bars)
-    lines += [warning] if warning else []
-    if words := _comparison(row.config == default_config(sweep), gained_by):
-        lines.append(words)
-    for line in lines:
-        echo(line)
+    is_default = row.config == default_config(sweep)
+    return TakenLook(row, result, n_looks, at_bars, gain(sweep, result), is_default, warning)
 
 
 def _lines(result: Mapping[str, Any], n_looks: int, at_bars: int) -> list[str]:

@@ -11,6 +11,7 @@ from sharpen.overfit.evidence import Evidence, RelatedSweep
 from sharpen.overfit.judgement import Check, Judgement
 from sharpen.overfit.luck_bar import LuckBar, luck_bar, noise_variance
 from sharpen.overfit.neighbourhood import Neighbourhood, neighbourhood
+from sharpen.overfit.paired import PairedTest, holm, paired_test
 from sharpen.overfit.pbo import Pbo, pbo, pbo_range
 from sharpen.overfit.reality_check import long_run_variance, reality_check
 from sharpen.overfit.search_null import SearchNull, search_p_value, share_interval
@@ -34,6 +35,7 @@ __all__ = [
     "LuckBar",
     "Moments",
     "Neighbourhood",
+    "PairedTest",
     "Pbo",
     "RelatedSweep",
     "SearchNull",
@@ -42,6 +44,7 @@ __all__ = [
     "deflated_sharpe",
     "dependent_sharpe",
     "expected_max_sharpe",
+    "holm",
     "judge",
     "long_run_variance",
     "luck_bar",
@@ -51,6 +54,7 @@ __all__ = [
     "neighbourhood",
     "noise_variance",
     "optimal_block_length",
+    "paired_test",
     "pbo",
     "pbo_range",
     "probabilistic_sharpe",

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-OWN_FOLDERS = frozenset({"blobs", "configs", "gpus", "logs", "scratch"})
+OWN_FOLDERS = frozenset({"blobs", "configs", "finalists", "gpus", "logs", "permuted", "scratch"})
 OWN_FILES = frozenset({"database", "lock", "socket"})
 DATABASE_PREFIX = "store.db"  # the database, its log, and the copies that migrations leave
 

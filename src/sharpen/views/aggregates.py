@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,11 @@ class Aggregate:
 
 def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
     """Return the name under which the runs log each fold's own value; None where they log none."""
-    known = {name for report in reports for name in report.metrics}
+    return fold_metric_among(metric, {name for report in reports for name in report.metrics})
+
+
+def fold_metric_among(metric: Metric, known: Collection[str]) -> str | None:
+    """Return which of the names that runs log holds each fold's own value; None for none."""
     names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}")
     return next((name for name in names if name in known), None)
 

@@ -1,0 +1,191 @@
+"""Carrying out the best configurations of a sweep once more, with seeds that the search has not used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sharpen import spec
+from sharpen.agents.lockbox import default_config
+from sharpen.agents.stages import BARS, StageRun, Task, carry_out
+from sharpen.errors import UsageError
+from sharpen.facts import BASELINE, INFEASIBLE
+from sharpen.jsonable import number
+from sharpen.seeds import seed_for
+from sharpen.spec import Metric
+from sharpen.store.configurations import configurations, winner
+from sharpen.store.permissions import own_folder
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow, SweepRow
+from sharpen.trial import TrialState, spent
+from sharpen.views.aggregates import fold_metric_among
+from sharpen.views.finalists import DEFAULT, PREVIOUS, Candidate, Evaluation, Role, folder_of, keep, kept
+
+
+def top_runs(reader: Reader, sweep: SweepRow, n: int) -> list[RunRow]:
+    """Return the best configurations of a sweep at its largest fidelity, the best first, none twice.
+
+    Raises:
+        UsageError: No run finished with a score, or the sweep has several metrics.
+    """
+    read = spec.parse(sweep.spec, where=sweep.source)
+    if len(read.metrics) > 1:
+        raise UsageError(
+            f"sweep {sweep.id} has several metrics, so its runs have no order: 'sharpen best' lists its front"
+        )
+    groups = [one.row for one in configurations(reader.runs(sweep.id, deleted=True), read.repeats)]
+    fit = [row for row in groups if row.state == TrialState.FINISHED and row.violation == 0]
+    scored = [row for row in fit if row.score is not None and math.isfinite(row.score)]
+    if not scored:
+        raise UsageError(f"sweep {sweep.id} has no finalists: none of its runs finished with a score")
+    largest = max(spent(row.fidelity) for row in scored)
+    scored = [row for row in scored if spent(row.fidelity) == largest]
+    scored.sort(key=lambda row: (-read.metric.larger_is_better(row.score or 0.0), row.number))
+    unique = {repr(sorted(row.config.items())): row for row in reversed(scored)}
+    return sorted(unique.values(), key=scored.index)[:n]
+
+
+def previous_best(reader: Reader, sweep: SweepRow) -> RunRow | None:
+    """Return the winner of the newest earlier sweep of one program, metric and constants; None for none."""
+    own = spec.parse(sweep.spec, where=sweep.source)
+    for other in reversed(reader.sweeps()):
+        if other.id == sweep.id or other.created_at >= sweep.created_at or other.workdir != sweep.workdir:
+            continue
+        read = spec.parse(other.spec, where=other.source)
+        if (read.program, read.metrics, read.constants) != (own.program, own.metrics, own.constants):
+            continue
+        found = winner(configurations(reader.runs(other.id, deleted=True), read.repeats), read.metric)
+        if found is not None:
+            return found.row
+    return None
+
+
+def candidates(sweep: SweepRow, tops: Sequence[RunRow], previous: RunRow | None) -> tuple[Candidate, ...]:
+    """Return what is to be carried out: the finalists, the default and the previous best, if there is one."""
+    found = [_candidate(row, "finalist") for row in tops]
+    fidelity = tops[0].fidelity
+    found.append(Candidate(DEFAULT, "default", sweep.id, default_config(sweep), fidelity))
+    if previous is not None:
+        found.append(_candidate(previous, PREVIOUS))
+    return tuple(found)
+
+
+def _candidate(row: RunRow, role: Role) -> Candidate:
+    return Candidate(row.id, role, row.sweep_id, row.config, row.fidelity, row.score)
+
+
+def fresh_seeds(root_seed: int, n: int) -> tuple[int, ...]:
+    """Return n seeds that no run of a search gets.
+
+    >>> fresh_seeds(7, 3)[:2] == fresh_seeds(7, 2)
+    True
+    """
+    return tuple(seed_for(root_seed, "finalists", k) for k in range(1, n + 1))
+
+
+def evaluate(
+    reader: Reader, sweep: SweepRow, each: Sequence[Candidate], seeds: Sequence[int], n_slots: int
+) -> Generator[Evaluation]:
+    """Give what each candidate came to under each seed, first what is kept of an earlier call.
+
+    A program that fails is told as an evaluation with a problem, which is not kept.
+
+    Args:
+        reader: The store.
+        sweep: Whose finalists.
+        each: The candidates.
+        seeds: One run of every candidate for each.
+        n_slots: How many programs run at once.
+    """
+    home = reader.home
+    own_folder(folder_of(home, sweep.id).parent)
+    own_folder(folder_of(home, sweep.id))
+    done = {(one.key, one.seed): one for one in kept(home, sweep.id)}
+    wanted = list(dict.fromkeys((one.key, seed) for one in each for seed in seeds))
+    for place in wanted:
+        if place in done:
+            yield done[place]
+    by_sweep: dict[str, dict[tuple[str, int], Candidate]] = {}
+    for one in each:
+        todo = {(one.key, seed): one for seed in seeds if (one.key, seed) not in done}
+        by_sweep.setdefault(one.sweep_id, {}).update(todo)
+    for sweep_id, todo in by_sweep.items():
+        for found in _carry_out(home, reader.sweep(sweep_id), todo, n_slots):
+            if not found.problem.startswith(FAILED):
+                keep(home, sweep.id, found)
+            yield found
+
+
+FAILED = "the program failed"
+
+
+def _carry_out(
+    home: Path, sweep: SweepRow, todo: dict[tuple[str, int], Candidate], n_slots: int
+) -> Generator[Evaluation]:
+    read = spec.parse(sweep.spec, where=sweep.source)
+    order = list(todo.items())
+    tasks = [
+        Task("search", one.config, seed, f"as {one.name} with seed {seed}", fidelity=one.fidelity)
+        for (_, seed), one in order
+    ]
+    for place, found in carry_out(home, sweep, tasks, n_slots, tell_failures=True):
+        (key, seed), _ = order[place]
+        yield _evaluation(read, key, seed, found)
+
+
+def _evaluation(read: spec.Sweep, key: str, seed: int, found: StageRun) -> Evaluation:
+    if found.error:
+        return Evaluation(key, seed, None, problem=found.error)
+    metric = read.metric
+    value = number(found.metrics.get(metric.name))
+    problem = _problem(read, found)
+    score = value if value is not None and math.isfinite(value) else None
+    facts = {name: found.summary[name] for name in BARS if name in found.summary}
+    baseline = number(found.metrics.get(BASELINE))
+    return Evaluation(key, seed, score, _folds(metric, found), baseline, facts, problem)
+
+
+def _problem(read: spec.Sweep, found: StageRun) -> str:
+    """Return why a configuration must not be chosen; empty when it may be."""
+    value = number(found.metrics.get(read.metric.name))
+    if read.metric.name not in found.metrics:
+        logged = ", ".join(found.metrics) or "nothing"
+        return f"{FAILED}: it logged no {read.metric.name}, but {logged}"
+    if found.summary.get(INFEASIBLE) or value is None or not math.isfinite(value):
+        return f"infeasible: {found.summary.get(INFEASIBLE) or read.metric.name + ' is no number'}"
+    broken = [
+        str(one)
+        for one in read.constraints
+        if one.violation(value if (value := number(found.metrics.get(one.metric))) is not None else math.nan)
+    ]
+    return f"broke {', '.join(broken)}" if broken else ""
+
+
+def _folds(metric: Metric, found: StageRun) -> dict[str, float]:
+    name = fold_metric_among(metric, found.metrics)
+    values = {} if name is None else {step: number(metrics.get(name)) for step, metrics in found.steps}
+    return {str(step): value for step, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def on_the_bars_of(run: RunRow, found: Evaluation) -> Evaluation:
+    """Return an evaluation; one of other bars than a run's with that as its problem."""
+    differ = [name for name, value in found.facts.items() if run.summary.get(name, value) != value]
+    words = f"scored on other bars than run {run.id}: {', '.join(differ)} differ"
+    return replace(found, problem=words) if differ else found
+
+
+def forget(home: Path, sweep_id: str) -> None:
+    """Drop what is kept of a sweep's finalists."""
+    (folder_of(home, sweep_id) / "evaluations.jsonl").unlink(missing_ok=True)
+
+
+def continued(reader: Reader, rows: Sequence[RunRow]) -> list[str]:
+    """Return the runs that went on from a training of other values, which their own values cannot repeat."""
+    found: list[str] = []
+    for row in rows:
+        parent = next((one for one in reader.runs(row.sweep_id) if one.number == row.parent), None)
+        if row.resumed and parent is not None and parent.config != row.config:
+            found.append(row.id)
+    return found
