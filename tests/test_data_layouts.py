@@ -112,6 +112,15 @@ def test_time_since_1970_in_any_unit(tmp_path, unit, scale, suffix):
     assert data.layout == f"time=time (epoch in {unit})"
 
 
+def test_seconds_that_were_divided_once_too_often_are_named(tmp_path):
+    seconds = pl.Series("time", TIMES).cast(pl.Datetime("us")).dt.epoch("s") // 1000
+    FRAME.drop("date").with_columns(seconds).write_csv(tmp_path / "x.csv")
+    with pytest.raises(
+        DataError, match=r"a day of early 1970 in seconds.*divided by 10\*\*9.*Fix: write ISO"
+    ):
+        load(str(tmp_path / "x.csv"))
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Tokyo", "Europe/London", "America/New_York"])
 def test_midnight_in_a_known_zone_is_a_date(tmp_path, zone):
     local = FRAME.with_columns(pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone(zone))

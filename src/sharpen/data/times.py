@@ -281,10 +281,19 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
             us = cells.cast(pl.Float64) / -factor if cells.dtype.is_float() and factor < 0 else us
             return Times(us.cast(pl.Int64, strict=False).cast(pl.Datetime("us")), how=f"epoch in {unit}")
     return Times(
-        pl.Series("time", [None] * len(cells), pl.Datetime("us")),
-        problem=f"column {label} holds {cells.dtype}, not times: {known[0] if len(known) else None}. "
-        "Fix: write ISO 8601 times, or name another column with --map THEIR_NAME=time",
+        pl.Series("time", [None] * len(cells), pl.Datetime("us")), problem=_no_time(label, known, middle)
     )
+
+
+def _no_time(label: str, known: pl.Series, middle: float) -> str:
+    first = known[0] if len(known) else None
+    told = f"column {label} holds {known.dtype}, not times: {first}"
+    if 3e5 <= middle <= 3e6:  # seconds since 1970, divided by a thousand: 1979 to 2065
+        told += (
+            ", a day of early 1970 in seconds. The program that wrote it may have divided by 10**9 what "
+            "pandas 3 counts in microseconds, and earlier ones counted in nanoseconds"
+        )
+    return f"{told}. Fix: write ISO 8601 times, or name another column with --map THEIR_NAME=time"
 
 
 def _with_clocks(day: str) -> list[str]:
