@@ -189,6 +189,15 @@ def test_report(sharpen, store, tmp_path):
     assert "tilts" in page
 
 
+def test_report_as_json(sharpen, store, tmp_path):
+    said = sharpen("report", "last", "--json", "-o", tmp_path / "r.html", home=store)
+    found = json.loads(said.stdout)
+    assert (said.exit_code, found["sweep"], found["best"]["run"][-2:]) == (0, sweep_id(store), "-4")
+    assert (found["verdict"], found["headline"]) != ("", "")
+    assert {check["outcome"] for check in found["checks"]} <= {"passed", "failed", "caution", "not tested"}
+    assert "NaN" not in said.stdout
+
+
 @pytest.mark.parametrize("verb", ["info", "best", "runs", "report"])
 def test_a_sweep_goes_by_its_start_or_by_last(sharpen, store, tmp_path, verb):
     options = ["-o", tmp_path / "r.html"] if verb == "report" else ["--json"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sharpen.cli.printing import stdout
+from sharpen.cli.printing import json_option, print_json, stdout
 from sharpen.cli.terminal import echo
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
+
+if TYPE_CHECKING:
+    from sharpen.report import Analysis
 
 N_LEADERS = 10
 
@@ -21,12 +25,12 @@ def get_ready() -> None:
     template()
 
 
-def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
+def conclude(reader: Reader, sweep: SweepRow, report_path: Path, as_json: bool = False) -> None:
     """Write the report, and print the leaderboard, or the front of several metrics, and the verdict.
 
     A file that is no report of ours is left as it is: the report then gets a name with the sweep's id.
     """
-    from sharpen.report import analyse, front, leaderboard, verdict, write_html  # noqa: PLC0415 - it imports a lot
+    from sharpen.report import analyse, verdict_figures, write_html  # noqa: PLC0415 - it imports a lot
     from sharpen.report.html import is_replaceable  # noqa: PLC0415
 
     analysis = analyse(reader, sweep)
@@ -34,12 +38,21 @@ def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
         echo(f"{report_path} is no report of sharpen's, so it is left as it is", err=True)
         report_path = report_path.with_name(f"{report_path.stem}-{sweep.id}{report_path.suffix}")
     write_html(analysis, report_path)  # first: whoever reads stdout may leave
+    if as_json:
+        print_json(verdict_figures(analysis))
+    else:
+        _print(analysis)
+    echo(f"\nreport: {report_path}", err=True)
+
+
+def _print(analysis: Analysis) -> None:
+    from sharpen.report import front, leaderboard, verdict  # noqa: PLC0415 - it imports a lot
+
     console = stdout()
     leaders = front if analysis.front else leaderboard
     console.print(leaders(analysis, N_LEADERS))
     for line in verdict(analysis):
         console.print(line, markup=False)
-    echo(f"\nreport: {report_path}", err=True)
 
 
 @click.command()
@@ -52,11 +65,13 @@ def conclude(reader: Reader, sweep: SweepRow, report_path: Path) -> None:
     show_default=True,
     help="Where to write it.",
 )
+@json_option
 @click.pass_obj
-def report(home: Path, sweep: str, output: Path) -> None:
+def report(home: Path, sweep: str, output: Path, as_json: bool) -> None:
     """Print a sweep's leaderboard and verdict, and write its report: one HTML file that needs no network.
 
-    It may be asked of a sweep that is still running.
+    It may be asked of a sweep that is still running. With --json the verdict, its checks and every figure
+    behind it are printed for programs; null stands for what is not known.
     """
     reader = Reader(home)
-    conclude(reader, reader.sweep(sweep), output)
+    conclude(reader, reader.sweep(sweep), output, as_json)

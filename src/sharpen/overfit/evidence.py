@@ -56,6 +56,7 @@ class Evidence:
             ``random`` or ``grid``.
         related: The other sweeps that ``n_tried`` counts.
         search: The whole search on permuted histories, where somebody ran it.
+        dates: The days of the first and of the last bar, for people; empty when nobody said.
     """
 
     best_returns: Floats
@@ -70,6 +71,7 @@ class Evidence:
     n_fitted: int = 0
     related: tuple[RelatedSweep, ...] = ()
     search: SearchNull | None = None
+    dates: tuple[str, str] = ("", "")
 
     @property
     def n_trials(self) -> int:

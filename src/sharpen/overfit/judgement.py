@@ -67,6 +67,7 @@ class Judgement:
         pbo_range: The lowest and the highest PBO over shifts of the block edges.
         related: Other sweeps on the same bars, which ``n_trials`` counts.
         search: The whole search among searches of permuted histories, where somebody ran it.
+        dates: The days of the first and of the last bar; empty when nobody said.
     """
 
     kind: Literal["luck", "beta", "real", "none"]
@@ -92,6 +93,7 @@ class Judgement:
     pbo_range: tuple[float, float] | None = None
     related: tuple[RelatedSweep, ...] = ()
     search: SearchNull | None = None
+    dates: tuple[str, str] = ("", "")
 
     @property
     def sentence(self) -> str:

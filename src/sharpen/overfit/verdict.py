@@ -32,6 +32,7 @@ from sharpen.overfit.words import (
     headline,
     say,
     say_p_value,
+    say_pbo,
     say_probability,
 )
 from sharpen.seeds import rng_for
@@ -134,6 +135,7 @@ def _figures(evidence: Evidence) -> Judgement:
         autocorrelation_factor=inflation,
         related=evidence.related,
         search=evidence.search,
+        dates=evidence.dates,
     )
 
 
@@ -215,7 +217,7 @@ def _choosing(figures: Judgement) -> Check:
     if figures.pbo is None:
         return Check("PBO", "unknown", f"needs 2 finished trials and {MIN_PBO_BARS} bars", "not tested")
     outcome = "caution" if figures.pbo >= MAX_PBO else "passed"
-    return Check("PBO", say_probability(figures.pbo), f"a caution from {MAX_PBO} on", outcome)
+    return Check("PBO", say_pbo(figures), f"a caution from {MAX_PBO} on", outcome)
 
 
 def _nothing(evidence: Evidence, n_bars: int) -> Judgement:

@@ -17,14 +17,15 @@ MIN_PBO_BARS = 4 * PBO_BLOCKS
 def headline(kind: str, figures: Judgement) -> str:
     """Return the verdict of a kind for people."""
     holding = f"simply holding made {say(figures.baseline_sharpe)}"
+    own = f"a Sharpe ratio of {say(figures.sharpe)}{_when(figures.dates)}"
     if figures.n_trials > 1:
         n = figures.n_trials
         made = (
-            f"The best of {n} made a Sharpe ratio of {say(figures.sharpe)}. The luckiest of {n} without"
+            f"The best of {n} made {own}. The luckiest of {n} without"
             f" skill would make {say(figures.luck_sharpe)}, and {holding}"
         )
     else:
-        made = f"The only trial made a Sharpe ratio of {say(figures.sharpe)}, and {holding}"
+        made = f"The only trial made {own}, and {holding}"
     claim = {
         "luck": "not distinguishable from luck",
         "beta": "better than luck, but not distinguishable from holding the market",
@@ -34,9 +35,14 @@ def headline(kind: str, figures: Judgement) -> str:
     if kind != "luck" and figures.pbo is not None and figures.pbo >= MAX_PBO:
         choice = (
             " The choice among these configurations may still be luck: probability of backtest overfitting"
-            f" {say_probability(figures.pbo)}."
+            f" {say_pbo(figures)}."
         )
     return f"{made}: {claim}.{choice}{_counted(figures)}"
+
+
+def _when(dates: tuple[str, str]) -> str:
+    first, last = dates
+    return f" from {first} to {last}" if first and last else ""
 
 
 def _counted(figures: Judgement) -> str:
@@ -65,7 +71,7 @@ def details(figures: Judgement) -> str:
 def _overfitting(figures: Judgement) -> str:
     if figures.pbo is None:
         return f"backtest overfitting not tested (needs 2 finished trials and {MIN_PBO_BARS} bars)"
-    return f"probability of backtest overfitting {say_probability(figures.pbo)}"
+    return f"probability of backtest overfitting {say_pbo(figures)}"
 
 
 def _basis(figures: Judgement) -> str:
@@ -117,6 +123,19 @@ def say_p_value(figure: float) -> str:
     if text == "0.00":
         return "below 0.01"
     return f"just above {text}" if text == f"{MAX_P_VALUE:.2f}" and figure > MAX_P_VALUE else text
+
+
+def say_pbo(figures: Judgement) -> str:
+    """Return the probability of backtest overfitting with its spread over the places of the blocks' edges.
+
+    >>> say_pbo(Judgement("luck", "", 2, 99, pbo=0.25, pbo_range=(0.25, 0.294)))
+    '0.25 (0.25 to 0.29 as the block edges move)'
+    """
+    said = "unknown" if figures.pbo is None else say_probability(figures.pbo)
+    if figures.pbo is None or figures.pbo_range is None:
+        return said
+    low, high = (say_probability(end) for end in figures.pbo_range)
+    return said if low == high else f"{said} ({low} to {high} as the block edges move)"
 
 
 def say_probability(figure: float) -> str:

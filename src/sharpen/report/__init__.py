@@ -8,6 +8,7 @@ from sharpen.report.html import write_html
 from sharpen.report.lockbox import REPEATED, lockbox_figures, other_bars
 from sharpen.report.model import Analysis
 from sharpen.report.tables import configuration, front, leaderboard, verdict
+from sharpen.report.verdict_figures import verdict_figures
 
 __all__ = [
     "REPEATED",
@@ -19,5 +20,6 @@ __all__ = [
     "lockbox_figures",
     "other_bars",
     "verdict",
+    "verdict_figures",
     "write_html",
 ]

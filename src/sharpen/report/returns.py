@@ -157,7 +157,12 @@ def evidence_of(
         kept_returns=np.column_stack(_comparable(known, ours.time, tried)),
         n_fitted=tried.n_fitted(),
         related=tried.related(best.run),
+        dates=(_day(ours.time[0]), _day(ours.time[-1])) if len(ours.time) else ("", ""),
     )
+
+
+def _day(time: np.datetime64) -> str:
+    return str(time.astype("datetime64[D]"))
 
 
 def _comparable(known: Sequence[Series], time: Times, tried: Family) -> list[Floats]:

@@ -93,8 +93,6 @@ def verdict(analysis: Analysis) -> list[Text]:
     words = label(judgement.kind, bool(analysis.doubts))
     lines = [Text(""), Text(f"{words}.", style=style), Text(judgement.sentence)]
     lines += [Text(analysis.selection)] if analysis.selection else []
-    if (asked := analysis.scrutiny) is not None:
-        lines.append(Text(f"Out of sample: {asked.first} to {asked.last}, {asked.n_bars:,} bars."))
     for check in judgement.checks:
         sign, color = OUTCOMES[check.outcome]
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
