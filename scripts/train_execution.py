@@ -43,11 +43,12 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     add("--trades", default="", help="book: the trades of the same time, a parquet or CSV file")
     for name, (kind, words) in MARKET_SETTINGS.items():
         add(f"--{name}", type=kind, help=words)
-    add("--total_timesteps", type=int, help="slices to train on (default: 60000)")
+    add("--total_timesteps", type=int, help="slices to train on (default: 200000)")
+    add("--lr_schedule", help="linear: the learning rate falls to 0; or constant (default: linear)")
     add("--n_checks", type=int, help="how often the policy is looked at in that time (default: 5)")
     add("--n_episodes", type=int, help="held-out orders (default: 4096)")
     add("--n_folds", type=int, help="bars, book: walk-forward folds (default: 3)")
-    add("--n_steps", type=int, help="slices between two updates, all environments together (default: 2048)")
+    add("--n_steps", type=int, help="slices between two updates, all environments together (default: 8192)")
     add("--net_arch", help='widths of the hidden layers (default: "[64, 64]")')
     spellings: dict[str, list[str]] = {}
     for other, name in SYNONYMS.items():

@@ -11,7 +11,14 @@ from sharpen import spec
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 
 ROOT = Path(__file__).parent.parent
-QUICK = ("--net_arch=[8]", "--n_steps=256", "--total_timesteps=512", "--n_checks=1", "--n_episodes=64")
+QUICK = (
+    "--net_arch=[8]",
+    "--n_steps=256",
+    "--n_envs=32",
+    "--total_timesteps=512",
+    "--n_checks=1",
+    "--n_episodes=64",
+)
 
 
 @pytest.fixture(scope="module")

@@ -199,6 +199,23 @@ def test_buying_and_selling_are_mirror_images(name):
     assert rows[0] == pytest.approx(rows[1], abs=1e-6)
 
 
+def test_an_action_is_a_smooth_share_of_what_is_left():
+    """-1 nothing, 0 an equal part, 1 everything; noise of both signs trades about as much as no noise."""
+    env = execution(market_of("signal"), 1, 1)
+    state = episodes(env, 0)
+
+    def shares(*actions, k=0):
+        now = {**state, "k": torch.full((1, 1), k)}
+        return [float(env.share(now, torch.full((1, 1), a, dtype=torch.float64))) for a in actions]
+
+    assert shares(-1.0, 0.0, 1.0) == pytest.approx([0.0, 0.2, 1.0])
+    assert shares(-1.0, 0.0, 1.0, k=4) == [1.0, 1.0, 1.0]
+    low, zero, high = shares(-0.01, 0.0, 0.01)
+    assert high - zero == pytest.approx(zero - low, rel=0.02)
+    odds = [share / (1 - share) for share in shares(math.tanh(0.5), 0.0)]
+    assert odds[0] == pytest.approx(odds[1] * math.e)
+
+
 def test_metrics_of_a_known_order():
     """Sell 300 at 99.95, 400 at 99.90, 300 at 99.80; arrival 100; mean mid 99.92."""
     market = market_of(

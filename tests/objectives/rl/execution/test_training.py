@@ -8,9 +8,11 @@ from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.execution.training import Job, Training, metrics
 from sharpen.objectives.rl.execution.verdict import compare, read_saved, write_saved
 
-QUICK = {"net_arch": "[16]", "n_steps": 512, "total_timesteps": 1024, "n_checks": 2, "n_episodes": 64}
+QUICK = {"net_arch": "[16]", "n_steps": 512, "n_envs": 32, "batch_size": 256}
+QUICK |= {"total_timesteps": 1024, "n_checks": 2, "n_episodes": 64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_ppo_earns_most_of_a_known_gain_on_held_out_orders(seed):
     settings = ExecutionSettings.of({"n_checks": 1})
@@ -19,14 +21,27 @@ def test_ppo_earns_most_of_a_known_gain_on_held_out_orders(seed):
     assert look.metrics["val/saved_vs_twap_bps"] > 10 * look.metrics["val/saved_vs_twap_error_bps"]
 
 
-def test_ppo_gains_nothing_where_nothing_can_be_gained():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ppo_gains_nothing_where_nothing_can_be_gained(seed):
+    """Equal slices are the optimum: what is saved against them is 0 within its paired interval."""
     settings = ExecutionSettings.of({"market": "ac", "n_checks": 1})
-    found = Training([Job(settings, 0)]).advance()[0].metrics
-    assert found["val/mean_reward"] > 0.98  # against trading at once
-    saved, error = found["val/saved_vs_twap_bps"], found["val/slippage_error_bps"]
-    assert saved < 2 * found["val/saved_vs_twap_error_bps"]  # equal slices are the optimum
+    found = Training([Job(settings, seed)]).advance()[0].metrics
+    assert found["val/mean_reward"] > 0.999  # against trading at once
+    saved, error = found["val/saved_vs_twap_bps"], found["val/saved_vs_twap_error_bps"]
     assert abs(saved) < 1.96 * error
-    assert abs(saved) < 0.02 * found["val/slippage_bps"]
+    assert abs(saved) < 0.001 * found["val/slippage_bps"]
+
+
+def test_the_learning_rate_falls_along_a_line():
+    def rates(**more):
+        training = Training([Job(ExecutionSettings.of({**QUICK, "learning_rate": 1e-3, **more}), 0)])
+        return [training.advance()[0].figures["learning_rate"] for _ in range(2)]
+
+    assert rates() == pytest.approx([5e-4, 1e-12], rel=1e-6)
+    assert rates(lr_schedule="constant") == pytest.approx([1e-3, 1e-3])
+    with pytest.raises(UsageError, match="lr_schedule is 'cosine', give linear or constant"):
+        ExecutionSettings.of({"lr_schedule": "cosine"})
 
 
 def test_policies_side_by_side_learn_as_each_alone():
@@ -78,6 +93,7 @@ def test_the_luckiest_of_many_is_not_said_to_beat_anything():
 def test_names_of_stable_baselines_are_taken_also_as_text():
     names = {
         "n_steps": 512,
+        "num_envs": 32,
         "n_epochs": 3,
         "clip_range": 0.1,
         "ent_coef": 0.01,

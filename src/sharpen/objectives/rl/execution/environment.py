@@ -89,10 +89,16 @@ class Execution:
         return Step(after, reward.float(), over, torch.zeros_like(over))
 
     def share(self, state: State, action: Tensor) -> Tensor:
-        """Return which share of what is left an action trades. (P, E)."""
+        """Return which share of what is left an action trades. (P, E).
+
+        The odds of the share are those of an equal part times ``(1 + action) / (1 - action)``, which has no
+        kink at 0: at a kink the noise of learning would trade more on average than the action without noise.
+        """
         equal = 1.0 / (self.market.n_slices - state["k"]).clamp_min(1).double()
         action = action.clamp(-1.0, 1.0)
-        return torch.where(action > 0, equal + (1.0 - equal) * action, equal * (1.0 + action))
+        odds = equal * (1.0 + action)
+        share = odds / (odds + (1.0 - equal) * (1.0 - action)).clamp_min(1e-12)
+        return torch.where(equal >= 1.0, equal, share)
 
     def trade(self, state: State, wanted: Tensor, passive: Tensor | None = None) -> State:
         """Return the orders a slice later. wanted: shares, (P, E); passive: by limit orders, (P, E)."""

@@ -12,16 +12,22 @@ from sharpen.errors import UsageError
 from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
 
 DEFAULTS: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "n_steps": 2048,
-    "batch_size": 256,
+    "learning_rate": 3e-3,
+    "n_steps": 8192,
+    "batch_size": 2048,
     "n_epochs": 10,
-    "gamma": 0.99,
+    "gamma": 1.0,
+    "gae_lambda": 1.0,
     "net_arch": "[64, 64]",
-    "n_envs": 32,
+    "n_envs": 512,
     "init_log_std": -1.0,
 }
-"""Where the agent's defaults differ from those of :class:`AgentSettings`."""
+"""Where the agent's defaults differ from those of :class:`AgentSettings`.
+
+An order has an end and its costs are not discounted, so gamma and lambda are 1. Many orders at a time and a
+rate that falls to 0 leave little noise in the policy.
+"""
+SCHEDULES = ("linear", "constant")
 
 MARKET_SETTINGS: dict[str, tuple[type, str]] = {
     "n_slices": (int, "slices of an order"),
@@ -54,6 +60,7 @@ class ExecutionSettings:
         market: The market's name.
         market_settings: What differs from the market's own defaults.
         total_timesteps: Slices to train on.
+        lr_schedule: Whether the learning rate falls to 0 along a line, or is constant.
         n_checks: How often in that time the policy is looked at on held-out episodes.
         n_episodes: Held-out episodes.
         n_folds: Walk-forward folds of markets whose prices were recorded.
@@ -65,7 +72,8 @@ class ExecutionSettings:
     agent: AgentSettings
     market: str = "signal"
     market_settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    total_timesteps: int = 60_000
+    total_timesteps: int = 200_000
+    lr_schedule: str = "linear"
     n_checks: int = 5
     n_episodes: int = 4096
     n_folds: int = 3
@@ -73,6 +81,10 @@ class ExecutionSettings:
     def __post_init__(self) -> None:
         rules = (
             (self.total_timesteps >= 1, f"total_timesteps is {self.total_timesteps}, give 1 or more"),
+            (
+                self.lr_schedule in SCHEDULES,
+                f"lr_schedule is {self.lr_schedule!r}, give {' or '.join(SCHEDULES)}",
+            ),
             (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
             (self.n_episodes >= 2, f"n_episodes is {self.n_episodes}, give 2 or more"),
             (self.n_folds >= 1, f"n_folds is {self.n_folds}, give 1 or more"),
@@ -85,7 +97,8 @@ class ExecutionSettings:
     def rules(self) -> tuple[Any, ...]:
         """All but the agent: what configurations that train side by side must agree in."""
         rules = tuple(sorted(self.market_settings.items()))
-        return (self.market, rules, self.total_timesteps, self.n_checks, self.n_episodes, self.n_folds)
+        length = (self.total_timesteps, self.n_checks, self.n_episodes, self.n_folds)
+        return (self.market, rules, self.lr_schedule, *length)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> ExecutionSettings:
@@ -99,6 +112,8 @@ class ExecutionSettings:
         (16, (128, 64), 'signal')
         """
         given = _by_one_name({key: value for key, value in config.items() if value is not None})
+        if "num_envs" in given:
+            given["n_envs"] = given.pop("num_envs")
         both = {**{k: v for k, v in DEFAULTS.items() if not _is_given(k, given)}, **given}
         if "net_arch" in both:
             both |= _net_dims(both.pop("net_arch"))
@@ -107,6 +122,7 @@ class ExecutionSettings:
         kinds: dict[str, type] = {
             "market": str,
             "total_timesteps": int,
+            "lr_schedule": str,
             "n_checks": int,
             "n_episodes": int,
             "n_folds": int,
@@ -120,6 +136,7 @@ _OTHER_NAMES: dict[str, Sequence[str]] = {
     "n_steps": ("horizon_len",),
     "n_epochs": ("repeat_times",),
     "net_arch": ("net_dims_0", "net_dims_1"),
+    "gae_lambda": ("lambda_gae_adv",),
 }
 
 

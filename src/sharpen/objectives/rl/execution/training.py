@@ -117,7 +117,8 @@ class _Fold:
     def __init__(
         self, jobs: Sequence[Job], parts: tuple[Part, Part], use: str, data: Panel | Book | None
     ) -> None:
-        rules = jobs[0].settings
+        self._rules = rules = jobs[0].settings
+        self._rates = [job.settings.agent.learning_rate for job in jobs]
         market = market_of(rules.market, rules.market_settings, data, parts[0])
         held_out = market_of(rules.market, rules.market_settings, data, parts[1])
         unit = unit_bps(market)
@@ -137,7 +138,15 @@ class _Fold:
         """Train those that are wanted, and forget the others."""
         for k in set(self.population.members) - set(wanted):
             self.population.stop(k)
-        self.population.train(n_steps, wanted)
+        self.population.train(n_steps, wanted, self._anneal)
+
+    def _anneal(self) -> None:
+        """Give each policy the learning rate of its next update."""
+        if self._rules.lr_schedule == "constant":
+            return
+        for k in self.population.members:
+            left = max(1.0 - self.population.n_steps(k) / self._rules.total_timesteps, 1e-9)
+            self.population.change(k, learning_rate=left * self._rates[k])
 
     def play(self, k: int, seed: int) -> Outcomes:
         """Return what a policy comes to on the orders that it is judged on."""
