@@ -299,6 +299,21 @@ def test_orders_to_train_on_and_held_out_orders_share_no_bar():
     assert spans["held-out"][1] < 240 <= spans["lockbox"][0]
 
 
+@pytest.mark.parametrize("name", ["bars", "book"])
+def test_members_with_parts_of_their_own_see_what_each_alone_would(name):
+    data = {"bars": PANEL, "book": make_book()}[name]
+    parts = [training for training, _ in walk_forward(2)]
+    both = market_of(name, None, data, parts[0]).within(*parts)
+    together = episodes(execution(both, 2, 30, 1.0), 4)
+    for k, part in enumerate(parts):
+        env = execution(market_of(name, None, data, part), 1, 30, 1.0)
+        alone = episodes(env, 4)
+        for key, value in alone.items():
+            assert torch.equal(value[0], together[key][k]), key
+        seen = both.seen(together, together["k"])[k]
+        assert torch.equal(env.market.seen(alone, alone["k"])[0], seen)
+
+
 def test_bars_that_cannot_be_traded_are_refused():
     with pytest.raises(UsageError, match="needs more bars: from 22 to 27 there is no room"):
         market_of("bars", None, PANEL.slice(0, 27), LOCKBOX)

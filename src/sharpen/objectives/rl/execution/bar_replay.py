@@ -9,6 +9,7 @@ later price: the bars are as they were. No more than a share of a bar's volume c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,26 +95,40 @@ class BarReplay:
     def __init__(self, panel: Panel, rules: BarRules, part: Part) -> None:
         self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
         self.participation = rules.participation
-        first, stop = max(round(part.start * len(panel)), _PAST_BARS), round(part.stop * len(panel))
-        self._first, self._n_starts = first, stop - first - rules.n_slices
-        if self._n_starts < 1:
-            raise UsageError(
-                f"the market bars needs more bars: from {first} to {stop} there is no room for an order, that"
-                f" takes {rules.n_slices + 1}, and {_PAST_BARS} must come before it",
-                n_bars=len(panel),
-            )
         if quiet := [s for s, v in zip(panel.symbols, panel.volume.T, strict=True) if not (v > 0).any()]:
             raise UsageError(f"the market bars needs volumes, and {', '.join(quiet)} has none")
-        self._in_order, self._n_symbols = part.in_order, len(panel.symbols)
+        self._n_bars, self._n_symbols = len(panel), len(panel.symbols)
         self._close, self._volume = torch.as_tensor(panel.close), torch.as_tensor(panel.volume).double()
         typical = (panel.open + panel.high + panel.low + panel.close) / 4.0
         self._typical = torch.as_tensor(typical)
         self._move = torch.as_tensor(np.diff(np.log(panel.close), axis=0, prepend=np.nan)).nan_to_num(0.0)
+        self._take(part)
+
+    def within(self, *parts: Part) -> BarReplay:
+        """Return the market of so many members, each with orders of a part of its own."""
+        other = copy(self)
+        other._take(*parts)
+        return other
+
+    def _take(self, *parts: Part) -> None:
+        """Let each member's orders come from a part."""
+        n = self._n_bars
+        spans = [(max(round(part.start * n), _PAST_BARS), round(part.stop * n)) for part in parts]
+        for first, stop in spans:
+            if stop - first <= self.n_slices:
+                raise UsageError(
+                    f"the market bars needs more bars: from {first} to {stop} there is no room for an order,"
+                    f" that takes {self.n_slices + 1}, and {_PAST_BARS} must come before it",
+                    n_bars=n,
+                )
+        self._in_order = parts[0].in_order
+        self._first = torch.tensor([[first] for first, _ in spans])
+        self._n_starts = torch.tensor([[stop - first - self.n_slices] for first, stop in spans])
 
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell in every symbol."""
-        return max(1, self._n_starts // self.n_slices) * self._n_symbols * 2
+        return max(1, int(self._n_starts.min()) // self.n_slices) * self._n_symbols * 2
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""

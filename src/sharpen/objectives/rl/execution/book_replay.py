@@ -10,6 +10,7 @@ later price: the book is as it was recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,22 +96,39 @@ class BookReplay:
     baseline = "twap"
     twap_reward = 0.0
     gain_bps: float | None = None
+    scale_bps: float | None
 
     def __init__(self, book: Book, rules: BookRules, part: Part) -> None:
         self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
-        self.participation, self._in_order = rules.participation, part.in_order
-        n_rows, self._order_rows = len(book.time_s), rules.n_slices * rules.slice_rows
-        past = _PAST_SLICES * rules.slice_rows
-        self._first, stop = max(round(part.start * n_rows), past), round(part.stop * n_rows)
-        self._n_starts = stop - self._first - self._order_rows
-        if self._n_starts < 1:
-            raise UsageError(
-                f"the market book needs more rows: from {self._first} to {stop} there is no room for an order"
-                f" of {rules.n_slices} slices of {rules.slice_rows} rows, after {past} rows before it",
-                n_rows=n_rows,
-            )
+        self.participation, self._order_rows = rules.participation, rules.n_slices * rules.slice_rows
         self._arrives = torch.as_tensor(_arrivals(book, rules))
         self._load(book, rules)
+        self._take(part)
+
+    def within(self, *parts: Part) -> BookReplay:
+        """Return the market of so many members, each with orders of a part of its own."""
+        other = copy(self)
+        other._take(*parts)
+        return other
+
+    def _take(self, *parts: Part) -> None:
+        """Let each member's orders come from a part, and its scales from what may be known of it."""
+        n, past = len(self._open), _PAST_SLICES * self.rules.slice_rows
+        spans = [(max(round(part.start * n), past), round(part.stop * n)) for part in parts]
+        for first, stop in spans:
+            if stop - first <= self._order_rows:
+                raise UsageError(
+                    f"the market book needs more rows: from {first} to {stop} there is no room for an order"
+                    f" of {self.n_slices} slices of {self.rules.slice_rows} rows, after {past} rows",
+                    n_rows=n,
+                )
+        self._in_order = parts[0].in_order
+        self._first = torch.tensor([[first] for first, _ in spans])
+        self._n_starts = torch.tensor([[stop - first - self._order_rows] for first, stop in spans])
+        mid = self._mid.numpy()
+        seen = [mid[: first + 1 if self._in_order else stop + 1] for first, stop in spans]
+        self._move = torch.tensor([[_mean_move(m, self.rules.slice_rows)] for m in seen]).double()
+        self.scale_bps = float(np.mean([_mean_move(m, self._order_rows) for m in seen])) * 1e4
 
     def _load(self, book: Book, rules: BookRules) -> None:
         """Make the tables that are looked up: by row, and by side, 0 for the taker who buys."""
@@ -134,14 +152,11 @@ class BookReplay:
         self._tilt = torch.as_tensor(np.stack(tilt, -1))
         spread = np.where(open_, book.ask_price[:, 0] - book.bid_price[:, 0], np.nan)
         self._spread = torch.as_tensor(_held(spread) / mid * 1e4)
-        seen = mid[: self._first + 1 + (0 if self._in_order else self._n_starts + self._order_rows)]
-        self._move = _mean_move(seen, rules.slice_rows)
-        self.scale_bps: float | None = _mean_move(seen, self._order_rows) * 1e4
 
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell."""
-        return max(1, self._n_starts // self._order_rows) * 2
+        return max(1, int(self._n_starts.min()) // self._order_rows) * 2
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""

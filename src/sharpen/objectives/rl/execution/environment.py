@@ -30,10 +30,10 @@ class Execution:
         market: The market; read by all.
         n_members: P.
         n_envs: Orders of a member at a time.
-        unit_bps: What a reward of 1 is, in basis points of the order at arrival.
+        unit_bps: What a reward of 1 is, in basis points of the order at arrival; each member's own in (P, 1).
     """
 
-    def __init__(self, market: Market, n_members: int, n_envs: int, unit_bps: float) -> None:
+    def __init__(self, market: Market, n_members: int, n_envs: int, unit_bps: float | Tensor) -> None:
         self.market, self.n_members, self.n_envs, self.unit_bps = market, n_members, n_envs, unit_bps
         self.action_dim = 2 if market.has_book else 1
         self.own_dim = _N_OWN + market.n_seen

@@ -86,7 +86,9 @@ def unit_bps(market: Market, n_episodes: int = 512) -> float:
     return max(float(play(env, still, twap).shortfall_bps.mean()), 1e-6)
 
 
-def execution(market: Market, n_members: int, n_envs: int, unit: float | None = None) -> Execution:
+def execution(
+    market: Market, n_members: int, n_envs: int, unit: float | torch.Tensor | None = None
+) -> Execution:
     """Return orders in a market, with the reward's unit of it."""
     return Execution(market, n_members, n_envs, unit_bps(market) if unit is None else unit)
 

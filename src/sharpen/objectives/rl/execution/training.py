@@ -8,16 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.bar_replay import BarReplay
 from sharpen.objectives.rl.execution.book_data import Book
 from sharpen.objectives.rl.execution.book_replay import BookReplay
+from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error, play, table, together
 from sharpen.objectives.rl.execution.markets import RECORDED, episodes, execution, market_of, unit_bps
 from sharpen.objectives.rl.execution.parts import LOCKBOX, TRAINING, Part, walk_forward
-from sharpen.objectives.rl.execution.policies import baselines, of_agent
+from sharpen.objectives.rl.execution.policies import Policy, baselines, of_agent
+from sharpen.objectives.rl.execution.port import Market
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.memory import refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
@@ -85,9 +89,29 @@ class Training:
             parts = [(TRAINING, LOCKBOX)]
         else:
             parts = walk_forward(first.n_folds if first.market in RECORDED else 1)
-        self._folds = [_Fold(jobs, both, use, data) for both in parts]
-        judged = self._folds[0].judged
-        refuse_too_large([job.settings.agent for job in jobs], judged.own_dim, judged.action_dim)
+        market = market_of(first.market, first.market_settings, data, parts[0][0])
+        markets = [_within(market, part) for part, _ in parts]
+        units = torch.tensor([[unit_bps(one)] for one in markets]).double()
+        seeds = {job.seed for job in jobs}
+        self._held_out = [
+            _HeldOut(_within(market, part), float(unit), first.n_episodes, seeds, use)
+            for (_, part), unit in zip(parts, units, strict=True)
+        ]
+        self._n_folds = len(parts)
+        members = [
+            FoldMember(job.settings.agent, seed_for(job.seed, "execution"), fold=fold)
+            for job in jobs
+            for fold in range(self._n_folds)
+        ]
+
+        def environment(group: Sequence[Member]) -> Execution:
+            folds = [member.fold for member in group if isinstance(member, FoldMember)]
+            in_parts = _within(market, *(parts[fold][0] for fold in folds))
+            return execution(in_parts, len(group), group[0].agent.n_envs, units[folds])
+
+        judged = self._held_out[0].env
+        refuse_too_large([member.agent for member in members], judged.own_dim, judged.action_dim)
+        self._population = Population(members, environment)
 
     def advance(self, numbers: Iterable[int] | None = None) -> dict[int, Look]:
         """Train to the next look, and return what it shows, by the job's place; call it ``n_checks`` times.
@@ -98,60 +122,71 @@ class Training:
         self._number += 1
         wanted = list(range(len(self._jobs)) if numbers is None else numbers)
         n_steps = math.ceil(self._rules.total_timesteps * self._number / self._rules.n_checks)
-        for fold in self._folds:
-            fold.train(n_steps, wanted)
+        members = {member for k in wanted for member in self._members_of(k)}
+        for number in set(self._population.members) - members:
+            self._population.stop(number)
+        self._population.train(n_steps, members, self._anneal)
         return {k: self._look(k) for k in wanted}
 
-    def _look(self, k: int) -> Look:
-        seed, first = self._jobs[k].seed, self._folds[0].population
-        found = [{"ppo": fold.play(k, seed), **fold.others[seed]} for fold in self._folds]
-        outcomes = {name: together([fold[name] for fold in found]) for name in found[0]}
-        problems = [p for fold in self._folds if (p := fold.population.problem(k)) is not None]
-        problem = problems[0] if problems else None
-        return Look(self._number, first.n_steps(k), outcomes, first.figures(k), problem)
-
-
-class _Fold:
-    """Policies that learn from one part of the orders, and what they are judged on."""
-
-    def __init__(
-        self, jobs: Sequence[Job], parts: tuple[Part, Part], use: str, data: Panel | Book | None
-    ) -> None:
-        self._rules = rules = jobs[0].settings
-        self._rates = [job.settings.agent.learning_rate for job in jobs]
-        market = market_of(rules.market, rules.market_settings, data, parts[0])
-        held_out = market_of(rules.market, rules.market_settings, data, parts[1])
-        unit = unit_bps(market)
-        most = held_out.n_orders if isinstance(held_out, BarReplay | BookReplay) else rules.n_episodes
-        self.judged = execution(held_out, 1, min(rules.n_episodes, most), unit)
-        members = [Member(job.settings.agent, seed_for(job.seed, "execution")) for job in jobs]
-        self.population = Population(members, lambda m: execution(market, len(m), m[0].agent.n_envs, unit))
-        self._orders: dict[int, State] = {}
-        self.others: dict[int, dict[str, Outcomes]] = {}
-        for seed in {job.seed for job in jobs}:
-            orders = episodes(self.judged, seed_for(seed, use))
-            named = baselines(self.judged, seed_for(seed, "random participation"))
-            self._orders[seed] = orders
-            self.others[seed] = {name: play(self.judged, orders, p) for name, p in named.items()}
-
-    def train(self, n_steps: int, wanted: Sequence[int]) -> None:
-        """Train those that are wanted, and forget the others."""
-        for k in set(self.population.members) - set(wanted):
-            self.population.stop(k)
-        self.population.train(n_steps, wanted, self._anneal)
+    def _members_of(self, k: int) -> range:
+        """Return the numbers of the policies of a job, one a fold."""
+        return range(k * self._n_folds, (k + 1) * self._n_folds)
 
     def _anneal(self) -> None:
         """Give each policy the learning rate of its next update."""
         if self._rules.lr_schedule == "constant":
             return
-        for k in self.population.members:
-            left = max(1.0 - self.population.n_steps(k) / self._rules.total_timesteps, 1e-9)
-            self.population.change(k, learning_rate=left * self._rates[k])
+        for number in self._population.members:
+            left = max(1.0 - self._population.n_steps(number) / self._rules.total_timesteps, 1e-9)
+            first_rate = self._jobs[number // self._n_folds].settings.agent.learning_rate
+            self._population.change(number, learning_rate=left * first_rate)
 
-    def play(self, k: int, seed: int) -> Outcomes:
-        """Return what a policy comes to on the orders that it is judged on."""
-        agent = self.population.alone(k, self.population.weights(k))
-        return play(self.judged, self._orders[seed], of_agent(agent))
+    def _look(self, k: int) -> Look:
+        seed, population, numbers = self._jobs[k].seed, self._population, self._members_of(k)
+        found: list[dict[str, Outcomes]] = []
+        for number, held_out in zip(numbers, self._held_out, strict=True):
+            agent = population.alone(number, population.weights(number))
+            found.append({"ppo": held_out.play(seed, of_agent(agent)), **held_out.others[seed]})
+        outcomes = {name: together([fold[name] for fold in found]) for name in found[0]}
+        problems = [p for number in numbers if (p := population.problem(number)) is not None]
+        first = numbers[0]
+        return Look(
+            self._number,
+            population.n_steps(first),
+            outcomes,
+            population.figures(first),
+            problems[0] if problems else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoldMember(Member):
+    """A policy that learns from the orders of a fold."""
+
+    fold: int = 0
+
+
+def _within(market: Market, *parts: Part) -> Market:
+    """Return the market of members with orders from these parts; a market that is drawn has none."""
+    return market.within(*parts) if isinstance(market, BarReplay | BookReplay) else market
+
+
+class _HeldOut:
+    """The orders of a fold that policies are judged on, and what the baselines come to on them."""
+
+    def __init__(self, market: Market, unit: float, n_episodes: int, seeds: Iterable[int], use: str) -> None:
+        most = market.n_orders if isinstance(market, BarReplay | BookReplay) else n_episodes
+        self.env = execution(market, 1, min(n_episodes, most), unit)
+        self._orders: dict[int, State] = {}
+        self.others: dict[int, dict[str, Outcomes]] = {}
+        for seed in seeds:
+            self._orders[seed] = episodes(self.env, seed_for(seed, use))
+            named = baselines(self.env, seed_for(seed, "random participation"))
+            self.others[seed] = {name: self.play(seed, policy) for name, policy in named.items()}
+
+    def play(self, seed: int, policy: Policy) -> Outcomes:
+        """Return what a policy comes to."""
+        return play(self.env, self._orders[seed], policy)
 
 
 def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
