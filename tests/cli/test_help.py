@@ -4,10 +4,11 @@ import pytest
 
 VERBS = ["run", "resume", "sweep", "agent", "ls", "info", "best", "runs", "logs", "export"]
 VERBS += ["pause", "stop", "cancel", "edit", "queue", "rerun", "note", "tag", "delete"]
-VERBS += ["report", "importance", "aggregate", "compare", "permute", "validate"]
+VERBS += ["report", "importance", "aggregate", "compare", "permute", "finalists", "validate"]
 VERBS += ["register", "models", "artifact", "promote", "rollback", "discord", "notify", "paper", "data"]
-VERBS += ["serve", "key", "backup", "gc"]
+VERBS += ["serve", "key", "store", "backup", "gc"]
 NESTED = [("data", "ls"), ("data", "check")]
+NESTED += [("store", "copy")]
 NESTED += [("key", verb) for verb in ("add", "ls", "rm")]
 NESTED += [("models", verb) for verb in ("show", "export", "audit", "delete")]
 NESTED += [("discord", "register")]

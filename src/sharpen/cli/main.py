@@ -59,6 +59,7 @@ VERBS = {
     "data": "data",
     "serve": "serve",
     "key": "key",
+    "store": "storing",
     "backup": "upkeep",
     "gc": "upkeep",
 }
@@ -70,6 +71,7 @@ NO_SERVER = {
     "key": "key changes the keys of a store on this machine: the file of keys never leaves the server",
     "backup": "backup copies a store on this machine",
     "gc": "gc clears a store on this machine",
+    "store": "store copies stores that this machine reaches",
     "discord": "discord reads the settings of a store on this machine",
     "notify": "notify reads the settings of a store on this machine",
     "paper": "paper trades from a store on this machine: a broker's orders must not wait for a network",

@@ -74,7 +74,7 @@ def back_up(home: Path, target: Path) -> Backup:
 def _write(home: Path, target: Path, room: Path) -> Backup:
     draft, copy = room / "draft.tar", room / "database"
     uploads = announced(home)
-    _copy_database(home / FILE, copy)
+    copy_database(home / FILE, copy)
     every = with_lists(named(copy) | uploads.digests, lambda digest: blob_path(home, digest))
     needs = needed(copy)
     digests = sorted(digest for digest in every if digest in needs or blob_path(home, digest).exists())
@@ -94,7 +94,7 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
                 entry = tarfile.TarInfo(f"{UPLOADS}/{name}")
                 entry.size = len(content)
                 tar.addfile(_private(entry), io.BytesIO(content))
-            for path in _others(home):
+            for path in other_files(home):
                 _add(tar, home, path, room)
         draft.chmod(0o600)  # it holds what the store's folder holds
         file.flush()
@@ -108,20 +108,29 @@ def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:
     """Add another file of the store; a database of its own, such as a paper account's, as of one moment."""
     name = path.relative_to(home).as_posix()
     try:
-        with path.open("rb") as file:
-            is_database = file.read(len(MAGIC)) == MAGIC
+        is_plain = not is_database(path)
     except FileNotFoundError:  # gone meanwhile
         return
-    if not is_database:
+    if is_plain:
         tar.add(path, name, filter=_private)
         return
     copy = room / "other"
-    _copy_database(path, copy)
+    copy_database(path, copy)
     tar.add(copy, name, filter=_private)
     copy.unlink()
 
 
-def _others(home: Path) -> Generator[Path]:
+def is_database(path: Path) -> bool:
+    """Return whether a file is a database of its own, such as a paper account's.
+
+    Raises:
+        FileNotFoundError: It is gone.
+    """
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def other_files(home: Path) -> Generator[Path]:
     """Give every other file that belongs to the store, but for locks and what can be made again."""
     for folder, folders, names in os.walk(home):
         place = Path(folder)
@@ -144,7 +153,7 @@ def _others(home: Path) -> Generator[Path]:
                 yield path
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Copy a database as it is at this moment; it may be written to meanwhile, and nobody waits."""
     with closing(reading(source)) as reader, closing(sqlite3.connect(target)) as writer:
         reader.backup(writer)  # all pages in one step: one moment

@@ -89,7 +89,7 @@ def unlink(home: Path) -> None:
     (home / LINK).unlink(missing_ok=True)
 
 
-def check_url(url: str) -> None:
+def check_url(url: str, where: str = "--store") -> None:
     """Refuse what is no address of a database.
 
     Raises:
@@ -97,7 +97,7 @@ def check_url(url: str) -> None:
     """
     scheme, separator, _ = url.partition("://")
     if scheme not in SCHEMES or not separator or not url.isprintable():
-        raise UsageError(f"--store {without_password(url)}: a store is at postgresql://USER@HOST/DATABASE")
+        raise UsageError(f"{where} {without_password(url)}: a store is at postgresql://USER@HOST/DATABASE")
 
 
 def without_password(url: str) -> str:

@@ -7,7 +7,7 @@ Rows are mappings of column names to values, as :mod:`~sharpen.store.schema` has
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -186,6 +186,17 @@ class Writer(Protocol):
 
     def add_audit(self, row: Row) -> None:
         """Write the next entry of the audit log."""
+        ...
+
+    def every_row(self, table: str) -> Generator[Row]:
+        """Yield all rows of a table in the order of its primary key, texts by their bytes; for copies.
+
+        To be closed when it is not read to its end.
+        """
+        ...
+
+    def add_rows(self, table: str, rows: Sequence[Row]) -> None:
+        """Write rows of a table as they are, each with every column; for copies."""
         ...
 
     def schema_version(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sharpen.store import schema
 from sharpen.store.port import HistoryLine, Kind, Row
 from sharpen.store.statements import Insert, Statements, replace
 
+AT_ONCE = 1000  # rows in memory
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
 
 
@@ -269,6 +271,14 @@ class SqlWriter:
         """Write the next entry of the audit log."""
         self._connection.execute(schema.audit.insert(), dict(row))
 
+    def every_row(self, table: str) -> Generator[Row]:
+        """Yield all rows of a table, by primary key."""
+        yield from every_row(self._connection, schema.metadata.tables[table])
+
+    def add_rows(self, table: str, rows: Sequence[Row]) -> None:
+        """Write rows of a table as they are."""
+        self._connection.execute(schema.metadata.tables[table].insert(), [dict(row) for row in rows])
+
     def schema_version(self) -> int:
         """Return the version of the schema."""
         return self._version
@@ -282,6 +292,14 @@ class SqlWriter:
 
     def _put(self, table: sa.Table, row: Row) -> None:
         self._connection.execute(replace(self._insert, table, list(row)), dict(row))
+
+
+def every_row(connection: sa.Connection, table: sa.Table) -> Generator[Row]:
+    """Yield all rows of a table by primary key, few at a time; to be closed when not read to its end."""
+    query = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=AT_ONCE)
+    with closing(connection.execute(query)) as found:
+        for row in found.mappings():
+            yield _plain(row)
 
 
 def _plain(row: Mapping[Any, Any]) -> Row:

@@ -301,10 +301,20 @@ def the_audit_log_keeps_its_order(store: Any) -> None:
         assert writer.newest_audit() == row | {"seq": 3, "collection": "m"}
 
 
+def every_row_comes_back_in_the_order_of_its_bytes(store: Any) -> None:
+    """What copies need: rows as they were, and one order for all backends, whatever the language is."""
+    names = ("B", "_", "a", "z", "é")
+    rows = [{"name": name, "type": "model", "created_at": 0.1} for name in names]
+    with store.transaction() as writer:
+        writer.add_rows("collections", list(reversed(rows)))
+        assert list(writer.every_row("collections")) == rows
+
+
 CONTRACT: Mapping[str, Callable[[Any], None]] = {
     check.__name__: check
     for check in (
         what_a_block_writes_is_there_when_it_ends,
+        every_row_comes_back_in_the_order_of_its_bytes,
         a_block_that_raises_writes_nothing,
         runs_of_a_request_come_by_number,
         a_report_takes_the_place_of_one_of_its_step,

@@ -1,0 +1,243 @@
+"""Taking a store from one place to another, such as from its folder to a database, or back.
+
+All rows are copied in one transaction of the target and read again before it ends: a copy is whole, or it is
+not there. Files are copied by digest, and checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.errors import StoreError, UsageError
+from sharpen.store import schema
+from sharpen.store.backends import backend_of
+from sharpen.store.backup import copy_database, is_database, other_files
+from sharpen.store.blobs import blob_path, check_file, put_file
+from sharpen.store.permissions import own_folder, tighten
+from sharpen.store.place import FILE, LINK, database_url, link, without_password
+from sharpen.store.port import Row, Writer
+from sharpen.store.references import IN_TEXT, WITHOUT, with_lists
+from sharpen.store.sql_writer import every_row
+from sharpen.store.uploads import announced
+
+AT_ONCE = 1000  # rows
+SET_ASIDE = f"{FILE}.copied"  # what a folder's database is called once its store is elsewhere
+
+
+@dataclass
+class Copied:
+    """What was copied.
+
+    Attributes:
+        rows: How many, by table.
+        digests: SHA-256 of a table's rows, by table: the same wherever the store is.
+        n_replaced: Texts in which U+FFFD stands for a character that the target cannot keep.
+        n_files: Files that are named, and are there with the content that they were kept with.
+        damaged: What is wrong with each of the others.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    digests: dict[str, str] = field(default_factory=dict[str, str])
+    n_replaced: int = 0
+    n_files: int = 0
+    damaged: list[str] = field(default_factory=list[str])
+    named: set[str] = field(default_factory=set[str])
+    needed: set[str] = field(default_factory=set[str])
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all rows."""
+        text = "\n".join(f"{name} {digest}" for name, digest in sorted(self.digests.items()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def copy_rows(source: Path, target: Path) -> Copied:
+    """Copy all rows of a store into an empty one, and compare what is there then with what was read.
+
+    Args:
+        source: The folder of a store, which may be at work: the copy is of one moment.
+        target: A folder whose store is empty, or not made yet.
+
+    Raises:
+        NotFound: There is no store.
+        UsageError: The target has rows.
+        StoreError: One cannot be read or written, or a row is not there as it was: nothing has been copied.
+    """
+    copied = Copied()
+    store = backend_of(target).open_store(target)
+    try:
+        with _one_moment(source) as connection, store.transaction() as writer:
+            _refuse_rows(writer, target)
+            for table in schema.metadata.sorted_tables:
+                _write(writer, table, connection, copied)
+            for table in schema.metadata.sorted_tables:
+                _compare(writer, table, connection, copied)
+    finally:
+        store.close()
+    tighten(target)
+    return copied
+
+
+def copy_files(source: Path, target: Path, copied: Copied) -> None:
+    """Check every file that the rows name, and copy it and the folder's other files where that is another.
+
+    Args:
+        source: The store's folder.
+        target: The copy's; the same when both shall use these files.
+        copied: What :func:`copy_rows` returned; the files are counted in it.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    every = with_lists(copied.named | announced(source).digests, lambda digest: blob_path(source, digest))
+    for digest in sorted(every):
+        path = blob_path(source, digest)
+        if digest not in copied.needed and not path.exists():
+            continue
+        try:
+            check_file(path, digest)
+        except StoreError as problem:
+            copied.damaged.append(problem.message)
+            continue
+        if source != target and put_file(target, path)[0] != digest:
+            raise StoreError(f"{path} was changed while it was copied")
+        copied.n_files += 1
+    if source != target:
+        _copy_others(source, target)
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Generator[None]:
+    """Let nobody else write to a folder's store meanwhile.
+
+    Raises:
+        UsageError: Somebody does.
+    """
+    own_folder(home)
+    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as problem:
+        who = os.pread(lock, 20, 0).decode(errors="replace").strip() or "?"
+        raise UsageError(f"process {who} works with the store in {home}: end it first") from problem
+    finally:
+        os.close(lock)
+
+
+def switch(home: Path, url: str) -> Path:
+    """Let a folder's store be in a database from now on; return where its own is kept.
+
+    Args:
+        home: The folder, with which nobody works meanwhile.
+        url: The database, which has the same rows.
+    """
+    aside = home / SET_ASIDE
+    if aside.exists():
+        raise UsageError(f"{aside} is there already: put it elsewhere")
+    for ending in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            (home / f"{FILE}{ending}").replace(home / f"{SET_ASIDE}{ending}")
+    (home / FILE).replace(aside)
+    link(home, url)
+    return aside
+
+
+@contextlib.contextmanager
+def _one_moment(home: Path) -> Generator[sa.Connection]:
+    """Give a connection that sees a store as it is now, however long it reads."""
+    engine = backend_of(home).open_reader(home)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+    finally:
+        engine.dispose()
+
+
+def _refuse_rows(writer: Writer, target: Path) -> None:
+    for name in schema.metadata.tables:
+        with contextlib.closing(writer.every_row(name)) as rows:
+            is_empty = next(rows, None) is None
+        if not is_empty:
+            shown = without_password(database_url(target) or str(target))
+            raise UsageError(
+                f"{shown} has a store that is not empty ({name}): name another database or folder"
+            )
+
+
+def _write(writer: Writer, table: sa.Table, connection: sa.Connection, copied: Copied) -> None:
+    rows = every_row(connection, table)
+    while some := list(islice(rows, AT_ONCE)):
+        writer.add_rows(table.name, some)
+        if table.name in WITHOUT:
+            continue
+        for row in some:
+            copied.named |= _digests_in(row)
+        if table.name == "artifacts":
+            copied.needed |= {row["digest"] for row in some}
+
+
+def _digests_in(row: Row) -> set[str]:
+    texts = (value for value in row.values() if isinstance(value, str) and len(value) >= 64)
+    return {digest for text in texts for digest in IN_TEXT.findall(text)}
+
+
+def _compare(writer: Writer, table: sa.Table, connection: sa.Connection, copied: Copied) -> None:
+    """Read a table at both ends, row by row.
+
+    Raises:
+        StoreError: A row is missing, changed or too much.
+    """
+    whole, n = hashlib.sha256(), 0
+    before, after = every_row(connection, table), writer.every_row(table.name)
+    with contextlib.closing(before), contextlib.closing(after):
+        for old, new in zip_longest(before, after):
+            if old != new:
+                _refuse_difference(table, old, new)
+                copied.n_replaced += 1
+            whole.update(repr(sorted((new or {}).items())).encode())
+            n += 1
+    copied.rows[table.name], copied.digests[table.name] = n, whole.hexdigest()
+
+
+def _refuse_difference(table: sa.Table, old: Row | None, new: Row | None) -> None:
+    """Refuse two rows that differ in more than a character that the target cannot keep."""
+    if old is not None and {name: _without_nul(value) for name, value in old.items()} == new:
+        return
+    row = old or new or {}
+    where = ", ".join(f"{column.name} {row[column.name]!r}" for column in table.primary_key)
+    raise StoreError(f"{table.name} ({where}) is not in the copy as it was: nothing was copied")
+
+
+def _without_nul(value: Any) -> Any:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _copy_others(source: Path, target: Path) -> None:
+    """Copy what else is in a store's folder, such as keys and paper accounts."""
+    for path in other_files(source):
+        name = path.relative_to(source)
+        if str(name) in (LINK, SET_ASIDE):
+            continue
+        copy = target / name
+        own_folder(copy.parent)
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            if is_database(path):
+                copy_database(path, copy)
+            else:
+                shutil.copyfile(path, copy)
+            copy.chmod(0o600)
