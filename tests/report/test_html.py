@@ -204,7 +204,7 @@ def test_a_verdict_on_data_in_doubt_says_so_first(lab, page) -> None:
     lab.run([(1, {"val/sharpe": -1.0})], returns=frames[0], summary={**FACTS, "data/notes": [note]})
     assert lab.analysis().judgement.kind == "real"
     verdict = page().text.partition("Before you believe a figure")[0]
-    assert "Passes the checks, on data that is in doubt" in verdict
+    assert "Passes the checks, but is in doubt" in verdict
     assert "Stale opens: 66% of the opens of XYZ" in verdict
 
 

@@ -105,14 +105,56 @@ def test_other_symbols_or_other_years_are_another_search(lab):
     assert lab.analysis().judgement.n_trials == 1
 
 
+def test_bars_under_another_name_are_the_same_search(lab):
+    frames = noise(60)
+    first = lab.sweep(NOISE)
+    search(lab, frames, lambda frame: True, summary=DAYS)
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    copy = {"data/name": "b", "data/hash": "2", "data/symbols": ["B"]}
+    search(lab, [max(frames, key=whole)], lambda frame: True, summary=copy)
+    judgement = lab.analysis().judgement
+    assert (judgement.n_trials, judgement.kind) == (61, "luck")
+    words = f"This configuration was the best of 60 in sweep {first} on these bars under another name."
+    assert words in judgement.headline
+
+
+def test_the_reality_check_is_over_the_returns_of_all_sweeps_on_these_bars(lab):
+    frames = noise(60)
+    lab.sweep(NOISE)
+    search(lab, frames, lambda frame: True)
+    alone = lab.analysis().judgement.reality_check
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    search(lab, [max(frames, key=whole)], lambda frame: True)
+    assert alone > 0.05
+    assert lab.analysis().judgement.reality_check == pytest.approx(alone, abs=0.05)
+
+
+@pytest.mark.parametrize(("edge", "is_doubtful"), [(0.001, True), (0.003, False)])
+def test_the_best_of_many_instruments_is_in_doubt_unless_it_would_win_among_all(lab, edge, is_doubtful):
+    rng = np.random.default_rng(3)
+    for k, drift in enumerate([*[0.0] * 12, edge]):
+        market, own = rng.normal(0.0002, 0.01, N_BARS), rng.normal(0.0, 0.01, (2, N_BARS))
+        own += drift - own[0].mean() if drift else 0.0
+        lab.clock.now += 1
+        lab.sweep(NOISE + f"description: market {k}\n")
+        facts = {"data/name": f"file {k}", "data/hash": str(k), "data/symbols": [f"S{k}"]}
+        days = [returns_frame(each, market) for each in own]
+        search(lab, days, lambda frame: True, summary=facts)
+    found = lab.analysis()
+    assert (found.judgement.kind, found.judgement.n_trials, found.judgement.n_elsewhere) == ("real", 2, 24)
+    assert ["Other instruments"] * is_doubtful == [caution.topic for caution in found.doubts]
+
+
 def test_an_older_store_goes_by_the_hash_and_the_name(lab):
     lab.sweep(NOISE)
     old = {"data/name": "a", "data/hash": "1"}
     search(lab, noise(9), lambda frame: True, summary=old)
-    for other, n in (({"data/hash": "1"}, 10), ({"data/hash": "2", "data/name": "b"}, 1)):
+    for seed, other, n in ((5, {"data/hash": "1"}, 10), (6, {"data/hash": "2", "data/name": "b"}, 1)):
         lab.clock.now += 1
         lab.sweep(ALONE + f"description: {json.dumps(other)!r}\n")
-        search(lab, noise(1, seed=5), lambda frame: True, summary=other)
+        search(lab, noise(1, seed=seed), lambda frame: True, summary=other)
         assert lab.analysis().judgement.n_trials == n
 
 

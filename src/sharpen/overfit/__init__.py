@@ -26,8 +26,10 @@ from sharpen.overfit.sharpe import (
     probability_above,
 )
 from sharpen.overfit.verdict import judge
+from sharpen.overfit.words import CONFIDENCE, say_probability
 
 __all__ = [
+    "CONFIDENCE",
     "Check",
     "Evidence",
     "Interval",
@@ -60,6 +62,7 @@ __all__ = [
     "probabilistic_sharpe",
     "probability_above",
     "reality_check",
+    "say_probability",
     "search_p_value",
     "share_interval",
     "sharpe_interval",

@@ -25,11 +25,13 @@ class RelatedSweep:
         name: The sweep's id, for people.
         n_tried: How many configurations were tried there.
         has_winner: Whether its best configuration is the winner that is judged here.
+        is_renamed: Whether its bars have other names and are known by what holding them made.
     """
 
     name: str
     n_tried: int
     has_winner: bool = False
+    is_renamed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class Evidence:
             the largest number of any, for their order is a search that learns, too. 0 for a single sweep by
             ``random`` or ``grid``.
         related: The other sweeps that ``n_tried`` counts.
+        n_elsewhere: Configurations that the same program tried on other instruments in the same years. They
+            do not decide; the judgement says what they would do to the deflated Sharpe ratio.
         search: The whole search on permuted histories, where somebody ran it.
         dates: The days of the first and of the last bar, for people; empty when nobody said.
     """
@@ -70,6 +74,7 @@ class Evidence:
     kept_returns: Floats | None = None
     n_fitted: int = 0
     related: tuple[RelatedSweep, ...] = ()
+    n_elsewhere: int = 0
     search: SearchNull | None = None
     dates: tuple[str, str] = ("", "")
 

@@ -66,6 +66,8 @@ class Judgement:
         reality_check_excess: The same for the excess over buy-and-hold.
         pbo_range: The lowest and the highest PBO over shifts of the block edges.
         related: Other sweeps on the same bars, which ``n_trials`` counts.
+        n_elsewhere: What the same program tried on other instruments, which ``n_trials`` does not count.
+        dsr_elsewhere: The deflated Sharpe ratio if it did; None where there is nothing else.
         search: The whole search among searches of permuted histories, where somebody ran it.
         dates: The days of the first and of the last bar; empty when nobody said.
     """
@@ -92,6 +94,8 @@ class Judgement:
     reality_check_excess: float | None = None
     pbo_range: tuple[float, float] | None = None
     related: tuple[RelatedSweep, ...] = ()
+    n_elsewhere: int = 0
+    dsr_elsewhere: float | None = None
     search: SearchNull | None = None
     dates: tuple[str, str] = ("", "")
 

@@ -16,11 +16,11 @@ from sharpen.overfit.bootstrap import sharpe_interval
 from sharpen.overfit.dependence import autocorrelation_factor
 from sharpen.overfit.evidence import Evidence
 from sharpen.overfit.judgement import Check, Judgement
-from sharpen.overfit.luck_bar import luck_bar, noise_variance
+from sharpen.overfit.luck_bar import LuckBar, luck_bar, noise_variance
 from sharpen.overfit.pbo import pbo, pbo_range
 from sharpen.overfit.reality_check import reality_check
 from sharpen.overfit.search_null import SearchNull
-from sharpen.overfit.sharpe import min_track_record_length, moments, probability_above
+from sharpen.overfit.sharpe import expected_max_sharpe, min_track_record_length, moments, probability_above
 from sharpen.overfit.words import (
     CONFIDENCE,
     MAX_P_VALUE,
@@ -134,9 +134,17 @@ def _figures(evidence: Evidence) -> Judgement:
         luck_basis=bar.basis,
         autocorrelation_factor=inflation,
         related=evidence.related,
+        n_elsewhere=evidence.n_elsewhere,
+        dsr_elsewhere=_dsr_elsewhere(evidence, bar, inflation) if evidence.n_elsewhere else None,
         search=evidence.search,
         dates=evidence.dates,
     )
+
+
+def _dsr_elsewhere(evidence: Evidence, bar: LuckBar, inflation: float) -> float:
+    # as if the winner were the best of all instruments that the program was tried on
+    wider = expected_max_sharpe(bar.n_effective + evidence.n_elsewhere, bar.variance)
+    return probability_above(moments(evidence.best_returns), max(wider, bar.sharpe), inflation)
 
 
 def _rng(evidence: Evidence, use: str) -> np.random.Generator:

@@ -47,12 +47,14 @@ def _when(dates: tuple[str, str]) -> str:
 
 def _counted(figures: Judgement) -> str:
     # whose trials are counted besides the sweep's own
-    said = [
-        f" This configuration was the best of {other.n_tried} in sweep {other.name} on these bars."
-        if other.has_winner
-        else f" Of these, {other.n_tried} were tried in sweep {other.name} on these bars."
-        for other in figures.related
-    ]
+    said: list[str] = []
+    for other in figures.related:
+        bars = "on these bars under another name" if other.is_renamed else "on these bars"
+        said.append(
+            f" This configuration was the best of {other.n_tried} in sweep {other.name} {bars}."
+            if other.has_winner
+            else f" Of these, {other.n_tried} were tried in sweep {other.name} {bars}."
+        )
     return "".join(said)
 
 

@@ -93,6 +93,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
         *cautions.about_seeds(partly_kept(kept, groups)),
         *cautions.about_deleted(len(ever) - len(runs)),
+        *cautions.about_other_instruments(finding.judgement),
         *cautions.about_data(data, versions),
         *cautions.about_code({run.number: facts.code for run, facts in zip(runs, said, strict=True)}),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from sharpen.overfit import CONFIDENCE, Judgement, say_probability
 from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
 from sharpen.store.rows import LookRow, RunRow, SweepRow
@@ -54,6 +55,19 @@ def about_seeds(partly_kept: Sequence[int]) -> list[Caution]:
         "Not every seed kept its returns, and the mean of those that did would be a choice among them: run "
     )
     return [Caution("Repeats", f"{text}{_numbers(partly_kept)}.", is_grave=True)]
+
+
+def about_other_instruments(judgement: Judgement) -> list[Caution]:
+    """Return that the program was tried on other instruments, where that may explain the winner."""
+    wider = judgement.dsr_elsewhere
+    if wider is None or wider >= CONFIDENCE or judgement.kind not in ("beta", "real"):
+        return []
+    text = (
+        f"The same program was tried on other instruments over these years: {judgement.n_elsewhere}"
+        f" configurations in this store. If this one was picked as the best of all of them, its"
+        f" deflated Sharpe is {say_probability(wider)}, and {CONFIDENCE} is needed."
+    )
+    return [Caution("Other instruments", text, is_grave=True)]
 
 
 def about_deleted(n: int) -> list[Caution]:

@@ -20,7 +20,6 @@ from sharpen.trial import TrialState
 from sharpen.views.family import Family
 from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
-from sharpen.views.trials import content_of
 
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
@@ -157,6 +156,7 @@ def evidence_of(
         kept_returns=np.column_stack(_comparable(known, ours.time, tried)),
         n_fitted=tried.n_fitted(),
         related=tried.related(best.run),
+        n_elsewhere=tried.n_elsewhere(),
         dates=(_day(ours.time[0]), _day(ours.time[-1])) if len(ours.time) else ("", ""),
     )
 
@@ -166,16 +166,15 @@ def _day(time: np.datetime64) -> str:
 
 
 def _comparable(known: Sequence[Series], time: Times, tried: Family) -> list[Floats]:
-    """Return the returns of every run that has these bars, and again for each run elsewhere that is the same.
-
-    So what another sweep has done once more counts as tried, and adds nothing to what luck may show.
-    """
+    """Return the returns of every run that has these bars, in this sweep and in the others on them."""
     columns: list[Floats] = []
     for one in known:
         column = _aligned(one, time)
         if column is not None:
-            columns += [column] * (1 + tried.n_alike(content_of(one)))
-    return columns[:MAX_COMPARED]
+            columns.append(column)
+    n_more = max(MAX_COMPARED - len(columns), 0)
+    elsewhere = (_aligned(one, time) for one in tried.series_elsewhere(time, n_more))
+    return [*columns[:MAX_COMPARED], *(column for column in elsewhere if column is not None)]
 
 
 def _no_verdict(why: str, n_trials: int) -> Finding:

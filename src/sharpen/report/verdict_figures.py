@@ -49,6 +49,8 @@ def _figures(judgement: Judgement) -> dict[str, Any]:
         "n_bars": judgement.n_bars,
         "n_tried": judgement.n_trials,
         "n_effective": judgement.n_effective,
+        "n_tried_on_other_instruments": judgement.n_elsewhere,
+        "deflated_sharpe_over_all_instruments": judgement.dsr_elsewhere,
         "sharpe": judgement.sharpe,
         "sharpe_interval": _ends(judgement.interval),
         "buy_and_hold_sharpe": judgement.baseline_sharpe,

@@ -27,9 +27,9 @@ def label(kind: str, is_doubtful: bool) -> str:
     """Return a verdict in a few words.
 
     >>> label("real", is_doubtful=True)
-    'Passes the checks, on data that is in doubt'
+    'Passes the checks, but is in doubt'
     """
-    return VERDICTS[kind] + (", on data that is in doubt" if is_doubtful and kind in ("beta", "real") else "")
+    return VERDICTS[kind] + (", but is in doubt" if is_doubtful and kind in ("beta", "real") else "")
 
 
 def fixed(value: float | None, decimals: int | None = 2) -> str:

@@ -1,17 +1,21 @@
 """Sweeps on the same bars are one search: which they are, and what all of them tried.
 
-A family is every sweep of the store, deleted ones too, whose development bars overlap in symbol and time.
+A family is every sweep of the store, deleted ones too, whose development bars overlap in symbol and time, or
+are the same market under another name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from sharpen import spec
-from sharpen.arrays import Floats, Ints
-from sharpen.errors import SpecError
+from sharpen.arrays import Floats, Ints, Times
+from sharpen.errors import DataError, SpecError
 from sharpen.facts import BarsFacts
 from sharpen.overfit import RelatedSweep
 from sharpen.space import Constant
@@ -19,9 +23,12 @@ from sharpen.spec import Sweep
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
+from sharpen.views.markets import is_same_market, moves
+from sharpen.views.returns import Series, read_file
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
 LEARNS_NOT = ("random", "grid")
+MAX_MARKETS = 20  # of a sweep, that are compared with those of another
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -31,10 +38,14 @@ class Family:
     Attributes:
         own: The sweep itself.
         others: The other sweeps on these bars, the oldest first.
+        renamed: The ids of those whose bars have other names, and are the same market.
+        elsewhere: Sweeps of the same program on other instruments in the same years, the oldest first.
     """
 
     own: Trials
     others: tuple[Trials, ...]
+    renamed: frozenset[str] = frozenset()
+    elsewhere: tuple[Trials, ...] = ()
 
     def n_tried(self) -> int:
         """Return how many configurations were tried in all."""
@@ -45,14 +56,39 @@ class Family:
         known = [figures for trials in self.others for figures in trials.figures.values()]
         return np.array([f.sharpe for f in known]), np.array([f.n_bars for f in known], dtype=np.int64)
 
-    def n_alike(self, content: str) -> int:
-        """Return how many runs of other sweeps have exactly these returns."""
-        return sum(f.content == content for trials in self.others for f in trials.figures.values())
+    def n_elsewhere(self) -> int:
+        """Return how many configurations the same program tried on other instruments in the same years."""
+        return sum(n_configurations(trials) for trials in self.elsewhere)
+
+    def series_elsewhere(self, time: Times, n_most: int) -> Iterator[Series]:
+        """Return the returns that other sweeps kept and that may have these bars, as far as they can be read.
+
+        Args:
+            time: The bars.
+            n_most: No more than so many.
+        """
+        if not len(time):
+            return
+        first, last = (str(time[at].astype("datetime64[s]")) for at in (0, -1))
+        fitting = (
+            trials.files[run_id]
+            for trials in self.others
+            for run_id, f in trials.figures.items()
+            if run_id in trials.files and f.n_bars >= len(time) and f.first <= first and f.last >= last
+        )
+        for file in islice(fitting, n_most):
+            with suppress(DataError):  # it was there when its figures were read
+                yield read_file(file.path)
 
     def related(self, best: RunRow | None) -> tuple[RelatedSweep, ...]:
         """Return the other sweeps for the verdict to name, and whether the best run won there, too."""
         return tuple(
-            RelatedSweep(trials.sweep.id, n_configurations(trials), self._has_winner(trials, best))
+            RelatedSweep(
+                trials.sweep.id,
+                n_configurations(trials),
+                self._has_winner(trials, best),
+                trials.sweep.id in self.renamed,
+            )
             for trials in self.others
         )
 
@@ -91,7 +127,13 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
         trials_of(reader, other, cache) for other in reader.sweeps(deleted=True) if other.id != sweep.id
     ]
     cache.save()
-    return Family(own, tuple(each for each in others if each.runs and _share_bars(own, each)))
+    tried = [each for each in others if each.runs]
+    same = [each for each in tried if _share_bars(own, each)]
+    rest = [each for each in tried if each not in same]
+    alike = renamed(own, rest)
+    elsewhere = [each for each in rest if each not in alike and _is_same_program_elsewhere(own, each)]
+    others = tuple(each for each in tried if each in same or each in alike)
+    return Family(own, others, frozenset(each.sweep.id for each in alike), tuple(elsewhere))
 
 
 def overlap(one: BarsFacts, other: BarsFacts) -> bool:
@@ -131,6 +173,37 @@ def _share_bars(one: Trials, other: Trials) -> bool:
         return True
     silent = [all(_is_silent(bars) for bars in trials.bars) for trials in (one, other)]
     return any(silent) and _program(one.sweep) == _program(other.sweep)
+
+
+def renamed(own: Trials, others: Sequence[Trials]) -> list[Trials]:
+    """Return the sweeps whose bars are, under other names, those of this one."""
+    ours = _markets(own) if others else []
+    return [
+        other
+        for other in others
+        if ours and any(is_same_market(one, theirs) for theirs in _markets(other) for one in ours)
+    ]
+
+
+def _markets(trials: Trials) -> list[Series]:
+    """Return the longest series of each market that the runs kept, at most :data:`MAX_MARKETS` of them."""
+    readable = [
+        (f.n_bars, f.market, run_id) for run_id, f in trials.figures.items() if run_id in trials.files
+    ]
+    by_market = {market: run_id for _, market, run_id in sorted(readable)}
+    found: list[Series] = []
+    for run_id in [*reversed(by_market.values())][:MAX_MARKETS]:
+        with suppress(DataError):
+            series = read_file(trials.files[run_id].path)
+            if moves(series) and not any(is_same_market(series, one) for one in found):
+                found.append(series)
+    return found
+
+
+def _is_same_program_elsewhere(own: Trials, other: Trials) -> bool:
+    spans = [[(b.first, b.last) for b in trials.bars if b.first and b.last] for trials in (own, other)]
+    is_same_time = any(a[0] <= b[1] and b[0] <= a[1] for a in spans[0] for b in spans[1])
+    return is_same_time and _program(own.sweep) == _program(other.sweep)
 
 
 def _is_silent(bars: BarsFacts) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sharpen.facts import BarsFacts, LockboxFacts
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
+from sharpen.views.family import renamed
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
 
@@ -64,6 +65,10 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
     every = [trials_of(reader, sweep, cache) for sweep in reader.sweeps(deleted=True)]
     cache.save()
     last = {trials.sweep.id: _last_used(trials, bars) for trials in every}
+    own = next((trials for trials in every if trials.sweep.id == run.sweep_id), None)
+    unnamed = [trials for trials in every if not last[trials.sweep.id]]
+    for trials in [] if own is None else renamed(own, unnamed):
+        last[trials.sweep.id] = max(seen.last for seen in trials.bars)
     return tuple(
         SeenLockbox(name, lockbox.first, until) for name, until in last.items() if until >= lockbox.first
     )

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,17 @@ from sharpen.trial import TrialState
 from sharpen.views.returns import Series, read_file, returns_files
 
 CACHE = "cache/returns.json"
+N_FIGURES = 6
 
 
 def content_of(series: Series) -> str:
     """Return a hash of the times and the returns, whatever file they are in."""
     return hashlib.sha256(series.time.tobytes() + series.returns.tobytes()).hexdigest()
+
+
+def market_of(series: Series) -> str:
+    """Return a hash of the times and of what buy-and-hold made."""
+    return hashlib.sha256(series.time.tobytes() + series.baseline.tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class ReturnsFigures:
         n_bars: How many bars.
         first: Time of the first, ISO 8601; empty without a bar.
         last: Time of the last.
+        market: Hash of the times and of what buy-and-hold made.
     """
 
     content: str
@@ -46,12 +53,15 @@ class ReturnsFigures:
     n_bars: int
     first: str = ""
     last: str = ""
+    market: str = ""
 
     @classmethod
     def of(cls, series: Series) -> ReturnsFigures:
         """Return the figures of a series of returns."""
         ends = [str(series.time[at].astype("datetime64[s]")) for at in (0, -1)] if len(series.time) else []
-        return cls(content_of(series), moments(series.returns).sharpe, len(series.time), *ends)
+        first, last = ends or ("", "")
+        sharpe = moments(series.returns).sharpe
+        return cls(content_of(series), sharpe, len(series.time), first, last, market_of(series))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +73,14 @@ class Trials:
         runs: Every run that was started and reported once or ended, deleted ones among them.
         figures: Of the returns that were kept, by the run's id.
         bars: What the runs say of their bars, without notes, each once.
+        files: Of the returns that ``figures`` has, by the run's id.
     """
 
     sweep: SweepRow
     runs: tuple[RunRow, ...]
     figures: Mapping[str, ReturnsFigures]
     bars: frozenset[BarsFacts]
+    files: Mapping[str, ArtifactRow] = field(default_factory=dict[str, ArtifactRow])
 
 
 def was_tried(run: RunRow, has_reported: bool) -> bool:
@@ -89,10 +101,12 @@ def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
     runs = tuple(run for run in ever if was_tried(run, run.id in reported))
     files = returns_files(reader.artifacts(sweep_id=sweep.id, deleted=True))
     figures = {run.id: cache.figures(files[run.id]) for run in runs if run.id in files}
+    usable = {run_id: known for run_id, known in figures.items() if known is not None}
     return Trials(
         sweep=sweep,
         runs=runs,
-        figures={run_id: known for run_id, known in figures.items() if known is not None},
+        figures=usable,
+        files={run_id: files[run_id] for run_id in usable},
         bars=frozenset(_seen(run.summary, figures.get(run.id)) for run in runs),
     )
 
@@ -139,7 +153,7 @@ class FiguresCache:
 
 def _row(known: ReturnsFigures) -> list[Any]:
     sharpe = known.sharpe if math.isfinite(known.sharpe) else None
-    return [known.content, sharpe, known.n_bars, known.first, known.last]
+    return [known.content, sharpe, known.n_bars, known.first, known.last, known.market]
 
 
 def _read(path: Path) -> dict[str, ReturnsFigures]:
@@ -148,6 +162,7 @@ def _read(path: Path) -> dict[str, ReturnsFigures]:
         return {
             digest: ReturnsFigures(row[0], math.nan if row[1] is None else row[1], *row[2:])
             for digest, row in rows.items()
+            if len(row) == N_FIGURES  # of an earlier version
         }
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return {}  # none yet, or not ours: it is only a shortcut
