@@ -3,9 +3,9 @@
     python examples/hpo_alpaca_vecenv.py --config-name=alpaca_ppo
     python examples/hpo_alpaca_vecenv.py --config-name=alpaca_ppo -m hydra.sweeper.n_trials=50 gpu_id=0
 
-The function returns the negative Sharpe ratio on the fold's validation bars, for the sweeper minimises. Where
-it cannot be judged (fewer than ``min_trades`` trades, or weights that are no numbers) it returns NaN, which
-is infeasible.
+The function returns the negative Sharpe ratio on the fold's validation bars, for the sweeper minimises, and
+beside it what the verdict needs: which bars it saw, and in its folder the returns. Where it cannot be judged
+(fewer than ``min_trades`` trades, or weights that are no numbers) the ratio is NaN, which is infeasible.
 """
 # ruff: noqa: PLC0415 - what is slow to import waits until the options are read: --help answers at once
 
@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from sharpen.folds import Fold
+    from sharpen.objectives.rl.market_data import MarketData
+    from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,38 +31,76 @@ SAME = {"num_envs": "n_envs"}
 
 
 @hydra.main(config_path="configs", config_name="alpaca_ppo", version_base="1.3")
-def train_and_evaluate(cfg: DictConfig) -> float:
-    """Return the negative validation Sharpe ratio of one configuration on one fold; NaN when infeasible."""
+def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
+    """Return the negative validation Sharpe ratio of one configuration on one fold, with its figures."""
     import torch
 
     from sharpen.data import load
-    from sharpen.folds import WalkForward, lockbox_start, split
-    from sharpen.objectives.progress import closing_line, progress, write_returns
-    from sharpen.objectives.rl.market_data import market_data
-    from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+    from sharpen.folds import lockbox_start
+    from sharpen.objectives.program import bars_facts
+    from sharpen.objectives.progress import closing_line, lockbox_figures, progress, write_returns
+    from sharpen.objectives.rl.portfolio import PortfolioSettings
 
     torch.set_num_threads(1)  # runs share the cores
     config = settings_of(cfg)
     settings = PortfolioSettings.of(config)
-    panel = load(config.get("data", "us20")).panel
-    development = panel.slice(0, lockbox_start(len(panel), config.get("lockbox_share", 0.2)))
-    data = market_data(development, settings.technicals, settings.columns, settings.scaling)
-    plan = WalkForward(n_folds=int(config["n_folds"]), train_ratio=float(config.get("train_ratio", 0.8)))
-    fold = split(len(data), plan, first_bar=data.warmup_bars)[int(config["fold_id"])]
-    outcome = train(data, [Job(settings, fold, int(config["seed"]))], device_of(config))[0]
+    bars = load(config.get("data", "us20"))
+    cut = lockbox_start(len(bars.panel), config.get("lockbox_share", 0.2))
+    summary = bars_facts(bars, cut).to_summary()
+    data, fold = bars_of(bars.panel, cut, settings, config)
+    outcome = train_on(data, fold, settings, config)
     if outcome.score is None:
         log.warning("fold %d: infeasible: %s", fold.number, outcome.problem)
-        return float("nan")
-    found = progress([outcome.score], float(config.get("min_trades", 5)))
+        return {"performance": float("nan"), "summary": summary}
     write_returns([outcome.score], Path(HydraConfig.get().runtime.output_dir) / "returns.parquet")
+    if config["stage"] == "lockbox":
+        figures = lockbox_figures(outcome.score)
+        return {"performance": -figures["lockbox/sharpe"], **figures, "summary": summary}
+    found = progress([outcome.score], float(config.get("min_trades", 5)))
     log.info("fold %d: %s", fold.number, closing_line([outcome.score], found.infeasible))
-    return -found.metrics["val/sharpe"]
+    return {"performance": -found.metrics["val/sharpe"], **found.metrics, "summary": summary}
+
+
+def bars_of(
+    panel: Any, cut: int, settings: PortfolioSettings, config: dict[str, Any]
+) -> tuple[MarketData, Fold]:
+    """Return the bars and the fold of a stage: one of the search, or all development bars and the lockbox."""
+    from sharpen.folds import Fold, WalkForward, split
+    from sharpen.objectives.program import in_order_of
+    from sharpen.objectives.rl.market_data import market_data
+
+    seen = (settings.technicals, settings.columns, settings.scaling)
+    if config["stage"] == "lockbox":
+        whole = market_data(panel, *seen)
+        return whole, Fold(0, whole.warmup_bars, cut, cut, len(whole))
+    data = market_data(in_order_of(config["permutation_seed"], panel.slice(0, cut)), *seen)
+    plan = WalkForward(n_folds=int(config["n_folds"]), train_ratio=float(config.get("train_ratio", 0.8)))
+    return data, split(len(data), plan, first_bar=data.warmup_bars)[int(config["fold_id"])]
+
+
+def train_on(data: MarketData, fold: Fold, settings: PortfolioSettings, config: dict[str, Any]) -> Outcome:
+    """Train on a fold, from the checkpoint ``load`` if there is one; keep another as ``save`` if asked."""
+    from sharpen.objectives.rl import checkpoints
+    from sharpen.objectives.rl.portfolio import Job, train
+
+    begun = None
+    about = {**settings.flat, "seed": int(config["seed"])}
+    if config["load"]:
+        found = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
+        begun = found.folds.get(fold.number)
+    job = Job(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
+    outcome = train(data, [job], device_of(config))[0]
+    if config["save"] and outcome.checkpoint is not None:
+        kept = checkpoints.RunCheckpoint(about, (), {fold.number: outcome.checkpoint})
+        checkpoints.save(kept, Path(config["save"]))
+    return outcome
 
 
 def settings_of(cfg: DictConfig) -> dict[str, Any]:
     """Return the plain values of a configuration, by the names of the settings here."""
     values = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     groups = ("search_space", "sweeper")
+    values = {"stage": "search", "permutation_seed": None, "load": None, "save": None} | values
     return {SAME.get(name, name): value for name, value in values.items() if name not in groups}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-APPS = Path(__file__).parent / "apps"
 Rows = list[dict[str, str]]
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Path:
-    """Return a folder with the programs and their configurations."""
-    shutil.copytree(APPS, tmp_path / "apps")
-    return tmp_path / "apps"
 
 
 def hydra(folder: Path, *words: str, program: str = "bowl.py") -> subprocess.CompletedProcess[str]:

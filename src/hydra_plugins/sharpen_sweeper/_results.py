@@ -18,6 +18,7 @@ from sharpen import spec
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import UNENDED, Reader
 from sharpen.store.rows import ReportRow, RunRow
+from sharpen.trial import TrialState
 
 log = logging.getLogger("sharpen.hydra")
 
@@ -62,9 +63,7 @@ class Results:
         _append(self._folder / RUNHISTORY, _HISTORY + self._names, rows)
         self._written.update(str(run.number) for run in fresh)
         for run in fresh:
-            log.info(
-                "run %s: %s%s", run.id, run.state, "" if run.score is None else f", {METRIC} {run.score:.6g}"
-            )
+            log.info("run %s: %s", run.id, _words(run))
         self._follow_incumbent(ended)
 
     def _rows(self, run: RunRow, reports: list[ReportRow]) -> Iterator[dict[str, Any]]:
@@ -112,6 +111,9 @@ class Results:
         if self.best is None:
             return
         final: dict[str, Any] = dict(self._base)
+        if (budget := self._winner.fidelity) is not None and self._settings.budget_variable:
+            whole = int(budget) if float(budget).is_integer() else budget
+            _set(final, self._settings.budget_variable.split("."), whole)
         for name, value in self._winner.config.items():
             _set(final, name.split("."), value)
         (self._folder / FINAL).write_text(yaml.safe_dump(final, sort_keys=False))
@@ -122,6 +124,13 @@ _INCUMBENT = [
     *("config_id", "budget", "performance", "budget_used", "total_wallclock_time"),
     "total_optimization_time",
 ]
+
+
+def _words(run: RunRow) -> str:
+    if run.score is not None:
+        return f"{run.state}, {METRIC} {run.score:.6g}"
+    why = "infeasible" if run.state == TrialState.FINISHED else run.state
+    return f"{why}: {run.reason}" if run.reason else why
 
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:

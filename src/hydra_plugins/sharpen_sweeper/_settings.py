@@ -11,7 +11,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper import registration
-from hydra_plugins.sharpen_sweeper._options import method_options
+from hydra_plugins.sharpen_sweeper._options import POPULATIONS, method_options
 from hydra_plugins.sharpen_sweeper._typed import Typed
 from sharpen import optimizers
 from sharpen.hints import Problem, join, nearest, refuse
@@ -53,6 +53,9 @@ class Settings:
         maximize: Whether a larger value is better.
         seed: The root of every random choice of the search.
         budget_variable: The key that says how much to spend on a configuration; empty for none.
+        saving_variable: The key that says where a job saves its checkpoint; empty for none.
+        loading_variable: The same of the checkpoint that it goes on from.
+        checkpoint_suffix: How the names of checkpoints end.
         warmstart: Configurations to try first.
         warmstart_file: A runhistory to take such configurations from.
         early_terminate: When to end a configuration before its last fold, as in a sweep file.
@@ -73,6 +76,9 @@ class Settings:
     maximize: bool = False
     seed: int | None = None
     budget_variable: str = ""
+    saving_variable: str = ""
+    loading_variable: str = ""
+    checkpoint_suffix: str = ""
     warmstart: tuple[Mapping[str, Any], ...] = ()
     warmstart_file: str = ""
     early_terminate: Mapping[str, Any] | None = None
@@ -103,9 +109,7 @@ def read_settings(config: DictConfig, base: Mapping[str, Any], typed: Typed) -> 
     reading = _Reading([], [])
     flat = _flat(_sections(config, reading.notes), reading)
     space = _as_typed(_space(config, flat, reading), typed, reading)
-    settings = _settings(
-        flat, space, {key: value for key, value in base.items() if key not in typed.fixed}, reading
-    )
+    settings = _settings(flat, space, (base, typed), reading)
     if reading.problems:
         raise refuse("the sweeper's configuration", reading.problems)
     return settings
@@ -221,8 +225,13 @@ def _space(config: DictConfig, flat: dict[str, tuple[Any, str]], reading: _Readi
 
 
 def _settings(
-    flat: dict[str, tuple[Any, str]], space: SearchSpace, base: Mapping[str, Any], reading: _Reading
+    flat: dict[str, tuple[Any, str]],
+    space: SearchSpace,
+    given: tuple[Mapping[str, Any], Typed],
+    reading: _Reading,
 ) -> Settings:
+    base, typed = given
+
     def get(key: str, default: Any = None) -> Any:
         return flat.get(key, (default, ""))[0]
 
@@ -230,9 +239,13 @@ def _settings(
     scenario = cast("dict[str, Any]", get("option scenario", {}) or {})
     design = cast("dict[str, Any]", get("option initial_design", {}) or {})
     fold_keyword = str(get("fold_keyword", "fold_id"))
-    folds = _listed(get("folds"))
-    if not folds and get("seed_keyword") != fold_keyword and {fold_keyword, "n_folds"} <= set(base):
+    folds = () if fold_keyword in typed.fixed else _listed(get("folds"))
+    is_free = fold_keyword not in typed.fixed and get("seed_keyword") != fold_keyword
+    if not folds and is_free and {fold_keyword, "n_folds"} <= set(base):
         folds = tuple(range(int(base["n_folds"])))
+    budget = str(get("budget_variable", ""))
+    if budget and budget in typed.fixed and method not in POPULATIONS:
+        reading.note(f"hydra.sweeper.budget_variable: {budget}", BUDGET_TYPED)
     n_trials = get("n_trials", scenario.get("n_trials"))
     if n_trials is None and method not in ANALYSES:
         reading.wrong("hydra.sweeper.n_trials", "is missing: say how many configurations to try")
@@ -248,7 +261,10 @@ def _settings(
         seed_keyword=str(get("seed_keyword", "seed")),
         maximize=bool(get("maximize", False)),
         seed=get("seed", scenario.get("seed")),
-        budget_variable=str(get("budget_variable", "")),
+        budget_variable=budget,
+        saving_variable=str(get("saving_variable", "")),
+        loading_variable=str(get("loading_variable", "")),
+        checkpoint_suffix=str(get("checkpoint_path_typing", "")),
         warmstart=tuple(get("warmstart", ())),
         warmstart_file=str(get("warmstart_file", design.get("warmstart_file", ""))),
         early_terminate=get("early_terminate"),
@@ -256,6 +272,11 @@ def _settings(
         data_path=str(get("option data_path", "")),
         notes=tuple(reading.notes),
     )
+
+
+BUDGET_TYPED = (
+    "is set on the command line, but a run's budget takes its place: set max_fidelity for the most of it"
+)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

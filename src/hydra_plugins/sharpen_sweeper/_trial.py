@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.plugins import Plugins
@@ -16,41 +18,106 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
+from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override
 from sharpen import tracking
 from sharpen.errors import UsageError
+from sharpen.facts import RETURNS
 from sharpen.tracking.assignment import read_assignment
 
 log = logging.getLogger("sharpen.hydra")
 
 IN_PROCESS = "BasicLauncher"
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+STAGE, PERMUTATION = "stage", "permutation_seed"
+"""Keys of a program that is to know the lockbox and permuted bars."""
 
 
 def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]) -> None:
     """Carry out the run that the agent assigns: its mean over the jobs so far is the run's metric.
 
     Raises:
-        UsageError: A job gives no number.
+        UsageError: A job gives no number, or the program does not know the stage.
     """
     typed = read_typed(arguments)
-    settings = read_settings(config, base_of(context, config, typed), typed)
-    number = read_assignment(os.environ).run_id.rpartition("-")[2] or "alone"
+    base = base_of(context, config, typed)
+    settings = read_settings(config, base, typed)
+    assigned = read_assignment(os.environ)
     with tracking.init() as run:
         chosen = dict(_flat(run.config))
         if settings.budget_variable and run.fidelity is not None:
             chosen[settings.budget_variable] = _whole(run.fidelity)
-        jobs = Jobs(_launcher(context, task, config), typed.words, chosen, settings, number)
-        values: list[float] = []
-        for step, (place, value) in enumerate(jobs.results(run)):
-            values.append(value)
-            about = {
-                f"{EVALUATION}/{name}": each for name, each in place.items() if isinstance(each, int | float)
-            }
-            run.log({METRIC: math.fsum(values) / len(values), EVALUATION: value, **about}, step=step)
+        number = assigned.run_id.rpartition("-")[2]
+        if (
+            assigned.token is None
+        ):  # outside of the search: at the lockbox, on permuted bars, with fresh seeds
+            settings = _with_seed(settings, base, run.seed)
+            chosen |= _staged(run, base)
+            number = _place(run, chosen)
+        if run.stage == "lockbox":
+            settings = replace(settings, folds=())
+        checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
+        launcher = _launcher(context, task, config)
+        jobs = Jobs(launcher, typed.words, chosen, settings, number, checkpoints)
+        _report(run, jobs)
+        checkpoints.keep(run)
+
+
+def _report(run: tracking.Run, jobs: Jobs) -> None:
+    """Report each job; the returns are kept, too, where the sweep ends the run before its last job."""
+    outcomes: list[Outcome] = []
+    try:
+        for step, (place, one) in enumerate(jobs.results(run)):
+            outcomes.append(one)
+            if step == 0 and one.summary:
+                run.summary.update(dict(one.summary))
+            numbers = {name: each for name, each in place.items() if isinstance(each, int | float)}
+            about = {f"{EVALUATION}/{name}": each for name, each in numbers.items()}
+            mean = math.fsum(each.value for each in outcomes) / len(outcomes)
+            own = {} if run.stage == "lockbox" else {EVALUATION: one.value, **about}
+            run.log({**means(outcomes), METRIC: mean, **own}, step=step)
+    finally:
+        if join_returns(outcomes, run.dir / RETURNS_FILE):
+            run.log_artifact(run.dir / RETURNS_FILE, name=RETURNS, type=RETURNS)
+
+
+def _with_seed(settings: Settings, base: Mapping[str, Any], seed: int) -> Settings:
+    """Return the settings with a seed from outside in the place of their own, where the program takes one."""
+    return replace(settings, seeds=(seed,)) if settings.seeds or settings.seed_keyword in base else settings
+
+
+def _staged(run: tracking.Run, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells the program of its stage.
+
+    Raises:
+        UsageError: Its configuration has no key for that.
+    """
+    if run.stage == "search":
+        return {}
+    told = {STAGE: run.stage} | ({PERMUTATION: run.permutation_seed} if run.stage == "permuted" else {})
+    for name in told:
+        if name not in base:
+            raise UsageError(
+                f"the program's configuration has no key {name!r}, so it does not know the {run.stage} stage:"
+                f" add 'stage: search' and 'permutation_seed: null', and when stage is {run.stage!r} "
+                + _ASKED[run.stage]
+            )
+    return told
+
+
+_ASKED = {
+    "lockbox": "train on all development data and return the figures of the lockbox",
+    "permuted": "permute the development bars by permutation_seed and return what a search returns",
+}
+
+
+def _place(run: tracking.Run, chosen: Mapping[str, Any]) -> str:
+    about = hashlib.sha256(repr((sorted(chosen.items()), run.seed)).encode()).hexdigest()
+    return f"stages/{run.stage}-{about[:8]}"
 
 
 def base_of(context: HydraContext, config: DictConfig, typed: Typed) -> Mapping[str, Any]:
@@ -80,6 +147,7 @@ class Jobs:
         chosen: What the search has chosen.
         settings: The sweep's.
         number: The run's, which names the folder.
+        checkpoints: Where they save and load.
     """
 
     launcher: Launcher
@@ -87,9 +155,10 @@ class Jobs:
     chosen: Mapping[str, Any]
     settings: Settings
     number: str
+    checkpoints: Checkpoints
 
-    def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], float]]:
-        """Yield each job's place and its value, in order; one after another where they share this process."""
+    def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], Outcome]]:
+        """Yield each job's place and what it gave, in order; one by one where they share this process."""
         every = places(self.settings)
         size = 1 if type(self.launcher).__name__ == IN_PROCESS else len(every)
         for start in range(0, len(every), size):
@@ -100,13 +169,14 @@ class Jobs:
 
     def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
-        sets = [override(name, value) for name, value in {**self.chosen, **place}.items()]
+        told = {**self.chosen, **place, **self.checkpoints.words(at)}
+        sets = [override(name, value) for name, value in told.items()]
         return [*self.words, *sets, f"hydra.sweep.subdir={folder}"]
 
-    def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> float:
-        """Return a job's value; one that ran out of memory is tried again with less, if that is wanted."""
+    def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> Outcome:
+        """Return what a job gave; one that ran out of memory is tried again with less, if that is wanted."""
         if result.status == JobStatus.COMPLETED:
-            return value_of(result.return_value)
+            return outcome_of(result)
         error: Any = cast("Any", result)._return_value
         if type(error).__name__ not in OUT_OF_MEMORY:
             raise error
@@ -114,7 +184,7 @@ class Jobs:
         run.summary["out_of_memory"] = f"job {at}: {error}"
         if smaller is None:
             run.summary["infeasible"] = "out of memory"
-            return math.nan
+            return Outcome(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
         again = self.launcher.launch([smaller], initial_job_idx=at)[0]
         return self._value(again, smaller, at, run)
@@ -127,24 +197,6 @@ class Jobs:
         written = next((word for word in reversed(words) if word.lstrip("+").startswith(f"{name}=")), None)
         now = int(float(written.partition("=")[2])) if written else 0
         return None if now <= 1 else [*words, override(name, now // 2)]
-
-
-def value_of(value: Any) -> float:
-    """Return what a job's function returned as a number.
-
-    Raises:
-        UsageError: It is none.
-
-    >>> value_of({"performance": 0.5}), value_of(2)
-    (0.5, 2.0)
-    """
-    if isinstance(value, Mapping):
-        value = cast("Mapping[str, Any]", value).get(METRIC)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        words = f"the function gave {value!r}: return the number to minimise, or a mapping with {METRIC!r}"
-        raise UsageError(words) from None
 
 
 def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:

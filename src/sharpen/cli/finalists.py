@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -206,5 +207,6 @@ def _against(role: str, one: Comparison | None) -> dict[str, str]:
     if one is None or one.test is None:
         return dict.fromkeys(names, "") | ({names[0]: one.why.partition(":")[0]} if one else {})
     low, high = one.test.interval.low, one.test.interval.high
-    words = (f"{one.test.mean:+.4g}", f"{low:+.3g} … {high:+.3g}", f"{one.p:.2g}")
+    ends = f"{low:+.3g} … {high:+.3g}" if math.isfinite(low) else ""
+    words = (f"{one.test.mean:+.4g}", ends, f"{one.p:.2g}" if math.isfinite(one.p) else "")
     return dict(zip(names, words, strict=True))
