@@ -16,6 +16,7 @@ NOTES: Final = "data/notes"
 FIRST: Final = "data/first"
 LAST: Final = "data/last"
 SYMBOLS: Final = "data/symbols"
+SKETCH: Final = "data/sketch"
 LOCKBOX_HASH: Final = "lockbox/hash"
 LOCKBOX_FIRST: Final = "lockbox/first"
 INFEASIBLE: Final = "infeasible"
@@ -99,6 +100,7 @@ class BarsFacts:
         first: Time of the first development bar, ISO 8601.
         last: Time of the last one.
         symbols: Whose bars.
+        sketch: By which the same prices are known under another name; see :mod:`sharpen.bar_sketch`.
     """
 
     name: str = ""
@@ -107,6 +109,7 @@ class BarsFacts:
     first: str = ""
     last: str = ""
     symbols: tuple[str, ...] = ()
+    sketch: str = ""
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any]) -> BarsFacts:
@@ -122,15 +125,16 @@ class BarsFacts:
             first=_text(summary.get(FIRST)),
             last=_text(summary.get(LAST)),
             symbols=tuple(_text(symbol) for symbol in _items(summary.get(SYMBOLS))),
+            sketch=_text(summary.get(SKETCH)),
         )
 
     def to_summary(self) -> dict[str, Any]:
         """Return what :meth:`of_summary` reads back, as JSON can hold it.
 
         >>> BarsFacts.of_summary(BarsFacts("stocks", "ab").to_summary())
-        BarsFacts(name='stocks', digest='ab', notes=(), first='', last='', symbols=())
+        BarsFacts(name='stocks', digest='ab', notes=(), first='', last='', symbols=(), sketch='')
         """
-        said = {NAME: self.name, HASH: self.digest, FIRST: self.first, LAST: self.last}
+        said = {NAME: self.name, HASH: self.digest, FIRST: self.first, LAST: self.last, SKETCH: self.sketch}
         found: dict[str, Any] = {key: value for key, value in said.items() if value}
         found[NOTES] = [note.stored() for note in self.notes]
         return found | ({SYMBOLS: list(self.symbols)} if self.symbols else {})

@@ -119,6 +119,16 @@ def test_bars_under_another_name_are_the_same_search(lab):
     assert words in judgement.headline
 
 
+def test_a_sketch_of_the_prices_tells_bars_under_another_name(lab):
+    lab.sweep(NOISE)
+    search(lab, noise(9), lambda frame: True, summary=DAYS | {"data/sketch": "0000000a0000000b"})
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    copy = {"data/name": "b", "data/hash": "2", "data/symbols": ["B"], "data/sketch": "0000000b0000000c"}
+    search(lab, noise(1, seed=5), lambda frame: True, summary=copy)
+    assert lab.analysis().judgement.n_trials == 10
+
+
 def test_the_reality_check_is_over_the_returns_of_all_sweeps_on_these_bars(lab):
     frames = noise(60)
     lab.sweep(NOISE)

@@ -14,7 +14,13 @@ method: random
 metric: {name: score, goal: maximize}
 parameters: {x: {min: 0.0, max: 1.0}}
 """
-FACTS = {"data/name": "a", "data/symbols": ["A"], "data/first": "2010-01-01", "data/last": "2017-12-31"}
+FACTS = {
+    "data/name": "a",
+    "data/symbols": ["A"],
+    "data/first": "2010-01-01",
+    "data/last": "2017-12-31",
+    "data/sketch": "0000000a",
+}
 HELD_BACK = {"lockbox/hash": "h", "lockbox/first": "2018-01-01"}
 
 
@@ -41,9 +47,10 @@ def used(lab, sweep_id):
     ("other", "is_used"),
     [
         ({"data/last": "2019-06-30"}, True),
-        ({"data/last": "2019-06-30", "data/symbols": ["B"]}, False),
+        ({"data/last": "2019-06-30", "data/symbols": ["B"], "data/sketch": ""}, False),
         ({"data/last": "2019-06-30", "data/symbols": []}, True),
         ({"data/last": "2016-06-30"}, False),
+        ({"data/last": "2019-06-30", "data/symbols": ["B"], "data/sketch": "0000000a"}, True),
     ],
 )
 def test_a_sweep_that_trained_on_later_bars_has_used_the_lockbox(lab, other, is_used):

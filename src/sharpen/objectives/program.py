@@ -87,12 +87,14 @@ def bars_facts(bars: LoadedBars, cut: int) -> RunFacts:
         bars: The data set.
         cut: The first bar of the lockbox.
     """
+    from sharpen.bar_sketch import sketch  # noqa: PLC0415 - as said above
     from sharpen.facts import BarsFacts, DataNote, LockboxFacts, RunFacts  # noqa: PLC0415 - as said above
 
     panel, development = bars.panel, bars.panel.slice(0, cut)
     first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
     notes = tuple(DataNote.of(note) for note in bars.notes)
-    seen = BarsFacts(bars.name, development.digest, notes, first, last, tuple(panel.symbols))
+    said = bars.name, development.digest, notes, first, last, tuple(panel.symbols)
+    seen = BarsFacts(*said, sketch(development.close))
     if cut == len(panel):
         return RunFacts(seen)
     start = str(panel.time[cut].astype("datetime64[s]"))

@@ -15,6 +15,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats, Ints, Times
+from sharpen.bar_sketch import is_akin
 from sharpen.errors import DataError, SpecError
 from sharpen.facts import BarsFacts
 from sharpen.overfit import RelatedSweep
@@ -181,7 +182,8 @@ def renamed(own: Trials, others: Sequence[Trials]) -> list[Trials]:
     return [
         other
         for other in others
-        if ours and any(is_same_market(one, theirs) for theirs in _markets(other) for one in ours)
+        if any(is_akin(a.sketch, b.sketch) for a in own.bars for b in other.bars)
+        or (ours and any(is_same_market(one, theirs) for theirs in _markets(other) for one in ours))
     ]
 
 

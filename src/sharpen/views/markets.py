@@ -13,13 +13,14 @@ from sharpen.views.returns import Series
 
 ALIKE = 0.99
 """From this correlation on two markets are one: an index and a fund of it; two stocks are far below."""
-MIN_COMMON = 60  # bars, or weeks: fewer say too little
+MIN_AT_ONCE = 40  # bars of the same times
+MIN_COMMON = 60  # bars of any lag, or weeks: fewer say too little
 CLIP = 5.0  # standard deviations: one crash that both had must not decide
 
 
 def moves(series: Series) -> bool:
     """Return whether buy-and-hold moves at all: a program without a baseline keeps zeros."""
-    return len(series.baseline) >= MIN_COMMON and float(series.baseline.std()) > 0.0
+    return len(series.baseline) >= MIN_AT_ONCE and float(series.baseline.std()) > 0.0
 
 
 def is_same_market(one: Series, other: Series) -> bool:
@@ -40,7 +41,9 @@ def is_same_market(one: Series, other: Series) -> bool:
     """
     if not (moves(one) and moves(other)):
         return False
-    return _lagged(_scaled(one.baseline), _scaled(other.baseline)) >= ALIKE or _weekly(one, other) >= ALIKE
+    if max(_at_once(one, other), _weekly(one, other)) >= ALIKE:
+        return True
+    return _lagged(_scaled(one.baseline), _scaled(other.baseline)) >= ALIKE
 
 
 def _scaled(returns: Floats) -> Floats:
@@ -65,6 +68,15 @@ def _energy(returns: Floats) -> Floats:
     return np.concatenate([[0.0], np.cumsum(returns**2)])
 
 
+def _at_once(one: Series, other: Series) -> float:
+    """Return the correlation over the bars that both have."""
+    common, at, other_at = np.intersect1d(one.time, other.time, assume_unique=True, return_indices=True)
+    held, other_held = one.baseline[at], other.baseline[other_at]
+    if len(common) < MIN_AT_ONCE or held.std() == 0.0 or other_held.std() == 0.0:
+        return 0.0
+    return float(np.mean(_scaled(held) * _scaled(other_held)))
+
+
 def _weekly(one: Series, other: Series) -> float:
     """Return the correlation of their weeks, which bars of any length share."""
     weeks, held = _by_week(one)
@@ -72,11 +84,7 @@ def _weekly(one: Series, other: Series) -> float:
     common, at, other_at = np.intersect1d(weeks, other_weeks, return_indices=True)
     if len(common) < MIN_COMMON or held[at].std() == 0.0 or other_held[other_at].std() == 0.0:
         return 0.0
-    return float(np.mean(_standard(held[at]) * _standard(other_held[other_at])))
-
-
-def _standard(returns: Floats) -> Floats:
-    return (returns - returns.mean()) / returns.std()
+    return float(np.mean(_scaled(held[at]) * _scaled(other_held[other_at])))
 
 
 def _by_week(series: Series) -> tuple[Ints, Floats]:

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def _seen(summary: Mapping[str, Any], figures: ReturnsFigures | None) -> BarsFac
     """Return what a run says of its bars; the span of its returns where it does not say a time."""
     said = BarsFacts.of_summary(summary)
     first, last = (figures.first, figures.last) if figures else ("", "")
-    return BarsFacts(said.name, said.digest, (), said.first or first, said.last or last, said.symbols)
+    return replace(said, notes=(), first=said.first or first, last=said.last or last)
 
 
 class FiguresCache:
