@@ -12,19 +12,21 @@ import math
 import sys
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import SharpenError, UsageError
-from sharpen.objectives.program import flag, library_versions
+from sharpen.facts import SAVED
+from sharpen.objectives.program import bars_facts, flag, library_versions
 from sharpen.objectives.rl.execution.settings import DEFAULTS, MARKET_SETTINGS, ExecutionSettings
 from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
+    from sharpen.facts import RunFacts
     from sharpen.objectives.rl.execution.book_data import Book
     from sharpen.objectives.rl.execution.evaluation import Row
     from sharpen.objectives.rl.execution.training import Look
@@ -92,7 +94,7 @@ def train(runs: Sequence[Run]) -> None:
         if run.permutation_seed is not None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
-        run.summary.update({"market": settings.market, "versions": library_versions("numpy", "torch")})
+        run.summary["market"] = settings.market
         named = {"bars": ("data",), "book": ("book", "trades")}.get(settings.market, ())
         data = tuple(run.config[name] for name in named)
         alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
@@ -107,7 +109,9 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     runs = [run for run, _ in group]
     is_last_look = runs[0].stage == "lockbox"
     jobs = [Job(settings, run.seed) for run, settings in group]
-    data = recorded(group[0][1].market, runs[0].config)
+    data, seen = recorded(group[0][1], runs[0])
+    for run in runs:
+        run.summary.update(replace(seen, versions=library_versions("numpy", "torch")).to_summary())
     training = Training(jobs, "lockbox" if is_last_look else "held-out", data)
     last: dict[int, Look] = {}
     going = list(range(len(runs)))
@@ -127,19 +131,25 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
             print_table(look, group[0][1].market)
 
 
-def recorded(market: str, config: Mapping[str, Any]) -> Panel | Book | None:
-    """Return the bars or the book of a market that has them."""
-    if market == "bars":
+def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None, RunFacts]:
+    """Return the bars or the book of a market that has them, and which orders the run sees."""
+    from sharpen.objectives.rl.execution.facts import book_facts, drawn_facts
+    from sharpen.objectives.rl.execution.parts import LOCKBOX
+
+    config = run.config
+    if settings.market == "bars":
         from sharpen.data import load
 
-        return load(config["data"]).panel
-    if market == "book":
+        bars = load(config["data"])
+        return bars.panel, bars_facts(bars, round(LOCKBOX.start * len(bars.panel)))
+    if settings.market == "book":
         from sharpen.objectives.rl.execution.book_data import read_book
 
         if not config["book"]:
             raise UsageError("the market book needs a recorded book: give --book FILE")
-        return read_book(config["book"], config["trades"] or None)
-    return None
+        book = read_book(config["book"], config["trades"] or None)
+        return book, book_facts(book, Path(config["book"]).stem)
+    return None, drawn_facts(settings.market, settings.market_settings, run.seed)
 
 
 def report(run: Run, look: Look) -> bool:
@@ -159,21 +169,21 @@ def report(run: Run, look: Look) -> bool:
 
 def keep(run: Run, look: Look) -> None:
     """Keep what each held-out order saved against each baseline, and close the run."""
-    from sharpen.objectives.rl.execution.verdict import write_saved
+    from sharpen.objectives.rl.execution.savings import write_saved
 
     if look.problem is None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(run.config["out"] or scratch)
             folder.mkdir(parents=True, exist_ok=True)
             write_saved(look.outcomes, folder / "saved.parquet")
-            run.log_artifact(folder / "saved.parquet", name="saved", type="saved")
+            run.log_artifact(folder / "saved.parquet", name=SAVED, type=SAVED)
     run.finish()
 
 
 def print_table(look: Look, market: str) -> None:
     """Print what every policy costs on the same orders, and what the figures mean."""
     from sharpen.objectives.rl.execution.evaluation import saved_bps, table
-    from sharpen.objectives.rl.execution.verdict import compare
+    from sharpen.overfit import compare
 
     rows = table(look.outcomes)
     n_orders = len(look.outcomes["ppo"].reward)

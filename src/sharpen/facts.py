@@ -39,12 +39,14 @@ STRESS_COLUMNS: Final = ("gross", "turnover", "delayed")
 TURNOVER_COLUMN: Final = "turnover"
 POSITION_COLUMN: Final = "position"
 TRADES: Final = "trades"
+SAVED: Final = "saved"
 TRADES_COLUMNS: Final = ("ret",)
 """Types of artifacts and the columns of their tables.
 
 ``turnover`` is optional: the value traded in each bar as a fraction of the money, so that ``ret`` less
 ``extra_bps / 1e4 * turnover`` is the return at a higher cost. ``position`` is optional, too: the mean
-position during each bar. ``ret`` of trades is the return of each on all of the money.
+position during each bar. ``ret`` of trades is the return of each on all of the money. ``saved`` has a
+column a baseline, of what a policy saved against it in basis points, and a row a window of prices, by time.
 """
 
 GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")

@@ -86,11 +86,11 @@ class Lab:
             self.call("exit", **lease, exit_code=exit_code, last_words=last_words)
         return config
 
-    def keep(self, lease, frame: pl.DataFrame, name: str = "returns") -> None:
+    def keep(self, lease, frame: pl.DataFrame, name: str = "returns", type: str = "returns") -> None:
         path = self.home / "incoming.parquet"
         frame.write_parquet(path)
         digest, n_bytes = put_file(self.home, path)
-        about = {"name": name, "type": "returns", "digest": digest, "n_bytes": n_bytes, "metadata": {}}
+        about = {"name": name, "type": type, "digest": digest, "n_bytes": n_bytes, "metadata": {}}
         self.call("artifact", **lease, **about)
 
     def analysis(self):

@@ -115,7 +115,8 @@ def _not_comparable(home: Path, chosen: StageRun, default: StageRun) -> SharpenE
 
 def _side(home: Path, side: StageRun, seed: int) -> dict[str, Any]:
     """Return what to store of one configuration: its figures, and where its returns are."""
-    from sharpen.report import lockbox_figures  # noqa: PLC0415 - numba takes a moment to import
+    from sharpen.report import lockbox_figures, lockbox_savings  # noqa: PLC0415 - numba takes a moment to import
 
     figures = lockbox_figures(home, side.returns, seed) if side.returns else {}
+    figures |= {"baselines": lockbox_savings(home, side.saved, seed)} if side.saved else {}
     return {"metrics": side.metrics, "returns": side.returns, **figures}

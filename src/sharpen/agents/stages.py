@@ -54,6 +54,7 @@ class StageRun:
     Attributes:
         metrics: What it logged last, by name.
         returns: SHA-256 of its returns artifact in the store's blobs; empty without one.
+        saved: The same of what a policy saved against baselines.
         summary: What it said of the run as a whole.
         steps: What it logged, step by step.
         error: Why it failed, where that is told and not raised; else empty.
@@ -61,6 +62,7 @@ class StageRun:
 
     metrics: dict[str, Any] = field(default_factory=dict[str, Any])
     returns: str = ""
+    saved: str = ""
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     steps: list[tuple[int, dict[str, Any]]] = field(default_factory=list[tuple[int, dict[str, Any]]])
     error: str = ""
@@ -175,6 +177,11 @@ def _read(results: Path) -> StageRun:
             found.metrics.update(row["metrics"])
             found.steps.append((row["step"], row["metrics"]))
         found.summary.update(row.get("summary", {}))
-        if row.get("artifact", {}).get("type") == "returns":
-            found.returns = row["artifact"]["digest"]
+        match row.get("artifact", {}):
+            case {"type": facts.RETURNS, "digest": digest}:
+                found.returns = digest
+            case {"type": facts.SAVED, "digest": digest}:
+                found.saved = digest
+            case _:
+                pass
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sharpen import spec
@@ -12,7 +12,7 @@ from sharpen.cli.live import Snapshot, of_seeds
 from sharpen.cli.pareto_front import headline, scores
 from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
-from sharpen.facts import BEST_TRADES, RETURNS
+from sharpen.facts import BEST_TRADES, RETURNS, SAVED
 from sharpen.jsonable import number
 from sharpen.permutation import PermutationTest
 from sharpen.store.configurations import Configuration, seed_of
@@ -21,6 +21,7 @@ from sharpen.store.rows import ArtifactRow, RunRow, last_metrics
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
 
 if TYPE_CHECKING:
+    from sharpen.overfit import Comparison
     from sharpen.views.scrutiny import Scrutiny
 
 
@@ -36,6 +37,7 @@ class BestRun:
         test: How its score compares with scores on permuted bars; None when nobody asked.
         search: The same of the whole search.
         asked: What a sceptic asks; None without returns.
+        beside: A policy beside each baseline, corrected for all that was tried; empty for what is no policy.
     """
 
     now: Snapshot
@@ -45,6 +47,7 @@ class BestRun:
     test: PermutationTest | None
     search: PermutedSearch | None
     asked: Scrutiny | None
+    beside: Sequence[Comparison]
 
     @property
     def seeds(self) -> list[dict[str, Any]]:
@@ -69,6 +72,7 @@ class BestRun:
         facts |= {"permuted": self.test.figures()} if self.test else {}
         facts |= {"permuted_search": self.search.figures()} if self.search else {}
         facts |= {"scrutiny": self.asked.figures()} if self.asked else {}
+        facts |= {"baselines": [asdict(one) for one in self.beside]} if self.beside else {}
         return facts | ({"repeats": self.seeds} if self.seeds else {})
 
     def print(self) -> None:
@@ -82,9 +86,7 @@ class BestRun:
         _print_table({"parameter": name, "value": shown(value)} for name, value in top.config.items())
         echo("")
         _print_table({"metric": name, "value": shown(value)} for name, value in self.metrics.items())
-        if self.asked:
-            echo("")
-            _print_table({"a sceptic asks": asks, "answer": words} for asks, words in self.asked.rows)
+        self._print_evidence()
         for file in self.files:
             echo(f"\n{file.name}: {file.path}", nl=False)
         echo(f"\n\nrepeat it alone: {self.command}")
@@ -94,7 +96,17 @@ class BestRun:
         words = f"is it real?      sharpen report {now.sweep.id}"
         if self.asked:  # a program that keeps no returns knows of no other bars
             words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
+        elif self.beside:
+            words += f", then, once: sharpen validate {top.id}"
         echo(words, err=True)
+
+    def _print_evidence(self) -> None:
+        """Print what a sceptic asks, or a policy beside each baseline."""
+        if self.asked:
+            echo("")
+            _print_table({"a sceptic asks": asks, "answer": words} for asks, words in self.asked.rows)
+        if self.beside:
+            echo("\n" + "\n".join(one.sentence for one in self.beside))
 
 
 def show_best(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
@@ -110,11 +122,23 @@ def show_best(reader: Reader, now: Snapshot, found: Configuration, as_json: bool
         test=PermutationTest.of(top.summary),
         search=permuted_search(reader.home, now.sweep, now.metric, score),
         asked=_scrutiny(reader, now, found, number(metrics.get(BEST_TRADES))),
+        beside=_beside(reader, now, found),
     )
     if as_json:
         print_json(best.facts())
     else:
         best.print()
+
+
+def _beside(reader: Reader, now: Snapshot, found: Configuration) -> Sequence[Comparison]:
+    """Return a policy beside each baseline; nothing where it has not kept what it saved."""
+    if not any(file.type == SAVED for run in found.runs for file in reader.artifacts(run_id=run.id)):
+        return ()
+    from sharpen.views.family import family  # noqa: PLC0415 - they import a lot
+    from sharpen.views.savings import comparisons_of  # noqa: PLC0415
+
+    ever = reader.runs(now.sweep.id, deleted=True)
+    return comparisons_of(reader, found.row.number, ever, now.spec, family(reader, now.sweep))
 
 
 def _scrutiny(

@@ -159,6 +159,9 @@ def _interval(side: Mapping[str, Any]) -> str:
 
 def _sentence(side: Mapping[str, Any], n_looks: int, at_bars: int) -> str:
     looks = f"This is look {n_looks} of this sweep" + (f", look {at_bars} at these bars" if at_bars else "")
+    if "baselines" in side:
+        said = "; ".join(one["sentence"] for one in side["baselines"])
+        return f"{looks}: on the lockbox the policy {said}."
     if "sharpe" not in side:
         return f"{looks}."
     if side["interval"][0] > 0:

@@ -1,6 +1,7 @@
 """Is the winner real, or the luckiest of N? Statistics of selection, and the verdict drawn from them."""
 
 from sharpen.overfit.bootstrap import Interval, sharpe_interval, stationary_blocks
+from sharpen.overfit.comparison import Comparison, are_comparable, compare
 from sharpen.overfit.dependence import (
     annual_factor,
     autocorrelation_factor,
@@ -13,6 +14,7 @@ from sharpen.overfit.luck_bar import LuckBar, luck_bar, noise_variance
 from sharpen.overfit.neighbourhood import Neighbourhood, neighbourhood
 from sharpen.overfit.paired import PairedTest, holm, paired_test
 from sharpen.overfit.pbo import Pbo, pbo, pbo_range
+from sharpen.overfit.policy_verdict import judge_policy
 from sharpen.overfit.reality_check import long_run_variance, reality_check
 from sharpen.overfit.search_null import SearchNull, search_p_value, share_interval
 from sharpen.overfit.sharpe import (
@@ -31,6 +33,7 @@ from sharpen.overfit.words import CONFIDENCE, say_probability
 __all__ = [
     "CONFIDENCE",
     "Check",
+    "Comparison",
     "Evidence",
     "Interval",
     "Judgement",
@@ -42,12 +45,15 @@ __all__ = [
     "RelatedSweep",
     "SearchNull",
     "annual_factor",
+    "are_comparable",
     "autocorrelation_factor",
+    "compare",
     "deflated_sharpe",
     "dependent_sharpe",
     "expected_max_sharpe",
     "holm",
     "judge",
+    "judge_policy",
     "long_run_variance",
     "luck_bar",
     "min_backtest_length",

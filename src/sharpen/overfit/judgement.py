@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sharpen.overfit.bootstrap import UNKNOWN, Interval
+from sharpen.overfit.comparison import Comparison
 from sharpen.overfit.evidence import RelatedSweep
 from sharpen.overfit.luck_bar import Basis
 from sharpen.overfit.search_null import SearchNull
@@ -70,6 +71,8 @@ class Judgement:
         dsr_elsewhere: The deflated Sharpe ratio if it did; None where there is nothing else.
         search: The whole search among searches of permuted histories, where somebody ran it.
         dates: The days of the first and of the last bar; empty when nobody said.
+        baselines: The winner beside each baseline, where runs are policies that kept what they saved; then
+            there are no Sharpe ratios, and ``n_bars`` counts windows of prices.
     """
 
     kind: Literal["luck", "beta", "real", "none"]
@@ -98,6 +101,7 @@ class Judgement:
     dsr_elsewhere: float | None = None
     search: SearchNull | None = None
     dates: tuple[str, str] = ("", "")
+    baselines: tuple[Comparison, ...] = ()
 
     @property
     def sentence(self) -> str:

@@ -26,7 +26,9 @@ def search_evidence(analysis: Analysis, run: RunRow) -> dict[str, Value]:
     judgement, search = analysis.judgement, analysis.search
     known: dict[str, Value] = {"folds_positive": _share_above_zero(analysis)}
     if judgement.kind != "none":
-        known |= {"verdict": judgement.kind, "deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
+        known["verdict"] = judgement.kind
+    if judgement.kind != "none" and not judgement.baselines:  # a policy has no Sharpe ratio
+        known |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
     if search is not None and search.is_enough and search.null is not None:
         known["search_p"] = search.null.p_value
     return known

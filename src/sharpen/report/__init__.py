@@ -5,7 +5,7 @@
 
 from sharpen.report.analysis import analyse
 from sharpen.report.html import write_html
-from sharpen.report.lockbox import REPEATED, lockbox_figures, other_bars
+from sharpen.report.lockbox import REPEATED, lockbox_figures, lockbox_savings, other_bars
 from sharpen.report.model import Analysis
 from sharpen.report.tables import configuration, front, leaderboard, verdict
 from sharpen.report.verdict_figures import verdict_figures
@@ -18,6 +18,7 @@ __all__ = [
     "front",
     "leaderboard",
     "lockbox_figures",
+    "lockbox_savings",
     "other_bars",
     "verdict",
     "verdict_figures",

@@ -28,6 +28,7 @@ from sharpen.report.model import (
     Look,
     Performance,
 )
+from sharpen.report.policies import find_policy
 from sharpen.report.returns import Finding, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
@@ -37,7 +38,7 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 from sharpen.views.family import family
-from sharpen.views.permuted_search import permuted_search
+from sharpen.views.permuted_search import PermutedSearch, permuted_search
 from sharpen.views.returns import Series, ensembles, partly_kept, read_series
 from sharpen.views.scrutiny import Scrutiny, neighbours_of, scrutinise
 
@@ -72,8 +73,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     missed = misses(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
-    search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
-    finding = find(best, *_tried(ever, kept, parsed), family(reader, sweep), search)
+    finding, search = _finding(reader, sweep, parsed, best, ever, kept)
     if best is not None:
         ranked = (best := _judged(best, finding.judgement), *ranked[1:])
     else:
@@ -136,6 +136,21 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         permutations=_permutations(runs),
         search=search,
     )
+
+
+def _finding(
+    reader: Reader,
+    sweep: SweepRow,
+    parsed: Sweep,
+    best: Entry | None,
+    ever: Sequence[RunRow],
+    kept: Mapping[int, Series],
+) -> tuple[Finding, PermutedSearch | None]:
+    """Return the verdict, on returns or on what a policy saved, and the whole search on permuted bars."""
+    search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
+    tried = family(reader, sweep)
+    on_policy = None if kept else find_policy(reader, best, ever, parsed, tried)
+    return on_policy or find(best, *_tried(ever, kept, parsed), tried, search), search
 
 
 def _scrutiny(

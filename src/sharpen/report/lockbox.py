@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +13,13 @@ import numpy as np
 from sharpen.facts import LOCKBOX_BASELINE, LOCKBOX_SHARPE
 from sharpen.jsonable import number
 from sharpen.metrics import sharpe
-from sharpen.overfit import Interval, sharpe_interval
+from sharpen.overfit import Interval, compare, sharpe_interval
 from sharpen.report.model import Estimate, LockboxSide, Look
 from sharpen.report.returns import yearly
 from sharpen.seeds import rng_for
 from sharpen.store.blobs import checked_path
 from sharpen.store.rows import LookRow
+from sharpen.views import savings
 from sharpen.views.returns import read_file
 
 REPEATED = (LOCKBOX_SHARPE, LOCKBOX_BASELINE)  # a program's own words for what is worked out here
@@ -49,6 +51,22 @@ def lockbox_figures(home: Path, digest: str, seed: int) -> dict[str, Any]:
         "baseline_interval": [holding.low, holding.high],
         "n_bars": len(series.time),
     }
+
+
+def lockbox_savings(home: Path, digest: str, seed: int) -> list[dict[str, Any]]:
+    """Return what to store of a policy beside each baseline on the lockbox: it alone was looked at there.
+
+    Args:
+        home: The store's folder.
+        digest: Of what it saved, among its blobs.
+        seed: Of the sweep.
+
+    Raises:
+        DataError: The savings cannot be used.
+        StoreError: Their blob is missing or damaged.
+    """
+    found = compare([savings.read_file(checked_path(home, digest))], 0, seed)
+    return [{**asdict(one), "sentence": one.sentence} for one in found]
 
 
 def other_bars(home: Path, digest: str, other: str) -> list[str]:

@@ -27,6 +27,7 @@ def verdict_figures(analysis: Analysis) -> dict[str, Any]:
         "best": best and {"run": best.run.id, "score": best.run.score, "config": dict(best.run.config)},
     }
     found |= _figures(judgement)
+    found["baselines"] = [asdict(one) for one in judgement.baselines]
     found["checks"] = [asdict(check) for check in judgement.checks]
     found["related_sweeps"] = [asdict(sweep) for sweep in judgement.related]
     found["performance"] = analysis.performance and {

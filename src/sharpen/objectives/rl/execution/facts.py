@@ -1,0 +1,49 @@
+"""Which orders a run saw and which it has left for the end, in the words that all programs share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sharpen.facts import BarsFacts, LockboxFacts, RunFacts
+from sharpen.objectives.rl.execution.book_data import Book
+from sharpen.objectives.rl.execution.parts import LOCKBOX
+
+
+def book_facts(book: Book, name: str) -> RunFacts:
+    """Return which snapshots of a recorded book a search sees and which it does not.
+
+    Args:
+        book: The book.
+        name: What it is called.
+    """
+    cut = round(LOCKBOX.start * len(book.time_s))
+    first, last, start = (_moment(book.time_s[at]) for at in (0, cut - 1, cut))
+    seen = BarsFacts(name, _hash(book, slice(0, cut)), (), first, last)
+    return RunFacts(seen, LockboxFacts(_hash(book, slice(cut, None)), start))
+
+
+def drawn_facts(market: str, rules: Mapping[str, Any], seed: int) -> RunFacts:
+    """Return what orders are called that a market draws: by its name, its rules and the seed.
+
+    >>> drawn_facts("signal", {}, 0).bars.name
+    'signal'
+    """
+    text = repr((market, sorted(rules.items()), seed))
+    seen, kept = (hashlib.sha256(f"{use} {text}".encode()).hexdigest() for use in ("held-out", "lockbox"))
+    return RunFacts(BarsFacts(market, seen), LockboxFacts(kept))
+
+
+def _hash(book: Book, rows: slice) -> str:
+    arrays = (book.time_s, book.bid_price, book.bid_size, book.ask_price, book.ask_size)
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array[rows]).tobytes())
+    return found.hexdigest()
+
+
+def _moment(time_s: float) -> str:
+    return str(np.datetime64(round(time_s * 1e6), "us").astype("datetime64[s]"))
