@@ -316,7 +316,7 @@ def report_scores(candidate: Candidate, number: int, figures: Mapping[str, float
     so_far = progress(candidate.scores, run.config["min_trades"])
     if so_far.infeasible != run.summary["infeasible"]:
         run.summary["infeasible"] = so_far.infeasible
-    means = {name: value for name, value in so_far.metrics.items() if not name.endswith("n_nodes")}
+    means = so_far.metrics
     run.log({**figures, **means}, step=number)  # last: it ends a lone run when the sweep stops it
     candidate.is_over = bool(run.stopped)
     if candidate.is_over:

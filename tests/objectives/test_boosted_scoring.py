@@ -50,10 +50,11 @@ def training_rows(settings, examples, fold):
 
 
 def same(a, b):
-    names = [f.name for f in dataclasses.fields(a) if f.name != "stress"]
+    names = [f.name for f in dataclasses.fields(a) if f.name not in ("stress", "extras")]
     pairs = [(getattr(a, name), getattr(b, name), name != "time") for name in names]
     pairs += [(getattr(a.stress, name), getattr(b.stress, name), True) for name in STRESS_COLUMNS]
-    return all(np.array_equal(one, other, equal_nan=is_number) for one, other, is_number in pairs)
+    are_equal = all(np.array_equal(one, other, equal_nan=is_number) for one, other, is_number in pairs)
+    return are_equal and a.extras == b.extras
 
 
 def test_the_same_decisions_under_other_assumptions():

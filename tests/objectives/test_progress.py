@@ -15,7 +15,7 @@ def fold_score(number, val_sharpe=1.0, n_trades=10):
     time = np.datetime64("2020-01-01", "us") + np.arange(3) * np.timedelta64(1, "D") + number * 10_000_000_000
     return FoldScore(
         number=number,
-        n_nodes=200 * number,
+        extras={"n_nodes": 200 * number},
         train_sharpe=2.0 * number,
         val_sharpe=val_sharpe,
         val_sortino=val_sharpe * 1.5,

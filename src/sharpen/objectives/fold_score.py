@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class FoldScore:
         returns: Return of the strategy in each validation bar, after costs. (V,)
         baseline: Return of equal-weight buy-and-hold in each validation bar, after costs. (V,)
         val_trade_returns: Return of each trade on the validation bars, after costs. (val_n_trades,)
-        n_nodes: Splits and leaves of all of its trees.
+        extras: What else is known of the model, by name, such as its size: reported as ``train/NAME``.
         stress: The same bars under other assumptions; None where nobody has asked.
     """
 
@@ -85,7 +86,7 @@ class FoldScore:
     returns: Floats
     baseline: Floats
     val_trade_returns: Floats
-    n_nodes: int = 0
+    extras: Mapping[str, float] = field(default_factory=dict[str, float])
     stress: Stress | None = None
 
 

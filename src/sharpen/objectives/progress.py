@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from sharpen.objectives.fold_score import FoldScore
 
 _MEANS = {
     "train/sharpe": "train_sharpe",
-    "train/n_nodes": "n_nodes",
     "val/sharpe": "val_sharpe",
     "val/sortino": "val_sortino",
     "val/max_dd": "val_max_dd",
@@ -61,12 +60,14 @@ def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
     """
     infeasible = _flaw(scores, min_trades)
     figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
+    figures |= {f"train/{name}": _mean_of(s.extras[name] for s in scores) for name in scores[-1].extras}
     if infeasible:
         figures["val/sharpe"] = math.nan
     trades = np.concatenate([s.val_trade_returns for s in scores])
     figures["val/profit_factor"] = profit_factor(trades)
     figures["val/best_5_trades_share"] = best_share(trades)
     last = {key: float(getattr(scores[-1], name)) for key, name in _MEANS.items()}
+    last |= {f"train/{name}": float(value) for name, value in scores[-1].extras.items()}
     last["val/profit_factor"] = profit_factor(scores[-1].val_trade_returns)
     last["val/best_5_trades_share"] = best_share(scores[-1].val_trade_returns)
     return Progress(figures | {f"fold/{key.replace('/', '_')}": last[key] for key in figures}, infeasible)
@@ -118,8 +119,12 @@ def _column(parts: Sequence[npt.NDArray[Any]], kind: pa.DataType) -> pa.Array:
 
 
 def _mean(scores: Sequence[FoldScore], name: str) -> float:
-    values = (float(getattr(s, name)) for s in scores)
-    return math.fsum(value if math.isfinite(value) else 0.0 for value in values) / len(scores)
+    return _mean_of(float(getattr(s, name)) for s in scores)
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    known = [value if math.isfinite(value) else 0.0 for value in values]
+    return math.fsum(known) / len(known)
 
 
 def _flaw(scores: Sequence[FoldScore], min_trades: float) -> str | None:

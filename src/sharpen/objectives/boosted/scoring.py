@@ -96,7 +96,7 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     inside = _position(settings, _inside(fitted, seen, usable), _has_bar(seen))
     outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
     found = score_decisions(market, fold, inside, outside)
-    return replace(found, n_nodes=fitted.n_nodes if fitted else 0)
+    return replace(found, extras={"n_nodes": fitted.n_nodes if fitted else 0})
 
 
 def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Bools:
