@@ -93,8 +93,9 @@ def test_the_first_line_of_a_refusal_names_the_file_the_problem_and_the_fix():
     bad = changed("low", 2, -5.0)
     with pytest.raises(DataError) as caught:
         refuse({"X": find_problems(bad)}, "f.csv")
-    words = "f.csv: X: 1 row with a price of zero or less (row 3). Fix: drop the rows; such prices have "
-    words += "no returns."
+    words = "f.csv: X: 1 row with a price of zero or less (row 3). Fix: such prices have no returns. "
+    words += "A wrong one: get the row from the source again; a true one, as of crude oil in April 2020: "
+    words += "take another contract, or one series that is adjusted backwards."
     assert str(caught.value).splitlines()[:2] == [f"{words} Nothing was repaired.", "  X"]
     with pytest.raises(DataError) as caught:
         refuse({"X": find_problems(replace(bad, volume=-bad.volume))}, "f.csv")
@@ -250,3 +251,18 @@ def test_stale_open_share_counts_opens_at_the_previous_close():
         replace(good, open=np.where(np.arange(N) < 61, good.close * 2, opens))
     ) == pytest.approx(30 / (N - 1))
     assert stale_open_share(good.slice(0, 1)) == 0
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_an_hour_that_comes_twice_in_autumn_is_no_row_to_drop(minutes):
+    """Berlin, 25 October 2020: from 02:00 to 03:00 twice."""
+    utc = np.arange("2020-10-20", "2020-10-30", np.timedelta64(minutes, "m"), dtype="datetime64[m]")
+    offset = np.where(utc < np.datetime64("2020-10-25T01:00"), 2, 1).astype("timedelta64[h]")
+    ones = np.ones(len(utc))
+    local = Bars("X", (utc + offset).astype("datetime64[us]"), ones, ones, ones, ones, ones)
+    for problem in find_problems(local):
+        assert problem.kind in ("unsorted", "duplicate")
+        assert "an hour comes twice, and both are right" in problem.fix
+        assert "--zone Europe/Berlin" in problem.fix
+    other = replace(local, time=local.time - np.timedelta64(3, "D"))
+    assert not any("--zone" in problem.fix for problem in find_problems(other))

@@ -28,9 +28,17 @@ _FAULTS = {
     "nan": ("with a missing or infinite value", "drop the rows, or get them from the source again"),
     "crossed": ("whose high is below the low", "get the rows from the source again"),
     "outside": ("with an open or close outside low..high", "adjust all four prices by one factor"),
-    "price": ("with a price of zero or less", "drop the rows; such prices have no returns"),
+    "price": (
+        "with a price of zero or less",
+        "such prices have no returns. A wrong one: get the row from the source again; a true one, as of crude"
+        " oil in April 2020: take another contract, or one series that is adjusted backwards",
+    ),
     "volume": ("with a negative volume", "get the rows from the source again"),
 }
+_AUTUMN = (
+    "on a weekend when clocks change an hour comes twice, and both are right: say whose clock it is, as with"
+    " --zone Europe/Berlin"
+)
 _SHOWN = 3
 _ROUNDING = 1e-9
 
@@ -230,9 +238,12 @@ def find_problems(
     """
     rows = np.arange(1, len(bars) + 1) if row_numbers is None else row_numbers
     found: list[Problem] = []
-    for kind, mask in _faulty_rows(bars).items():
+    faulty = _faulty_rows(bars)
+    for kind, mask in faulty.items():
         if mask.any():
             what, fix = _FAULTS[kind]
+            if kind in ("unsorted", "duplicate") and _is_clock_change(bars.time, faulty["duplicate"]):
+                fix = _AUTUMN
             found.append(
                 Problem(kind, f"{count_rows(mask)} {what}", fix, first_rows(bars, mask, rows, unread))
             )
@@ -313,6 +324,19 @@ def _repeats(time: Times) -> Bools:
     repeats = np.ones(len(time), dtype=np.bool_)
     repeats[np.unique(time, return_index=True)[1]] = False
     return repeats & ~np.isnat(time)
+
+
+def _is_clock_change(time: Times, repeats: Bools) -> bool:
+    """Return whether times come twice only where clocks go back: an hour on a weekend of such months."""
+    twice = time[repeats]
+    if not len(twice) or np.isnat(time).any():
+        return False
+    days, months = twice.astype("datetime64[D]"), twice.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    is_weekend = np.isin((days.astype(np.int64) + 3) % 7, (5, 6))  # Monday is 0
+    is_month = np.isin(months, (2, 3, 4, 9, 10, 11))
+    is_hour = all(np.ptp(twice[days == day]) < np.timedelta64(1, "h") for day in np.unique(days))
+    has_hours = bool((time != time.astype("datetime64[D]")).any())
+    return is_hour and has_hours and bool((is_weekend & is_month).all())
 
 
 def _digest(symbols: tuple[str, ...], time: Times, columns: list[Floats]) -> str:

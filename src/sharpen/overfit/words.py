@@ -91,10 +91,9 @@ def _basis(figures: Judgement) -> str:
             " luck bar takes the spread of noise."
         )
     if figures.luck_basis == "fitted parameters":
-        said.append(
-            " The method learns from its trials, so the luck bar is what fitting its parameters to noise"
-            " would show."
-        )
+        who = "The method learns from its trials"
+        who = "A sweep learns from those before it on these bars" if figures.related else who
+        said.append(f" {who}, so the luck bar is what fitting its parameters to noise would show.")
     if figures.autocorrelation_factor > 1.0:
         n_independent = figures.n_bars / figures.autocorrelation_factor
         said.append(
