@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from cli.programs.strategy import N_FOLDS, mean
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
-from sharpen.views.aggregates import at_budget, best_so_far
+from sharpen.views.aggregates import aggregates, at_budget, best_so_far
 
 
 def test_each_configuration_has_its_mean_and_count(sharpen, store):
@@ -22,6 +23,19 @@ def test_each_configuration_has_its_mean_and_count(sharpen, store):
     assert [one["mean"] for one in found] == [mean(tilt, N_FOLDS) for tilt in (3, 2, 1, 0)]
     assert {one["count"] for one in found} == {1}
     assert sharpen("aggregate", "last", home=store).stdout.splitlines()[1].split()[0] == "4"
+
+
+def test_what_was_stopped_early_comes_after_what_had_all_folds(store):
+    reader = Reader(store)
+    runs = reader.runs(reader.sweep("last").id)
+    early = [replace(run, state=TrialState.STOPPED) if run.config["tilt"] == 3 else run for run in runs]
+    found = aggregates(Metric("score", "maximize"), early, [])
+    assert [(one.config["tilt"], one.is_whole) for one in found] == [
+        (2, True),
+        (1, True),
+        (0, True),
+        (3, False),
+    ]
 
 
 def test_a_sweep_compares_with_itself(sharpen, store):
@@ -34,8 +48,6 @@ def test_a_sweep_compares_with_itself(sharpen, store):
 def test_a_cheap_look_costs_its_share_and_is_no_result(store):
     reader = Reader(store)
     runs = reader.runs(reader.sweep("last").id)
-    from dataclasses import replace
-
     cheap = replace(runs[0], fidelity=1.0, score=99.0, state=TrialState.FINISHED, ended_at=1.0)
     whole = replace(runs[1], fidelity=4.0, score=5.0, state=TrialState.FINISHED, ended_at=2.0)
     curve = best_so_far(Metric("score", "maximize"), [cheap, whole])

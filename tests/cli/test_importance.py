@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_json_has_every_method_with_its_intervals(swept, sharpen):
         assert best["names"] == ["rate"]
         assert best["low"] <= best["value"] <= best["high"]
     assert found["ablation"][0]["name"] == "rate"
+
+
+def test_the_report_says_it_with_intervals(swept, sharpen, tmp_path):
+    said = sharpen("report", "last", "-o", tmp_path / "report.html", home=swept.home)
+    assert said.exit_code == 0, said.stderr
+    page = (tmp_path / "report.html").read_text()
+    text = page[page.index("Which parameters mattered") :]
+    assert "A model of the score foretells trials that it has not seen" in text[:1000]
+    assert re.search(r"<code>rate</code></th><td class=.n.><b>0\.[89]\d</b> <span[^>]*>0\.\d+ to ", text)
+    assert '"importance": {"data": ' in page
 
 
 def test_a_sweep_of_few_runs_is_refused_with_what_it_needs(sharpen, store):

@@ -26,6 +26,8 @@ BUDGETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 def aggregate(home: Path, sweep: str, as_json: bool) -> None:
     """Print the mean, the standard deviation and the count of each configuration of SWEEP, the best first.
 
+    Those that were stopped early come last: their values are of fewer folds.
+
     The values are those of single folds and seeds, where the runs log them; repeats of a configuration count
     together. A configuration at another budget is another row.
 

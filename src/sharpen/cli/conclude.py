@@ -9,11 +9,13 @@ import click
 
 from sharpen.cli.printing import json_option, print_json, stdout
 from sharpen.cli.terminal import echo
+from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
 
 if TYPE_CHECKING:
     from sharpen.report import Analysis
+    from sharpen.views.importances import Importances
 
 N_LEADERS = 10
 
@@ -25,8 +27,17 @@ def get_ready() -> None:
     template()
 
 
-def conclude(reader: Reader, sweep: SweepRow, report_path: Path, as_json: bool = False) -> None:
+def conclude(
+    reader: Reader,
+    sweep: SweepRow,
+    report_path: Path,
+    as_json: bool = False,
+    *,
+    with_importance: bool = False,
+) -> None:
     """Write the report, and print the leaderboard, or the front of several metrics, and the verdict.
+
+    With importance the report says which parameters mattered, too, which takes some seconds.
 
     A file that is no report of ours is left as it is: the report then gets a name with the sweep's id.
     """
@@ -37,12 +48,23 @@ def conclude(reader: Reader, sweep: SweepRow, report_path: Path, as_json: bool =
     if not is_replaceable(report_path):
         echo(f"{report_path} is no report of sharpen's, so it is left as it is", err=True)
         report_path = report_path.with_name(f"{report_path.stem}-{sweep.id}{report_path.suffix}")
-    write_html(analysis, report_path)  # first: whoever reads stdout may leave
+    mattered = _mattered(reader, sweep) if with_importance else None
+    write_html(analysis, report_path, mattered)  # first: whoever reads stdout may leave
     if as_json:
         print_json(verdict_figures(analysis))
     else:
         _print(analysis)
     echo(f"\nreport: {report_path}", err=True)
+
+
+def _mattered(reader: Reader, sweep: SweepRow) -> Importances | None:
+    """Return which parameters mattered; None where the trials are too few, or a library is missing."""
+    from sharpen.views.importances import importances  # noqa: PLC0415 - it imports a lot
+
+    try:
+        return importances(reader, sweep)
+    except UsageError:
+        return None
 
 
 def _print(analysis: Analysis) -> None:
@@ -70,8 +92,9 @@ def _print(analysis: Analysis) -> None:
 def report(home: Path, sweep: str, output: Path, as_json: bool) -> None:
     """Print a sweep's leaderboard and verdict, and write its report: one HTML file that needs no network.
 
+    From ten finished runs on it says which parameters mattered, where the extra 'importance' is installed.
     It may be asked of a sweep that is still running. With --json the verdict, its checks and every figure
     behind it are printed for programs; null stands for what is not known.
     """
     reader = Reader(home)
-    conclude(reader, reader.sweep(sweep), output, as_json)
+    conclude(reader, reader.sweep(sweep), output, as_json, with_importance=True)

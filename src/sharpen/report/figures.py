@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,7 +20,11 @@ from sharpen.report.wording import setting
 from sharpen.space import Choice, Float, Int
 from sharpen.trial import TrialState
 
+if TYPE_CHECKING:
+    from sharpen.views.importances import Importances
+
 Figure = dict[str, Any]
+MAX_BARS = 8
 MAX_POINTS = 3000  # of a curve: more cannot be seen
 LOG_GROWTH = 4.0  # a curve that grows by more is drawn on a logarithmic axis
 
@@ -32,7 +36,7 @@ _DOUBLINGS: Figure = {
 }
 
 
-def figures(analysis: Analysis) -> dict[str, Figure]:
+def figures(analysis: Analysis, mattered: Importances | None = None) -> dict[str, Figure]:
     """Return every chart that has something to show, by the id of its place in the page."""
     found: dict[str, Figure] = {}
     if analysis.history:
@@ -43,10 +47,35 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
         found["gap"] = _gap(analysis)
     if analysis.best_series is not None:
         found["equity"] = _equity(analysis)
+    if mattered is not None:
+        found["importance"] = _importance(mattered)
     if len(analysis.ranked) > 1:
         for place, name in enumerate(varying(analysis.spec.space)):
             found[f"slice-{place}"] = _slice(analysis, name)
     return {place: _plain(figure) for place, figure in found.items()}
+
+
+def _importance(mattered: Importances) -> Figure:
+    single = [one for one in mattered.rows if len(one.names) == 1][:MAX_BARS][::-1]
+    methods = {"fANOVA": ("fanova", "--accent"), "around the best": ("local", "--muted")}
+    methods |= {"PED-ANOVA": ("ped_anova", "--faint")}
+    traces: list[Figure] = []
+    for label, (method, colour) in methods.items():
+        known = [(one.label, share) for one in single if (share := getattr(one, method)) is not None]
+        ends = {
+            "type": "data",
+            "symmetric": False,
+            "array": [share.high - share.value for _, share in known],
+            "arrayminus": [share.value - share.low for _, share in known],
+            "color": "--ink",
+            "thickness": 1,
+            "width": 0,
+        }
+        bars = {"x": [share.value for _, share in known], "y": [name for name, _ in known]}
+        traces.append({"type": "bar", "orientation": "h", "name": label, **bars, "error_x": ends})
+        traces[-1]["marker"] = {"color": colour}
+    share = {**_titled("share"), "range": [0, 1]}
+    return {"data": traces, "layout": {"barmode": "group", "xaxis": share, "yaxis": {"type": "category"}}}
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import os
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
@@ -19,10 +20,13 @@ from sharpen.report.figures import figures
 from sharpen.report.model import Analysis
 from sharpen.report.tradeoff import front_table
 
+if TYPE_CHECKING:
+    from sharpen.views.importances import Importances
+
 GENERATOR = b'<meta name="generator" content="sharpen">'
 
 
-def write_html(analysis: Analysis, path: Path) -> None:
+def write_html(analysis: Analysis, path: Path, mattered: Importances | None = None) -> None:
     """Write the report of a sweep; a file appears, or is replaced, only when all of it is on the disk.
 
     The same analysis gives the same bytes. The page names no address outside itself and forbids its own
@@ -31,11 +35,12 @@ def write_html(analysis: Analysis, path: Path) -> None:
     Args:
         analysis: What to show.
         path: The file; a device, such as ``/dev/stdout``, is written to as it is.
+        mattered: Which parameters mattered; None to name the command that says it.
 
     Raises:
         UsageError: It cannot be written.
     """
-    text = render(analysis)
+    text = render(analysis, mattered)
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
@@ -70,13 +75,14 @@ def _put(text: str, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def render(analysis: Analysis) -> str:
+def render(analysis: Analysis, mattered: Importances | None = None) -> str:
     """Return the page."""
-    drawn = figures(analysis)
+    drawn = figures(analysis, mattered)
     return template().render(
         a=analysis,
         j=analysis.judgement,
         label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
+        mattered=mattered,
         ruler=ruler(analysis),
         strips=strips(analysis),
         board=board(analysis),

@@ -27,6 +27,7 @@ class Aggregate:
         count: How many values: folds times seeds.
         config: The parameters.
         fidelity: What its runs could spend; None for the whole.
+        is_whole: Whether a run of it finished: one that was stopped early has the values of fewer folds.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Aggregate:
     count: int
     config: Mapping[str, Any]
     fidelity: float | None = None
+    is_whole: bool = True
 
 
 def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
@@ -49,7 +51,7 @@ def fold_metric_among(metric: Metric, known: Collection[str]) -> str | None:
 
 
 def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> list[Aggregate]:
-    """Return what each configuration came to, the best mean first, those without a value last.
+    """Return what each configuration came to, the best mean first; then the stopped ones, and those without.
 
     The values are those that the runs log for each fold. Where they log none, each run counts with its score,
     so that repeats and equal configurations are averaged.
@@ -72,7 +74,13 @@ def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportR
             groups.setdefault(key, []).append(run)
     found = [_aggregate(group, values, name is not None) for group in groups.values()]
     return sorted(
-        found, key=lambda one: (math.isnan(one.mean), -metric.larger_is_better(one.mean), one.number)
+        found,
+        key=lambda one: (
+            math.isnan(one.mean),
+            not one.is_whole,
+            -metric.larger_is_better(one.mean),
+            one.number,
+        ),
     )
 
 
@@ -83,7 +91,8 @@ def _aggregate(runs: Sequence[RunRow], values: Mapping[str, list[float]], by_fol
     mean = math.fsum(every) / len(every) if every else math.nan
     finite = len(every) > 1 and all(map(math.isfinite, every))
     std = statistics.stdev(every) if finite else math.nan
-    return Aggregate(runs[0].number, mean, std, len(every), runs[0].config, runs[0].fidelity)
+    is_whole = any(run.state == TrialState.FINISHED for run in runs)
+    return Aggregate(runs[0].number, mean, std, len(every), runs[0].config, runs[0].fidelity, is_whole)
 
 
 def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, float]]:

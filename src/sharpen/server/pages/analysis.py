@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sharpen import importance, spec
-from sharpen.coordinator.restoring import restore
-from sharpen.importance import Evidence, Share
 from sharpen.report import analyse
 from sharpen.report.model import Analysis
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
+from sharpen.views.importances import Importances, importances
 from sharpen.views.run_lines import change_stamp
 
 KEPT = 16
@@ -60,19 +58,6 @@ class _Newest:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Importances:
-    """Which parameters mattered.
-
-    Attributes:
-        evidence: Whether the trials can tell.
-        rows: Parameter, then its share by fANOVA, around the best trial, and by PED-ANOVA.
-    """
-
-    evidence: Evidence
-    rows: tuple[tuple[str, Share | None, Share | None, Share | None], ...]
-
-
 class Analyses:
     """Answers what takes seconds, for all who look.
 
@@ -95,7 +80,7 @@ class Analyses:
         Raises:
             SharpenError: There are too few trials.
         """
-        return self._found("importance", row, lambda: _importances(self._reader, row))
+        return self._found("importance", row, lambda: importances(self._reader, row))
 
     def _found(self, what: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
         now, stamp = time.monotonic(), change_stamp(self._reader, row.id)
@@ -110,17 +95,3 @@ class Analyses:
             return found
 
         return self._kept.get((what, row.id, stamp), timed)
-
-
-def _importances(reader: Reader, row: SweepRow) -> Importances:
-    parsed = spec.parse(row.spec, where=row.source)
-    state = restore(reader, row, parsed, time.monotonic())
-    seen = importance.observe(state.rules.space, state.searched, None)
-    forest = importance.fit(seen, row.seed)
-    best = seen.points[seen.incumbent]
-    own = {share.names: share for share in importance.fanova(forest, seen.names)}
-    local = {s.names: s for s in importance.local_importance(forest, seen.cube, best)}
-    ped = {share.names: share for share in importance.ped_anova(seen, row.seed)}
-    rows = [(" × ".join(names), own[names], local.get(names), ped.get(names)) for names in own]
-    rows.sort(key=lambda found: -found[1].value)
-    return Importances(importance.weigh(seen, row.seed), tuple(rows[:20]))
