@@ -19,6 +19,7 @@ EXTRAS = {
     "sklearn": "importance",
     **dict.fromkeys(("smac", "ConfigSpace"), "smac"),
     "psycopg": "postgres",
+    "ray": "ray",
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
     "nacl": "discord",
     "httpx": "notify",

@@ -18,16 +18,23 @@ POLL_S = 0.05
 
 
 def drive(
-    home: Path, sweep_id: str, n_slots: int, population: int | None, view: View, interrupts: Sequence[int]
+    home: Path, sweep_id: str, n_slots: int, more: Sequence[str], view: View, interrupts: Sequence[int]
 ) -> None:
     """Work on a sweep until it is over or there are interrupts; the agent has left when this returns.
+
+    Args:
+        home: The store's folder.
+        sweep_id: Which sweep.
+        n_slots: Of the agent.
+        more: Further words of its command line.
+        view: Shows how it stands.
+        interrupts: Those that there were.
 
     Raises:
         SharpenError: The agent cannot be kept alive.
     """
     reader = Reader(home)
     warnings = Warnings(reader, reader.sweep(sweep_id))
-    more = [] if population is None else ["--population", str(population)]
     agent = AgentProcess(home, sweep_id, n_slots, more)
 
     def is_open() -> bool:

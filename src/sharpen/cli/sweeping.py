@@ -15,6 +15,7 @@ from sharpen import optimizers, spec, stoppers
 from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
 from sharpen.cli.conclude import conclude
+from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.options import population_option, store_option
 from sharpen.cli.resolve import check_cap, has_agents, opened
@@ -76,6 +77,7 @@ report_option = click.option(
 @trials_option
 @seed_option
 @report_option
+@elsewhere_options
 @store_option
 @click.pass_obj
 def run(  # noqa: PLR0913 - each is a word of the command line
@@ -87,6 +89,7 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     run_cap: int | None,
     seed: int | None,
     report_path: Path,
+    elsewhere: Elsewhere | None,
 ) -> None:
     """Run a sweep: create it, work on it, judge it, write its report.
 
@@ -98,13 +101,14 @@ def run(  # noqa: PLR0913 - each is a word of the command line
       sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
       sharpen run sweeps/ppo_portfolio.yaml --trials 50 --population 16
       sharpen run sweeps/xgboost_sweep.yaml --store postgresql://db.lab/sharpen
+      sharpen run sweeps/ppo_portfolio.yaml --ray auto --agents 32 --gpus-per-agent 0.25
     """
     require_report()
     read = _read(file)
     with connect(home) as client:
         with interrupts() as seen:
             sweep_id = _create(client, read, file, run_cap, seed)
-            _work(home, sweep_id, n_slots, population, seen)
+            _work(home, sweep_id, n_slots, population, seen, elsewhere)
         _conclude(home, sweep_id, report_path)
 
 
@@ -223,14 +227,24 @@ def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, s
 
 
 def _work(
-    home: Path, sweep_id: str, n_slots: int | None, population: int | None, seen: Sequence[int]
+    home: Path,
+    sweep_id: str,
+    n_slots: int | None,
+    population: int | None,
+    seen: Sequence[int],
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Drive a sweep to its end, or say how to go on after an interrupt."""
     reader = Reader(home)
     row = reader.sweep(sweep_id)
-    n_slots = n_slots or n_cores()
+    n_slots = n_slots or (n_cores() if elsewhere is None else 1)
+    more = [] if population is None else ["--population", str(population)]
     echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots * (population or 1)} at a time", err=True)
-    drive(home, sweep_id, n_slots, population, view(reader, row, n_slots), seen)
+    if elsewhere is None:
+        drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), seen)
+    else:
+        more += [*elsewhere.words, "--agents", str(n_slots)]
+        drive(home, sweep_id, 1, more, view(reader, row, n_slots), seen)
     if seen:
         echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
         sys.exit(exits.INTERRUPTED)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ import click
 from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
+from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
 from sharpen.cli.options import population_option, store_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 from sharpen.spec import Metric
 from sharpen.store import place
 from sharpen.store.rows import SweepFile
@@ -84,6 +86,15 @@ class News:
     help="Leave after that long without a run, as while the sweep is paused. [default: never]",
 )
 @click.option("--permutation-seed", type=int, hidden=True)  # what `sharpen permute SWEEP` starts agents with
+@click.option(
+    "--agents", "n_agents", type=click.IntRange(min=1), help="How many agents, with --ray. [default: 1]"
+)
+@elsewhere_options
+@click.option(
+    "--workdir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Run programs in this folder. [default: where the sweep was made]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("-v", "--verbose", is_flag=True, help="Also say what the agent does in between.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
@@ -98,6 +109,9 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     *,
     idle_timeout_s: float | None,
     permutation_seed: int | None,
+    n_agents: int | None,
+    elsewhere: Elsewhere | None,
+    workdir: Path | None,
     quiet: bool,
     verbose: bool,
     cold: bool,
@@ -111,13 +125,25 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     \b
       sharpen agent last --slots 2 --count 10
       sharpen agent last --idle-timeout 600
+      sharpen agent last --ray auto --agents 8 --gpus-per-agent 0.25
     """
+    if n_agents is not None and elsewhere is None:
+        raise UsageError("--agents: of another machine's, so give --ray; runs at a time here are --slots")
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
         logging.getLogger("sharpen").setLevel(logging.DEBUG)
     place.find(home)
     with connect(home) as client:
         file = SweepFile(**client.call("sweep", word=sweep))
+        if elsewhere is not None:
+            from sharpen.cli.working_elsewhere import work_elsewhere  # noqa: PLC0415 - for few
+
+            words = _passed_on(n_slots, n_runs, population, idle_timeout_s, cold=cold)
+            ending = work_elsewhere(home, file.id, elsewhere, n_agents or 1, words)
+            _leave(f"agents done: {ending}", ending)
+            return
+        if workdir is not None:
+            file = replace(file, workdir=str(workdir.absolute()))
         news = None if quiet else News(home, file)
         worker = LocalAgent(
             client,
@@ -132,9 +158,27 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             news=news,
         )
         ending = worker.work()
-    echo(f"agent done: {ending}", err=True)
+    _leave(f"agent done: {ending}", ending)
+
+
+def _leave(words: str, ending: str) -> None:
+    echo(words, err=True)
     if ending == "interrupted":
         sys.exit(exits.INTERRUPTED)
+
+
+def _passed_on(
+    n_slots: int, n_runs: int | None, population: int | None, idle_timeout_s: float | None, *, cold: bool
+) -> list[str]:
+    """Return the words of an agent's command line on another machine."""
+    given = {
+        "--slots": n_slots,
+        "--count": n_runs,
+        "--population": population,
+        "--idle-timeout": idle_timeout_s,
+    }
+    words = [word for name, value in given.items() if value is not None for word in (name, f"{value:g}")]
+    return [*words, "--cold"] if cold else words
 
 
 def _say(sentence: str) -> None:

@@ -1,0 +1,34 @@
+"""The process that keeps agents elsewhere: ``python -m sharpen.agents.elsewhere``, a request on its stdin."""
+
+from __future__ import annotations
+
+import sys
+
+from sharpen.agents.elsewhere.keeping import Keeper
+from sharpen.agents.elsewhere.placements import open_placement
+from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.interrupts import interrupts
+from sharpen.errors import SharpenError
+
+INTERRUPTED = 130
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Keep the agents of the request; return the exit code."""
+    request = Request.loads(sys.stdin.read())
+    try:
+        placement = open_placement(request)  # a cluster's library may have handlers of its own
+        with interrupts() as seen:
+            Keeper(placement, request.n_agents, _say).work(seen)
+            return INTERRUPTED if seen else 0
+    except SharpenError as problem:
+        _say(f"sharpen: {problem.message}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

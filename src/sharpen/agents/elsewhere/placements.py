@@ -1,0 +1,36 @@
+"""What starts agents on other machines, by name: adding one is a module and a row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from sharpen.agents.elsewhere.request import Request
+
+PLACEMENTS: Mapping[str, str] = {"ray": "sharpen.agents.elsewhere.ray"}
+
+
+class Placement(Protocol):
+    """Starts agents somewhere. What it returns for one is its own affair."""
+
+    def start(self, n: int) -> Any:
+        """Have the agent of a number started, as soon as there is room for it."""
+        ...
+
+    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
+        """Return those that have ended, with their exit codes and last words; wait a while for one."""
+        ...
+
+    def end(self, agents: Sequence[Any]) -> None:
+        """Have agents give their runs back and end; return when they have, or after a while."""
+        ...
+
+
+def open_placement(request: Request) -> Placement:
+    """Return what starts the agents of a request.
+
+    Raises:
+        SharpenError: The cluster cannot be reached, or its library is not installed.
+    """
+    return cast("Placement", import_module(PLACEMENTS[request.placement]).open_placement(request))

@@ -1,0 +1,59 @@
+"""An agent as a child of whatever a cluster runs: it dies with that, and gives its runs back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+
+from sharpen.agents.program import die_with_parent
+
+POLL_S = 0.2
+END_GRACE_S = 15.0
+LONGEST_WORDS_BYTES = 4096
+
+
+def carry_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run an agent to its end; return its exit code and the last line that it said.
+
+    It gets a session of its own, so that it can end its programs in peace when this process is told to end;
+    and a SIGTERM from the kernel when this process dies.
+
+    Args:
+        words: What follows ``sharpen``.
+        environment: Variables to set.
+    """
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sharpen", *words],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
+        )
+        try:
+            while (code := process.poll()) is None:  # not wait(), in which nothing can be raised
+                time.sleep(POLL_S)
+        finally:
+            end(process)
+        size = said.seek(0, os.SEEK_END)
+        said.seek(max(0, size - LONGEST_WORDS_BYTES))
+        lines = said.read().decode(errors="replace").strip().splitlines()
+    return code, lines[-1] if lines else ""
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and make it when it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,64 @@
+"""Which agents are wanted elsewhere, and how each is started there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Agents of one sweep on other machines.
+
+    Attributes:
+        placement: A name of :data:`~sharpen.agents.elsewhere.placements.PLACEMENTS`.
+        address: Where the cluster is, as the placement understands it.
+        url: The server of the store, as the agents' machines reach it.
+        key: What they show to it.
+        sweep_id: Whose runs they take.
+        n_agents: How many agents.
+        words: Further words of each one's command line.
+        n_cpus: Processors that each is given.
+        n_gpus: GPUs that each is given; a quarter lets four share one.
+        ship: A folder to copy there, in which programs run; empty where the sweep's own folder is there.
+        environment: Variables of each.
+    """
+
+    placement: str
+    address: str
+    url: str
+    key: str = field(repr=False)
+    sweep_id: str = ""
+    n_agents: int = 1
+    words: tuple[str, ...] = ()
+    n_cpus: float = 1.0
+    n_gpus: float = 0.0
+    ship: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def dumps(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> Request:
+        """Return what :meth:`dumps` has written.
+
+        >>> one = Request("ray", "auto", "http://desk:8420", "secret", words=("--cold",))
+        >>> Request.loads(one.dumps()) == one, "secret" in repr(one)
+        (True, False)
+        """
+        found = json.loads(text)
+        return cls(**found | {"words": tuple(found["words"])})
+
+    @property
+    def agent_words(self) -> list[str]:
+        """What is said to ``sharpen`` on the other machine; no secret is among it."""
+        here = ["--workdir", "."] if self.ship else []
+        return ["agent", self.sweep_id, "--server", self.url, "--quiet", *here, *self.words]
+
+    @property
+    def agent_environment(self) -> dict[str, str]:
+        """Variables for the agent, the key among them."""
+        return {**self.environment, "SHARPEN_API_KEY": self.key}

@@ -1,0 +1,87 @@
+"""Watching over the process that keeps agents elsewhere: it may die, and then another is started."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from sharpen.agents.elsewhere.process import end
+from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.program import die_with_parent
+from sharpen.errors import SharpenError
+
+POLL_S = 0.2
+LOOK_S = 2.0
+OVER_GRACE_S = 10.0  # for agents to hear by themselves that there is no more to do
+MAX_DEATHS = 20
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 120.0
+
+
+def keep_agents(
+    request: Request,
+    is_open: Callable[[], bool],
+    stop: Sequence[object],
+    say: Callable[[str], None],
+    each: Callable[[], None] = lambda: None,
+) -> str:
+    """Have agents work elsewhere until they have ended; return why they are no more.
+
+    Args:
+        request: Which agents.
+        is_open: Whether the sweep may still have runs to give.
+        stop: When there is something in it, the agents are told to give their runs back.
+        say: Is told what people should know.
+        each: Is called now and then.
+
+    Raises:
+        SharpenError: It dies again and again, or there is no cluster.
+    """
+    process, began, n_deaths = _start(request), time.monotonic(), 0
+    look_at, closed_at = 0.0, None
+    try:
+        while not stop:
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + LOOK_S
+                each()
+                closed_at = None if is_open() else closed_at or now
+            code = process.poll()
+            if code == 0 or (code is not None and closed_at is not None):
+                return "no more runs"
+            if closed_at is not None and now - closed_at > OVER_GRACE_S:
+                return "no more runs"  # those that still wait for room are not needed
+            if code is not None:
+                n_deaths = 1 if now - began > STEADY_S else n_deaths + 1
+                _pause(code, n_deaths, stop, say)
+                process, began = _start(request), time.monotonic()
+            time.sleep(POLL_S)
+        return "interrupted"
+    finally:
+        end(process)
+
+
+def _pause(code: int, n_deaths: int, stop: Sequence[object], say: Callable[[str], None]) -> None:
+    if n_deaths >= MAX_DEATHS:
+        raise SharpenError(f"the process that keeps the agents ended {n_deaths} times, with code {code}")
+    pause_s = min(LONGEST_PAUSE_S, 2.0 ** (n_deaths - 1))
+    say(f"the process that keeps the agents ended with code {code}; another starts in {pause_s:g} s")
+    until = time.monotonic() + pause_s
+    while not stop and time.monotonic() < until:
+        time.sleep(POLL_S)
+
+
+def _start(request: Request) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sharpen.agents.elsewhere"],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us; we tell it
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
+    )
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    with process.stdin as pipe:  # not on the command line, where anybody can read it: a key is among it
+        pipe.write(request.dumps().encode())
+    return process

@@ -1,0 +1,132 @@
+"""A store for agents elsewhere: the server that is named, or one that is started for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sharpen.agents.program import die_with_parent
+from sharpen.errors import SharpenError
+from sharpen.extras import require
+from sharpen.http import server_of
+from sharpen.http.keys import find_key
+from sharpen.store.permissions import own_folder
+
+END_GRACE_S = 10.0
+POLL_S = 0.05
+SERVE = (sys.executable, "-m", "sharpen", "--home")
+SAID = re.compile(r" at (https?://\S+)\n")
+ANYWHERE = ("auto", "local", "")
+
+
+@dataclass
+class Served:
+    """Where agents find the store.
+
+    Attributes:
+        url: The server's.
+        key: What they show to it.
+    """
+
+    url: str
+    key: str
+    _home: Path | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def look_after(self) -> None:
+        """Start the server again at the same address, if it was started here and has died."""
+        if self._process is not None and self._process.poll() is not None and self._home is not None:
+            host, _, port = self.url.partition("://")[2].rpartition(":")
+            self._process, _ = _start(self._home, host.strip("[]"), int(port))
+
+    def close(self) -> None:
+        """End the server, if it was started here."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(END_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def served(home: Path, host: str | None, cluster: str) -> Generator[Served]:
+    """Give the server of a store, started for as long as the block lasts unless the folder stands for one.
+
+    The key of a server that is started here is revoked at the end.
+
+    Args:
+        home: The store's folder.
+        host: The address to listen on; by default the one from which this machine reaches the cluster.
+        cluster: The cluster's address.
+
+    Raises:
+        SharpenError: It cannot be started.
+    """
+    if url := server_of(home):
+        yield Served(url, find_key(url, os.environ).key)
+        return
+    from sharpen.server.auth import KeyFile  # noqa: PLC0415 - an extra
+
+    require("uvicorn", "server")
+    keys = KeyFile(home)
+    before = {known.id for known in keys.all()}
+    key = keys.add("agents elsewhere", "agent")
+    mine = [known.id for known in keys.all() if known.id not in before and known.name == "agents elsewhere"]
+    try:
+        process, url = _start(home, host or address_towards(cluster), 0)
+        found = Served(url, key, home, process)
+        with contextlib.closing(found):
+            yield found
+    finally:
+        for key_id in mine[:1]:
+            keys.remove(key_id)
+
+
+def address_towards(cluster: str) -> str:
+    """Return this machine's address as seen from another; the loopback where there is no network.
+
+    >>> address_towards("127.0.0.1:6379")
+    '127.0.0.1'
+    """
+    there = cluster.partition("://")[2] or cluster
+    host = there.rpartition(":")[0] or there
+    if host in ANYWHERE:
+        host = "192.0.2.1"  # no machine has it; nothing is sent
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return "127.0.0.1"
+        return probe.getsockname()[0]
+
+
+def _start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    log = home / "logs" / "served.log"
+    own_folder(log.parent)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*SERVE, str(home), "serve", "--host", host, "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
+        )
+    while not (found := SAID.search(log.read_text(errors="replace"))):
+        if process.poll() is not None:
+            words = log.read_text(errors="replace").strip().splitlines()
+            raise SharpenError(f"no server for agents elsewhere: {words[-1] if words else 'it died'}")
+        time.sleep(POLL_S)
+    return process, found[1]

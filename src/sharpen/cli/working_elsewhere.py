@@ -1,0 +1,53 @@
+"""Having agents on other machines work on a sweep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.elsewhere.watching import keep_agents
+from sharpen.agents.interrupts import interrupts
+from sharpen.cli.elsewhere import Elsewhere
+from sharpen.cli.served import served
+from sharpen.cli.terminal import echo
+from sharpen.errors import SharpenError
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+
+PASSED_ON = ("SHARPEN_COLD",)
+
+
+def work_elsewhere(
+    home: Path, sweep_id: str, elsewhere: Elsewhere, n_agents: int, words: Sequence[str]
+) -> str:
+    """Have agents of a cluster work on a sweep; return why there are none any more.
+
+    Raises:
+        SharpenError: There is no such cluster, or agents die again and again.
+    """
+    reader = Reader(home)
+    sweep = reader.sweep(sweep_id)
+
+    def is_open() -> bool:
+        try:
+            return SweepStatus(reader.sweep(sweep_id).status).is_open
+        except SharpenError:  # the store is away for a while
+            return True
+
+    with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.ray) as site:
+        request = Request(
+            placement="ray",
+            address=elsewhere.ray,
+            url=site.url,
+            key=site.key,
+            sweep_id=sweep.id,
+            n_agents=n_agents,
+            words=tuple(words),
+            n_cpus=elsewhere.n_cpus,
+            n_gpus=elsewhere.n_gpus,
+            ship=sweep.workdir if elsewhere.ship else "",
+            environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        )
+        return keep_agents(request, is_open, seen, lambda words: echo(words, err=True), site.look_after)
