@@ -28,6 +28,7 @@ from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.rows import SweepFile, SweepRow
 from sharpen.wire import Client, scratch_folder
 
+DRAIN = signal.SIGUSR1  # what `sharpen agent SWEEP --drain` sends
 BEAT_S = 2.0
 ASK_AGAIN_S = 0.2
 BUSY_PAUSE_S = 0.05
@@ -79,6 +80,7 @@ class LocalAgent:
         self._ask_at = 0.0
         self._beat_at = 0.0
         self._interrupted = 0
+        self._is_draining = False
         self._selector = selectors.DefaultSelector()
         home = scratch_folder(client.channel.address)
         self._folders = ScratchFolders(home, self.id)
@@ -106,7 +108,8 @@ class LocalAgent:
     def work(self) -> str:
         """Carry out runs; return why there are no more, or ``interrupted``.
 
-        SIGINT and SIGTERM make it end its programs and give their runs back.
+        SIGINT and SIGTERM make it end its programs and give their runs back. SIGUSR1 lets it take no
+        more runs, and leave when those that it has are over.
 
         Raises:
             Unreachable: No coordinator could be reached or started for a long time.
@@ -131,6 +134,8 @@ class LocalAgent:
             self._fill()
             if self._slots:
                 self._idle_since = time.monotonic()
+            elif self._is_draining:
+                return "took no more runs, as it was asked to"
             elif self._over is not None or self._n_left == 0:
                 return self._over or "took as many runs as it was asked to"
             elif self._is_idle_for_too_long():
@@ -146,6 +151,7 @@ class LocalAgent:
     def _signals(self) -> Generator[None]:
         """Take note of interrupts, and be woken up by them and by the end of a child."""
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGCHLD: _nothing}
+        handlers[DRAIN] = self._drain
         with handling(handlers), wakeup_sockets() as (wakeup_end, signal_end):
             self._selector.register(wakeup_end, selectors.EVENT_READ)
             self._watcher = Watcher(self._client.channel.address, self._row.id, signal_end)
@@ -154,6 +160,9 @@ class LocalAgent:
 
     def _interrupt(self, number: int, frame: Any) -> None:
         self._interrupted = number
+
+    def _drain(self, number: int, frame: Any) -> None:
+        self._is_draining = True
 
     def _fill(self) -> None:
         """Lease runs for the free slots; what has ended is said in the same breath."""
@@ -177,7 +186,7 @@ class LocalAgent:
     def _gpus_for_another(self) -> Claim | None:
         """Return what another run would have of the GPUs; None when this is not the time for one."""
         now = time.monotonic()
-        is_full = len(self._slots) >= self._n_slots or self._n_left == 0
+        is_full = len(self._slots) >= self._n_slots or self._n_left == 0 or self._is_draining
         if is_full or now < self._ask_at or self._watcher.is_waiting:
             return None
         gpus = self._gpus.take()

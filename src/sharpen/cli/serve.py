@@ -11,9 +11,11 @@ import click
 from sharpen.cli.options import store_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
+from sharpen.coordinator.connecting import HELD_S
 from sharpen.errors import UsageError
 
 PORT = 8420
+STANDBY_S = 1e6  # days; then whoever keeps it alive starts it again
 KEEP_ALIVE_S = 75  # more than an agent is silent
 
 
@@ -25,10 +27,20 @@ KEEP_ALIVE_S = 75  # more than an agent is silent
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A PEM file: speak HTTPS.")
 @store_option
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="The certificate's key.")
+@click.option(
+    "--standby", is_flag=True, help="Wait while another machine serves the database, and take over from it."
+)
 @click.option("--log-requests", is_flag=True, help="Print a line of JSON for each request, without any key.")
 @click.pass_obj
-def serve(
-    home: Path, host: str, port: int, tls_cert: str | None, tls_key: str | None, log_requests: bool
+def serve(  # noqa: PLR0913 - each is a word of the command line
+    home: Path,
+    host: str,
+    port: int,
+    tls_cert: str | None,
+    *,
+    tls_key: str | None,
+    standby: bool,
+    log_requests: bool,
 ) -> None:
     """Answer today's `wandb` scripts, a browser and REST, with no account and no network.
 
@@ -38,6 +50,7 @@ def serve(
     \b
       sharpen serve
       sharpen serve --store postgresql://db.lab/sharpen    where several machines keep one store
+      sharpen serve --standby                              on the second of them
       export WANDB_BASE_URL=http://127.0.0.1:8420 WANDB_API_KEY=...
       wandb sweep sweeps/xgboost_sweep.yaml
       wandb agent local/quantbot/ID
@@ -55,7 +68,9 @@ def serve(
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{listener.getsockname()[1]}"
-    with connect(home) as client:
+    if standby:
+        echo(f"sharpen stands by for {home}, and will serve it at {url}", err=True)
+    with connect(home, held_s=STANDBY_S if standby else HELD_S) as client:
         echo(f"sharpen serves {home} at {url}", err=True)
         click.echo(f"export WANDB_BASE_URL={url}")
         click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")

@@ -95,6 +95,11 @@ class News:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Run programs in this folder. [default: where the sweep was made]",
 )
+@click.option(
+    "--drain",
+    is_flag=True,
+    help="Let this machine's agents of it take no more runs, and leave after theirs.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("-v", "--verbose", is_flag=True, help="Also say what the agent does in between.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
@@ -112,6 +117,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     n_agents: int | None,
     elsewhere: Elsewhere | None,
     workdir: Path | None,
+    drain: bool,
     quiet: bool,
     verbose: bool,
     cold: bool,
@@ -125,6 +131,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     \b
       sharpen agent last --slots 2 --count 10
       sharpen agent last --idle-timeout 600
+      sharpen agent last --drain
       sharpen agent last --ray auto --agents 8 --gpus-per-agent 0.25
     """
     if n_agents is not None and elsewhere is None:
@@ -133,6 +140,11 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
         logging.getLogger("sharpen").setLevel(logging.DEBUG)
     place.find(home)
+    if drain:
+        from sharpen.cli.draining import drain_agents  # noqa: PLC0415 - for few
+
+        drain_agents(home, sweep)
+        return
     with connect(home) as client:
         file = SweepFile(**client.call("sweep", word=sweep))
         if elsewhere is not None:

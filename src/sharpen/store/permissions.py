@@ -35,6 +35,16 @@ def tighten(home: Path) -> None:
         _close(home)
 
 
+def open_to_others(home: Path) -> list[Path]:
+    """Return what of a store other users can read, write or enter."""
+    if not home.is_dir():
+        return []
+    own = [home, *(Path(entry.path) for entry in os.scandir(home) if _is_own(entry.name))]
+    return [
+        path for path in own if path.stat(follow_symlinks=False).st_mode & 0o077 and not path.is_symlink()
+    ]
+
+
 def _is_own(name: str) -> bool:
     return name in OWN_FOLDERS or name in OWN_FILES or name.startswith(DATABASE_PREFIX)
 

@@ -1,0 +1,207 @@
+"""The verb that looks for what is wrong with a store and this machine: doctor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import click
+import sqlalchemy as sa
+
+from sharpen import __version__
+from sharpen.cli.printing import json_option, print_rows
+from sharpen.cli.resolve import dead_agents
+from sharpen.coordinator import hostname
+from sharpen.errors import NotFound, SharpenError
+from sharpen.extras import EXTRAS
+from sharpen.hints import count
+from sharpen.http import server_of, shown
+from sharpen.store import schema
+from sharpen.store.permissions import open_to_others
+from sharpen.store.place import FILE, database_url, find, without_password
+from sharpen.store.queries import Reader
+from sharpen.sweep import SweepStatus
+from sharpen.trial import TrialState
+from sharpen.wire import Client, address_of, open_channel
+
+LITTLE_BYTES = 1 << 30
+TOO_LITTLE_BYTES = 100 << 20
+SKEW_S = 5.0
+ANSWER_S = 3.0
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    words: str
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(home: Path, as_json: bool) -> None:
+    """Look at the store, who holds it, the disk, the clock, the versions and the agents.
+
+    Each line says how one of them is, and what to do. It changes nothing. The exit code is 1 when there is a
+    problem; a warning is none.
+
+    \b
+      sharpen doctor
+      sharpen doctor --server http://desk:8420
+    """
+    findings = list(_findings(home))
+    rows = [{"what": one.what, "is": one.verdict, "words": one.words} for one in findings]
+    print_rows(rows, as_json, "nothing to look at")
+    if any(one.verdict == "problem" for one in findings):
+        raise SystemExit(1)
+
+
+def _findings(home: Path) -> Iterator[Finding]:
+    yield _versions()
+    yield _disk(home)
+    try:
+        find(home)
+        reader = Reader(home)
+    except NotFound as problem:
+        yield Finding("store", "warning", problem.message)
+        return
+    except SharpenError as problem:
+        yield Finding("store", "problem", problem.message)
+        return
+    looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (_store, _lock, _clock, _agents)
+    for look in looks:
+        try:
+            yield from look(home, reader)
+        except SharpenError as problem:
+            yield Finding(look.__name__.strip("_"), "problem", problem.message)
+
+
+def _versions() -> Finding:
+    lacking = sorted({extra for package, extra in EXTRAS.items() if find_spec(package) is None})
+    words = f"sharpen {__version__}, Python {platform.python_version()}, schema {schema.VERSION}"
+    return Finding("versions", "ok", words + (f"; extras that lack: {', '.join(lacking)}" if lacking else ""))
+
+
+def _disk(home: Path) -> Finding:
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    n_free = shutil.disk_usage(place).free
+    words = f"{n_free / (1 << 30):.1f} GiB free in {place}"
+    if not os.access(place, os.W_OK):
+        return Finding("disk", "problem", f"{place} cannot be written by this user")
+    if others := open_to_others(home):
+        return Finding("disk", "warning", f"{words}; other users can read {others[0]}: chmod -R go= {home}")
+    if n_free < TOO_LITTLE_BYTES:
+        return Finding("disk", "problem", f"{words}: make room, nothing can be stored")
+    return Finding("disk", "warning" if n_free < LITTLE_BYTES else "ok", words)
+
+
+def _store(home: Path, reader: Reader) -> Iterator[Finding]:
+    sweeps = reader.sweeps()
+    url = database_url(home)
+    if url is not None:
+        where = f"Postgres, {without_password(url)}"
+    elif server_of(home):
+        where = f"the server {shown(home)}"
+    else:
+        where = f"{home / FILE}, {(home / FILE).stat().st_size / (1 << 20):.1f} MiB"
+    n_runs = sum(sum(sweep.n_runs.values()) for sweep in sweeps)
+    yield Finding("store", "ok", f"{where}: {count(len(sweeps), 'sweep')}, {count(n_runs, 'run')}")
+
+
+def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
+    """Say who writes; nobody is asked to begin."""
+    client = Client(open_channel(address_of(home)), None, ANSWER_S)
+    began = time.perf_counter()
+    try:
+        client.call("ping")
+    except SharpenError as problem:
+        words = _holder(home)
+        if words is None:
+            yield Finding("writer", "ok", "nobody writes just now; the next command does")
+        else:
+            yield Finding("writer", "problem", f"{words} does not answer: {problem.message}")
+        return
+    finally:
+        client.close()
+    took_ms = 1000 * (time.perf_counter() - began)
+    verdict: Verdict = "ok" if took_ms < 1000 else "warning"
+    who = shown(home) if server_of(home) else f"process {_pid(home)}"
+    yield Finding("writer", verdict, f"{who} writes, and answers in {took_ms:.0f} ms")
+
+
+def _pid(home: Path) -> str:
+    try:
+        return (home / "lock").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _holder(home: Path) -> str | None:
+    """Return who holds the store and does not answer; None for nobody."""
+    if server_of(home):
+        return f"the server {shown(home)}"
+    pid = _pid(home)
+    return f"process {pid}" if pid.isdigit() and Path(f"/proc/{pid}").exists() and _is_locked(home) else None
+
+
+def _is_locked(home: Path) -> bool:
+    import fcntl  # noqa: PLC0415 - Unix only
+
+    with (home / "lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _clock(home: Path, reader: Reader) -> Iterator[Finding]:
+    ahead_s = reader.newest_date() - time.time()
+    if ahead_s > SKEW_S:
+        words = f"this clock is {ahead_s:.0f} s behind the newest date in the store: set it by NTP"
+        yield Finding("clock", "warning", words)
+        return
+    if database_url(home) is not None:
+        now = reader.rows(sa.select(sa.extract("epoch", sa.func.clock_timestamp()).label("now")))[0]["now"]
+        skew_s = float(now) - time.time()
+        if abs(skew_s) > SKEW_S:
+            words = f"this clock and the database's are {abs(skew_s):.0f} s apart: set both by NTP"
+            yield Finding("clock", "warning", words)
+            return
+    yield Finding("clock", "ok", "not behind the store")
+
+
+def _agents(home: Path, reader: Reader) -> Iterator[Finding]:
+    sweeps = [sweep for sweep in reader.sweeps() if SweepStatus(sweep.status).is_open]
+    if not sweeps:
+        yield Finding("agents", "ok", "no sweep is open")
+    for sweep in sweeps:
+        yield _agents_of(reader, sweep.id)
+
+
+def _agents_of(reader: Reader, sweep_id: str) -> Finding:
+    known, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
+    live = [name for name, host, *_ in known if host == hostname() and name not in dead]
+    running = [run for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING]
+    held = {run.agent_id for run in running}
+    elsewhere = [name for name, host, *_ in known if host != hostname() and name in held]
+    lost = [run.id for run in running if run.agent_id in dead]
+    words = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
+    words += f"{count(len(running), 'run')} running"
+    if lost:
+        words += f"; the agent of {', '.join(lost[:3])} is dead: the run goes back as soon as somebody writes"
+        return Finding("agents", "warning", words)
+    if not live and not elsewhere:
+        return Finding("agents", "warning", f"{words}; start one with 'sharpen agent {sweep_id}'")
+    return Finding("agents", "ok", words)

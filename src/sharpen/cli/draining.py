@@ -1,0 +1,28 @@
+"""Letting agents of this machine end in peace."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from sharpen.agents.local import DRAIN
+from sharpen.cli.terminal import echo
+from sharpen.coordinator import hostname, process_identity
+from sharpen.store.queries import Reader
+
+
+def drain_agents(home: Path, sweep: str) -> None:
+    """Tell the agents of this machine that work on a sweep to take no more runs, and print their numbers."""
+    reader = Reader(home)
+    row = reader.sweep(sweep)
+    told: list[int] = []
+    for _, host, pid, born in reader.agents(row.id):
+        if host == hostname() and process_identity(pid) == born:  # and no other of its number
+            with suppress(ProcessLookupError):
+                os.kill(pid, DRAIN)
+                told.append(pid)
+    for pid in told:
+        echo(f"agent {pid} takes no more runs, and leaves when its own are over", err=True)
+    if not told:
+        echo(f"no agent of this machine works on sweep {row.id}", err=True)
