@@ -39,8 +39,8 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     """Return the options; None for what has a default of the market's or the agent's own."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--market", default="signal", help="signal, ac, ow, bars or book (default: signal)")
-    add("--data", default="stocks", help="bars: a data set's name, or a file's path (default: stocks)")
+    add("--market", default="signal", help="signal, ac, ow, propagator, bars or book (default: signal)")
+    add("--data", default="", help="bars, propagator: a data set's name, or a file's path (bars: stocks)")
     add("--book", default="", help="book: snapshots of a recorded book, a parquet or CSV file")
     add("--trades", default="", help="book: the trades of the same time, a parquet or CSV file")
     for name, (kind, words) in MARKET_SETTINGS.items():
@@ -95,7 +95,7 @@ def train(runs: Sequence[Run]) -> None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
         run.summary["market"] = settings.market
-        named = {"bars": ("data",), "book": ("book", "trades")}.get(settings.market, ())
+        named = ("book", "trades") if settings.market == "book" else ("data",)
         data = tuple(run.config[name] for name in named)
         alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
     for group in alike.values():
@@ -140,7 +140,7 @@ def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None
     if settings.market == "bars":
         from sharpen.data import load
 
-        bars = load(config["data"])
+        bars = load(config["data"] or "stocks")
         return bars.panel, bars_facts(bars, round(LOCKBOX.start * len(bars.panel)))
     if settings.market == "book":
         from sharpen.objectives.rl.execution.book_data import read_book
@@ -149,7 +149,12 @@ def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None
             raise UsageError("the market book needs a recorded book: give --book FILE")
         book = read_book(config["book"], config["trades"] or None)
         return book, book_facts(book, Path(config["book"]).stem)
-    return None, drawn_facts(settings.market, settings.market_settings, run.seed)
+    panel, rules = None, {**settings.market_settings, "data": config["data"]}
+    if settings.market == "propagator" and config["data"]:
+        from sharpen.data import load
+
+        panel = load(config["data"]).panel
+    return panel, drawn_facts(settings.market, rules, run.seed)
 
 
 def report(run: Run, look: Look) -> bool:
@@ -183,7 +188,7 @@ def keep(run: Run, look: Look) -> None:
 def print_table(look: Look, market: str) -> None:
     """Print what every policy costs on the same orders, and what the figures mean."""
     from sharpen.objectives.rl.execution.evaluation import saved_bps, table
-    from sharpen.overfit import compare
+    from sharpen.overfit import compare, judge_policy
 
     rows = table(look.outcomes)
     n_orders = len(look.outcomes["ppo"].reward)
@@ -193,8 +198,10 @@ def print_table(look: Look, market: str) -> None:
         first = line[0].ljust(widths[0])
         print("  ".join([first, *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]))
     print()
-    for found in compare([saved_bps(look.outcomes)], 0):
+    compared = compare([saved_bps(look.outcomes)], 0)
+    for found in compared:
         print(f"ppo {found.sentence}")
+    print(f"\n{judge_policy(compared, 1).headline}")
     told = (
         f"{n_orders} held-out orders in the market {market}, the same for every policy. In basis points of"
         " the order at its arrival price: cost is the implementation shortfall (a loss is positive), vs twap"

@@ -55,7 +55,7 @@ def test_what_is_wrong_is_refused_in_a_sentence(program, capsys):
     assert program.main(["--market", "casino"]) != 0
     assert program.main(["--net_arch", "wide"]) == 2
     err = capsys.readouterr().err
-    assert "train_execution: no market 'casino': there are signal, ac, ow, bars, book" in err
+    assert "train_execution: no market 'casino': there are signal, ac, ow, propagator, bars, book" in err
     assert "train_execution: net_arch is 'wide', give one or two widths" in err
 
 

@@ -87,6 +87,42 @@ def test_obizhaeva_and_wang_cost_what_the_closed_form_says():
         assert costs_in_money("ow", policy)[0] == pytest.approx(known, abs=0.5)
 
 
+def test_the_propagator_costs_what_its_formula_says():
+    """Without a memory: one and a half powers; with one, the sum over pairs; and no grid point costs less."""
+    settings = {"decay_slices": 0.0, "order_share": 0.02, "impact": 0.5, "volatility": 0.02}
+    env = execution(market_of("propagator", settings), 1, 4, 1.0)
+    state = {**episodes(env, 0), "mid": torch.full((1, 4, 6), 100.0, dtype=torch.float64)}
+    found = {name: play(env, state, p).shortfall_bps[0] for name, p in baselines(env).items()}
+    assert found["twap"] == pytest.approx(1e4 * 0.01 * math.sqrt(0.02), abs=1e-6)
+    assert found["immediate"] == pytest.approx(1e4 * 0.01 * math.sqrt(0.1), abs=1e-6)
+    assert "optimum" not in found  # equal slices are
+    settings |= {"decay_slices": 2.0, "n_slices": 3}
+    env = execution(market_of("propagator", settings), 1, 4, 1.0)
+    state = {**episodes(env, 0), "mid": torch.full((1, 4, 4), 100.0, dtype=torch.float64)}
+
+    def cost(*parts):
+        return play(
+            env, state, schedule([part * float(state["order"][0, 0]) for part in parts])
+        ).shortfall_bps[0]
+
+    pairs = [math.exp(-(k - j) / 2.0) * math.sqrt(0.02) / 3 for k in range(3) for j in range(k + 1)]
+    assert cost(1 / 3, 1 / 3, 1 / 3) == pytest.approx(1e4 * 0.01 * sum(pairs), abs=1e-6)
+    best = play(env, state, optimal).shortfall_bps[0]
+    grid = np.linspace(0.0, 1.0, 21)
+    assert best <= min(cost(a, b, 1 - a - b) for a in grid for b in grid if a + b <= 1) + 1e-9
+    assert cost(1 / 3, 1 / 3, 1 / 3) - best == pytest.approx(env.market.gain_bps, abs=1e-6)
+    with pytest.raises(UsageError, match=r"decay_slices is -1.0, give 0 or more"):
+        market_of("propagator", {"decay_slices": -1.0})
+
+
+def test_the_propagator_is_fitted_to_bars_before_the_lockbox():
+    fitted = market_of("propagator", None, PANEL).rules.volatility
+    moves = np.diff(np.log(PANEL.close[:240]), axis=0)
+    assert fitted == pytest.approx(moves.std(axis=0).mean())
+    later = replace(PANEL, close=np.where(np.arange(300)[:, None] < 240, PANEL.close, 7.0))
+    assert market_of("propagator", None, later).rules.volatility == fitted
+
+
 def test_no_schedule_saves_more_than_an_eighth_without_a_signal():
     saved = [
         market_of("ow", {"resilience": r, **CALM}).gain_bps / float(costs_bps("ow", twap, {"resilience": r}))
@@ -126,7 +162,7 @@ def test_the_optimum_with_a_signal_costs_30_percent_less():
 
 
 def test_the_reward_is_0_for_the_baseline_and_1_for_the_optimum():
-    for name in ("signal", "ac", "ow"):
+    for name in MARKETS:
         env = execution(market_of(name), 1, 20_000)
         state = episodes(env, 4)
         policies = baselines(env)
@@ -186,7 +222,7 @@ def test_nothing_is_known_before_it_happens(name):
         state = env.trade(state, state["left"] * 0.3)
 
 
-@pytest.mark.parametrize("name", ["signal", "ac", "ow"])
+@pytest.mark.parametrize("name", list(MARKETS))
 def test_buying_and_selling_are_mirror_images(name):
     env = execution(market_of(name), 1, 200)
     state = episodes(env, 6)
@@ -252,7 +288,7 @@ def test_the_table_is_paired_with_twap():
 
 
 def test_what_is_no_market_is_refused():
-    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow, bars, book"):
+    with pytest.raises(NotFound, match="no market 'casino': there are signal, ac, ow, propagator"):
         market_of("casino")
     with pytest.raises(UsageError, match="2 slices or more"):
         market_of("signal", {"n_slices": 1})

@@ -18,6 +18,7 @@ from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
 from sharpen.objectives.rl.execution.parts import TRAINING, Part
 from sharpen.objectives.rl.execution.policies import twap
 from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.propagator import propagator_market
 from sharpen.objectives.rl.execution.transient import obizhaeva_wang_market
 from sharpen.objectives.rl.streams import Streams
 
@@ -25,6 +26,7 @@ MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
     "signal": signal,
     "ac": almgren_chriss_market,
     "ow": obizhaeva_wang_market,
+    "propagator": propagator_market,
 }
 """Each market by its name, from settings that may lack anything."""
 RECORDED = ("bars", "book")
@@ -42,7 +44,7 @@ def market_of(
     Args:
         name: One of :data:`MARKETS`, ``bars`` or ``book``.
         settings: What differs from the market's own defaults.
-        data: The bars of the market ``bars``, the book of ``book``.
+        data: The bars of the market ``bars``, the book of ``book``; bars to fit ``propagator`` to.
         part: Which part of them orders come from.
 
     Raises:
@@ -61,6 +63,8 @@ def market_of(
         if not isinstance(data, Book):
             raise UsageError("the market book needs a recorded book: give --book FILE")
         return BookReplay(data, BookRules.of(given), part)
+    if name == "propagator" and isinstance(data, Panel):
+        return propagator_market(given, data)
     if name not in MARKETS:
         raise NotFound(f"no market {name!r}: there are {', '.join(MARKETS)}, bars, book", name=name)
     return MARKETS[name](given)

@@ -1,3 +1,5 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
 """Optimal schedules in closed form: how much of an order to trade in each slice, and what that costs.
 
 Axes: ``N`` slices. Quantities are shares, prices money, costs money; a cost is positive.
@@ -7,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from sharpen.arrays import Floats
+from sharpen.arrays import Floats, Ints
 from sharpen.errors import UsageError
+
+_ALL_CHOICES = 8  # slices: beyond it there are too many ways to pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +169,75 @@ def drift_gain(n_slices: int, drift: float, costs: LinearCosts) -> float:
     k = np.arange(n_slices)
     spread = float(np.square(k - 0.5 * (n_slices - 1)).sum())
     return drift**2 * costs.slice_time**3 / (4.0 * costs.net_temporary) * spread
+
+
+def square_root_cost(shares: Floats, strength: float, decay: float) -> float:
+    """Return what a schedule costs where impact grows with the square root of a trade and dies away.
+
+    ``sum over k of x_k * strength * sum over j <= k of decay ** (k - j) * sqrt(x_j)``.
+
+    Args:
+        shares: Of the volume of a slice, traded in each. (N,)
+        strength: What trading the whole volume of a slice moves the price by.
+        decay: What is left of an impact a slice later, from 0 to below 1.
+
+    >>> round(square_root_cost(np.array([1.0, 1.0]), 1.0, 0.5), 9)
+    2.5
+    """
+    moved, cost = 0.0, 0.0
+    for x in shares.tolist():
+        moved = decay * moved + strength * math.sqrt(max(x, 0.0))
+        cost += x * moved
+    return cost
+
+
+@cache
+def square_root_schedule(n_slices: int, decay: float) -> Floats:
+    """Return the shares of an order in each slice that cost least under :func:`square_root_cost`. (N,).
+
+    There is no closed form, and a schedule that pauses may be the best. So it is the best that sequential
+    quadratic programming finds over the slices in which anything is traded: all choices of them up to 8
+    slices, beyond that every first, every second and so on. Without a memory it is equal slices.
+
+    >>> square_root_schedule(4, 0.0).round(6).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    if decay <= 0.0:
+        return np.full(n_slices, 1.0 / n_slices)
+    found: list[Floats] = []
+    for active in _choices(n_slices):
+        best = np.zeros(n_slices)
+        best[active] = _least(decay ** np.maximum(active[:, None] - active[None, :], 0), active)
+        found.append(best)
+    return min(found, key=lambda x: square_root_cost(x, 1.0, decay))
+
+
+def _choices(n_slices: int) -> list[Ints]:
+    """Return the slices to trade in, by every choice that is tried."""
+    if n_slices <= _ALL_CHOICES:
+        return [np.flatnonzero([n >> k & 1 for k in range(n_slices)]) for n in range(1, 1 << n_slices)]
+    return [np.arange(0, n_slices, step) for step in range(1, n_slices + 1)]
+
+
+def _least(decays: Floats, active: Ints) -> Floats:
+    """Return the shares of some slices that cost least. decays: what is left of j's impact in slice k."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - it imports a lot
+
+    kernel, n = np.tril(decays), len(active)
+
+    def cost(x: Floats) -> tuple[float, Floats]:
+        root = np.sqrt(x)
+        moved = kernel @ root
+        return float(x @ moved), moved + (x @ kernel) / (2.0 * root)
+
+    result = minimize(
+        cost,
+        np.full(n, 1.0 / n),
+        jac=True,
+        bounds=[(1e-9, 1.0)] * n,
+        constraints=[{"type": "eq", "fun": lambda x: x.sum() - 1.0, "jac": lambda x: np.ones(n)}],
+        method="SLSQP",
+        options={"ftol": 1e-12},
+    )
+    shares = np.asarray(result.x, dtype=np.float64)
+    return shares / shares.sum()
