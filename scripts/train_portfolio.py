@@ -57,6 +57,7 @@ TRAINING = {
 PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
 SEEN = ("data", "market_file", "lockbox_share")
 CHECKPOINT = "checkpoint.safetensors"
+TOLD_EVERY_S = 5.0
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
@@ -359,11 +360,25 @@ def report_lockbox(candidate: Candidate) -> None:
     run, settings = candidate.run, candidate.settings
     data = known_at_each_close(candidate, candidate.dataset.panel)
     fold = Fold(0, data.warmup_bars, candidate.cut, candidate.cut, len(data))
-    outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"])[0]
+    keep = telling(settings.break_step)
+    outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"], keep)[0]
     if outcome.score is None:
         raise UsageError(f"the lockbox could not be judged: {outcome.problem}")
     keep_returns(run, [outcome.score])
     run.log(lockbox_figures(outcome.score), step=0)
+
+
+def telling(break_step: int) -> Callable[[Callable[[], Mapping[int, FoldCheckpoint]]], None]:
+    """Return what prints every few seconds how far the one training is."""
+    told_at = [time.monotonic()]
+
+    def tell(at_work: Callable[[], Mapping[int, FoldCheckpoint]]) -> None:
+        if time.monotonic() - told_at[0] >= TOLD_EVERY_S:
+            told_at[0] = time.monotonic()
+            for one in at_work().values():
+                print(f"trained {one.n_steps:,} of {break_step:,} steps", flush=True)
+
+    return tell
 
 
 def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:

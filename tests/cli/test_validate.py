@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import sqlite3
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from cli.programs.strategy import FOLD_BARS, mean, returns
 from faults.bench import Bench
 from sharpen.agents.lockbox import gain
 from sharpen.bars import bars_per_year
+from sharpen.cli.validate import Progress
 from sharpen.store.queries import Reader
 
 CRASHES = """
@@ -136,6 +138,17 @@ def test_a_look_whose_program_crashes_is_listed_and_has_shown_nothing(tmp_path):
         assert page.count("chosen: failed, nothing shown. the program failed on the lockbox: Memory") == 2
         assert "Opened <b>0 times</b>" in page
         bench.assert_nothing_left()
+
+
+def test_what_the_two_programs_print_is_told_once_in_a_while(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    heard, silent = Progress(began=0.0), Progress(is_silent=True, began=0.0)
+    for now[0], place, text in ((1.0, 0, "a\n"), (6.0, 0, "b\nc\x1b\n"), (7.0, 1, "d\n"), (8.0, 0, "e\n")):
+        heard(place, text)
+        silent(place, text)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "chosen, after 6 s: c\\x1b\ndefault, after 7 s: d\n")
 
 
 MINE = "parameters:\n  tilt: {value: 3}\n  data: {value: mine}\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sharpen import spec
-from sharpen.agents.stages import BARS, StageRun, Task, carry_out, refuse_other_bars
+from sharpen.agents.stages import BARS, StageRun, Task, Watch, carry_out, refuse_other_bars
 from sharpen.errors import SharpenError
 from sharpen.facts import LOCKBOX_HASH, LockboxFacts
 from sharpen.jsonable import number
@@ -15,27 +17,6 @@ from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.views.lockbox import used_by
-
-
-def run_on_lockbox(home: Path, sweep: SweepRow, config: Mapping[str, Any], seed: int) -> StageRun:
-    """Return what the sweep's program says of a configuration on the lockbox.
-
-    Args:
-        home: The store's folder; artifacts go to its blobs.
-        sweep: Whose program and folder.
-        config: By dotted name; for what is not in it the program's own defaults hold.
-        seed: What the program is to train with.
-
-    Raises:
-        SharpenError: The program failed, or does not know the lockbox stage.
-    """
-    ((_, found),) = carry_out(home, sweep, [Task("lockbox", config, seed, "on the lockbox")])
-    if not found.metrics:
-        raise SharpenError(
-            f"{spec.parse(sweep.spec, where=sweep.source).program} logged nothing in the lockbox stage: when "
-            "run.stage is 'lockbox' it must train on all development data and log figures of the lockbox"
-        )
-    return found
 
 
 def default_config(sweep: SweepRow) -> dict[str, Any]:
@@ -59,43 +40,85 @@ def gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
 
 
 def open_lockbox(
-    reader: Reader, sweep: SweepRow, run: RunRow, store: Callable[[dict[str, Any]], object]
+    reader: Reader,
+    sweep: SweepRow,
+    run: RunRow,
+    store: Callable[[dict[str, Any]], object],
+    watch: Watch = lambda place, text: None,
 ) -> dict[str, Any]:
     """Return what a run's configuration and the program's own default showed on the lockbox.
+
+    Both are at work at once, where there are two cores.
 
     Args:
         reader: The store.
         sweep: Whose program and folder.
         run: Whose configuration; it has finished.
         store: Keeps the result; it is called as each configuration comes to its end.
+        watch: Is told what the programs print: place 0 is the run's configuration, 1 the default.
 
     Raises:
         SharpenError: The program failed, the data changed, or the two cannot stand side by side.
     """
-    home = reader.home
-    result: dict[str, Any] = {LOCKBOX_HASH: LockboxFacts.of_summary(run.summary).digest}
-    if used := used_by(reader, run):
-        result["used_by"] = [each.stored() for each in used]
-    try:
-        chosen = run_on_lockbox(home, sweep, run.config, seed_of(sweep, run))
-        refuse_other_bars(run, chosen)
-        result["chosen"] = _side(home, chosen, sweep.seed)
-    except SharpenError as problem:
-        store(result | {"chosen": {"error": problem.message}})
-        raise
-    result[LOCKBOX_HASH] = chosen.summary.get(LOCKBOX_HASH, result[LOCKBOX_HASH])
-    store(result)
-    refusal: SharpenError | None = None
-    try:
-        default = run_on_lockbox(home, sweep, default_config(sweep), seed_of(sweep, run))
-        refusal = _not_comparable(home, chosen, default)
-        result["default"] = {"error": refusal.message} if refusal else _side(home, default, sweep.seed)
-    except SharpenError as problem:
-        result["default"] = {"error": problem.message}
+    home, result = reader.home, _known_before(reader, run)
+    with closing(_both(home, sweep, run, watch)) as ended:
+        try:
+            chosen = _sound(sweep, next(ended))
+            refuse_other_bars(run, chosen)
+            result["chosen"] = _side(home, chosen, sweep.seed)
+        except SharpenError as problem:
+            store(result | {"chosen": {"error": problem.message}})
+            raise
+        result[LOCKBOX_HASH] = chosen.summary.get(LOCKBOX_HASH, result[LOCKBOX_HASH])
+        store(result)
+        refusal: SharpenError | None = None
+        try:
+            default = _sound(sweep, next(ended))
+            refusal = _not_comparable(home, chosen, default)
+            result["default"] = {"error": refusal.message} if refusal else _side(home, default, sweep.seed)
+        except SharpenError as problem:
+            result["default"] = {"error": problem.message}
     store(result)
     if refusal:
         raise refusal
     return result
+
+
+def _known_before(reader: Reader, run: RunRow) -> dict[str, Any]:
+    """Return what a result says of the lockbox itself."""
+    result: dict[str, Any] = {LOCKBOX_HASH: LockboxFacts.of_summary(run.summary).digest}
+    used = used_by(reader, run)
+    return result | ({"used_by": [each.stored() for each in used]} if used else {})
+
+
+def _both(home: Path, sweep: SweepRow, run: RunRow, watch: Watch) -> Generator[StageRun]:
+    """Give what the program said of the run's configuration, then of the default."""
+    configs = (run.config, default_config(sweep))
+    tasks = [Task("lockbox", config, seed_of(sweep, run), "on the lockbox") for config in configs]
+    n_slots = min(len(tasks), os.cpu_count() or 1)
+    early: dict[int, StageRun] = {}
+    with closing(carry_out(home, sweep, tasks, n_slots, tell_failures=True, watch=watch)) as ended:
+        for place in range(len(tasks)):
+            while place not in early:
+                other, found = next(ended)
+                early[other] = found
+            yield early[place]
+
+
+def _sound(sweep: SweepRow, found: StageRun) -> StageRun:
+    """Return what a program said on the lockbox.
+
+    Raises:
+        SharpenError: The program failed, or does not know the lockbox stage.
+    """
+    if found.error:
+        raise SharpenError(found.error)
+    if not found.metrics:
+        raise SharpenError(
+            f"{spec.parse(sweep.spec, where=sweep.source).program} logged nothing in the lockbox stage: when "
+            "run.stage is 'lockbox' it must train on all development data and log figures of the lockbox"
+        )
+    return found
 
 
 def _not_comparable(home: Path, chosen: StageRun, default: StageRun) -> SharpenError | None:

@@ -7,8 +7,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sharpen.tracking import Stage
 from sharpen.wire import address_of
 
 POLL_S = 0.05
+Watch = Callable[[int, str], object]
 BARS = (facts.HASH, facts.LOCKBOX_HASH, facts.LOCKBOX_FIRST)  # what a summary says of the bars
 
 
@@ -69,7 +71,13 @@ class StageRun:
 
 
 def carry_out(
-    home: Path, sweep: SweepRow, tasks: Iterable[Task], n_slots: int = 1, *, tell_failures: bool = False
+    home: Path,
+    sweep: SweepRow,
+    tasks: Iterable[Task],
+    n_slots: int = 1,
+    *,
+    tell_failures: bool = False,
+    watch: Watch = lambda place, text: None,
 ) -> Generator[tuple[int, StageRun]]:
     """Give the place of each task and what the sweep's program said of it, in the order of ending.
 
@@ -82,6 +90,7 @@ def carry_out(
         tasks: What to carry out.
         n_slots: How many programs run at once.
         tell_failures: Whether a program that fails is told as a run with an error, and the others go on.
+        watch: Is told the place of a task and the whole lines that its program has just printed.
 
     Raises:
         SharpenError: A program failed.
@@ -96,7 +105,7 @@ def carry_out(
                 while waiting and len(at_work) < n_slots:
                     place, task = waiting.pop()
                     at_work[place] = _start(home, sweep, read, task, Path(folder) / str(place))
-                over = [place for place, each in at_work.items() if each.is_over()]
+                over = [place for place, each in at_work.items() if each.is_over(partial(watch, place))]
                 for place in over:
                     yield place, at_work.pop(place).end(tell_failures)
                 if not over:
@@ -135,9 +144,11 @@ class _AtWork:
     program: Program
     results: Path
 
-    def is_over(self) -> bool:
-        """Take in what the program has printed; return whether it has ended."""
+    def is_over(self, tell: Callable[[str], object]) -> bool:
+        """Take in what the program has printed, and tell it; return whether it has ended."""
         self.program.read()
+        if text := self.program.output.take()[1]:
+            tell(text)
         return self.program.exit_code is not None
 
     def end(self, tell_failures: bool) -> StageRun:

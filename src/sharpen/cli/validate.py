@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, RunRow
 from sharpen.trial import TrialState
 
+SIDES = ("chosen", "default")
+PROGRESS_S = 5.0
+MOST_SHOWN = 200
+
 
 @click.command()
 @click.argument("run")
@@ -29,14 +34,15 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     """Open the lockbox: score a finished RUN on the final period that no sweep has seen.
 
     The program trains that configuration, and its own default one, on all development data and scores both on
-    the lockbox. The sweep's constants and the run's seed hold for both. Every look is recorded with who
-    looked, before anything is shown: figures that have been looked at twice are no longer out of sample.
+    the lockbox; they are at work at once where there are two cores. The sweep's constants and the run's seed
+    hold for both. Every look is recorded with who looked, before anything is shown: figures that have been
+    looked at twice are no longer out of sample.
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
     row = (reader := Reader(home)).run(run)
     if row.state != TrialState.FINISHED:
         raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
-    look = take_look(home, reader, row)
+    look = take_look(home, reader, row, Progress(is_silent=as_json))
     if as_json:
         print_json(look.figures())
     else:
@@ -85,7 +91,31 @@ class TakenLook:
             echo(line)
 
 
-def take_look(home: Path, reader: Reader, row: RunRow) -> TakenLook:
+@dataclass
+class Progress:
+    """Tells on standard error what the two programs print, at most a line of each every few seconds.
+
+    Attributes:
+        is_silent: Whether it tells nothing.
+        began: When the programs were started, by the monotonic clock.
+    """
+
+    is_silent: bool = False
+    began: float = field(default_factory=time.monotonic)
+    _told_at: dict[int, float] = field(default_factory=dict[int, float])
+
+    def __call__(self, place: int, text: str) -> None:
+        """Tell the last line of what a program has printed, unless it has just been heard."""
+        now, lines = time.monotonic(), [line for line in text.splitlines() if line.strip()]
+        if self.is_silent or not lines or now - self._told_at.get(place, self.began) < PROGRESS_S:
+            return
+        self._told_at[place] = now
+        echo(f"{SIDES[place]}, after {now - self.began:.0f} s: {lines[-1].strip()[:MOST_SHOWN]}", err=True)
+
+
+def take_look(
+    home: Path, reader: Reader, row: RunRow, watch: Callable[[int, str], object] = lambda place, text: None
+) -> TakenLook:
     """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
 
     Raises:
@@ -102,7 +132,7 @@ def take_look(home: Path, reader: Reader, row: RunRow) -> TakenLook:
         if warning := no_lockbox(used_by(reader, row)):
             echo(f"warning: {warning}\n", err=True)
         result = open_lockbox(
-            reader, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found)
+            reader, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found), watch
         )
     n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
     is_default = row.config == default_config(sweep)
