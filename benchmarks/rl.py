@@ -1,10 +1,11 @@
-"""Portfolio agents beside stable-baselines3 on the same market, per CPU-second: market, acting, training.
+"""Portfolio agents beside two peers, per CPU-second: the market, with its actions, with its training.
 
     python benchmarks/rl.py
 
 28 stocks, a state of 283 numbers, networks of 256 and 128, horizon 512, minibatches of 512. Market and
 environments share one process with one thread. PPO of both takes one pass over what it has collected; the
-rows "16 minibatches" are the plan's count, which does not grow with the environments.
+rows "16 minibatches" are the plan's count, which does not grow with the environments. The peers are
+stable-baselines3 on the market's gymnasium face, and a plain trainer of ElegantRL's shape (``plain_rl.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from plain_rl import PlainMarket, PlainPpo
 from sharpen.bars import Panel
 from sharpen.objectives.rl.market import Market, MarketSettings
 from sharpen.objectives.rl.market_data import MarketData, market_data
@@ -46,7 +48,8 @@ def main(sb3_steps: int, part: str) -> None:
     if part:
         print(memory(data, rules, int(part)))
         return
-    rows = [*market_rows(data, rules), *ppo_rows(data, rules), *sb3_rows(data, rules, sb3_steps)]
+    rows = [*market_rows(data, rules), *ppo_rows(data, rules), *plain_rows(data)]
+    rows += sb3_rows(data, rules, sb3_steps)
     table = Table(title=f"{N_STOCKS} stocks, state 283, 283-256-128-28, one thread")
     for column in ("what", "by", "samples per CPU-second"):
         table.add_column(column, justify="right" if column.startswith("samples") else "left")
@@ -120,7 +123,7 @@ def ppo_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
         if n_members == 1 and plan:
             agent: Any = population.stacks[0].agent
             acted = HORIZON * n_envs / cpu(agent.collect)
-            rows.append((f"market and PPO's actions, E = {n_envs}", "sharpen", acted))
+            rows.append((f"market and actions, E = {n_envs}", "sharpen", acted))
     return rows
 
 
@@ -145,8 +148,35 @@ def sb3_rows(data: MarketData, rules: MarketSettings, n_steps: int) -> list[Row]
     model = PPO(
         "MlpPolicy", vector, n_steps=512, batch_size=BATCH, n_epochs=1, policy_kwargs=shape, device="cpu"
     )
+    seen: Any = vector.reset()
+
+    def act(seen: Any = seen) -> None:
+        for _ in range(64):
+            seen = vector.step(model.predict(seen)[0])[0]
+
+    rows.append(("market and actions, E = 8", "stable-baselines3", 64 * 8 / cpu(act)))
     seconds = cpu(lambda: model.learn(n_steps))
     return [*rows, ("PPO, E = 8, one pass", "stable-baselines3", max(n_steps, 4096) / seconds)]
+
+
+def plain_rows(data: MarketData) -> list[Row]:
+    """Return the speed of a plain trainer, with 16 minibatches an update."""
+    rows: list[Row] = []
+    for n_envs in (64, 512):
+        market = PlainMarket(data, n_envs)
+        action = torch.rand(n_envs, N_STOCKS) * 2 - 1
+
+        def walk(market: PlainMarket = market, action: torch.Tensor = action) -> None:
+            for _ in range(64):
+                market.step(action)
+
+        agent = PlainPpo(market, (256, 128), HORIZON, BATCH)
+        n_samples = HORIZON * n_envs
+        rows.append((f"market, E = {n_envs}", "plain loop", 64 * n_envs / cpu(walk)))
+        rows.append((f"market and actions, E = {n_envs}", "plain loop", n_samples / cpu(agent.collect)))
+        seconds = cpu(lambda agent=agent: agent.update(16))
+        rows.append((f"PPO, E = {n_envs}, 16 minibatches", "plain loop", n_samples / seconds))
+    return rows
 
 
 def memory(data: MarketData, rules: MarketSettings, n_members: int) -> float:
