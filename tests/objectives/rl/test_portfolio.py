@@ -13,7 +13,7 @@ from sharpen.folds import Fold
 from sharpen.objectives.rl.evaluation import Track, fold_score
 from sharpen.objectives.rl.market import MarketSettings
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.memory import refuse_too_large
+from sharpen.objectives.rl.memory import available_bytes, refuse_too_large
 from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
 from sharpen.objectives.rl.settings import AgentSettings
 
@@ -124,6 +124,12 @@ def test_the_number_of_members_that_fit_is_said():
     if n_fit:
         refuse_too_large([settings] * n_fit, 283, 28)
     assert n_fit < 1000
+
+
+def test_memory_that_only_caches_files_is_free(tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemFree:  1 kB\nMemAvailable:   7 kB\n")
+    assert available_bytes(tmp_path / "meminfo") == 7 * 1024
+    assert available_bytes(tmp_path / "none") > 0
 
 
 def test_a_rising_stock_is_bought():

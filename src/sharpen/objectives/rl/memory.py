@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 
@@ -45,8 +47,27 @@ def member_bytes(settings: AgentSettings, n_seen: int, n_actions: int) -> int:
 def free_bytes(device: str) -> int:
     """Return how much memory of a device is free."""
     if device == "cpu":
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return available_bytes()
     return int(torch.cuda.mem_get_info(device)[0])
+
+
+def available_bytes(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Return how much memory programs may still take: what only caches files counts as free.
+
+    Args:
+        meminfo: The kernel's account of it; without one, what lies idle is all that is counted.
+    """
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
+    if found:
+        return int(found[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def refuse_too_large(
