@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 UPSERT = (
     "mutation M($name: String, $project: String) { upsertBucket(input: {name: $name, modelName: $project}) "
@@ -60,6 +61,12 @@ class Server:
         url, key = (self.process.stdout.readline().split("=", 1)[1].strip() for _ in range(2))
         self.port = int(url.rpartition(":")[2])
         self.key = self.key or key
+
+    def cpu_s(self) -> float:
+        """Return the processor time of the server since it was started."""
+        assert self.process
+        used = psutil.Process(self.process.pid).cpu_times()
+        return used.user + used.system
 
     def kill(self) -> None:
         """Kill it without a warning."""
@@ -186,6 +193,7 @@ def main() -> None:
         server.start()
         try:
             links, sent, away_s = asyncio.run(load(server, given))
+            cpu_s = server.cpu_s()
             wrong = wrong_lines(server.home, given.runs, sent[0])
         finally:
             server.end()
@@ -201,6 +209,8 @@ def main() -> None:
         {s: sum(k.statuses.get(s, 0) for k in links) for k in links for s in k.statuses}.items()
     )
     print(f"sent again {sum(link.n_again for link in links)}; statuses {dict(statuses)}")
+    if not away_s:
+        print(f"processor time of the server {cpu_s:.1f} s: {1000 * cpu_s / len(waits_ms):.1f} ms a request")
     if away_s:
         print(f"killed {len(away_s)} times; away for {', '.join(f'{s:.1f}' for s in away_s)} s")
 

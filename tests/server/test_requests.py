@@ -218,3 +218,51 @@ def test_an_address_that_was_changed_is_refused(ask):
     forged["name"] = "b"
     changed = base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
     assert ask(f"/storage/{changed}.{mac}", method="PUT", content=b"", scope=None).status_code == 403
+
+
+PRIOR = (
+    "mutation M($c: String, $p: JSONString) { upsertSweep(input: {config: $c, priorRunsFilters: $p}) "
+    "{ sweep { name } configValidationWarnings } }"
+)
+
+
+def prior(*names):
+    return json.dumps({"$or": [{"name": name} for name in names]})
+
+
+def test_a_sweep_begins_with_the_configurations_of_prior_runs(ask, home):
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    x = command["args"]["x"]["value"]
+    answer = ask(body=gql(PRIOR, c=SWEEP, p=prior(command["run_id"]))).json()["data"]["upsertSweep"]
+    assert "run again first" in answer["configValidationWarnings"][0]
+    (run,) = Reader(home).runs(answer["sweep"]["name"])
+    assert (run.state, run.config) == ("pending", {"x": x, "kind": "a"})
+
+
+def test_without_its_prior_runs_no_sweep_is_made(ask, home):
+    assert "no run 'nope'" in ask(body=gql(PRIOR, c=SWEEP, p=prior("nope"))).text
+    _, agent = begin(ask)
+    (command,) = beat(ask, agent)
+    elsewhere = SWEEP.replace("min: 0.5, max: 1.0", "min: 5.0, max: 6.0")
+    assert "errors" in ask(body=gql(PRIOR, c=elsewhere, p=prior(command["run_id"]))).json()
+    for filters in ("[", '{"$or": 3}', '{"$or": [3]}', '"x"'):
+        assert "errors" in ask(body=gql(PRIOR, c=SWEEP, p=filters)).json(), filters
+    assert len(Reader(home).sweeps()) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("controller: {type: local}", "--controller"), ("scheduler: {engine: ax}", "optimizer")],
+)
+def test_a_search_that_another_program_is_to_steer_is_refused(ask, home, key, words):
+    ask(body=gql("{ viewer { id } }"))
+    (problem,) = ask(body=gql(NEW, c=f"{SWEEP}{key}\n")).json()["errors"]
+    assert words in problem["message"]
+    assert Reader(home).sweeps() == []
+
+
+def test_a_local_controller_of_a_sweep_is_told_that_there_is_none(ask):
+    sweep, _ = begin(ask)
+    text = f'mutation {{ upsertSweep(input: {{id: "{sweep}", controller: "{{x}}"}}) {{ sweep {{ name }} }} }}'
+    assert "the server itself chooses" in ask(body=gql(text)).json()["errors"][0]["message"]

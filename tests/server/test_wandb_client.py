@@ -93,6 +93,12 @@ def test_the_states_that_wandb_sweep_sets(server):
     said = server.wandb("wandb", "sweep", "--project", "quantbot", "sweep.yaml")
     path = re.search(r"wandb agent (\S+)", said)[1]
     reader = Reader(server.home)
-    for option, status in (("pause", "paused"), ("resume", "running"), ("cancel", "canceled")):
+    for option, status in (
+        ("pause", "paused"),
+        ("resume", "running"),
+        ("stop", "stopped"),
+        ("resume", "running"),
+        ("cancel", "canceled"),
+    ):
         server.wandb("wandb", "sweep", f"--{option}", path)
         assert reader.sweep(Path(path).name).status == status

@@ -1,4 +1,4 @@
-"""The verb on versions of collections: artifact link, ls."""
+"""The verb on versions of collections: artifact get, link, ls."""
 
 from __future__ import annotations
 
@@ -14,22 +14,62 @@ from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.gates import DEFAULT_GATES
+from sharpen.registry.best_version import resolve_also_best
+from sharpen.registry.files import write_files
 from sharpen.registry.names import split
+from sharpen.store.blobs import open_blobs
 from sharpen.store.collection_rows import aliases, collections, resolve, versions
+from sharpen.store.place import find
 from sharpen.store.queries import Reader
+from sharpen.wire import address_of
+
+MANIFEST = "wandb_manifest.json"  # the client's own list of the files
 
 
 @click.group()
 def artifact() -> None:
-    """Point an alias at a version, or list what has been logged.
+    """Get the files of a version, point an alias at it, or list what has been logged.
 
     An artifact of a project is called PROJECT/NAME; where only one project has the NAME, that is enough. A
     model of `sharpen register` is called NAME.
 
     \b
       sharpen artifact ls
+      sharpen artifact get quantbot/xgb_classifier:best
       sharpen artifact link quantbot/xgb_classifier:v5 candidate
     """
+
+
+@artifact.command()
+@click.argument("name")
+@click.option("--root", type=click.Path(path_type=Path), help="The folder. [default: artifacts/NAME:vN]")
+@click.option("--type", "kind", help="Refuse a version of another type, such as model.")
+@click.option("-v", "--verbose", is_flag=True, help="Also say each file.")
+@click.pass_obj
+def get(home: Path, name: str, root: Path | None, kind: str | None, verbose: bool) -> None:
+    """Write the files of a version into a folder, each checked against its hash.
+
+    NAME:vN, NAME:ALIAS, NAME:latest; NAME:best is what the best run of the sweep logged. A folder that has
+    these files already is left as it is. The folder is printed.
+
+    \b
+      sharpen artifact get quantbot/xgb_classifier:best
+      sharpen artifact get local/quantbot/xgb_classifier:v5 --root model
+    """
+    reader = Reader(find(home).parent)
+    collection, word = split(name)
+    collection = _found(reader, collection)
+    row = resolve_also_best(reader, collection, word)
+    found = collections(reader)[collection]
+    if kind not in (None, found):
+        raise UsageError(f"{row.name} is of type {found}, not {kind}")
+    folder = root or Path("artifacts") / f"{collection.rpartition('/')[2]}:v{row.version}"
+    files = [file for file in row.files if file.name != MANIFEST]
+    for path in write_files(open_blobs(address_of(home.absolute())), files, folder):
+        if verbose:
+            echo(str(path), err=True)
+    click.echo(str(folder))
+    echo(f"{row.name}: {len(files)} files, {sum(file.n_bytes for file in files):,} bytes", err=True)
 
 
 @artifact.command()
@@ -70,8 +110,10 @@ def _found(reader: Reader, name: str) -> str:
         NotFound: There is none, or several projects have one.
     """
     known = [*collections(reader)]
-    if name in known:
-        return name
+    without_entity = name.partition("/")[2]  # ENTITY/PROJECT/NAME is what the wandb client says
+    for one in (name, without_entity):
+        if one in known:
+            return one
     found = [one for one in known if one.rpartition("/")[2] == name]
     if len(found) == 1:
         return found[0]

@@ -6,12 +6,15 @@ ends the whole process, and one changed digit loads without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sharpen.errors import UsageError
-from sharpen.store.blobs import blob_path, check_file
+from sharpen.store.blobs import Blobs, blob_path, check_file
 from sharpen.store.collection_rows import VersionRow
+from sharpen.store.contents import StoredFile, check_file_name
 
 PICKLES = (b"\x80", b"c", b"(", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x89HDF")
 LARGEST_HEADER_BYTES = 100_000_000
@@ -62,3 +65,35 @@ def checked_files(home: Path, row: VersionRow) -> dict[str, Path]:
         check_file(path, file.digest)
         found[file.name] = path
     return found
+
+
+def write_files(blobs: Blobs, files: Iterable[StoredFile], folder: Path) -> list[Path]:
+    """Write files of a version into a folder under their names; return where they are.
+
+    One that is there already with the same content is left as it is.
+
+    Raises:
+        StoreError: One is missing or damaged.
+        UsageError: The folder cannot be written, or has another file of the name.
+    """
+    written: list[Path] = []
+    for file in files:
+        check_file_name(file.name)
+        path, source = folder / file.name, blobs.fetch(file.digest)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                shutil.copyfile(source, path)
+            elif _sha256(path) != file.digest:
+                raise UsageError(
+                    f"{path} is there already with another content: name a new folder with --root"
+                )
+        except OSError as problem:
+            raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
+        written.append(path)
+    return written
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -52,8 +52,12 @@ class WandbSink:
         self._run.summary.update(dict(values))
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
-        """Log the file as an artifact of this name; a second one is its next version."""
-        artifact = self._wandb.Artifact(NOT_IN_NAMES.sub("-", name) or "file", type, metadata=dict(metadata))
+        """Log the file as an artifact of this name; a second one is its next version.
+
+        ``collection`` in the metadata is another name for it, among those of all runs of the project.
+        """
+        name = NOT_IN_NAMES.sub("-", str(metadata.get("collection", name))) or "file"
+        artifact = self._wandb.Artifact(name, type, metadata=dict(metadata))
         artifact.add_file(str(path), name=path.name)
         self._run.log_artifact(artifact).wait()
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sharpen.objectives.port import SavedModel
 
 LIBRARIES = ("numpy", "numba", "polars", "TA-Lib", "optuna")
+COLLECTIONS: Mapping[str, str] = {"xgboost": "xgb_classifier", "lightgbm": "lgbm_classifier"}
+"""What a stock agent's client calls the models of all runs of a project."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,8 @@ class BoostedClassifier:
 
         path = folder / f"model{make(examples.settings.model).suffix}"
         train_final(examples.settings, examples.examples, seed).save(path)
-        return SavedModel(path, model_facts(examples.settings, examples.examples))
+        facts = model_facts(examples.settings, examples.examples)
+        return SavedModel(path, {**facts, "collection": COLLECTIONS[examples.settings.model]})
 
     def rehearse(self, config: Mapping[str, Any], panel: Panel, plan: WalkForward) -> None:
         """Go through a fold in small, then cut the bins of all folds ahead."""

@@ -13,17 +13,15 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sharpen import spec
 from sharpen.errors import NotFound, UsageError
 from sharpen.jsonable import dumps
+from sharpen.registry.best_version import resolve_also_best
 from sharpen.server.wandb import runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page, when
-from sharpen.store.collection_rows import VersionRow, aliases, collections, resolve, versions
+from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
 from sharpen.store.contents import NEWEST, StoredFile
-from sharpen.trial import TrialState
 
 MANIFEST = "wandb_manifest.json"
-BEST = "best"
 USED = "_used_artifacts"
 NO_TTL = -1
 
@@ -53,33 +51,15 @@ def find(ctx: Context, collection: str, word: str) -> VersionRow | None:
     ``best``, unless somebody set it, is the version that the best run of the sweep logged.
     """
     try:
-        return resolve(ctx.engine.reader, collection, word)
+        return resolve_also_best(ctx.engine.reader, collection, word)
     except NotFound:
-        return _best(ctx, collection) if word == BEST else None
+        return None
 
 
 def by_name(ctx: Context, name: str) -> VersionRow | None:
     """Return the version of a whole name, such as ``quant/model:v3``."""
     collection, _, word = name.rpartition(":")
     return find(ctx, collection, word)
-
-
-def _best(ctx: Context, collection: str) -> VersionRow | None:
-    """Return the version of the best-scored run of the newest version's sweep."""
-    reader = ctx.engine.reader
-    known = {row.run_id: row for row in versions(reader, collection) if row.run_id}
-    by_run = [run for run in (reader.tracked.run(run_id) for run_id in known) if run is not None]
-    sweep_id = next((run.sweep_id for run in reversed(by_run) if run.sweep_id), None)
-    if sweep_id is None:
-        return None
-    sweep = reader.sweep(sweep_id, deleted=True)
-    metric = spec.parse(sweep.spec, where=sweep.source).metric
-    scored = [
-        (metric.larger_is_better(run.score), known[run.id])
-        for run in reader.runs(sweep_id)
-        if run.id in known and run.score is not None and run.state == TrialState.FINISHED
-    ]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def project_collections(ctx: Context, project: str, type: str | None = None) -> dict[str, str]:

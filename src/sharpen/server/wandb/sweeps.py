@@ -21,6 +21,7 @@ from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, Gone, page, w
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
+from sharpen.sweep.queued_configs import complete_all
 from sharpen.trial import TrialState
 
 STATES = {
@@ -34,6 +35,10 @@ STATES = {
 VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
 VANISHED = "the program ended without a word to the server"
 TERMINATED = -15
+HERE = "the server itself chooses what to run next, by any method of docs/sweep-files.md"
+LOCAL_CONTROLLER = f"{HERE}; leave out --controller and 'controller: type: local', and start 'wandb agent'"
+NO_SCHEDULER = f"{HERE}; leave out 'scheduler:', and name a method or an optimizer"
+RUN_AGAIN = "the configurations of these runs are run again first, so that the sweep judges them as its own"
 
 
 def find(ctx: Context, sweep_id: str) -> dict[str, Any] | None:
@@ -107,11 +112,40 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"sweep": _steered(ctx, given["id"], given), "configValidationWarnings": []}
     ctx.need("agent")
     text = _with_project(given.get("config") or "", given.get("projectName"))
+    read = spec.parse(text, where="sweep.yaml")
+    names = set(read.space.dimensions)
+    prior = [
+        {name: value for name, value in config.items() if name in names}
+        for config in _prior_configs(ctx, given.get("priorRunsFilters"))
+    ]
+    complete_all(read.space, prior)  # refuses what is outside of the space, before there is a sweep
     place = {"source": "sweep.yaml", "workdir": str(Path.cwd())}
     made = ctx.engine.call("create_sweep", key=secrets.token_hex(8), text=text, place=place)
-    read = spec.parse(text, where="sweep.yaml")
     notes = [f"{path}: {sentence}" for path, sentence in read.notes]
+    if prior:
+        ctx.engine.call("add", sweep_id=made["sweep_id"], key=secrets.token_hex(8), points=prior)
+        notes.append(f"-R: {RUN_AGAIN}")
     return {"sweep": find(ctx, made["sweep_id"]), "configValidationWarnings": notes}
+
+
+def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
+    """Return the configurations of the runs that a new sweep is to begin with.
+
+    Raises:
+        UsageError: There is no such run.
+    """
+    try:
+        wanted: Any = json.loads(filters or "{}") or {}
+        names = [str(each["name"]) for each in wanted.get("$or", [])]
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as problem:
+        raise UsageError(f"prior runs are named by $or of names: {problem}") from problem
+    found: list[dict[str, Any]] = []
+    for name in names:
+        row = ctx.engine.reader.tracked.run(name)
+        if row is None:
+            raise UsageError(f"no run {name[:80]!r}")
+        found.append({**row.config, **row.summary.get("_config", {})})
+    return found
 
 
 def _with_project(text: str, project: str | None) -> str:
@@ -120,9 +154,24 @@ def _with_project(text: str, project: str | None) -> str:
         read: Any = yaml.safe_load(text)
     except yaml.YAMLError as problem:
         raise UsageError(f"the sweep file is no YAML: {problem}") from problem
+    if isinstance(read, dict):
+        _refuse_elsewhere(cast("dict[str, Any]", read))
     if not isinstance(read, dict) or "project" in read or not project:
         return text
     return yaml.safe_dump({**cast("dict[str, Any]", read), "project": project}, sort_keys=False)
+
+
+def _refuse_elsewhere(read: Mapping[str, Any]) -> None:
+    """Refuse a sweep whose configurations another program is to choose: it would wait for ever.
+
+    Raises:
+        UsageError: So it is.
+    """
+    controller, scheduler = read.get("controller"), read.get("scheduler")
+    if isinstance(controller, dict) and cast("dict[str, Any]", controller).get("type") == "local":
+        raise UsageError(f"$.controller: {LOCAL_CONTROLLER}")
+    if scheduler:
+        raise UsageError(f"$.scheduler: {NO_SCHEDULER}")
 
 
 def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +179,8 @@ def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str,
     if _row(ctx, sweep_id) is None:
         raise UsageError(f"no sweep {sweep_id!r}")
     state = given.get("state")
+    if given.get("controller") not in (None, "", "{}"):
+        raise UsageError(LOCAL_CONTROLLER)
     if state in ("CANCELED", "CANCELLED"):
         ctx.engine.call("cancel", sweep_id=sweep_id, reason="canceled through the W&B client")
     elif state in VERBS:

@@ -1,0 +1,45 @@
+"""``best``: the version of a collection that the best run of the sweep logged, which moves by itself."""
+
+from __future__ import annotations
+
+from sharpen import spec
+from sharpen.errors import NotFound
+from sharpen.store.collection_rows import VersionRow, resolve, versions
+from sharpen.store.queries import Reader
+from sharpen.trial import TrialState
+
+BEST = "best"
+
+
+def resolve_also_best(reader: Reader, collection: str, word: str) -> VersionRow:
+    """Return the version that a word of a collection means.
+
+    ``best``, unless somebody set it, is the version that the best run of the sweep logged.
+
+    Raises:
+        NotFound: There is none.
+    """
+    try:
+        return resolve(reader, collection, word)
+    except NotFound:
+        found = best_version(reader, collection) if word == BEST else None
+        if found is None:
+            raise
+        return found
+
+
+def best_version(reader: Reader, collection: str) -> VersionRow | None:
+    """Return the version of the best-scored run of the newest version's sweep; None without one."""
+    known = {row.run_id: row for row in versions(reader, collection) if row.run_id}
+    by_run = [run for run in (reader.tracked.run(run_id) for run_id in known) if run is not None]
+    sweep_id = next((run.sweep_id for run in reversed(by_run) if run.sweep_id), None)
+    if sweep_id is None:
+        return None
+    sweep = reader.sweep(sweep_id, deleted=True)
+    metric = spec.parse(sweep.spec, where=sweep.source).metric
+    scored = [
+        (metric.larger_is_better(run.score), known[run.id])
+        for run in reader.runs(sweep_id)
+        if run.id in known and run.score is not None and run.state == TrialState.FINISHED
+    ]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
