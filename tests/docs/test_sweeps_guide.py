@@ -62,7 +62,7 @@ class Desk:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=800,
         )
         assert done.returncode == code, f"{line}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -100,6 +100,7 @@ def made(said):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_sweep_from_the_file_to_the_best_model(desk):
     desk.type("wandb login --relogin $WANDB_API_KEY")
     sweep = made(desk.type("wandb sweep sweeps/xgboost_sweep.yaml"))
@@ -121,6 +122,7 @@ def test_a_sweep_from_the_file_to_the_best_model(desk):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_sweep_that_is_stuck(desk):
     for name in ("lightgbm_sweep", "ppo_sweep"):
         sweep = made(desk.type(f"wandb sweep sweeps/{name}.yaml"))

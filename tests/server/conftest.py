@@ -39,7 +39,7 @@ class Server:
         quick = {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "1", "WANDB_DISABLE_GIT": "true"}
         return own | about | quick | {"WANDB__DISABLE_STATS": "true", "WANDB_ERROR_REPORTING": "false"}
 
-    def wandb(self, *words, timeout=120, code=0):
+    def wandb(self, *words, timeout=250, code=0):
         """Run a command of the stock client, and return all that it printed."""
         done = subprocess.run(
             words,

@@ -118,9 +118,21 @@ def test_a_request_that_is_none_is_400(ask, body):
     assert ask(body=body).status_code == 400
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b'{"query": "\\ud800"}'])
 def test_a_body_that_is_no_json_is_400(ask, content):
     assert ask(content=content).status_code == 400
+
+
+def test_half_a_letter_is_400_and_a_whole_one_is_kept(ask, home):
+    _, agent = begin(ask)
+    run = beat(ask, agent)[0]["run_id"]
+
+    def say(text):
+        content = b'{"files": {"output.log": {"offset": 0, "content": ["' + text + b'"]}}}'
+        return ask(f"/files/local/p/{run}/file_stream", content=content).status_code
+
+    assert (say(b"a \\ud800"), say(b"a \\ud83d\\ude00")) == (400, 200)
+    assert Reader(home).console(run) == "a \U0001f600\n"
 
 
 def test_an_agent_whose_sweep_is_gone_hears_404(ask):

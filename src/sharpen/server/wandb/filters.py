@@ -80,6 +80,8 @@ def fits(facts: Mapping[str, Any], wanted: Any, depth: int = 0) -> bool:
 
 def _one(facts: Mapping[str, Any], key: str, wanted: Any, depth: int) -> bool:
     if key in ("$and", "$or", "$nor"):
+        if not isinstance(wanted, list):
+            raise UsageError(f"{key} of a filter is a list")
         parts = [fits(facts, part, depth + 1) for part in cast("list[Any]", wanted)]
         return all(parts) if key == "$and" else any(parts) == (key == "$or")
     if key == "$not":
@@ -94,7 +96,10 @@ def _one(facts: Mapping[str, Any], key: str, wanted: Any, depth: int) -> bool:
 
 def _compare(op: str, found: Any, wanted: Any) -> bool:
     if op == "$not":
-        return not all(_compare(inner, found, value) for inner, value in dict(wanted).items())
+        if not isinstance(wanted, dict):
+            raise UsageError("$not of a filter is an object")
+        inner = cast("dict[str, Any]", wanted)
+        return not all(_compare(word, found, value) for word, value in inner.items())
     if op not in COMPARISONS:
         raise UsageError(f"no {op!r} in filters; there are: {', '.join(COMPARISONS)}, $and, $or, $nor, $not")
     return COMPARISONS[op](found, wanted)

@@ -37,7 +37,9 @@ def root(ctx: Context) -> dict[str, Any]:
         "upsertBucket": lambda info, input: run_changes.upsert(ctx, input),
         "deleteRun": lambda info, input: run_changes.delete(ctx, input["id"]),
         "stopRun": lambda info, input: run_changes.stop(ctx, input["id"]),
-        "createRunFiles": lambda info, input: files.create(ctx, input["runName"], input["files"]),
+        "createRunFiles": lambda info, input: files.create(
+            ctx, input["runName"], [name or "" for name in input.get("files") or []]
+        ),
         "markRunFilesUploaded": {"success": True},
         "notifyScriptableRunAlert": lambda info, input: run_changes.alert(ctx, input),
         "upsertSweep": lambda info, input: sweeps.upsert(ctx, input),

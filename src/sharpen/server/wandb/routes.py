@@ -27,6 +27,7 @@ from sharpen.store.uploads import remember
 
 MOST_BODY_BYTES = 32 << 20
 MOST_UPLOAD_BYTES = 64 << 30
+HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -69,9 +70,10 @@ class WandbRoutes:
             return _refusal(401, "no valid key: make one with 'sharpen key add', and set WANDB_API_KEY")
         ctx = Context(self._engine, key, self._signer, str(request.base_url).rstrip("/"))
         try:
-            body = json.loads(await _body(request))
-        except (ValueError, RecursionError):
-            return _refusal(400, "the body is no JSON")
+            body = _read(await _body(request))
+        except (ValueError, RecursionError) as problem:
+            is_half = isinstance(problem, UnicodeEncodeError)
+            return _refusal(400, "the body has half a letter" if is_half else "the body is no JSON")
         except UsageError as problem:
             return _refusal(413, problem.message)
         try:
@@ -132,6 +134,19 @@ class WandbRoutes:
             "Content-Security-Policy": "sandbox",
         }
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+def _read(body: bytes) -> Any:
+    """Return what a body says in JSON.
+
+    Raises:
+        ValueError: It is no JSON.
+        UnicodeEncodeError: It escapes half of a letter, which no text in a database may have.
+    """
+    found = json.loads(body)
+    if HALF_LETTER.search(body):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 async def _body(request: Request) -> bytes:

@@ -152,7 +152,7 @@ def _with_project(text: str, project: str | None) -> str:
     """Return a sweep file that names its project."""
     try:
         read: Any = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, RecursionError) as problem:
         raise UsageError(f"the sweep file is no YAML: {problem}") from problem
     if isinstance(read, dict):
         _refuse_elsewhere(cast("dict[str, Any]", read))
