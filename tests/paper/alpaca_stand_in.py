@@ -1,12 +1,14 @@
 """Alpaca's paper account on this machine, as its documentation describes it: orders, fills, bars, updates.
 
-Faults are put in front of calls by the test: each is used once, for the next call of its method.
+Faults are put in front of calls by the test: each is used once, for the next call of its method. ``watch``
+hears of every call three times: ``asked``, ``done`` before the answer is sent, and ``told`` after it.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -52,6 +54,7 @@ class AlpacaStandIn:
         self.calls: list[tuple[str, str]] = []
         self.account_status = "ACTIVE"
         self.page = 1000
+        self.watch: Callable[[str, str], None] = lambda _when, _method: None
         self.lock = threading.RLock()
         stand_in = self
 
@@ -66,8 +69,13 @@ class AlpacaStandIn:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                pass  # whoever asked is dead
+
+        self.server = Server(("127.0.0.1", 0), Answers)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -121,6 +129,7 @@ class AlpacaStandIn:
         body: Any = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         with self.lock:
             path = parts.path.removeprefix("/v2")
+            self.watch("asked", request.command)
             self.calls.append((request.command, path))
             fault = self._fault(request.command, path)
             if request.headers.get("APCA-API-SECRET-KEY") != SECRET:
@@ -129,6 +138,7 @@ class AlpacaStandIn:
                 status, reply = self._answer(request.command, path, asked | (json.loads(body or b"{}")))
             else:
                 status, reply = 0, None
+            self.watch("done", request.command)
         headers: dict[str, str] = {}
         content = "" if reply is None else json.dumps(reply)
         if fault is not None:
@@ -141,6 +151,8 @@ class AlpacaStandIn:
             request.send_header(name, value)
         request.end_headers()
         request.wfile.write(content.encode())
+        with self.lock:
+            self.watch("told", request.command)
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:

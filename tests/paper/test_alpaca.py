@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -30,6 +33,7 @@ from .alpaca_stand_in import KEY, SECRET, AlpacaStandIn, Fault
 from .worlds import Momentum
 
 SYMBOLS = ("AAA", "BBB")
+NEW_YORK = ZoneInfo("America/New_York")
 CALENDAR = MarketCalendar()
 EVENING = 1719964800.0  # 2024-07-03 00:00 UTC: the session of the second has ended
 MORNING = 1720013460.0  # 2024-07-03 09:31 in New York, a day that ends at 13:00
@@ -51,12 +55,13 @@ class AlpacaWorld:
     """A trader on the stand-in, opened anew as after a crash."""
 
     folder: Path
-    alpaca: AlpacaStandIn
-    clock: RecordedClock = field(default_factory=lambda: RecordedClock(EVENING))
+    alpaca: Any
+    clock: Any = field(default_factory=lambda: RecordedClock(EVENING))
     limits: Limits = field(default_factory=Limits)
     updates: Muted = field(default_factory=Muted)
     said: list[str] = field(default_factory=list)
     ledger: Ledger | None = None
+    since: float = EVENING - 86_400
 
     def set_time(self, now: float, *, is_open: bool) -> None:
         self.clock.now = self.alpaca.now = now
@@ -69,7 +74,7 @@ class AlpacaWorld:
         ledger = self.ledger = Ledger(path)
         if ledger.fact("session") is None:
             ledger.keep_fact("session", "s1")
-        broker = AlpacaBroker(self.alpaca.access, EVENING - 86_400)
+        broker = AlpacaBroker(self.alpaca.access, self.since)
         parts = Parts(
             ledger,
             broker,
@@ -100,17 +105,27 @@ class AlpacaWorld:
         return [intent.status for intent in self.ledger.intents()]
 
 
+def midnight(day: str) -> str:
+    """Return when a day begins in New York, as Alpaca says it: at 04:00 or 05:00 UTC."""
+    return f"{datetime.fromisoformat(day).replace(tzinfo=NEW_YORK).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def fill_with_bars(stand_in: AlpacaStandIn, days: list[str]) -> None:
+    """Give a stand-in a random walk of daily bars."""
+    for k, symbol in enumerate(SYMBOLS):
+        rng = np.random.default_rng(k)
+        closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days))))
+        stand_in.bars[symbol] = [
+            {"t": t, "o": c, "h": c * 1.01, "l": c * 0.99, "c": c, "v": 1e6, "n": 1, "vw": c}
+            for t, c in zip(map(midnight, days), closes.round(2).tolist(), strict=True)
+        ]
+        stand_in.prices[symbol] = str(round(float(closes[-1]), 2))
+
+
 @pytest.fixture
 def alpaca() -> Iterator[AlpacaStandIn]:
     stand_in = AlpacaStandIn(EVENING)
-    for k, symbol in enumerate(SYMBOLS):
-        rng = np.random.default_rng(k)
-        closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(DAYS))))
-        stand_in.bars[symbol] = [
-            {"t": f"{day}T04:00:00Z", "o": c, "h": c * 1.01, "l": c * 0.99, "c": c, "v": 1e6, "n": 1, "vw": c}
-            for day, c in zip(DAYS, closes.round(2).tolist(), strict=True)
-        ]
-        stand_in.prices[symbol] = str(round(float(closes[-1]), 2))
+    fill_with_bars(stand_in, DAYS)
     yield stand_in
     stand_in.close()
 

@@ -1,12 +1,18 @@
 """Pages of models, of paper trading, and of runs side by side."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from paper.worlds import Momentum, World, panel_of
 from sharpen.coordinator import connect
 from sharpen.paper.ledger import Ledger
+from sharpen.paper.replay import Mismatch
+from sharpen.paper.report import report
 from sharpen.server.auth import KeyFile
+from sharpen.server.pages import desk
+from sharpen.server.pages.analysis import Kept
 from sharpen.store.blobs import put_file
 
 from .test_pages import Site
@@ -55,6 +61,24 @@ def test_a_paper_account(site):
     assert "<script>" not in page
     for name in ("none", "..%2Fkeys", "%00"):
         assert site.ask(f"/paper/{name}").status_code == 404
+
+
+def test_an_account_beside_its_backtest(site, monkeypatch):
+    panel = panel_of(40)
+    account = World(site.home, panel).open()
+    account.play()
+    found = report(account.ledger, panel, Momentum(panel.symbols), 2.0, seed=0)
+    account.close()
+    assert "has not traded" in site.ask("/paper/test").text, "its bars have no name"
+    monkeypatch.setattr(desk, "account_report", lambda *_: found)
+    monkeypatch.setattr(desk, "_REPORTS", Kept())
+    page = site.ask("/paper/test").text
+    for said in ("90 % of its resampled bars between", "the backtest takes 2.0", "0 differ", "±4"):
+        assert said in page
+    wrong = replace(found.replay, mismatches=(Mismatch("20240105T0000", "AAA", "signal", "0.5", "-0.5"),))
+    monkeypatch.setattr(desk, "account_report", lambda *_: replace(found, replay=wrong))
+    monkeypatch.setattr(desk, "_REPORTS", Kept())
+    assert "1 signals or bars differ" in site.ask("/paper/test").text
 
 
 def test_runs_side_by_side(site):

@@ -18,7 +18,7 @@ from sharpen.bars import Panel
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
-from sharpen.paper.ledger import Ledger, LedgerReader, read_only
+from sharpen.paper.ledger import LedgerReader, is_held, read_only
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
 from sharpen.paper.trader import paths_of
@@ -102,6 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     here unless --account says otherwise. Keys and addresses of live accounts are refused.
     """
     # they bring compiled kernels and the boosters, which --help can do without
+    from sharpen.paper.account_report import account_report  # noqa: PLC0415
     from sharpen.paper.session import (  # noqa: PLC0415
         AccountSettings,
         model_of,
@@ -112,7 +113,10 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     if broker == "alpaca":
         named = broker if account == "default" else account
         _run_on_alpaca(
-            home, (named, Limits(max_daily_loss=max_daily_loss)), model.file, (feed, n_bars, adopt)
+            home,
+            (named, Limits(max_daily_loss=max_daily_loss)),
+            model.file,
+            (feed, n_bars, adopt, slippage_bps),
         )
         return
     panel, name = _bars(data or model.data)
@@ -138,21 +142,22 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         ledger.keep_fact("data", name)
         ledger.keep_fact("slippage_bps", repr(slippage_bps))
         _say(f"traded {n_traded} bars of {name} on account {account} by {model.file.name}")
-        _print_report(_report(ledger, home, account, panel, slippage_bps), as_json)
+        _print_report(account_report(home, account, ledger, panel), as_json)
 
 
 def _run_on_alpaca(
-    home: Path, account: tuple[str, Limits], model: ModelFile, said: tuple[str, int | None, str]
+    home: Path, account: tuple[str, Limits], model: ModelFile, said: tuple[str, int | None, str, float]
 ) -> None:
     """Trade on Alpaca's paper account until somebody stops it."""
     from sharpen.paper.alpaca.connection import access_from  # noqa: PLC0415 - an extra
     from sharpen.paper.alpaca.session import alpaca_session  # noqa: PLC0415 - an extra
 
-    feed, n_bars, adopt = said
+    feed, n_bars, adopt, slippage_bps = said
     access = access_from(os.environ, feed)
     stop_file = paths_of(home, account[0])[2]
     stop_file.unlink(missing_ok=True)
     with alpaca_session(home, account, model, access, _say) as (session, wait):
+        session.ledger.keep_fact("slippage_bps", repr(slippage_bps))
         session.start(adopt)
         _say(f"trading on account {account[0]} by {model.name}; 'sharpen paper stop' ends it")
         n_decided = session.run(n_bars, stop_file.exists, wait)
@@ -195,7 +200,11 @@ def status(home: Path, account: str, as_json: bool) -> None:
 def stop(home: Path, account: str) -> None:
     """Ask the trader of an account to leave after its bar; positions stay as they are."""
     _reader(home, account)
-    paths_of(home, account)[2].touch()
+    path, _, stop_file = paths_of(home, account)
+    if not is_held(path):
+        echo(f"no trader works on account {account}", err=True)
+        return
+    stop_file.touch()
     echo(f"asked the trader of account {account} to leave; 'sharpen paper run' goes on later", err=True)
 
 
@@ -230,12 +239,11 @@ def resume(home: Path, account: str, reason: str) -> None:
 @click.pass_obj
 def show_report(home: Path, data: str | None, account: str, as_json: bool) -> None:
     """Compare what an account did with the backtest of the same bars."""
+    from sharpen.paper.account_report import account_report  # noqa: PLC0415 - as above
+
     ledger, _, _ = _reader(home, account)
-    name = data or ledger.fact("data")
-    if name is None or not ledger.decisions():
-        raise UsageError(f"account {account} has not traded yet: sharpen paper run --model RUN")
-    panel, _ = _bars(name)
-    _print_report(_report(ledger, home, account, panel, float(ledger.fact("slippage_bps") or 0.0)), as_json)
+    panel = None if data is None else _bars(data)[0]
+    _print_report(account_report(home, account, ledger, panel), as_json)
 
 
 def _reader(home: Path, account: str) -> tuple[LedgerReader, Any, Path]:
@@ -243,38 +251,14 @@ def _reader(home: Path, account: str) -> tuple[LedgerReader, Any, Path]:
     return read_only(path), kill_switch, stop_file
 
 
-def _report(ledger: Ledger, home: Path, account: str, panel: Panel, cost_bps: float) -> PaperReport:
-    from sharpen.paper.model import load_strategy  # noqa: PLC0415 - as above
-    from sharpen.paper.report import report  # noqa: PLC0415
-    from sharpen.paper.session import pinned_model  # noqa: PLC0415
-
-    kept = pinned_model(home, account, ledger.fact("digest") or "")
-    strategy = load_strategy(kept.path, kept.digest, kept.facts)
-    return report(ledger, panel, strategy, cost_bps, seed=0)
-
-
 def _print_report(found: PaperReport, as_json: bool) -> None:
+    from sharpen.paper.account_report import sentences  # noqa: PLC0415 - as above
+
+    replay = found.replay
     if as_json:
-        print_json(asdict(found) | {"mismatches": len(found.replay.mismatches)})
+        print_json(asdict(found) | {"mismatches": len(replay.mismatches)})
         return
-    low, high = found.band
-    cost, replay = found.shortfall, found.replay
-    print_pairs(
-        {
-            "sessions": found.n_sessions,
-            "worth": f"{found.worth:.2f} usd",
-            "return": f"{found.paper_return:.2%}; the backtest's {found.backtest_return:.2%},"
-            f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
-            "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
-            f" {found.drawdown_band:.2%}",
-            "correlation": f"{found.correlation:.3f} with the backtest, bar by bar",
-            "fills": f"{cost.n_fills}, {cost.mean_bps:.1f} ± {cost.half_width_bps:.1f} bps from the close"
-            " that they were decided at",
-            "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
-            "signals": f"{replay.n_signals} compared, {len(replay.mismatches)} differ"
-            + (f" (the rate is below {replay.rate_bound:.2%})" if not replay.mismatches else ""),
-        }
-    )
+    print_pairs(sentences(found))
     rows = [asdict(mismatch) for mismatch in replay.mismatches[:20]]
     if rows:
         echo("")

@@ -305,6 +305,21 @@ class Ledger:
         ]
 
 
+def is_held(path: Path) -> bool:
+    """Return whether a trader works on the account of a ledger."""
+    try:
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def read_only(path: Path) -> LedgerReader:
     """Return a reader of an account's ledger that disturbs no trader.
 

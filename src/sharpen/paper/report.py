@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,9 +13,10 @@ from sharpen.backtest import backtest
 from sharpen.bars import Panel
 from sharpen.metrics import max_drawdown
 from sharpen.paper.ledger import Intent, Ledger
+from sharpen.paper.orders import Fill
 from sharpen.paper.ports import Strategy
 from sharpen.paper.replay import Replay, compare
-from sharpen.paper.trader import first_index
+from sharpen.paper.trader import bar_name, first_index
 from sharpen.seeds import rng_for
 
 N_RESAMPLES = 1000
@@ -24,11 +25,11 @@ BLOCK_BARS = 10
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """What fills cost against the prices that decisions were made at.
+    """What fills cost against a price.
 
     Attributes:
         n_fills: How many.
-        mean_bps: Mean, weighted by value; above 0 is a cost. It holds the overnight move and the slippage.
+        mean_bps: Mean, weighted by value; above 0 is a cost.
         half_width_bps: Half of the 95 % interval of the mean over fills.
     """
 
@@ -54,7 +55,8 @@ class PaperReport:
         return_percentile: Where the paper return lies among the resampled ones.
         drawdown_percentile: Where the paper drawdown lies.
         correlation: Of paper returns with the backtest's, session by session; NaN below three.
-        shortfall: Of the fills.
+        shortfall: Of the fills against the closes that they were decided at: overnight move and slippage.
+        slippage: Of the fills against the opens that the backtest fills at.
         replay: Signals compared with the backtest's.
         edge_bps: What each dollar that the backtest trades earns after costs; NaN when it trades nothing.
         cost_bps: What the backtest takes for costs.
@@ -73,6 +75,7 @@ class PaperReport:
     drawdown_percentile: float
     correlation: float
     shortfall: Shortfall
+    slippage: Shortfall
     replay: Replay
     edge_bps: float
     cost_bps: float
@@ -113,6 +116,7 @@ def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, se
         drawdown_percentile=float((fates[:, 1] <= fall).mean()),
         correlation=_correlation(own, tested),
         shortfall=shortfall(ledger.intents(), ledger),
+        slippage=slippage(ledger.intents(), ledger, panel),
         replay=compare(panel, strategy, decisions, ledger.bars()),
         edge_bps=_edge_bps(float(result.returns.sum()), result.turnover * len(traded)),
         cost_bps=cost_bps,
@@ -142,17 +146,32 @@ def shortfall(intents: Sequence[Intent], ledger: Ledger) -> Shortfall:
 
     Source: Perold (1988), The implementation shortfall: paper versus reality.
     """
-    decided = {i.order.client_order_id: i.order for i in intents}
-    costs: list[float] = []
-    weights: list[float] = []
-    for fill in ledger.fills():
-        reference = decided[fill.client_order_id].reference_price
-        sign = 1 if fill.side == "buy" else -1
-        costs.append(sign * float(fill.price / reference - 1) * 1e4)
-        weights.append(float(fill.quantity * reference))
-    if not costs:
+    decided = {i.order.client_order_id: float(i.order.reference_price) for i in intents}
+    return _cost(ledger.fills(), decided)
+
+
+def slippage(intents: Sequence[Intent], ledger: Ledger, panel: Panel) -> Shortfall:
+    """Return what fills cost against the next opens, at which the backtest fills; a panel has them by bar."""
+    row = {bar_name(time): t for t, time in enumerate(panel.time)}
+    column = {symbol: k for k, symbol in enumerate(panel.symbols)}
+    opens: dict[str, float] = {}
+    for intent in intents:
+        t, k = row.get(intent.bar), column.get(intent.order.symbol)
+        if t is not None and k is not None and t + 1 < len(panel) and panel.open[t + 1, k] > 0:
+            opens[intent.order.client_order_id] = float(panel.open[t + 1, k])
+    return _cost(ledger.fills(), opens)
+
+
+def _cost(fills: Sequence[Fill], references: Mapping[str, float]) -> Shortfall:
+    """Return what fills cost against a price for each order's name; orders without one are left out."""
+    known = [fill for fill in fills if fill.client_order_id in references]
+    if not known:
         return Shortfall(0, float("nan"), float("nan"))
-    mean = float(np.average(costs, weights=weights))
+    prices = np.array([references[fill.client_order_id] for fill in known])
+    paid = np.array([float(fill.price) for fill in known])
+    signs = np.array([1.0 if fill.side == "buy" else -1.0 for fill in known])
+    costs = signs * (paid / prices - 1) * 1e4
+    mean = float(np.average(costs, weights=prices * [float(fill.quantity) for fill in known]))
     spread = 1.96 * float(np.std(costs, ddof=1)) / np.sqrt(len(costs)) if len(costs) > 1 else float("nan")
     return Shortfall(len(costs), mean, float(spread))
 
@@ -160,14 +179,15 @@ def shortfall(intents: Sequence[Intent], ledger: Ledger) -> Shortfall:
 def resampled(returns: Floats, seed: int) -> Floats:
     """Return total return and drawdown of resampled blocks of returns: (N_RESAMPLES, 2).
 
-    Blocks of :data:`BLOCK_BARS` bars that wrap around at the end.
+    Blocks of :data:`BLOCK_BARS` bars, or a quarter of them if that is less, that wrap around at the end.
     """
     n = len(returns)
     if n == 0:
         return np.zeros((1, 2))
     rng = rng_for(seed, "paper", "band")
-    starts = rng.integers(0, n, (N_RESAMPLES, -(-n // BLOCK_BARS)))
-    rows = (starts[:, :, None] + np.arange(BLOCK_BARS)).reshape(N_RESAMPLES, -1)[:, :n] % n
+    block = max(1, min(BLOCK_BARS, n // 4))  # one block that holds every bar would be no resample at all
+    starts = rng.integers(0, n, (N_RESAMPLES, -(-n // block)))
+    rows = (starts[:, :, None] + np.arange(block)).reshape(N_RESAMPLES, -1)[:, :n] % n
     return np.array([(_total(returns[row]), max_drawdown(returns[row])) for row in rows])
 
 

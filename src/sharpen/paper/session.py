@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.bars import Panel
-from sharpen.errors import UsageError
+from sharpen.errors import NotFound, UsageError
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import BoostedStrategy, check_digest, load_strategy, suffix_of
 from sharpen.paper.recorded import RecordedClock, RecordedSession
@@ -186,7 +186,10 @@ def model_of(reader: Reader, word: str) -> RunModel:
         UsageError: The run kept no model.
     """
     if not is_model(reader, word):
-        return model_of_run(reader, word)
+        try:
+            return model_of_run(reader, word)
+        except NotFound as problem:
+            raise NotFound(f"{problem.message}; 'sharpen models' lists the models") from problem
     row = find(reader, word)
     facts: Mapping[str, Any] = row.record["decides_by"]
     ((name, path),) = checked_files(reader.home, row).items()

@@ -18,6 +18,8 @@ from sharpen.store.queries import Reader
 from sharpen.wire import Client
 
 GATES_FILE = "gates.yaml"
+MENDABLE = ("digest_matches", "paper_sessions", "paper_fills")
+"""Evidence that may fail now and pass later, without another look at the same bars."""
 State = Literal["moved", "requested", "refused", "unchanged"]
 
 
@@ -83,11 +85,13 @@ class Outcome:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why not, a line each, with what to run."""
-        bad = [check for check in self.checks if check.outcome != "passed"]
+        """Why not, a line each; evidence that is missing with what to run: what failed is not tried again."""
         return tuple(
-            f"{check.sentence}: {self.hints[check.name]}" if check.name in self.hints else check.sentence
-            for check in bad
+            f"{check.sentence}: {self.hints[check.name]}"
+            if check.name in self.hints and (check.outcome == "missing" or check.name in MENDABLE)
+            else check.sentence
+            for check in self.checks
+            if check.outcome != "passed"
         )
 
 

@@ -44,6 +44,11 @@ def read_settings(home: Path) -> DiscordSettings:
         UsageError: There is no such file, or something in it is missing or wrong.
     """
     path = home / FILE
+    if not path.exists():
+        raise UsageError(
+            f"there is no {path}: write application_id, public_key, guilds, roles and people into it, as"
+            " docs/promotion.md shows"
+        )
     try:
         tree: Any = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sharpen.errors import NotFound, StoreError
+from sharpen.errors import NotFound, SharpenError, StoreError
+from sharpen.paper.account_report import account_report, sentences
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
+from sharpen.paper.report import PaperReport
 from sharpen.paper.trader import paths_of
 from sharpen.server.pages import charts
+from sharpen.server.pages.analysis import Kept
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
 
 ACCOUNT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 SHOWN = 200
+_REPORTS = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class AccountPage:
         killed: Why nothing is traded; empty while it is.
         worth: What it was worth at the start of each session.
         gain: Since the first session, as a share; None before the second.
+        beside: Profit, costs and signals beside the backtest's, in words; why there are none under ``none``.
+        n_mismatches: Signals and bars that differ from the backtest's; None where nobody can tell.
         events: The newest first.
     """
 
@@ -101,17 +108,24 @@ class AccountPage:
     killed: str
     worth: charts.Chart | None
     gain: float | None
+    beside: Mapping[str, str]
+    n_mismatches: int | None
     events: tuple[Event, ...]
 
 
 def accounts(home: Path) -> list[AccountPage]:
     """Return the paper accounts of a store, by name."""
     names = sorted(path.stem for path in (home / "paper").glob("*.ledger") if ACCOUNT.fullmatch(path.stem))
-    return [account_page(home, name) for name in names]
+    return [account_page(home, name, is_line=True) for name in names]
 
 
-def account_page(home: Path, name: str) -> AccountPage:
+def account_page(home: Path, name: str, *, is_line: bool = False) -> AccountPage:
     """Return what an account holds and how it did.
+
+    Args:
+        home: The store's folder.
+        name: Of the account.
+        is_line: Whether the comparison with the backtest may be left out, which takes a second.
 
     Raises:
         NotFound: There is no such account.
@@ -122,14 +136,31 @@ def account_page(home: Path, name: str) -> AccountPage:
     path, kill_switch, _ = paths_of(home, name)
     ledger = read_only(path)
     try:
-        return _account(ledger, name, kill_switch.state())
+        found = None if is_line else _beside(home, name, ledger)
+        return _account(ledger, name, kill_switch.state(), found)
     except LedgerUnreadable as problem:
         raise StoreError(f"cannot read the account {name}: {problem}") from problem
     finally:
         ledger.close()
 
 
-def _account(ledger: LedgerReader, name: str, kill: Any) -> AccountPage:
+def _beside(home: Path, name: str, ledger: LedgerReader) -> PaperReport | SharpenError:
+    """Return an account's report, worked out once for each state that it is in; or why there is none."""
+    state = (str(home), name, ledger.last_bar(), len(ledger.fills()), ledger.fact("digest"))
+
+    def compute() -> PaperReport | SharpenError:
+        try:
+            return account_report(home, name, ledger)
+        except SharpenError as problem:
+            return problem
+
+    return _REPORTS.get(state, compute)
+
+
+def _account(
+    ledger: LedgerReader, name: str, kill: Any, found: PaperReport | SharpenError | None
+) -> AccountPage:
+    is_known = isinstance(found, PaperReport)
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
@@ -144,5 +175,7 @@ def _account(ledger: LedgerReader, name: str, kill: Any) -> AccountPage:
         killed=f"{kill.reason} ({kill.who})" if kill else "",
         worth=charts.line(line) if len(worth) > 1 else None,
         gain=gain,
+        beside=sentences(found) if is_known else {} if found is None else {"none": found.message},
+        n_mismatches=len(found.replay.mismatches) if is_known else None,
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )

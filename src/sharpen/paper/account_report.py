@@ -1,0 +1,60 @@
+"""The report of an account by its name, and in words: what the command line and the page show alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sharpen.bars import Panel
+from sharpen.errors import UsageError
+from sharpen.paper.ledger import Ledger
+from sharpen.paper.model import load_strategy
+from sharpen.paper.report import PaperReport, Shortfall, report
+from sharpen.paper.session import pinned_model
+
+
+def account_report(home: Path, account: str, ledger: Ledger, panel: Panel | None = None) -> PaperReport:
+    """Return what an account did beside the backtest of its bars.
+
+    Args:
+        home: The store's folder.
+        account: Its name.
+        ledger: Its ledger.
+        panel: Bars to compare with; those that it traded when left out.
+
+    Raises:
+        UsageError: It has not traded yet, or its bars or its model are gone.
+    """
+    from sharpen.data import load  # noqa: PLC0415 - polars and pyarrow take a moment to import
+
+    name = ledger.fact("data")
+    if (panel is None and name is None) or not ledger.decisions():
+        raise UsageError(f"account {account} has not traded yet: sharpen paper run --model RUN")
+    bars = load(name or "").panel if panel is None else panel
+    kept = pinned_model(home, account, ledger.fact("digest") or "")
+    strategy = load_strategy(kept.path, kept.digest, kept.facts)
+    return report(ledger, bars, strategy, float(ledger.fact("slippage_bps") or 0.0), seed=0)
+
+
+def sentences(found: PaperReport) -> dict[str, str]:
+    """Return a report in words, by what each is about."""
+    (low, high), cost = found.band, found.shortfall
+    n_differ = len(found.replay.mismatches)
+    bound = "" if n_differ else f" (the rate is below {found.replay.rate_bound:.2%})"
+    return {
+        "sessions": str(found.n_sessions),
+        "worth": f"{found.worth:.2f} usd",
+        "return": f"{found.paper_return:.2%}; the backtest's {found.backtest_return:.2%},"
+        f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
+        "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
+        f" {found.drawdown_band:.2%}",
+        "correlation": f"{found.correlation:.3f} with the backtest, bar by bar",
+        "slippage": f"{_bps(found.slippage)} from the open that the backtest fills at;"
+        f" the backtest takes {found.cost_bps:.1f}",
+        "fills": f"{cost.n_fills}, {_bps(cost)} from the close that they were decided at",
+        "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
+        "signals": f"{found.replay.n_signals} compared, {n_differ} differ{bound}",
+    }
+
+
+def _bps(cost: Shortfall) -> str:
+    return f"{cost.mean_bps:.1f} ± {cost.half_width_bps:.1f} bps"

@@ -1,0 +1,38 @@
+"""What the report of a paper account says beside its backtest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sharpen.paper.account_report import sentences
+from sharpen.paper.ledger import is_held
+from sharpen.paper.report import report, resampled
+from sharpen.paper.simulated import Frictions
+from sharpen.paper.trader import paths_of
+
+from .worlds import Momentum, World, panel_of
+
+
+def test_slippage_is_what_the_broker_took_and_the_overnight_move_is_apart(tmp_path):
+    panel = panel_of(60)
+    world = World(tmp_path, panel, frictions=Frictions(slippage_bps=25.0, partial_share=0.0))
+    account = world.open()
+    account.play()
+    assert is_held(paths_of(tmp_path, "test")[0])
+    found = report(account.ledger, panel, Momentum(panel.symbols), 25.0, seed=0)
+    account.close()
+    assert not is_held(paths_of(tmp_path, "test")[0])
+    assert found.slippage.n_fills == found.n_fills > 50
+    assert found.slippage.mean_bps == pytest.approx(25.0, abs=0.5)  # prices are in whole cents
+    assert found.slippage.half_width_bps < 0.5 < found.shortfall.half_width_bps
+    said = sentences(found)
+    assert said["slippage"].endswith("from the open that the backtest fills at; the backtest takes 25.0")
+    assert "0 differ" in said["signals"]
+
+
+@pytest.mark.parametrize("n", [2, 4, 11, 60])
+def test_few_bars_are_resampled_too(n):
+    returns = np.random.default_rng(0).normal(0, 0.01, n)
+    totals = resampled(returns, seed=0)[:, 0]
+    assert np.ptp(totals) > 0.005, "every resample held the same bars"
