@@ -20,8 +20,9 @@ from rich.console import Console
 
 from sharpen.cli.live import Snapshot
 from sharpen.permutation import SUMMARY_KEY, PermutationTest
-from sharpen.report import front, leaderboard, verdict, write_html
+from sharpen.report import front, leaderboard, verdict, verdict_figures, write_html
 from sharpen.store.queries import Reader
+from sharpen.views.permuted_search import PermutedWinner, folder_of, keep
 
 from .stores import FACTS, Lab, bars, returns_frame
 from .test_html import Page
@@ -57,7 +58,9 @@ fates = st.builds(
     state=st.sampled_from(
         ["finished", "finished", "stopped", "failed", "crashed", "canceled", "pending", "running"]
     ),
-    returns=st.sampled_from(["good", "good", "none", "other bars", "one bar", "flat", "unreadable", "gone"]),
+    returns=st.sampled_from(
+        ["good", "good", "none", "other bars", "one bar", "empty", "flat", "unreadable", "gone"]
+    ),
     says=st.sampled_from(["all", "nothing", "half", "odd"]),
     logs=st.sampled_from(["all", "all", "metric", "nan", "broke", "nothing"]),
     is_deleted=st.sampled_from([False, False, False, True]),
@@ -99,6 +102,7 @@ def frame_of(returns: str, rng: np.random.Generator) -> pl.DataFrame | None:
         "none": None,
         "other bars": shifted,
         "one bar": frame.head(1),
+        "empty": frame.head(0),
         "flat": frame.with_columns(ret=pl.lit(0.0)),
         "unreadable": frame.drop("fold"),
     }.get(returns, frame)
@@ -114,6 +118,22 @@ def metrics_of(logs: str, rng: np.random.Generator) -> dict:
         "broke": whole | {"val/n_trades": 2.0},
         "nothing": {"other": 1.0},
     }.get(logs, whole)
+
+
+def search_before(lab: Lab, text: str) -> None:
+    """Search the same bars once before."""
+    lab.sweep(text + "name: before\n")
+    for _ in range(2):
+        rng = np.random.default_rng(6)
+        lab.run([(1, metrics_of("all", rng))], returns=frame_of("good", rng), summary=summary_of("all"))
+    lab.clock.now += 1
+
+
+def permute(lab: Lab, n_runs: int) -> None:
+    """Keep the winners of two permuted histories, one of them without any."""
+    folder_of(lab.home, lab.sweep_id).mkdir(parents=True)
+    for history, score in ((1, None), (2, 0.5)):
+        keep(lab.home, lab.sweep_id, PermutedWinner(history, 1, 1, n_runs, score))
 
 
 def make(lab: Lab, text: str, fates: list[Fate], look: str, status: str) -> None:
@@ -153,14 +173,23 @@ def n_kept(fates: list[Fate]) -> int:
     fates=st.lists(fates, max_size=6),
     look=st.sampled_from(list(LOOKS)),
     status=st.sampled_from(["running", "finished", "stopped", "failed", "canceled"]),
+    is_second=st.booleans(),
 )
-def test_the_verdict_and_the_report_appear(text, fates, look, status):
+def test_the_verdict_and_the_report_appear(text, fates, look, status, is_second):
     if not fates:
         look = "none"
     with tempfile.TemporaryDirectory() as folder, mock.patch("sharpen.report.html._plotly", str):
         lab = Lab(Path(folder) / "store")
+        if is_second:
+            search_before(lab, text)
         make(lab, text, fates, look, status)
+        permute(lab, len(fates))
         analysis = lab.analysis()
+        said = json.loads(json.dumps(verdict_figures(analysis), allow_nan=False))
+        assert (said["headline"], len(said["related_sweeps"])) == (
+            analysis.judgement.headline,
+            len(analysis.judgement.related),
+        )
         file = Path(folder) / "report.html"
         write_html(analysis, file)
         page = Page(file.read_text())
