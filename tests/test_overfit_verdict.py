@@ -432,3 +432,10 @@ def test_overfitting_has_a_range_over_the_edges_of_blocks() -> None:
     low, high = judgement.pbo_range
     assert low <= judgement.pbo <= high
     assert high - low > 0.01
+
+
+def test_without_a_baseline_that_moves_nothing_is_more_than_the_market() -> None:
+    found = judge(replace(one_trial(3.0), baseline_returns=np.zeros(1260)))
+    assert found.kind == "beta"
+    assert "failed: buy-and-hold does not move, needs one to be compared with" in sentences(found)
+    assert "its returns stand beside no buy-and-hold that moves" in found.headline

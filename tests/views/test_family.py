@@ -194,3 +194,65 @@ facts = st.builds(
 @given(facts, facts)
 def test_to_overlap_is_mutual(one, other):
     assert overlap(one, other) == overlap(other, one)
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["with returns", "silent"])
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_runs_of_no_sweep_on_the_same_bars_count(lab, keeps, is_deleted):
+    frames = noise(12)
+    for number, frame in enumerate(frames):
+        alone = f"alone{number}"
+        made = lab.call("create_run", run_id=alone, key=alone, project="p", config={"x": number})
+        given = {"run_id": alone, "token": made["token"]}
+        if keeps:
+            lab.keep(given, frame)
+        lab.call("append_history", **given, first_line=0, rows=[(1, {"val/sharpe": whole(frame)})])
+        lab.call("finish_run", **given, exit_code=0, reason="")
+        if is_deleted:
+            lab.call("delete", target=alone)
+    lab.sweep(ALONE)
+    search(lab, [max(frames, key=whole)], lambda frame: True, summary=DAYS if not keeps else None)
+    judgement = lab.analysis().judgement
+    assert judgement.n_trials == 13
+    assert judgement.kind == "luck"
+    assert "Of these, 12 were tried in runs of no sweep on these bars." in judgement.headline
+
+
+@pytest.mark.parametrize("is_sly", [True, False])
+def test_the_best_returns_so_far_kept_with_every_run_are_not_one_trial(lab, is_sly):
+    frames = noise(30)
+    lab.sweep(NOISE)
+    best = frames[0]
+    for frame in frames:
+        best = max(best, frame, key=whole)
+        score = whole(frame if is_sly else best)
+        lab.run([(1, {"val/sharpe": score})], returns=best)
+    n_effective = lab.analysis().judgement.n_effective
+    assert n_effective == 30 if is_sly else n_effective < 10
+
+
+@pytest.mark.parametrize(("when", "n_fitted"), [("before", 0), ("after", 3)])
+def test_a_configuration_that_is_queued_after_results_belongs_to_a_search_that_learns(lab, when, n_fitted):
+    three = "{x: {min: 0.0, max: 1.0}, y: {min: 0.0, max: 1.0}, z: {min: 0.0, max: 1.0}}"
+    lab.sweep(NOISE.replace("{x: {min: 0.0, max: 1.0}}", three))
+    point = [{"x": 0.5, "y": 0.5, "z": 0.5}]
+    if when == "before":
+        lab.call("add", sweep_id=lab.sweep_id, key="mine", points=point)
+    search(lab, noise(2), lambda frame: True)
+    if when == "after":
+        lab.call("add", sweep_id=lab.sweep_id, key="mine", points=point)
+    search(lab, noise(2), lambda frame: True)
+    reader = Reader(lab.home)
+    assert family(reader, reader.sweep(lab.sweep_id)).n_fitted() == n_fitted
+
+
+@pytest.mark.parametrize(("name", "n"), [("val/sharpe", 13), ("val/other", 1)])
+def test_a_silent_program_of_the_same_folder_counts_by_its_metric(lab, name, n):
+    frames = noise(12)
+    lab.sweep(NOISE.replace("noise.py", "explore.py").replace("val/sharpe", name).replace("{x:", "{y:"))
+    for frame in frames:
+        lab.run([(1, {name: whole(frame)})])
+    lab.clock.now += 1
+    lab.sweep(ALONE)
+    search(lab, [max(frames, key=whole)], lambda frame: True, summary=DAYS)
+    assert lab.analysis().judgement.n_trials == n

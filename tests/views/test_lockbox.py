@@ -75,3 +75,12 @@ def test_the_report_says_it_of_an_opening(lab):
     (row,) = Reader(lab.home).looks(mine)
     said = [caution.sentence for caution in about_lockbox(["h"], [look(row)], [])]
     assert any(f"no lockbox: sweep {first}" in sentence for sentence in said)
+
+
+def test_a_run_of_no_sweep_has_used_the_lockbox_too(lab):
+    made = lab.call("create_run", run_id="alone", key="k", project="p", config={})
+    given = {"run_id": "alone", "token": made["token"]}
+    lab.call("summarize", **given, values=FACTS | {"data/last": "2019-06-30"})
+    lab.call("finish_run", **given, exit_code=0, reason="")
+    (found,) = used(lab, ran(lab, FACTS | HELD_BACK, "mine"))
+    assert found.sentence.startswith("a run of no sweep used bars until 2019-06-30")

@@ -41,11 +41,22 @@ def test_a_line_that_a_crash_cut_off_is_none(tmp_path):
     assert [each.history for each in winners(tmp_path, SWEEP)] == [1]
 
 
-def test_other_roots_and_other_sizes_of_the_search_are_apart(tmp_path):
+def test_neither_another_seed_nor_a_run_more_makes_histories_forgotten(tmp_path):
     kept(tmp_path, winner(1, 0.1), winner(1, 0.2, n_runs=5), winner(1, 0.3, root_seed=9))
-    assert winners(tmp_path, SWEEP) == (winner(1, 0.3, root_seed=9),), "those that were searched last"
+    assert winners(tmp_path, SWEEP) == (winner(1, 0.1), winner(1, 0.3, root_seed=9))
     assert winners(tmp_path, SWEEP, root_seed=3) == (winner(1, 0.1),)
-    assert winners(tmp_path, SimpleNamespace(id="s", n_created=7)) == ()
+    grown = SimpleNamespace(id="s", n_created=7)
+    assert winners(tmp_path, grown) == winners(tmp_path, SWEEP)
+    assert winners(tmp_path, grown, root_seed=3) == (), "these are still to be searched"
+
+
+@pytest.mark.parametrize(("scores", "decides"), [(19 * [2.0], True), (19 * [0.0], False)])
+def test_histories_searched_before_a_sweep_grew_speak_against_it_but_not_for_it(scores, decides):
+    each = tuple(winner(number, score) for number, score in enumerate(scores, 1))
+    assert PermutedSearch(1.0, METRIC, each, 6).decides
+    found = PermutedSearch(1.0, METRIC, each, 7)
+    assert found.decides == decides
+    assert "the sweep had 6 runs then and has 7 now, so do it again" in found.words
 
 
 @pytest.mark.parametrize(("goal", "n_as_good"), [("maximize", 2), ("minimize", 3)])

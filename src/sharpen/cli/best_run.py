@@ -95,7 +95,7 @@ class BestRun:
                 echo(f"{what + ':':<16} {compared.words}")
         words = f"is it real?      sharpen report {now.sweep.id}"
         if self.asked:  # a program that keeps no returns knows of no other bars
-            words += f", sharpen permute {top.id}, then, once: sharpen validate {top.id}"
+            words += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"
         elif self.beside:
             words += f", then, once: sharpen validate {top.id}"
         echo(words, err=True)

@@ -201,7 +201,7 @@ def _beyond(read: spec.Sweep) -> Iterator[Problem]:
         yield (
             "$.program",
             f"there is no {read.program} in {workdir}, where programs run: change to the folder that it is "
-            "relative to",
+            "relative to, or give its full path",
         )
     try:
         rules_for(read, 0, None)  # the search method and the stop rule know their own settings

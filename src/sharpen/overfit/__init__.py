@@ -28,10 +28,11 @@ from sharpen.overfit.sharpe import (
     probability_above,
 )
 from sharpen.overfit.verdict import judge
-from sharpen.overfit.words import CONFIDENCE, say_probability
+from sharpen.overfit.words import CONFIDENCE, MAX_P_VALUE, say_probability
 
 __all__ = [
     "CONFIDENCE",
+    "MAX_P_VALUE",
     "Check",
     "Comparison",
     "Evidence",

@@ -22,7 +22,7 @@ class RelatedSweep:
     """Another sweep on bars that the winner was judged on, too: its trials are trials of the same search.
 
     Attributes:
-        name: The sweep's id, for people.
+        name: The sweep's id, for people; empty for runs of no sweep.
         n_tried: How many configurations were tried there.
         has_winner: Whether its best configuration is the winner that is judged here.
         is_renamed: Whether its bars have other names and are known by what holding them made.

@@ -196,6 +196,8 @@ def _checks(figures: Judgement) -> tuple[Check, ...]:
 
 
 def _excess_checks(figures: Judgement) -> tuple[Check, ...]:
+    if not math.isfinite(figures.baseline_sharpe):
+        return (Check("buy-and-hold", "does not move", "needs one to be compared with", "failed"),)
     name = "deflated Sharpe of the excess over buy-and-hold"
     passed = figures.dsr_excess >= CONFIDENCE
     deflated = _needed(

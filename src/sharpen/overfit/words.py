@@ -17,6 +17,8 @@ MIN_PBO_BARS = 4 * PBO_BLOCKS
 def headline(kind: str, figures: Judgement) -> str:
     """Return the verdict of a kind for people."""
     holding = f"simply holding made {say(figures.baseline_sharpe)}"
+    if not math.isfinite(figures.baseline_sharpe):
+        holding = "its returns stand beside no buy-and-hold that moves"
     own = f"a Sharpe ratio of {say(figures.sharpe)}{_when(figures.dates)}"
     if figures.n_trials > 1:
         n = figures.n_trials
@@ -50,10 +52,12 @@ def _counted(figures: Judgement) -> str:
     said: list[str] = []
     for other in figures.related:
         bars = "on these bars under another name" if other.is_renamed else "on these bars"
+        where = f"sweep {other.name}" if other.name else "runs of no sweep"
+        were = "was" if other.n_tried == 1 else "were"
         said.append(
-            f" This configuration was the best of {other.n_tried} in sweep {other.name} {bars}."
+            f" This configuration was the best of {other.n_tried} in {where} {bars}."
             if other.has_winner
-            else f" Of these, {other.n_tried} were tried in sweep {other.name} {bars}."
+            else f" Of these, {other.n_tried} {were} tried in {where} {bars}."
         )
     return "".join(said)
 

@@ -20,6 +20,7 @@ from sharpen.trial import TrialState
 from sharpen.views.family import Family
 from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
+from sharpen.views.trials import content_of
 
 N_ESTIMATED = 40  # rows from the top that get an interval: each costs thousands of resampled bars
 N_RESAMPLES = 500
@@ -99,8 +100,7 @@ def find(
         ranked: Finished feasible runs, then stopped ones, each from the best down; deleted ones among them.
         series: Returns, by run number; those of deleted runs among them.
         tried: What this sweep and the others on its bars have tried.
-        search: The whole search on permuted histories, if somebody ran it; it decides from
-            :data:`~sharpen.views.permuted_search.MIN_HISTORIES` on.
+        search: The whole search on permuted histories, if somebody ran it, and whether it decides.
     """
     n_tried = max(tried.n_tried(), len(series))
     if best is None:
@@ -115,7 +115,7 @@ def find(
         return _no_verdict(f"The best run, {best.number}, kept no usable out-of-sample returns.", n_tried)
     columns, left_out = _finished(ranked, series, series[best.number].time)
     evidence = evidence_of(best, columns, series, tried)
-    if search is not None and search.is_enough:
+    if search is not None and search.decides:
         evidence = replace(evidence, search=search.null)
     return Finding(judge(evidence), left_out)
 
@@ -153,12 +153,27 @@ def evidence_of(
         seed=tried.own.sweep.seed,
         trial_bars=np.concatenate([np.array([len(one.time) for one in known], dtype=np.int64), n_bars]),
         n_tried=tried.n_tried(),
-        kept_returns=np.column_stack(_comparable(known, ours.time, tried)),
+        kept_returns=np.column_stack(_comparable(_each_once(series, tried), ours.time, tried)),
         n_fitted=tried.n_fitted(),
         related=tried.related(best.run),
         n_elsewhere=tried.n_elsewhere(),
         dates=(_day(ours.time[0]), _day(ours.time[-1])) if len(ours.time) else ("", ""),
     )
+
+
+def _each_once(series: Mapping[int, Series], tried: Family) -> list[Series]:
+    """Return all returns but copies that scored otherwise than the first: their own were others.
+
+    So a program that keeps the best returns so far with every run does not make many trials into one.
+    """
+    scores = {run.number: run.score for run in tried.own.runs}
+    first: dict[str, float | None] = {}
+    found: list[Series] = []
+    for number, one in sorted(series.items()):
+        score = scores.get(number)
+        if first.setdefault(content_of(one), score) == score:
+            found.append(one)
+    return found
 
 
 def _day(time: np.datetime64) -> str:

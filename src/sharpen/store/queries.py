@@ -317,12 +317,13 @@ class Reader:
     def artifacts(
         self, sweep_id: str | None = None, run_id: str | None = None, deleted: bool = False
     ) -> list[ArtifactRow]:
-        """Return the files kept with a sweep's runs or one run; those of deleted runs when asked for, too."""
+        """Return the files kept with a sweep's runs, one run, or all of no sweep; deleted ones if asked."""
         a, r = schema.artifacts.c, schema.runs.c
         query = sa.select(schema.artifacts).join(schema.runs, a.run_id == r.id)
         if not deleted:
             query = query.where(r.deleted_at.is_(None))
-        query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
+        of_run = r.sweep_id.is_(None) if run_id is None else r.id == run_id
+        query = query.where(r.sweep_id == sweep_id if sweep_id else of_run)
         return [
             ArtifactRow(
                 run_id=row.run_id,

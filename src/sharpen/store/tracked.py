@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sharpen.facts import RETURNS
 from sharpen.store import schema
 from sharpen.store.rows import HistoryRow, ProjectRow, TrackedRun, tracked_run
 from sharpen.trial import TrialState
@@ -60,6 +61,23 @@ class TrackedReader:
         """Return the runs of no sweep that are at work, the oldest first."""
         r = schema.runs.c
         query = sa.select(schema.runs).where(r.sweep_id.is_(None), r.state == TrialState.RUNNING)
+        return [tracked_run(row) for row in self._dicts(query.order_by(r.created_at, r.id))]
+
+    def tried_alone(self, metric: str) -> list[TrackedRun]:
+        """Return the runs of no sweep that were tried, the oldest first, deleted ones too.
+
+        They began, and logged once or ended. Only those are among them that kept returns, that say
+        something of their bars, or that logged a metric.
+
+        Args:
+            metric: Its name; empty for none.
+        """
+        r, a, v = schema.runs.c, schema.artifacts.c, schema.last_values.c
+        kept = sa.exists().where(a.run_id == r.id, a.type == RETURNS)
+        logged = sa.exists().where(v.run_id == r.id, v.name == metric)
+        ended = r.state.not_in([TrialState.PENDING, TrialState.RUNNING])
+        query = sa.select(schema.runs).where(r.sweep_id.is_(None), sa.or_(ended, r.n_lines > 0))
+        query = query.where(sa.or_(kept, logged, r.summary.contains('"data/')))
         return [tracked_run(row) for row in self._dicts(query.order_by(r.created_at, r.id))]
 
     def projects(self) -> list[ProjectRow]:

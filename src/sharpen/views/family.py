@@ -1,14 +1,15 @@
 """Sweeps on the same bars are one search: which they are, and what all of them tried.
 
 A family is every sweep of the store, deleted ones too, whose development bars overlap in symbol and time, or
-are the same market under another name.
+are the same market under another name, and every run of no sweep that looked at them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -17,7 +18,7 @@ from sharpen import spec
 from sharpen.arrays import Floats, Ints, Times
 from sharpen.bar_sketch import is_akin
 from sharpen.errors import DataError, SpecError
-from sharpen.facts import BarsFacts
+from sharpen.facts import BarsFacts, RunFacts
 from sharpen.overfit import RelatedSweep
 from sharpen.space import Constant
 from sharpen.spec import Sweep
@@ -25,10 +26,12 @@ from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.views.markets import is_same_market, moves
+from sharpen.views.plain_runs import PlainRuns, all_plain_runs, by_bars
 from sharpen.views.returns import Series, read_file
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
 LEARNS_NOT = ("random", "grid")
+QUEUED = "queued"  # the origin of a run that somebody asked for
 MAX_MARKETS = 20  # of a sweep, that are compared with those of another
 
 
@@ -41,20 +44,22 @@ class Family:
         others: The other sweeps on these bars, the oldest first.
         renamed: The ids of those whose bars have other names, and are the same market.
         elsewhere: Sweeps of the same program on other instruments in the same years, the oldest first.
+        plain: The runs of no sweep on these bars.
     """
 
     own: Trials
     others: tuple[Trials, ...]
     renamed: frozenset[str] = frozenset()
     elsewhere: tuple[Trials, ...] = ()
+    plain: PlainRuns = field(default_factory=PlainRuns)
 
     def n_tried(self) -> int:
         """Return how many configurations were tried in all."""
-        return sum(n_configurations(trials) for trials in (self.own, *self.others))
+        return sum(n_configurations(trials) for trials in (self.own, *self.others)) + self.plain.n_tried
 
     def sharpes(self) -> tuple[Floats, Ints]:
         """Return the per-bar Sharpe ratio of every run that kept returns in other sweeps, and its bars."""
-        known = [figures for trials in self.others for figures in trials.figures.values()]
+        known = [figures for trials in self._others() for figures in trials.figures.values()]
         return np.array([f.sharpe for f in known]), np.array([f.n_bars for f in known], dtype=np.int64)
 
     def n_elsewhere(self) -> int:
@@ -73,7 +78,7 @@ class Family:
         first, last = (str(time[at].astype("datetime64[s]")) for at in (0, -1))
         fitting = (
             trials.files[run_id]
-            for trials in self.others
+            for trials in self._others()
             for run_id, f in trials.figures.items()
             if run_id in trials.files and f.n_bars >= len(time) and f.first <= first and f.last >= last
         )
@@ -81,9 +86,13 @@ class Family:
             with suppress(DataError):  # it was there when its figures were read
                 yield read_file(file.path)
 
+    def _others(self) -> tuple[Trials, ...]:
+        return (*self.others, self.plain.trials(self.own.sweep))
+
     def related(self, best: RunRow | None) -> tuple[RelatedSweep, ...]:
         """Return the other sweeps for the verdict to name, and whether the best run won there, too."""
-        return tuple(
+        alone = (RelatedSweep("", self.plain.n_tried),) if self.plain.runs else ()
+        sweeps = tuple(
             RelatedSweep(
                 trials.sweep.id,
                 n_configurations(trials),
@@ -92,14 +101,19 @@ class Family:
             )
             for trials in self.others
         )
+        return sweeps + alone
 
     def n_fitted(self) -> int:
-        """Return how many parameters a search that learns has varied; 0 for one sweep that does not learn."""
-        if not self.others:
-            read = _parsed(self.own.sweep)
-            return 0 if read is None or read.method in LEARNS_NOT else _n_varied(read)
+        """Return how many parameters a search that learns has varied; 0 for one sweep that does not learn.
+
+        Whoever looks at results and queues the next configuration by hand learns, too.
+        """
+        own = _parsed(self.own.sweep)
+        is_alone = not self.others and not self.plain.runs
+        if is_alone and (own is None or (own.method in LEARNS_NOT and not _is_steered(self.own))):
+            return 0
         every = (_parsed(trials.sweep) for trials in (self.own, *self.others))
-        return max((_n_varied(read) for read in every if read is not None), default=0)
+        return max([self.plain.n_varied, *(_n_varied(read) for read in every if read is not None)])
 
     def _has_winner(self, trials: Trials, best: RunRow | None) -> bool:
         if best is None or (read := _parsed(trials.sweep)) is None:
@@ -127,6 +141,8 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     others = [
         trials_of(reader, other, cache) for other in reader.sweeps(deleted=True) if other.id != sweep.id
     ]
+    read = _parsed(sweep)
+    plain = all_plain_runs(reader, cache, read.metric.name if read is not None and read.has_metric else "")
     cache.save()
     tried = [each for each in others if each.runs]
     same = [each for each in tried if _share_bars(own, each)]
@@ -134,7 +150,8 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     alike = renamed(own, rest)
     elsewhere = [each for each in rest if each not in alike and _is_same_program_elsewhere(own, each)]
     others = tuple(each for each in tried if each in same or each in alike)
-    return Family(own, others, frozenset(each.sweep.id for each in alike), tuple(elsewhere))
+    names = frozenset(each.sweep.id for each in alike)
+    return Family(own, others, names, tuple(elsewhere), by_bars(plain, sweep, lambda one: _is_ours(own, one)))
 
 
 def overlap(one: BarsFacts, other: BarsFacts) -> bool:
@@ -172,8 +189,39 @@ def n_configurations(trials: Trials) -> int:
 def _share_bars(one: Trials, other: Trials) -> bool:
     if any(overlap(a, b) for a in one.bars for b in other.bars):
         return True
-    silent = [all(_is_silent(bars) for bars in trials.bars) for trials in (one, other)]
-    return any(silent) and _program(one.sweep) == _program(other.sweep)
+    is_unknown = _is_silent(one) or _is_silent(other)
+    return is_unknown and (_is_same_program(one, other) or _is_same_question(one.sweep, other.sweep))
+
+
+def _is_ours(own: Trials, plain: Trials) -> bool:
+    """Return whether runs of no sweep had a sweep's bars; those that do not say it logged its metric."""
+    is_same = any(overlap(a, b) for a in own.bars for b in plain.bars)
+    return is_same or _is_silent(plain) or bool(renamed(own, [plain]))
+
+
+def _is_same_program(one: Trials, other: Trials) -> bool:
+    """Return whether two sweeps ran one program: one name in one folder, or a source file in common."""
+    return _program(one.sweep) == _program(other.sweep) or not _sources(one).isdisjoint(_sources(other))
+
+
+def _sources(trials: Trials) -> set[str]:
+    code = (RunFacts.of_summary(run.summary).code for run in trials.runs)
+    return {digest for files in code for digest in files.values()}
+
+
+def _is_same_question(one: SweepRow, other: SweepRow) -> bool:
+    """Return whether sweeps of one folder have the same metric, or vary something of the same name."""
+    ours, theirs = _parsed(one), _parsed(other)
+    if ours is None or theirs is None or one.workdir != other.workdir:
+        return False
+    is_same_metric = ours.has_metric and theirs.has_metric and ours.metric.name == theirs.metric.name
+    return is_same_metric or not ours.space.dimensions.keys().isdisjoint(theirs.space.dimensions)
+
+
+def _is_steered(trials: Trials) -> bool:
+    """Return whether somebody queued a configuration after another had ended: such a search learns."""
+    first = min((run.ended_at for run in trials.runs if run.ended_at is not None), default=math.inf)
+    return any(run.origin == QUEUED and run.created_at > first for run in trials.runs)
 
 
 def renamed(own: Trials, others: Sequence[Trials]) -> list[Trials]:
@@ -205,11 +253,11 @@ def _markets(trials: Trials) -> list[Series]:
 def _is_same_program_elsewhere(own: Trials, other: Trials) -> bool:
     spans = [[(b.first, b.last) for b in trials.bars if b.first and b.last] for trials in (own, other)]
     is_same_time = any(a[0] <= b[1] and b[0] <= a[1] for a in spans[0] for b in spans[1])
-    return is_same_time and _program(own.sweep) == _program(other.sweep)
+    return is_same_time and _is_same_program(own, other)
 
 
-def _is_silent(bars: BarsFacts) -> bool:
-    return not (bars.digest or bars.symbols or bars.first)
+def _is_silent(trials: Trials) -> bool:
+    return all(not (bars.digest or bars.symbols or bars.first) for bars in trials.bars)
 
 
 def _program(sweep: SweepRow) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from sharpen.facts import BarsFacts, LockboxFacts
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.views.family import renamed
+from sharpen.views.plain_runs import all_plain_runs
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
 
@@ -18,7 +19,7 @@ class SeenLockbox:
     """A sweep that has trained or chosen on bars of a lockbox.
 
     Attributes:
-        sweep: Its id.
+        sweep: Its id; empty for a run of no sweep.
         first: Time of the lockbox's first bar.
         last: Time of the last bar that the sweep used.
     """
@@ -35,7 +36,8 @@ class SeenLockbox:
         'sweep k3v9x2aq used bars until 2021-03-05, and this lockbox begins on 2020-01-02'
         """
         until, first = self.last[:10], self.first[:10]
-        return f"sweep {self.sweep} used bars until {until}, and this lockbox begins on {first}"
+        who = f"sweep {self.sweep}" if self.sweep else "a run of no sweep"
+        return f"{who} used bars until {until}, and this lockbox begins on {first}"
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -63,12 +65,14 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
         return ()
     cache = FiguresCache(reader.home)
     every = [trials_of(reader, sweep, cache) for sweep in reader.sweeps(deleted=True)]
+    alone = all_plain_runs(reader, cache)
     cache.save()
     last = {trials.sweep.id: _last_used(trials, bars) for trials in every}
     own = next((trials for trials in every if trials.sweep.id == run.sweep_id), None)
     unnamed = [trials for trials in every if not last[trials.sweep.id]]
     for trials in [] if own is None else renamed(own, unnamed):
         last[trials.sweep.id] = max(seen.last for seen in trials.bars)
+    last[""] = max((run.bars.last for run in alone if _is_same_market(run.bars, bars)), default="")
     return tuple(
         SeenLockbox(name, lockbox.first, until) for name, until in last.items() if until >= lockbox.first
     )

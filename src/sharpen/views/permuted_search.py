@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sharpen.overfit import SearchNull, search_p_value
+from sharpen.overfit import MAX_P_VALUE, SearchNull, search_p_value
 from sharpen.spec import Metric
 from sharpen.store.rows import SweepRow
 
@@ -43,11 +43,13 @@ class PermutedSearch:
         winner: The sweep's best score, as logged.
         metric: What scores.
         winners: One a history.
+        n_runs: The runs that the sweep has now.
     """
 
     winner: float
     metric: Metric
     winners: tuple[PermutedWinner, ...]
+    n_runs: int = 0
 
     @property
     def null(self) -> SearchNull | None:
@@ -64,12 +66,33 @@ class PermutedSearch:
         return len(self.winners) >= MIN_HISTORIES
 
     @property
+    def is_of_fewer_runs(self) -> bool:
+        """Whether the sweep has grown since."""
+        return bool(self.winners) and self.n_runs not in (0, self.winners[0].n_runs)
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict takes it: there are enough, and a sweep that has grown since did not pass.
+
+        A larger search finds more on every history, so the small ones cannot speak for it.
+        """
+        null = self.null
+        return (
+            null is not None
+            and self.is_enough
+            and not (self.is_of_fewer_runs and null.p_value <= MAX_P_VALUE)
+        )
+
+    @property
     def words(self) -> str:
         """The result in a line; empty without a history."""
         null = self.null
         if null is None:
             return ""
         more = "" if self.is_enough else f"; so few can show nothing, use {MIN_HISTORIES} or more"
+        if self.is_of_fewer_runs:
+            n_then = self.winners[0].n_runs
+            more += f"; the sweep had {n_then} runs then and has {self.n_runs} now, so do it again"
         return (
             f"p = {null.p_value:.2g}: {null.n_as_good} of {null.n_histories} searches of"
             f" permuted histories found as good a winner{more}"
@@ -99,24 +122,28 @@ def keep(home: Path, sweep_id: str, winner: PermutedWinner) -> None:
 
 
 def winners(home: Path, sweep: SweepRow, root_seed: int | None = None) -> tuple[PermutedWinner, ...]:
-    """Return the winners that are kept for a sweep as it is now, by history.
+    """Return the winners that are kept for a sweep as it is now, by seed and history.
 
-    Those of a search with another number of runs, as before it was extended, are left out.
+    Those of a search with another number of runs, as before it was extended, are left out; where there are
+    no others, those with the most runs are returned. So neither another seed nor one run more makes anybody
+    forget what has been found.
 
     Args:
         home: The store's folder.
         sweep: Which sweep.
-        root_seed: Of the histories; None for those that were searched last.
+        root_seed: Those of a search of this seed and as many runs as the sweep has now; None for all.
     """
     try:
         lines = (folder_of(home, sweep.id) / "winners.jsonl").read_text("utf-8").splitlines()
     except OSError:
         return ()
-    kept = [winner for line in lines if (winner := _read(line)) and winner.n_runs == sweep.n_created]
-    if root_seed is None and kept:
-        root_seed = kept[-1].root_seed
-    found = {winner.history: winner for winner in kept if winner.root_seed == root_seed}
-    return tuple(found[history] for history in sorted(found))
+    every = [winner for line in lines if (winner := _read(line))]
+    n_runs = sweep.n_created
+    if root_seed is None and all(winner.n_runs != n_runs for winner in every):
+        n_runs = max((winner.n_runs for winner in every), default=0)
+    kept = [winner for winner in every if winner.n_runs == n_runs and root_seed in (None, winner.root_seed)]
+    found = {(winner.root_seed, winner.history): winner for winner in kept}
+    return tuple(found[place] for place in sorted(found))
 
 
 def _read(line: str) -> PermutedWinner | None:
@@ -139,4 +166,6 @@ def permuted_search(
         winner: Its best score; None without one.
     """
     found: Sequence[PermutedWinner] = winners(home, sweep)
-    return None if winner is None or not found else PermutedSearch(winner, metric, tuple(found))
+    return (
+        None if winner is None or not found else PermutedSearch(winner, metric, tuple(found), sweep.n_created)
+    )

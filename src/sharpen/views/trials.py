@@ -107,11 +107,11 @@ def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
         runs=runs,
         figures=usable,
         files={run_id: files[run_id] for run_id in usable},
-        bars=frozenset(_seen(run.summary, figures.get(run.id)) for run in runs),
+        bars=frozenset(seen(run.summary, figures.get(run.id)) for run in runs),
     )
 
 
-def _seen(summary: Mapping[str, Any], figures: ReturnsFigures | None) -> BarsFacts:
+def seen(summary: Mapping[str, Any], figures: ReturnsFigures | None) -> BarsFacts:
     """Return what a run says of its bars; the span of its returns where it does not say a time."""
     said = BarsFacts.of_summary(summary)
     first, last = (figures.first, figures.last) if figures else ("", "")

@@ -1,0 +1,91 @@
+"""Runs of no sweep: plain tracking is trying, too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sharpen.facts import BarsFacts
+from sharpen.store.queries import Reader
+from sharpen.store.rows import ArtifactRow, SweepRow, TrackedRun
+from sharpen.views.returns import returns_files
+from sharpen.views.trials import FiguresCache, ReturnsFigures, Trials, seen
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRun:
+    """A run of no sweep.
+
+    Attributes:
+        run: As stored.
+        bars: What it says of its bars.
+        figures: Of its returns; None where it kept none.
+        file: Its returns; None where it kept none.
+    """
+
+    run: TrackedRun
+    bars: BarsFacts
+    figures: ReturnsFigures | None
+    file: ArtifactRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRuns:
+    """The runs of no sweep that were tried on a sweep's bars."""
+
+    runs: tuple[PlainRun, ...] = ()
+
+    @property
+    def n_tried(self) -> int:
+        """How many: a run that was taken up again may have had another configuration, and counts again."""
+        return sum(each.run.token for each in self.runs)
+
+    @property
+    def n_varied(self) -> int:
+        """How many values of their configurations differ from one to another."""
+        values: dict[str, set[str]] = {}
+        for each in self.runs:
+            for name, value in each.run.config.items():
+                values.setdefault(name, set()).add(json.dumps(value, sort_keys=True, default=str))
+        return sum(len(different) > 1 for different in values.values())
+
+    def trials(self, sweep: SweepRow) -> Trials:
+        """Return what they kept, as if it were of a sweep."""
+        kept = {each.run.id: each.figures for each in self.runs if each.figures is not None}
+        files = {
+            each.run.id: each.file for each in self.runs if each.file is not None and each.run.id in kept
+        }
+        return Trials(sweep, (), kept, frozenset(each.bars for each in self.runs), files)
+
+
+def all_plain_runs(reader: Reader, cache: FiguresCache, metric: str = "") -> list[PlainRun]:
+    """Return the runs of no sweep that were tried, deleted ones too, and that say something of bars.
+
+    Args:
+        reader: The store.
+        cache: Figures that are known already; new ones are added.
+        metric: Those that logged it are among them, though they say nothing of bars.
+    """
+    runs = reader.tracked.tried_alone(metric)
+    files = returns_files(reader.artifacts(deleted=True)) if runs else {}
+    figures = {run.id: cache.figures(files[run.id]) for run in runs if run.id in files}
+    return [
+        PlainRun(run, seen(run.summary, figures.get(run.id)), figures.get(run.id), files.get(run.id))
+        for run in runs
+    ]
+
+
+def by_bars(runs: Sequence[PlainRun], sweep: SweepRow, are_ours: Callable[[Trials], bool]) -> PlainRuns:
+    """Return those runs whose bars are a sweep's; it is asked once for all that have the same.
+
+    Args:
+        runs: Of no sweep.
+        sweep: Which sweep.
+        are_ours: Whether the bars of trials are the sweep's.
+    """
+    groups: dict[tuple[BarsFacts, str], list[PlainRun]] = {}
+    for each in runs:
+        groups.setdefault((each.bars, each.figures.market if each.figures else ""), []).append(each)
+    found = (group for group in groups.values() if are_ours(PlainRuns(tuple(group[:1])).trials(sweep)))
+    return PlainRuns(tuple(each for group in found for each in group))
