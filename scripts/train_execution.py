@@ -202,6 +202,14 @@ def print_table(look: Look, market: str) -> None:
     for found in compared:
         print(f"ppo {found.sentence}")
     print(f"\n{judge_policy(compared, 1).headline}")
+    forced = float(look.outcomes["twap"].forced.mean())
+    if forced > 0.005:
+        words = (
+            f"Orders are large for their time: {100 * forced:.0f} % of what twap trades is left for the end,"
+            " and traded there at market, beyond the limit on participation. Give a smaller --order_share, a"
+            " larger --participation or more --n_slices."
+        )
+        print("\n" + textwrap.fill(words, 110), file=sys.stderr)
     told = (
         f"{n_orders} held-out orders in the market {market}, the same for every policy. In basis points of"
         " the order at its arrival price: cost is the implementation shortfall (a loss is positive), vs twap"

@@ -41,6 +41,13 @@ def test_alone_it_prints_every_policy_and_a_sentence_for_each_baseline(program, 
     assert "held-out orders" in err
 
 
+def test_an_order_larger_than_its_days_is_said_to_be(program, capsys):
+    assert program.main([*QUICK, "--market=bars", "--order_share=1.0"]) == 0
+    out, err = capsys.readouterr()
+    assert "Orders are large for their time: " in err
+    assert "The only policy that was tried " in out
+
+
 def test_it_trains_in_a_recorded_book(program, capsys, tmp_path):
     book, trades = write_book(make_book(), tmp_path)
     assert program.main([*QUICK, "--market=book", f"--book={book}", f"--trades={trades}"]) == 0
