@@ -48,6 +48,10 @@ def main(sb3_steps: int, part: str) -> None:
     if part:
         print(memory(data, rules, int(part)))
         return
+    # first: a child's peak counts from the size of its parent
+    peak = subprocess.run(
+        [sys.executable, __file__, "--part", "32"], capture_output=True, text=True, check=True
+    )
     rows = [*market_rows(data, rules), *ppo_rows(data, rules), *plain_rows(data)]
     rows += sb3_rows(data, rules, sb3_steps)
     table = Table(title=f"{N_STOCKS} stocks, state 283, 283-256-128-28, one thread")
@@ -56,9 +60,6 @@ def main(sb3_steps: int, part: str) -> None:
     for what, by, rate in rows:
         table.add_row(what, by, f"{rate:,.0f}")
     Console(width=110).print(table)
-    peak = subprocess.run(
-        [sys.executable, __file__, "--part", "32"], capture_output=True, text=True, check=True
-    )
     each = member_bytes(AgentSettings(horizon_len=HORIZON, batch_size=BATCH), 283, N_STOCKS)
     print(f"memory of 32 members at E = 64: {float(peak.stdout):.2f} GB; estimated {32 * each / 1e9:.2f} GB")
 

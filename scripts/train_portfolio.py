@@ -376,7 +376,7 @@ def telling(break_step: int) -> Callable[[Callable[[], Mapping[int, FoldCheckpoi
         if time.monotonic() - told_at[0] >= TOLD_EVERY_S:
             told_at[0] = time.monotonic()
             for one in at_work().values():
-                print(f"trained {one.n_steps:,} of {break_step:,} steps", flush=True)
+                print(f"trained {min(one.n_steps, break_step):,} of {break_step:,} steps", flush=True)
 
     return tell
 

@@ -1,5 +1,6 @@
 """The market: a worked example to the cent, what must always hold, and no look into the future."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.market import FILLS, Market, MarketSettings
+from sharpen.objectives.rl.market import FILLS, Market, MarketSettings, affordable
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.streams import Streams
 
@@ -113,6 +114,18 @@ def test_exactly_affordable_lots_are_bought():
     settings = MarketSettings(stop_bar=2, initial_cash=33.3 * 1.001 * 7, max_trade=10, fill="next_close")
     states, _ = walk(Market(data_of(close, close), [settings], n_envs=1), [[1.0]], shares=(0,))
     assert states[1]["shares"].item() == 7
+
+
+def test_buys_take_their_turn_until_the_cash_is_gone():
+    draw = np.random.default_rng(3)
+    cash, wanted = draw.uniform(0, 3e4, 50), draw.integers(0, 90, (50, 6)).astype(float)
+    paid = draw.uniform(3, 300, (50, 6))
+    found = affordable(*(torch.from_numpy(x)[None] for x in (cash, wanted, paid)))[0].numpy()
+    for b, left in enumerate(cash):
+        for s in range(6):
+            lot = min(wanted[b, s], math.floor(left / paid[b, s]))
+            assert found[b, s] == lot
+            left -= lot * paid[b, s]  # noqa: PLW2901 - the cash after this buy
 
 
 def test_random_starts_stay_in_the_window_and_last_as_long_as_asked():

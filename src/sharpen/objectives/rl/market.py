@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sharpen.arrays import Floats
 from sharpen.errors import UsageError
+from sharpen.kernels import kernel
 from sharpen.objectives.rl.environment import State, Step
 from sharpen.objectives.rl.market_data import MarketData
 from sharpen.objectives.rl.streams import Streams
@@ -215,7 +218,7 @@ class Market:
         cost = (wanted * paid).sum(-1)
         bought = wanted
         if bool((cost > cash).any()):
-            bought = _affordable(cash, wanted, paid)
+            bought = affordable(cash, wanted, paid)
             cost = (bought * paid).sum(-1)
         return (cash - cost).clamp_min_(0.0), state["shares"] - sold + bought
 
@@ -229,18 +232,50 @@ class Market:
         return first + (streams.uniform(self.n_envs) * span).long()
 
 
-def _affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
-    """Return the lots that cash allows, stock after stock. (P, E, S)."""
-    n_stocks = wanted.shape[-1]
+def affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
+    """Return the lots that cash allows, stock after stock. (P, E, S).
+
+    Args:
+        cash: After all sells. (P, E)
+        wanted: Whole lots to buy. (P, E, S)
+        paid: What one share costs with fee and slippage. (P, E, S)
+    """
+    shape, n_stocks = wanted.shape, wanted.shape[-1]
+    costs = paid.expand_as(wanted).reshape(-1, n_stocks)
+    if cash.device.type == "cpu":
+        bought = affordable_rows(
+            cash.reshape(-1).numpy(),
+            wanted.reshape(-1, n_stocks).contiguous().numpy(),
+            costs.contiguous().numpy(),
+        )
+        return torch.from_numpy(bought).reshape(shape)
     wants = wanted.reshape(-1, n_stocks).t().contiguous().unbind(0)
-    costs = paid.expand_as(wanted).reshape(-1, n_stocks).t().contiguous()
-    most = costs.reciprocal().unbind(0)
-    left, bought = cash.reshape(-1), list[Tensor]()
-    for want, cost, per_cash in zip(wants, costs.unbind(0), most, strict=True):
-        lot = torch.minimum(want, (left * per_cash).add_(SLACK_LOTS).floor_().clamp_min_(0.0))
-        left = torch.addcmul(left, lot, cost, value=-1.0)
-        bought.append(lot)
-    return torch.stack(bought, -1).reshape(wanted.shape)
+    left, found = cash.reshape(-1), list[Tensor]()
+    for want, cost in zip(wants, costs.t().contiguous().unbind(0), strict=True):
+        lot = torch.minimum(want, (left * cost.reciprocal()).add_(SLACK_LOTS).floor_().clamp_min_(0.0))
+        left = left - lot * cost
+        found.append(lot)
+    return torch.stack(found, -1).reshape(shape)
+
+
+@kernel
+def affordable_rows(cash: Floats, wanted: Floats, paid: Floats) -> Floats:
+    """Return the lots that cash allows in each row: what a tensor library takes a call a stock for.
+
+    Args:
+        cash: (B,)
+        wanted: (B, S)
+        paid: (B, S)
+    """
+    bought = np.zeros_like(wanted)
+    for b in range(len(cash)):
+        left = cash[b]
+        for s in range(wanted.shape[1]):
+            if wanted[b, s] > 0.0:
+                lot = min(wanted[b, s], max(np.floor(left * (1.0 / paid[b, s]) + SLACK_LOTS), 0.0))
+                left -= lot * paid[b, s]
+                bought[b, s] = lot
+    return bought
 
 
 def _refuse(data: MarketData, members: Sequence[MarketSettings]) -> None:
