@@ -78,8 +78,8 @@ def _run_with_a_cut(folder: Path, die_at: int) -> tuple[int, bool]:
     return cut.n, died
 
 
-def _check(folder: Path) -> None:
-    account = World(folder, panel_of(9)).open()
+def _check(folder: Path, n_bars: int = 9) -> None:
+    account = World(folder, panel_of(n_bars)).open()
     try:
         orders = [f.client_order_id for f in account.broker.fills()]
         names = {intent.order.client_order_id for intent in account.ledger.intents()}
@@ -124,7 +124,7 @@ for _ in range(int(sys.argv[2])):
     ready, told = os.pipe()
     child = os.fork()
     if child == 0:
-        account = World(Path(sys.argv[1]), panel_of(9)).open()
+        account = World(Path(sys.argv[1]), panel_of(60)).open()
         os.write(told, b"1")
         account.play()
         os._exit(0)
@@ -143,7 +143,7 @@ def test_kill_9_at_random_moments(tmp_path):
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
-    account = World(tmp_path, panel_of(9)).open()
+    account = World(tmp_path, panel_of(60)).open()
     account.play()
     account.close()
-    _check(tmp_path)
+    _check(tmp_path, 60)
