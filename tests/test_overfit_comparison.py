@@ -43,6 +43,19 @@ def test_an_edge_among_many_is_found_and_few_windows_say_nothing():
     assert math.isnan(compare([{"twap": np.zeros(50)}], 0)[0].p_value)
 
 
+def test_what_another_policy_saves_is_no_evidence_for_the_chosen_one():
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0.0, 1.0, 200)
+    weak = {"pov": noise - noise.mean() + 0.05}  # seven tenths of a standard error
+    strong = {"pov": rng.normal(0.7, 0.1, 200)}
+    assert compare([weak, strong], 1)[0].is_beaten
+    found = compare([weak, strong], 0)[0]
+    assert found.p_value > 0.05
+    assert found.p_value >= compare([weak], 0)[0].p_value - 0.02
+    still = compare([{"pov": np.full(50, 0.5)}, {"pov": rng.normal(0.0, 1.0, 50)}], 0)[0]
+    assert not still.is_beaten
+
+
 def beside(**rows):
     return [Comparison(name, *row, 40, 200) for name, row in rows.items()]
 

@@ -30,8 +30,9 @@ class Comparison:
         baseline: Its name.
         saved: Mean of what the policy saves against it, in basis points.
         error: Standard error of that mean; NaN for one window.
-        p_value: How often the best of as many policies without any edge would save as much; NaN where the
-            savings do not vary.
+        p_value: How often the best of as many policies without any edge would save as much, in standard
+            errors, as the chosen one does; NaN where its savings do not vary. Another policy that saves more
+            is no evidence for the chosen one.
         n_tried: Policies that were tried and kept what they saved.
         n_windows: W.
     """
@@ -96,7 +97,8 @@ def compare(
         columns = np.column_stack([one[name] for one in tried])
         p_value = math.nan
         if np.isfinite(columns).all():
-            p_value = reality_check(columns, rng_for(seed, "reality check", name), block_bars=block)
+            stream = rng_for(seed, "reality check", name)
+            p_value = reality_check(columns, stream, block_bars=block, chosen=chosen)
         n = len(own)
         error = float(own.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
         found.append(Comparison(name, float(own.mean()), error, p_value, len(tried), n))

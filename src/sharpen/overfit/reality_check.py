@@ -22,6 +22,7 @@ def reality_check(
     rng: np.random.Generator,
     n_resamples: int = 1000,
     block_bars: float | None = None,
+    chosen: int | None = None,
 ) -> float:
     """Return the p-value of the best mean among series, by Hansen's test of superior predictive ability.
 
@@ -37,6 +38,8 @@ def reality_check(
         rng: Where randomness comes from.
         n_resamples: R.
         block_bars: Mean block length of the bootstrap; by default that of the best series.
+        chosen: Whose mean is looked at, by its column: then the p-value is how often the best of all would
+            have as large a mean in standard errors as this one has. By default that of the best.
 
     Raises:
         UsageError: There are no resamples, or blocks are shorter than a bar.
@@ -61,11 +64,15 @@ def reality_check(
     varies = returns.std(axis=0) > 1e-12 * np.abs(returns).max(axis=0, initial=0.0) if n_bars else mean > 0
     if n_bars < 3 or not varies.any():
         return math.nan
+    if chosen is not None and not varies[chosen]:
+        return math.nan
+    place = None if chosen is None else int(varies[:chosen].sum())
     returns, mean = returns[:, varies], mean[varies]
     if block_bars is None:
         block_bars = optimal_block_length(returns[:, int((mean / returns.std(axis=0)).argmax())])
     error = np.sqrt(long_run_variance(returns, block_bars) / n_bars)  # of each mean
-    observed = max(float((mean / error).max()), 0.0)
+    sizes = mean / error
+    observed = max(float(sizes.max() if place is None else sizes[place]), 0.0)
     is_poor = mean < -error * math.sqrt(2.0 * math.log(math.log(max(n_bars, 3))))
     centred = returns - np.where(is_poor, 0.0, mean)
     best = np.concatenate(
