@@ -54,6 +54,7 @@ class AlpacaStandIn:
         self.calls: list[tuple[str, str]] = []
         self.account_status = "ACTIVE"
         self.page = 1000
+        self.n_told = 0  # fills in the newest answer
         self.watch: Callable[[str, str], None] = lambda _when, _method: None
         self.lock = threading.RLock()
         stand_in = self
@@ -224,7 +225,9 @@ class AlpacaStandIn:
         rows = [row for row in self.activities if row["transaction_time"] > asked["after"]]
         token = asked.get("page_token")
         begin = 1 + next(i for i, row in enumerate(rows) if row["id"] == token) if token else 0
-        return rows[begin : begin + int(asked["page_size"])]
+        page = rows[begin : begin + int(asked["page_size"])]
+        self.n_told = len(page)
+        return page
 
     def _bars(self, asked: dict[str, Any]) -> dict[str, Any]:
         wanted = asked["symbols"].split(",")

@@ -61,7 +61,7 @@ class Market:
 
 def trade(folder: Path, market: Market, board: Board, is_over: Callable[[int], bool]) -> None:
     """Trade; ``is_over`` is told how often in a row nothing was open."""
-    world = AlpacaWorld(folder, market, board, LIMITS, since=0.0)
+    world = AlpacaWorld(folder, market, board, LIMITS, began=0.0)
     n_idle = 0
     while True:
         try:

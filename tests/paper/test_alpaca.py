@@ -21,7 +21,7 @@ from sharpen.paper.alpaca.broker import AlpacaBroker
 from sharpen.paper.alpaca.connection import AlpacaAccess, access_from
 from sharpen.paper.alpaca.feed import AlpacaFeed
 from sharpen.paper.ledger import IntentStatus, Ledger
-from sharpen.paper.live import LiveSession, is_stale, silence
+from sharpen.paper.live import LiveSession, fills_since, is_stale, silence
 from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.orders import OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
@@ -61,7 +61,7 @@ class AlpacaWorld:
     updates: Muted = field(default_factory=Muted)
     said: list[str] = field(default_factory=list)
     ledger: Ledger | None = None
-    since: float = EVENING - 86_400
+    began: float = EVENING
 
     def set_time(self, now: float, *, is_open: bool) -> None:
         self.clock.now = self.alpaca.now = now
@@ -74,7 +74,8 @@ class AlpacaWorld:
         ledger = self.ledger = Ledger(path)
         if ledger.fact("session") is None:
             ledger.keep_fact("session", "s1")
-        broker = AlpacaBroker(self.alpaca.access, self.since)
+            ledger.keep_fact("began_at", repr(self.began))
+        broker = AlpacaBroker(self.alpaca.access, fills_since(ledger))
         parts = Parts(
             ledger,
             broker,
@@ -343,6 +344,26 @@ def test_a_restart_in_the_middle_of_a_fill_holds_what_was_filled(world: AlpacaWo
         session.trader.tick()
     assert session.ledger.positions() == {"AAA": Decimal(order["qty"]) * sign}
     assert len(session.ledger.fills()) == 2
+
+
+def test_a_start_asks_for_no_more_than_a_day_of_fills(world: AlpacaWorld) -> None:
+    world.decided().trader.tick()
+    world.alpaca.fill(world.alpaca.order("AAA"), "1")
+    world.open()
+    assert world.ledger is not None
+    assert fills_since(world.ledger) == MORNING - 86_400, "the newest fill counts"
+    world.alpaca.calls.clear()
+    world.set_time(MORNING + 40 * 86_400, is_open=False)
+    for _ in range(30):  # a long past, all of it known
+        world.alpaca.fill(world.alpaca.order("AAA"), "1")
+    world.open()
+    world.set_time(MORNING + 80 * 86_400, is_open=False)
+    world.alpaca.fill(world.alpaca.order("BBB"), "1")
+    world.open()
+    world.alpaca.calls.clear()
+    world.open()
+    assert world.alpaca.n_told == 1
+    assert world.ledger.positions() == {s: q for s, q in world.alpaca.held.items() if q}
 
 
 @pytest.mark.parametrize("code", [40310000, 40310100, 42210000])

@@ -164,5 +164,5 @@ def test_kills_send_nothing_twice_and_lose_no_fill(tmp_path: Path, request: pyte
     assert positions == {symbol: quantity for symbol, quantity in alpaca.held.items() if quantity}
     assert cash == alpaca.cash
     assert not any(intent.status.is_open for intent in intents.values())
-    assert len(names) > n_kills / 4
-    assert len(fills) > n_kills / 4
+    assert len(names) > n_kills / 6, "the trader died too often to trade"
+    assert len(fills) > n_kills / 6

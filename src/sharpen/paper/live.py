@@ -151,8 +151,7 @@ def live_session(
             ledger.keep_fact("session", secrets.token_hex(3))
             ledger.keep_fact("began_at", repr(clock.time()))
         strategy = pinned(path.parent / "models", ledger, model, clock.time(), say)
-        since = float(ledger.fact("began_at") or 0.0) - 86_400.0
-        broker, feed, updates = make(strategy.symbols, since)
+        broker, feed, updates = make(strategy.symbols, fills_since(ledger))
         known = ledger.fact("broker_account")
         if known is None and ledger.fact("deposit") is not None:
             known = "simulated"
@@ -176,6 +175,16 @@ def live_session(
         )
         bars_file = path.with_suffix(".bars.csv")
         yield LiveSession(Trader(parts), ledger, feed, (calendar, clock), bars_file, say)
+
+
+def fills_since(ledger: Ledger) -> float:
+    """Return from when on a broker's fills may be unknown to a ledger, Unix seconds.
+
+    A day before its newest fill, or before its begin. An account with a long past is not asked for all of it
+    at each start: each order of a fill is a question, and a broker answers some hundreds a minute.
+    """
+    began = float(ledger.fact("began_at") or 0.0)
+    return max([began, *(fill.at for fill in ledger.fills()[-1:])]) - 86_400.0
 
 
 def keep_bars(path: Path, panel: Panel) -> None:
