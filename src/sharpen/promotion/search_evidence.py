@@ -26,7 +26,8 @@ def search_evidence(analysis: Analysis, run: RunRow) -> dict[str, Value]:
     judgement, search = analysis.judgement, analysis.search
     known: dict[str, Value] = {"folds_positive": _share_above_zero(analysis)}
     if judgement.kind != "none":
-        known["verdict"] = judgement.kind
+        is_doubted = judgement.kind == "real" and bool(analysis.doubts)
+        known["verdict"] = "in doubt" if is_doubted else judgement.kind
     if judgement.kind != "none" and not judgement.baselines:  # a policy has no Sharpe ratio
         known |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
     if search is not None and search.is_enough and search.null is not None:
