@@ -176,11 +176,11 @@ def test_orders_and_positions_of_others_are_left_alone(world):
     foreign = OrderRequest("by-hand", "ZZZ", "buy", Decimal(7), Decimal(50))
     account.broker.submit(foreign)
     account.broker.trade({"ZZZ": 50.0})
-    other = OrderRequest("by-hand-2", "ZZZ", "buy", Decimal(1), Decimal(50))
-    account.broker.submit(other)
     t = account.start()
     account.session.play_bar(t)
+    account.broker.submit(OrderRequest("by-hand-2", "ZZZ", "buy", Decimal(1), Decimal(50)))
     account.trader.kill("ann", "a test")
+    assert [order.client_order_id for order in account.broker.open_orders()] == ["by-hand-2"]
     assert "ZZZ" not in account.ledger.positions()
     assert account.broker.positions()["ZZZ"] == 7
 
@@ -288,27 +288,40 @@ def test_a_damaged_kill_switch_stops_trading(world):
     assert account.broker.fills() == []
 
 
-def test_a_daily_loss_that_is_not_realised_stops_trading(tmp_path):
-    panel = panel_of(12)
-    close = panel.close.copy()
-    close[FIRST_BAR + 2 :] = close[FIRST_BAR + 2 :] * np.array([0.5, 1.5])
-    limits = Limits(max_daily_loss=0.05, max_price_change=10.0)
-    world = World(tmp_path, replace(panel, close=close), limits, Frictions(partial_share=0.0))
+@pytest.mark.parametrize("was_down", [False, True])
+def test_a_daily_loss_that_is_not_realised_stops_trading(tmp_path, was_down):
+    world = World(tmp_path, panel_of(12), Limits(max_daily_loss=0.05), Frictions(partial_share=0.0))
     account = world.open()
     t = account.start()
-    for bar in range(t, t + 2):
-        account.session.play_bar(bar)
-    held = account.ledger.positions()
+    account.session.play_bar(t)
+    account.session.play_bar(t + 1)
+    account.open_market(t + 2)
+    account.trader.tick()  # this session begins with what the account is worth now
+    held, n_fills = account.ledger.positions(), len(account.ledger.fills())
     assert held
-    account.trader.see_prices(replace(panel, close=panel.close * np.array([0.5, 1.5])))
-    losing = any((q > 0) == (s == "AAA") for s, q in held.items())
-    account.open_market(t + 1)
-    account.trader._ledger.worth_at_start(str(world.panel.time[t + 1]), Decimal(300_000), 0.0)
+    assert paths_of(tmp_path, "test")[1].state() is None
+    worse = [1 - 0.3 * np.sign(float(held.get(symbol, 0))) for symbol in world.panel.symbols]
+    fallen = replace(world.panel, close=world.panel.close * np.array(worse)).slice(0, t + 2)
+    if was_down:
+        account.close()
+        account = world.open()
+        account.open_market(t + 2)
+        account.trader.start(fallen)
+    else:
+        account.trader.see_prices(fallen)
     account.trader.tick()
     kill = paths_of(tmp_path, "test")[1].state()
-    assert losing or kill is not None
+    account.close()
     assert kill is not None
     assert "fell by" in kill.reason
+    assert len(account_fills(world)) == n_fills, "nothing was sold: the loss was on paper"
+
+
+def account_fills(world):
+    account = world.open()
+    found = account.ledger.fills()
+    account.close()
+    return found
 
 
 def test_a_worth_that_cannot_be_known_stops_trading(world):

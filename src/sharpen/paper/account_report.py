@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 
 from sharpen.bars import Panel
@@ -47,7 +48,9 @@ def sentences(found: PaperReport) -> dict[str, str]:
         f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
         "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
         f" {found.drawdown_band:.2%}",
-        "correlation": f"{found.correlation:.3f} with the backtest, bar by bar",
+        "correlation": f"{found.correlation:.3f} with the backtest, bar by bar"
+        if isfinite(found.correlation)
+        else "not known before three sessions",
         "slippage": f"{_bps(found.slippage)} from the open that the backtest fills at;"
         f" the backtest takes {found.cost_bps:.1f}",
         "fills": f"{cost.n_fills}, {_bps(cost)} from the close that they were decided at",
@@ -57,4 +60,6 @@ def sentences(found: PaperReport) -> dict[str, str]:
 
 
 def _bps(cost: Shortfall) -> str:
+    if not cost.n_fills:
+        return "not known yet"
     return f"{cost.mean_bps:.1f} ± {cost.half_width_bps:.1f} bps"
