@@ -138,7 +138,9 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
         " not distinguishable from luck."
     )
     assert judgement.pbo is not None
+    assert judgement.pbo_range is not None
     assert judgement.interval.low < 0
+    least, most = judgement.pbo_range
     low, high = -judgement.interval.low, judgement.interval.high
     assert judgement.details == (
         f"In figures: deflated Sharpe {judgement.dsr:.2f} (needs 0.95), {judgement.dsr_excess:.2f} for the"
