@@ -145,8 +145,9 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
     assert judgement.details == (
         f"In figures: deflated Sharpe {judgement.dsr:.2f} (needs 0.95), {judgement.dsr_excess:.2f} for the"
         f" excess over buy-and-hold; 95% interval \N{MINUS SIGN}{low:.2f} to {high:.2f} over 1260 bars;"
-        f" probability of backtest overfitting {judgement.pbo:.2f}. The trials' Sharpe ratios spread less"
-        " than those of noise over 1260 bars, so the luck bar takes the spread of noise."
+        f" probability of backtest overfitting {judgement.pbo:.2f} ({least:.2f} to {most:.2f} as the block edges"
+        " move). The trials' Sharpe ratios spread less than those of noise over 1260 bars, so the luck bar takes"
+        " the spread of noise."
     )
     assert judgement.sentence == f"{judgement.headline} {judgement.details}"
     assert "-0." not in "".join((judgement.sentence, *sentences(judgement)))
@@ -227,13 +228,16 @@ def test_overfitting_is_a_caution_and_no_veto() -> None:
     assert judgement.interval.low > 0
     assert judgement.pbo is not None
     assert judgement.pbo >= 0.5
+    assert judgement.pbo_range is not None
+    least, most = judgement.pbo_range
     assert judgement.kind == "real"
     assert judgement.headline.endswith(
         "the edge is distinguishable from luck and from holding the market. The choice among these"
         " configurations may still be luck: probability of backtest overfitting"
-        f" {judgement.pbo:.2f}."
+        f" {judgement.pbo:.2f} ({least:.2f} to {most:.2f} as the block edges move)."
     )
-    assert f"caution: PBO {judgement.pbo:.2f}, a caution from 0.5 on" in sentences(judgement)
+    said = f"caution: PBO {judgement.pbo:.2f} ({least:.2f} to {most:.2f} as the block edges move)"
+    assert f"{said}, a caution from 0.5 on" in sentences(judgement)
     assert "may still be luck" not in judge(world(np.random.default_rng(0), annual_sharpe=3.0)).sentence
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
@@ -56,6 +55,8 @@ def paired_test(ours: Floats, theirs: Floats, level: float = 0.95) -> PairedTest
     if deviation <= 1e-12 * float(np.abs(ours).max() + np.abs(theirs).max()):
         return PairedTest(n, mean, UNKNOWN, 1.0 if mean == 0.0 and n > 1 else math.nan)
     error = deviation / math.sqrt(n)
+    from scipy import special  # noqa: PLC0415 - an extra's, and BLAS threads are limited before it is loaded
+
     p = 2.0 * float(special.stdtr(n - 1, -abs(mean) / error))
     reach = float(special.stdtrit(n - 1, 0.5 + level / 2.0)) * error
     return PairedTest(n, mean, Interval(mean - reach, mean + reach, level), p)
