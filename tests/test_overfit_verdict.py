@@ -145,9 +145,9 @@ def test_a_lucky_sentence_is_for_people_and_holds_the_figures() -> None:
     assert judgement.details == (
         f"In figures: deflated Sharpe {judgement.dsr:.2f} (needs 0.95), {judgement.dsr_excess:.2f} for the"
         f" excess over buy-and-hold; 95% interval \N{MINUS SIGN}{low:.2f} to {high:.2f} over 1260 bars;"
-        f" probability of backtest overfitting {judgement.pbo:.2f} ({least:.2f} to {most:.2f} as the block edges"
-        " move). The trials' Sharpe ratios spread less than those of noise over 1260 bars, so the luck bar takes"
-        " the spread of noise."
+        f" probability of backtest overfitting {judgement.pbo:.2f} ({least:.2f} to {most:.2f} as the block"
+        " edges move). The trials' Sharpe ratios spread less than those of noise over 1260 bars, so the luck"
+        " bar takes the spread of noise."
     )
     assert judgement.sentence == f"{judgement.headline} {judgement.details}"
     assert "-0." not in "".join((judgement.sentence, *sentences(judgement)))

@@ -131,8 +131,9 @@ def test_alone_it_prints_each_fold_and_a_closing_line(data):
     assert "buy-and-hold" in lines[-1]
     assert done.stderr == ""
     again = run_script("--data", data, *QUICK, "--max_depth", "5").stdout.splitlines()
-    timing = "summary  seconds/"
-    assert [x for x in again if not x.startswith(timing)] == [x for x in lines if not x.startswith(timing)]
+    own = ("summary  seconds/", "artifact  returns=")  # times, and a folder of each run's own
+    assert [x for x in again if not x.startswith(own)] == [x for x in lines if not x.startswith(own)]
+    assert sum(x.startswith("artifact  returns=") for x in lines) == 1
 
 
 def test_help_is_quick_to_say_and_names_every_setting():

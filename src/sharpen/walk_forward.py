@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -63,10 +62,11 @@ def run_program(objective: Objective[E], argv: Sequence[str] | None = None, doc:
     try:
         from sharpen import tracking
 
-        with tracking.init(config=options) as run, tempfile.TemporaryDirectory() as scratch:
-            folder = Path(run.config["out"] or scratch)
+        with tracking.init(config=options) as run:
+            folder = Path(run.config["out"] or run.dir)
             folder.mkdir(parents=True, exist_ok=True)
-            _Program(objective, run, folder, Stopwatch()).run_stage()
+            said = _Program(objective, run, folder, Stopwatch()).run_stage()
+        print(said)
     except UsageError as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return 2
@@ -122,7 +122,8 @@ class _Program(Generic[E]):
     folder: Path
     watch: Stopwatch
 
-    def run_stage(self) -> None:
+    def run_stage(self) -> str:
+        """Do what the sweep asks for; return the result in a line."""
         config, run = self.run.config, self.run
         versions = dict(self.objective.versions(config))
         self.watch.lap("imports")
@@ -130,12 +131,11 @@ class _Program(Generic[E]):
         self._check()
         run.summary.update(replace(bars_facts(bars, cut), versions=versions).to_summary())
         if run.stage == "lockbox":
-            self._open_lockbox(bars.panel, cut)
-            return
+            return self._open_lockbox(bars.panel, cut)
         development = bars.panel.slice(0, cut)  # nothing below this line sees later bars
         examples = self.objective.prepare(config, in_order_of(run.permutation_seed, development))
         self.watch.lap("data")
-        self._search(examples, len(development))
+        return self._search(examples, len(development))
 
     def _check(self) -> None:
         if self.run.in_sweep and self.run.config["lockbox_share"] <= 0:
@@ -146,7 +146,7 @@ class _Program(Generic[E]):
         if not least >= 0:
             raise UsageError(f"--min_trades is {least}, give 0 or more")
 
-    def _search(self, examples: E, n_bars: int) -> None:
+    def _search(self, examples: E, n_bars: int) -> str:
         from sharpen.folds import split
         from sharpen.objectives.progress import closing_line
 
@@ -162,7 +162,7 @@ class _Program(Generic[E]):
         finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
             self._keep_returns(scores)
             run.summary.update(self.watch.summary())
-        print(closing_line(scores, run.summary["infeasible"]))
+        return closing_line(scores, run.summary["infeasible"])
 
     def _score(self, examples: E, fold: Fold) -> FoldScore:
         return self.watch.time("training", lambda: self.objective.score(examples, fold, self.run.seed))
@@ -176,7 +176,7 @@ class _Program(Generic[E]):
             run.summary["infeasible"] = so_far.infeasible
         run.log(so_far.metrics, step=scores[-1].number)  # last: it ends the program when the sweep stops it
 
-    def _open_lockbox(self, panel: Panel, cut: int) -> None:
+    def _open_lockbox(self, panel: Panel, cut: int) -> str:
         from sharpen.folds import Fold
         from sharpen.objectives.progress import lockbox_figures
 
@@ -185,6 +185,7 @@ class _Program(Generic[E]):
         final = self.objective.score(examples, Fold(0, first, cut, cut, len(panel)), self.run.seed)
         self._keep_returns([final])
         self.run.log(lockbox_figures(final), step=0)
+        return f"lockbox Sharpe {final.val_sharpe:.2f}, buy-and-hold {final.baseline_sharpe:.2f}"
 
     def _wants_model(self) -> bool:
         # It is trained on three times a fold's bars; that of a run which a better one has outdone is no use.
