@@ -20,10 +20,10 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations, islice, product
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import signal
 
-from sharpen.arrays import Bools, Floats
+from sharpen.arrays import Bools, Floats, Times
 from sharpen.optimizers import make
 from sharpen.overfit import (
     Evidence,
@@ -199,6 +199,17 @@ def kept_of(cell: Cell, returns: Floats, is_kept: Bools, market: Floats) -> dict
     return {int(k) + 1: Series(time[:n], fold[:n], returns[:n, k], market[:n]) for k, n in n_bars.items()}
 
 
+@dataclass(frozen=True)
+class InMemory(Family):
+    """A family whose other sweep's returns lie in memory, where a store has files."""
+
+    series: tuple[Series, ...] = ()
+
+    def series_elsewhere(self, time: Times, n_most: int) -> Iterator[Series]:
+        """Return those that have these bars."""
+        return islice((one for one in self.series if len(one.time) >= len(time)), n_most)
+
+
 def evidence_in(cell: Cell, returns: Floats, is_kept: Bools, market: Floats, seed: int) -> Evidence:
     """Return the evidence that a report makes of a store with these sweeps."""
     varied = ", ".join(f"x{d}: {{min: 0.0, max: 1.0}}" for d in range(N_FACTORS))
@@ -213,9 +224,10 @@ def evidence_in(cell: Cell, returns: Floats, is_kept: Bools, market: Floats, see
         own = returns[:, [best.number - 1]]
         text = _sweep_file("grid", "x0: {value: 0.5}", seed)
         alone = tried_in("alone", text, replace(cell, losers="honest"), own, np.ones(1, np.bool_))
-        series = {1: series[best.number]}
         alone = replace(alone, figures={"alone-1": figures[f"first-{best.number}"]})
-        best, tried = Entry(alone.runs[0], TrialState.FINISHED, {}, {}), Family(alone, (searched,))
+        tried = InMemory(alone, (searched,), series=tuple(series.values()))
+        series = {1: series[best.number]}
+        best = Entry(alone.runs[0], TrialState.FINISHED, {}, {})
     # of the finished ones the best alone, for the overfitting test decides nothing
     return evidence_of(best, [series[best.number].returns], series, tried)
 
