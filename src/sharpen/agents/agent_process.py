@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sharpen.agents.program import die_with_parent
+from sharpen.agents.program import die_with_parent, end_process
 from sharpen.errors import SharpenError, StoreError
 from sharpen.store.permissions import own_folder
 
@@ -57,12 +57,7 @@ class AgentProcess:
 
     def end(self) -> None:
         """Ask the agent to give its runs back and leave; kill it when it does not."""
-        self._process.terminate()
-        try:
-            self._process.wait(END_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_process(self._process, END_GRACE_S)
 
     def _start(self) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]

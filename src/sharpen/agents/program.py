@@ -184,6 +184,18 @@ def kill_group(leader: int, with_signal: int) -> None:
         os.killpg(leader, with_signal)
 
 
+def end_process(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """Ask a process to end, and kill it when it has not after some seconds; nothing where it has."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def die_with_parent(with_signal: int) -> Callable[[], None] | None:
     """Return what a child calls before its program starts, to get a signal when its parent dies.
 

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sharpen.agents.program import die_with_parent
+from sharpen.agents.program import die_with_parent, end_process
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 from sharpen.http import server_of
@@ -50,14 +50,8 @@ class Served:
 
     def close(self) -> None:
         """End the server, if it was started here."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(END_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            end_process(self._process, END_GRACE_S)
 
 
 @contextlib.contextmanager

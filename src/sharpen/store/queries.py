@@ -20,6 +20,7 @@ from sharpen.store import schema
 from sharpen.store.backends import backend_of
 from sharpen.store.blobs import blob_path
 from sharpen.store.configurations import configurations, winner
+from sharpen.store.console import overlaid
 from sharpen.store.rows import (
     ArtifactRow,
     EndedRow,
@@ -312,7 +313,7 @@ class Reader:
         query = sa.select(c.first_line, c.text).join(schema.runs, sa.and_(c.run_id == r.id, counts))
         order = (c.token, c.at, c.first_line)
         rows = self._all(query.where(r.id == run_id, c.first_line >= first_line).order_by(*order))
-        return _overlaid([(row.first_line, row.text) for row in rows])
+        return overlaid([(row.first_line, row.text) for row in rows])
 
     def artifacts(
         self, sweep_id: str | None = None, run_id: str | None = None, deleted: bool = False
@@ -386,22 +387,3 @@ class Reader:
                 return self._read(ask, again=False)
             words = f"cannot read the store in {shown(self.home)}: {problem.orig}"
             raise StoreError(words) from problem
-
-
-def _overlaid(chunks: Sequence[tuple[int, str]]) -> str:
-    r"""Return the text of chunks of lines, of which later ones may replace lines of earlier ones.
-
-    >>> _overlaid([(0, "a\n1%\n"), (1, "2%\nb\n")])
-    'a\n2%\nb\n'
-    """
-    next_line = 0
-    for first, text in chunks:
-        if first < next_line:
-            break
-        next_line = first + text.count("\n")
-    else:
-        return "".join(text for _, text in chunks)
-    lines: dict[int, str] = {}
-    for first, text in chunks:
-        lines |= {first + i: line for i, line in enumerate(text.removesuffix("\n").split("\n"))}
-    return "".join(f"{lines[place]}\n" for place in sorted(lines))

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 
-from sharpen.agents.program import die_with_parent
+from sharpen.agents.program import die_with_parent, end_process
 
 POLL_S = 0.2
 END_GRACE_S = 15.0
@@ -41,19 +41,8 @@ def carry_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int
             while (code := process.poll()) is None:  # not wait(), in which nothing can be raised
                 time.sleep(POLL_S)
         finally:
-            end(process)
+            end_process(process, END_GRACE_S)
         size = said.seek(0, os.SEEK_END)
         said.seek(max(0, size - LONGEST_WORDS_BYTES))
         lines = said.read().decode(errors="replace").strip().splitlines()
     return code, lines[-1] if lines else ""
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end, and make it when it does not."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(END_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from sharpen.agents.elsewhere.process import end
+from sharpen.agents.elsewhere.process import END_GRACE_S
 from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.program import die_with_parent
+from sharpen.agents.program import die_with_parent, end_process
 from sharpen.errors import SharpenError
 
 POLL_S = 0.2
@@ -61,7 +61,7 @@ def keep_agents(
             time.sleep(POLL_S)
         return "interrupted"
     finally:
-        end(process)
+        end_process(process, END_GRACE_S)
 
 
 def _pause(code: int, n_deaths: int, stop: Sequence[object], say: Callable[[str], None]) -> None:
