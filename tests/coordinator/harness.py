@@ -104,7 +104,7 @@ def comparable(state: SweepState) -> SweepState:
         n: replace(
             one,
             trial=without_nan(one.trial),
-            watched={step: words(values) for step, values in one.watched.items()},  # type: ignore[misc]
+            watched={name: repr(log) for name, log in one.watched.items()},  # type: ignore[misc]
             lease=None if one.lease is None else replace(one.lease, deadline=0.0),
         )
         for n, one in state.live.items()
@@ -116,10 +116,6 @@ def comparable(state: SweepState) -> SweepState:
     configurations = replace(state.configurations, folded=folded)
     state = replace(state, rules=rules, live=live, trials=trials, configurations=configurations)
     return replace(state, exhausted=False, counted_at=None)
-
-
-def words(values: Mapping[str, float]) -> dict[str, float | str]:
-    return {name: "nan" if math.isnan(value) else value for name, value in values.items()}
 
 
 def without_nan(trial: Trial) -> Trial:

@@ -412,7 +412,7 @@ class Sweeping(RuleBasedStateMachine):
             assert running or (live.stop == "" and not live.is_canceled and live.last_step == -1)
             kept = live.trial.checkpoint.step if live.trial.checkpoint and self.state.rules.resume else -1
             assert running or all(report.step <= kept for report in live.trial.reports)
-            assert running or all(step <= kept for step in live.watched)
+            assert running or all(log[-1].step <= kept for log in live.watched.values())
             assert live.lost < self.state.rules.max_attempts
             assert live.token == self.granted.get(live.trial.number, 0)
             steps = [report.step for report in live.trial.reports]

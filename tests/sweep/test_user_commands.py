@@ -532,7 +532,7 @@ def test_a_run_that_can_resume_keeps_what_its_checkpoint_holds(event: Event) -> 
     assert (live.resumed, live.last_step, live.watched) == (
         Checkpoint("abc", 2),
         2,
-        {1: {"loss": 1.0}, 2: {"loss": 2.0}},
+        {"loss": (Report(1, 1.0), Report(2, 2.0))},
     )
     state = move(state, Reported(1, 2, 3, 0.7, 101.0), ProgramExited(1, 2, 0))
     assert [report.value for report in state.trials[0].reports] == [0.1, 0.2, 0.7]

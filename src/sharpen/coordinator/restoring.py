@@ -12,6 +12,7 @@ from sharpen import optimizers, stoppers
 from sharpen.coordinator.lazy_reports import LazyReports, ReportCache, no_garbage
 from sharpen.errors import MissingExtra, UsageError
 from sharpen.hints import Problem, refuse
+from sharpen.report_log import ReportLog
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
@@ -30,7 +31,7 @@ from sharpen.sweep.imputing import Impute
 from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.trials import blank
 from sharpen.threads import one_thread
-from sharpen.trial import FAILURES, Report, Trial, TrialState, finite
+from sharpen.trial import FAILURES, Trial, TrialState, finite
 
 _Made = TypeVar("_Made")
 
@@ -165,14 +166,15 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
     else:
         resumed_step = checkpoint.step if rules.resume and checkpoint is not None else -1
         rows = [row for row in rows if row.step <= resumed_step]
-    values = [Report(row.step, sweep.metric.larger_is_better(row.value)) for row in rows if row.has_metric]
+    turn = sweep.metric.larger_is_better
+    values = ReportLog.of((row.step, turn(row.value)) for row in rows if row.has_metric)
     steps = [row.step for row in rows] + ([] if resumed is None else [resumed.step])
     return Live(
         Trial(
             run.number,
             run.config,
             TrialState(run.state),
-            tuple(values),
+            values,
             origin=run.origin,
             repeat=run.repeat,
             repeat_of=run.repeat_of,
@@ -187,8 +189,16 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
         stop=run.stop if lease else "",
         is_canceled=run.is_canceled if lease else False,
         resumed=resumed,
-        watched={row.step: found for row in rows if (found := watched_in(rules, row.metrics))},
+        watched=_watched(rules, rows),
     )
+
+
+def _watched(rules: Rules, rows: Sequence[ReportRow]) -> dict[str, ReportLog]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        for name, value in watched_in(rules, row.metrics).items():
+            found.setdefault(name, []).append((row.step, value))
+    return {name: ReportLog.of(values) for name, values in found.items()}
 
 
 def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
 from sharpen.stoppers.ended import Ended
-from sharpen.stoppers.reports import UNNAMED, share_of, shown, side, value_at
+from sharpen.stoppers.reports import UNNAMED, best_value, share_of, shown, side, value_at
 from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 
 MOST_BANDS = 100
@@ -113,7 +113,7 @@ class Hyperband:
         mark = values[-1 - int((1.0 / self.eta) * len(values))]
         value = value_at(trial.reports, band)
         if not self.strict:
-            value = max(value_at(trial.reports, i) for i in range(1, len(trial.reports) + 1))
+            value = best_value(trial.reports)
         return StopDecision(True, self._reason(value, mark, band, len(values))) if value < mark else GO_ON
 
     def _reason(self, value: float, mark: float, band: int, n_trials: int) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from typing import Literal
 
+from sharpen.report_log import ReportLog
 from sharpen.spec import Metric
 from sharpen.trial import Report
 
@@ -26,6 +29,19 @@ def value_at(reports: Sequence[Report], iteration: int) -> float:
     return value if math.isfinite(value) else WORST
 
 
+def best_value(reports: Sequence[Report]) -> float:
+    """Return the largest value, minus infinity when none is finite.
+
+    A run at work has it ready, however long it is.
+
+    >>> best_value([Report(0, 0.5), Report(1, math.nan), Report(2, 0.25)]), best_value([])
+    (0.5, -inf)
+    """
+    if isinstance(reports, ReportLog):
+        return reports.best
+    return max((value_at(reports, i) for i in range(1, len(reports) + 1)), default=WORST)
+
+
 def mean_through(reports: Sequence[Report], iteration: int, values: Values) -> float:
     """Return the mean over the iterations 1 to ``iteration``, minus infinity for one that is not finite.
 
@@ -38,7 +54,11 @@ def mean_through(reports: Sequence[Report], iteration: int, values: Values) -> f
     """
     if values == "running_mean":
         return value_at(reports, iteration)
-    mean = sum(value_at(reports, i) for i in range(1, iteration + 1)) / iteration
+    if isinstance(reports, ReportLog):
+        total = reports.sum_of(iteration)
+    else:  # not by sum(), which rounds otherwise from Python 3.12 on
+        total = reduce(operator.add, (value_at(reports, i) for i in range(1, iteration + 1)))
+    mean = total / iteration
     return mean if math.isfinite(mean) else WORST
 
 

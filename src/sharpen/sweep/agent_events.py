@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sharpen.report_log import ReportLog
 from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
@@ -31,7 +32,6 @@ from sharpen.sweep.events import (
 from sharpen.sweep.missing_metric import instead
 from sharpen.sweep.plugin_calls import PluginError, should_stop
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.report_log import ReportLog
 from sharpen.sweep.searching import fail, next_proposal
 from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
 from sharpen.sweep.transitions import (
@@ -143,8 +143,7 @@ def report(state: SweepState, event: Reported) -> Outcome:
     lease = replace(lease_of(live), deadline=event.now + rules.lease_s)
     live = replace(live, lease=lease, last_step=max(live.last_step, event.step))
     if event.watched:
-        at_step = {**live.watched.get(event.step, {}), **event.watched}
-        live = replace(live, watched={**live.watched, event.step: at_step})
+        live = replace(live, watched={**live.watched, **_logged(live, event)})
     if event.value is None or not is_new or live.stop:
         return with_live(state, live), [Accepted(live.stop)]
     trial = replace(trial, reports=ReportLog.after(trial.reports, Report(event.step, event.value)))
@@ -158,6 +157,14 @@ def report(state: SweepState, event: Reported) -> Outcome:
         return state, [Accepted()]
     state = with_live(state, replace(live, trial=trial, stop=decision.reason))
     return state, [StopRun(event.number, decision.reason), Accepted(decision.reason)]
+
+
+def _logged(live: Live, event: Reported) -> dict[str, ReportLog]:
+    """Return what was logged under each watched name, with what an event says."""
+    return {
+        name: ReportLog.after(live.watched.get(name, ()), Report(event.step, value))
+        for name, value in event.watched.items()
+    }
 
 
 def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:

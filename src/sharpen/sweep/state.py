@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sharpen.optimizers import Optimizer
+from sharpen.report_log import ReportLog
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
 from sharpen.sweep.imputing import Impute
@@ -137,7 +138,7 @@ class Live:
         stop: Why it has been told to end; empty when it has not.
         is_canceled: Whether it was a person who told it.
         resumed: The one that the newest lease began from; None when it began at the start.
-        watched: The watched metrics by step, as logged.
+        watched: What was logged of the watched metrics, by name.
     """
 
     trial: Trial
@@ -148,7 +149,7 @@ class Live:
     stop: str = ""
     is_canceled: bool = False
     resumed: Checkpoint | None = None
-    watched: Mapping[int, Mapping[str, float]] = field(default_factory=dict[int, Mapping[str, float]])
+    watched: Mapping[str, ReportLog] = field(default_factory=dict[str, ReportLog])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from sharpen.report_log import ReportLog
 from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
 from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
-from sharpen.trial import FAILURES, UNDECIDED, Trial, TrialState, best, pareto
+from sharpen.trial import FAILURES, UNDECIDED, Report, Trial, TrialState, best, pareto
 
 Outcome = tuple[SweepState, list[Effect]]
 
@@ -114,10 +115,7 @@ def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
 
 
 def _assessed(state: SweepState, live: Live) -> Assessment:
-    last: dict[str, float] = {}
-    for step in sorted(live.watched):
-        last |= live.watched[step]
-    return state.rules.assess(last)
+    return state.rules.assess({name: log[-1].value for name, log in live.watched.items()})
 
 
 def settle(state: SweepState, newest: Trial | None = None) -> Outcome:
@@ -197,16 +195,17 @@ def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
     """Let a run wait again, with what its newest checkpoint holds when it can go on from there."""
     saved = live.trial.checkpoint if state.rules.resume else None
     last = -1 if saved is None else saved.step
-    kept = tuple(report for report in live.trial.reports if report.step <= last)
-    trial = replace(live.trial, state=TrialState.PENDING, reports=kept)
-    watched = up_to(live.watched, last)
+    trial = replace(live.trial, state=TrialState.PENDING, reports=up_to(live.trial.reports, last))
+    watched = {name: kept for name, log in live.watched.items() if len(kept := log.up_to(last))}
     live = replace(live, trial=trial, lease=None, last_step=-1, stop="", is_canceled=False, watched=watched)
     return with_live(state, live), [RequeueRun(trial.number, live.lost, reason)]
 
 
-def up_to(watched: Mapping[int, Mapping[str, float]], last_step: int) -> dict[int, Mapping[str, float]]:
-    """Return what was watched up to a step."""
-    return {step: values for step, values in watched.items() if step <= last_step}
+def up_to(reports: Sequence[Report], last_step: int) -> Sequence[Report]:
+    """Return the reports up to a step."""
+    if isinstance(reports, ReportLog):
+        return reports.up_to(last_step)
+    return tuple(report for report in reports if report.step <= last_step)
 
 
 def without_answer(effects: list[Effect]) -> list[Effect]:
