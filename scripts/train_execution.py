@@ -12,7 +12,7 @@ import math
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
@@ -110,9 +110,11 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     is_last_look = runs[0].stage == "lockbox"
     jobs = [Job(settings, run.seed) for run, settings in group]
     data, seen = recorded(group[0][1], runs[0])
-    for run in runs:
-        run.summary.update(replace(seen, versions=library_versions("numpy", "torch")).to_summary())
     training = Training(jobs, "lockbox" if is_last_look else "held-out", data)
+    notes = (*seen.bars.notes, *training.remarks)
+    seen = replace(seen, bars=replace(seen.bars, notes=notes), versions=library_versions("numpy", "torch"))
+    for run in runs:
+        run.summary.update(seen.to_summary())
     last: dict[int, Look] = {}
     going = list(range(len(runs)))
     n_checks = group[0][1].n_checks
@@ -128,7 +130,7 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
             keep(runs[k], look)
     for run, look in ((runs[k], last[k]) for k in going):
         if not run.in_sweep:
-            print_table(look, group[0][1].market)
+            print_table(look, group[0][1].market, [note.text for note in training.remarks])
 
 
 def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None, RunFacts]:
@@ -185,7 +187,7 @@ def keep(run: Run, look: Look) -> None:
     run.finish()
 
 
-def print_table(look: Look, market: str) -> None:
+def print_table(look: Look, market: str, remarks: Sequence[str]) -> None:
     """Print what every policy costs on the same orders, and what the figures mean."""
     from sharpen.objectives.rl.execution.evaluation import saved_bps, table
     from sharpen.overfit import compare, judge_policy
@@ -200,16 +202,10 @@ def print_table(look: Look, market: str) -> None:
     print()
     compared = compare([saved_bps(look.outcomes)], 0)
     for found in compared:
-        print(f"ppo {found.sentence}")
+        print(f"ppo {found.sentence}; {of_its_cost(look.metrics, found.baseline)}")
     print(f"\n{judge_policy(compared, 1).headline}")
-    forced = float(look.outcomes["twap"].forced.mean())
-    if forced > 0.005:
-        words = (
-            f"Orders are large for their time: {100 * forced:.0f} % of what twap trades is left for the end,"
-            " and traded there at market, beyond the limit on participation. Give a smaller --order_share, a"
-            " larger --participation or more --n_slices."
-        )
-        print("\n" + textwrap.fill(words, 110), file=sys.stderr)
+    for remark in remarks:
+        print("\n" + textwrap.fill(remark, 110), file=sys.stderr)
     told = (
         f"{n_orders} held-out orders in the market {market}, the same for every policy. In basis points of"
         " the order at its arrival price: cost is the implementation shortfall (a loss is positive), vs twap"
@@ -217,6 +213,14 @@ def print_table(look: Look, market: str) -> None:
         " the mean of the worst 5 %."
     )
     print("\n" + textwrap.fill(told, 110), file=sys.stderr)
+
+
+def of_its_cost(metrics: Mapping[str, float], baseline: str) -> str:
+    """Return what was saved as a percentage of a baseline's own cost, where that is clearly more than 0."""
+    more = metrics.get(f"val/slippage_vs_{baseline}_pct")
+    if more is None:
+        return f"{baseline} itself costs nothing that is clearly more than 0"
+    return f"{-more:.0f} ± {metrics[f'val/slippage_vs_{baseline}_error_pct']:.0f} % of its slippage"
 
 
 def cells(row: Row) -> tuple[str, ...]:

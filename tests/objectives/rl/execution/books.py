@@ -1,10 +1,22 @@
-"""Books that are made up: a random walk in ticks of 0.1, with trades at the best prices."""
+"""Books and bars that are made up: a random walk in ticks of 0.1, with trades at the best prices."""
+
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from sharpen.objectives.rl.execution.book_data import Book, Trades
 from sharpen.seeds import rng_for
+from worlds import make_world
+
+PANEL = make_world(11, n_bars=300)
+
+
+def quiet_panel():
+    """Return bars of which every third has no volume."""
+    volume = PANEL.volume.copy()
+    volume[::3] = 0.0
+    return replace(PANEL, volume=volume)
 
 
 def make_book(seed=0, n_rows=300, n_levels=5, n_trades=8):

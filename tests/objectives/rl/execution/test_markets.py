@@ -10,27 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from objectives.rl.execution.books import make_book
+from objectives.rl.execution.books import PANEL, make_book, quiet_panel
 from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.agent import observe
-from sharpen.objectives.rl.execution.evaluation import play, table
+from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, play, table
 from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of
-from sharpen.objectives.rl.execution.parts import LOCKBOX, walk_forward
+from sharpen.objectives.rl.execution.parts import walk_forward
 from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
 from sharpen.objectives.rl.execution.schedules import LinearCosts, almgren_chriss, kappa, with_drift
-from worlds import make_world
+from sharpen.objectives.rl.execution.training import metrics
+from sharpen.seeds import rng_for
 
 CALM = {"volatility": 0.0}
 EVERY = [*MARKETS, "bars", "book"]
-PANEL = make_world(11, n_bars=300)
-HELD_OUT = walk_forward(1)[0][1]
-
-
-def quiet_panel():
-    """Return bars of which every third has no volume."""
-    volume = PANEL.volume.copy()
-    volume[::3] = 0.0
-    return replace(PANEL, volume=volume)
 
 
 def env_of(name, n_members=1, n_envs=50):
@@ -222,16 +214,22 @@ def test_nothing_is_known_before_it_happens(name):
         state = env.trade(state, state["left"] * 0.3)
 
 
-@pytest.mark.parametrize("name", list(MARKETS))
+@pytest.mark.parametrize("name", [*MARKETS, "bars"])  # the book has a test of its own
 def test_buying_and_selling_are_mirror_images(name):
-    env = execution(market_of(name), 1, 200)
+    """The other side in prices that are mirrored at arrival: all is seen alike and costs the same."""
+    env = env_of(name, n_envs=200)
     state = episodes(env, 6)
     arrival = state["mid"][..., :1]
     mirrored = {**state, "side": -state["side"], "mid": 2 * arrival - state["mid"]}
-    if "trend" in state:
-        mirrored["trend"] = -state["trend"]
-    assert torch.allclose(observe(env, state).own, observe(env, mirrored).own)
-    rows = [play(env, s, random_participation(1)).shortfall_bps for s in (state, mirrored)]
+    if "price" in state:
+        mirrored["price"] = 2 * arrival - state["price"]
+    mirrored |= {key: -state[key] for key in ("trend", "past") if key in state}
+    for action in (None, -0.5, 0.3):  # at the start, and after slices that were traded
+        if action is not None:
+            state, mirrored = (env.step(s, torch.full((1, 200, 1), action)).state for s in (state, mirrored))
+        assert torch.allclose(observe(env, state).own, observe(env, mirrored).own, atol=1e-5)
+    start = [{**s, **env.begin(s)} for s in (state, mirrored)]
+    rows = [play(env, s, random_participation(1)).shortfall_bps for s in start]
     assert rows[0] == pytest.approx(rows[1], abs=1e-6)
 
 
@@ -298,41 +296,20 @@ def test_what_is_no_market_is_refused():
         market_of("ow", {"n_slices": 2})
 
 
-def test_an_order_in_bars_pays_what_the_rules_say():
-    """A flat price, one share of a hundred in each bar: half a spread and the square root of the share."""
-    flat = replace(
-        PANEL, **{name: np.full_like(PANEL.close, 50.0) for name in ("open", "high", "low", "close")}
-    )
-    flat = replace(flat, volume=np.full_like(PANEL.volume, 1e6))
-    settings = {"order_share": 0.01, "impact": 0.5, "half_spread_bps": 2.0}
-    env = execution(market_of("bars", settings, flat, HELD_OUT), 1, 4, 1.0)
-    state = {**episodes(env, 0), "risk": torch.full((1, 4), 0.02, dtype=torch.float64)}
-    found = play(env, state, twap).shortfall_bps
-    assert found == pytest.approx(2.0 + 1e4 * 0.5 * 0.02 * 0.1, abs=1e-6)
+def test_a_percentage_is_left_out_where_a_baseline_costs_nothing():
+    """Costs of equal slices that buys and sells cancel are near 0, and so is their error: no percentage."""
+    n = 40
+    noise = rng_for(0, "costs").normal(0.0, 1.0, n)
+    zero, window = np.zeros(n), np.arange(n)
 
+    def outcomes(cost):
+        return Outcomes(cost, zero, zero, zero, zero, zero[:, None], window)
 
-def test_no_more_than_a_share_of_a_bar_is_traded_and_the_rest_is_said():
-    settings = {"order_share": 1.0, "participation": 0.1}
-    env = execution(market_of("bars", settings, quiet_panel()), 1, 200, 1.0)
-    state = episodes(env, 0)
-    traded = np.diff(play(env, state, baselines(env)["immediate"]).traded, prepend=0.0, axis=1)
-    most = (0.1 * state["volume"] / state["order"][..., None])[0].numpy()
-    assert (traded[:, :-1] <= most[:, :-1] + 1e-12).all()
-    assert (traded[:, :-1][most[:, :-1] == 0] == 0).all()
-    assert play(env, state, twap).forced.mean() > 0.5
-
-
-def test_orders_to_train_on_and_held_out_orders_share_no_bar():
-    spans = {}
-    (training, held_out), *_ = walk_forward(1)
-    for span, part in (("training", training), ("held-out", held_out), ("lockbox", LOCKBOX)):
-        market = market_of("bars", None, PANEL, part)
-        n = market.n_orders if part.in_order else 2000
-        closes = episodes(execution(market, 1, n, 1.0), 0)["mid"].numpy().ravel()
-        bars = np.flatnonzero(np.isin(PANEL.close, closes).any(axis=1))
-        spans[span] = (bars.min(), bars.max())
-    assert spans["training"][1] < 120 <= spans["held-out"][0]
-    assert spans["held-out"][1] < 240 <= spans["lockbox"][0]
+    cheap = {"ppo": outcomes(noise), "twap": outcomes(zero + 0.01), "random": outcomes(noise[::-1])}
+    assert not has_a_cost("twap", cheap)
+    assert not [name for name in metrics(cheap) if name.endswith("_pct")]
+    dear = {name: replace(found, shortfall_bps=found.shortfall_bps + 9) for name, found in cheap.items()}
+    assert metrics(dear)["val/slippage_vs_twap_pct"] == pytest.approx(100 * (noise.mean() - 0.01) / 9.01)
 
 
 @pytest.mark.parametrize("name", ["bars", "book"])
@@ -348,14 +325,3 @@ def test_members_with_parts_of_their_own_see_what_each_alone_would(name):
             assert torch.equal(value[0], together[key][k]), key
         seen = both.seen(together, together["k"])[k]
         assert torch.equal(env.market.seen(alone, alone["k"])[0], seen)
-
-
-def test_bars_that_cannot_be_traded_are_refused():
-    with pytest.raises(UsageError, match="needs more bars: from 22 to 27 there is no room"):
-        market_of("bars", None, PANEL.slice(0, 27), LOCKBOX)
-    with pytest.raises(UsageError, match="needs volumes, and"):
-        market_of("bars", None, replace(PANEL, volume=np.zeros_like(PANEL.volume)))
-    with pytest.raises(UsageError, match=r"participation is 0.0, give one in \(0, 1\]"):
-        market_of("bars", {"participation": 0.0}, PANEL)
-    with pytest.raises(UsageError, match="give --data"):
-        market_of("bars")

@@ -2,8 +2,9 @@
 """The market ``bars``: orders in the user's own bars, with impact by volume and volatility.
 
 A slice is a bar. It is decided at the close before and filled at the mean of the bar's open, high, low and
-close, worse by half a spread and by ``impact * volatility * sqrt(shares / volume)``. What one trades moves no
-later price: the bars are as they were. No more than a share of a bar's volume can be traded.
+close, worse by half a spread and by ``impact * volatility * sqrt(shares / volume)`` of the price at arrival.
+What one trades moves no later price: the bars are as they were. No more than a share of a bar's volume can be
+traded.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sharpen.arrays import Floats
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.execution.parts import Part
+from sharpen.objectives.rl.execution.places import Recorded, places_of
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.streams import Streams
 
 _PAST_BARS = 20
+_LEAST = 1e-9
+"""Shares that the usual volume of a bar is at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class BarReplay:
     """See :class:`sharpen.objectives.rl.execution.port.Market`.
 
     Args:
-        panel: The bars, with volumes.
+        panel: The bars, with volumes. Where a symbol lacks a bar between two others, its trading is halted:
+            the price is the one before, and there is no volume. No order goes beyond its first or last bar.
         rules: What trading costs.
         part: Which bars orders come from.
 
@@ -97,67 +103,55 @@ class BarReplay:
         self.participation = rules.participation
         if quiet := [s for s, v in zip(panel.symbols, panel.volume.T, strict=True) if not (v > 0).any()]:
             raise UsageError(f"the market bars needs volumes, and {', '.join(quiet)} has none")
-        self._n_bars, self._n_symbols = len(panel), len(panel.symbols)
-        self._close, self._volume = torch.as_tensor(panel.close), torch.as_tensor(panel.volume).double()
+        self._symbols, present = panel.symbols, panel.present
+        first, last = present.argmax(0), len(panel) - 1 - present[::-1].argmax(0)
+        self._recorded = Recorded("bars", "bars", len(panel), first, last, _PAST_BARS, rules.n_slices)
+        close, volume = _held(panel.close), np.nan_to_num(panel.volume)
         typical = (panel.open + panel.high + panel.low + panel.close) / 4.0
-        self._typical = torch.as_tensor(typical)
-        self._move = torch.as_tensor(np.diff(np.log(panel.close), axis=0, prepend=np.nan)).nan_to_num(0.0)
-        self._take(part)
+        self._close, self._volume = torch.as_tensor(close), torch.as_tensor(volume).double()
+        self._typical = torch.as_tensor(np.where(present, typical, close))
+        self._move = torch.as_tensor(np.diff(np.log(close), axis=0, prepend=np.nan)).nan_to_num(0.0)
+        n_bars = np.arange(1, len(panel) + 1)[:, None] - first
+        self._mean_volume = torch.as_tensor(volume.cumsum(0) / np.maximum(n_bars, 1))
+        self._places = places_of(self._recorded, [part])
 
     def within(self, *parts: Part) -> BarReplay:
         """Return the market of so many members, each with orders of a part of its own."""
         other = copy(self)
-        other._take(*parts)
+        other._places = places_of(self._recorded, parts)
         return other
-
-    def _take(self, *parts: Part) -> None:
-        """Let each member's orders come from a part."""
-        n = self._n_bars
-        spans = [(max(round(part.start * n), _PAST_BARS), round(part.stop * n)) for part in parts]
-        for first, stop in spans:
-            if stop - first <= self.n_slices:
-                raise UsageError(
-                    f"the market bars needs more bars: from {first} to {stop} there is no room for an order,"
-                    f" that takes {self.n_slices + 1}, and {_PAST_BARS} must come before it",
-                    n_bars=n,
-                )
-        self._in_order = parts[0].in_order
-        self._first = torch.tensor([[first] for first, _ in spans])
-        self._n_starts = torch.tensor([[stop - first - self.n_slices] for first, stop in spans])
 
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell in every symbol."""
-        return max(1, int(self._n_starts.min()) // self.n_slices) * self._n_symbols * 2
+        return self._places.n_orders
+
+    @property
+    def left_out(self) -> list[str]:
+        """The symbols in which there is no order in any member's part."""
+        return [name for k, name in enumerate(self._symbols) if k not in self._places.traded]
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""
-        draws = streams.uniform(n_envs, 3)
-        side = torch.where(draws[..., 0] < 0.5, -1.0, 1.0).double()
-        if self._in_order:
-            number = torch.arange(n_envs).expand(side.shape) % self.n_orders
-            side = torch.where(number % 2 == 0, 1.0, -1.0).double()
-            symbol = number // 2 % self._n_symbols
-            start = self._first + number // 2 // self._n_symbols * self.n_slices
-        else:
-            symbol = (draws[..., 1] * self._n_symbols).long()
-            start = self._first + (draws[..., 2] * self._n_starts).long()
+        start, symbol, side = self._places.draw(streams, n_envs)
         n, symbols = self.n_slices, symbol[..., None]
         closes = self._close[start[..., None] + torch.arange(n + 1), symbols]
         during = start[..., None] + torch.arange(1, n + 1)
         before = start[..., None] + torch.arange(1 - _PAST_BARS, 1)
-        moves, volumes = self._move[before, symbols], self._volume[before, symbols]
-        usual = volumes.mean(-1).clamp_min(1.0)
+        moves, volume = self._move[before, symbols], self._volume[during, symbols]
+        usual = self._volume[before, symbols].mean(-1)
+        usual = torch.where(usual > 0, usual, self._mean_volume[start, symbol]).clamp_min(_LEAST)
         past = [moves[..., -length:].sum(-1) for length in (1, 5, _PAST_BARS)]
         return {
             "mid": closes,
             "side": side,
             "order": self.rules.order_share * usual * n,
-            "volume": self._volume[during, symbols],
+            "volume": volume,
             "usual": usual,
             "price": self._typical[during, symbols],
             "risk": moves.std(-1).clamp_min(1e-6),
             "past": torch.stack(past, -1),
+            "halted": (volume <= 0).double(),
             "window": start,
         }
 
@@ -170,7 +164,8 @@ class BarReplay:
         side, risk = episode["side"], episode["risk"]
         spread = risk[..., None] * torch.tensor([1.0, 5.0, float(_PAST_BARS)]).double().sqrt()
         past = side[..., None] * episode["past"] / spread
-        last = at(episode["mid"], k) / at(episode["mid"], (k - 1).clamp_min(0)) - 1.0
+        mid = episode["mid"]
+        last = (at(mid, k) - at(mid, (k - 1).clamp_min(0))) / mid[..., 0]
         volume = episode["volume"]
         sums = torch.cat([torch.zeros_like(volume[..., :1]), volume.cumsum(-1)], -1)
         busy = torch.where(k > 0, at(sums, k) / k.clamp_min(1) / episode["usual"], 1.0)
@@ -182,9 +177,16 @@ class BarReplay:
         volume = torch.where(volume > 0, volume, episode["usual"])
         worse = self.rules.impact * episode["risk"] * (wanted / volume).sqrt()
         worse = worse + self.rules.half_spread_bps * 1e-4
-        price = at(episode["price"], k) * (1.0 + episode["side"] * worse)
+        price = at(episode["price"], k) + episode["side"] * episode["mid"][..., 0] * worse
         return Fill(wanted, price.clamp_min(0.0), impact)
 
     def optimum(self, episode: Episode) -> Tensor | None:
         """Return None: it is not known."""
         return None
+
+
+def _held(values: Floats) -> Floats:
+    """Return values with each NaN replaced by the one before, and at the start by the first. (T, S)."""
+    known = ~np.isnan(values)
+    place = np.where(known, np.arange(len(values))[:, None], known.argmax(0))
+    return np.take_along_axis(values, np.maximum.accumulate(place, axis=0), axis=0)

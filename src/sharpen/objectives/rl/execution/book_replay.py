@@ -9,7 +9,7 @@ later price: the book is as it was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,12 @@ from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.execution.book_data import Book
 from sharpen.objectives.rl.execution.parts import Part
+from sharpen.objectives.rl.execution.places import Recorded, places_of, rows_of
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.execution.queue import Flow, fills
 from sharpen.objectives.rl.streams import Streams
 
 _PAST_SLICES = 5
-_SIDES = (1.0, -1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,35 +100,31 @@ class BookReplay:
 
     def __init__(self, book: Book, rules: BookRules, part: Part) -> None:
         self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
-        self.participation, self._order_rows = rules.participation, rules.n_slices * rules.slice_rows
+        self.participation, n = rules.participation, len(book.time_s)
+        n_rows = rules.slice_rows
+        whole = np.array([0]), np.array([n - 1])
+        self._recorded = Recorded("book", "rows", n, *whole, _PAST_SLICES * n_rows, rules.n_slices * n_rows)
         self._arrives = torch.as_tensor(_arrivals(book, rules))
         self._load(book, rules)
-        self._take(part)
+        self._take([part])
 
     def within(self, *parts: Part) -> BookReplay:
         """Return the market of so many members, each with orders of a part of its own."""
         other = copy(self)
-        other._take(*parts)
+        other._take(parts)
         return other
 
-    def _take(self, *parts: Part) -> None:
+    def _take(self, parts: Sequence[Part]) -> None:
         """Let each member's orders come from a part, and its scales from what may be known of it."""
-        n, past = len(self._open), _PAST_SLICES * self.rules.slice_rows
-        spans = [(max(round(part.start * n), past), round(part.stop * n)) for part in parts]
-        for first, stop in spans:
-            if stop - first <= self._order_rows:
-                raise UsageError(
-                    f"the market book needs more rows: from {first} to {stop} there is no room for an order"
-                    f" of {self.n_slices} slices of {self.rules.slice_rows} rows, after {past} rows",
-                    n_rows=n,
-                )
-        self._in_order = parts[0].in_order
-        self._first = torch.tensor([[first] for first, _ in spans])
-        self._n_starts = torch.tensor([[stop - first - self._order_rows] for first, stop in spans])
+        self._places = places_of(self._recorded, parts)
+        spans = [rows_of(part, self._recorded) for part in parts]
         mid = self._mid.numpy()
-        seen = [mid[: first + 1 if self._in_order else stop + 1] for first, stop in spans]
+        seen = [
+            mid[: (first if part.in_order else stop) + 1]
+            for part, (first, stop) in zip(parts, spans, strict=True)
+        ]
         self._move = torch.tensor([[_mean_move(m, self.rules.slice_rows)] for m in seen]).double()
-        self.scale_bps = float(np.mean([_mean_move(m, self._order_rows) for m in seen])) * 1e4
+        self.scale_bps = float(np.mean([_mean_move(m, self._recorded.length) for m in seen])) * 1e4
 
     def _load(self, book: Book, rules: BookRules) -> None:
         """Make the tables that are looked up: by row, and by side, 0 for the taker who buys."""
@@ -156,17 +152,12 @@ class BookReplay:
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell."""
-        return max(1, int(self._n_starts.min()) // self._order_rows) * 2
+        return self._places.n_orders
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""
-        draws, rules = streams.uniform(n_envs, 2), self.rules
-        side = torch.where(draws[..., 0] < 0.5, -1.0, 1.0).double()
-        start = self._first + (draws[..., 1] * self._n_starts).long()
-        if self._in_order:
-            number = torch.arange(n_envs).expand(side.shape) % self.n_orders
-            start = self._first + number // 2 * self._order_rows
-            side = torch.where(number % 2 == 0, 1.0, -1.0).double()
+        start, _, side = self._places.draw(streams, n_envs)
+        rules = self.rules
         steps = torch.arange(self.n_slices + 1) * rules.slice_rows
         rows = start[..., None] + steps
         before = start[..., None] - torch.arange(1, _PAST_SLICES + 1) * rules.slice_rows
@@ -177,6 +168,7 @@ class BookReplay:
             "order": rules.order_share * usual * self.n_slices,
             "volume": self._volume[rows[..., :-1]],
             "usual": usual,
+            "halted": 1.0 - self._open[self._arrives[rows[..., :-1]]].double(),
             "row": start,
             "window": start,
         }

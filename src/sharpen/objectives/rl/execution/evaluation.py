@@ -28,6 +28,7 @@ class Outcomes:
         advantage_bps: How much better the average price is than the mean mid of all slices. (M,)
         forced: Share of the order that only the end of its time has traded. (M,)
         reward: 0 for the market's baseline. (M,)
+        halted: Share of its slices in which nobody could trade. (M,)
         traded: Share of the order by the end of each slice. (M, N)
         window: Orders of the same number share their prices. (M,)
     """
@@ -36,6 +37,7 @@ class Outcomes:
     advantage_bps: Floats
     forced: Floats
     reward: Floats
+    halted: Floats
     traded: Floats
     window: Ints
 
@@ -64,17 +66,18 @@ def play(env: Execution, state: State, policy: Policy) -> Outcomes:
         state["side"] * (mean_mid - average) / mean_mid * 1e4,
         state["forced"] / state["order"],
         env.market.twap_reward + (start["twap"].sum(-1) - cost) / worth * (1e4 / env.unit_bps),
+        start["halted"].mean(-1) if "halted" in start else torch.zeros_like(cost),
     )
-    paid, advantage, forced, reward = (value.flatten().cpu().numpy() for value in values)
+    paid, advantage, forced, reward, halted = (value.flatten().cpu().numpy() for value in values)
     window = start["window"].flatten().cpu().numpy() if "window" in start else np.arange(len(paid))
-    return Outcomes(paid, advantage, forced, reward, way, window)
+    return Outcomes(paid, advantage, forced, reward, halted, way, window)
 
 
 def together(parts: Sequence[Outcomes]) -> Outcomes:
     """Return the outcomes of several parts as one; no window of one part is taken for one of another."""
     windows = [np.unique(part.window, return_inverse=True)[1] for part in parts]
     first = np.cumsum([0, *(int(window.max()) + 1 for window in windows[:-1])])
-    names = ("shortfall_bps", "advantage_bps", "forced", "reward", "traded")
+    names = ("shortfall_bps", "advantage_bps", "forced", "reward", "halted", "traded")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     window = np.concatenate([w + k for w, k in zip(windows, first, strict=True)])
     return Outcomes(**joined, window=window)
@@ -131,6 +134,19 @@ def row(name: str, outcomes: Outcomes, reference: Outcomes) -> Row:
 def table(outcomes: Mapping[str, Outcomes]) -> list[Row]:
     """Return the rows of policies that traded the same episodes; ``twap`` must be among them."""
     return [row(name, found, outcomes["twap"]) for name, found in outcomes.items()]
+
+
+def has_a_cost(name: str, outcomes: Mapping[str, Outcomes]) -> bool:
+    """Return whether a baseline costs clearly more than 0: only then has a percentage of its cost a meaning.
+
+    Its cost must be more than twice its standard error, and more than twice that of its difference to a
+    policy without any skill, ``random`` (for that one, ``twap``): where orders to buy and to sell cancel,
+    the first can be near 0 where nothing is known of any other schedule.
+    """
+    cost, window = outcomes[name].shortfall_bps, outcomes[name].window
+    mean, error = mean_error(cost, window)
+    other = outcomes["twap" if name == "random" else "random"]
+    return mean > 2.0 * max(error, mean_error(cost - other.shortfall_bps, window)[1])
 
 
 def saved_bps(outcomes: Mapping[str, Outcomes]) -> dict[str, Floats]:

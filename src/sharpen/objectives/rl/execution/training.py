@@ -12,16 +12,18 @@ import torch
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
+from sharpen.facts import DataNote
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.bar_replay import BarReplay
 from sharpen.objectives.rl.execution.book_data import Book
 from sharpen.objectives.rl.execution.book_replay import BookReplay
 from sharpen.objectives.rl.execution.environment import Execution
-from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error, play, table, together
+from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, mean_error, play, table, together
 from sharpen.objectives.rl.execution.markets import RECORDED, episodes, execution, market_of, unit_bps
 from sharpen.objectives.rl.execution.parts import LOCKBOX, TRAINING, Part, walk_forward
 from sharpen.objectives.rl.execution.policies import Policy, baselines, of_agent
 from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.remarks import remarks
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.memory import refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
@@ -128,6 +130,15 @@ class Training:
         self._population.train(n_steps, members, self._anneal)
         return {k: self._look(k) for k in wanted}
 
+    @property
+    def remarks(self) -> list[DataNote]:
+        """What is to be known of the held-out orders."""
+        seed = self._jobs[0].seed
+        recorded = [one.env.market for one in self._held_out if isinstance(one.env.market, BarReplay)]
+        absent = [set(market.left_out) for market in recorded]
+        nowhere = sorted(set.intersection(*absent)) if absent else []
+        return remarks(together([one.others[seed]["twap"] for one in self._held_out]), nowhere)
+
     def _members_of(self, k: int) -> range:
         """Return the numbers of the policies of a job, one a fold."""
         return range(k * self._n_folds, (k + 1) * self._n_folds)
@@ -192,8 +203,8 @@ class _HeldOut:
 def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
     """Return the figures of the policy ``ppo`` beside the baselines, on the same orders.
 
-    ``val/slippage_vs_X_pct`` is by how many percent more the policy costs than the baseline X; it is NaN
-    where the baseline's own cost is not clearly above 0, for then it has no meaning.
+    ``val/slippage_vs_X_pct`` is by how many percent more the policy costs than the baseline X. Where that
+    does not clearly cost more than 0 a percentage has no meaning, and there is no such figure.
     """
     own = outcomes["ppo"]
     rows = {row.policy: row for row in table(outcomes)}
@@ -213,8 +224,8 @@ def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
             continue
         saved, saved_error = mean_error(outcome.shortfall_bps - own.shortfall_bps, own.window)
         found |= {f"val/saved_vs_{name}_bps": saved, f"val/saved_vs_{name}_error_bps": saved_error}
-        cost, cost_error = rows[name].shortfall, rows[name].error
-        if cost > 2.0 * cost_error:
+        if has_a_cost(name, outcomes):
+            cost = rows[name].shortfall
             found[f"val/slippage_vs_{name}_pct"] = -100.0 * saved / cost
             found[f"val/slippage_vs_{name}_error_pct"] = 100.0 * saved_error / cost
     return {name: float(value) for name, value in found.items()}

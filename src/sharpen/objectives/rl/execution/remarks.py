@@ -1,0 +1,43 @@
+"""What is to be known of orders before their figures are believed, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sharpen.facts import DataNote
+from sharpen.objectives.rl.execution.evaluation import Outcomes
+
+_FEW = 0.005
+
+
+def remarks(twap: Outcomes, left_out: Sequence[str] = ()) -> list[DataNote]:
+    """Return what is odd about orders.
+
+    Args:
+        twap: What equal slices came to on these orders.
+        left_out: Symbols that have no room for any of them.
+    """
+    found: list[DataNote] = []
+    halted, forced = float(twap.halted.mean()), float(twap.forced.mean())
+    if halted > 0:
+        text = (
+            f"Nobody can trade in {_percent(halted)} of the slices: no volume, or no bid below an ask."
+            " Orders wait there. What is left in an order's last slice is traded all the same, at the last"
+            " price that is known and as if the slice were a usual one."
+        )
+        found.append(DataNote("halts", text))
+    if forced > _FEW:
+        text = (
+            f"Orders are large for their time: {_percent(forced)} of what equal slices trade is left for the"
+            " end, and traded there at market, beyond the limit on participation. Give a smaller"
+            " --order_share, a larger --participation or more --n_slices."
+        )
+        found.append(DataNote("large orders", text))
+    if left_out:
+        text = f"No order is held out in {', '.join(left_out)}: too few bars, or too late ones."
+        found.append(DataNote("left out", text))
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %" if share >= _FEW else f"{100.0 * share:.2g} %"
