@@ -13,9 +13,11 @@ PROGRAM = """
 from sharpen import tracking
 
 with tracking.init(config={"rate": 0.5, "inert": 0.5}) as run:
-    run.log({"score": 4 * run.config["rate"] + 0.001 * run.config["inert"]})
+    score = 4 * run.config["rate"] + 0.001 * run.config["inert"]
+    run.log({"score": score, "waste": run.config["inert"]})
 """
 SPACE = "parameters:\n  rate: {min: 0.0, max: 1.0}\n  inert: {min: 0.0, max: 1.0}\n"
+PRIOR = "prior:\n  - {rate: 0.25, inert: 0.75}\n"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def swept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("importance")
     (folder / "rises.py").write_text(PROGRAM)
     with Bench(folder / "bench", program=folder / "rises.py") as bench:
-        ran = bench.call("run", bench.write_sweep(30, method="random", space=SPACE), "--agents", "1")
+        ran = bench.call("run", bench.write_sweep(30, space=SPACE, more=PRIOR), "--agents", "1")
         assert ran.returncode == 0, ran.stderr
         yield bench
 
@@ -45,6 +47,22 @@ def test_json_has_every_method_with_its_intervals(swept, sharpen):
         assert best["names"] == ["rate"]
         assert best["low"] <= best["value"] <= best["high"]
     assert found["ablation"][0]["name"] == "rate"
+
+
+def test_any_logged_number_can_be_asked_for_and_ablation_begins_at_the_default(swept, sharpen):
+    found = sharpen("importance", "last", "--metric", "waste", home=swept.home)
+    assert found.stdout.splitlines()[1].split()[0] == "inert"
+    assert "waste, from the default to the best trial" in found.stdout
+    rows = {run.number: run.config for run in swept.runs()}
+    best = {}
+    for metric in ("waste", "-waste"):
+        said = sharpen("importance", "last", f"--metric={metric}", home=swept.home).stdout
+        best[metric] = rows[int(re.search(r"best trial, (\d+)", said)[1])]["inert"]
+    assert best["-waste"] == min(row["inert"] for row in rows.values())
+    assert best["waste"] == max(row["inert"] for row in rows.values())
+    wrong = sharpen("importance", "last", "--metric", "wast", home=swept.home)
+    assert wrong.exit_code == 2
+    assert "no finished run has logged 'wast'; did you mean 'waste'?" in wrong.stderr
 
 
 def test_the_report_says_it_with_intervals(swept, sharpen, tmp_path):

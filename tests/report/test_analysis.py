@@ -279,6 +279,25 @@ def test_a_sweep_whose_runs_all_failed(lab) -> None:
     assert "failed alike" in texts["The sweep failed"]
 
 
+def test_what_tells_runs_without_memory_from_the_others_is_named(lab) -> None:
+    lab.sweep()
+    depths = []
+    for _ in range(10):
+        lease, config = lab.lease()
+        depths.append(config["max_depth"])
+        is_deep = config["max_depth"] > 5
+        if not is_deep:
+            lab.call("report", **lease, rows=[(0, {"val/sharpe": 1.0})])
+        lab.call("exit", **lease, exit_code=int(is_deep), last_words="MemoryError: 2 GB" if is_deep else "")
+    n = sum(depth > 5 for depth in depths)
+    texts = {c.topic: c.sentence for c in lab.analysis().cautions}
+    assert "Failed runs" not in texts
+    said = texts["Out of memory"]
+    assert said.startswith(f"{n} of 10 runs that ended ran out of memory. What tells them apart: all of them")
+    assert "have max_depth of 6 or more, and no other run has. 'on_oom: halve:NAME'" in said
+    assert f"{n} of 10 runs ended without a usable score: out of memory with" in texts["Infeasible runs"]
+
+
 def test_a_reason_that_is_a_sentence_has_no_stop_in_the_middle_of_another(lab) -> None:
     lab.sweep()
     lab.run([], exit_code=1, last_words="x.csv: no rows. Fix: bring some.")

@@ -153,6 +153,8 @@ def test_a_parameter_with_one_problem(written, path, says) -> None:
         ({"max_failures": 0}, "$.max_failures", "at least 1"),
         ({"cost_metric": ""}, "$.cost_metric", "is empty text"),
         ({"cost_metric": ["a"]}, "$.cost_metric", "must be text"),
+        ({"on_oom": "half:x"}, "$.on_oom", "write halve: and a parameter's name, as in halve:batch_size"),
+        ({"on_oom": "halve:y"}, "$.on_oom", "halves 'y', which is no parameter of this sweep"),
         ({"cost": "seconds"}, "$.cost", "did you mean 'cost_metric'?"),
         ({"time_cap": "2 weeks"}, "$.time_cap", "such as 2h, 90m"),
         ({"time_cap": 0}, "$.time_cap", "longer than 0"),

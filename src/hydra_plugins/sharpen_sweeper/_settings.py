@@ -249,6 +249,7 @@ def _settings(
     n_trials = get("n_trials", scenario.get("n_trials"))
     if n_trials is None and method not in ANALYSES:
         reading.wrong("hydra.sweeper.n_trials", "is missing: say how many configurations to try")
+    _check_on_oom(str(get("on_oom", "")), flat, reading)
     return Settings(
         method=method,
         space=space,
@@ -272,6 +273,13 @@ def _settings(
         data_path=str(get("option data_path", "")),
         notes=tuple(reading.notes),
     )
+
+
+def _check_on_oom(rule: str, flat: dict[str, tuple[Any, str]], reading: _Reading) -> None:
+    how, _, name = rule.partition(":")
+    if rule and (how != "halve" or not name):
+        sentence = f"is {rule!r}: write halve: and a parameter's name, as in halve:batch_size"
+        reading.wrong(flat["on_oom"][1], sentence)
 
 
 BUDGET_TYPED = (

@@ -21,12 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
 from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
-from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override
 from sharpen import tracking
 from sharpen.errors import UsageError
 from sharpen.facts import RETURNS
+from sharpen.sweep.out_of_memory import halved, reason
 from sharpen.tracking.assignment import read_assignment
 
 log = logging.getLogger("sharpen.hydra")
@@ -62,7 +63,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
         launcher = _launcher(context, task, config)
-        jobs = Jobs(launcher, typed.words, chosen, settings, number, checkpoints)
+        jobs = Jobs(launcher, typed.words, chosen, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)
 
@@ -146,6 +147,7 @@ class Jobs:
         words: What the command line sets.
         chosen: What the search has chosen.
         settings: The sweep's.
+        base: The configuration of a job before the search chooses anything.
         number: The run's, which names the folder.
         checkpoints: Where they save and load.
     """
@@ -154,6 +156,7 @@ class Jobs:
     words: Sequence[str]
     chosen: Mapping[str, Any]
     settings: Settings
+    base: Mapping[str, Any]
     number: str
     checkpoints: Checkpoints
 
@@ -181,9 +184,11 @@ class Jobs:
         if type(error).__name__ not in OUT_OF_MEMORY:
             raise error
         smaller = self._smaller(words)
+        config = {**dict(_flat(self.base)), **self.chosen}
         run.summary["out_of_memory"] = f"job {at}: {error}"
         if smaller is None:
-            run.summary["infeasible"] = "out of memory"
+            run.summary["infeasible"] = reason(type(error).__name__, config)
+            log.warning("job %d: %s", at, run.summary["infeasible"])
             return Outcome(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
         again = self.launcher.launch([smaller], initial_job_idx=at)[0]
@@ -191,12 +196,11 @@ class Jobs:
 
     def _smaller(self, words: list[str]) -> list[str] | None:
         """Return the words with the memory's parameter halved; None when that is not wanted."""
-        how, _, name = self.settings.on_oom.partition(":")
-        if how != "halve":
-            return None
+        _, _, name = self.settings.on_oom.partition(":")
         written = next((word for word in reversed(words) if word.lstrip("+").startswith(f"{name}=")), None)
-        now = int(float(written.partition("=")[2])) if written else 0
-        return None if now <= 1 else [*words, override(name, now // 2)]
+        now = typed_value(written.partition("=")[2]) if written else dict(_flat(self.base)).get(name)
+        less = halved(self.settings.on_oom, {name: now})
+        return None if less is None else [*words, override(name, less[name])]
 
 
 def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:

@@ -21,6 +21,7 @@ from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
 from sharpen.agents.scratch import ScratchFolders
 from sharpen.agents.slots import KILL_AFTER_S, HeldRun, Slot
+from sharpen.agents.smaller_runs import SmallerRuns
 from sharpen.agents.starting import Starter
 from sharpen.agents.watcher import Watcher
 from sharpen.coordinator import hostname, process_identity
@@ -98,6 +99,7 @@ class LocalAgent:
             is_population=population is not None,
         )
         self._population = population or 1
+        self._smaller = SmallerRuns(self._starter.spec)
         self._gpus = Gpus(home, self._starter.spec.resources.gpu)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
@@ -213,6 +215,7 @@ class LocalAgent:
         if self._n_left is not None:
             self._n_left -= len(leased)
         runs = [HeldRun(run["run_id"], run["token"]) for run in leased]
+        leased = [self._smaller.leased(run) for run in leased]
         try:
             program = self._starter.start(leased, gpus.environment, is_early=not gpus.devices)
         except StoreError:  # the runs have no part in that
@@ -231,6 +234,9 @@ class LocalAgent:
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
         for run in runs:
             self._news(run.run_id)
+            if said := self._smaller.said_of(run.run_id):
+                with contextlib.suppress(Refused):
+                    self._client.call("summarize", **run.lease, values=said)
 
     def _cannot_start(self, runs: list[HeldRun], why: str) -> None:
         reason = last_words(why.splitlines())
@@ -306,7 +312,8 @@ class LocalAgent:
         """
         n = len(slot.held)
         if exit_code == 0 or n <= 1 or any(run.is_stopping for run in slot.held):
-            self._ended += slot.ends(exit_code)
+            if n != 1 or exit_code == 0 or not self._is_tried_again(slot, exit_code):
+                self._ended += slot.ends(exit_code)
             return
         self._population = max(1, min(self._population, n // 2))
         how = slot.program.output.last_words() or f"exit code {exit_code}"
@@ -314,6 +321,17 @@ class LocalAgent:
             f"a program with {n} runs failed ({how}): they are tried again, {self._population} at a time"
         )
         self._release(slot)
+
+    def _is_tried_again(self, slot: Slot, exit_code: int) -> bool:
+        """Give a run that ran out of memory back, to take it again with less, if the sweep wants that."""
+        (run,), said = slot.held, slot.program.output.last_words()
+        sentence = "" if run.is_stopping else self._smaller.try_again(run.run_id, exit_code, said)
+        if advice := sentence or self._smaller.advice(run.run_id, exit_code, said):
+            self._tell(advice)
+        if sentence:
+            self._n_left = None if self._n_left is None else self._n_left + 1
+            self._release(slot)
+        return bool(sentence)
 
     def _flush(self, slot: Slot) -> None:
         for what, arguments in slot.take_output():

@@ -17,29 +17,38 @@ from sharpen.views.importances import Importances, Mattered, importances
 @click.command()
 @click.argument("sweep")
 @click.option("--fidelity", type=float, help="Which trials to take. [default: those of the largest fidelity]")
+@click.option(
+    "--metric",
+    default="",
+    metavar="NAME",
+    help="Any number that runs log, as it was last; -NAME where less is better. [default: the sweep's own]",
+)
 @json_option
 @click.pass_obj
-def importance(home: Path, sweep: str, fidelity: float | None, as_json: bool) -> None:
+def importance(home: Path, sweep: str, fidelity: float | None, metric: str, as_json: bool) -> None:
     """Say which parameters of SWEEP mattered, by four methods side by side; nothing is run again.
 
     fANOVA is the share of the score's variance over the whole space, alone and in pairs. Local is the share
-    around the best trial. Ablation goes from the middle of the space to the best trial, one parameter after
-    another. PED-ANOVA compares where the good trials lie with where all lie. They answer different
-    questions and may differ. First it is asked whether the trials can tell anything at all.
+    around the best trial. Ablation goes to the best trial, one parameter after another, from the default:
+    the first configuration of 'prior', or the middle of the space. PED-ANOVA compares where the good trials
+    lie with where all lie. They answer different questions and may differ. First it is asked whether the
+    trials can tell anything at all.
 
     \b
       sharpen importance last
-      sharpen importance last --json
+      sharpen importance last --metric=val/n_trades
+      sharpen importance last --fidelity 3 --json
     """
     reader = Reader(home)
     row = reader.sweep(sweep)
-    found = importances(reader, row, fidelity)
+    found = importances(reader, row, fidelity, metric)
     if as_json:
-        print_json({"sweep": row.id, **_facts(found)})
+        print_json({"sweep": row.id, "metric": found.metric, **_facts(found)})
         return
     stdout().print(table([_row(one) for one in found.rows]))
     steps = [f"{step.name} {step.gain:+.3g}" for step in found.steps]
-    echo(f"\nfrom the middle of the space to the best trial, {found.best}: {', '.join(steps)}")
+    changed = ", ".join(steps) or "nothing differs"
+    echo(f"\n{found.metric}, from {found.start} to the best trial, {found.best}: {changed}")
     echo(f"\n{found.evidence.sentence}", err=True)
 
 

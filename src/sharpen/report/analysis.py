@@ -18,6 +18,7 @@ from sharpen.overfit import Judgement
 from sharpen.permutation import PermutationTest
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
+from sharpen.report.memory import about_memory
 from sharpen.report.model import (
     Analysis,
     DataFacts,
@@ -99,6 +100,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
+        *about_memory(runs),
         *cautions.about_kept(len(kept), sum(run.started_at is not None for run in ever)),
         *cautions.about_returns(unusable, finding.left_out, len(ranked)),
         *cautions.about_best(best, parsed.space),
@@ -268,7 +270,8 @@ def _why(run: RunRow, state: TrialState, metric: str) -> str:
     if state in FAILURES:
         return run.reason or "no reason given"
     if state in ENDED and run.score is None and metric:
-        return RunFacts.of_summary(run.summary).infeasible or f"{metric} was not a number"
+        told = RunFacts.of_summary(run.summary).infeasible
+        return told or (run.reason if state is TrialState.FINISHED else "") or f"{metric} was not a number"
     return ""
 
 

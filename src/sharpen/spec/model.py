@@ -155,6 +155,7 @@ class Sweep:
         repeats: How many runs, each with a seed of its own, a configuration gets.
         max_failures: How many failed runs end the sweep; None for the default rule.
         max_attempts: How often a run whose program is killed, for memory perhaps, is started in all.
+        on_oom: What to halve in a run that ran out of memory before it is tried again: ``halve:NAME``.
         time_cap_s: After how many seconds no new run starts; None for no limit.
         resume: Whether an interrupted run continues from its newest checkpoint rather than from the start.
         resources: What one run needs.
@@ -185,6 +186,7 @@ class Sweep:
     repeats: int = 1
     max_failures: int | None = None
     max_attempts: int = 2
+    on_oom: str = ""
     time_cap_s: float | None = None
     resume: bool = False
     resources: Resources = field(default_factory=Resources)

@@ -31,6 +31,7 @@ from sharpen.spec.readers import (
 from sharpen.spec.records import Key, record, schema_of
 from sharpen.spec.shorthands import SHORTHANDS, constants, resources
 from sharpen.spec.stopping import early_terminate
+from sharpen.spec.synonyms import nearest
 
 WITHOUT_METRIC = ("grid", "random")
 """Methods that learn nothing, so that they need no metric; such a sweep has no winner and no verdict."""
@@ -186,6 +187,7 @@ def _space(root: Node, values: dict[str, Any]) -> dict[str, Any]:
     space = _with_budget(root, values, space)
     prior = partial_configs.prior(values["prior"] or [], space)
     _one_lockbox(root, space)
+    _check_on_oom(root, values["on_oom"] or "", space)
     return {"space": space, "prior": prior, "dotted": parameters.dotted}
 
 
@@ -211,6 +213,16 @@ def _one_lockbox(root: Node, space: Space) -> None:
         place.wrong("must be a constant, {value: …}: the lockbox is the same for all runs of a sweep")
     elif isinstance(share, Constant) and share.value == 0:
         place.wrong("must be above 0: without a lockbox nothing is left that the sweep has not seen")
+
+
+def _check_on_oom(root: Node, rule: str, space: Space) -> None:
+    how, _, name = rule.partition(":")
+    place = root.child("on_oom", None)
+    if rule and (how != "halve" or not name):
+        place.wrong(f"is {rule!r}: write halve: and a parameter's name, as in halve:batch_size")
+    elif name and name not in space.dimensions:
+        hint = nearest(name, space.dimensions) or ": give it a value or a range under parameters"
+        place.wrong(f"halves {name!r}, which is no parameter of this sweep{hint}")
 
 
 def _check_grid(parameters: Parameters | None) -> None:
@@ -246,6 +258,9 @@ _OWN = {
     "repeats": Key(integer(1), "Runs of each configuration, each with a seed of its own.", default=1),
     "max_failures": Key(integer(1), "How many failed runs end the sweep."),
     "max_attempts": Key(integer(1), "How often a run whose program is killed is started in all.", default=2),
+    "on_oom": Key(
+        line, "What to halve in a run that ran out of memory, to try it again: halve:batch_size.", default=""
+    ),
     "time_cap": Key(duration, "No new runs after this long: 2h, 90m, or seconds."),
     "resume": Key(boolean, "Whether an interrupted run continues from its newest checkpoint.", default=False),
     "resources": Key(resources, "What one run needs.", default=Resources()),
@@ -278,7 +293,8 @@ SWEEP = {
 }
 _AS_READ = (
     *("program", "command", "description", "project", "entity", "run_cap", "seed"),
-    *("constraints", "cost_metric", "repeats", "max_failures", "max_attempts", "resume", "resources"),
+    *("constraints", "cost_metric", "repeats", "max_failures", "max_attempts", "on_oom", "resume"),
+    "resources",
 )
 
 

@@ -30,6 +30,8 @@ from sharpen.sweep.events import (
     Ticked,
 )
 from sharpen.sweep.missing_metric import instead
+from sharpen.sweep.out_of_memory import is_out_of_memory
+from sharpen.sweep.out_of_memory import reason as out_of_memory
 from sharpen.sweep.plugin_calls import PluginError, should_stop
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.searching import fail, next_proposal
@@ -189,14 +191,22 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
         state, effects = requeue(state, live, reason, was_killed=True)
         return state, [*effects, Accepted()]
     if event.exit_code > 0:
-        reason = event.last_words or f"exit code {event.exit_code}"
-        return end(state, live, TrialState.FAILED, event.exit_code, reason)
+        return _break_off(state, live, event)
     if not live.trial.reports and state.rules.metric:
         metric = state.rules.metric
         reason = f"the program ended without logging {metric}, the sweep's metric"
         reason += instead(metric, event.logged)
         return end(state, live, TrialState.FAILED, 0, reason)
     return end(state, live, TrialState.FINISHED, 0, "")
+
+
+def _break_off(state: SweepState, live: Live, event: ProgramExited) -> Outcome:
+    """End a run whose program failed: one that wants more memory than there is is infeasible."""
+    if is_out_of_memory(event.last_words):
+        reason = out_of_memory(event.last_words, live.trial.config)
+        return end(state, live, TrialState.FINISHED, event.exit_code, reason, is_scored=False)
+    reason = event.last_words or f"exit code {event.exit_code}"
+    return end(state, live, TrialState.FAILED, event.exit_code, reason)
 
 
 def _exit_words(code: int) -> str:

@@ -75,9 +75,28 @@ def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome
     return end(state, live, how, exit_code, live.stop)
 
 
-def end(state: SweepState, live: Live, how: TrialState, exit_code: int | None, reason: str) -> Outcome:
-    """End a run, and the sweep when that was its last or one failure too many."""
+def end(
+    state: SweepState,
+    live: Live,
+    how: TrialState,
+    exit_code: int | None,
+    reason: str,
+    *,
+    is_scored: bool = True,
+) -> Outcome:
+    """End a run, and the sweep when that was its last or one failure too many.
+
+    Args:
+        state: The sweep.
+        live: The run.
+        how: The state that it ends in.
+        exit_code: Its program's.
+        reason: Why, in words.
+        is_scored: Whether what it reported last is its score; without one it is infeasible.
+    """
     trial = _scored(state, live, how)
+    if not is_scored:
+        trial = replace(trial, score=None, scores=())
     failed = how in FAILURES
     is_same = failed and failure_signature(reason) == failure_signature(state.last_failure)
     state = replace(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sharpen import importance, spec
 from sharpen.coordinator.restoring import restore
+from sharpen.errors import UsageError
+from sharpen.hints import join, nearest
 from sharpen.importance import AblationStep, Evidence, Share
+from sharpen.jsonable import number
+from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
+from sharpen.trial import Trial, TrialState
 
 SHOWN = 20
+MIDDLE, DEFAULT = "the middle of the space", "the default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +52,45 @@ class Importances:
     Attributes:
         evidence: Whether the trials can tell.
         rows: Parameters and pairs, the largest share first.
-        steps: From the middle of the space to the best trial, one parameter after another.
+        steps: From where ablation starts to the best trial, one parameter after another.
         best: The number of that trial.
+        metric: What the shares are of.
+        start: Where ablation starts: the first configuration that the sweep was told to try, if there is one.
     """
 
     evidence: Evidence
     rows: tuple[Mattered, ...]
     steps: tuple[AblationStep, ...]
     best: int
+    metric: str = ""
+    start: str = MIDDLE
 
 
-def importances(reader: Reader, row: SweepRow, fidelity: float | None = None) -> Importances:
+def importances(
+    reader: Reader, row: SweepRow, fidelity: float | None = None, metric: str = ""
+) -> Importances:
     """Return which parameters of a sweep mattered.
 
     Args:
         reader: The store.
         row: The sweep.
         fidelity: Which trials to take; None for those of the largest fidelity.
+        metric: Of what that runs have logged, ``-NAME`` where less is better; empty for the sweep's own.
 
     Raises:
-        UsageError: There are too few trials, or no parameter varies.
+        UsageError: There are too few trials, no parameter varies, or nobody has logged the metric.
         MissingExtra: scikit-learn is not installed.
     """
     parsed = spec.parse(row.spec, where=row.source)
     state = restore(reader, row, parsed, time.monotonic())
-    seen = importance.observe(state.rules.space, state.searched, fidelity)
+    wanted = _metric(parsed, metric)
+    trials = state.searched if wanted == parsed.metric else _by(reader, row, state.searched, wanted)
+    seen = importance.observe(state.rules.space, trials, fidelity)
     forest = importance.fit(seen, row.seed)
     best = seen.points[seen.incumbent]
-    middle = seen.cube.snap(np.full((1, best.size), 0.5))[0]
+    start, said = np.full((1, best.size), 0.5), MIDDLE
+    if parsed.prior and state.rules.space.contains(parsed.prior[0]):
+        start, said = seen.cube.encode([parsed.prior[0]]), DEFAULT
     local = {share.names: share for share in importance.local_importance(forest, seen.cube, best)}
     ped = {share.names: share for share in importance.ped_anova(seen, row.seed)}
     rows = [
@@ -82,6 +100,40 @@ def importances(reader: Reader, row: SweepRow, fidelity: float | None = None) ->
     return Importances(
         evidence=importance.weigh(seen, row.seed),
         rows=tuple(sorted(rows, key=lambda found: -found.fanova.value)),
-        steps=tuple(importance.ablation(forest, seen.cube, middle, best)),
+        steps=tuple(importance.ablation(forest, seen.cube, seen.cube.snap(start)[0], best)),
         best=seen.numbers[seen.incumbent],
+        metric=wanted.name,
+        start=said,
     )
+
+
+def _metric(parsed: spec.Sweep, written: str) -> Metric:
+    """Return the metric of a name, with the goal that the sweep has for it."""
+    known = {one.name: one for one in parsed.metrics}
+    if not written:
+        return parsed.metric
+    if written in known:
+        return known[written]
+    return Metric(written.removeprefix("-"), "minimize" if written.startswith("-") else "maximize")
+
+
+def _by(reader: Reader, row: SweepRow, trials: Sequence[Trial], metric: Metric) -> list[Trial]:
+    """Return trials with what they logged last of a metric as their score; others without one.
+
+    Raises:
+        UsageError: Nobody has logged it.
+    """
+    ids = {trial.number: f"{row.id}-{trial.number}" for trial in trials}
+    logged = reader.tracked.last_of_all(list(ids.values()))
+    found: list[Trial] = []
+    for trial in trials:
+        value = number(logged.get(ids[trial.number], {}).get(metric.name))
+        is_done = trial.state is TrialState.FINISHED and value is not None and np.isfinite(value)
+        score = metric.larger_is_better(value) if is_done and value is not None else None
+        found.append(replace(trial, score=score, scores=()))
+    if all(trial.score is None for trial in found):
+        names = sorted({name for values in logged.values() for name in values})
+        raise UsageError(
+            f"no finished run has logged {metric.name!r}{nearest(metric.name, names)}: {join(names)}"
+        )
+    return found
