@@ -17,7 +17,7 @@ from sharpen.store.queries import Reader
 FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAPL"], "feature_names": ["rsi"]}
 
 
-def home_with(folder: Path, *contents: bytes) -> Path:
+def home_with(folder: Path, *contents: bytes, facts: Any = FACTS) -> Path:
     """Return a store whose sweep has a finished run for each model file."""
     harness = CoordinatorHarness(folder / "home")
     sweep_id = harness.create(run_cap=len(contents))
@@ -25,7 +25,7 @@ def home_with(folder: Path, *contents: bytes) -> Path:
         held = harness.held(sweep_id, f"k{i}")
         (folder / "model").write_bytes(content)
         digest, n_bytes = put_file(harness.home, folder / "model")
-        file = {"name": "model", "type": "model", "digest": digest, "n_bytes": n_bytes, "metadata": FACTS}
+        file = {"name": "model", "type": "model", "digest": digest, "n_bytes": n_bytes, "metadata": facts}
         harness.ask("artifact", **held, **file)
         harness.report(held, 1, val_sharpe=1.0 - i)
         harness.ask("exit", **held, exit_code=0, last_words="")
@@ -162,6 +162,7 @@ def test_a_log_whose_end_was_cut_off_lacks_the_hash_that_was_noted(sharpen: Any,
         ("promote", "xgb:v0", "stage"),
         ("promote", "xgb:v0", "candidate", "--force"),
         ("promote", "xgb:v7", "candidate"),
+        ("promote", "xgb:v0", "candidate", "--expect", "3"),
     ],
 )
 def test_wrong_words_exit_2(sharpen: Any, home: Path, words: tuple[str, ...]) -> None:

@@ -34,5 +34,20 @@ def test_slippage_is_what_the_broker_took_and_the_overnight_move_is_apart(tmp_pa
 @pytest.mark.parametrize("n", [2, 4, 11, 60])
 def test_few_bars_are_resampled_too(n):
     returns = np.random.default_rng(0).normal(0, 0.01, n)
-    totals = resampled(returns, seed=0)[:, 0]
+    totals = np.prod(1 + resampled(returns, seed=0), axis=1)
     assert np.ptp(totals) > 0.005, "every resample held the same bars"
+
+
+def test_growth_ends_at_the_returns_and_the_band_at_its_quantiles(tmp_path):
+    panel = panel_of(30)
+    account = World(tmp_path, panel).open()
+    account.play()
+    found = report(account.ledger, panel, Momentum(panel.symbols), 2.0, seed=0)
+    account.close()
+    grown = found.growth
+    assert len(grown.bars) == len(grown.paper) == len(grown.low)
+    assert (grown.paper[0], grown.backtest[0], grown.low[0], grown.high[0]) == (0, 0, 0, 0)
+    assert grown.paper[-1] == pytest.approx(found.paper_return)
+    assert grown.backtest[-1] == pytest.approx(found.backtest_return)
+    assert (grown.low[-1], grown.high[-1]) == pytest.approx(found.band)
+    assert all(low <= high for low, high in zip(grown.low, grown.high, strict=True))

@@ -7,11 +7,13 @@ import pytest
 
 from paper.worlds import Momentum, World, panel_of
 from sharpen.coordinator import connect
+from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.replay import Mismatch
 from sharpen.paper.report import report
 from sharpen.server.auth import KeyFile
 from sharpen.server.pages import desk
+from sharpen.server.pages.account_file import write_account
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.blobs import put_file
 
@@ -75,6 +77,19 @@ def test_an_account_beside_its_backtest(site, monkeypatch):
     page = site.ask("/paper/test").text
     for said in ("90 % of its resampled bars between", "the backtest takes 2.0", "0 differ", "±4"):
         assert said in page
+    assert 'class="band"' in page
+    assert 'class="line beside"' in page
+    assert (
+        f"{100 * found.growth.paper[-1]:.2f} %, the backtest {100 * found.growth.backtest[-1]:.2f} %" in page
+    )
+    write_account(site.home, "test", site.home / "paper.html")
+    file = (site.home / "paper.html").read_text()
+    assert 'class="band"' in file
+    assert "<script" not in file
+    assert 'href="/' not in file
+    (site.home / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="was not written by sharpen"):
+        write_account(site.home, "test", site.home / "mine.txt")
     wrong = replace(found.replay, mismatches=(Mismatch("20240105T0000", "AAA", "signal", "0.5", "-0.5"),))
     monkeypatch.setattr(desk, "account_report", lambda *_: replace(found, replay=wrong))
     monkeypatch.setattr(desk, "_REPORTS", Kept())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from starlette.applications import Starlette
 
 from cli.test_promoting import home_with
 from sharpen.coordinator import connect
-from sharpen.errors import Refused
 from sharpen.gates import DEFAULT_GATES
 from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
@@ -254,26 +252,17 @@ def test_the_answer_does_not_wait_for_a_slow_gate(discord: DiscordStandIn) -> No
     assert "asks for" in discord.last["content"]
 
 
-def test_the_command_line_and_discord_at_once_have_one_winner(discord: DiscordStandIn) -> None:
-    """Both saw the alias where nobody had it; the coordinator lets one of them move it."""
-    reader = Reader(discord.home)
-    moves: list[Any] = []
-    for version, who, via in ((0, "bob", "discord"), (1, "cid", "cli")):
-        row = resolve(reader, "xgb", f"v{version}")
-        move = {"collection": "xgb", "version": version, "digest": row.digest, "alias": "candidate"}
-        moves.append(move | {"expected": None, "who": who, "via": via, "key": who})
-    said = {"evidence": {"digest_matches": True}, "gates": (discord.home / "gates.yaml").read_text()}
-
-    def ask(move: Any) -> str:
-        with connect(discord.home) as client:
-            try:
-                return str(client.call("promote", move=move, approve=False, force_reason="", **said)["state"])
-            except Refused as refusal:
-                return refusal.message
-
-    with ThreadPoolExecutor(2) as both:
-        told = list(both.map(ask, moves))
-    assert sorted(state == "moved" for state in told) == [False, True], told
-    loser = next(state for state in told if state != "moved")
-    assert "somebody else moved it" in loser
-    assert discord.log()[2:].count("promoted") == 1
+def test_a_button_moves_an_alias_only_from_where_it_showed_it(discord: DiscordStandIn) -> None:
+    said = discord.command("2", "promote", name="xgb_v0", to="candidate")["data"]
+    assert "Move `candidate`, which points nowhere, to `xgb:v0`?" in said["content"]
+    discord.press("3", confirm(discord, "3", "candidate", "xgb_v1"))
+    assert "`xgb:v1` is `candidate` now, by cid" in discord.last["content"]
+    discord.press("2", button(said))
+    assert discord.last["content"] == (
+        "xgb:candidate points at v1 by now, not at nowhere: somebody else moved it"
+    )
+    assert (
+        "now v1, to `xgb:v0`?"
+        in discord.command("2", "promote", name="xgb_v0", to="candidate")["data"]["content"]
+    )
+    assert discord.log()[2:] == ["promoted"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ import click
 import numpy as np
 
 from sharpen.bars import Panel
+from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
@@ -111,6 +111,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
 
     model = model_of(Reader(home), word)
     if broker == "alpaca":
+        _refuse_recorded_options(click.get_current_context())
         named = broker if account == "default" else account
         _run_on_alpaca(
             home,
@@ -143,6 +144,19 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         ledger.keep_fact("slippage_bps", repr(slippage_bps))
         _say(f"traded {n_traded} bars of {name} on account {account} by {model.file.name}")
         _print_report(account_report(home, account, ledger, panel), as_json)
+
+
+RECORDED_OPTIONS = {"data": "--data", "first": "--from", "cash": "--cash", "seed": "--seed"}
+
+
+def _refuse_recorded_options(context: click.Context) -> None:
+    """Refuse options that say nothing to a real broker: its account has its own cash and its own bars."""
+    default = click.core.ParameterSource.DEFAULT
+    given = [o for name, o in RECORDED_OPTIONS.items() if context.get_parameter_source(name) is not default]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)}: of recorded bars, not of --broker alpaca, whose bars and cash are Alpaca's"
+        )
 
 
 def _run_on_alpaca(
@@ -215,8 +229,14 @@ def stop(home: Path, account: str) -> None:
 def kill(home: Path, account: str, reason: str) -> None:
     """Stop all trading on an account: open orders are canceled, none is sent, restarts included."""
     _, kill_switch, _ = _reader(home, account)
-    kill_switch.pull(getpass.getuser(), reason, time.time())
+    kill_switch.pull(person(), reason, time.time())
     echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
+    if not is_held(paths_of(home, account)[0]):
+        echo(
+            f"no trader works on account {account}: orders that are open at a broker are canceled when"
+            " 'sharpen paper run' starts; to end them now, use the broker's own page",
+            err=True,
+        )
 
 
 @paper.command("resume")
@@ -228,19 +248,35 @@ def resume(home: Path, account: str, reason: str) -> None:
     _, kill_switch, _ = _reader(home, account)
     if kill_switch.state() is None:
         raise UsageError(f"the kill switch of account {account} is not pulled")
-    kill_switch.lift(getpass.getuser(), reason, time.time())
+    kill_switch.lift(person(), reason, time.time())
     echo(f"account {account} may trade again", err=True)
 
 
 @paper.command("report")
-@click.option("--data", "data", help="Bars to compare with. [default: those of the model's run]")
+@click.option("--data", "data", help="Bars to compare with. [default: those that it traded]")
+@click.option(
+    "--html", "html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with a chart."
+)
 @account_option
 @json_option
 @click.pass_obj
-def show_report(home: Path, data: str | None, account: str, as_json: bool) -> None:
-    """Compare what an account did with the backtest of the same bars."""
+def show_report(home: Path, data: str | None, html: Path | None, account: str, as_json: bool) -> None:
+    """Compare what an account did with the backtest of the same bars.
+
+    Positions; profit beside the band of the backtest's resampled bars; slippage against the model's costs;
+    signals that differ, a row each. Exits 1 when one differs. 'sharpen serve' shows the same at /paper.
+
+    \b
+      sharpen paper report
+      sharpen paper report --html paper.html
+    """
     from sharpen.paper.account_report import account_report  # noqa: PLC0415 - as above
 
+    if html is not None:
+        from sharpen.server.pages.account_file import write_account  # noqa: PLC0415 - an extra
+
+        write_account(home, account, html)
+        _say(f"wrote {html}")
     ledger, _, _ = _reader(home, account)
     panel = None if data is None else _bars(data)[0]
     _print_report(account_report(home, account, ledger, panel), as_json)

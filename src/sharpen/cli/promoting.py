@@ -67,6 +67,9 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Move the alias although its gate says no; needs --reason.")
 @click.option("--reason", default="", help="Why it is forced: shown for ever.")
 @click.option(
+    "--expect", default="", metavar="VERSION", help="Move it only from here: vN, or none. [default: as it is]"
+)
+@click.option(
     "--gates",
     "gates_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -88,6 +91,7 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     approve: bool,
     force: bool,
     reason: str,
+    expect: str,
     gates_file: Path | None,
     capital: float,
     as_json: bool,
@@ -96,12 +100,14 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
 
     The gate works out anew what is known of the version, for what was tried since it was registered counts,
     too. Missing evidence does not pass. prod needs a second person, who runs the same with --approve within
-    seven days. Exits 1 when the alias has not moved.
+    seven days. Of two who move an alias at once one wins and the other is told; --expect says from where it
+    may move, for scripts that looked earlier. Exits 1 when the alias has not moved.
 
     \b
       sharpen promote xgb_classifier:v5 candidate
       sharpen promote xgb_classifier:v5 prod
       sharpen promote xgb_classifier:v5 prod --approve
+      sharpen promote xgb_classifier:v5 paper --expect v4
     """
     from sharpen.promotion.promote import Ask, Person  # noqa: PLC0415 - as above
     from sharpen.promotion.promote import promote as move  # noqa: PLC0415
@@ -110,7 +116,7 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         raise UsageError("--force needs --reason: it is shown for ever")
     if reason and not force:
         raise UsageError("--reason is for --force")
-    ask = Ask(model, alias, approve, reason if force else "", _text(gates_file), capital)
+    ask = Ask(model, alias, approve, reason if force else "", _text(gates_file), capital, expects=expect)
     with opened(home) as (client, reader):
         outcome = move(client, reader, ask, Person(person()))
     if as_json:

@@ -129,8 +129,9 @@ def _promote(
     rules = DEFAULT_GATES if gates is None else parse_gates(gates)
     known = {name: value for name, value in evidence.items() if name != SECOND_PERSON}
     decision = decide(wanted.alias, known, rules)
-    if _expect(session, wanted) == wanted.version:
+    if session.writer.aliases(wanted.collection).get(wanted.alias) == wanted.version:
         return {"state": "unchanged", "checks": []}
+    _expect(session, wanted)
     request = _open_request(session, wanted)
     if approve:
         _check_approver(session, request, wanted, row["author"])

@@ -11,6 +11,7 @@ from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import load_strategy
 from sharpen.paper.report import PaperReport, Shortfall, report
 from sharpen.paper.session import pinned_model
+from sharpen.paper.trader import live_bars
 
 
 def account_report(home: Path, account: str, ledger: Ledger, panel: Panel | None = None) -> PaperReport:
@@ -27,13 +28,23 @@ def account_report(home: Path, account: str, ledger: Ledger, panel: Panel | None
     """
     from sharpen.data import load  # noqa: PLC0415 - polars and pyarrow take a moment to import
 
-    name = ledger.fact("data")
+    name = bars_of(home, account, ledger)
     if (panel is None and name is None) or not ledger.decisions():
         raise UsageError(f"account {account} has not traded yet: sharpen paper run --model RUN")
     bars = load(name or "").panel if panel is None else panel
     kept = pinned_model(home, account, ledger.fact("digest") or "")
     strategy = load_strategy(kept.path, kept.digest, kept.facts)
     return report(ledger, bars, strategy, float(ledger.fact("slippage_bps") or 0.0), seed=0)
+
+
+def bars_of(home: Path, account: str, ledger: Ledger) -> str | None:
+    """Return the bars that an account traded, as ``--data`` takes them; None before it has traded.
+
+    A trader on live bars keeps them beside its ledger, wherever the store has been moved to since.
+    """
+    if ledger.fact("broker_account") is not None:
+        return str(live_bars(home, account))
+    return ledger.fact("data")
 
 
 def sentences(found: PaperReport) -> dict[str, str]:

@@ -20,7 +20,7 @@ from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.ports import Broker, BrokerUnavailable, Clock, Feed, RateLimited
 from sharpen.paper.risk import Limits
 from sharpen.paper.session import ModelFile, pinned
-from sharpen.paper.trader import Parts, Trader, bar_name, paths_of
+from sharpen.paper.trader import Parts, Trader, bar_name, live_bars, paths_of
 
 POLL_S = 5.0
 ASK_AGAIN_S = 60.0
@@ -161,7 +161,6 @@ def live_session(
                 " give another name with --account"
             )
         ledger.keep_fact("broker_account", broker.account)
-        ledger.keep_fact("data", str(path.with_suffix(".bars.csv")))
         parts = Parts(
             ledger,
             broker,
@@ -173,7 +172,7 @@ def live_session(
             lambda bar, now: is_stale(calendar, bar, now),
             lambda now: silence(updates, calendar, now),
         )
-        bars_file = path.with_suffix(".bars.csv")
+        bars_file = live_bars(folder, account[0])
         yield LiveSession(Trader(parts), ledger, feed, (calendar, clock), bars_file, say)
 
 

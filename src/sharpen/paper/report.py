@@ -39,6 +39,25 @@ class Shortfall:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """Total return up to each bar, beside the backtest's.
+
+    Attributes:
+        bars: Their times; the first is the one before which nothing was held.
+        paper: Of the account.
+        backtest: Of the same decisions by the backtest.
+        low: 5 % of the backtest's resampled bars lie below.
+        high: 5 % lie above.
+    """
+
+    bars: tuple[str, ...]
+    paper: tuple[float, ...]
+    backtest: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PaperReport:
     """What a paper account has done.
 
@@ -60,6 +79,7 @@ class PaperReport:
         replay: Signals compared with the backtest's.
         edge_bps: What each dollar that the backtest trades earns after costs; NaN when it trades nothing.
         cost_bps: What the backtest takes for costs.
+        growth: Return up to each bar, beside the backtest's and its band.
     """
 
     n_sessions: int
@@ -79,6 +99,7 @@ class PaperReport:
     replay: Replay
     edge_bps: float
     cost_bps: float
+    growth: Growth
 
 
 def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, seed: int) -> PaperReport:
@@ -100,7 +121,8 @@ def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, se
     tested = result.returns[1:]
     worth = worth_by_bar(ledger, traded)
     own = worth[1:] / worth[:-1] - 1 if len(worth) > 1 else np.zeros(0)
-    fates = resampled(tested, seed)
+    resamples = resampled(tested, seed)
+    fates = np.array([(_total(row), max_drawdown(row)) for row in resamples])
     total, fall = _total(own), max_drawdown(own) if len(own) else 0.0
     return PaperReport(
         n_sessions=len(ledger.sessions()),
@@ -120,7 +142,21 @@ def report(ledger: Ledger, panel: Panel, strategy: Strategy, cost_bps: float, se
         replay=compare(panel, strategy, decisions, ledger.bars()),
         edge_bps=_edge_bps(float(result.returns.sum()), result.turnover * len(traded)),
         cost_bps=cost_bps,
+        growth=_growth([bar_name(time) for time in traded.time], own, tested, resamples),
     )
+
+
+def _growth(bars: Sequence[str], own: Floats, tested: Floats, resamples: Floats) -> Growth:
+    low, high = np.quantile(_up_to_each(resamples), (0.05, 0.95), axis=0)
+    columns = (_up_to_each(own), _up_to_each(tested), low, high)
+    return Growth(tuple(bars), *(tuple(column.tolist()) for column in columns))
+
+
+def _up_to_each(returns: Floats) -> Floats:
+    """Return the total return up to each bar, from 0 before the first: (..., T) becomes (..., T + 1)."""
+    before = np.zeros((*returns.shape[:-1], 1))
+    grown = np.cumprod(1 + np.concatenate([before, returns], axis=-1), axis=-1)
+    return np.asarray(grown, dtype=np.float64) - 1
 
 
 def worth_by_bar(ledger: Ledger, panel: Panel) -> Floats:
@@ -177,18 +213,17 @@ def _cost(fills: Sequence[Fill], references: Mapping[str, float]) -> Shortfall:
 
 
 def resampled(returns: Floats, seed: int) -> Floats:
-    """Return total return and drawdown of resampled blocks of returns: (N_RESAMPLES, 2).
+    """Return resampled blocks of returns: (N_RESAMPLES, T); one row of none where there are none.
 
     Blocks of :data:`BLOCK_BARS` bars, or a quarter of them if that is less, that wrap around at the end.
     """
     n = len(returns)
     if n == 0:
-        return np.zeros((1, 2))
+        return np.zeros((1, 0))
     rng = rng_for(seed, "paper", "band")
     block = max(1, min(BLOCK_BARS, n // 4))  # one block that holds every bar would be no resample at all
     starts = rng.integers(0, n, (N_RESAMPLES, -(-n // block)))
-    rows = (starts[:, :, None] + np.arange(block)).reshape(N_RESAMPLES, -1)[:, :n] % n
-    return np.array([(_total(returns[row]), max_drawdown(returns[row])) for row in rows])
+    return returns[(starts[:, :, None] + np.arange(block)).reshape(N_RESAMPLES, -1)[:, :n] % n]
 
 
 def _edge_bps(earned: float, traded: float) -> float:

@@ -20,7 +20,6 @@ class Limits:
         max_daily_loss: Fall of the account's worth since the session began, unrealised losses included, as a
             fraction; beyond it everything stops.
         max_clock_skew_s: How far the broker's clock may be from ours.
-        max_bar_age_bars: How many sessions old the newest bar may be.
     """
 
     max_order_usd: Decimal = Decimal(100_000)
@@ -29,7 +28,6 @@ class Limits:
     max_price_change: float = 0.5
     max_daily_loss: float = 0.05
     max_clock_skew_s: float = 2.0
-    max_bar_age_bars: int = 1
 
 
 def broken_limits(

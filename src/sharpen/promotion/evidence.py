@@ -57,7 +57,7 @@ def evidence(reader: Reader, row: VersionRow, wanted: Collection[str], capital_u
         panel = _panel(row)
         if panel is not None:
             values[CAPACITY] = capacity_adv_share(reader, run, panel, capital_usd)
-            values |= paper_evidence(reader.home, row, panel)
+        values |= paper_evidence(reader.home, row, panel)
     hints = _hints(row, run)
     if not is_winner(analysis, run):
         best = "it has none" if analysis.best is None else f"that is {analysis.best.run.id}"

@@ -7,22 +7,22 @@ from pathlib import Path
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, SharpenError
 from sharpen.gates import Value
+from sharpen.paper.account_report import account_report
 from sharpen.paper.ledger import LedgerReader, read_only
-from sharpen.paper.model import load_strategy
-from sharpen.paper.report import PaperReport, report
-from sharpen.paper.session import pinned_model
+from sharpen.paper.report import PaperReport
 from sharpen.store.collection_rows import VersionRow
 
 SWITCHED = "model switched"
 
 
-def paper_evidence(home: Path, row: VersionRow, panel: Panel) -> dict[str, Value]:
+def paper_evidence(home: Path, row: VersionRow, panel: Panel | None) -> dict[str, Value]:
     """Return what the account with the most sessions of this very model file says; nothing without one.
 
     Args:
         home: The store's folder.
         row: The version.
-        panel: The bars that it traded.
+        panel: The bars that it was made of; None where they are not to be had here. An account on live bars
+            has its own.
     """
     found: list[PaperReport] = []
     for path in sorted((home / "paper").glob("*.ledger")):
@@ -47,7 +47,7 @@ def of_report(found: PaperReport) -> dict[str, Value]:
     return known
 
 
-def _report(home: Path, path: Path, row: VersionRow, panel: Panel) -> PaperReport | None:
+def _report(home: Path, path: Path, row: VersionRow, panel: Panel | None) -> PaperReport | None:
     """Return what an account did; None where it traded another model, or several, or nothing."""
     try:
         ledger = read_only(path)
@@ -60,15 +60,16 @@ def _report(home: Path, path: Path, row: VersionRow, panel: Panel) -> PaperRepor
 
 
 def _of_ledger(
-    home: Path, path: Path, row: VersionRow, panel: Panel, ledger: LedgerReader
+    home: Path, path: Path, row: VersionRow, panel: Panel | None, ledger: LedgerReader
 ) -> PaperReport | None:
     digest = ledger.fact("digest")
     mixes = any(event.kind == SWITCHED for event in ledger.events())
     if digest not in {file.digest for file in row.files} or mixes or not ledger.decisions():
         return None
+    is_live = ledger.fact("broker_account") is not None
+    if panel is None and not is_live:
+        return None
     try:
-        kept = pinned_model(home, path.stem, digest)
-        strategy = load_strategy(kept.path, kept.digest, kept.facts)
-        return report(ledger, panel, strategy, float(ledger.fact("slippage_bps") or 0.0), seed=0)
+        return account_report(home, path.stem, ledger, None if is_live else panel)
     except SharpenError:
         return None  # a damaged ledger or model is no evidence

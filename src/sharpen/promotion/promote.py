@@ -48,6 +48,7 @@ class Ask:
         gates: YAML in place of the store's own gates.
         capital_usd: The money that is to trade.
         digest: The version's must begin with this; empty for whichever it has.
+        expects: Where the alias must point still, as in ``v3`` or ``none``; empty for wherever it does.
         key: Of the request: one that is asked twice is done once.
     """
 
@@ -58,6 +59,7 @@ class Ask:
     gates: str | None = None
     capital_usd: float = CAPITAL_USD
     digest: str = ""
+    expects: str = ""
     key: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
@@ -101,14 +103,14 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     Raises:
         NotFound: There is no such version.
         Refused: Somebody else moved the alias meanwhile, or the approval cannot be this person's.
-        UsageError: No gate has that name, or the gates' file is wrong.
+        UsageError: No gate has that name, the gates' file is wrong, or what is expected is no version.
     """
     text = ask.gates if ask.gates is not None else _own_gates(reader.home)
     gates = _gates(text, ask.alias)
     row = find(reader, ask.word)
     if not row.digest.startswith(ask.digest):
         raise UsageError(f"{row.name} is not the version that was looked at: look again")
-    before = points_at(reader, row.collection, ask.alias)
+    before = _expected(ask.expects) if ask.expects else points_at(reader, row.collection, ask.alias)
     known = evidence(reader, row, gates[ask.alias], ask.capital_usd)
     move = {"collection": row.collection, "version": row.version, "digest": row.digest, "alias": ask.alias}
     move |= {"expected": before, "who": person.name, "via": person.via, "key": ask.key}
@@ -152,6 +154,23 @@ def rollback(
 def points_at(reader: Reader, collection: str, alias: str) -> int | None:
     """Return the version that an alias has; None for none."""
     return next((row.version for row in aliases(reader, collection) if row.alias == alias), None)
+
+
+def position(version: int | None) -> str:
+    """Return where an alias points, in a word.
+
+    >>> position(3), position(None)
+    ('v3', 'none')
+    """
+    return "none" if version is None else f"v{version}"
+
+
+def _expected(text: str) -> int | None:
+    if text == position(None):
+        return None
+    if not (text.startswith("v") and text[1:].isascii() and text[1:].isdigit()):
+        raise UsageError(f"an alias is expected at a version such as v3, or at none, not at {text!r}")
+    return int(text[1:])
 
 
 def _own_gates(home: Path) -> str | None:

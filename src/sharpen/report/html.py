@@ -40,7 +40,15 @@ def write_html(analysis: Analysis, path: Path, mattered: Importances | None = No
     Raises:
         UsageError: It cannot be written.
     """
-    text = render(analysis, mattered)
+    write_page(render(analysis, mattered), path)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a page; a file appears, or is replaced, only when all of it is on the disk.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")

@@ -29,6 +29,9 @@ HOSTS = ("paper-api.alpaca.markets", "data.alpaca.markets", "stream.data.alpaca.
 LIVE_KEY = "AK"
 TIMEOUT_S = 10.0
 RESET_HEADER = "X-RateLimit-Reset"
+WRONG_KEYS = (
+    "Alpaca refuses the keys (401): APCA_API_KEY_ID and APCA_API_SECRET_KEY must be of the paper account"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class AlpacaAccess:
         for url in (self.url, self.data_url, self.stream_url):
             check_url(url)
         if not (self.key and self.secret):
-            raise UsageError("set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the keys of a paper account")
+            raise UsageError(
+                "set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the keys of a paper account, which Alpaca's"
+                " dashboard shows under Paper; docs/paper.md says what else may be set"
+            )
         if self.key.startswith(LIVE_KEY):
             raise UsageError(
                 "that key is of a live account (it begins with AK), and sharpen trades no real money:"
@@ -158,6 +164,8 @@ def ask(client: RESTClient, path: str, parameters: Mapping[str, Any] | None = No
             raise NoSuchThing(f"Alpaca has no {path}") from problem
         if status == 429:
             raise limited(problem) from problem
+        if status == 401:
+            raise BrokerUnavailable(WRONG_KEYS) from problem
         raise BrokerUnavailable(f"Alpaca answered {status} to {path}: {words(body)}") from problem
     except (requests.RequestException, ValueError, TypeError) as problem:
         raise BrokerUnavailable(f"Alpaca cannot be asked: {type(problem).__name__}") from problem
@@ -181,7 +189,7 @@ def raise_for_order(problem: Exception) -> NoReturn:
         if status in (400, 403, 404, 422):
             raise OrderRejected(f"Alpaca answered {status}", code=status) from problem
         if status == 401:
-            raise BrokerUnavailable("Alpaca refuses the keys: 401") from problem
+            raise BrokerUnavailable(WRONG_KEYS) from problem
         raise OutcomeUnknown(f"Alpaca answered {status}") from problem
     raise OutcomeUnknown(f"no answer that can be read: {type(problem).__name__}") from problem
 

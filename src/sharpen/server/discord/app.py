@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sharpen.promotion.promote import points_at, position
 from sharpen.registry.names import find
-from sharpen.server.discord.interactions import answer
+from sharpen.server.discord.interactions import Seen, answer
 from sharpen.server.discord.verification import SeenInteractions, is_fresh, is_signed
 from sharpen.server.discord.work import Desk, do, keep, left_over
 from sharpen.store.queries import Reader
@@ -71,9 +72,10 @@ class Interactions:
             task.add_done_callback(self._tasks.discard)
         return JSONResponse(found.reply)
 
-    def _look(self, word: str) -> tuple[str, str]:
-        row = find(Reader(self._desk.home), word)
-        return row.name, row.digest
+    def _look(self, word: str, alias: str) -> Seen:
+        reader = Reader(self._desk.home)
+        row = find(reader, word)
+        return Seen(row.name, row.digest, position(points_at(reader, row.collection, alias)))
 
     async def finish(self) -> None:
         """Wait for the jobs that are at work."""

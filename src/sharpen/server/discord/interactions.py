@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from sharpen.errors import SharpenError
+from sharpen.promotion.promote import position
 from sharpen.server.discord.settings import DiscordSettings
 
 PING, COMMAND, BUTTON = 1, 2, 3
@@ -17,7 +18,18 @@ CONFIRM_S = 600.0
 LONGEST_ID = 100  # letters of a button's custom_id
 Json = dict[str, Any]
 SHORT = 12  # letters of a digest
-Look = Callable[[str], tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown before they decide: the version, its digest, and where the alias points."""
+
+    name: str
+    digest: str
+    points_at: str
+
+
+Look = Callable[[str, str], Seen]
 Verb = Literal["status", "promote", "rollback"]
 
 
@@ -35,6 +47,7 @@ class Job:
         digest: The version must begin with this one; empty for whichever it has.
         approve: Whether it is the second person's word.
         reason: Of a rollback.
+        expects: Where the alias must point still, as in ``v3`` or ``none``; empty for wherever it does.
     """
 
     id: str
@@ -46,6 +59,7 @@ class Job:
     digest: str = ""
     approve: bool = False
     reason: str = ""
+    expects: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ def answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look
         asked: The interaction.
         settings: Of the store.
         now: Unix seconds.
-        look: Finds the version that a word means: its name and its digest.
+        look: Finds the version that a word means, and where an alias of its model points.
     """
     if asked.get("type") == PING:
         return Answer({"type": PONG})
@@ -127,42 +141,44 @@ def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -
         back = replace(job, alias=words.get("alias", ""), reason=words["reason"])
         return Answer(deferred(), back)
     try:
-        name, digest = look(word)
+        seen = look(word, words.get("to", ""))
     except SharpenError as problem:
         return Answer(message(problem.message))
-    return _confirmation((name, words.get("to", ""), digest[:SHORT]), person, now)
+    return _confirmation(seen, words.get("to", ""), person, now)
 
 
-def _confirmation(what: tuple[str, str, str], person: Member, now: float) -> Answer:
-    button = button_id("p", person.user, what, now + CONFIRM_S)
+def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:
+    button = button_id("p", person.user, (seen, alias), now + CONFIRM_S)
     if button is None:
         return Answer(message("that name is too long for a button: use 'sharpen promote'"))
-    text = f"Move `{what[1]}` to `{what[0]}`? The gate decides, and the log shows who asked."
+    now_at = "which points nowhere" if seen.points_at == position(None) else f"now {seen.points_at}"
+    text = f"Move `{alias}`, {now_at}, to `{seen.name}`? The gate decides, and the log shows who asked."
     return Answer(message(text, [{"type": 2, "style": GREEN, "label": "Promote", "custom_id": button}]))
 
 
 def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
     parts = str(asked.get("data", {}).get("custom_id", "")).split("|")
-    if len(parts) != 6 or parts[0] not in ("p", "a") or not parts[5].isdigit():
+    if len(parts) != 7 or parts[0] not in ("p", "a") or not parts[6].isdigit():
         return Answer(message("sharpen does not know this button"))
-    kind, user, word, alias, digest, expires = parts
+    kind, user, word, alias, digest, expects, expires = parts
     if int(expires) < now:
         return Answer(message("this button has expired: ask again with /model promote"))
     if kind == "p" and user != person.user:
         return Answer(message("this button is another person's: ask yourself with /model promote"))
     if kind == "a" and user == person.user:
         return Answer(message("the word of a second person is needed, and you asked for this yourself"))
-    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias, digest, kind == "a")
-    return Answer(deferred(), job)
+    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias)
+    return Answer(deferred(), replace(job, digest=digest, expects=expects, approve=kind == "a"))
 
 
-def button_id(kind: str, user: str, what: tuple[str, str, str], expires_at: float) -> str | None:
-    """Return a button's id, which names the user, the version, the alias and the digest; None when too long.
+def button_id(kind: str, user: str, what: tuple[Seen, str], expires_at: float) -> str | None:
+    """Return a button's id: the user, what was seen of the version and the alias; None when too long.
 
-    >>> button_id("p", "7", ("xgb:v5", "prod", "ab12"), 100.0)
-    'p|7|xgb:v5|prod|ab12|100'
+    >>> button_id("p", "7", (Seen("xgb:v5", "ab12", "v3"), "prod"), 100.0)
+    'p|7|xgb:v5|prod|ab12|v3|100'
     """
-    parts = [kind, user, *what, str(int(expires_at))]
+    seen, alias = what
+    parts = [kind, user, seen.name, alias, seen.digest[:SHORT], seen.points_at, str(int(expires_at))]
     joined = "|".join(parts)
     return joined if len(joined) <= LONGEST_ID and not any("|" in part for part in parts) else None
 

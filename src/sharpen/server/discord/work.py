@@ -16,8 +16,8 @@ from threading import Lock
 import httpx
 
 from sharpen.errors import SharpenError
-from sharpen.promotion.promote import Ask, Outcome, Person, promote, rollback
-from sharpen.server.discord.interactions import GREEN, SHORT, Job, Json, body, button_id
+from sharpen.promotion.promote import Ask, Outcome, Person, position, promote, rollback
+from sharpen.server.discord.interactions import GREEN, Job, Json, Seen, body, button_id
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.collection_rows import aliases
 from sharpen.store.queries import Reader
@@ -109,7 +109,7 @@ def _done(desk: Desk, job: Job) -> Json:
     if job.verb == "rollback":
         before, now = rollback(desk.client, reader, (job.word, job.alias), job.reason, person, job.id)
         return body(f"`{job.word}:{job.alias}` is v{now} again, no longer v{before}")
-    ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id)
+    ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
     return _told(promote(desk.client, reader, ask, person), job)
 
 
@@ -120,8 +120,8 @@ def _told(outcome: Outcome, job: Job) -> Json:
     if outcome.state == "unchanged":
         return body(f"`{name}` is `{alias}` already")
     if outcome.state == "requested":
-        what = (name, alias, outcome.row.digest[:SHORT])
-        button = button_id("a", "", what, outcome.expires_at or 0.0)
+        seen = Seen(name, outcome.row.digest, position(outcome.before))
+        button = button_id("a", "", (seen, alias), outcome.expires_at or 0.0)
         buttons = [{"type": 2, "style": GREEN, "label": "Approve", "custom_id": button}] if button else []
         return body(f"{job.person} asks for `{name}` as `{alias}`: a second person approves", buttons)
     reasons = "\n".join(f"- {reason}" for reason in outcome.reasons)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sharpen.paper.report import Growth
 from sharpen.server.pages.scales import Scale, thinned
 from sharpen.space import Choice, Constant, Space
 from sharpen.spec import Metric
@@ -111,13 +112,54 @@ def line(series: Line) -> Chart:
     x = Scale.of([a for a, _ in series.points], LEFT, WIDTH - RIGHT)
     y = Scale.of([b for _, b in series.points], HEIGHT - BOTTOM, TOP)
     places = [(x.place(a), y.place(b)) for a, b in series.points]
-    path = "M" + "L".join(f"{a:g} {b:g}" for a, b in places)
-    kinds = [Curve("line own", path)]
+    kinds = [Curve("line own", _path(places))]
     if len(places) <= 60:
         kinds.append(Curve("dots finished", dots(places)))
     words = [f"step {a:g}: {b:.6g}" for a, b in series.points]
     points = tuple((a, b, "", w) for (a, b), w in zip(places, words, strict=True))
     return Chart(series.name, tuple(kinds), x.ticks(whole=True), y.ticks(), points)
+
+
+def growth(found: Growth) -> Chart:
+    """Return the chart of an account's return, in front of the backtest's and its band."""
+    x = Scale.of([0.0, len(found.bars) - 1.0], LEFT, WIDTH - RIGHT)
+    percents = [
+        [100.0 * value for value in row] for row in (found.paper, found.backtest, found.low, found.high)
+    ]
+    y = Scale.of([value for row in percents for value in row], HEIGHT - BOTTOM, TOP)
+    own, tested, low, high = (
+        [(x.place(float(t)), y.place(value)) for t, value in enumerate(row)] for row in percents
+    )
+    band = "M" + "L".join(f"{a:g} {b:g}" for a, b in [*high, *reversed(low)]) + "Z"
+    words = [
+        f"{_date(bar)}: {mine:.2f} %, the backtest {its:.2f} %"
+        for bar, mine, its in zip(found.bars, percents[0], percents[1], strict=True)
+    ]
+    at = thinned(range(len(found.bars)), 5)
+    return Chart(
+        title="Total return of the account and of the backtest, in %, with 90 % of its resampled bars",
+        curves=(
+            Curve("band", band, "90 % of the backtest's resampled bars"),
+            Curve("line beside", _path(tested), "the backtest"),
+            Curve("line own", _path(own), "the account"),
+        ),
+        x_ticks=tuple((x.place(float(t)), _date(found.bars[t])) for t in at),
+        y_ticks=tuple((place, f"{said} %") for place, said in y.ticks()),
+        points=tuple((a, b, "", w) for (a, b), w in thinned(list(zip(own, words, strict=True)), MOST_DOTS)),
+    )
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{a:g} {b:g}" for a, b in places)
+
+
+def _date(bar: str) -> str:
+    """Return the day of a bar's name.
+
+    >>> _date("20240105T2100")
+    '2024-01-05'
+    """
+    return f"{bar[:4]}-{bar[4:6]}-{bar[6:8]}"
 
 
 @dataclass(frozen=True, slots=True)

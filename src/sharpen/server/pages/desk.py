@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,13 @@ from sharpen.errors import NotFound, SharpenError, StoreError
 from sharpen.paper.account_report import account_report, sentences
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
 from sharpen.paper.report import PaperReport
-from sharpen.paper.trader import paths_of
+from sharpen.paper.trader import ACCOUNT, paths_of
 from sharpen.server.pages import charts
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
 
-ACCOUNT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 SHOWN = 200
 _REPORTS = Kept()
 
@@ -91,7 +89,8 @@ class AccountPage:
         n_open: Orders that wait.
         n_fills: Fills so far.
         killed: Why nothing is traded; empty while it is.
-        worth: What it was worth at the start of each session.
+        worth: What it was worth at the start of each session; None below two, or beside ``growth``.
+        growth: Its return beside the backtest's and its band; None where nobody can tell.
         gain: Since the first session, as a share; None before the second.
         beside: Profit, costs and signals beside the backtest's, in words; why there are none under ``none``.
         n_mismatches: Signals and bars that differ from the backtest's; None where nobody can tell.
@@ -107,6 +106,7 @@ class AccountPage:
     n_fills: int
     killed: str
     worth: charts.Chart | None
+    growth: charts.Chart | None
     gain: float | None
     beside: Mapping[str, str]
     n_mismatches: int | None
@@ -173,7 +173,8 @@ def _account(
         n_open=len(ledger.intents(only_open=True)),
         n_fills=len(ledger.fills()),
         killed=f"{kill.reason} ({kill.who})" if kill else "",
-        worth=charts.line(line) if len(worth) > 1 else None,
+        worth=charts.line(line) if len(worth) > 1 and not is_known else None,
+        growth=charts.growth(found.growth) if is_known and len(found.growth.bars) > 1 else None,
         gain=gain,
         beside=sentences(found) if is_known else {} if found is None else {"none": found.message},
         n_mismatches=len(found.replay.mismatches) if is_known else None,

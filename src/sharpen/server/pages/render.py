@@ -33,7 +33,12 @@ HEADERS = {
 
 def page(name: str, status: int = 200, values: Mapping[str, Any] | None = None, **more: Any) -> Response:
     """Return a page of a template."""
-    return HTMLResponse(_room().get_template(name).render({**(values or {}), **more}), status, HEADERS)
+    return HTMLResponse(rendered(name, **{**(values or {}), **more}), status, HEADERS)
+
+
+def rendered(name: str, **values: Any) -> str:
+    """Return the text of a template."""
+    return _room().get_template(name).render(values)
 
 
 @cache
