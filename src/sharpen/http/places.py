@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,6 +71,22 @@ def folder_of(url: str) -> Path:
             f"cannot write {folder}, where files of the server are kept: {problem}; SHARPEN_CACHE can move it"
         ) from problem
     return folder
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """Return the store's folder that the environment names, as the command line reads it.
+
+    SHARPEN_SERVER, then SHARPEN_HOME, then ``.sharpen`` in the current folder.
+
+    Raises:
+        UsageError: SHARPEN_SERVER is no URL.
+
+    >>> home_of({"SHARPEN_HOME": "/data/store"})
+    PosixPath('/data/store')
+    """
+    if url := environment.get("SHARPEN_SERVER"):
+        return folder_of(url)
+    return Path(environment.get("SHARPEN_HOME") or ".sharpen")
 
 
 def cache_folder() -> Path:

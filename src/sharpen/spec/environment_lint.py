@@ -34,8 +34,8 @@ def lint_program(text: str) -> list[Lint]:
     return [
         Lint(
             "$.program",
-            "imports wandb and not sharpen, which hears nothing of what is logged there: log with "
-            "sharpen.tracking, see docs/porting.md",
+            "imports wandb and not sharpen, which hears nothing of what is logged there: write "
+            "'import sharpen as wandb', or log with sharpen.tracking, see docs/porting.md",
         )
     ]
 

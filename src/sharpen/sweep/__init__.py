@@ -23,6 +23,11 @@ is asked, and in which thread.
 both share.
 """
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
 from sharpen.sweep.machine import step
 from sharpen.sweep.repeats import RERUN, Configurations, fold
 from sharpen.sweep.searching import Question, question
@@ -49,3 +54,14 @@ __all__ = [
     "question",
     "step",
 ]
+
+
+class _Callable(ModuleType):
+    """This room, which is also ``wandb.sweep`` of scripts that say ``import sharpen as wandb``."""
+
+    def __call__(self, *args: Any, **given: Any) -> str:
+        # by its name: this room itself knows nothing of those words
+        return import_module("sharpen.wandb.sweeps").sweep(*args, **given)
+
+
+sys.modules[__name__].__class__ = _Callable

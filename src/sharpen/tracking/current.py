@@ -11,6 +11,7 @@ from typing import Any
 
 from sharpen.errors import UsageError
 from sharpen.facts import CODE
+from sharpen.http import home_of
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, read_assignment, read_assignments
 from sharpen.tracking.config import merged
@@ -41,8 +42,9 @@ def init(config: Mapping[str, Any] | None = None, project: str | None = None, **
         project: What a run of no sweep belongs to; None for a run that is only printed. A sweep's run has
             no use for it, nor for what follows.
         about: ``id``, of your choice; ``resume``, one of ``never`` (the default: the id must be new),
-            ``allow`` and ``must``; ``name``, ``group``, ``job_type``, ``notes`` and ``tags``; ``home``, the
-            store's folder, SHARPEN_HOME or ``.sharpen`` by default.
+            ``allow``, ``must`` and ``overwrite`` (what the id's earlier run logged counts no more); ``name``,
+            ``group``, ``job_type``, ``notes`` and ``tags``; ``home``, the store's folder; by default the
+            server in SHARPEN_SERVER, the folder in SHARPEN_HOME, or ``.sharpen``.
 
     Raises:
         UsageError: SHARPEN_RUN holds what no agent writes; or the run is there, or is not, as ``resume``
@@ -75,7 +77,7 @@ def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any
     labels = {LABELS[name]: value for name, value in about.items() if name in LABELS and value is not None}
     request = {"run_id": about.get("id") or secrets.token_hex(4), "project": project, "config": dict(config)}
     request |= {"resume": about.get("resume") or "never", "tags": list(about.get("tags") or ()), **labels}
-    home = Path(about.get("home") or os.environ.get("SHARPEN_HOME") or ".sharpen")
+    home = Path(given) if (given := about.get("home")) else home_of(os.environ)
     sink = ProjectSink(home, request)
     own = merged(sink.config, config, ())
     run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=False, given=Given(step=sink.step))

@@ -15,12 +15,14 @@ from typing import Any
 from sharpen.errors import SharpenError
 from sharpen.http import server_of
 from sharpen.store.blobs import open_blobs
+from sharpen.tracking.sinks import Grant
 from sharpen.wire import Client, address_of, open_channel
 from sharpen.wire.processes import process_identity
 
 FLUSH_S = 0.5  # what is logged is on the disk after so long at most
 BEAT_S = 10.0
 AT_ONCE_ROWS = 1000
+ANEW = "overwrite"
 
 
 class HostProcess:
@@ -71,12 +73,17 @@ class ProjectSink:
         self._lock = threading.RLock()  # one question at a time
         self._client = Client(open_channel(address_of(home)), None if server_of(home) else self._host.ensure)
         process = {"pid": os.getpid(), "born": process_identity(os.getpid())}
+        is_anew = request["resume"] == ANEW
+        asked = {**request, "resume": "allow" if is_anew else request["resume"]}
         try:
-            made = self._client.call("create_run", **request, key=uuid.uuid4().hex, process=process)
+            made = self._client.call("create_run", **asked, key=uuid.uuid4().hex, process=process)
+            if is_anew and made["token"] > 1:
+                made |= self._begin_anew(made, request["config"])
         except BaseException:
             self._client.close()
             raise
-        self._grant = {"run_id": made["run_id"], "token": made["token"]}
+        self.grant = Grant(address_of(home), made["run_id"], made["token"])
+        self._grant = self.grant.lease
         self._n_lines: int = made["n_lines"]
         self.step: int = made["step"]
         self.config: dict[str, Any] = made["config"]
@@ -88,6 +95,21 @@ class ProjectSink:
         self._thread = threading.Thread(target=self._work, name="sharpen-run", daemon=True)
         self._thread.start()
         atexit.register(self.close)
+
+    def _begin_anew(self, made: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+        grant = {"run_id": made["run_id"], "token": made["token"]}
+        self._client.call("overwrite", **grant)
+        self._client.call("configure", **grant, values=config)
+        return {"n_lines": 0, "step": 0, "config": dict(config)}
+
+    @property
+    def n_lines(self) -> int:
+        """How many rows the run has, those that wait among them."""
+        return self._n_lines + len(self._rows)
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Return the coordinator's answer."""
+        return self._call(op, **args)
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Take the metrics; return why the run must end, as the coordinator last said.

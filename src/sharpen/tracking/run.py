@@ -108,6 +108,16 @@ class Run:
         self._asked_stage = self._asked_permutation = False
 
     @property
+    def id(self) -> str:
+        """What the store calls it; empty for a program that runs alone."""
+        return "" if self._sink.grant is None else self._sink.grant.run_id
+
+    @property
+    def sink(self) -> Sink:
+        """Where it writes to; for other faces of the same run, such as :mod:`sharpen.wandb`."""
+        return self._sink
+
+    @property
     def stage(self) -> Stage:
         """What is asked of the program."""
         self._asked_stage = True

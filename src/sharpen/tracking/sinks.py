@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +13,37 @@ from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.wire import Client, open_channel
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to write a run of a store.
+
+    Attributes:
+        address: Of the store's coordinator.
+        run_id: The run.
+        token: What each word about the run carries.
+    """
+
+    address: str
+    run_id: str
+    token: int
+
+    @property
+    def lease(self) -> dict[str, Any]:
+        """What each request about the run carries."""
+        return {"run_id": self.run_id, "token": self.token}
+
+
 class Sink(Protocol):
     """What a run writes to; each method returns once the words are safe."""
+
+    @property
+    def grant(self) -> Grant | None:
+        """Leave to write a run of a store; None where there is no store."""
+        ...
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Ask the coordinator about the run, behind what was logged; nothing where there is none."""
+        ...
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Keep the metrics of a step; return why the run must end now, or nothing."""
@@ -52,9 +82,14 @@ class SweepSink:
 
     def __init__(self, address: str, run_id: str, token: int, about: Mapping[str, Any] | None = None) -> None:
         self._blobs = open_blobs(address)
-        self._lease = {"run_id": run_id, "token": token}
+        self.grant = Grant(address, run_id, token)
+        self._lease = self.grant.lease
         self._client = Client(open_channel(address))
         self._about = dict(about or {})
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Return the coordinator's answer."""
+        return self._client.call(op, **self._lease, **args)
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Return the sweep's word on going on, once the metrics are on the disk."""
@@ -108,6 +143,11 @@ class FileSink:
     def __init__(self, blobs: Blobs | None, path: Path) -> None:
         self._blobs = blobs
         self._path = path
+        self.grant: Grant | None = None
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Do nothing: there is no coordinator."""
+        return {}
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Write the metrics; nothing ends such a run early."""
@@ -143,6 +183,12 @@ class FileSink:
 
 class TerminalSink:
     """Prints what is logged; for a program that runs alone."""
+
+    grant: Grant | None = None
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Do nothing: there is no coordinator."""
+        return {}
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Print one line a step."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.tracking.project_sink import how_it_ends
+from sharpen.tracking.sinks import Grant
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -37,6 +38,11 @@ class WandbSink:
         self._wandb: Any = wandb
         self._run: Any = wandb.init(config=dict(config))
         self.config: dict[str, Any] = dict(self._run.config)
+        self.grant: Grant | None = None
+
+    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+        """Do nothing: there is no coordinator."""
+        return {}
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Log the metrics; a run that is to end is interrupted by the client itself."""

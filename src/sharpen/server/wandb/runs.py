@@ -7,32 +7,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sharpen import spec
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
 from sharpen.server.wandb import files
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
-from sharpen.server.wandb.filters import fits, in_order
-from sharpen.server.wandb.run_history import history_of, keys_of, page_of, sampled
+from sharpen.server.wandb.run_history import keys_of, page_of, sampled
 from sharpen.server.wandb.viewer import user
 from sharpen.store.rows import TrackedRun
-from sharpen.trial import TrialState
+from sharpen.views.run_facts import STATES, RunFacts
+from sharpen.views.run_filters import fits, in_order
+from sharpen.views.run_history import history_of
 
-# W&B knows no state for a run that was ended early: it lets such runs finish
-STATES = {
-    TrialState.PENDING: "pending",
-    TrialState.RUNNING: "running",
-    TrialState.FINISHED: "finished",
-    TrialState.STOPPED: "finished",
-    TrialState.FAILED: "failed",
-    TrialState.CRASHED: "crashed",
-    TrialState.CANCELED: "killed",
-}
 CLIENTS_OWN = "_wandb"
-Nest = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def find(ctx: Context, run_id: str) -> dict[str, Any] | None:
@@ -60,9 +49,7 @@ def listed(
     name = "" if project == DEFAULT_PROJECT else project
     rows = ctx.engine.reader.tracked.runs(name, sweep_id)
     views = _Views(ctx)
-    if "summary" in f"{filters}{order}":
-        views.last = ctx.engine.reader.tracked.last_of_all([row.id for row in rows])
-    by_facts = [{**views.facts(row), "row": row} for row in rows]
+    by_facts = views.about(rows, with_summary="summary" in f"{filters}{order}")
     chosen = in_order([facts for facts in by_facts if fits(facts, wanted)], order)
     return [views.run(facts["row"]) for facts in chosen]
 
@@ -79,62 +66,21 @@ def connection(runs: list[dict[str, Any]], first: int | None, after: str | None)
 
 
 class _Views:
-    """Makes runs of one request what the client sees; reads each sweep's file once.
-
-    Attributes:
-        last: What runs have logged last, of those that have been read together.
-    """
+    """Makes runs of one request what the client sees."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._nests: dict[str, Nest] = {}
-        self.last: dict[str, dict[str, Any]] | None = None
+        self._facts = RunFacts(ctx.engine.reader)
 
-    def config(self, row: TrackedRun) -> dict[str, Any]:
-        """Return its configuration as its program sees it."""
-        said = {**row.config, **row.summary.get("_config", {})}
-        if row.sweep_id is None:
-            return said
-        chosen = self._nest(row.sweep_id)(said)
-        return {name: value for name, value in said.items() if "." not in name or name in chosen} | chosen
-
-    def _nest(self, sweep_id: str) -> Nest:
-        if sweep_id not in self._nests:
-            sweep = self._ctx.engine.reader.sweep(sweep_id, deleted=True)
-            self._nests[sweep_id] = spec.parse(sweep.spec, where=sweep.source).nested
-        return self._nests[sweep_id]
-
-    def summary(self, row: TrackedRun) -> dict[str, Any]:
-        """Return what it logged last, under what it says of itself."""
-        if self.last is None:
-            logged = self._ctx.engine.reader.tracked.last_values(row.id)
-        else:
-            logged = self.last.get(row.id, {})
-        both = {**logged, **row.summary}
-        return {
-            name: value for name, value in both.items() if not name.startswith("_") or name in CLIENTS_TIMES
-        }
-
-    def facts(self, row: TrackedRun) -> dict[str, Any]:
+    def about(self, rows: Sequence[TrackedRun], with_summary: bool) -> list[dict[str, Any]]:
         """Return what filters and orders go by."""
-        return {
-            "name": row.id,
-            "display_name": row.display_name or row.id,
-            "state": STATES[TrialState(row.state)],
-            "sweep": row.sweep_id,
-            "group": row.group_name or row.sweep_id,
-            "tags": list(row.tags),
-            "config": self.config(row),
-            "summary_metrics": self.summary(row) if self.last is not None else {},
-            "created_at": row.created_at,
-            "heartbeat_at": row.ended_at or row.heartbeat_at or row.created_at,
-            "job_type": row.job_type,
-            "notes": row.note,
-        }
+        if with_summary:
+            self._facts.read_last(rows)
+        return [{**self._facts.of(row), "row": row} for row in rows]
 
     def run(self, row: TrackedRun) -> dict[str, Any]:
         """Return all of it; what is costly is read when it is asked for."""
-        ctx, state = self._ctx, STATES[TrialState(row.state)]
+        ctx, state = self._ctx, STATES[row.state]
         project = row.project or DEFAULT_PROJECT
         heard = when(row.ended_at or row.heartbeat_at or row.started_at or row.created_at)
         return {
@@ -148,9 +94,9 @@ class _Views:
             "projectId": project_number(project),
             "sweepName": row.sweep_id,
             "state": state,
-            "config": lambda info: dumps(_with_value(self.config(row), (CLIENTS_OWN,))),
+            "config": lambda info: dumps(_with_value(self._facts.config(row), (CLIENTS_OWN,))),
             "wandbConfig": lambda info, keys=None: _clients_own(row, keys),
-            "summaryMetrics": lambda info: dumps(self.summary(row)),
+            "summaryMetrics": lambda info: dumps(self._facts.summary(row)),
             "systemMetrics": lambda info: dumps(row.summary.get(SYSTEM, {})),
             "group": row.group_name or row.sweep_id,
             "jobType": row.job_type,
@@ -173,7 +119,6 @@ class _Views:
 
 
 SYSTEM = "_system_metrics"
-CLIENTS_TIMES = ("_step", "_runtime", "_timestamp")
 
 
 def _lines(ctx: Context, row: TrackedRun) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""What a run has logged, by steps: all of it, pages, or lines evenly spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sharpen.store.queries import Reader
+from sharpen.store.rows import TrackedRun
+from sharpen.store.tracked import spread
+
+Line = Mapping[str, Any]
+
+
+class History(Protocol):
+    """The lines that a run has logged."""
+
+    @property
+    def n_lines(self) -> int:
+        """How many there are."""
+        ...
+
+    def last(self) -> Line | None:
+        """Return the newest; None for none."""
+        ...
+
+    def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
+        """Return the lines of the steps from first on and before end.
+
+        Args:
+            first: The first step.
+            end: The step after the last; None for no end.
+            most: How many lines at most.
+            is_page: Whether these are the first so many; else they are evenly spread.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedLines:
+    """The history of a run of no sweep: only what is asked for is read."""
+
+    reader: Reader
+    run: TrackedRun
+
+    @property
+    def n_lines(self) -> int:
+        """How many there are."""
+        return self.run.n_lines
+
+    def last(self) -> Line | None:
+        """Return the newest; None for none."""
+        found = self.reader.tracked.history(self.run.id, max(0, self.n_lines - 1), 1)
+        return _with_step(found[-1].metrics, found[-1].step, found[-1].at, self.run) if found else None
+
+    def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
+        """Return the lines of the steps from first on and before end."""
+        tracked = self.reader.tracked
+        start = tracked.line_of_step(self.run.id, first) if first > 0 else 0
+        stop = self.n_lines if end is None else tracked.line_of_step(self.run.id, end)
+        if stop <= start:
+            return []
+        n_lines = min(stop - start, most) if is_page else stop - start
+        rows = tracked.history(self.run.id, start, n_lines, most)
+        return [_with_step(row.metrics, row.step, row.at, self.run) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The reports of a run of a sweep, which are few."""
+
+    reader: Reader
+    run: TrackedRun
+
+    @property
+    def n_lines(self) -> int:
+        """How many there are."""
+        return len(self._all())
+
+    def last(self) -> Line | None:
+        """Return the newest; None for none."""
+        found = self._all()
+        return found[-1] if found else None
+
+    def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
+        """Return the lines of the steps from first on and before end."""
+        found = [
+            line for line in self._all() if first <= line["_step"] and (end is None or line["_step"] < end)
+        ]
+        if len(found) <= most:
+            return found
+        return found[:most] if is_page else [found[place] for place in spread(0, len(found), most)]
+
+    def _all(self) -> list[Line]:
+        rows = self.reader.reports(run_ids=[self.run.id])
+        return [_with_step(row.metrics, row.step, row.at, self.run) for row in rows]
+
+
+def history_of(reader: Reader, run: TrackedRun) -> History:
+    """Return the history of a run."""
+    return LoggedLines(reader, run) if run.sweep_id is None else Reports(reader, run)
+
+
+def _with_step(metrics: Mapping[str, Any], step: int, at: float, run: TrackedRun) -> Line:
+    began = run.started_at or run.created_at
+    return {"_timestamp": at, "_runtime": at - began, **metrics, "_step": step}
