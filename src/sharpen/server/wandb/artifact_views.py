@@ -16,10 +16,12 @@ from typing import Any
 from sharpen.errors import NotFound, UsageError
 from sharpen.jsonable import dumps
 from sharpen.registry.best_version import resolve_also_best
+from sharpen.server.engine import Engine
 from sharpen.server.wandb import runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page, when
 from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
 from sharpen.store.contents import NEWEST, StoredFile
+from sharpen.store.uploads import known
 
 MANIFEST = "wandb_manifest.json"
 USED = "_used_artifacts"
@@ -60,6 +62,24 @@ def by_name(ctx: Context, name: str) -> VersionRow | None:
     """Return the version of a whole name, such as ``quant/model:v3``."""
     collection, _, word = name.rpartition(":")
     return find(ctx, collection, word)
+
+
+def digest_of_md5(engine: Engine, md5: str) -> str | None:
+    """Return the blob of a file of an artifact by its MD5 in hex digits; None when there is none."""
+    blob = known(engine.home, md5)
+    if blob is not None:
+        return blob["digest"]
+    try:
+        wanted = base64.b64encode(bytes.fromhex(md5)).decode()
+    except ValueError:
+        return None
+    for name in collections(engine.reader):  # what was not logged through this server
+        for row in versions(engine.reader, name):
+            names = {file.name: file.digest for file in row.files}
+            for file, has in row.record.get("md5", {}).items():
+                if has == wanted and file in names:
+                    return names[file]
+    return None
 
 
 def project_collections(ctx: Context, project: str, type: str | None = None) -> dict[str, str]:

@@ -20,14 +20,15 @@ from starlette.routing import Route
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.server.auth import KeyFile, Signer, key_of
 from sharpen.server.engine import Engine
-from sharpen.server.wandb import artifact_uploads, execution, file_stream
+from sharpen.server.wandb import artifact_uploads, artifact_views, execution, file_stream
 from sharpen.server.wandb.context import Context, NotAllowed
 from sharpen.store.blobs import checked_path, put_file
-from sharpen.store.uploads import remember
+from sharpen.store.uploads import MD5, remember
 
 MOST_BODY_BYTES = 32 << 20
 MOST_UPLOAD_BYTES = 64 << 30
 HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
+NO_KEY = "no valid key: make one with 'sharpen key add', and set WANDB_API_KEY"
 SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -51,6 +52,8 @@ class WandbRoutes:
             Route("/files/{entity}/{project}/{run}/file_stream", self.stream, methods=["POST"]),
             Route("/storage/{token}", self.put, methods=["PUT", "POST"]),
             Route("/storage/{token}", self.get, methods=["GET"]),
+            Route("/artifactsV2/{place:path}", self.by_md5, methods=["GET"]),
+            Route("/artifacts/{place:path}", self.by_md5, methods=["GET"]),
         ]
 
     async def graphql(self, request: Request) -> Response:
@@ -67,7 +70,7 @@ class WandbRoutes:
     ) -> Response:
         key = self._keys.find(key_of(request.headers.get("authorization", "")))
         if key is None:
-            return _refusal(401, "no valid key: make one with 'sharpen key add', and set WANDB_API_KEY")
+            return _refusal(401, NO_KEY)
         ctx = Context(self._engine, key, self._signer, str(request.base_url).rstrip("/"))
         try:
             body = _read(await _body(request))
@@ -123,11 +126,23 @@ class WandbRoutes:
         what = self._signer.check(request.path_params["token"], time.time())
         if what is None or what.get("do") != "get":
             return _refusal(403, "this address is not ours, or too old")
+        return await self._file(what["digest"], what["name"])
+
+    async def by_md5(self, request: Request) -> Response:
+        """Send a file of an artifact to a client that asks by its MD5, as older ones do."""
+        if self._keys.find(key_of(request.headers.get("authorization", ""))) is None:
+            return _refusal(401, NO_KEY)
+        parts = request.path_params["place"].split("/")
+        md5 = next((part for part in reversed(parts) if MD5.fullmatch(part)), "")
+        digest = await asyncio.to_thread(artifact_views.digest_of_md5, self._engine, md5)
+        return _refusal(404, "no such file") if digest is None else await self._file(digest, parts[-1])
+
+    async def _file(self, digest: str, called: str) -> Response:
         try:
-            path = await asyncio.to_thread(checked_path, self._engine.home, what["digest"])
+            path = await asyncio.to_thread(checked_path, self._engine.home, digest)
         except StoreError as problem:
             return _refusal(410, problem.message)
-        name = SAFE.sub("_", what["name"].rpartition("/")[2])
+        name = SAFE.sub("_", called.rpartition("/")[2])
         headers = {
             "Content-Disposition": f"attachment; filename={quote(name)}",
             "X-Content-Type-Options": "nosniff",
