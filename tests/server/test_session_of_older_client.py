@@ -76,9 +76,6 @@ with wandb.init(project="plain", id="r1", resume="must") as run:
     assert run.resumed
     run.log({"loss": 0})
     assert open(run.use_artifact("bars:good").file()).read() == "hi"
-offline = wandb.init(project="plain", id="off", mode="offline")
-offline.log({"loss": 1})
-offline.finish()
 """
 
 FUNCTION = """\
@@ -145,7 +142,7 @@ def test_the_session(server, old):
         assert reader.sweep(other.rpartition("/")[2]).status == status
 
 
-def test_plain_runs_offline_runs_and_artifacts(server, old):
+def test_plain_runs_and_artifacts(server, old):
     (server.folder / "plain.py").write_text(PLAIN)
     old("python", "plain.py")
     reader = Reader(server.home)
@@ -154,9 +151,6 @@ def test_plain_runs_offline_runs_and_artifacts(server, old):
     assert run.summary["final"] == 7
     [row] = versions(reader, "plain/bars")
     assert row.run_id == "r1"
-    [folder] = (server.folder / "wandb").glob("offline-run-*-off")
-    old("wandb", "sync", str(folder))
-    assert reader.tracked.run("off").n_lines == 1
 
 
 def test_an_agent_of_a_function(server, old):

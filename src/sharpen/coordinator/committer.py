@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sharpen.coordinator import thinking
+from sharpen.coordinator import thinking, tracking_ops
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
 from sharpen.sweep.events import Proposed
@@ -24,7 +24,7 @@ LONGEST_GATHERING_S = 0.004
 LONGEST_WATCH_S = 60.0
 QUIET = frozenset(
     ("report", "beat", "console", "summarize", "artifact", "leads", "ping", "note", "tag", "sweep")
-)
+) | frozenset(tracking_ops.OPERATIONS)
 """Requests that give no waiting agent a run."""
 
 

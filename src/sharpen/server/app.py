@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 DISCORD_FILE = "discord.yaml"
 NOTIFICATIONS_FILE = "notifications.yaml"
+N_THREADS = 24  # most wait for the disk, and are committed together
 
 
 def application(home: Path, client: Client, say: Callable[[str], None] | None = None) -> Starlette:
@@ -67,8 +70,11 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         for begin in begins:
             Thread(target=begin, daemon=True).start()
-        yield
-        leave.set()
+        with ThreadPoolExecutor(N_THREADS) as threads:
+            asyncio.get_running_loop().set_default_executor(threads)
+            yield
+            leave.set()
+        engine.close()
 
     observed = Middleware(Observed, traffic=traffic, routes=routes, say=say)
     return Starlette(routes=routes, lifespan=lifespan, middleware=[observed])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sharpen import errors
-from sharpen.wire.channel import Channel
+from sharpen.wire.channel import Channel, open_channel
 from sharpen.wire.protocol import ProtocolError, decode_replies, encode_requests
 
 
@@ -33,6 +33,10 @@ class Client:
         self.channel = channel
         self.patience_s = channel.patience_s if patience_s is None else patience_s
         self._host_if_free = host_if_free
+
+    def another(self) -> Client:
+        """Return a client of the same coordinator with a channel of its own, for another thread."""
+        return Client(open_channel(self.channel.address), self._host_if_free, self.patience_s)
 
     def call(self, op: str, **args: Any) -> Any:
         """Return the coordinator's answer to a request.

@@ -20,6 +20,7 @@ TIMES = ("_timestamp", "_runtime")
 LONGEST_LINE = 10 << 20  # letters
 STAMP = re.compile(r"^(?:ERROR )?\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 STOP = {"stopped": True}
+Request = tuple[str, dict[str, Any]]
 
 
 def take(ctx: Context, run_id: str, body: Any) -> dict[str, Any]:
@@ -65,13 +66,16 @@ def _keep(ctx: Context, row: TrackedRun, sent: Any) -> None:
     if not isinstance(sent, dict):
         raise UsageError("the files of a file stream are an object")
     calls = {HISTORY: _history, SUMMARY: _summary, CONSOLE: _console, EVENTS: _system}
+    requests: list[Request] = []
     for name, call in calls.items():
         part: Any = cast("dict[str, Any]", sent).get(name)
         if part is None:
             continue
         offset, content = _chunk(part)
-        if content:
-            call(ctx, row, offset, content)
+        if content and (request := call(row, offset, content)) is not None:
+            requests.append((request[0], {**_grant(row), **request[1]}))
+    if requests:
+        ctx.engine.call_all(requests)
 
 
 def _chunk(part: Any) -> tuple[int, Sequence[str]]:
@@ -85,38 +89,37 @@ def _chunk(part: Any) -> tuple[int, Sequence[str]]:
     return max(offset, 0), lines
 
 
-def _history(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> Request | None:
     lines = [_object(line) for line in content]
     steps = [line.get("_step", offset + place) for place, line in enumerate(lines)]
     if not all(isinstance(step, int) for step in steps):
         raise UsageError("_step of a logged line is a whole number")
     if row.sweep_id is not None:
         logged = [(step, _metrics(line)) for step, line in zip(steps, lines, strict=True)]
-        if rows := [(step, metrics) for step, metrics in logged if metrics]:
-            ctx.engine.call("report", **_grant(row), rows=rows)
-        return
+        rows = [(step, metrics) for step, metrics in logged if metrics]
+        return ("report", {"rows": rows}) if rows else None
     rows = [(step, _metrics(line, TIMES)) for step, line in zip(steps, lines, strict=True)]
-    ctx.engine.call("append_history", **_grant(row), first_line=offset, rows=rows)
+    return "append_history", {"first_line": offset, "rows": rows}
 
 
 def _metrics(line: Mapping[str, Any], kept: Sequence[str] = ()) -> dict[str, Any]:
     return {name: _value(value) for name, value in line.items() if not name.startswith("_") or name in kept}
 
 
-def _summary(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+def _summary(row: TrackedRun, offset: int, content: Sequence[str]) -> Request | None:
     kept = () if row.sweep_id else (*TIMES, "_step")
-    if values := _metrics(_object(content[-1]), kept):
-        ctx.engine.call("summarize", **_grant(row), values=values)
+    values = _metrics(_object(content[-1]), kept)
+    return ("summarize", {"values": values}) if values else None
 
 
-def _system(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+def _system(row: TrackedRun, offset: int, content: Sequence[str]) -> Request:
     """Keep the newest figures of the machine."""
-    ctx.engine.call("summarize", **_grant(row), values={"_system_metrics": _metrics(_object(content[-1]))})
+    return "summarize", {"values": {"_system_metrics": _metrics(_object(content[-1]))}}
 
 
-def _console(ctx: Context, row: TrackedRun, offset: int, content: Sequence[str]) -> None:
+def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> Request:
     text = "".join(STAMP.sub("", line).rstrip("\n").replace("\n", " ") + "\n" for line in content)
-    ctx.engine.call("console", **_grant(row), first_line=offset, text=text)
+    return "console", {"first_line": offset, "text": text}
 
 
 def _end(ctx: Context, row: TrackedRun, exit_code: Any) -> None:
