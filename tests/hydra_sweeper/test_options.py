@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hydra_plugins.sharpen_sweeper._options import method_options
+from hydra_plugins.sharpen_sweeper._settings import Settings
+from hydra_plugins.sharpen_sweeper._translation import first_configurations
 from sharpen.optimizers import make
+from sharpen.spec.configspace import read_search_space
 
 
 def read(method: str, base: dict[str, Any] | None = None, **keys: Any) -> tuple[dict[str, Any], list[str]]:
@@ -45,6 +50,38 @@ def test_only_the_facade_of_budgets_takes_them() -> None:
     found, notes = read("smac", **keys)
     assert found == {}
     assert notes[0].endswith("has no effect: smac spends the whole budget on each configuration")
+
+
+def test_a_belief_in_the_defaults_is_for_the_method_that_takes_it() -> None:
+    assert read("gp", o_prior_weight=5) == ({"prior_weight": 5}, [])
+    found, (note,) = read("smac", o_prior_weight=5)
+    assert found == {}
+    assert note.endswith("has no effect: smac takes no belief in the defaults, gp does")
+
+
+def test_a_warm_start_tries_the_default_then_what_is_given_then_the_best_of_a_runhistory(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "runhistory.csv"
+    rows = [(1, 0, 3.0, 0.1), (1, 1, 5.0, 0.1), (2, 0, 1.0, 0.2), (2, 1, 2.0, 0.2), (3, 0, "nan", 0.3)]
+    lines = [f"{run},1.0,{fold},7,{found},{x},a" for run, fold, found, x in rows]
+    table.write_text("\n".join(["config_id,budget,fold_id,seed,performance,x,kind", *lines]) + "\n")
+    problems: list[tuple[str, str]] = []
+    hyperparameters = {
+        "x": {"type": "uniform_float", "lower": 0, "upper": 1, "default_value": 0.5},
+        "kind": {"type": "categorical", "choices": ["a", "b"], "default_value": "b"},
+    }
+    space = read_search_space({"hyperparameters": hyperparameters}, "space", problems)
+    settings = Settings("gp", space, warmstart=({"x": 0.4, "kind": "a"},), warmstart_file=str(table))
+    assert [tuple(one.values()) for one in first_configurations(settings)] == [
+        (0.5, "b"),
+        (0.4, "a"),
+        (0.2, "a"),
+        (0.1, "a"),
+    ]
+    best = first_configurations(replace(settings, maximize=True))
+    assert [one["x"] for one in best[2:]] == [0.1, 0.2]
+    assert not problems
 
 
 def test_a_population_as_people_write_it() -> None:

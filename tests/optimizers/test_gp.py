@@ -13,6 +13,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from sharpen.optimizers import gaussian, make
 from sharpen.optimizers.acquisition import Acquisition, Price, log_h
+from sharpen.optimizers.belief import Belief
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
@@ -66,7 +67,8 @@ def test_the_slopes_of_the_acquisition_are_those_of_its_values() -> None:
     x, y, v = sample()
     model = gaussian.condition(x, y, v, MIXED, THETA)
     price = Price(gaussian.condition(x, -y, v, MIXED, THETA), 0.7)
-    acquisition = Acquisition(model, 1.0, gaussian.condition(x, np.sign(y), v, MIXED, THETA), price)
+    belief = Belief(np.array([[0.3, 0.6, 0.5], [0.8, 0.4, 1.0]]), MIXED, 0.4)
+    acquisition = Acquisition(model, 1.0, gaussian.condition(x, np.sign(y), v, MIXED, THETA), price, belief)
     u = np.array([[0.2, 0.7, 0.5], [0.9, 0.1, 1.0]])
     value, slope = acquisition.gradient(u)
     np.testing.assert_allclose(value, acquisition.value(u))
@@ -243,6 +245,28 @@ def test_costs_that_say_nothing_change_nothing(cost) -> None:
         for past in (on_a_square(), on_a_square(cost))
     ]
     assert asked[0] == asked[1]
+
+
+def test_a_belief_multiplies_by_its_density_to_the_power_of_beta_over_n() -> None:
+    (first, *rest) = on_a_line([0.25, *np.linspace(0, 1, 8)], [0.0] * 9, origin="prior")
+    history = [first, *(replace(trial, origin="gp") for trial in rest)]
+    belief = Belief.of(cube_of(LINE), history, strength=5.0)
+    assert belief is not None
+    points = np.array([[0.25], [0.45], [0.05]])
+    np.testing.assert_allclose(belief.log_power(points), [0.0, -0.5 * 0.5, -0.5 * 0.5], atol=1e-9)
+    assert Belief.of(cube_of(LINE), rest, strength=0.0) is None
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_with_a_belief_it_begins_near_the_default_and_a_wrong_one_fades(seed) -> None:
+    search = GaussianProcess(prior_weight=5.0, seed=seed)
+    past = [Trial(1, {"x": 0.1}, TrialState.FINISHED, (), -((0.1 - 0.8) ** 2), "prior")]
+    for n in range(2, 26):
+        (p,) = search.ask(LINE, past, 1, np.random.default_rng(n))
+        x = p.config["x"]
+        past.append(Trial(n, p.config, TrialState.FINISHED, (), -((x - 0.8) ** 2), p.origin))
+    assert np.mean([t.config["x"] < 0.6 for t in past[:8]]) > 0.8
+    assert max(t.score for t in past) > -(0.02**2)
 
 
 def test_it_is_random_until_enough_trials_have_an_outcome() -> None:

@@ -11,6 +11,8 @@ BUDGETED = ("hyperband", "bohb", "dehb", "asha")
 """Methods that give a configuration a small budget first."""
 MODELS = ("gp", "bayes", "tpe", "smac", "hebo")
 """Methods whose first configurations are random."""
+BELIEVERS = ("gp", "bayes")
+BELIEF = "prior_weight"
 POPULATIONS = ("pbt", "pb2")
 FACADES = {
     "HyperparameterOptimizationFacade": "hpo",
@@ -41,17 +43,22 @@ def method_options(method: str, flat: Written, base: Mapping[str, Any], note: No
     if method == "smac" and "smac_facade" in written:
         found["facade"] = _facade(*written["smac_facade"], note)
     has_budget = method in BUDGETED or found.get("facade") == "mf"
+    takes = {**dict.fromkeys(_FIDELITIES, has_budget), BELIEF: method in BELIEVERS}
     for key, (value, path) in written.items():
-        if key in ("min_fidelity", "max_fidelity", "eta"):
-            if has_budget:
-                found[key] = value
-            elif method not in POPULATIONS:
-                note(path, f"has no effect: {method} spends the whole budget on each configuration")
-        elif key not in registration.OPTIMIZER_KEYS:
+        if takes.get(key, key not in registration.OPTIMIZER_KEYS):
             found[key] = value
+        elif key in _WITHOUT_EFFECT and method not in POPULATIONS:
+            note(path, f"has no effect: {method} {_WITHOUT_EFFECT[key]}")
     if has_budget and "budget_variable" in flat:
         found["budget_variable"] = flat["budget_variable"][0]
     return found | (_population(flat, written, base, note) if method in POPULATIONS else {})
+
+
+_FIDELITIES = ("min_fidelity", "max_fidelity", "eta")
+_WITHOUT_EFFECT = {
+    **dict.fromkeys(_FIDELITIES, "spends the whole budget on each configuration"),
+    BELIEF: f"takes no belief in the defaults, {BELIEVERS[0]} does",
+}
 
 
 def _start(method: str, written: Written) -> dict[str, Any]:

@@ -22,7 +22,7 @@ TARGET = "hydra_plugins.sharpen_sweeper.sweeper.SharpenSweeper"
 OPTIMIZER_KEYS = (
     *("smac_facade", "scenario", "initial_design", "intensifier", "min_fidelity", "max_fidelity", "eta"),
     *("population_size", "config_interval", "perturbation_interval", "quantiles", "quantile_fraction"),
-    *("data_path",),
+    *("data_path", "prior_weight"),
 )
 OWN_KEYS = (
     *("n_workers", "method", "folds", "fold_keyword", "seeds", "seed_keyword", "maximize", "on_oom"),

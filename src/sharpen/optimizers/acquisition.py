@@ -15,6 +15,7 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
+from sharpen.optimizers.belief import Belief
 from sharpen.optimizers.gaussian import Posterior
 from sharpen.space.encoding import Cube
 
@@ -55,12 +56,14 @@ class Acquisition:
         target: The outcome to improve on.
         feasibility: A process whose sign says whether a configuration is feasible; None when all are.
         price: What configurations cost; None when nothing says so.
+        belief: Where good configurations are thought to be; None for nowhere in particular.
     """
 
     outcome: Posterior | None
     target: float
     feasibility: Posterior | None = None
     price: Price | None = None
+    belief: Belief | None = None
 
     def value(self, u: Floats) -> Floats:
         """Return the acquisition at points (M, D), (M,)."""
@@ -74,6 +77,8 @@ class Acquisition:
             total += log_ndtr(mean / np.sqrt(variance + _LEFT_OPEN))
         if self.price is not None:
             total -= self.price.scale * self.price.process.predict(u)[0]
+        if self.belief is not None:
+            total += self.belief.log_power(u)
         return total
 
     def gradient(self, u: Floats) -> tuple[Floats, Floats]:
@@ -100,6 +105,9 @@ class Acquisition:
             mean, _, d_mean, _ = self.price.process.gradient(u)
             total -= self.price.scale * mean
             slope -= self.price.scale * d_mean
+        if self.belief is not None:
+            total += self.belief.log_power(u)
+            slope += self.belief.slope(u)
         return total, slope
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 
 from sharpen.extras import require
 from sharpen.optimizers import outcomes
+from sharpen.optimizers.belief import Belief, drawn
 from sharpen.optimizers.drawing import Drawing, Keys
 from sharpen.optimizers.outcomes import Outcomes
 from sharpen.plugins import refuse_unless
@@ -63,16 +64,18 @@ class GaussianProcess:
     - **Several metrics:** the first one is searched.
 
     Source: Snoek, Larochelle, Adams (2012), Practical Bayesian Optimization of Machine Learning Algorithms,
-    section 3.2 for cost; Ament et al. (2023), Unexpected Improvements to Expected Improvement; Ginsbourger et
-    al. (2010), Kriging Is Well-Suited to Parallelize Optimization; Gardner et al. (2014), Bayesian
-    Optimization with Inequality Constraints; Garrido-Merchán, Hernández-Lobato (2020), on rounding inside the
-    kernel.
+    section 3.2 for cost; Hvarfner et al. (2022), πBO, for beliefs; Ament et al. (2023), Unexpected
+    Improvements to Expected Improvement; Ginsbourger et al. (2010), Kriging Is Well-Suited to Parallelize
+    Optimization; Gardner et al. (2014), Bayesian Optimization with Inequality Constraints; Garrido-Merchán,
+    Hernández-Lobato (2020), on rounding inside the kernel.
 
     Attributes:
         n_startup_trials: How many outcomes it wants before it trusts a model; evenly spread until then.
         n_candidates: How many points all over the space compete for a proposal.
         n_most_trials: It looks at no more trials than this: the best half, and the newest.
         fold_noise: Whether reports of folds say how exact a score is.
+        prior_weight: How strongly it holds to what is near the configurations of ``prior``, in trials: after
+            as many that counts as much as the expected improvement, and fades. 0 for not at all.
         seed: The sweep's seed, for the first trials.
     """
 
@@ -80,6 +83,7 @@ class GaussianProcess:
     n_candidates: int = 512
     n_most_trials: int = 150
     fold_noise: bool = True
+    prior_weight: float = 0.0
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
     _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
@@ -93,6 +97,7 @@ class GaussianProcess:
                 "n_startup_trials must be 0 or more": self.n_startup_trials >= 0,
                 "n_candidates must be 1 or more": self.n_candidates >= 1,
                 "n_most_trials must be 2 or more": self.n_most_trials >= 2,
+                "prior_weight must be 0 or more": self.prior_weight >= 0,
             },
         )
 
@@ -102,11 +107,16 @@ class GaussianProcess:
         known = outcomes.read(space, history, self.n_most_trials, self.fold_noise)
         knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
         model = self._model(cube, known, history) if knows_enough else None
+        belief = Belief.of(cube, history, self.prior_weight)
+        if model and belief:
+            model = replace(model, acquisition=replace(model.acquisition, belief=belief))
         drawing = Drawing(space, history, rng, self.seed, self._keys)
         for _ in range(n):
             if model and drawing.proposals:
                 model = model.believing([drawing.proposals[-1].config])
             found = model.improving(drawing.seen, self.n_candidates, rng) if model else None
+            if belief and not model:
+                found = drawn(belief, cube, drawing.seen, rng)
             drawing.take(found, "gp")
         return drawing.proposals
 
