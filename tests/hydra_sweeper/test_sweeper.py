@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,15 @@ def test_a_job_that_fails_fails_its_run_and_one_without_memory_is_infeasible(app
 
 
 def test_what_the_command_line_sweeps_over_is_searched(app: Path) -> None:
-    done = hydra(app, "-m", "kind=a,b,c", "x=0.25", "fold_id=0", "hydra.sweeper.n_trials=4")
+    words = ("shape=flat,round", "hydra.sweeper.n_trials=4", "hydra.sweeper.method=grid")
+    done = hydra(app, "-m", "kind=a,b", "x=0.25", "fold_id=0", *words)
     assert done.returncode == 0, done.stderr
     history = rows(app / "out" / "bowl" / "runhistory.csv")
-    assert {row["kind"] for row in history} <= {"a", "b", "c"}
+    assert {(row["kind"], row["shape"]) for row in history} == set(product("ab", ("flat", "round")))
+    for row in history:  # an option of a group brings all of its keys
+        lift = 5.0 if row["shape"] == "flat" else 0.0
+        assert float(row["performance"]) == pytest.approx(0.05**2 + lift)
+    final = yaml.safe_load((app / "out" / "bowl" / "final_config.yaml").read_text())
+    assert final["shape"] == {"lift": 0.0}
     assert "x" not in history[0]
     assert "x: is set on the command line, so that it stays fixed" in done.stdout + done.stderr

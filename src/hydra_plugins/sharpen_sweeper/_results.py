@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from sharpen.trial import TrialState
 log = logging.getLogger("sharpen.hydra")
 
 RUNHISTORY, INCUMBENT, FINAL = "runhistory.csv", "incumbent.csv", "final_config.yaml"
+
+
+Compose = Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], Mapping[str, Any]]]
+"""From what the search chose to a job's configuration with its groups in it, and the values that are left."""
 
 
 class Results:
@@ -106,15 +110,16 @@ class Results:
         }
         _append(self._folder / INCUMBENT, _INCUMBENT + self._names, [row])
 
-    def write_final(self) -> None:
+    def write_final(self, compose: Compose) -> None:
         """Write the configuration of a job with the incumbent's values in it, if there is one."""
         if self.best is None:
             return
-        final: dict[str, Any] = dict(self._base)
+        base, values = compose(self._winner.config)
+        final: dict[str, Any] = dict(base)
         if (budget := self._winner.fidelity) is not None and self._settings.budget_variable:
             whole = int(budget) if float(budget).is_integer() else budget
             _set(final, self._settings.budget_variable.split("."), whole)
-        for name, value in self._winner.config.items():
+        for name, value in values.items():
             _set(final, name.split("."), value)
         (self._folder / FINAL).write_text(yaml.safe_dump(final, sort_keys=False))
 

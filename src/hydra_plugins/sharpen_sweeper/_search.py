@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.sharpen_sweeper._results import Results
 from hydra_plugins.sharpen_sweeper._settings import ANALYSES, Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import sweep_text
-from hydra_plugins.sharpen_sweeper._trial import base_of
+from hydra_plugins.sharpen_sweeper._trial import base_of, groups_of
 from hydra_plugins.sharpen_sweeper._typed import read_typed
-from hydra_plugins.sharpen_sweeper._words import command_of, module_of_main
+from hydra_plugins.sharpen_sweeper._words import command_of, module_of_main, words_of
 from sharpen import spec
 from sharpen.agents.agent_process import AgentProcess
 from sharpen.agents.interrupts import interrupts
@@ -67,7 +67,18 @@ def search(
         sweep_id = _sweep_of(client, home, folder, settings, str(config.hydra.job.name))
         results = Results(Reader(home), sweep_id, folder, settings, base)
         _drive(home, sweep_id, settings, results, seen)
-    _conclude(results, sweep_id, folder, interrupted=bool(seen))
+    if seen:
+        log.warning("interrupted: the same command with hydra.sweep.dir=%s goes on", folder)
+        sys.exit(INTERRUPTED)
+
+    def compose(chosen: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        groups = groups_of(context, chosen, typed)
+        words = words_of({name: chosen[name] for name in groups}, groups)
+        left = {name: value for name, value in chosen.items() if name not in groups}
+        return base_of(context, config, replace(typed, words=(*typed.words, *words))), left
+
+    results.write_final(compose)
+    _conclude(results, sweep_id, folder)
     return results.best
 
 
@@ -146,11 +157,7 @@ def _link(folder: Path) -> None:
     draft.replace(link)
 
 
-def _conclude(results: Results, sweep_id: str, folder: Path, *, interrupted: bool) -> None:
-    if interrupted:
-        log.warning("interrupted: the same command with hydra.sweep.dir=%s goes on", folder)
-        sys.exit(INTERRUPTED)
-    results.write_final()
+def _conclude(results: Results, sweep_id: str, folder: Path) -> None:
     if results.best is None:
         log.error("no run of sweep %s has a performance; see %s", sweep_id, f"sharpen runs {sweep_id}")
         sys.exit(1)

@@ -108,7 +108,7 @@ def read_settings(config: DictConfig, base: Mapping[str, Any], typed: Typed) -> 
     """
     reading = _Reading([], [])
     flat = _flat(_sections(config, reading.notes), reading)
-    space = _as_typed(_space(config, flat, reading), typed, reading)
+    space = _as_typed(_space(config, flat, typed, reading), typed, reading)
     settings = _settings(flat, space, (base, typed), reading)
     if reading.problems:
         raise refuse("the sweeper's configuration", reading.problems)
@@ -208,14 +208,16 @@ def _take(
             found[key] = (section[key], f"{path}.{key}")
 
 
-def _space(config: DictConfig, flat: dict[str, tuple[Any, str]], reading: _Reading) -> SearchSpace:
+def _space(
+    config: DictConfig, flat: dict[str, tuple[Any, str]], typed: Typed, reading: _Reading
+) -> SearchSpace:
     value, path = flat.get("search_space", (None, ""))
     if value is None and OmegaConf.select(config, "search_space") is not None:
         value, path = _plain(config.search_space), "search_space"
         reading.note("search_space", "is read as hydra.sweeper.search_space: set it to ${search_space}")
     if value is None:
         constructor = str(flat.get("opt_constructor", ("", ""))[0])
-        if constructor.rpartition("make_")[2] not in ANALYSES:
+        if constructor.rpartition("make_")[2] not in ANALYSES and not typed.swept:
             reading.wrong("hydra.sweeper.search_space", "is missing: give it, or set it to ${search_space}")
         return SearchSpace({})
     found = read_search_space(value, path, reading.problems)

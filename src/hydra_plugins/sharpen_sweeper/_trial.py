@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -23,7 +23,7 @@ from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_r
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
-from hydra_plugins.sharpen_sweeper._words import override
+from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
 from sharpen.errors import UsageError
 from sharpen.facts import RETURNS
@@ -63,7 +63,8 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
         launcher = _launcher(context, task, config)
-        jobs = Jobs(launcher, typed.words, chosen, settings, base, number, checkpoints)
+        groups = groups_of(context, chosen, typed)
+        jobs = Jobs(launcher, typed.words, chosen, groups, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)
 
@@ -128,6 +129,13 @@ def base_of(context: HydraContext, config: DictConfig, typed: Typed) -> Mapping[
     return {key: value for key, value in found.items() if key != "hydra"}
 
 
+def groups_of(context: HydraContext, names: Iterable[str], typed: Typed) -> dict[str, str]:
+    """Return which names are configuration groups, each with the sign that it was typed with."""
+    options = context.config_loader.get_group_options
+    found = [name for name in names if options(name.partition("@")[0])]
+    return {name: typed.signs.get(name, "") for name in found}
+
+
 def places(settings: Settings) -> list[dict[str, Any]]:
     """Return what to set for each job: the fold and the seed, all folds of the first seed first.
 
@@ -146,6 +154,7 @@ class Jobs:
         launcher: Who carries them out.
         words: What the command line sets.
         chosen: What the search has chosen.
+        groups: Which of that are configuration groups, see :func:`groups_of`.
         settings: The sweep's.
         base: The configuration of a job before the search chooses anything.
         number: The run's, which names the folder.
@@ -155,6 +164,7 @@ class Jobs:
     launcher: Launcher
     words: Sequence[str]
     chosen: Mapping[str, Any]
+    groups: Mapping[str, str]
     settings: Settings
     base: Mapping[str, Any]
     number: str
@@ -173,8 +183,7 @@ class Jobs:
     def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
         told = {**self.chosen, **place, **self.checkpoints.words(at)}
-        sets = [override(name, value) for name, value in told.items()]
-        return [*self.words, *sets, f"hydra.sweep.subdir={folder}"]
+        return [*self.words, *words_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
 
     def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> Outcome:
         """Return what a job gave; one that ran out of memory is tried again with less, if that is wanted."""

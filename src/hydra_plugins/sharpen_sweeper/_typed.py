@@ -20,11 +20,13 @@ class Typed:
         words: Those that every job gets as they are.
         fixed: The keys that they set.
         swept: Parameters of a sweep file, for the words that hold several values: ``lr=0.1,0.2``.
+        signs: What stands before the names of those: ``+`` for a key or a group that is not there yet.
     """
 
     words: tuple[str, ...] = ()
     fixed: frozenset[str] = frozenset()
     swept: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    signs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def read_typed(arguments: Sequence[str]) -> Typed:
@@ -39,16 +41,18 @@ def read_typed(arguments: Sequence[str]) -> Typed:
     words: list[str] = []
     fixed: set[str] = set()
     swept: dict[str, dict[str, Any]] = {}
+    signs: dict[str, str] = {}
     for word, override in zip(
         arguments, OverridesParser.create().parse_overrides(list(arguments)), strict=True
     ):
         key = override.get_key_element().lstrip("+~")
         if override.is_sweep_override():
             swept[key] = _parameter(override)
+            signs[key] = "+" * (len(word) - len(word.lstrip("+")))
         else:
             words.append(word)
             fixed.add(key)
-    return Typed(tuple(words), frozenset(fixed), swept)
+    return Typed(tuple(words), frozenset(fixed), swept, signs)
 
 
 def _parameter(override: Override) -> dict[str, Any]:

@@ -23,6 +23,22 @@ def override(name: str, value: Any) -> str:
     return f"++{name}={_value(value)}"
 
 
+def words_of(values: Mapping[str, Any], groups: Mapping[str, str]) -> list[str]:
+    """Return the words that set keys, and choose the options of configuration groups.
+
+    Args:
+        values: By the name of the key or the group.
+        groups: Which of them are groups, each with the sign before it: ``+`` where the defaults have it not.
+
+    >>> words_of({"lr": 0.1, "loss": "dice"}, {"loss": ""})
+    ['++lr=0.1', 'loss=dice']
+    """
+    return [
+        f"{groups[name]}{name}={_value(value)}" if name in groups else override(name, value)
+        for name, value in values.items()
+    ]
+
+
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, Any]", value).items()

@@ -13,6 +13,7 @@ KEPT_TAIL_LINES = 200
 MAX_LAST_WORDS = 300
 _TRACEBACK = re.compile(r"(.*?)(?:Exception Group )?Traceback \(most recent call last\):$")
 _NAME_ALONE = re.compile(r"[\w.]+:$")  # its message begins on the next line
+_OF_HYDRA = "Set the environment variable HYDRA_FULL_ERROR=1"  # what it prints after every error
 _ANNOUNCES = re.compile(r":(\s|$)")
 
 
@@ -97,10 +98,12 @@ def last_words(lines: Iterable[str]) -> str:
     'OSError: a'
     >>> last_words(["x.csv: two problems:", "  one", "  two"])
     'x.csv: two problems:'
+    >>> last_words(["no such key", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
+    'no such key'
     >>> last_words(["[09:30:00] no such thing: <object at 0x7f3a>", ""])
     'no such thing: <object at 0x…>'
     """
-    printed = [line for line in lines if line.strip()]
+    printed = [line for line in lines if line.strip() and not line.startswith(_OF_HYDRA)]
     line = _exception(printed) or _paragraph(printed)
     line = re.sub(r"0x[0-9a-fA-F]+", "0x…", line.strip())
     return re.sub(r"\[\d\d:\d\d:\d\d\] *", "", line)[:MAX_LAST_WORDS]

@@ -134,6 +134,8 @@ def _changed(dimension: Dimension, value: Any, resample: float, rng: np.random.G
 def times(dimension: Dimension, value: Any, factor: float) -> Any:
     """Return the value of a dimension that is nearest to a multiple of one, another one where there is any.
 
+    From zero, which has no multiples, it is a step of as large a share of the range.
+
     >>> from sharpen.space import Choice, Float, Int
     >>> times(Float(0.001, 0.1, log=True), 0.01, 1.2), times(Float(0.0, 1.0), 0.9, 1.2)
     (0.012, 1.0)
@@ -141,11 +143,14 @@ def times(dimension: Dimension, value: Any, factor: float) -> Any:
     3
     >>> times(Choice((32, 64, 128)), 64, 0.8), times(Choice((32, 64, 128)), 128, 1.2)
     (32, 128)
+    >>> round(times(Float(0.0, 0.5), 0.0, 1.2), 3), times(Int(0, 9), 0, 1.2)
+    (0.1, 1)
     """
-    target = value * factor
+    target = value * factor if value else factor - 1.0
     values = dimension.grid()
     if values is None:
-        return dimension.from_unit(min(max(dimension.to_unit(target), 0.0), 1.0))
+        u = dimension.to_unit(target) if value else dimension.to_unit(value) + factor - 1.0
+        return dimension.from_unit(min(max(u, 0.0), 1.0))
     beyond = [v for v in values if (v > value) == (target > value) and v != value]
     return min(beyond, key=lambda v: abs(v - target), default=value)
 

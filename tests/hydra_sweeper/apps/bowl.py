@@ -1,4 +1,4 @@
-"""A Hydra program whose optimum is known: performance is (x - 0.3)**2 + fold_id, and one bad seed."""
+"""A Hydra program whose optimum is known: performance is (x - 0.3)**2 + fold_id + the shape's lift."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def main(cfg: DictConfig) -> float:
     if cfg.fail_at is not None and cfg.x > cfg.fail_at:
         raise MemoryError("no room") if cfg.memory else ValueError("x is too large")
     (Path("seen") / f"{os.getpid()}-{cfg.fold_id}-{cfg.seed}").write_text(str(cfg.x))
-    return (cfg.x - 0.3) ** 2 + cfg.fold_id
+    return (cfg.x - 0.3) ** 2 + cfg.fold_id + cfg.shape.lift
 
 
 if __name__ == "__main__":
