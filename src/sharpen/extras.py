@@ -20,7 +20,7 @@ EXTRAS = {
     **dict.fromkeys(("smac", "ConfigSpace"), "smac"),
     "psycopg": "postgres",
     "ray": "ray",
-    **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools"), "server"),
+    **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools", "regex"), "server"),
     "nacl": "discord",
     "httpx": "notify",
     **dict.fromkeys(("alpaca", "exchange_calendars", "requests"), "alpaca"),

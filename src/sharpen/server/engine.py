@@ -10,6 +10,7 @@ from typing import Any
 
 from sharpen.errors import SharpenError
 from sharpen.store.queries import Reader
+from sharpen.views.run_listing import RunListing
 from sharpen.wire import Client
 
 
@@ -27,6 +28,7 @@ class Engine:
     def __init__(self, home: Path, client: Client) -> None:
         self.home = home
         self.reader = Reader(home)
+        self.listing = RunListing(self.reader)
         self._first = client
         self._free: queue.LifoQueue[Client] = queue.LifoQueue()
         self._free.put(client)

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from sharpen.facts import RETURNS
 from sharpen.store import schema
 from sharpen.store.rows import HistoryRow, ProjectRow, TrackedRun, tracked_run
+from sharpen.store.run_filters import ORDERS, Where
 from sharpen.trial import TrialState
 
 AT_ONCE = 500  # lines in one question
+OLDEST_FIRST = (schema.runs.c.created_at, schema.runs.c.number, schema.runs.c.id)
 # a sweep's runs belong to its project, unless they say another
 PROJECT: sa.ColumnElement[str] = sa.case(
     (schema.runs.c.project != "", schema.runs.c.project), else_=schema.sweeps.c.project
@@ -42,20 +44,44 @@ class TrackedReader:
         rows = self._dicts(query.where(schema.runs.c.id == run_id))
         return _in_project(rows[0]) if rows else None
 
-    def runs(self, project: str | None = None, sweep_id: str | None = None) -> list[TrackedRun]:
+    def runs(
+        self, project: str | None = None, sweep_id: str | None = None, where: Sequence[Where] = ()
+    ) -> list[TrackedRun]:
         """Return runs, the oldest first, without those that are deleted or of a sweep that is.
 
         Args:
             project: Those of a project, of its sweeps among them; None for any.
             sweep_id: Those of a sweep; None for any or none.
+            where: What else must hold, as :func:`~sharpen.store.run_filters.divided` says it.
         """
-        r = schema.runs.c
-        query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
-        if project is not None:
-            query = query.where(PROJECT.in_([project]))
-        if sweep_id is not None:
-            query = query.where(r.sweep_id == sweep_id)
-        return [_in_project(row) for row in self._dicts(query.order_by(r.created_at, r.number, r.id))]
+        query = _placed(sa.select(schema.runs, PROJECT.label("of_project")), project, sweep_id)
+        return [_in_project(row) for row in self._dicts(query.where(*where).order_by(*OLDEST_FIRST))]
+
+    def ids(
+        self, project: str | None, sweep_id: str | None, where: Sequence[Where], order: tuple[str, bool]
+    ) -> list[str]:
+        """Return only the ids of such runs.
+
+        Args:
+            project: As for :meth:`runs`.
+            sweep_id: As for :meth:`runs`.
+            where: As for :meth:`runs`.
+            order: One of :data:`~sharpen.store.run_filters.ORDERS`, and whether the largest comes first;
+                what has none comes last.
+        """
+        column = ORDERS[order[0]]
+        query = _placed(sa.select(schema.runs.c.id), project, sweep_id).where(*where)
+        query = query.order_by(column.is_(None), column.desc() if order[1] else column, *OLDEST_FIRST)
+        return [row.id for row in self._rows(query)]
+
+    def runs_of(self, run_ids: Sequence[str]) -> list[TrackedRun]:
+        """Return the runs of these ids that are there, in no order."""
+        found: list[TrackedRun] = []
+        for start in range(0, len(run_ids), AT_ONCE):
+            query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
+            query = query.where(schema.runs.c.id.in_(run_ids[start : start + AT_ONCE]))
+            found += [_in_project(row) for row in self._dicts(query)]
+        return found
 
     def running(self) -> list[TrackedRun]:
         """Return the runs of no sweep that are at work, the oldest first."""
@@ -151,6 +177,13 @@ class TrackedReader:
                 for row in self._rows(query.where(h.token.in_(tokens), h.line.in_(lines)))
             ]
         return [HistoryRow(row.line, row.step, json.loads(row.metrics), row.at) for row in rows]
+
+
+def _placed(query: sa.Select[*tuple[Any, ...]], project: str | None, sweep_id: str | None) -> sa.Select[Any]:
+    query = _shown(query)
+    if project is not None:
+        query = query.where(PROJECT.in_([project]))
+    return query if sweep_id is None else query.where(schema.runs.c.sweep_id == sweep_id)
 
 
 def _shown(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from sharpen.errors import UsageError
+from sharpen.extras import require
 from sharpen.jsonable import number
+from sharpen.store.run_filters import ALIASES as FACTS
+from sharpen.store.run_filters import TIMES, timestamp
 
 MISSING = object()
 DEEPEST = 20
 LONGEST_PATTERN = 500
+PATTERN_S = 0.2  # for one text
 
 
 def _compared(op: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -26,12 +29,25 @@ def _compared(op: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 
 def _matches(found: Any, wanted: Any) -> bool:
+    """Return whether a text has a pattern; one that takes too long to tell is refused.
+
+    >>> _matches("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaX", "(a|aa)+$")
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: $regex '(a|aa)+$' takes too long: write it without repeats of repeats
+    """
     if len(str(wanted)) > LONGEST_PATTERN:
         raise UsageError(f"$regex has at most {LONGEST_PATTERN} letters")
+    require("regex", "server")
+    import regex  # noqa: PLC0415 - an extra; the library of Python has no limit of time
+
     try:
-        return isinstance(found, str) and re.search(str(wanted), found) is not None
-    except re.error as problem:
+        return isinstance(found, str) and regex.search(str(wanted), found, timeout=PATTERN_S) is not None
+    except regex.error as problem:
         raise UsageError(f"$regex {wanted!r}: {problem}") from problem
+    except TimeoutError as problem:
+        raise UsageError(
+            f"$regex {wanted!r} takes too long: write it without repeats of repeats"
+        ) from problem
 
 
 def _equals(found: Any, wanted: Any) -> bool:
@@ -91,26 +107,26 @@ def _one(facts: Mapping[str, Any], key: str, wanted: Any, depth: int) -> bool:
         str(op).startswith("$") for op in cast("dict[str, Any]", wanted)
     ):
         return _equals(found, wanted)
-    return all(_compare(op, found, value) for op, value in cast("dict[str, Any]", wanted).items())
+    return all(
+        _compare(ALIASES.get(key, key), op, found, value)
+        for op, value in cast("dict[str, Any]", wanted).items()
+    )
 
 
-def _compare(op: str, found: Any, wanted: Any) -> bool:
+def _compare(key: str, op: str, found: Any, wanted: Any) -> bool:
     if op == "$not":
         if not isinstance(wanted, dict):
             raise UsageError("$not of a filter is an object")
         inner = cast("dict[str, Any]", wanted)
-        return not all(_compare(word, found, value) for word, value in inner.items())
+        return not all(_compare(key, word, found, value) for word, value in inner.items())
+    if key in TIMES and isinstance(wanted, str):
+        wanted = timestamp(wanted)
     if op not in COMPARISONS:
         raise UsageError(f"no {op!r} in filters; there are: {', '.join(COMPARISONS)}, $and, $or, $nor, $not")
     return COMPARISONS[op](found, wanted)
 
 
-ALIASES = {
-    "displayName": "display_name",
-    "createdAt": "created_at",
-    "summaryMetrics": "summary_metrics",
-    "jobType": "job_type",
-}
+ALIASES = {**FACTS, "summaryMetrics": "summary_metrics"}
 
 
 def value_at(facts: Mapping[str, Any], key: str) -> Any:
@@ -147,14 +163,33 @@ def in_order(runs: Sequence[Mapping[str, Any]], order: str | None) -> list[Mappi
     >>> [run["n"] for run in in_order([{"n": 1}, {"n": float("nan")}, {"n": 3}], "-n")]
     [3, 1, nan]
     """
-    word = (order or "-created_at").split(",")[0].strip()
-    sign, key = (-1.0 if word.startswith("-") else 1.0), word.lstrip("+-")
-
-    def place(run: Mapping[str, Any]) -> tuple[bool, float, str]:
+    sign, key = order_word(order)
+    numbers: list[tuple[float, Mapping[str, Any]]] = []
+    texts: list[tuple[str, Mapping[str, Any]]] = []
+    nans: list[Mapping[str, Any]] = []
+    without: list[Mapping[str, Any]] = []
+    for run in runs:
         found = value_at(run, key)
-        as_number = number(found) if found is not MISSING else None
-        if as_number is None:
-            return (found is MISSING or found is None, 0.0, str(found))
-        return (math.isnan(as_number), 0.0 if math.isnan(as_number) else sign * as_number, "")
+        as_number = None if found is MISSING else number(found)
+        if found is MISSING or found is None:
+            without.append(run)
+        elif as_number is None:
+            texts.append((str(found), run))
+        elif math.isnan(as_number):
+            nans.append(run)
+        else:
+            numbers.append((as_number, run))
+    by_size = sorted(numbers, key=lambda pair: pair[0], reverse=sign < 0)
+    by_letter = sorted(texts, key=lambda pair: pair[0], reverse=sign < 0)
+    return [run for _, run in by_size] + [run for _, run in by_letter] + nans + without
 
-    return sorted(runs, key=place)
+
+def order_word(order: str | None) -> tuple[int, str]:
+    """Return the sign and the fact of an order; the newest first for None.
+
+    >>> order_word("-summary_metrics.loss"), order_word(None)
+    ((-1, 'summary_metrics.loss'), (-1, 'created_at'))
+    """
+    word = (order or "-created_at").split(",")[0].strip()
+    key = word.lstrip("+-")
+    return (-1 if word.startswith("-") else 1), ALIASES.get(key, key)

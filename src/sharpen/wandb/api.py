@@ -20,8 +20,8 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, SweepRow, TrackedRun
 from sharpen.sweep import SweepStatus
 from sharpen.views.run_facts import RunFacts
-from sharpen.views.run_filters import fits, in_order
 from sharpen.views.run_history import history_of
+from sharpen.views.run_listing import listed_ids
 from sharpen.wandb.artifacts import Artifact, artifact_of
 from sharpen.wandb.versions import all_versions, find_version
 
@@ -110,12 +110,9 @@ def found_runs(
 ) -> list[StoredRun]:
     """Return the runs of a project or a sweep that fit a filter, in an order."""
     facts = RunFacts(reader)
-    rows = reader.tracked.runs(project, sweep_id)
-    if "summary" in f"{filters}{order}":
-        facts.read_last(rows)
-    known = [{**facts.of(row), "row": row} for row in rows]
-    chosen = in_order([each for each in known if fits(each, dict(filters or {}))], order)
-    return [StoredRun(reader, each["row"], facts) for each in chosen]
+    ids = listed_ids(reader, (project, sweep_id), dict(filters or {}), order)
+    rows = {row.id: row for row in reader.tracked.runs_of(ids)}
+    return [StoredRun(reader, rows[run_id], facts) for run_id in ids if run_id in rows]
 
 
 class StoredRun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,12 +33,14 @@ class Context:
         key: Whose request it is.
         signer: Signs addresses.
         base_url: Where the client reached us, without a slash at its end.
+        listed: The listings that it has asked for so far: each is made once.
     """
 
     engine: Engine
     key: Key
     signer: Signer
     base_url: str
+    listed: set[str] = field(default_factory=set[str])
 
     def need(self, scope: str) -> None:
         """Refuse what the key may not do.

@@ -54,8 +54,7 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
     name = name or DEFAULT_PROJECT
 
     def of_runs(info: Any, **which: Any) -> dict[str, Any]:
-        found = runs.listed(ctx, name, which.get("filters"), which.get("order"))
-        return runs.connection(found, which.get("first"), which.get("after"))
+        return runs.listed(ctx, name, **which)
 
     return {
         "id": name,
@@ -69,7 +68,7 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
         "access": "PRIVATE",
         "isBenchmark": False,
         "readOnly": not ctx.key.allows("agent"),
-        "runCount": lambda info, filters=None: len(runs.listed(ctx, name, filters)),
+        "runCount": lambda info, filters=None: runs.listed(ctx, name, filters=filters, first=0)["totalCount"],
         "runs": of_runs,
         **artifacts.of_project(ctx, name),
         "run": lambda info, name, desc=None: runs.find(ctx, name),

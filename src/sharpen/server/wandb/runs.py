@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
@@ -18,7 +18,6 @@ from sharpen.server.wandb.run_history import keys_of, page_of, sampled
 from sharpen.server.wandb.viewer import user
 from sharpen.store.rows import TrackedRun
 from sharpen.views.run_facts import STATES, RunFacts
-from sharpen.views.run_filters import fits, in_order
 from sharpen.views.run_history import history_of
 
 CLIENTS_OWN = "_wandb"
@@ -33,36 +32,52 @@ def find(ctx: Context, run_id: str) -> dict[str, Any] | None:
 def listed(
     ctx: Context,
     project: str | None = None,
-    filters: str | None = None,
-    order: str | None = None,
     sweep_id: str | None = None,
-) -> list[dict[str, Any]]:
-    """Return the runs of a project, of a sweep, or of all, that fit a filter, in an order.
+    **which: Any,
+) -> dict[str, Any]:
+    """Return a page of the runs of a project, of a sweep, or of all, that fit a filter, in an order.
+
+    Args:
+        ctx: The request.
+        project: Whose runs.
+        sweep_id: Whose runs.
+        which: ``filters``, as JSON; ``order``; ``first``, how many at most; ``after``, a cursor.
 
     Raises:
         UsageError: The filter is none.
     """
     try:
-        wanted: Any = json.loads(filters or "{}") or {}
+        wanted: Any = json.loads(which.get("filters") or "{}") or {}
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"filters are JSON: {problem}") from problem
-    name = "" if project == DEFAULT_PROJECT else project
-    rows = ctx.engine.reader.tracked.runs(name, sweep_id)
-    views = _Views(ctx)
-    by_facts = views.about(rows, with_summary="summary" in f"{filters}{order}")
-    chosen = in_order([facts for facts in by_facts if fits(facts, wanted)], order)
-    return [views.run(facts["row"]) for facts in chosen]
+    if not isinstance(wanted, dict):
+        raise UsageError("a filter is an object, as in {'state': 'finished'}")
+    place = ("" if project == DEFAULT_PROJECT else project, sweep_id)
+    after = which.get("after") or ""
+    first = int(after) if after.isdecimal() else 0
+    asked = repr((place, wanted, which.get("order")))
+    is_again = asked in ctx.listed
+    ctx.listed.add(asked)
+    found = ctx.engine.listing.page(
+        place,
+        cast("dict[str, Any]", wanted),
+        which.get("order"),
+        first,
+        which.get("first"),
+        is_again=is_again,
+    )
+    nodes = described(ctx, found.runs)
+    edges = [{"node": node, "cursor": str(first + i + 1)} for i, node in enumerate(nodes)]
+    end = first + len(nodes)
+    info = {"endCursor": str(end), "hasNextPage": end < found.total}
+    return {"edges": edges, "pageInfo": info, "totalCount": found.total}
 
 
 def described(ctx: Context, rows: Sequence[TrackedRun]) -> list[dict[str, Any]]:
     """Return some runs as the client sees them."""
     views = _Views(ctx)
+    views.read_last(rows)
     return [views.run(row) for row in rows]
-
-
-def connection(runs: list[dict[str, Any]], first: int | None, after: str | None) -> dict[str, Any]:
-    """Return a page of runs."""
-    return page(runs, first, after)
 
 
 class _Views:
@@ -72,11 +87,9 @@ class _Views:
         self._ctx = ctx
         self._facts = RunFacts(ctx.engine.reader)
 
-    def about(self, rows: Sequence[TrackedRun], with_summary: bool) -> list[dict[str, Any]]:
-        """Return what filters and orders go by."""
-        if with_summary:
-            self._facts.read_last(rows)
-        return [{**self._facts.of(row), "row": row} for row in rows]
+    def read_last(self, rows: Sequence[TrackedRun]) -> None:
+        """Read together what these runs have logged last."""
+        self._facts.read_last(rows)
 
     def run(self, row: TrackedRun) -> dict[str, Any]:
         """Return all of it; what is costly is read when it is asked for."""

@@ -66,8 +66,8 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
     project = read.project or DEFAULT_PROJECT
 
     def of_runs(info: Any, filters: str | None = None, after: str | None = None, **more: Any) -> Any:
-        found = runs.listed(ctx, None, filters, more.get("order") or "+number", row.id)
-        return runs.connection(found, more.get("first"), after)
+        about = {"filters": filters, "order": more.get("order") or "+number"}
+        return runs.listed(ctx, None, row.id, after=after, first=more.get("first"), **about)
 
     return {
         "id": row.id,
