@@ -17,9 +17,9 @@ HEAD = "import os, sys\nfrom sharpen import tracking\nruns = tracking.init_all({
 def population(shop: Workshop, body: str, n: int, values: tuple[int, ...] = (1, 2, 3, 4, 5), **more: Any):
     """Work on a sweep of a program of several runs; return them, and what the agent said."""
     (shop.folder / "train.py").write_text(HEAD + body)
+    n_slots = more.pop("n_slots", 1)
     sweep_id = shop.sweep("${interpreter}", "train.py", "${args}", values=values, **more)
     said: list[str] = []
-    n_slots = more.get("n_slots", 1)
     LocalAgent(shop.client, shop.row(sweep_id), n_slots, population=n, say=said.append).work()
     return shop.runs(sweep_id), said
 
@@ -37,6 +37,15 @@ def test_a_program_carries_out_as_many_runs_as_it_is_given(shop: Workshop) -> No
     assert [row["y"] for row in rows.values()] == [5] * 5
     pids = [row["pid"] for row in rows.values()]
     assert (len(set(pids[:3])), len(set(pids[3:])), len(set(pids))) == (1, 1, 2)
+
+
+def test_the_last_runs_of_a_sweep_are_shared_by_all_slots(shop: Workshop) -> None:
+    """A slot that took all that is left would work on while the others wait."""
+    body = "for run in runs:\n    run.log({'score': run.config.x, 'n': len(runs)})\n    run.finish()\n"
+    runs, _ = population(shop, body, 8, values=tuple(range(1, 13)), run_cap=12, n_slots=2)
+    assert [run.state for run in runs] == ["finished"] * 12
+    sizes = [shop.reader.reports(run_id=run.id)[0].metrics["n"] for run in runs]
+    assert sizes == [6] * 6 + [3] * 3 + [2] * 2 + [1]
 
 
 def test_the_words_of_the_command_are_those_of_no_single_run(shop: Workshop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import selectors
@@ -100,6 +101,7 @@ class LocalAgent:
         )
         self._population = population or 1
         self._smaller = SmallerRuns(self._starter.spec)
+        self._n_new: int | None = None  # runs that the sweep has room for; None for no limit
         self._gpus = Gpus(home, self._starter.spec.resources.gpu)
         self._news = news or _nobody
         self._idle_timeout_s = idle_timeout_s
@@ -128,7 +130,8 @@ class LocalAgent:
         self._starter.prepare()
         pid = os.getpid()
         place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
-        self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
+        answer = self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
+        self._n_new = answer.get("n_left")
         self._idle_since = time.monotonic()
 
     def _work(self) -> str:
@@ -183,7 +186,9 @@ class LocalAgent:
         return {"sweep_id": self._row.id, "agent_id": self.id, "key": secrets.token_hex(8)}
 
     def _n_wanted(self) -> int:
-        return self._population if self._n_left is None else min(self._population, self._n_left)
+        """Return how many runs the next program is given: of the last ones each slot gets its share."""
+        wanted = self._population if self._n_left is None else min(self._population, self._n_left)
+        return min(wanted, math.ceil(self._n_new / self._n_slots)) if self._n_new else wanted
 
     def _gpus_for_another(self) -> Claim | None:
         """Return what another run would have of the GPUs; None when this is not the time for one."""
@@ -215,6 +220,7 @@ class LocalAgent:
         if self._n_left is not None:
             self._n_left -= len(leased)
         runs = [HeldRun(run["run_id"], run["token"]) for run in leased]
+        self._n_new = leased[-1].get("n_left")
         leased = [self._smaller.leased(run) for run in leased]
         try:
             program = self._starter.start(leased, gpus.environment, is_early=not gpus.devices)

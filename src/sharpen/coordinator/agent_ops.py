@@ -72,7 +72,8 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
         session.writer.add_agent(values | {"started_at": session.clock.time()})
         session.agents[agent_id] = AgentProcess(host, pid, born)
-    return {}
+    n_left = session.sweep(sweep_id).state.n_left
+    return {} if n_left is None else {"n_left": n_left}
 
 
 def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
@@ -96,6 +97,8 @@ def _leased_run(session: Session, sweep_id: str, number: int, token: int) -> Rep
     state = session.sweep(sweep_id).state
     live = state.live[number]
     run: Reply = {"run_id": run_id(sweep_id, number), "token": token}
+    if (cap := state.rules.run_cap) is not None:
+        run["n_left"] = max(cap - number, 0)  # by its number: the answer to the same question stays the same
     run["config"] = session.sweep(sweep_id).spec.with_budget(live.trial.config, live.trial.fidelity)
     run["seed"] = repeat_seed(state.rules.seed, live.trial.repeat)
     if live.resumed is not None:

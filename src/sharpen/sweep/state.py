@@ -209,9 +209,14 @@ class SweepState:
         return len(self.trials) - len(self.live)
 
     @property
+    def n_left(self) -> int | None:
+        """How many more runs the cap has room for; None without a cap."""
+        return None if self.rules.run_cap is None else max(self.rules.run_cap - self.n_created, 0)
+
+    @property
     def is_full(self) -> bool:
         """Whether the cap leaves no room for another run."""
-        return self.rules.run_cap is not None and self.n_created >= self.rules.run_cap
+        return self.n_left == 0
 
     @property
     def is_done(self) -> bool:
