@@ -64,6 +64,8 @@ def test_a_run_that_raises_has_failed(tmp_path: Path) -> None:
     def program() -> None:
         with tracking.init(project="p", id="r") as run:
             run.log({"a": 1})
+            run.flush()
+            assert stored(tmp_path / "store", "r").n_lines == 1
             raise ZeroDivisionError("by nought")
 
     with pytest.raises(ZeroDivisionError):

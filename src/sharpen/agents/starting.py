@@ -89,6 +89,7 @@ class Starter:
         folder = retry_when_full(make, str(self.folders.folder), FULL_DISK_PATIENCE_S)
         more = {**lease, "channel": self.channel, "claims": str(self.folders.claims), **self.stage}
         more |= {name: run.get(name) for name in ("seed", "checkpoint", "fidelity")}
+        more |= {"waits_for": [self.spec.metric.name] if self.spec.stop else []}
         return assignment(self.spec, run["config"], folder, **more)
 
     def _argv(self, config: Mapping[str, Any], name: str) -> list[str]:

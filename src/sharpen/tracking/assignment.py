@@ -26,6 +26,7 @@ KINDS: Mapping[str, tuple[type | UnionType, str]] = {
     "dir": (str, "text"),
     "claims": (str, "text"),
     "whole": (list, "a list"),
+    "waits_for": (list, "a list"),
 }
 
 
@@ -47,6 +48,8 @@ class Assignment:
         dir: A folder of the run's own, which whoever gives it clears; empty for none.
         claims: Where runs at work claim the files that they share; empty for a run that shares none.
         whole: Dotted names of parameters whose value is a mapping, which no default may fill up.
+        waits_for: Metrics whose rows are stored when ``log`` returns, as a stop rule goes by them; None for
+            every row.
     """
 
     channel: str = ""
@@ -62,6 +65,7 @@ class Assignment:
     claims: str = ""
     whole: Sequence[str] = ()
     fidelity: float | None = None
+    waits_for: Sequence[str] | None = None
 
 
 def read_assignment(environment: Mapping[str, str]) -> Assignment:

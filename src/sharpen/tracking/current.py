@@ -123,7 +123,8 @@ def _made(config: Mapping[str, Any] | None, assigned: Assignment, *, is_member: 
 
 def _sink(assigned: Assignment) -> Sink:
     if assigned.token is not None:
-        return SweepSink(assigned.channel, assigned.run_id, assigned.token, _about_code())
+        lease = (assigned.channel, assigned.run_id, assigned.token)
+        return SweepSink(*lease, _about_code(), assigned.waits_for)
     if assigned.results:
         keeps_files = assigned.stage == "lockbox"
         return FileSink(open_blobs(assigned.channel) if keeps_files else None, Path(assigned.results))

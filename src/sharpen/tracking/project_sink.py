@@ -126,6 +126,13 @@ class ProjectSink:
         self._has_rows.set()
         return self._stop
 
+    def flush(self) -> None:
+        """Send the rows that wait."""
+        if self._problem is not None:
+            raise self._problem
+        with self._lock:
+            self._flush()
+
     def leads(self) -> bool:
         """Return True: there is nobody to compare with."""
         return True

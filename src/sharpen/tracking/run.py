@@ -154,9 +154,12 @@ class Run:
         return self._scratch.folder
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Store the metrics of a step; they are on the disk when this returns.
+        """Store the metrics of a step; they are on the disk when this returns, or half a second later.
 
-        A run of a project sends them in batches: they are on the disk half a second later.
+        In a sweep with a stop rule, what it goes by is on the disk when this returns. Other rows that come
+        faster than two a second are sent together: half a second later at most, and before anything else
+        that is kept with the run, a checkpoint above all. The end of the program sends the last ones, and so
+        does :meth:`flush`.
 
         Args:
             metrics: Names to numbers. NaN is a value: for the sweep's metric it means *infeasible*. A mapping
@@ -180,6 +183,17 @@ class Run:
             self._step = step  # not for one that was refused
         if self.stopped and not self._is_member:
             raise Stopped(self.stopped)
+
+    def flush(self) -> None:
+        """Return once all that was logged is on the disk.
+
+        Raises:
+            Stopped: The sweep has given this run to another agent.
+            UsageError: The run is finished.
+        """
+        self._refuse_when_finished("flush")
+        with self._until_refused():
+            self._sink.flush()
 
     @contextmanager
     def _until_refused(self) -> Generator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sharpen.errors import SharpenError
 from sharpen.jsonable import dumps, number
 from sharpen.store.blobs import Blobs, open_blobs
+from sharpen.tracking.row_buffer import RowBuffer
 from sharpen.wire import Client, open_channel
 
 
@@ -34,7 +35,7 @@ class Grant:
 
 
 class Sink(Protocol):
-    """What a run writes to; each method returns once the words are safe."""
+    """What a run writes to; each method but ``report`` returns once its words, and all before, are safe."""
 
     @property
     def grant(self) -> Grant | None:
@@ -46,7 +47,11 @@ class Sink(Protocol):
         ...
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
-        """Keep the metrics of a step; return why the run must end now, or nothing."""
+        """Keep the metrics of a step, soon at least; return why the run must end now, or nothing."""
+        ...
+
+    def flush(self) -> None:
+        """Return once all reports are safe."""
         ...
 
     def leads(self) -> bool:
@@ -78,22 +83,46 @@ class SweepSink:
         run_id: The run.
         token: Of the lease.
         about: Values of the summary that nobody waits for: they go with the first report.
+        waits_for: Metrics whose rows are on the disk when :meth:`report` returns, because a stop rule goes by
+            them; None for all rows. Others that come fast are sent together.
     """
 
-    def __init__(self, address: str, run_id: str, token: int, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        run_id: str,
+        token: int,
+        about: Mapping[str, Any] | None = None,
+        waits_for: Sequence[str] | None = None,
+    ) -> None:
+        self._address = address
         self._blobs = open_blobs(address)
         self.grant = Grant(address, run_id, token)
         self._lease = self.grant.lease
         self._client = Client(open_channel(address))
         self._about = dict(about or {})
+        self._waits_for = waits_for
+        self._buffer = RowBuffer(self._send)
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
-        """Return the coordinator's answer."""
-        return self._client.call(op, **self._lease, **args)
+    def tell(self, op: str, **args: Any) -> Any:
+        """Return the coordinator's answer, once it has all rows."""
+        self._part_from_parent()
+        with self._buffer.lock:
+            self._buffer.flush()
+            return self._client.call(op, **self._lease, **args)
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
-        """Return the sweep's word on going on, once the metrics are on the disk."""
-        requests: list[tuple[str, dict[str, Any]]] = [("report", {**self._lease, "rows": [[step, metrics]]})]
+        """Take the metrics; return the sweep's word on going on, as far as it has been heard."""
+        self._part_from_parent()
+        at_once = self._waits_for is None or any(name in metrics for name in self._waits_for)
+        return self._buffer.take(step, metrics, at_once=at_once)
+
+    def _part_from_parent(self) -> None:
+        if self._buffer.is_forked():  # the connection is the other process's
+            self._client = Client(open_channel(self._address))
+
+    def _send(self, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
+        requests: list[tuple[str, dict[str, Any]]] = [("report", {**self._lease, "rows": rows})]
         if self._about:
             requests.append(("summarize", {**self._lease, "values": self._about}))
         for answer in (answers := self._client.call_all(requests)):
@@ -102,34 +131,35 @@ class SweepSink:
         self._about = {}
         return answers[0]["stop"]
 
+    def flush(self) -> None:
+        """Send the rows that wait."""
+        self._part_from_parent()
+        self._buffer.flush()
+
     def leads(self) -> bool:
         """Return the coordinator's word."""
-        return self._client.call("leads", **self._lease)["leads"]
+        return self.tell("leads")["leads"]
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Store the values with the run."""
-        self._client.call("summarize", **self._lease, values=values)
+        self.tell("summarize", values=values)
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs, then tell the coordinator its name."""
         digest, n_bytes = self._blobs.put(path)
-        self._client.call(
-            "artifact",
-            **self._lease,
-            name=name,
-            type=type,
-            digest=digest,
-            n_bytes=n_bytes,
-            metadata=metadata,
-        )
+        self.tell("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
 
     def end(self) -> None:
         """Tell the coordinator."""
-        self._client.call("exit", **self._lease, exit_code=0, last_words="")
+        self.tell("exit", exit_code=0, last_words="")
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Send the last rows and close the connection."""
+        self._part_from_parent()
+        try:
+            self._buffer.close()
+        finally:
+            self._client.close()
 
 
 class FileSink:
@@ -153,6 +183,9 @@ class FileSink:
         """Write the metrics; nothing ends such a run early."""
         self._append({"step": step, "metrics": metrics})
         return ""
+
+    def flush(self) -> None:
+        """Do nothing: each line is written at once."""
 
     def leads(self) -> bool:
         """Return True: there is nobody to compare with."""
@@ -195,6 +228,9 @@ class TerminalSink:
         words = (f"{name}={_shown(value)}" for name, value in metrics.items())
         print(f"step {step}  {'  '.join(words)}", flush=True)
         return ""
+
+    def flush(self) -> None:
+        """Do nothing: each line is printed at once."""
 
     def leads(self) -> bool:
         """Return True: there is nobody to compare with."""

@@ -53,9 +53,13 @@ class UnixChannel:
             connection = open_connection(self.home, timeout_s)
             lines = connection.makefile("rb")
             self._connection, self._lines = connection, lines
-        connection.settimeout(timeout_s)
-        connection.sendall(message + b"\n")
-        answer = lines.readline()
+        try:
+            connection.settimeout(timeout_s)
+            connection.sendall(message + b"\n")
+            answer = lines.readline()
+        except BaseException:  # Ctrl-C, too: what comes of this message must not answer the next one
+            self.close()
+            raise
         if not answer.endswith(b"\n"):
             raise ConnectionError("the host closed the connection")
         return answer

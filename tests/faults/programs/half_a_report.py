@@ -21,6 +21,7 @@ def main():
             if about["token"] == 1 and step == 4:
                 die_amid(about, step)
             run.log({"score": value(run.config, run.seed, step)}, step=step)
+            run.flush()
             write_down(about, step, os.environ["TOY_ACKS"])
 
 

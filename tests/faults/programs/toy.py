@@ -31,6 +31,7 @@ def main():
             time.sleep(float(os.environ.get("TOY_STEP_S", "0.03")))  # the work
             run.log({"score": value(run.config, run.seed, step)}, step=step)
             if "TOY_ACKS" in os.environ:
+                run.flush()
                 write_down(about, step, os.environ["TOY_ACKS"])
 
 
