@@ -34,17 +34,25 @@ class HostProcess:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._pid: int | None = None
+        self._awaits: threading.Thread | None = None
 
     def ensure(self) -> None:
         """Start it, unless the one that was started still tries."""
-        if self._pid is not None and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+        if self._awaits is not None and self._awaits.is_alive():
             return
         argv = [sys.executable, "-m", "sharpen.coordinator", str(self._home)]
         files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
         files += [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
         # a session of its own: Ctrl-C in the program's terminal is not for it
-        self._pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=files, setsid=True)
+        pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=files, setsid=True)
+        self._awaits = threading.Thread(target=_await, args=(pid,), name="sharpen-host", daemon=True)
+        self._awaits.start()
+
+
+def _await(pid: int) -> None:
+    """Wait for a process to end, so that it is no zombie for as long as the program lives."""
+    with contextlib.suppress(ChildProcessError):  # the program waits for every child itself
+        os.waitpid(pid, 0)
 
 
 class ProjectSink:
