@@ -6,6 +6,7 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import overload
 
 from sharpen.trial import Report
@@ -51,10 +52,13 @@ class ReportLog(Sequence[Report]):
     @classmethod
     def of(cls, rows: Iterable[tuple[int, float]]) -> ReportLog:
         """Return the reports with these steps and values, the steps rising."""
+        pairs = list(rows)
+        known = [value if math.isfinite(value) else -math.inf for _, value in pairs]
         row = _Rows()
-        for step, value in rows:
-            row.append(step, value)
-        return cls(row, len(row.steps))
+        row.steps = array("q", [step for step, _ in pairs])
+        row.values = array("d", [value for _, value in pairs])
+        row.best, row.sums = array("d", accumulate(known, max)), array("d", accumulate(known))
+        return cls(row, len(pairs))
 
     @classmethod
     def after(cls, reports: Sequence[Report], report: Report) -> ReportLog:

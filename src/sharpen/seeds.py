@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def rng_for(root_seed: int, *name: str | int) -> np.random.Generator:
@@ -21,6 +23,8 @@ def rng_for(root_seed: int, *name: str | int) -> np.random.Generator:
     >>> bool(a == rng_for(42, "ask", 1).random()), bool(a == rng_for(1042, "ask", 0).random())
     (True, False)
     """
+    import numpy as np  # noqa: PLC0415 - who only wants a seed does not need it
+
     return np.random.default_rng(np.frombuffer(_digest(root_seed, name), dtype=np.uint32))
 
 

@@ -11,11 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sharpen.arrays import Bools, Floats
+if TYPE_CHECKING:
+    from sharpen.arrays import Bools, Floats
 
 Config = Mapping[str, Any]
 BLOCK = 128  # points that are compared with a front at once: as many rows of it are in memory
@@ -221,6 +220,8 @@ def _unbeaten_of_two(points: Sequence[tuple[float, ...]]) -> list[tuple[float, .
 
 def _unbeaten(points: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
     """Return the points that no earlier one equals or exceeds in every coordinate, a block at a time."""
+    import numpy as np  # noqa: PLC0415 - who only lists runs does not need it
+
     front = np.empty((0, len(points[0]) if points else 0))
     for start in range(0, len(points), BLOCK):
         block = np.array(points[start : start + BLOCK])
@@ -232,6 +233,8 @@ def _unbeaten(points: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
 
 def _exceeds(these: Floats, those: Floats) -> Bools:
     """Return whether each of these (A, M) is as large as each of those (B, M) in every coordinate: (A, B)."""
+    import numpy as np  # noqa: PLC0415 - as above
+
     found = np.ones((len(these), len(those)), dtype=np.bool_)
     for column in range(these.shape[1]):
         found &= these[:, column, None] >= those[None, :, column]

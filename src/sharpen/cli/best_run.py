@@ -14,10 +14,10 @@ from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.facts import BEST_TRADES, RETURNS, SAVED
 from sharpen.jsonable import number
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, seed_of
 from sharpen.store.queries import Reader
-from sharpen.store.rows import ArtifactRow, RunRow, last_metrics
+from sharpen.store.rows import ArtifactRow, RunRow
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _scrutiny(
 
 def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
     """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
-    last = [found for run in runs for found in last_metrics(reader.reports(run_id=run.id)).values()]
+    last = [found for run in runs if (found := reader.last_metrics(run.id))]
     if len(last) < 2:
         return last[0] if last else {}
     figures = {name: [number(metrics.get(name)) for metrics in last] for name in last[0]}

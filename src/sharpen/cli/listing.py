@@ -28,7 +28,7 @@ from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
 from sharpen.store.misses import counts, misses

@@ -20,9 +20,9 @@ from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.facts import BASELINE
 from sharpen.jsonable import number
-from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest
+from sharpen.permutation_null import SUMMARY_KEY, Comparison, PermutationTest
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow, last_metrics
+from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import TrialState
 
 
@@ -84,7 +84,7 @@ def permute(
 def _test(reader: Reader, sweep: SweepRow, run: RunRow, root_seed: int) -> PermutationTest:
     """Return the comparison with a run's own figures, before any history is scored."""
     metric = spec.parse(sweep.spec, where=sweep.source).metric
-    logged = last_metrics(reader.reports(run_id=run.id)).get(run.id, {})
+    logged = reader.last_metrics(run.id)
     assert run.score is not None  # noqa: S101 - the caller looked
     return PermutationTest(
         metric=metric.name,

@@ -10,10 +10,10 @@ from sharpen.cli.printing import duration, print_json, print_pairs, shown, stdou
 from sharpen.cli.resolve import as_they_are
 from sharpen.cli.terminal import echo
 from sharpen.facts import RunFacts
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, last_metrics
+from sharpen.store.rows import RunRow
 
 
 def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
@@ -21,7 +21,7 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     run = reader.run(run_id)
     now = Snapshot(reader, run.sweep_id)
     [run] = as_they_are(reader, run.sweep_id, [run])
-    metrics = last_metrics(reader.reports(run_id=run.id)).get(run.id, {})
+    metrics = reader.last_metrics(run.id)
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=run.id)}
     facts, test = _facts(now, run, _host(reader, run)), PermutationTest.of(run.summary)
     code = RunFacts.of_summary(run.summary).code

@@ -129,6 +129,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
             raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
     stop = ""
+    kept: list[tuple[int, dict[str, Any]]] = []
     metric, rules = session.sweep(sweep_id).spec.metric, session.sweep(sweep_id).state.rules
     for step_number, metrics in rows:
         value = finite(metrics[metric.name]) if metric.name in metrics else None
@@ -141,8 +142,9 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         counts = len(session.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
         row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
-        _write_report(session.writer, row, metric.name, is_new=step_number > before.last_step)
-    session.writer.keep_last(run_id, rows)
+        is_new = step_number > before.last_step
+        kept.append((step_number, _write_report(session.writer, row, metric.name, is_new)))
+    session.writer.keep_last(run_id, kept)
     return {"stop": stop}
 
 
@@ -182,15 +184,9 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
 def _exit(session: Session, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:
     sweep_id, n = session.leased(run_id, token)
     has_metric = bool(session.sweep(sweep_id).state.live[n].trial.reports)
-    names = () if has_metric else _names_logged(session, run_id, token)
+    names = () if has_metric else tuple(session.writer.names_logged(run_id))
     session.advance(sweep_id, ProgramExited(n, token, exit_code, last_words, names))
     return {}
-
-
-def _names_logged(session: Session, run_id: str, token: int) -> tuple[str, ...]:
-    """Return the names of everything that a run has logged, also in this transaction."""
-    rows = session.writer.metrics_logged(run_id, token)
-    return tuple(sorted({name for metrics in rows for name in json.loads(metrics)}))
 
 
 def _release(session: Session, run_id: str, token: int) -> Reply:
@@ -216,8 +212,11 @@ def _ping(session: Session) -> Reply:
     return {"schema": session.writer.schema_version()}
 
 
-def _write_report(writer: Writer, row: dict[str, Any], metric: str, is_new: bool) -> None:
-    """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays."""
+def _write_report(writer: Writer, row: dict[str, Any], metric: str, is_new: bool) -> dict[str, Any]:
+    """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays.
+
+    Returns the metrics as they are kept.
+    """
     if not is_new:
         old = writer.report(row["run_id"], row["token"], row["step"])
         if old is not None:
@@ -226,9 +225,10 @@ def _write_report(writer: Writer, row: dict[str, Any], metric: str, is_new: bool
             if old["has_metric"]:
                 row["metrics"][metric] = logged[metric]
                 row |= {"has_metric": True, "value": old["value"]}
-    value = row["value"]
-    row |= {"metrics": dumps(row["metrics"]), "value": None if value is None or math.isnan(value) else value}
+    value, metrics = row["value"], row["metrics"]
+    row |= {"metrics": dumps(metrics), "value": None if value is None or math.isnan(value) else value}
     writer.put_report(row)
+    return metrics
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {

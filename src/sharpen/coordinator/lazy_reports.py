@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import overload
 
+from sharpen.report_log import ReportLog
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.trial import Report
+
+NONE = ReportLog.of(())
 
 
 @contextlib.contextmanager
@@ -40,22 +45,23 @@ class ReportCache:
         self._sweep_id = sweep_id
         self._metric = metric
         self._resume = resume
-        self._found: dict[int, tuple[Report, ...]] | None = None
+        self._found: dict[int, ReportLog] | None = None
 
-    def of(self, number: int) -> tuple[Report, ...]:
+    def of(self, number: int) -> ReportLog:
         """Return the reports of a run."""
         if self._found is None:
             with no_garbage():
                 self._found = self._read()
-        return self._found.get(number, ())
+        return self._found.get(number, NONE)
 
-    def _read(self) -> dict[int, tuple[Report, ...]]:
-        found: dict[int, list[Report]] = {}
+    def _read(self) -> dict[int, ReportLog]:
         turn = self._metric.larger_is_better
-        for number, step, value in self._reader.ended_values(self._sweep_id, self._resume):
-            report = Report(step, turn(math.nan if value is None else value))
-            found.setdefault(number, []).append(report)
-        return {number: tuple(reports) for number, reports in found.items()}
+
+        def log(rows: Iterable[tuple[int, int, float | None]]) -> ReportLog:
+            return ReportLog.of((step, turn(math.nan if value is None else value)) for _, step, value in rows)
+
+        rows = self._reader.ended_values(self._sweep_id, self._resume)
+        return {number: log(of_run) for number, of_run in groupby(rows, key=itemgetter(0))}
 
 
 class LazyReports(Sequence[Report]):

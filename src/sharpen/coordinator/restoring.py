@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sharpen import optimizers, stoppers
@@ -110,6 +112,9 @@ def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *argu
         return None
 
 
+Value = tuple[int, int, float | None, bool]  # number, step, value, whether it counts
+
+
 def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepState:
     """Return the state of a stored sweep; leases get their full time again, from now.
 
@@ -152,29 +157,51 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
 
 def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:
     runs = reader.live_runs(sweep_id)
-    reports: dict[str, list[ReportRow]] = {run.id: [] for run in runs}
-    for report in reader.reports(sweep_id=sweep_id, live=True) if runs else ():
-        reports[report.run_id].append(report)
-    return {run.number: _live(run, sweep, rules, reports[run.id], now + rules.lease_s) for run in runs}
+    if not runs:
+        return {}
+    values = {n: list(rows) for n, rows in groupby(reader.live_values(sweep_id), key=itemgetter(0))}
+    watched: dict[str, list[ReportRow]] = {}
+    for report in reader.reports(sweep_id=sweep_id, live=True) if rules.watched else ():
+        watched.setdefault(report.run_id, []).append(report)
+    found: dict[int, Live] = {}
+    for run in runs:
+        live = _live(run, sweep, rules, values.get(run.number, ()), now + rules.lease_s)
+        logged = _watched(rules, watched.get(run.id, ()))
+        if live.lease is None:
+            logged = {
+                name: kept for name, log in logged.items() if len(kept := log.up_to(_last_kept(run, rules)))
+            }
+        found[run.number] = replace(live, watched=logged)
+    return found
 
 
-def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], deadline: float) -> Live:
+def _last_kept(run: RunRow, rules: Rules) -> int:
+    """Return the last step that a run which waits for an agent goes on from."""
+    return run.checkpoint["step"] if rules.resume and run.checkpoint is not None else -1
+
+
+def _live(
+    run: RunRow,
+    sweep: Sweep,
+    rules: Rules,
+    rows: Sequence[Value],
+    deadline: float,
+) -> Live:
     checkpoint, resumed = _checkpoint(run.checkpoint), _checkpoint(run.resumed)
     lease = None
     if run.state == TrialState.RUNNING and run.agent_id is not None:
         lease = Lease(run.agent_id, run.lease_key or "", deadline)
-    else:
-        resumed_step = checkpoint.step if rules.resume and checkpoint is not None else -1
-        rows = [row for row in rows if row.step <= resumed_step]
     turn = sweep.metric.larger_is_better
-    values = ReportLog.of((row.step, turn(row.value)) for row in rows if row.has_metric)
-    steps = [row.step for row in rows] + ([] if resumed is None else [resumed.step])
+    reports = ReportLog.of(
+        (step, turn(math.nan if value is None else value)) for _, step, value, counts in rows if counts
+    )
+    last = max(rows[-1][1] if rows else -1, -1 if resumed is None else resumed.step)
     return Live(
         Trial(
             run.number,
             run.config,
             TrialState(run.state),
-            values,
+            reports if lease else reports.up_to(_last_kept(run, rules)),
             origin=run.origin,
             repeat=run.repeat,
             repeat_of=run.repeat_of,
@@ -185,11 +212,10 @@ def _live(run: RunRow, sweep: Sweep, rules: Rules, rows: Sequence[ReportRow], de
         lease,
         token=run.token,
         lost=run.lost,
-        last_step=max(steps, default=-1) if lease else -1,
+        last_step=last if lease else -1,
         stop=run.stop if lease else "",
         is_canceled=run.is_canceled if lease else False,
         resumed=resumed,
-        watched=_watched(rules, rows),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from sharpen.arrays import Floats
 from sharpen.facts import BEST_TRADES, FOLD_BASELINE, BarsFacts, DataNote, RunFacts
 from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.report import cautions
 from sharpen.report.lockbox import look
 from sharpen.report.memory import about_memory
@@ -63,10 +63,11 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     parsed = spec.parse(sweep.spec, where=sweep.source)
     ever = reader.runs(sweep.id, deleted=True)
     runs = [run for run in ever if run.deleted_at is None]
-    logged = _by_run(reader.reports(sweep_id=sweep.id))
+    reports, long = reader.thinned_reports(sweep.id)
+    logged, last = _by_run(reports), reader.tracked.last_of_all(sorted(long))
     fold_metric = _fold_metric(parsed.metric.name, logged)
     groups = configurations(ever, parsed.repeats)
-    entries = [_entry(group, logged, fold_metric, parsed) for group in groups]
+    entries = [_entry(group, logged, fold_metric, parsed, last) for group in groups]
     stored = reader.artifacts(sweep_id=sweep.id, deleted=True)
     kept, unusable = read_series(stored, {run.id: run.number for run in ever})
     series, differing = ensembles(kept, groups)
@@ -231,9 +232,18 @@ def _fold_metric(metric: str, logged: Mapping[str, Sequence[ReportRow]]) -> str:
 
 
 def _entry(
-    group: Configuration, logged: Mapping[str, Sequence[ReportRow]], fold_metric: str, parsed: Sweep
+    group: Configuration,
+    logged: Mapping[str, Sequence[ReportRow]],
+    fold_metric: str,
+    parsed: Sweep,
+    last: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Entry:
-    each = [_figures(reports, fold_metric) for run in group.runs if (reports := logged.get(run.id))]
+    last = last or {}
+    each = [
+        _figures(reports, fold_metric, last.get(run.id, {}))
+        for run in group.runs
+        if (reports := logged.get(run.id))
+    ]
     state = TrialState(group.row.state)
     return Entry(
         group.row,
@@ -245,8 +255,13 @@ def _entry(
     )
 
 
-def _figures(reports: Sequence[ReportRow], fold_metric: str) -> tuple[dict[str, float], dict[int, float]]:
-    """Return the last number that a run logged under each name, and its fold metric at each step."""
+def _figures(
+    reports: Sequence[ReportRow], fold_metric: str, last: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[int, float]]:
+    """Return the last number that a run logged under each name, and its fold metric at each step.
+
+    ``last`` has what it logged last where the reports are not all of them.
+    """
     metrics: dict[str, float] = {}
     steps: dict[int, float] = {}
     for report in reports:
@@ -255,7 +270,8 @@ def _figures(reports: Sequence[ReportRow], fold_metric: str) -> tuple[dict[str, 
         of_fold = figures.get(fold_metric)
         if of_fold is not None:
             steps[report.step] = of_fold
-    return metrics, steps
+    known = {name: value for name, logged in last.items() if (value := as_number(logged)) is not None}
+    return metrics | known, steps
 
 
 def _means(each: Sequence[dict[Key, float]]) -> dict[Key, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.report import wording
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.space import Choice, Constant, Dimension, Float, Int

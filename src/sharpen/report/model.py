@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sharpen.arrays import Floats
 from sharpen.facts import BarsFacts
 from sharpen.overfit import Interval, Judgement
-from sharpen.permutation import PermutationTest
+from sharpen.permutation_null import PermutationTest
 from sharpen.spec import Sweep
 from sharpen.store.rows import LookRow, RunRow, SweepRow
 from sharpen.trial import TrialState

@@ -9,8 +9,8 @@ from typing import Any
 
 from sharpen.spec import Constraint
 from sharpen.store.configurations import Configuration
-from sharpen.store.queries import AT_ONCE, Reader
-from sharpen.store.rows import RunRow, last_metrics
+from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState, finite
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
@@ -62,10 +62,7 @@ def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constra
         constraints: The sweep's.
     """
     broke = {run.id: run for run in runs if run.violation > 0 and run.state in ENDED}
-    ids = list(broke)
-    last: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        last |= last_metrics(reader.reports(run_ids=ids[start : start + AT_ONCE]))
+    last = reader.tracked.last_of_all(list(broke))
     return {run.number: _missed(last.get(run_id, {}), constraints) for run_id, run in broke.items()}
 
 

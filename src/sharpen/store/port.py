@@ -100,8 +100,8 @@ class Writer(Protocol):
         """Return what is there of a step; None for nothing."""
         ...
 
-    def metrics_logged(self, run_id: str, token: int) -> list[str]:
-        """Return the metrics of every step of a lease, as JSON, in no order."""
+    def names_logged(self, run_id: str) -> list[str]:
+        """Return the names of all metrics that a run has logged and that count, in order."""
         ...
 
     def put_console(self, row: Row) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -29,10 +28,11 @@ from sharpen.store.rows import (
     RunRow,
     SweepRow,
     look_row,
+    report_row,
     run_row,
     sweep_row,
 )
-from sharpen.store.tracked import TrackedReader
+from sharpen.store.tracked import TrackedReader, spread
 from sharpen.trial import TrialState
 
 Answer = TypeVar("Answer")
@@ -49,6 +49,12 @@ ENDED_VALUES = sa.text("""
         AND (r.agent_id IS NOT NULL OR :resume AND r.checkpoint IS NOT NULL)
     ORDER BY r.number, p.step
 """)
+LIVE_VALUES = sa.text("""
+    SELECT r.number, p.step, p.value, p.has_metric
+    FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
+    WHERE r.sweep_id = :sweep_id AND r.state IN ('pending', 'running') ORDER BY r.number, p.step
+""")
+MOST_REPORTS = 500  # of a run, that a report shows
 
 
 class Reader:
@@ -262,17 +268,53 @@ class Reader:
         else:
             query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
             query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
-        return [
-            ReportRow(
-                run_id=row.run_id,
-                step=row.step,
-                metrics=json.loads(row.metrics),
-                has_metric=row.has_metric,
-                value=math.nan if row.value is None else row.value,
-                at=row.at,
-            )
-            for row in self._all(query.order_by(r.number, p.step))
-        ]
+        return [report_row(row) for row in self._all(query.order_by(r.number, p.step))]
+
+    def thinned_reports(self, sweep_id: str, most: int = MOST_REPORTS) -> tuple[list[ReportRow], set[str]]:
+        """Return the reports of a sweep's runs, and the ids of those that logged more than so many steps.
+
+        Of such a run there are about so many, evenly spread over its steps, the first and the last among
+        them. They may lack what it logged seldom, which :meth:`TrackedReader.last_of_all` has.
+        """
+        p, r = schema.reports.c, schema.runs.c
+        on = sa.and_(p.run_id == r.id, p.token == r.token)
+        shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+        ends = sa.func.min(p.step).label("first"), sa.func.max(p.step).label("last")
+        counts = sa.select(r.id, r.token, *ends).select_from(schema.runs.join(schema.reports, on))
+        counts = counts.where(shown).group_by(r.id, r.token)
+        long = {row.id: row for row in self._all(counts.having(sa.func.count() > most))}
+        if not long:
+            return self.reports(sweep_id=sweep_id), set()
+        query = sa.select(schema.reports, r.number).join(schema.runs, on)
+        short = query.where(shown, r.id.not_in(list(long))).order_by(r.number, p.step)
+        rows = [(row.number, report_row(row)) for row in self._all(short)]
+        for run_id, run in long.items():
+            at = (p.run_id == run_id, p.token == run.token)
+            next_from = query.where(*at, p.step >= sa.bindparam("step")).order_by(p.step).limit(1)
+            found = {row.step: row for row in self._each(next_from, spread(run.first, run.last + 1, most))}
+            rows += [(row.number, report_row(row)) for row in found.values()]
+        return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
+
+    def _each(self, query: sa.Executable, steps: Sequence[int]) -> Sequence[Any]:
+        """Return what a query finds from each of some steps on."""
+
+        def fetch(connection: sa.Connection) -> Sequence[Any]:
+            return [row for step in steps for row in connection.execute(query, {"step": step})]
+
+        return self._read(fetch)
+
+    def last_metrics(self, run_id: str) -> dict[str, Any]:
+        """Return what a run logged last under each name, in the order of its first report."""
+        last = self.tracked.last_values(run_id)
+        p, r = schema.reports.c, schema.runs.c
+        query = sa.select(p.metrics).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        first = self._all(query.where(r.id == run_id).order_by(p.step).limit(1))
+        names = {name: None for row in first for name in json.loads(row.metrics) if name in last}
+        return {name: last[name] for name in (*names, *(name for name in last if name not in names))}
+
+    def live_values(self, sweep_id: str) -> Sequence[tuple[int, int, float | None, bool]]:
+        """Return (number, step, value, whether it counts) of the reports of runs that have not ended."""
+        return self._plain(LIVE_VALUES, {"sweep_id": sweep_id})
 
     def progress(
         self, sweep_id: str, numbers: Sequence[int] | None = None, deleted: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -252,6 +253,12 @@ def tracked_run(row: dict[str, Any]) -> TrackedRun:
     read["config"] = json.loads(row["program_config"]) | json.loads(row["config"])
     read |= {"summary": json.loads(row["summary"]), "tags": tuple(json.loads(row["tags"]))}
     return TrackedRun(**read)
+
+
+def report_row(row: Any) -> ReportRow:
+    """Return the metrics of a step from its columns."""
+    value: float = math.nan if row.value is None else row.value
+    return ReportRow(row.run_id, row.step, json.loads(row.metrics), row.has_metric, value, row.at)
 
 
 def look_row(row: dict[str, Any]) -> LookRow:

@@ -131,7 +131,7 @@ class SqlWriter:
     def _put_last(self, run_id: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         last: dict[str, tuple[int, Any]] = {}
         for step, metrics in rows:
-            last |= {name: (step, value) for name, value in metrics.items()}
+            last |= {n: (step, value) for n, value in metrics.items() if n not in last or step >= last[n][0]}
         if last:
             values = [
                 {"run_id": run_id, "name": name, "step": step, "value": dumps(value)}
@@ -157,10 +157,10 @@ class SqlWriter:
         query = sa.select(schema.reports).where(p.run_id == run_id, p.token == token, p.step == step)
         return self._row(query)
 
-    def metrics_logged(self, run_id: str, token: int) -> list[str]:
-        """Return the metrics of every step of a lease."""
-        p = schema.reports.c
-        query = sa.select(p.metrics).where(p.run_id == run_id, p.token == token)
+    def names_logged(self, run_id: str) -> list[str]:
+        """Return the names of all metrics that count."""
+        v = schema.last_values.c
+        query = sa.select(v.name).where(v.run_id == run_id).order_by(v.name)
         return list(self._connection.execute(query).scalars())
 
     def put_console(self, row: Row) -> None:

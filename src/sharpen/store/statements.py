@@ -54,7 +54,7 @@ class Statements:
         lines = [column.name for column in schema.history.c]
         self.append_history = Statement(_insert(schema.history.insert(), *lines), dialect)
         values = [column.name for column in schema.last_values.c]
-        self.put_last = Statement(replace(insert, schema.last_values, values), dialect)
+        self.put_last = Statement(replace(insert, schema.last_values, values, not_below="step"), dialect)
         token = sa.bindparam("new_token", type_=sa.Integer)
         kept = sa.select(*(token if column is columns.token else column for column in columns)).where(
             columns.run_id == sa.bindparam("which"),
@@ -72,12 +72,16 @@ LEASE = ("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_ca
 END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at")
 
 
-def replace(insert: Insert, table: sa.Table, names: Sequence[str]) -> Any:
-    """Return an insertion of a row of these columns that takes the place of one of the same primary key."""
+def replace(insert: Insert, table: sa.Table, names: Sequence[str], not_below: str = "") -> Any:
+    """Return an insertion of a row of these columns that takes the place of one of the same primary key.
+
+    With ``not_below`` it does not where that column would become smaller.
+    """
     clause = _insert(insert(table), *names)
     keys = [column.name for column in table.primary_key]
     changed = {name: clause.excluded[name] for name in names if name not in keys}
-    return clause.on_conflict_do_update(index_elements=keys, set_=changed)
+    where = clause.excluded[not_below] >= table.c[not_below] if not_below else None
+    return clause.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 
 def _insert(clause: Any, *names: str) -> Any:

@@ -23,18 +23,22 @@ is asked, and in which thread.
 both share.
 """
 
+from __future__ import annotations
+
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sharpen.sweep.machine import step
-from sharpen.sweep.repeats import RERUN, Configurations, fold
-from sharpen.sweep.searching import Question, question
-from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState, SweepStatus
-from sharpen.sweep.transitions import held, leads
-from sharpen.sweep.trials import Trials
-from sharpen.trial import Checkpoint
+if TYPE_CHECKING:
+    from sharpen.sweep.machine import step
+    from sharpen.sweep.repeats import RERUN, Configurations, fold
+    from sharpen.sweep.searching import Question, question
+    from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState
+    from sharpen.sweep.status import SweepStatus
+    from sharpen.sweep.transitions import held, leads
+    from sharpen.sweep.trials import Trials
+    from sharpen.trial import Checkpoint
 
 __all__ = [
     "RERUN",
@@ -54,6 +58,24 @@ __all__ = [
     "question",
     "step",
 ]
+
+_HOMES = {
+    "machine": ("step",),
+    "repeats": ("RERUN", "Configurations", "fold"),
+    "searching": ("Question", "question"),
+    "state": ("Assessment", "Checkpoint", "Lease", "Live", "Rules", "SweepState"),
+    "status": ("SweepStatus",),
+    "transitions": ("held", "leads"),
+    "trials": ("Trials",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return what a module of the room has; one that only lists runs needs no search methods."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"sharpen.sweep.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _Callable(ModuleType):

@@ -35,7 +35,8 @@ from sharpen.sweep.out_of_memory import reason as out_of_memory
 from sharpen.sweep.plugin_calls import PluginError, should_stop
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.searching import fail, next_proposal
-from sharpen.sweep.state import Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.state import Lease, Live, SweepState
+from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (
     Outcome,
     back_to_queue,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sharpen.sweep.state import SweepStatus
+from sharpen.sweep.status import SweepStatus
 from sharpen.trial import Checkpoint, Trial
 
 

@@ -17,7 +17,8 @@ from sharpen.space import Space
 from sharpen.sweep.effects import Effect
 from sharpen.sweep.events import Proposed
 from sharpen.sweep.plugin_calls import PluginError, propose, refuse_idle_wait
-from sharpen.sweep.state import SweepState, SweepStatus
+from sharpen.sweep.state import SweepState
+from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import Outcome, set_status, settle
 from sharpen.trial import Proposal, Trial
 

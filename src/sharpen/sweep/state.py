@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple
 
 from sharpen.optimizers import Optimizer
@@ -13,6 +12,7 @@ from sharpen.space import Space
 from sharpen.stoppers import Stopper
 from sharpen.sweep.imputing import Impute
 from sharpen.sweep.repeats import Configurations
+from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.trials import Trials
 from sharpen.trial import Checkpoint, Config, Proposal, Trial
 
@@ -29,26 +29,6 @@ class Assessment(NamedTuple):
     scores: tuple[float, ...] = ()
     violation: float = 0.0
     cost: float | None = None
-
-
-class SweepStatus(StrEnum):
-    """Where a sweep is in its life; runs begin only while it is running."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether agents stay.
-
-        >>> SweepStatus.PAUSED.is_open, SweepStatus.STOPPED.is_open
-        (True, False)
-        """
-        return self in (SweepStatus.RUNNING, SweepStatus.PAUSED)
 
 
 def nothing_to_assess(watched: Mapping[str, float]) -> Assessment:

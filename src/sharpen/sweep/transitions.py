@@ -10,7 +10,8 @@ from sharpen.report_log import ReportLog
 from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
 from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Assessment, Lease, Live, SweepState, SweepStatus
+from sharpen.sweep.state import Assessment, Lease, Live, SweepState
+from sharpen.sweep.status import SweepStatus
 from sharpen.trial import FAILURES, UNDECIDED, Report, Trial, TrialState, best, pareto
 
 Outcome = tuple[SweepState, list[Effect]]

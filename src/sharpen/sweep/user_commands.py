@@ -31,7 +31,8 @@ from sharpen.sweep.events import (
     SweepDeleted,
 )
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Live, SweepState, SweepStatus
+from sharpen.sweep.state import Live, SweepState
+from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (
     Outcome,
     end,

@@ -109,9 +109,32 @@ def a_report_takes_the_place_of_one_of_its_step(store: Any) -> None:
             writer.put_report(REPORT | {"token": 1, "step": 3, "value": value})
         assert writer.report("s-1", 1, 3)["value"] is None
         assert writer.report("s-1", 1, 2) is None
-        assert writer.metrics_logged("s-1", 1) == ["{}"]
+        writer.keep_last("s-1", [(3, {"loss": 0.5, "acc": 1}), (4, {"loss": 0.25}), (2, {"loss": 9.0})])
+        writer.keep_last("s-1", [(3, {"loss": 8.0}), (3, {"acc": 2})])
+        assert writer.names_logged("s-1") == ["acc", "loss"]
+    assert store.reader().tracked.last_values("s-1") == {"acc": 2, "loss": 0.25}
+    assert store.reader().last_metrics("s-1") == {"acc": 2, "loss": 0.25}
     [report] = store.reader().reports(run_id="s-1")
     assert report.value != report.value
+
+
+def a_long_run_is_read_thinned(store: Any) -> None:
+    """Evenly over its steps, the first and the last among them; a short run is read whole."""
+    _fill(store, 2)
+    with store.transaction() as writer:
+        for run_id, steps in (("s-1", range(0, 900, 3)), ("s-2", range(5))):
+            writer.lease_run(run_id, LEASE | {"token": 1}, None)
+            for step in steps:
+                writer.put_report(REPORT | {"run_id": run_id, "token": 1, "step": step, "value": 1.0})
+    reader = store.reader()
+    found, long = reader.thinned_reports("s", most=10)
+    steps = {run_id: [row.step for row in found if row.run_id == run_id] for run_id in ("s-1", "s-2")}
+    assert long == {"s-1"}
+    assert steps == {"s-1": [0, 99, 201, 300, 399, 498, 600, 699, 798, 897], "s-2": [0, 1, 2, 3, 4]}
+    assert reader.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
+    values = [(number, step) for number, step, *_ in reader.live_values("s")]
+    assert len(values) == 305
+    assert values == sorted(values)
 
 
 def a_lease_goes_on_from_the_reports_before_its_checkpoint(store: Any) -> None:
@@ -318,6 +341,7 @@ CONTRACT: Mapping[str, Callable[[Any], None]] = {
         a_block_that_raises_writes_nothing,
         runs_of_a_request_come_by_number,
         a_report_takes_the_place_of_one_of_its_step,
+        a_long_run_is_read_thinned,
         a_lease_goes_on_from_the_reports_before_its_checkpoint,
         a_run_keeps_its_fidelity,
         a_run_needs_no_sweep,

@@ -7,11 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sharpen.overfit import MAX_P_VALUE, SearchNull, search_p_value
 from sharpen.spec import Metric
 from sharpen.store.rows import SweepRow
+
+if TYPE_CHECKING:
+    from sharpen.overfit import SearchNull
 
 MIN_HISTORIES = 19  # fewer cannot give a p-value of 0.05
 
@@ -56,6 +58,8 @@ class PermutedSearch:
         """The p-value of the search; None without a history."""
         if not self.winners:
             return None
+        from sharpen.overfit import search_p_value  # noqa: PLC0415 - few sweeps have one, and it imports a lot
+
         turn = self.metric.larger_is_better
         others = [math.nan if each.score is None else turn(each.score) for each in self.winners]
         return search_p_value(turn(self.winner), others)
@@ -77,11 +81,11 @@ class PermutedSearch:
         A larger search finds more on every history, so the small ones cannot speak for it.
         """
         null = self.null
-        return (
-            null is not None
-            and self.is_enough
-            and not (self.is_of_fewer_runs and null.p_value <= MAX_P_VALUE)
-        )
+        if null is None or not self.is_enough:
+            return False
+        from sharpen.overfit import MAX_P_VALUE  # noqa: PLC0415 - as above
+
+        return not (self.is_of_fewer_runs and null.p_value <= MAX_P_VALUE)
 
     @property
     def words(self) -> str:
