@@ -21,6 +21,7 @@ import xgboost
 
 from cli.test_promoting import home_with
 from sharpen.cli import main
+from sharpen.coordinator import connect
 from sharpen.features import compute
 from sharpen.paper import live
 from sharpen.promotion.paper_evidence import paper_evidence
@@ -187,6 +188,17 @@ def test_options_of_recorded_bars_are_refused(home: Path) -> None:
     told = sharpen(home, *words)
     assert told.exit_code == 2
     assert "--from, --cash: of recorded bars, not of --broker alpaca" in told.stderr
+
+
+def test_what_a_program_logged_is_no_model_to_trade(home: Path) -> None:
+    content = {"files": [], "record": {}, "run_id": "last-1"}
+    with connect(home) as client:
+        client.call("register", collection="quantbot/xgb", type="model", content=content, who="ann")
+    told = sharpen(home, "paper", "run", "--model", "quantbot/xgb:v0")
+    assert told.exit_code == 2
+    assert (
+        "does not say how it decides: trade a model that 'sharpen register last-1 --as NAME'" in told.stderr
+    )
 
 
 @pytest.mark.parametrize("account", ["../x", "", "a/b", ".hidden", "x" * 65])

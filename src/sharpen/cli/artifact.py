@@ -98,6 +98,12 @@ def link(ctx: click.Context, name: str, alias: str) -> None:
             move |= {"digest": row.digest, "expected": now, "who": person(), "via": "cli"}
             client.call("alias", move=move)
             echo(f"{row.name} is {alias} now")
+            if alias in DEFAULT_GATES:
+                echo(
+                    "a label of this project only, no gate has looked at it: 'sharpen register' and"
+                    " 'sharpen promote' bring a model to paper trading",
+                    err=True,
+                )
     if is_gated:
         echo(f"{alias} has a gate: this is sharpen promote {collection}:{word} {alias}", err=True)
         ctx.invoke(promote, model=f"{collection}:{word}", alias=alias)

@@ -228,13 +228,13 @@ def stop(home: Path, account: str) -> None:
 @click.pass_obj
 def kill(home: Path, account: str, reason: str) -> None:
     """Stop all trading on an account: open orders are canceled, none is sent, restarts included."""
-    _, kill_switch, _ = _reader(home, account)
+    ledger, kill_switch, _ = _reader(home, account)
     kill_switch.pull(person(), reason, time.time())
     echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
-    if not is_held(paths_of(home, account)[0]):
+    if ledger.fact("broker_account") is not None and not is_held(paths_of(home, account)[0]):
         echo(
-            f"no trader works on account {account}: orders that are open at a broker are canceled when"
-            " 'sharpen paper run' starts; to end them now, use the broker's own page",
+            f"no trader works on account {account}: its open orders are canceled when 'sharpen paper run'"
+            " starts; to end them now, use the broker's own page",
             err=True,
         )
 

@@ -183,7 +183,7 @@ def model_of(reader: Reader, word: str) -> RunModel:
     Raises:
         NotFound: There is no such model or run.
         StoreError: A file of the model is damaged.
-        UsageError: The run kept no model.
+        UsageError: The run kept no model, or the version is an artifact that does not decide.
     """
     if not is_model(reader, word):
         try:
@@ -191,7 +191,13 @@ def model_of(reader: Reader, word: str) -> RunModel:
         except NotFound as problem:
             raise NotFound(f"{problem.message}; 'sharpen models' lists the models") from problem
     row = find(reader, word)
-    facts: Mapping[str, Any] = row.record["decides_by"]
+    facts: Mapping[str, Any] | None = row.record.get("decides_by")
+    if facts is None or len(row.files) != 1:
+        run = row.run_id or "RUN"
+        raise UsageError(
+            f"{row.name} is what a program logged, and does not say how it decides: trade a model that"
+            f" 'sharpen register {run} --as NAME' keeps, which needs a run of 'sharpen run'"
+        )
     ((name, path),) = checked_files(reader.home, row).items()
     digest = next(file.digest for file in row.files if file.name == name)
     trade_from = row.record["lockbox"]["first"] or facts.get("trained_through", "")

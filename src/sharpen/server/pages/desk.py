@@ -91,7 +91,8 @@ class AccountPage:
         killed: Why nothing is traded; empty while it is.
         worth: What it was worth at the start of each session; None below two, or beside ``growth``.
         growth: Its return beside the backtest's and its band; None where nobody can tell.
-        gain: Since the first session, as a share; None before the second.
+        gain: Return since the deposit, or from the first open to the last where that is not worked out; None
+            before the second session.
         beside: Profit, costs and signals beside the backtest's, in words; why there are none under ``none``.
         n_mismatches: Signals and bars that differ from the backtest's; None where nobody can tell.
         events: The newest first.
@@ -164,6 +165,7 @@ def _account(
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
+    gain = found.paper_return if is_known else gain
     return AccountPage(
         name=name,
         model=ledger.fact("model") or "",
