@@ -16,6 +16,7 @@ from sharpen.hints import count
 from sharpen.store import copying
 from sharpen.store.backends import use_database
 from sharpen.store.place import FILE, check_url, database_url, find, unlink, without_password
+from sharpen.store.replaced import keeping_replaced
 
 SHOWN = 20
 
@@ -65,7 +66,7 @@ def copy(home: Path, source: str, target: str, *, files: Path | None, switch: bo
         if switch and not (read_from / FILE).exists():
             raise UsageError(f"--switch: the store of {read_from} is in a database already")
         lock = copying.alone(read_from) if switch else contextlib.nullcontext()
-        with lock:
+        with lock, keeping_replaced(old_files):
             copied = copying.copy_rows(read_from, write_to)
             copying.copy_files(old_files, new_files, copied)
             aside = copying.switch(read_from, target) if switch and not copied.damaged else None

@@ -5,6 +5,7 @@ Each raises before it writes anything, or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import secrets
@@ -22,6 +23,7 @@ from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
 from sharpen.store.port import Writer
+from sharpen.store.replaced import note
 from sharpen.store.rows import SweepFile
 from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
@@ -176,7 +178,12 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
     if about["type"] == CHECKPOINT and grant.sweep_id is not None and grant.number is not None:
         said = metadata.get("step")
         is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
-        step = said if is_step else session.sweep(grant.sweep_id).state.live[grant.number].last_step
+        live = session.sweep(grant.sweep_id).state.live[grant.number]
+        step = said if is_step else live.last_step
+        before = live.trial.checkpoint
+        if before is not None and before.digest != about["digest"]:
+            with contextlib.suppress(OSError):  # a full disk: it stays until somebody clears the store
+                note(session.reader.home, before.digest)
         session.advance(grant.sweep_id, CheckpointSaved(grant.number, token, about["digest"], step))
     return {}
 

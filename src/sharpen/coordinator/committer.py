@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from sharpen.coordinator import thinking, tracking_ops
+from sharpen.coordinator.clearing import Clearing
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
 from sharpen.sweep.events import Proposed
@@ -41,6 +42,7 @@ class Committer:
     def __init__(self, coordinator: Coordinator, name: str) -> None:
         self._coordinator = coordinator
         self._name = name
+        self._clearing = Clearing(coordinator.home)
         self._asked: list[tuple[Sequence[Request], asyncio.Future[list[Reply]]]] = []
         self._wake = asyncio.Event()
         self._enough = asyncio.Event()
@@ -149,6 +151,7 @@ class Committer:
                     LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._name)
             self._ask_slow_methods()
             self._tell_watchers()
+            self._clearing.start_when_due()
             slept_s = await _sleep()
             if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
                 slept_s = max(slept_s, await _sleep())

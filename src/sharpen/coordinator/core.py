@@ -137,6 +137,11 @@ class Coordinator:
             self._session.advance(sweep_id, event)
 
     @property
+    def home(self) -> Path:
+        """The store's folder."""
+        return self._session.reader.home
+
+    @property
     def has_writers(self) -> bool:
         """Whether a run is at work, under a lease or without one."""
         leases = (live.lease for sweep in self._session.open.values() for live in sweep.state.live.values())

@@ -22,6 +22,7 @@ from sharpen.errors import StoreError, UsageError
 from sharpen.store.blobs import blob_path, check_file
 from sharpen.store.place import FILE, find_file
 from sharpen.store.references import named, needed, reading, with_lists
+from sharpen.store.replaced import keeping_replaced
 from sharpen.store.uploads import FOLDER as UPLOADS
 from sharpen.store.uploads import announced
 
@@ -63,7 +64,11 @@ def back_up(home: Path, target: Path) -> Backup:
     if target.exists():
         raise UsageError(f"{target} is there already: name a new file")
     try:
-        with tempfile.TemporaryDirectory(dir=target.resolve().parent, prefix=".sharpen-backup-") as room:
+        beside = target.resolve().parent
+        with (
+            tempfile.TemporaryDirectory(dir=beside, prefix=".sharpen-backup-") as room,
+            keeping_replaced(home),
+        ):
             return _write(home, target.resolve(), Path(room))
     except (sqlite3.Error, tarfile.TarError) as problem:
         raise StoreError(f"cannot copy the store in {home}: {problem}") from problem
