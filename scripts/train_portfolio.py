@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 from sharpen.errors import UsageError
 from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
 from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings
+from sharpen.walk_forward import add_options, check, keep_returns, load_bars, plan_of, report
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
-    from sharpen.data import Dataset
     from sharpen.folds import Fold
     from sharpen.objectives.fold_score import FoldScore
+    from sharpen.objectives.program import LoadedBars
     from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
     from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
@@ -61,32 +62,26 @@ TOLD_EVERY_S = 5.0
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
-    """Return the options: the agent, its market, the data, the folds; None for an agent's own default."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
+    """Return the options; of the agent and its market only those that are given."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    add, own = parser.add_argument, argparse.SUPPRESS
     spellings: dict[str, list[str]] = {}
     for other, name in SYNONYMS.items():
         spellings.setdefault(name, []).append(f"--{other}")
     for setting in fields(AgentSettings):
         kind = setting.metadata["kind"]
         names = (f"--{setting.name}", *spellings.get(setting.name, []))
-        choices = AGENTS if setting.name == "agent" else None
-        add(*names, type=flag if kind is bool else kind, help=setting.metadata["help"], choices=choices)
+        choices, words = AGENTS if setting.name == "agent" else None, setting.metadata["help"]
+        add(*names, type=flag if kind is bool else kind, help=words, choices=choices, default=own)
     for name, (kind, words) in {**MARKET, **TRAINING}.items():
-        add(f"--{name}", type=kind, help=words)
-    add("--data", default="us20", help="a data set's name, or the path of a file of bars (default: us20)")
+        add(f"--{name}", type=kind, help=words, default=own)
+    add_options(parser, data="us20")
     add("--market_file", default="", help="CSV or Parquet file with a date and columns such as the VIX")
-    add("--n_folds", type=int, default=8, help="walk-forward folds (default: 8)")
-    add("--train_ratio", type=float, default=0.8, help="share of a fold's bars to train on (default: 0.8)")
-    add("--gap_bars", type=int, default=0, help="bars left out between training and validation (default: 0)")
-    add("--window", choices=("rolling", "expanding"), default="rolling", help="what happens to old bars")
-    add("--min_trades", type=float, default=5.0, help="fewer trades a fold are infeasible (default: 5)")
-    add("--lockbox_share", type=float, default=0.2, help="share of the bars no search may see (default: 0.2)")
     add("--folds_at_once", type=flag, default=False, help="whether all folds train side by side")
-    add("--device", default="cpu", help="cpu, or cuda (default: cpu)")
-    add("--seed", type=int, default=0, help="used when there is no sweep to give one (default: 0)")
-    add("--out", default="", help="folder to keep the returns in, and the checkpoint of a run of no sweep")
-    add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints (default: 30)")
+    add("--device", default="cpu", help="cpu, or cuda")
+    add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints, which --out keeps")
     add("--go_on", type=flag, default=False, help="whether to go on from the checkpoint in --out")
     options = vars(parser.parse_args(argv))
     if options["go_on"] and not options["out"]:
@@ -118,7 +113,8 @@ class Candidate:
     Attributes:
         run: The run.
         settings: Its configuration.
-        dataset: The bars.
+        bars: The data set.
+        cut: Where the lockbox begins.
         scores: Of the folds so far.
         folds: Members in training, by fold; at the end of a run that another may go on from, of every fold.
         is_over: Whether it is not to go on: its training has broken down, or the sweep ends it.
@@ -127,18 +123,12 @@ class Candidate:
 
     run: Run
     settings: PortfolioSettings
-    dataset: Dataset
+    bars: LoadedBars
+    cut: int
     scores: list[FoldScore] = field(default_factory=list)
     folds: dict[int, FoldCheckpoint] = field(default_factory=dict)
     is_over: bool = False
     is_finished: bool = False
-
-    @property
-    def cut(self) -> int:
-        """Where the lockbox begins."""
-        from sharpen.folds import lockbox_start
-
-        return lockbox_start(len(self.dataset.panel), self.run.config["lockbox_share"])
 
     @property
     def needs(self) -> tuple[Any, ...]:
@@ -146,7 +136,7 @@ class Candidate:
         config, settings = self.run.config, self.settings
         known = (settings.technicals, settings.columns, settings.scaling, self.run.permutation_seed)
         names = (*SEEN, *PLAN, "folds_at_once", "device", "checkpoint_s")
-        return (*known, *(config[name] for name in names))
+        return (*known, *(str(config[name]) for name in names))
 
     @property
     def is_parent(self) -> bool:
@@ -175,7 +165,7 @@ class Candidate:
         for score in kept.scores:
             self.scores.append(score)
             if score.number > step and not self.is_over:
-                report_scores(self, score.number, {})
+                report_scores(self, {})
 
     @property
     def own_file(self) -> Path | None:
@@ -203,18 +193,15 @@ def train(runs: Sequence[Run]) -> None:
     """Train and report configurations: on the folds, or, when asked to, on the lockbox."""
     import torch
 
-    from sharpen.data import load
     from sharpen.objectives.rl.portfolio import PortfolioSettings
 
     torch.set_num_threads(1)  # runs share the cores
-    datasets = {name: load(name) for name in dict.fromkeys(run.config["data"] for run in runs)}
     alike: dict[tuple[Any, ...], list[Candidate]] = {}
     for run in runs:
         settings = PortfolioSettings.of(run.config)
-        candidate = Candidate(run, settings, datasets[run.config["data"]])
-        if run.in_sweep and run.config["lockbox_share"] <= 0:
-            raise UsageError("--lockbox_share must be above 0 in a sweep: it must leave bars it has not seen")
-        seen = bars_facts(candidate.dataset, candidate.cut)
+        check(run)
+        candidate = Candidate(run, settings, *load_bars(run.config))
+        seen = bars_facts(candidate.bars, candidate.cut)
         versions = library_versions("numpy", "torch", "TA-Lib", "skfolio")
         run.summary.update(replace(seen, versions=versions).to_summary())
         if run.stage == "lockbox":
@@ -227,12 +214,13 @@ def train(runs: Sequence[Run]) -> None:
 
 def search(candidates: Sequence[Candidate]) -> None:
     """Score configurations on every fold, side by side, and report each fold as it is known."""
+    from sharpen.folds import split
     from sharpen.objectives.progress import closing_line
 
     first = candidates[0]
-    config, panel = first.run.config, first.dataset.panel.slice(0, first.cut)
+    config, panel = first.run.config, first.bars.panel.slice(0, first.cut)
     data = known_at_each_close(first, in_order_of(first.run.permutation_seed, panel))
-    folds = folds_of(config, data)
+    folds = split(len(data), plan_of(config), first_bar=data.warmup_bars)
     at_once = len(folds) if config["folds_at_once"] else 1
     try:
         for one in candidates:
@@ -280,7 +268,7 @@ def judge(candidates: Sequence[Candidate], folds: Sequence[Fold], data: MarketDa
         one.folds.pop(fold.number, None)
         if outcome.checkpoint is not None:
             one.folds[fold.number] = outcome.checkpoint
-        report(one, fold, outcome)
+        report_fold(one, fold, outcome)
 
 
 def keep_all(pairs: Sequence[tuple[Candidate, Fold]], at_work: Mapping[int, FoldCheckpoint]) -> None:
@@ -292,7 +280,7 @@ def keep_all(pairs: Sequence[tuple[Candidate, Fold]], at_work: Mapping[int, Fold
         one.save()
 
 
-def report(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
+def report_fold(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
     """Report a fold, unless the run is over."""
     if candidate.is_over:
         return
@@ -306,20 +294,13 @@ def report(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
         print(f"fold {fold.number}: infeasible: {outcome.problem}")
         return
     candidate.scores.append(outcome.score)
-    report_scores(candidate, fold.number, figures)
+    report_scores(candidate, figures)
 
 
-def report_scores(candidate: Candidate, number: int, figures: Mapping[str, float]) -> None:
+def report_scores(candidate: Candidate, figures: Mapping[str, float]) -> None:
     """Report the means over the folds so far."""
-    from sharpen.objectives.progress import progress
-
-    run = candidate.run
-    so_far = progress(candidate.scores, run.config["min_trades"])
-    if so_far.infeasible != run.summary["infeasible"]:
-        run.summary["infeasible"] = so_far.infeasible
-    means = so_far.metrics
-    run.log({**figures, **means}, step=number)  # last: it ends a lone run when the sweep stops it
-    candidate.is_over = bool(run.stopped)
+    report(candidate.run, candidate.scores, figures)
+    candidate.is_over = bool(candidate.run.stopped)
     if candidate.is_over:
         finish(candidate)
 
@@ -342,14 +323,6 @@ def known_at_each_close(candidate: Candidate, panel: Panel) -> MarketData:
     return market_data(panel, settings.technicals, settings.columns, settings.scaling, more)
 
 
-def folds_of(config: Mapping[str, Any], data: MarketData) -> tuple[Fold, ...]:
-    """Return the folds of a configuration."""
-    from sharpen.folds import WalkForward, split
-
-    plan = WalkForward(**{name: config[name] for name in PLAN})
-    return split(len(data), plan, first_bar=data.warmup_bars)
-
-
 def report_lockbox(candidate: Candidate) -> None:
     """Train on the development bars and report what the agent earned on the lockbox, and nothing else."""
     from sharpen.folds import Fold
@@ -358,7 +331,7 @@ def report_lockbox(candidate: Candidate) -> None:
     from sharpen.objectives.rl.portfolio import train as train_jobs
 
     run, settings = candidate.run, candidate.settings
-    data = known_at_each_close(candidate, candidate.dataset.panel)
+    data = known_at_each_close(candidate, candidate.bars.panel)
     fold = Fold(0, data.warmup_bars, candidate.cut, candidate.cut, len(data))
     keep = telling(settings.break_step)
     outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"], keep)[0]
@@ -379,17 +352,6 @@ def telling(break_step: int) -> Callable[[Callable[[], Mapping[int, FoldCheckpoi
                 print(f"trained {min(one.n_steps, break_step):,} of {break_step:,} steps", flush=True)
 
     return tell
-
-
-def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:
-    """Keep the out-of-sample returns of the folds that were scored."""
-    from sharpen.objectives.progress import write_returns
-
-    if scores:
-        folder = Path(run.config["out"] or run.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_returns(scores, folder / "returns.parquet")
-        run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
 
 
 if __name__ == "__main__":

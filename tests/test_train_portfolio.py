@@ -153,14 +153,14 @@ def test_alone_it_goes_on_from_its_folder(program, data, tmp_path, monkeypatch, 
     class Killed(BaseException):
         """As sudden as a signal."""
 
-    def dies(one, fold, outcome, report=program.report):
+    def dies(one, fold, outcome, report=program.report_fold):
         report(one, fold, outcome)
         if fold.number == 2:
             raise Killed
 
     assert program.main([*words, "--out", str(tmp_path / "calm")]) == 0
     with monkeypatch.context() as patched, suppress(Killed):
-        patched.setattr(program, "report", dies)
+        patched.setattr(program, "report_fold", dies)
         program.main([*words, "--out", str(tmp_path / "cut")])
     (tmp_path / "cut" / "returns.parquet").unlink()
     assert program.main([*words, "--out", str(tmp_path / "cut"), "--go_on", "true"]) == 0

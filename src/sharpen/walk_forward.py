@@ -80,21 +80,33 @@ def preload(objective: Objective[E]) -> None:
     sweep's constants for ``sys.argv``, then for each run, with the run's own, before it forks the next.
     """
     options = _parse(objective, None, None)
-    bars, cut = _load_bars(options, meanwhile=lambda: objective.versions(options))
+    bars, cut = load_bars(options, meanwhile=lambda: objective.versions(options))
     objective.versions(options)
 
     for module in ("sharpen.objectives.progress", "sharpen.tracking"):
         import_module(module)
     with suppress(UsageError):  # which the run will meet, and say
-        objective.rehearse(options, bars.panel.slice(0, cut), _plan(options))
+        objective.rehearse(options, bars.panel.slice(0, cut), plan_of(options))
 
 
 def _parse(objective: Objective[E], argv: Sequence[str] | None, doc: str | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
+    add_options(parser)
+    objective.add_options(parser)
+    return vars(parser.parse_args(argv))
+
+
+def add_options(parser: argparse.ArgumentParser, data: str = "stocks") -> None:
+    """Add the options that every program has which is judged walk-forward.
+
+    Args:
+        parser: Where to.
+        data: The bars of a program that is told of none.
+    """
     add = parser.add_argument
-    add("--data", default="stocks", help="a name, a path, or {path: FILE, map: ..., zone: ...}")
+    add("--data", default=data, help="a name, a path, or {path: FILE, map: ..., zone: ...}")
     add("--n_folds", type=int, default=8, help="walk-forward folds")
     add("--train_ratio", type=float, default=0.8, help="share of a fold's bars to train on")
     add("--gap_bars", type=int, default=0, help="bars left out between training and validation")
@@ -103,11 +115,10 @@ def _parse(objective: Objective[E], argv: Sequence[str] | None, doc: str | None)
     add("--lockbox_share", type=float, default=0.2, help="share of the bars that no search may see")
     add("--seed", type=int, default=0, help="used when there is no sweep to give one")
     add("--out", default="", help="folder to keep the returns and the model in")
-    objective.add_options(parser)
-    return vars(parser.parse_args(argv))
 
 
-def _plan(config: Mapping[str, Any]) -> WalkForward:
+def plan_of(config: Mapping[str, Any]) -> WalkForward:
+    """Return how a configuration cuts its bars into folds."""
     from sharpen.folds import WalkForward
 
     names = ("n_folds", "train_ratio", "gap_bars", "window")
@@ -127,8 +138,8 @@ class _Program(Generic[E]):
         config, run = self.run.config, self.run
         versions = dict(self.objective.versions(config))
         self.watch.lap("imports")
-        bars, cut = _load_bars(config)
-        self._check()
+        bars, cut = load_bars(config)
+        check(run)
         run.summary.update(replace(bars_facts(bars, cut), versions=versions).to_summary())
         if run.stage == "lockbox":
             return self._open_lockbox(bars.panel, cut)
@@ -137,44 +148,26 @@ class _Program(Generic[E]):
         self.watch.lap("data")
         return self._search(examples, len(development))
 
-    def _check(self) -> None:
-        if self.run.in_sweep and self.run.config["lockbox_share"] <= 0:
-            raise UsageError(
-                "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
-            )
-        least = self.run.config["min_trades"]
-        if not least >= 0:
-            raise UsageError(f"--min_trades is {least}, give 0 or more")
-
     def _search(self, examples: E, n_bars: int) -> str:
         from sharpen.folds import split
         from sharpen.objectives.progress import closing_line
 
         run = self.run
         scores: list[FoldScore] = []
-        folds = split(n_bars, _plan(run.config), first_bar=self.objective.first_bar(examples))
+        folds = split(n_bars, plan_of(run.config), first_bar=self.objective.first_bar(examples))
         try:
             for fold in folds:
                 scores.append(self._score(examples, fold))
-                self._report(scores)
+                report(run, scores)
             if run.summary["infeasible"] is None and run.stage == "search" and self._wants_model():
                 self._keep_model(examples)
         finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
-            self._keep_returns(scores)
+            keep_returns(run, scores)
             run.summary.update(self.watch.summary())
         return closing_line(scores, run.summary["infeasible"])
 
     def _score(self, examples: E, fold: Fold) -> FoldScore:
         return self.watch.time("training", lambda: self.objective.score(examples, fold, self.run.seed))
-
-    def _report(self, scores: Sequence[FoldScore]) -> None:
-        from sharpen.objectives.progress import progress
-
-        run = self.run
-        so_far = progress(scores, run.config["min_trades"])
-        if so_far.infeasible != run.summary["infeasible"]:
-            run.summary["infeasible"] = so_far.infeasible
-        run.log(so_far.metrics, step=scores[-1].number)  # last: it ends the program when the sweep stops it
 
     def _open_lockbox(self, panel: Panel, cut: int) -> str:
         from sharpen.folds import Fold
@@ -183,7 +176,7 @@ class _Program(Generic[E]):
         examples = self.objective.prepare(self.run.config, panel)
         first = self.objective.first_bar(examples)
         final = self.objective.score(examples, Fold(0, first, cut, cut, len(panel)), self.run.seed)
-        self._keep_returns([final])
+        keep_returns(self.run, [final])
         self.run.log(lockbox_figures(final), step=0)
         return f"lockbox Sharpe {final.val_sharpe:.2f}, buy-and-hold {final.baseline_sharpe:.2f}"
 
@@ -197,12 +190,47 @@ class _Program(Generic[E]):
         if saved is not None:
             self.run.log_artifact(saved.path, name="model", type="model", metadata=dict(saved.metadata))
 
-    def _keep_returns(self, scores: Sequence[FoldScore]) -> None:
-        from sharpen.objectives.progress import write_returns
 
-        if scores:
-            write_returns(scores, self.folder / "returns.parquet")
-            self.run.log_artifact(self.folder / "returns.parquet", name="returns", type="returns")
+def check(run: Run) -> None:
+    """Refuse a configuration with which a run cannot be judged.
+
+    Raises:
+        UsageError: It leaves no lockbox in a sweep, or wants fewer than no trades.
+    """
+    if run.in_sweep and run.config["lockbox_share"] <= 0:
+        raise UsageError(
+            "--lockbox_share must be above 0 in a sweep: it must leave bars that it has not seen"
+        )
+    least = run.config["min_trades"]
+    if not least >= 0:
+        raise UsageError(f"--min_trades is {least}, give 0 or more")
+
+
+def report(run: Run, scores: Sequence[FoldScore], figures: Mapping[str, float] | None = None) -> None:
+    """Report the running means over the folds so far.
+
+    Args:
+        run: The run.
+        scores: Of the folds so far.
+        figures: What else there is to say of the last one.
+    """
+    from sharpen.objectives.progress import progress
+
+    so_far = progress(scores, run.config["min_trades"])
+    if so_far.infeasible != run.summary["infeasible"]:
+        run.summary["infeasible"] = so_far.infeasible
+    run.log({**(figures or {}), **so_far.metrics}, step=scores[-1].number)  # last: it may end the program
+
+
+def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:
+    """Keep the out-of-sample returns of the folds that were scored, if any."""
+    from sharpen.objectives.progress import write_returns
+
+    if scores:
+        folder = Path(run.config["out"] or run.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_returns(scores, folder / "returns.parquet")
+        run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
 
 
 class _LoadedBars(NamedTuple):
@@ -213,7 +241,7 @@ class _LoadedBars(NamedTuple):
     panel: Panel
 
 
-def _load_bars(
+def load_bars(
     config: Mapping[str, Any], meanwhile: Callable[[], object] | None = None
 ) -> tuple[_LoadedBars, int]:
     """Return the bars that a configuration names and the first bar of the lockbox.

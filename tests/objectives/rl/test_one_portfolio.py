@@ -10,7 +10,6 @@ from sharpen.objectives.rl.agent import observe
 from sharpen.objectives.rl.evaluation import follow
 from sharpen.objectives.rl.market import Market, MarketSettings
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.one_portfolio import _Bars, trade_bar
 from sharpen.objectives.rl.population import Member, Population
 from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
@@ -38,22 +37,24 @@ def data_of_kind(kind, whole, world):
 
 @pytest.mark.parametrize("kind", ["whole", "ragged"])
 @pytest.mark.parametrize("rules", RULES)
-def test_every_bar_trades_as_the_market_does(kind, rules, whole, world):
+def test_compiled_code_trades_every_bar_as_the_tensors_do(kind, rules, whole, world):
     data = data_of_kind(kind, whole, world)
     market = MarketSettings(**RULES[rules], first_bar=data.warmup_bars, stop_bar=len(data))
-    env = Market(data, [market], 1)
-    state = env.reset(Streams.of([0]))
-    bars = _Bars.of(data, market)
-    cash, shares = market.initial_cash, np.zeros(len(data.symbols))
+    members = [market, replace(market, max_trade=market.max_trade / 3, cost_bps=market.cost_bps + 50)]
+    compiled, tensors = Market(data, members, 2), Market(data, members, 2)
+    assert compiled.is_compiled
+    tensors.is_compiled = False
+    ways = [env.reset(Streams.of([0, 0])) for env in (compiled, tensors)]
     rng = np.random.default_rng(1)
-    for t in range(market.stop_bar - market.first_bar - 1):
-        action = rng.uniform(-1, 1, len(shares)).astype(np.float32)
-        state = env.step(state, torch.from_numpy(action)[None, None]).state
-        cash, assets = trade_bar(t, cash, shares, action.astype(np.float64), *bars.arrays)
-        np.testing.assert_array_equal(shares, state["shares"][0, 0].numpy())
-        assert cash == pytest.approx(float(state["cash"]), rel=1e-12, abs=1e-9)
-        assert assets == pytest.approx(float(state["assets"]), rel=1e-12)
-    assert shares.any() or rules == "flees"
+    for _ in range(market.stop_bar - market.first_bar - 1):
+        action = torch.from_numpy(rng.uniform(-1, 1, (2, 2, len(data.symbols))).astype(np.float32))
+        steps = [env.step(state, action) for env, state in zip((compiled, tensors), ways, strict=True)]
+        ways = [step.state for step in steps]
+        assert torch.equal(ways[0]["shares"], ways[1]["shares"])
+        for name in ("cash", "assets", "earned"):
+            torch.testing.assert_close(ways[0][name], ways[1][name], rtol=1e-12, atol=1e-8)
+        assert torch.equal(steps[0].truncated, steps[1].truncated)
+    assert bool(ways[0]["shares"].any()) or rules == "flees"
 
 
 @pytest.mark.parametrize("scaling", ["relative", "elegantrl"])

@@ -20,13 +20,12 @@ from torch import Tensor
 
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
-from sharpen.kernels import kernel
 from sharpen.objectives.rl.environment import State, Step
 from sharpen.objectives.rl.market_data import MarketData
+from sharpen.objectives.rl.orders import SLACK_LOTS, Rules, TradedBars, trade_portfolios
 from sharpen.objectives.rl.streams import Streams
 
 FILLS = ("next_open", "next_close", "same_close_lookahead")
-SLACK_LOTS = 1e-9  # a quotient that rounding left just below a whole number
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,31 @@ class MarketSettings:
     delisting_return: float = 0.0
 
 
+def traded_bars(data: MarketData, fill: str) -> TradedBars:
+    """Return what orders meet, as the compiled market takes it."""
+    arrays = (data.close, data.open if fill == "next_open" else data.close, data.tradable, data.delisted)
+    lag = 0 if fill == "same_close_lookahead" else 1
+    return TradedBars(*map(np.ascontiguousarray, arrays), np.nan_to_num(data.turbulence, nan=0.0), lag)
+
+
+def rules_of(members: Sequence[MarketSettings]) -> Rules:
+    """Return the rules of some members, as the compiled market takes them."""
+    by_value = [m.initial_cash if m.trade_unit == "value" else 0.0 for m in members]
+
+    def each(name: str, unit: float = 1.0) -> Floats:
+        return np.array([getattr(m, name) * unit for m in members], dtype=np.float64)
+
+    return Rules(
+        each("max_trade"),
+        np.array(by_value),
+        each("dead_zone"),
+        each("cost_bps", 1e-4),
+        each("slippage_bps", 1e-4),
+        each("turbulence_limit"),
+        each("delisting_return"),
+    )
+
+
 _SHARED = ("trade_unit", "fill", "random_start", "random_reset")  # the same for all members of a stack
 
 
@@ -115,6 +139,7 @@ class Market:
 
         self.table: Tensor | None = tensor(data.table, torch.float32)
         self._close = tensor(data.close).contiguous()
+        self._shown_close = self._close.float()
         self._price = self._close if rules.fill != "next_open" else tensor(data.open).contiguous()
         self._tradable = tensor(data.tradable, torch.bool)
         self._delisted = tensor(data.delisted, torch.bool)
@@ -127,6 +152,8 @@ class Market:
         self._limit = tensor([m.episode_bars or 1 << 40 for m in members], torch.long)[:, None]
         self._has_bonus = any(m.bonus_gamma for m in members)
         self._has_limit = any(m.turbulence_limit != float("inf") for m in members)
+        self.is_compiled = self.device.type == "cpu"
+        self._compiled = (traded_bars(data, rules.fill), rules_of(members))
 
     def reset(self, streams: Streams) -> State:
         """Return portfolios at the beginning of new episodes."""
@@ -151,7 +178,7 @@ class Market:
             return torch.cat(
                 [(cash.float() * 2.0**-18).tanh()[..., None], (shares.float() * 2.0**-10).tanh()], -1
             )
-        worth = shares.float() * self._close.float()[state["day"]]
+        worth = shares.float() * self._shown_close[state["day"]]
         worth = worth.nan_to_num(0.0) if self._has_gaps else worth
         both = torch.cat([cash.float()[..., None], worth], -1)
         return both / both.sum(-1, keepdim=True)
@@ -176,6 +203,26 @@ class Market:
 
     def step(self, state: State, action: Tensor) -> Step:
         """Return the portfolios one bar later. action: (P, E, S), in [-1, 1]."""
+        then = (state["day"] + 1).clamp_max(self._n_bars - 1)
+        traded = self._traded(state, action) if self.is_compiled else self._traded_in_tensors(state, action)
+        after = {"day": then, "age": state["age"] + 1, **traded}
+        reward = (after["assets"] - state["assets"]) * self._of["reward_per_unit"]
+        truncated = (then >= self._last) | (after["age"] >= self._limit)
+        after["earned"] = state["earned"] + reward
+        if self._has_bonus:
+            gamma = self._of["bonus_gamma"]
+            bonus = after["earned"] / after["age"] / (1.0 - gamma) * (gamma > 0)
+            reward = torch.where(truncated, reward + bonus, reward)
+        return Step(after, reward.float(), torch.zeros_like(truncated), truncated)
+
+    def _traded(self, state: State, action: Tensor) -> State:
+        """Return cash, shares and assets one bar later, by compiled code."""
+        parts = (state["day"], state["cash"], state["shares"], action.double())
+        found = trade_portfolios(*(part.contiguous().numpy() for part in parts), *self._compiled)
+        return dict(zip(("cash", "shares", "assets"), map(torch.from_numpy, found), strict=True))
+
+    def _traded_in_tensors(self, state: State, action: Tensor) -> State:
+        """Return the same on any device."""
         day = state["day"]
         then = (day + 1).clamp_max(self._n_bars - 1)
         lots = self.lots(state, action)
@@ -187,16 +234,8 @@ class Market:
         if self._has_gaps:
             lots, price = self._where_it_trades(state, lots, price, at)
         cash, shares = self._fill(state, lots, price)
-        after = {"day": then, "cash": cash, "shares": shares, "age": state["age"] + 1}
-        after["assets"] = self.assets(after)
-        reward = (after["assets"] - state["assets"]) * self._of["reward_per_unit"]
-        truncated = (then >= self._last) | (after["age"] >= self._limit)
-        after["earned"] = state["earned"] + reward
-        if self._has_bonus:
-            gamma = self._of["bonus_gamma"]
-            bonus = after["earned"] / after["age"] / (1.0 - gamma) * (gamma > 0)
-            reward = torch.where(truncated, reward + bonus, reward)
-        return Step(after, reward.float(), torch.zeros_like(truncated), truncated)
+        after = {"day": then, "cash": cash, "shares": shares}
+        return {"cash": cash, "shares": shares, "assets": self.assets(after)}
 
     def _where_it_trades(
         self, state: State, lots: Tensor, price: Tensor, at: Tensor
@@ -242,13 +281,6 @@ def affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
     """
     shape, n_stocks = wanted.shape, wanted.shape[-1]
     costs = paid.expand_as(wanted).reshape(-1, n_stocks)
-    if cash.device.type == "cpu":
-        bought = affordable_rows(
-            cash.reshape(-1).numpy(),
-            wanted.reshape(-1, n_stocks).contiguous().numpy(),
-            costs.contiguous().numpy(),
-        )
-        return torch.from_numpy(bought).reshape(shape)
     wants = wanted.reshape(-1, n_stocks).t().contiguous().unbind(0)
     left, found = cash.reshape(-1), list[Tensor]()
     for want, cost in zip(wants, costs.t().contiguous().unbind(0), strict=True):
@@ -256,26 +288,6 @@ def affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
         left = left - lot * cost
         found.append(lot)
     return torch.stack(found, -1).reshape(shape)
-
-
-@kernel
-def affordable_rows(cash: Floats, wanted: Floats, paid: Floats) -> Floats:
-    """Return the lots that cash allows in each row: what a tensor library takes a call a stock for.
-
-    Args:
-        cash: (B,)
-        wanted: (B, S)
-        paid: (B, S)
-    """
-    bought = np.zeros_like(wanted)
-    for b in range(len(cash)):
-        left = cash[b]
-        for s in range(wanted.shape[1]):
-            if wanted[b, s] > 0.0:
-                lot = min(wanted[b, s], max(np.floor(left * (1.0 / paid[b, s]) + SLACK_LOTS), 0.0))
-                left -= lot * paid[b, s]
-                bought[b, s] = lot
-    return bought
 
 
 def _refuse(data: MarketData, members: Sequence[MarketSettings]) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from sharpen.arrays import Bools, Floats
-from sharpen.kernels import kernel
-from sharpen.objectives.rl.market import SLACK_LOTS, MarketSettings
+from sharpen.arrays import Floats
+from sharpen.objectives.rl.market import MarketSettings, rules_of, traded_bars
 from sharpen.objectives.rl.market_data import MarketData
+from sharpen.objectives.rl.orders import trade_portfolios
 
 Singles = npt.NDArray[np.float32]
 _SMALL = np.float32(1 / np.sqrt(2.0))
@@ -56,16 +56,17 @@ def walk(policy: Policy, data: MarketData, market: MarketSettings, relative: boo
     n_bars, n_own = stop - first, 1 + n_stocks
     table = data.table[first:stop].astype(np.float32)
     known = table @ policy.weights[0][n_own:] + policy.biases[0]
-    bars = _Bars.of(data, market)
+    bars, rules = traded_bars(data, market.fill), rules_of([market])
     close = data.close[first:stop].astype(np.float32)
-    cash, shares = market.initial_cash, np.zeros(n_stocks)
+    cash, shares = np.full((1, 1), market.initial_cash), np.zeros((1, 1, n_stocks))
     assets, held = np.empty(n_bars), np.zeros((n_bars, n_stocks))
-    assets[0] = cash
+    assets[0] = market.initial_cash
     for t in range(n_bars - 1):
-        own = _own(cash, shares, close[t], relative)
+        own = _own(cash[0, 0], shares[0, 0], close[t], relative)
         action = _action(policy, known[t] + own @ policy.weights[0][:n_own], n_stocks)
-        cash, assets[t + 1] = trade_bar(t, cash, shares, action.astype(np.float64), *bars.arrays)
-        held[t + 1] = shares
+        day, wanted = np.full((1, 1), first + t), action.astype(np.float64)[None, None]
+        cash, shares, worth = trade_portfolios(day, cash, shares, wanted, bars, rules)
+        assets[t + 1], held[t + 1] = worth[0, 0], shares[0, 0]
     return assets, held
 
 
@@ -86,111 +87,3 @@ def _action(policy: Policy, first: Singles, n_stocks: int) -> Singles:
     for weight, bias in zip(policy.weights[1:], policy.biases[1:], strict=True):
         x = activation(x) @ weight + bias
     return np.tanh(x[:n_stocks])
-
-
-@dataclass(frozen=True, eq=False)
-class _Bars:
-    """The bars of a window and the rules, as the compiled step takes them."""
-
-    arrays: tuple[Floats, Floats, Bools, Bools, Bools, Floats]
-
-    @classmethod
-    def of(cls, data: MarketData, market: MarketSettings) -> _Bars:
-        window = slice(market.first_bar, market.stop_bar)
-        close = np.ascontiguousarray(data.close[window])
-        price = np.ascontiguousarray((data.open if market.fill == "next_open" else data.close)[window])
-        if market.fill == "same_close_lookahead":  # what bar t + 1 fills at is the close of bar t
-            price = np.concatenate([price[:1], price[:-1]])
-        tradable = np.ascontiguousarray(data.tradable[window])
-        shift = market.fill == "same_close_lookahead"
-        gone = np.ascontiguousarray(data.delisted[window])
-        at_fill = (tradable, gone)
-        if shift:
-            at_fill = tuple(np.concatenate([x[:1], x[:-1]]) for x in at_fill)
-            settled = np.concatenate([close[:1], close[:-1]])
-        else:
-            settled = close
-        price = np.where(at_fill[1], _settled(settled, market), price)
-        can = np.zeros_like(tradable)
-        can[1:] = at_fill[0][1:] & tradable[:-1]
-        flee = np.nan_to_num(data.turbulence[window], nan=0.0) >= market.turbulence_limit
-        rules = np.array(
-            [
-                market.max_trade,
-                market.initial_cash if market.trade_unit == "value" else 0.0,
-                market.dead_zone,
-                market.cost_bps * 1e-4,
-                market.slippage_bps * 1e-4,
-            ]
-        )
-        return cls((close, np.ascontiguousarray(price), can, at_fill[1], flee, rules))
-
-
-def _settled(close: Floats, market: MarketSettings) -> Floats:
-    return np.maximum(np.nan_to_num(close, nan=1.0) * (1.0 + market.delisting_return), 1e-12)
-
-
-@kernel
-def trade_bar(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no classes
-    t: int,
-    cash: float,
-    shares: Floats,
-    action: Floats,
-    close: Floats,
-    price: Floats,
-    can: Bools,
-    gone: Bools,
-    flee: Bools,
-    rules: Floats,
-) -> tuple[float, float]:
-    """Trade at bar t + 1 what an action at the close of bar t asks for; return cash and assets then.
-
-    Args:
-        t: The bar of the decision.
-        cash: Before the trade.
-        shares: Changed in place. (S,)
-        action: In [-1, 1]. (S,)
-        close: (V, S)
-        price: Of the fills of each bar. (V, S)
-        can: Whether an order from the bar before is filled. (V, S)
-        gone: Whether a stock is sold because it was delisted. (V, S)
-        flee: Whether at a bar all is to be sold. (V,)
-        rules: ``max_trade``, the initial cash for orders by value or 0, ``dead_zone``, fee, slippage.
-    """
-    lots = np.zeros(len(shares))
-    for s in range(len(shares)):
-        if gone[t + 1, s] or (can[t + 1, s] and flee[t]):
-            lots[s] = -shares[s]
-        elif can[t + 1, s] and abs(action[s]) >= rules[2]:
-            unit = rules[0] * rules[1] / close[t, s] if rules[1] > 0 else rules[0]
-            lots[s] = np.trunc(action[s] * unit)
-    cash = _fill(cash, shares, lots, price[t + 1], rules)
-    assets = cash
-    for s in range(len(shares)):
-        if shares[s] > 0:
-            assets += shares[s] * close[t + 1, s]
-    return cash, assets
-
-
-@kernel
-def _fill(cash: float, shares: Floats, lots: Floats, price: Floats, rules: Floats) -> float:
-    """Return the cash after all sells and then the buys, as far as it goes; shares change in place."""
-    gained, paid = (1.0 - rules[4]) * (1.0 - rules[3]), (1.0 + rules[4]) * (1.0 + rules[3])
-    cost = 0.0
-    for s in range(len(shares)):
-        if lots[s] < 0:
-            sold = min(-lots[s], shares[s])
-            cash += sold * (price[s] * gained)
-            shares[s] -= sold
-        elif lots[s] > 0:
-            cost += lots[s] * (price[s] * paid)
-    if cost <= cash:
-        shares += np.maximum(lots, 0.0)
-        return cash - cost
-    for s in range(len(shares)):
-        if lots[s] > 0:
-            each = price[s] * paid
-            lot = min(lots[s], max(np.floor(cash * (1.0 / each) + SLACK_LOTS), 0.0))
-            cash -= lot * each
-            shares[s] += lot
-    return max(cash, 0.0)
