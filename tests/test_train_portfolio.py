@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sharpen import spec, tracking
+from sharpen.objectives.rl import portfolio
 from sharpen.objectives.rl.portfolio import PortfolioSettings
 from sharpen.tracking.run import Given
 from worlds import make_world
@@ -168,6 +169,30 @@ def test_alone_it_goes_on_from_its_folder(program, data, tmp_path, monkeypatch, 
     one, two = (pl.read_parquet(tmp_path / name / "returns.parquet") for name in ("calm", "cut"))
     assert one.equals(two)
     assert "buy-and-hold" in capsys.readouterr().out
+
+
+def test_a_file_of_28_stocks_gives_the_state_of_283_numbers(run, tmp_path, monkeypatch):
+    """A block with a path and a map, as a sweep file's ``data`` is handed on."""
+    panel, seen = make_world(7, n_bars=700, n_symbols=28), []
+    frames = [
+        pl.DataFrame(
+            {"day": b.time, "tic": [b.symbol] * len(b), "o": b.open, "h": b.high, "l": b.low, "c": b.close}
+        )
+        for b in panel.instruments()
+    ]
+    pl.concat(frames).write_parquet(tmp_path / "dow.parquet")
+    names = "day=time,tic=symbol,o=open,h=high,l=low,c=close"
+    start = portfolio._Training.begin
+
+    def begin(data, jobs, device):
+        training = start(data, jobs, device)
+        env = training.population.stacks[0].agent.env
+        seen.append(env.own_dim + env.table.shape[1])
+        return training
+
+    monkeypatch.setattr(portfolio._Training, "begin", begin)
+    found = run("--data", f"{{path: {tmp_path / 'dow.parquet'}, map: '{names}'}}", "--n_folds", "1")
+    assert (found.code, set(seen)) == (0, {283})
 
 
 def test_a_stopped_run_keeps_the_returns_so_far(run):

@@ -26,7 +26,8 @@ def make_world(seed, n_bars=1200, n_symbols=3, edge=0.0, memory_bars=10):
     low = np.minimum(open_, close) * np.exp(-np.abs(rng.normal(0, 0.004, shape)))
     first = np.busday_offset("2015-01-01", np.arange(n_bars), roll="forward")
     volume = np.round(1e6 * np.exp(rng.normal(0, 0.3, shape)))
-    symbols = tuple("ABCDEFGH"[:n_symbols])
+    symbols = tuple("ABCDEFGH") if n_symbols <= 8 else tuple(f"S{i}" for i in range(n_symbols))
+    symbols = symbols[:n_symbols]
     return Panel(symbols, first.astype("datetime64[us]"), open_, high, low, close, volume)
 
 
