@@ -76,9 +76,15 @@ class MarketSettings:
 
 def traded_bars(data: MarketData, fill: str) -> TradedBars:
     """Return what orders meet, as the compiled market takes it."""
-    arrays = (data.close, data.open if fill == "next_open" else data.close, data.tradable, data.delisted)
-    lag = 0 if fill == "same_close_lookahead" else 1
-    return TradedBars(*map(np.ascontiguousarray, arrays), np.nan_to_num(data.turbulence, nan=0.0), lag)
+    close, price = np.ascontiguousarray(data.close), np.ascontiguousarray(data.open)
+    return TradedBars(
+        close,
+        price if fill == "next_open" else close,
+        np.ascontiguousarray(data.tradable),
+        np.ascontiguousarray(data.delisted),
+        np.nan_to_num(data.turbulence, nan=0.0),
+        0 if fill == "same_close_lookahead" else 1,
+    )
 
 
 def rules_of(members: Sequence[MarketSettings]) -> Rules:
@@ -217,8 +223,11 @@ class Market:
 
     def _traded(self, state: State, action: Tensor) -> State:
         """Return cash, shares and assets one bar later, by compiled code."""
-        parts = (state["day"], state["cash"], state["shares"], action.double())
-        found = trade_portfolios(*(part.contiguous().numpy() for part in parts), *self._compiled)
+        day, cash, shares, wanted = (
+            part.contiguous().numpy()
+            for part in (state["day"], state["cash"], state["shares"], action.double())
+        )
+        found = trade_portfolios(day, cash, shares, wanted, *self._compiled)
         return dict(zip(("cash", "shares", "assets"), map(torch.from_numpy, found), strict=True))
 
     def _traded_in_tensors(self, state: State, action: Tensor) -> State:
