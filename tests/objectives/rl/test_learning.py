@@ -128,3 +128,29 @@ def test_ppo_values_count_what_comes_after_a_time_limit(gamma):
     with torch.no_grad():
         value = float(net.forward(weights, observe(agent.env, state)).mean())
     assert value == pytest.approx(1 / (1 - gamma), rel=0.05)
+
+
+def test_what_ends_of_itself_as_its_time_is_up_has_no_value_after():
+    class EndsBothWays(Identity):
+        def step(self, state, action):
+            step = super().step(state, action)
+            return Step(step.state, step.reward, step.terminated, step.terminated)
+
+    settings = AgentSettings.of({"net_dims_0": 4, "net_dims_1": 0, "n_envs": 2, "horizon_len": 3})
+    population = Population([Member(settings)], lambda m: EndsBothWays(len(m), 2))
+    rollout = population.agent(0)[0].collect()
+    assert not rollout.cut
+    assert not rollout.alive.any()
+
+
+@pytest.mark.parametrize(("horizon_len", "batch_size"), [(1, 1), (4, 3), (3, 1)])
+@pytest.mark.parametrize("more", [{}, {"if_use_v_trace": True}])
+def test_minibatches_of_one_row_and_rests_of_one_row_leave_numbers(horizon_len, batch_size, more):
+    """The deviation of one advantage is no number: a classic way to lose a policy without a word."""
+    sizes = {"net_dims_0": 4, "net_dims_1": 0, "n_envs": 1, "repeat_times": 2.0}
+    settings = AgentSettings.of(
+        {**sizes, **more, "horizon_len": horizon_len, "batch_size": batch_size, "agent": "ppo"}
+    )
+    population = Population([Member(settings)], lambda m: Identity(len(m), 1))
+    population.train(6 * horizon_len)
+    assert population.problem(0) is None

@@ -116,8 +116,9 @@ class Ppo:
             step = env.step(course.state, action[:, t].tanh())
             over = step.terminated | step.truncated
             reward[:, t], alive[:, t] = step.reward, 1.0 - over.float()
-            if bool(step.truncated.any()):
-                cut.append(_cut(observe(env, step.state), step.truncated, t))
+            is_cut = step.truncated & ~step.terminated  # nothing comes after what has come to its own end
+            if bool(is_cut.any()):
+                cut.append(_cut(observe(env, step.state), is_cut, t))
             course.state = course.begin_anew(env, step.state, over)
             seen = replace(observe(env, course.state), projected=projected)
         log_prob = (noise.square() * -0.5 - (weights["log_std"] + _LOG_ROOT_2PI)[:, None]).sum(-1)
