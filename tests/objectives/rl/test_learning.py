@@ -56,6 +56,29 @@ def test_every_seed_swings_the_pendulum_up(agent):
     pytest.fail(f"{agent}: seeds {sorted(waiting)} are not at -200 after {most} steps")
 
 
+QUICK = {"net_dims_0": 64, "net_dims_1": 64, "learning_rate": 3e-3, "gamma": 0.95, "n_envs": 8}
+REPLAY = {**QUICK, "batch_size": 128, "buffer_init_size": 256, "repeat_times": 0.25, "soft_update_tau": 0.02}
+ROLLOUT = {"horizon_len": 128, "n_envs": 32, "batch_size": 256, "repeat_times": 10}
+CHEAP = {
+    # settings, steps; what an untrained agent earns is -1,200
+    "ppo": ({**QUICK, **ROLLOUT, "gamma": 0.9, "learning_rate": 2e-3}, 49_152),
+    "sac": (REPLAY, 8_000),
+    "ddpg": (REPLAY, 8_000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", CHEAP)
+def test_one_seed_swings_the_pendulum_up_with_small_networks(agent):
+    config, n_steps = CHEAP[agent]
+    population = pendulums(AgentSettings.of({**config, "agent": agent}), [0])
+    for stop in range(n_steps // 4, n_steps + 1, n_steps // 4):
+        population.train(stop)
+        if mean_return(population, 0) > -300:
+            return
+    pytest.fail(f"{agent} earns {mean_return(population, 0):.0f} after {n_steps} steps")
+
+
 @LEARNING
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
