@@ -182,12 +182,19 @@ def plain_rows(data: MarketData) -> list[Row]:
 
 def memory(data: MarketData, rules: MarketSettings, n_members: int) -> float:
     """Return by how many GB the peak grows when so many members train for one update."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     settings = AgentSettings(
         horizon_len=HORIZON, batch_size=BATCH, n_envs=64, repeat_times=1.0, scale_updates=False
     )
-    members = [Member(settings, seed, rules) for seed in range(n_members)]
-    Population(members, lambda m: Market(data, [x.market for x in m], 64), layout="stack").train(1)
+
+    def train(n: int, one: AgentSettings) -> None:
+        members = [Member(one, seed, rules) for seed in range(n)]
+        Population(members, lambda m: Market(data, [x.market for x in m], one.n_envs), layout="stack").train(
+            1
+        )
+
+    train(2, replace(settings, n_envs=1))  # loads and compiles what any training does
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    train(n_members, settings)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
 
 
