@@ -200,6 +200,8 @@ class AlpacaStandIn:
     def _take(self, asked: dict[str, Any]) -> tuple[int, Any]:
         if any(order["client_order_id"] == asked["client_order_id"] for order in self.orders):
             return 422, {"code": 40010001, "message": "client_order_id must be unique"}
+        if message := self._conflict(asked["symbol"], asked["side"], Decimal(asked["qty"])):
+            return 403, {"code": 40310000, "message": message}
         order = {name: asked[name] for name in ("symbol", "side", "qty", "client_order_id", "time_in_force")}
         order |= {"id": f"o{len(self.orders)}", "filled_qty": "0", "status": "accepted"}
         self.orders.append(order)
@@ -209,6 +211,23 @@ class AlpacaStandIn:
             if part:
                 self.fill(order, str(part))
         return 200, order
+
+    def _conflict(self, symbol: str, side: str, quantity: Decimal) -> str:
+        """Return why an order may not be: it passes through 0, or its opposite is open. Empty when it may.
+
+        Source: issues 90, 82 and 250 of alpacahq/Alpaca-API.
+        """
+        working = [o for o in self.orders if o["symbol"] == symbol and o["status"] not in FINAL]
+        if any(order["side"] != side for order in working):
+            return "opposite side market/stop order exists"
+        held = self.held.get(symbol, Decimal(0))
+        left = sum((Decimal(o["qty"]) - Decimal(o["filled_qty"]) for o in working), Decimal(0))
+        is_closing = held > 0 if side == "sell" else held < 0
+        if is_closing and quantity > abs(held) - left:
+            return (
+                f"insufficient qty available for order (requested: {quantity}, available: {abs(held) - left})"
+            )
+        return ""
 
     def _cancel(self, order_id: str) -> tuple[int, Any]:
         order = next(order for order in self.orders if order["id"] == order_id)

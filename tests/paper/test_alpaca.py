@@ -310,6 +310,59 @@ def test_an_evening_a_morning_and_the_fills(world: AlpacaWorld) -> None:
     assert set(world.statuses()) == {IntentStatus.ENDED}
 
 
+def turned(world: AlpacaWorld) -> LiveSession:
+    """Return a session whose positions should turn around this morning."""
+    session = world.decided()
+    session.trader.tick()
+    for order in world.alpaca.orders:
+        world.alpaca.fill(order, order["qty"])
+    session.trader.tick()
+    day = "2024-07-03"
+    for symbol, bars in world.alpaca.bars.items():
+        factor = 0.9 if world.alpaca.held[symbol] > 0 else 1.1
+        close = round(bars[-1]["c"] * factor, 2)
+        bars.append(bars[-1] | {"t": midnight(day), "o": close, "h": close, "l": close, "c": close})
+    world.limits = Limits(max_daily_loss=1.0)
+    world.set_time(1720026000.0 + 1000, is_open=False)
+    session = world.open()
+    assert session.decide()
+    world.set_time(1720186260.0, is_open=True)  # 2024-07-05 09:31 in New York
+    return session
+
+
+def test_a_position_turns_around_in_two_orders(world: AlpacaWorld) -> None:
+    session = turned(world)
+    before = dict(session.ledger.positions())
+    session.trader.tick()
+    closing = world.alpaca.orders[2:]
+    assert {o["symbol"]: Decimal(o["qty"]) for o in closing} == {s: abs(q) for s, q in before.items()}
+    session.trader.tick()
+    assert len(world.alpaca.orders) == 4, "the second waits for the first"
+    for order in closing:
+        world.alpaca.fill(order, order["qty"])
+    session.trader.tick()
+    assert len(world.alpaca.orders) == 6
+    for order in world.alpaca.orders[4:]:
+        world.alpaca.fill(order, order["qty"])
+    session.trader.tick()
+    after = session.ledger.positions()
+    assert all(after[symbol] * quantity < 0 for symbol, quantity in before.items())
+    assert set(world.statuses()) == {IntentStatus.ENDED}
+
+
+def test_a_position_that_could_not_be_closed_is_not_turned(world: AlpacaWorld) -> None:
+    session = turned(world)
+    before = dict(session.ledger.positions())
+    session.trader.tick()
+    for order in world.alpaca.orders[2:]:
+        order["status"] = "canceled"
+    for _ in range(3):
+        session.trader.tick()
+    assert len(world.alpaca.orders) == 4
+    assert world.statuses().count(IntentStatus.REFUSED) == 2
+    assert session.ledger.positions() == before
+
+
 @pytest.mark.parametrize("status", [504, 0])
 @pytest.mark.parametrize("taken", [True, False])
 def test_after_a_lost_answer_there_is_one_order_at_most(world: AlpacaWorld, status: int, taken: bool) -> None:

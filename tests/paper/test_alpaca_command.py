@@ -36,7 +36,7 @@ from .worlds import panel_of
 SESSIONS = CALENDAR._calendar.sessions_in_range("2023-09-01", "2024-07-02")
 DAYS = [str(day.date()) for day in SESSIONS]
 FIRST = 150
-CALLS_A_PHASE = 14
+CALLS_A_PHASE = 20
 KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET}
 
 

@@ -26,7 +26,7 @@ from .alpaca_stand_in import FINAL, AlpacaStandIn, Fault
 from .killed_trader import Board
 from .test_alpaca import CALENDAR, SYMBOLS, fill_with_bars
 
-N_KILLS, N_KILLS_LONG = 20, 300
+N_KILLS, N_KILLS_LONG = 10, 300
 PHASE_CALLS = 45
 MOST_CALLS = 70
 SESSIONS = CALENDAR._calendar.sessions_in_range("2023-09-01", "2024-07-02")
@@ -158,7 +158,9 @@ def test_kills_send_nothing_twice_and_lose_no_fill(tmp_path: Path, request: pyte
     print(f"{len(intents)} orders meant, {len(names)} taken, {len(alpaca.activities)} fills")
     assert len(names) == len(set(names))
     assert set(names) <= set(intents), "the broker has an order that nobody meant"
-    assert max(Counter((i.bar, i.order.symbol) for i in intents.values()).values()) == 1
+    # a position that turns around takes two orders
+    assert max(Counter((i.bar, i.order.symbol) for i in intents.values()).values()) <= 2
+    assert not any("insufficient" in intent.reason for intent in intents.values())
     assert all(Decimal(o["qty"]) == intents[o["client_order_id"]].order.quantity for o in alpaca.orders)
     assert {fill.execution_id for fill in fills} == {row["id"] for row in alpaca.activities}
     assert positions == {symbol: quantity for symbol, quantity in alpaca.held.items() if quantity}

@@ -55,6 +55,33 @@ class OrderTracker:
             elif intent.status is IntentStatus.SENT:
                 self.set(intent, IntentStatus.UNKNOWN, "the broker no longer has this order")
 
+    def sendable(self) -> list[Intent]:
+        """Return the orders that may be sent: the oldest of each symbol, where none of it is at the broker.
+
+        Where a position turns around in two orders, the second is refused when the first was not filled.
+        """
+        waiting = self._ledger.intents(only_open=True)
+        busy = {i.order.symbol for i in waiting if i.status is not IntentStatus.INTENDED}
+        first: dict[str, Intent] = {}
+        for intent in waiting:
+            first.setdefault(intent.order.symbol, intent)
+        free = [intent for symbol, intent in first.items() if symbol not in busy]
+        in_vain = [intent for intent in free if self._is_in_vain(intent)]
+        for intent in in_vain:
+            self.set(intent, IntentStatus.REFUSED, "the order before it was not filled")
+        return [intent for intent in free if intent not in in_vain]
+
+    def _is_in_vain(self, intent: Intent) -> bool:
+        """Return whether an order should follow one that closes a position, which is still there."""
+        order = intent.order
+        place = (intent.bar, order.symbol)
+        is_second = any(
+            (i.bar, i.order.symbol) == place and i.order != order and not i.status.is_open
+            for i in self._ledger.intents()
+        )
+        held = self._ledger.positions().get(order.symbol, Decimal(0))
+        return is_second and held * order.signed_quantity < 0
+
     def match(self, intent: Intent, found: BrokerOrder) -> None:
         """Take over what the broker says of an order."""
         order = intent.order

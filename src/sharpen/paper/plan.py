@@ -39,6 +39,7 @@ def orders_for(
     decisions: Sequence[Wanted],
     money: Decimal,
     held: Mapping[str, Decimal],
+    can_turn: bool = True,
 ) -> list[OrderRequest]:
     """Return the orders that lead from what is held to what is wanted: sales first, then purchases.
 
@@ -47,18 +48,26 @@ def orders_for(
         decisions: One for each symbol.
         money: What each symbol may use, in dollars: the account's worth, split evenly as in the backtest.
         held: Shares, open orders counted as if filled.
+        can_turn: Whether one order may lead from a long position to a short one; else it takes two, and the
+            second may be sent when the first is filled.
 
     >>> wanted = [Wanted("AAPL", 1.0, Decimal(10)), Wanted("IBM", 0.0, Decimal(20))]
     >>> [(o.side, o.symbol, str(o.quantity)) for o in
     ...     orders_for(("s", "d" * 8, "b"), wanted, Decimal(500), {"IBM": Decimal(5)})]
     [('sell', 'IBM', '5'), ('buy', 'AAPL', '50')]
+    >>> short = {"AAPL": Decimal(-7)}
+    >>> turn = orders_for(("s", "d" * 8, "b"), wanted[:1], Decimal(500), short, can_turn=False)
+    >>> [(o.client_order_id, str(o.quantity)) for o in turn]
+    [('s-dddddddd-b-AAPL-0', '7'), ('s-dddddddd-b-AAPL-1', '50')]
     """
     session, digest, bar = name
     orders: list[OrderRequest] = []
     for wanted in decisions:
-        change = shares_wanted(wanted, money) - held.get(wanted.symbol, Decimal(0))
-        if change:
-            order_name = client_order_id(session, digest, bar, wanted.symbol, 0)
-            side = "buy" if change > 0 else "sell"
-            orders.append(OrderRequest(order_name, wanted.symbol, side, abs(change), wanted.price))
+        now, then = held.get(wanted.symbol, Decimal(0)), shares_wanted(wanted, money)
+        changes = (then - now,) if can_turn or now * then >= 0 else (-now, then)
+        for n, change in enumerate(changes):
+            if change:
+                order_name = client_order_id(session, digest, bar, wanted.symbol, n)
+                side = "buy" if change > 0 else "sell"
+                orders.append(OrderRequest(order_name, wanted.symbol, side, abs(change), wanted.price))
     return sorted(orders, key=lambda order: order.side != "sell")

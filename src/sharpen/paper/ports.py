@@ -44,6 +44,11 @@ class Broker(Protocol):
         """The account's number."""
         ...
 
+    @property
+    def can_turn(self) -> bool:
+        """Whether one order may lead from a long position to a short one, and back."""
+        ...
+
     def clock(self) -> BrokerClock:
         """Return the broker's time and whether its market is open."""
         ...

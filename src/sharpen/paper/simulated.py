@@ -64,6 +64,7 @@ class SimulatedBroker:
         self._frictions = frictions
         self._seed = seed
         self.account = "simulated"
+        self.can_turn = True
         self._clock = BrokerClock(0.0, False, "")
 
     def close(self) -> None:

@@ -169,7 +169,8 @@ class Trader:
             return
         wanted = [Wanted(d.symbol, d.target, d.price) for d in decisions]
         session = self._session()
-        orders = orders_for((session, self._parts.strategy.digest, bar), wanted, money, self._held())
+        name = (session, self._parts.strategy.digest, bar)
+        orders = orders_for(name, wanted, money, self._held(), self._broker.can_turn)
         allowed: list[OrderRequest] = []
         refusals: list[str] = []
         positions = self._ledger.positions()
@@ -180,6 +181,7 @@ class Trader:
                 refusals.append(f"{order.side} {order.quantity} {order.symbol}: {'; '.join(broken)}")
             else:
                 allowed.append(order)
+                positions[order.symbol] = held + order.signed_quantity
         self._ledger.decide(decisions, allowed, self._now())
         for refusal in refusals:
             self._note("refused by limits", refusal)
@@ -275,11 +277,8 @@ class Trader:
             self._say_once(f"nothing is sent: {why}")
             return
         self._said = ""
-        waiting = self._ledger.intents(only_open=True)
-        busy = {i.order.symbol for i in waiting if i.status is not IntentStatus.INTENDED}
-        for intent in waiting:
-            is_free = intent.status is IntentStatus.INTENDED and intent.order.symbol not in busy
-            if is_free and not self._send(intent):
+        for intent in self._orders.sendable():
+            if not self._send(intent):
                 return
 
     def _send(self, intent: Intent) -> bool:

@@ -63,6 +63,7 @@ class AlpacaBroker:
         self._names: dict[str, str] = {}
         account = ask(self._client, "/account")
         self.account = str(account.get("account_number") or account["id"])
+        self.can_turn = False  # 403 "insufficient qty available" for an order that would pass through 0
         blocked = [name for name in ("trading_blocked", "account_blocked") if account.get(name) is True]
         if blocked or account.get("status") != "ACTIVE":
             raise Refused(
