@@ -45,7 +45,7 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     found = runs.find(ctx, run_id)
     if found is None:
         raise UsageError(f"run {run_id!r} has been deleted")
-    return {"bucket": found, "inserted": is_new}
+    return {"bucket": found, "inserted": is_new, "serverSettings": {"serverMessages": []}}
 
 
 def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) -> None:
