@@ -32,7 +32,7 @@ with wandb.init() as run:
         wandb.log({"loss": run.config["x"] + 3 - i})
     with open("model.txt", "w") as file:
         file.write(str(run.config["x"]))
-    wandb.log_artifact("model.txt", name="clf", type="model", metadata=dict(run.config))
+    wandb.log_artifact("model.txt", name="clf", type="model")
     print("hello from", run.id)
 """
 

@@ -39,15 +39,22 @@ class Elsewhere:
         return words + (["--serve-host", self.serve_host] if self.serve_host else [])
 
 
-def elsewhere_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here."""
+def elsewhere_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
+    """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here.
+
+    One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` stands without ``--ray``.
+    """
 
     @wraps(command)
     def gathered(*args: Any, **given: Any) -> Any:
         said = {name: given.pop(name) for name in ("cpus", "gpus", "ship", "serve_host")}
         ray = given.pop("ray")
-        if ray is None and any(said.values()):
-            raise UsageError("--cpus-per-agent, --gpus-per-agent, --ship and --serve-host are for --ray")
+        if ray is None and any(value for name, value in said.items() if name != "ship"):
+            raise UsageError("--cpus-per-agent, --gpus-per-agent and --serve-host are for --ray")
+        if ray is None and said["ship"] and not takes_bundle:
+            raise UsageError("--ship: agents of 'run' are on this machine; with --ray it copies the folder")
+        if takes_bundle:
+            given["is_shipped"] = ray is None and said["ship"]
         return command(*args, **given, elsewhere=None if ray is None else _asked(ray, **said))
 
     for option in reversed(OPTIONS):
@@ -75,7 +82,8 @@ OPTIONS = (
     click.option(
         "--ship",
         is_flag=True,
-        help="Copy the sweep's folder to the nodes, where it is missing.",
+        help="Copy the sweep's folder to the nodes of --ray, where it is missing. Without --ray: run in the "
+        "files that 'sharpen sweep FILE --ship' has kept.",
     ),
     click.option("--serve-host", metavar="HOST", help="Serve the store to the cluster at this address."),
 )

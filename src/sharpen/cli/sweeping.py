@@ -18,6 +18,7 @@ from sharpen.cli.conclude import conclude
 from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
 from sharpen.cli.live import Snapshot, view
 from sharpen.cli.options import population_option, store_option
+from sharpen.cli.person import person
 from sharpen.cli.resolve import check_cap, has_agents, opened
 from sharpen.cli.supervise import drive, n_cores
 from sharpen.cli.terminal import echo
@@ -162,16 +163,22 @@ def resume(
 @click.command("sweep")
 @file_argument
 @click.option("--check", is_flag=True, help="Only say whether the file is right.")
+@click.option(
+    "--ship",
+    is_flag=True,
+    help="Keep the files of this folder's git commit with it, for agents whose machine has no such folder.",
+)
 @trials_option
 @seed_option
 @store_option
 @click.pass_obj
-def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | None) -> None:
+def sweep(home: Path, file: Path, *, check: bool, ship: bool, run_cap: int | None, seed: int | None) -> None:
     """Create a sweep and print its id; `sharpen agent` works on it.
 
     \b
       SWEEP=$(sharpen sweep sweeps/xgboost_sweep.yaml)
       sharpen agent $SWEEP --slots 2
+      sharpen sweep sweeps/xgboost_sweep.yaml --server http://desk:8420 --ship
     """
     read = _read(file)
     if check:
@@ -184,8 +191,25 @@ def sweep(home: Path, file: Path, check: bool, run_cap: int | None, seed: int | 
         n_parameters = count(len(read.space.dimensions), "parameter")
         echo(f"{file}: {n_parameters}, method {read.method}: right", err=True)
         return
+    if ship:
+        from sharpen.agents.bundle import commit_of  # noqa: PLC0415 - for few
+
+        commit_of(Path.cwd())  # before there is a sweep
     with connect(home) as client:
-        echo(_create(client, read, file, run_cap, seed))
+        sweep_id = _create(client, read, file, run_cap, seed)
+        if ship:
+            _ship(home, client, sweep_id)
+    echo(sweep_id)
+
+
+def _ship(home: Path, client: Client, sweep_id: str) -> None:
+    from sharpen.agents.bundle import keep_bundle  # noqa: PLC0415 - for few
+
+    commit, n_files = keep_bundle(home, client, sweep_id, Path.cwd(), person())
+    echo(f"kept {count(n_files, 'file')} of commit {commit.id[:12]}", err=True)
+    if commit.changed:
+        names = ", ".join(commit.changed[:5]) + (", …" if len(commit.changed) > 5 else "")
+        echo(f"not kept as they are now, for they are not committed: {names}", err=True, fg="yellow")
 
 
 def _read(file: Path) -> spec.Sweep:

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ class News:
 @click.option(
     "--agents", "n_agents", type=click.IntRange(min=1), help="How many agents, with --ray. [default: 1]"
 )
-@elsewhere_options
+@partial(elsewhere_options, takes_bundle=True)
 @click.option(
     "--workdir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -116,6 +116,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     permutation_seed: int | None,
     n_agents: int | None,
     elsewhere: Elsewhere | None,
+    is_shipped: bool,
     workdir: Path | None,
     drain: bool,
     quiet: bool,
@@ -132,6 +133,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
       sharpen agent last --slots 2 --count 10
       sharpen agent last --idle-timeout 600
       sharpen agent last --drain
+      sharpen agent k3v9x2aq --server http://desk:8420 --ship
       sharpen agent last --ray auto --agents 8 --gpus-per-agent 0.25
     """
     if n_agents is not None and elsewhere is None:
@@ -139,6 +141,8 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
         logging.getLogger("sharpen").setLevel(logging.DEBUG)
+    if is_shipped and workdir is not None:
+        raise UsageError("--ship and --workdir name two folders to run in: leave one of them out")
     place.find(home)
     if drain:
         from sharpen.cli.draining import drain_agents  # noqa: PLC0415 - for few
@@ -154,6 +158,10 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             ending = work_elsewhere(home, file.id, elsewhere, n_agents or 1, words)
             _leave(f"agents done: {ending}", ending)
             return
+        if is_shipped:
+            from sharpen.agents.bundle import shipped_folder  # noqa: PLC0415 - for few
+
+            workdir = shipped_folder(home, file.id)
         if workdir is not None:
             file = replace(file, workdir=str(workdir.absolute()))
         news = None if quiet else News(home, file)

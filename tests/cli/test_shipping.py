@@ -1,0 +1,95 @@
+"""`sharpen sweep FILE --ship`, then `sharpen agent SWEEP --ship` where the folder is not."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sharpen.cli import main
+from sharpen.store.queries import Reader
+
+SWEEP = """\
+program: train.py
+command: ["./run.sh", "${program}", "${args}"]
+method: grid
+metric: {name: loss}
+parameters: {x: {values: [1, 2]}}
+"""
+TRAIN = """\
+from pathlib import Path
+
+from lib.model import loss
+from sharpen import tracking
+
+with tracking.init({"x": 0}) as run:
+    run.summary["where"] = str(Path.cwd())
+    run.log({"loss": loss(run.config.x)})
+"""
+
+
+def git(folder, *words):
+    about = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run(["git", *about, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Give a repository whose programs run in a folder below its top, and be there."""
+    for name in [name for name in os.environ if name.startswith(("SHARPEN", "GIT"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SHARPEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SHARPEN_HOME", str(tmp_path / "store"))
+    inner = tmp_path / "repository" / "research"
+    (inner / "lib").mkdir(parents=True)
+    (inner / "train.py").write_text(TRAIN)
+    (inner / "lib" / "model.py").write_text("def loss(x):\n    return x * 10\n")
+    (inner / "run.sh").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (inner / "run.sh").chmod(0o755)
+    (inner / "sweep.yaml").write_text(SWEEP)
+    (inner / "bars.csv").write_text("not committed")
+    git(inner.parent, "init", "-q")
+    git(inner.parent, "add", "research/train.py", "research/lib", "research/run.sh", "research/sweep.yaml")
+    git(inner.parent, "commit", "-q", "-m", "first")
+    monkeypatch.chdir(inner)
+    return inner
+
+
+def said(*words, code=0):
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == code, done.output + done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+def test_an_agent_runs_the_files_of_the_commit(repository, tmp_path):
+    (repository / "lib" / "model.py").write_text("def loss(x):\n    return 0\n")  # not committed
+    sweep_id, words = said("sweep", "sweep.yaml", "--ship")
+    assert "kept 4 files of commit" in words
+    assert "not committed: research/lib/model.py" in words
+    repository.parent.rename(tmp_path / "elsewhere")
+    os.chdir(tmp_path)
+    said("agent", sweep_id, "--ship", "--quiet")
+    runs = Reader(tmp_path / "store").runs(sweep_id)
+    assert [(run.state, run.score) for run in runs] == [("finished", 10), ("finished", 20)]
+    where = Path(runs[0].summary["where"])
+    assert where.is_relative_to(tmp_path / "cache" / "bundles")
+    assert sorted(path.name for path in where.iterdir() if path.name != "__pycache__") == [
+        "lib",
+        "run.sh",
+        "sweep.yaml",
+        "train.py",
+    ]
+
+
+def test_what_cannot_be_shipped_is_said(repository, tmp_path, monkeypatch):
+    sweep_id, _ = said("sweep", "sweep.yaml")
+    assert "'sharpen sweep FILE --ship' keeps its files" in said("agent", sweep_id, "--ship", code=2)[1]
+    assert "name two folders" in said("agent", sweep_id, "--ship", "--workdir", ".", code=2)[1]
+    assert "with --ray it copies" in said("run", "sweep.yaml", "--ship", code=2)[1]
+    shutil.rmtree(repository.parent / ".git")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert "commit them first" in said("sweep", "sweep.yaml", "--ship", code=2)[1]
+    assert len(Reader(tmp_path / "store").sweeps()) == 1
