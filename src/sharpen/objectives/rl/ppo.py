@@ -21,7 +21,7 @@ from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
-_ROWS_AT_ONCE = 16384
+_ROWS_AT_ONCE = 2048  # of each member, whoever is beside it: a product's last digits depend on its rows
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Ppo:
                 cut.append(_cut(observe(env, step.state), is_cut, t))
             course.state = course.begin_anew(env, step.state, over)
             seen = replace(observe(env, course.state), projected=projected)
-        log_prob = (noise.square() * -0.5 - (weights["log_std"] + _LOG_ROOT_2PI)[:, None]).sum(-1)
+        log_prob = noise.square_().mul_(-0.5).sub_((weights["log_std"] + _LOG_ROOT_2PI)[:, None]).sum(-1)
         reward *= course.of["reward_scale"][:, None, None]
         return Rollout(own, row, action, log_prob, reward, alive, replace(seen, projected=None), cut)
 
