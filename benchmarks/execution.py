@@ -53,15 +53,7 @@ def main(slices: int, seeds: int) -> None:
     """Print CPU seconds and the held-out gain of each."""
     torch.set_num_threads(1)
     table = Table(title="signal, 5 slices: share of the known gain on 4,096 held-out orders")
-    for column in (
-        "seed",
-        "by",
-        "slices",
-        "CPU s",
-        "slices per CPU-second",
-        "saved against TWAP, bps",
-        "of the gain",
-    ):
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column == "by" else "right")
     for seed in range(seeds):
         env = execution(market_of("signal"), 1, 4096)

@@ -26,6 +26,7 @@ from sharpen.objectives.rl.settings import SYNONYMS, AgentSettings
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
+    from sharpen.data import Dataset
     from sharpen.facts import RunFacts
     from sharpen.objectives.rl.execution.book_data import Book
     from sharpen.objectives.rl.execution.evaluation import Row
@@ -40,7 +41,11 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add("--market", default="signal", help="signal, ac, ow, propagator, bars or book (default: signal)")
-    add("--data", default="", help="bars, propagator: a data set's name, or a file's path (bars: stocks)")
+    add(
+        "--data",
+        default="",
+        help="bars: a name, a path, or {path: FILE, map: ...} (default: stocks)",
+    )
     add("--book", default="", help="book: snapshots of a recorded book, a parquet or CSV file")
     add("--trades", default="", help="book: the trades of the same time, a parquet or CSV file")
     for name, (kind, words) in MARKET_SETTINGS.items():
@@ -94,6 +99,9 @@ def train(runs: Sequence[Run]) -> None:
         if run.permutation_seed is not None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
+        if settings.ignored and not run.in_sweep:
+            names = ", ".join(settings.ignored)
+            print(f"the market {settings.market} does not have {names}: left aside", file=sys.stderr)
         run.summary["market"] = settings.market
         named = ("book", "trades") if settings.market == "book" else ("data",)
         data = tuple(run.config[name] for name in named)
@@ -128,9 +136,8 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     finally:  # the sweep may stop a run; the verdict needs what it has saved, too
         for k, look in last.items():
             keep(runs[k], look)
-    for run, look in ((runs[k], last[k]) for k in going):
-        if not run.in_sweep:
-            print_table(look, group[0][1].market, [note.text for note in training.remarks])
+    if not runs[0].in_sweep:
+        say(last[0], group[0][1].market, [note.text for note in training.remarks])
 
 
 def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None, RunFacts]:
@@ -140,9 +147,7 @@ def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None
 
     config = run.config
     if settings.market == "bars":
-        from sharpen.data import load
-
-        bars = load(config["data"] or "stocks")
+        bars = bars_of(config["data"] or "stocks")
         return bars.panel, bars_facts(bars, round(LOCKBOX.start * len(bars.panel)))
     if settings.market == "book":
         from sharpen.objectives.rl.execution.book_data import read_book
@@ -153,10 +158,17 @@ def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None
         return book, book_facts(book, Path(config["book"]).stem)
     panel, rules = None, {**settings.market_settings, "data": config["data"]}
     if settings.market == "propagator" and config["data"]:
-        from sharpen.data import load
-
-        panel = load(config["data"]).panel
+        panel = bars_of(config["data"]).panel
     return panel, drawn_facts(settings.market, rules, run.seed)
+
+
+def bars_of(data: Any) -> Dataset:
+    """Return the bars that ``--data`` names."""
+    from sharpen.data import load
+    from sharpen.read_options import DataSource
+
+    source = DataSource.of(data)
+    return load(source.name, source.options)
 
 
 def report(run: Run, look: Look) -> bool:
@@ -187,11 +199,17 @@ def keep(run: Run, look: Look) -> None:
     run.finish()
 
 
-def print_table(look: Look, market: str, remarks: Sequence[str]) -> None:
-    """Print what every policy costs on the same orders, and what the figures mean."""
+def say(look: Look, market: str, remarks: Sequence[str]) -> None:
+    """Print what every policy costs on the same orders, and what the figures mean.
+
+    Raises:
+        SharpenError: The training broke down.
+    """
     from sharpen.objectives.rl.execution.evaluation import saved_bps, table
     from sharpen.overfit import compare, judge_policy
 
+    if look.problem is not None:
+        raise SharpenError(look.problem)
     rows = table(look.outcomes)
     n_orders = len(look.outcomes["ppo"].reward)
     lines = [COLUMNS, *(cells(row) for row in rows)]

@@ -66,6 +66,14 @@ def test_what_is_wrong_is_refused_in_a_sentence(program, capsys):
     assert "train_execution: net_arch is 'wide', give one or two widths" in err
 
 
+def test_training_that_breaks_down_is_said_and_another_markets_setting_too(program, capsys, monkeypatch):
+    monkeypatch.setattr("sharpen.objectives.rl.population.Population.problem", lambda *_: "it broke down")
+    assert program.main([*QUICK, "--slice_rows=3"]) == 1
+    err = capsys.readouterr().err
+    assert "the market signal does not have slice_rows: left aside" in err
+    assert "train_execution: it broke down" in err
+
+
 def test_every_configuration_of_the_sweep_file_is_a_configuration(program):
     sweep = spec.load(ROOT / "sweeps" / "ppo_sweep.yaml")
     rng = np.random.default_rng(0)

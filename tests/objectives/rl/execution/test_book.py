@@ -16,6 +16,8 @@ from sharpen.objectives.rl.execution.markets import episodes, execution, market_
 from sharpen.objectives.rl.execution.parts import TRAINING, Part
 from sharpen.objectives.rl.execution.policies import Decision, baselines, passive_twap, twap
 from sharpen.objectives.rl.execution.queue import Flow, ahead_after, fills
+from sharpen.objectives.rl.execution.settings import ExecutionSettings
+from sharpen.objectives.rl.execution.training import Job, Training
 from sharpen.seeds import rng_for
 
 EVERYTHING = Part(0.0, 1.0, in_order=True)
@@ -101,6 +103,52 @@ def test_what_is_no_book_is_refused(tmp_path):
         env_of(book, {"latency_s": 5.0})
     with pytest.raises(UsageError, match="needs more rows"):
         env_of(short(book))
+
+
+def test_what_is_no_trade_is_refused(tmp_path):
+    path, trades = write_book(make_book(), tmp_path)
+    good = pl.read_parquet(trades)
+    odd = {
+        "no trade in .* is of the time of .* are both of one day": good.with_columns(pl.col("time") + 86400),
+        "there is none at all": good.head(0),
+        "row 1 has a qty of -": good.with_columns(qty=-pl.col("qty")),
+        "row 1 has a price of nan": good.with_columns(price=pl.lit(None).cast(pl.Float64)),
+        "row 1 has no time": good.with_columns(time=pl.lit(None).cast(pl.Float64)),
+        "has what is no number in price, qty": good.with_columns(price=pl.lit("1,234.5")),
+    }
+    for match, frame in odd.items():
+        frame.write_parquet(trades)
+        with pytest.raises(UsageError, match=match):
+            read_book(path, trades)
+
+
+def test_text_and_infinite_sizes_are_refused_and_an_infinite_price_is_no_level(tmp_path):
+    path, _ = write_book(make_book(), tmp_path)
+    good = pl.read_parquet(path)
+    odd = {
+        "times in time that cannot be read": good.with_columns(time=pl.lit("yesterday")),
+        "has what is no number in bid_px0": good.with_columns(bid_px0=pl.lit("1,234.5")),
+        "row 1 has a bid_size that is no finite number": good.with_columns(bid_qty0=pl.lit(math.inf)),
+    }
+    for match, frame in odd.items():
+        frame.write_parquet(path)
+        with pytest.raises(UsageError, match=match):
+            read_book(path)
+    good.with_columns(ask_px0=pl.lit(math.inf)).write_parquet(path)
+    book = read_book(path)
+    assert np.array_equal(book.ask_price[:, 0], make_book().ask_price[:, 1])
+    assert (book.ask_size[:, -1] == 0).all()
+
+
+def test_halts_and_pauses_of_a_book_are_said():
+    book = make_book(n_rows=300)
+    late = np.arange(300) > 150
+    dark = np.where((np.arange(300) % 40 < 4)[:, None], 0.0, book.ask_size)
+    paused = replace(book, ask_size=dark, time_s=book.time_s + 86400.0 * late)
+    training = Training([Job(ExecutionSettings.of({"market": "book"}), 0)], data=paused)
+    said = {note.kind: note.text for note in training.remarks}
+    assert said["halts"].startswith("Nobody can trade in ")
+    assert "1 time, once for 86401 s" in said["pauses"]
 
 
 def short(book):
@@ -252,6 +300,8 @@ def test_buying_and_selling_in_a_mirrored_book_are_the_same():
     state = episodes(envs[0], 0)
     other = {**episodes(envs[1], 0), "side": -state["side"]}
     other = {**other, **{n: state[n] for n in ("order", "usual", "left")}}
+    seen = [env.own(s) for env, s in zip(envs, (state, other), strict=True)]
+    assert torch.allclose(*seen, atol=0.1)  # but for what is a share of the price, which is not the same
     for policy in (twap, passive_twap, lambda e, s: Decision(s["left"])):
         paid = []
         for env, start in zip(envs, (state, other), strict=True):

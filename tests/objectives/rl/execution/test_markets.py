@@ -13,12 +13,16 @@ from scipy.optimize import minimize
 from objectives.rl.execution.books import PANEL, make_book, quiet_panel
 from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.agent import observe
+from sharpen.objectives.rl.execution.bar_replay import BarRules
+from sharpen.objectives.rl.execution.book_replay import BookRules
 from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, play, table
-from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of
+from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of, unit_bps
 from sharpen.objectives.rl.execution.parts import walk_forward
 from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
+from sharpen.objectives.rl.execution.propagator import PropagatorRules
 from sharpen.objectives.rl.execution.schedules import LinearCosts, almgren_chriss, kappa, with_drift
-from sharpen.objectives.rl.execution.training import metrics
+from sharpen.objectives.rl.execution.settings import TAKEN, ExecutionSettings
+from sharpen.objectives.rl.execution.training import Job, Training, metrics
 from sharpen.seeds import rng_for
 
 CALM = {"volatility": 0.0}
@@ -294,6 +298,30 @@ def test_what_is_no_market_is_refused():
         market_of("ac", {"permanent": 1.0})
     with pytest.raises(UsageError, match="n_slices of 3 or more"):
         market_of("ow", {"n_slices": 2})
+    with pytest.raises(UsageError, match=r"drift is -0\.1, give 0 or more"):
+        market_of("signal", {"drift": -0.1})
+    with pytest.raises(UsageError, match="n_slices is 61, give 2 to 60"):
+        market_of("propagator", {"n_slices": 61})
+
+
+def test_settings_that_no_market_can_have_are_refused_and_those_of_another_are_named():
+    with pytest.raises(UsageError, match="drift is inf, give a finite number; n_slices is 10001, give 10000"):
+        ExecutionSettings.of({"drift": math.inf, "n_slices": 10_001})
+    with pytest.raises(UsageError, match=r"100000000 held-out orders of 5 slices need .* give a smaller"):
+        Training([Job(ExecutionSettings.of({"n_episodes": 100_000_000}), 0)])
+    assert ExecutionSettings.of({"market": "bars", "slice_rows": 5, "impact": 1.0}).ignored == ["slice_rows"]
+    rules = {"bars": BarRules, "book": BookRules, "propagator": PropagatorRules}
+    for name, own in rules.items():
+        assert set(TAKEN[name]) == set(own.__slots__), name
+
+
+def test_a_market_in_which_nothing_can_be_gained_has_no_optimum_beyond_equal_slices():
+    """Impact that is gone at once, and a drift of next to nothing."""
+    gone = market_of("ow", {"resilience": 1e6})
+    assert gone.gain_bps is None
+    assert unit_bps(gone) == pytest.approx(0.5 * 1e-4 * 1e5 / 11 / 100 * 1e4, rel=1e-6)
+    still = market_of("signal", {"drift": 1e-7})
+    assert (still.baseline, still.twap_reward) == ("immediate", 1.0)
 
 
 def test_a_percentage_is_left_out_where_a_baseline_costs_nothing():

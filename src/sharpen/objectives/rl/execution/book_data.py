@@ -62,7 +62,7 @@ class Book:
         trades: What was traded, if that is known.
 
     Raises:
-        UsageError: Times do not grow, a size is negative, or no snapshot has two sides.
+        UsageError: Times do not grow, a size is negative or infinite, or no snapshot has two sides.
     """
 
     time_s: Floats
@@ -78,8 +78,11 @@ class Book:
                 f"the book's row {late[0] + 2} is not later than the row before it: sort it, one row a time"
             )
         for name in ("bid_size", "ask_size"):
-            if (below := np.flatnonzero((getattr(self, name) < 0).any(1))).size:
+            sizes = getattr(self, name)
+            if (below := np.flatnonzero((sizes < 0).any(1))).size:
                 raise UsageError(f"the book's row {below[0] + 1} has a {name} below 0")
+            if (odd := np.flatnonzero(~np.isfinite(sizes).all(1))).size:
+                raise UsageError(f"the book's row {odd[0] + 1} has a {name} that is no finite number")
         if not self.is_open.any():
             raise UsageError("no row of the book has a bid below an ask: are bids and asks exchanged?")
 
@@ -109,7 +112,7 @@ def read_book(path: str | Path, trades: str | Path | None = None) -> Book:
 
     Raises:
         NotFound: There is no such file.
-        UsageError: A column is missing.
+        UsageError: A column is missing or has what is no number, or no trade is of the book's time.
     """
     frame = _frame(path)
     by_kind = _columns(frame.columns)
@@ -123,9 +126,12 @@ def read_book(path: str | Path, trades: str | Path | None = None) -> Book:
             f" bid_px0, bid_qty0, ask_px0, ask_qty0; it has {', '.join(frame.columns[:12])}"
         )
     n_levels = min(len(names) for names in by_kind.values())
-    levels = [frame.select(by_kind[key][:n_levels]).cast(pl.Float64).to_numpy() for key in wanted]
+    levels = [_numbers(frame, path, *by_kind[key][:n_levels]) for key in wanted]
     bid, ask = _best_first(levels[0], levels[1], -1.0), _best_first(levels[2], levels[3], 1.0)
-    return Book(_times(frame, path), *bid, *ask, None if trades is None else read_trades(trades))
+    book = Book(_times(frame, path), *bid, *ask, None if trades is None else read_trades(trades))
+    if book.trades is not None:
+        _refuse_another_time(book.time_s, book.trades.time_s, f"{trades}", f"{path}")
+    return book
 
 
 def read_trades(path: str | Path) -> Trades:
@@ -133,13 +139,18 @@ def read_trades(path: str | Path) -> Trades:
 
     Raises:
         NotFound: There is no such file.
-        UsageError: A column is missing, or a side is neither a buy nor a sell.
+        UsageError: A column is missing, a price or size is no number above 0, or a side is neither a buy nor
+            a sell.
     """
     frame = _frame(path)
-    price = frame[_named(frame, path, "price", "px", "p")].cast(pl.Float64).to_numpy()
-    size = (
-        frame[_named(frame, path, "qty", "size", "amount", "quantity", "volume")].cast(pl.Float64).to_numpy()
+    names = (
+        _named(frame, path, "price", "px", "p"),
+        _named(frame, path, "qty", "size", "amount", "quantity", "volume"),
     )
+    price, size = _numbers(frame, path, *names).T
+    for name, values in zip(names, (price, size), strict=True):
+        if (odd := np.flatnonzero(~((values > 0) & np.isfinite(values)))).size:
+            raise UsageError(f"{path}: row {odd[0] + 1} has a {name} of {values[odd[0]]}, which is no {name}")
     said = frame[_named(frame, path, "side", "taker_side", "aggressor")].cast(pl.String).str.to_lowercase()
     side = np.select([said.is_in(_BUY).to_numpy(), said.is_in(_SELL).to_numpy()], [1.0, -1.0], np.nan)
     if (odd := np.flatnonzero(np.isnan(side))).size:
@@ -159,6 +170,37 @@ def _frame(path: str | Path) -> pl.DataFrame:
         return pl.read_csv(path, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"{path} is no parquet or CSV file that can be read: {error}") from None
+
+
+def _numbers(frame: pl.DataFrame, path: str | Path, *names: str) -> Floats:
+    """Return columns as numbers, NaN where there is none. (rows, columns)."""
+    try:
+        return frame.select(names).cast(pl.Float64).to_numpy()
+    except pl.exceptions.PolarsError as error:
+        why = str(error).partition("\n")[0]
+        raise UsageError(f"{path} has what is no number in {', '.join(names)}: {why}") from None
+
+
+def _refuse_another_time(book_s: Floats, trades_s: Floats, trades: str, book: str) -> None:
+    """Refuse trades none of which happened while the book was recorded."""
+    if ((trades_s >= book_s[0]) & (trades_s <= book_s[-1])).any():
+        return
+    when = "there is none at all"
+    if len(trades_s):
+        when = f"they are from {moment(trades_s[0])} to {moment(trades_s[-1])}"
+    raise UsageError(
+        f"no trade in {trades} is of the time of {book}: {when}, the book is from {moment(book_s[0])} to"
+        f" {moment(book_s[-1])}; are both of one day and one time zone?"
+    )
+
+
+def moment(time_s: float) -> str:
+    """Return a time in words, to the second.
+
+    >>> moment(0.0)
+    '1970-01-01T00:00:00'
+    """
+    return str(np.datetime64(round(time_s * 1e6), "us").astype("datetime64[s]"))
 
 
 def _columns(names: list[str]) -> dict[tuple[str, str], list[str]]:
@@ -191,8 +233,8 @@ def _absolute(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _best_first(price: Floats, size: Floats, direction: float) -> tuple[Floats, Floats]:
     """Return the levels from the best to the worst, empty ones last with the price of the one before."""
-    price, size = price.copy(), np.nan_to_num(size)
-    empty = ~(price > 0) | (size == 0)
+    price, size = price.copy(), np.where(np.isnan(size), 0.0, size)
+    empty = ~(price > 0) | ~np.isfinite(price) | (size == 0)
     key = np.where(empty, np.inf, direction * price)
     order = np.argsort(key, axis=1, kind="stable")
     price, size, empty = (np.take_along_axis(x, order, axis=1) for x in (price, size, empty))
@@ -211,12 +253,21 @@ def _named(frame: pl.DataFrame, path: str | Path, *names: str) -> str:
 
 
 def _times(frame: pl.DataFrame, path: str | Path) -> Floats:
-    column = frame[_named(frame, path, *_TIMES)]
-    if column.dtype == pl.String:
-        column = column.str.to_datetime(time_unit="us", strict=False)
+    name = _named(frame, path, *_TIMES)
+    column = frame[name]
+    try:
+        if column.dtype == pl.String:
+            column = column.str.to_datetime(time_unit="us")
+    except pl.exceptions.PolarsError:
+        raise UsageError(
+            f"{path} has times in {name} that cannot be read: write them as 2024-08-08T23:54:16.25, or as"
+            " seconds since 1970"
+        ) from None
+    if column.is_null().any():
+        raise UsageError(f"{path}: row {column.is_null().arg_max() + 1} has no {name}")
     if column.dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("us").to_numpy() / 1e6
-    values = column.cast(pl.Float64).to_numpy()
+    values = _numbers(frame, path, name)[:, 0]
     size = float(np.nanmax(np.abs(values), initial=0.0))
     digits = next((d for limit, d in ((1e11, 0), (1e14, 3), (1e17, 6)) if size < limit), 9)
     return values / 10.0**digits

@@ -28,6 +28,7 @@ from sharpen.objectives.rl.execution.queue import Flow, fills
 from sharpen.objectives.rl.streams import Streams
 
 _PAST_SLICES = 5
+_PAUSE = 10.0  # usual distances of snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class BookReplay:
         self.rules, self.n_slices, self.kappa_slice = rules, rules.n_slices, rules.urgency
         self.participation, n = rules.participation, len(book.time_s)
         n_rows = rules.slice_rows
+        steps = np.diff(book.time_s)
+        self.pauses_s: list[float] = steps[steps > _PAUSE * np.median(steps)].tolist()
         whole = np.array([0]), np.array([n - 1])
         self._recorded = Recorded("book", "rows", n, *whole, _PAST_SLICES * n_rows, rules.n_slices * n_rows)
         self._arrives = torch.as_tensor(_arrivals(book, rules))

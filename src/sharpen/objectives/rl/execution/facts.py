@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sharpen.facts import BarsFacts, LockboxFacts, RunFacts
-from sharpen.objectives.rl.execution.book_data import Book
+from sharpen.objectives.rl.execution.book_data import Book, moment
 from sharpen.objectives.rl.execution.parts import LOCKBOX
 
 
@@ -21,7 +21,7 @@ def book_facts(book: Book, name: str) -> RunFacts:
         name: What it is called.
     """
     cut = round(LOCKBOX.start * len(book.time_s))
-    first, last, start = (_moment(book.time_s[at]) for at in (0, cut - 1, cut))
+    first, last, start = (moment(book.time_s[at]) for at in (0, cut - 1, cut))
     seen = BarsFacts(name, _hash(book, slice(0, cut)), (), first, last)
     return RunFacts(seen, LockboxFacts(_hash(book, slice(cut, None)), start))
 
@@ -43,7 +43,3 @@ def _hash(book: Book, rows: slice) -> str:
     for array in arrays:
         found.update(np.ascontiguousarray(array[rows]).tobytes())
     return found.hexdigest()
-
-
-def _moment(time_s: float) -> str:
-    return str(np.datetime64(round(time_s * 1e6), "us").astype("datetime64[s]"))

@@ -20,6 +20,9 @@ from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.execution.schedules import LinearCosts, drift_gain, kappa
 from sharpen.objectives.rl.streams import Streams
 
+_SOME = 1e-9
+"""A gain that is less of the cost of trading at once is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinearRules:
@@ -57,14 +60,17 @@ class Linear:
                 f"the market {name} needs 2 slices or more and an order and a price above 0, not"
                 f" {rules.n_slices} slices, {rules.order} shares at {rules.arrival}"
             )
+        if not rules.drift >= 0:
+            raise UsageError(f"drift is {rules.drift}, give 0 or more: each order draws up or down")
         self.name, self.rules, self.n_slices = name, rules, rules.n_slices
         costs = rules.costs
         worth = rules.order * rules.arrival
         gain = drift_gain(rules.n_slices, rules.drift, costs)
-        self.baseline = "twap" if gain > 0 else "immediate"
-        self.twap_reward = 0.0 if gain > 0 else 1.0
-        if self.baseline == "immediate":
-            gain = costs.net_temporary / costs.slice_time * rules.order**2 * (1.0 - 1.0 / rules.n_slices)
+        at_once = costs.net_temporary / costs.slice_time * rules.order**2
+        has_signal = gain > _SOME * at_once
+        self.baseline, self.twap_reward = ("twap", 0.0) if has_signal else ("immediate", 1.0)
+        if not has_signal:
+            gain = at_once * (1.0 - 1.0 / rules.n_slices)
         self.gain_bps: float | None = gain / worth * 1e4
         self.kappa_slice = kappa(costs, rules.risk_aversion) * costs.slice_time
 

@@ -25,6 +25,7 @@ from sharpen.objectives.rl.execution.schedules import square_root_cost, square_r
 from sharpen.objectives.rl.streams import Streams
 
 _ARRIVAL, _VOLUME = 100.0, 1e6
+_MOST = 60  # slices: the search for the best schedule takes the longer the more there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class PropagatorRules:
 
     def __post_init__(self) -> None:
         rules = (
-            (self.n_slices >= 2, f"n_slices is {self.n_slices}, give 2 or more"),
+            (2 <= self.n_slices <= _MOST, f"n_slices is {self.n_slices}, give 2 to {_MOST}"),
             (self.impact > 0, f"impact is {self.impact}, give more than 0"),
             (self.volatility > 0, f"volatility is {self.volatility}, give more than 0"),
             (self.decay_slices >= 0, f"decay_slices is {self.decay_slices}, give 0 or more"),

@@ -10,12 +10,13 @@ from sharpen.objectives.rl.execution.evaluation import Outcomes
 _FEW = 0.005
 
 
-def remarks(twap: Outcomes, left_out: Sequence[str] = ()) -> list[DataNote]:
+def remarks(twap: Outcomes, left_out: Sequence[str] = (), pauses_s: Sequence[float] = ()) -> list[DataNote]:
     """Return what is odd about orders.
 
     Args:
         twap: What equal slices came to on these orders.
         left_out: Symbols that have no room for any of them.
+        pauses_s: Where nothing was recorded for many times as long as usual, in seconds.
     """
     found: list[DataNote] = []
     halted, forced = float(twap.halted.mean()), float(twap.forced.mean())
@@ -36,6 +37,13 @@ def remarks(twap: Outcomes, left_out: Sequence[str] = ()) -> list[DataNote]:
     if left_out:
         text = f"No order is held out in {', '.join(left_out)}: too few bars, or too late ones."
         found.append(DataNote("left out", text))
+    if pauses_s:
+        text = (
+            f"Nothing was recorded for more than ten usual distances of snapshots, {len(pauses_s)}"
+            f" {'time' if len(pauses_s) == 1 else 'times'}, once for {max(pauses_s):.0f} s: an order goes on"
+            " across such a pause. Give each stretch as a book of its own to keep them apart."
+        )
+        found.append(DataNote("pauses", text))
     return found
 
 

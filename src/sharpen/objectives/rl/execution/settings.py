@@ -28,6 +28,7 @@ An order has an end and its costs are not discounted, so gamma and lambda are 1.
 rate that falls to 0 leave little noise in the policy.
 """
 SCHEDULES = ("linear", "constant")
+MOST_SLICES = 10_000
 
 MARKET_SETTINGS: dict[str, tuple[type, str]] = {
     "n_slices": (int, "slices of an order"),
@@ -53,6 +54,25 @@ MARKET_SETTINGS: dict[str, tuple[type, str]] = {
     "urgency": (float, "how fast the Almgren-Chriss baseline trades: kappa times the length of a slice"),
 }
 """Settings of the markets: type and help; one that is left out has the market's own default."""
+
+TAKEN: dict[str, tuple[str, ...]] = {
+    "signal": ("n_slices", "drift", "volatility"),
+    "ac": ("n_slices", "drift", "volatility", "permanent", "temporary", "half_spread", "risk_aversion"),
+    "ow": ("n_slices", "impact", "resilience", "volatility", "urgency"),
+    "propagator": ("n_slices", "impact", "volatility", "decay_slices", "order_share", "urgency"),
+    "bars": ("n_slices", "order_share", "participation", "half_spread_bps", "impact", "urgency"),
+    "book": (
+        "n_slices",
+        "slice_rows",
+        "order_share",
+        "participation",
+        "latency_s",
+        "taker_fee_bps",
+        "maker_fee_bps",
+        "urgency",
+    ),
+}
+"""The settings that each market has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +114,21 @@ class ExecutionSettings:
             (self.n_folds >= 1, f"n_folds is {self.n_folds}, give 1 or more"),
             (self.agent.is_on_policy, f"agent is {self.agent.agent}, an execution policy is learnt by ppo"),
         )
-        if problems := [text for holds, text in rules if not holds]:
+        problems = [text for holds, text in rules if not holds]
+        problems += [
+            f"{name} is {value}, give a finite number"
+            for name, value in self.market_settings.items()
+            if not math.isfinite(value)
+        ]
+        if (n_slices := self.market_settings.get("n_slices", 2)) > MOST_SLICES:
+            problems.append(f"n_slices is {n_slices}, give {MOST_SLICES} or less")
+        if problems:
             raise UsageError("; ".join(problems), problems=problems)
+
+    @property
+    def ignored(self) -> list[str]:
+        """The market settings that the market does not have."""
+        return [name for name in self.market_settings if name not in TAKEN.get(self.market, MARKET_SETTINGS)]
 
     @property
     def rules(self) -> tuple[Any, ...]:

@@ -25,11 +25,13 @@ from sharpen.objectives.rl.execution.policies import Policy, baselines, of_agent
 from sharpen.objectives.rl.execution.port import Market
 from sharpen.objectives.rl.execution.remarks import remarks
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
-from sharpen.objectives.rl.memory import refuse_too_large
+from sharpen.objectives.rl.memory import free_bytes, refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
 from sharpen.seeds import seed_for
 
 _Z_95 = 1.959963984540054
+_BYTES = 200
+"""Of a slice of a held-out order: its episode, and what each policy came to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +94,10 @@ class Training:
         else:
             parts = walk_forward(first.n_folds if first.market in RECORDED else 1)
         market = market_of(first.market, first.market_settings, data, parts[0][0])
+        seeds = {job.seed for job in jobs}
+        _refuse_too_many(first.n_episodes * len(parts) * len(seeds), market.n_slices)
         markets = [_within(market, part) for part, _ in parts]
         units = torch.tensor([[unit_bps(one)] for one in markets]).double()
-        seeds = {job.seed for job in jobs}
         self._held_out = [
             _HeldOut(_within(market, part), float(unit), first.n_episodes, seeds, use)
             for (_, part), unit in zip(parts, units, strict=True)
@@ -137,7 +140,9 @@ class Training:
         recorded = [one.env.market for one in self._held_out if isinstance(one.env.market, BarReplay)]
         absent = [set(market.left_out) for market in recorded]
         nowhere = sorted(set.intersection(*absent)) if absent else []
-        return remarks(together([one.others[seed]["twap"] for one in self._held_out]), nowhere)
+        twap = together([one.others[seed]["twap"] for one in self._held_out])
+        book = next((m for one in self._held_out if isinstance(m := one.env.market, BookReplay)), None)
+        return remarks(twap, nowhere, () if book is None else book.pauses_s)
 
     def _members_of(self, k: int) -> range:
         """Return the numbers of the policies of a job, one a fold."""
@@ -180,6 +185,16 @@ class FoldMember(Member):
 def _within(market: Market, *parts: Part) -> Market:
     """Return the market of members with orders from these parts; a market that is drawn has none."""
     return market.within(*parts) if isinstance(market, BarReplay | BookReplay) else market
+
+
+def _refuse_too_many(n_orders: int, n_slices: int) -> None:
+    """Refuse held-out orders that do not fit into memory."""
+    needed, free = n_orders * (n_slices + 1) * _BYTES, free_bytes("cpu")
+    if needed > 0.8 * free:
+        raise UsageError(
+            f"{n_orders} held-out orders of {n_slices} slices need {needed / 1e9:.1f} GB, and"
+            f" {free / 1e9:.1f} GB are free: give a smaller n_episodes or n_slices"
+        )
 
 
 class _HeldOut:

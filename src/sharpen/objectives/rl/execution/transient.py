@@ -57,10 +57,9 @@ class Transient:
         self.kappa_slice = urgency
         self._best = obizhaeva_wang(1.0, n_slices, self.decay)
         equal = np.full(n_slices, 1.0 / n_slices)
-        saved = obizhaeva_wang_cost(equal, impact, self.decay) - obizhaeva_wang_cost(
-            self._best, impact, self.decay
-        )
-        self.gain_bps: float | None = saved * _ORDER / _ARRIVAL * 1e4
+        twap, best = (obizhaeva_wang_cost(x, impact, self.decay) for x in (equal, self._best))
+        has_gain = twap - best > 1e-9 * twap  # equal slices are the optimum where impact is gone at once
+        self.gain_bps: float | None = (twap - best) * _ORDER / _ARRIVAL * 1e4 if has_gain else None
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new episodes."""
