@@ -298,8 +298,16 @@ def test_what_is_no_market_is_refused():
         market_of("ac", {"permanent": 1.0})
     with pytest.raises(UsageError, match="n_slices of 3 or more"):
         market_of("ow", {"n_slices": 2})
-    with pytest.raises(UsageError, match=r"drift is -0\.1, give 0 or more"):
+    with pytest.raises(UsageError, match=r"drift is -0\.1 and risk_aversion 20\.0: give 0 or more"):
         market_of("signal", {"drift": -0.1})
+    with pytest.raises(UsageError, match=r"risk_aversion -1\.0: give 0 or more"):
+        market_of("ac", {"risk_aversion": -1.0})
+    with pytest.raises(UsageError, match="urgency of 0 or more"):
+        market_of("ow", {"urgency": -1.0})
+    with pytest.raises(UsageError, match="n_slices of 2 slices or more, not 0"):
+        market_of("signal", {"n_slices": 0})
+    with pytest.raises(UsageError, match="in the market bars equal slices cost nothing that could be saved"):
+        execution(market_of("bars", {"impact": 0.0, "half_spread_bps": 0.0}, PANEL), 1, 1)
     with pytest.raises(UsageError, match="n_slices is 61, give 2 to 60"):
         market_of("propagator", {"n_slices": 61})
 
@@ -313,6 +321,15 @@ def test_settings_that_no_market_can_have_are_refused_and_those_of_another_are_n
     rules = {"bars": BarRules, "book": BookRules, "propagator": PropagatorRules}
     for name, own in rules.items():
         assert set(TAKEN[name]) == set(own.__slots__), name
+
+
+@pytest.mark.parametrize("name", ["ow", "propagator", "bars"])
+def test_an_urgency_without_bounds_is_trading_at_once(name):
+    data = PANEL if name == "bars" else None
+    env = execution(market_of(name, {"urgency": 1e3}, data), 1, 20)
+    state = episodes(env, 0)
+    rows = [play(env, state, baselines(env)[policy]) for policy in ("almgren_chriss", "immediate")]
+    np.testing.assert_allclose(*(row.shortfall_bps for row in rows))
 
 
 def test_a_market_in_which_nothing_can_be_gained_has_no_optimum_beyond_equal_slices():

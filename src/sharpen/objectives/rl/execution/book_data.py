@@ -263,8 +263,8 @@ def _times(frame: pl.DataFrame, path: str | Path) -> Floats:
             f"{path} has times in {name} that cannot be read: write them as 2024-08-08T23:54:16.25, or as"
             " seconds since 1970"
         ) from None
-    if column.is_null().any():
-        raise UsageError(f"{path}: row {column.is_null().arg_max() + 1} has no {name}")
+    if (absent := np.flatnonzero(column.is_null().to_numpy())).size:
+        raise UsageError(f"{path}: row {absent[0] + 1} has no {name}")
     if column.dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("us").to_numpy() / 1e6
     values = _numbers(frame, path, name)[:, 0]

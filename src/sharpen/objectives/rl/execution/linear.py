@@ -60,8 +60,11 @@ class Linear:
                 f"the market {name} needs 2 slices or more and an order and a price above 0, not"
                 f" {rules.n_slices} slices, {rules.order} shares at {rules.arrival}"
             )
-        if not rules.drift >= 0:
-            raise UsageError(f"drift is {rules.drift}, give 0 or more: each order draws up or down")
+        if not rules.drift >= 0 or not rules.risk_aversion >= 0:
+            raise UsageError(
+                f"drift is {rules.drift} and risk_aversion {rules.risk_aversion}: give 0 or more; each order"
+                " draws whether its drift is up or down"
+            )
         self.name, self.rules, self.n_slices = name, rules, rules.n_slices
         costs = rules.costs
         worth = rules.order * rules.arrival
@@ -121,6 +124,8 @@ def signal(settings: Mapping[str, Any]) -> Linear:
     Equal slices cost 10 basis points; one share at a price of 100.
     """
     n = int(settings.get("n_slices", 5))
+    if n < 2:
+        raise UsageError(f"the market signal needs n_slices of 2 slices or more, not {n}")
     temporary = 0.1 * n
     drift = float(settings.get("drift", _drift_for(0.3, n, temporary)))
     volatility = float(settings.get("volatility", 0.1))

@@ -29,6 +29,7 @@ MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
     "propagator": propagator_market,
 }
 """Each market by its name, from settings that may lack anything."""
+_LEAST_BPS = 1e-6
 RECORDED = ("bars", "book")
 """Markets whose prices were recorded."""
 
@@ -76,18 +77,29 @@ def unit_bps(market: Market, n_episodes: int = 512) -> float:
     The gain of the optimum where that is known, or the market's own scale. Elsewhere what equal slices cost
     in impact, spread and fees: there a reward of 1 is an order that costs nothing but what the price moves.
 
+    Raises:
+        UsageError: That is nothing.
+
     >>> round(unit_bps(market_of("signal")), 6)
     3.0
     """
-    if market.gain_bps is not None:
-        return market.gain_bps
-    if market.scale_bps is not None:
-        return market.scale_bps
+    known = market.scale_bps if market.gain_bps is None else market.gain_bps
+    unit = _cost_of_equal_slices(market, n_episodes) if known is None else known
+    if not unit > _LEAST_BPS:
+        raise UsageError(
+            f"in the market {market.name} equal slices cost nothing that could be saved: give a larger impact"
+            " or spread"
+        )
+    return unit
+
+
+def _cost_of_equal_slices(market: Market, n_episodes: int) -> float:
+    """Return what equal slices cost in basis points where prices stand still."""
     env = Execution(market, 1, n_episodes, 1.0)
     state = env.reset(Streams.of([0]))
     arrival = state["mid"][..., :1]
     still = state | {name: arrival.expand_as(state[name]) for name in ("mid", "price") if name in state}
-    return max(float(play(env, still, twap).shortfall_bps.mean()), 1e-6)
+    return float(play(env, still, twap).shortfall_bps.mean())
 
 
 def execution(

@@ -69,7 +69,8 @@ def risk_averse(env: Execution, state: State) -> Decision:
     schedule = schedule.to(state["left"].device)
     rest = schedule.flip(0).cumsum(0).flip(0)
     k = state["k"].clamp_max(market.n_slices - 1)
-    return Decision(state["left"] * schedule[k] / rest[k])
+    share = torch.where(rest > 0, schedule / rest.clamp_min(1e-300), 1.0)  # far from the start all underflows
+    return Decision(state["left"] * share[k])
 
 
 def optimal(env: Execution, state: State) -> Decision:

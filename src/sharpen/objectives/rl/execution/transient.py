@@ -47,10 +47,11 @@ class Transient:
         volatility: float = 0.1,
         urgency: float = 0.2,
     ) -> None:
-        if n_slices < 3 or not impact > 0 or not resilience > 0 or volatility < 0:
+        at_least = min(volatility, urgency)
+        if n_slices < 3 or not impact > 0 or not resilience > 0 or not at_least >= 0:
             raise UsageError(
-                "the market ow needs n_slices of 3 or more, impact and resilience above 0, and volatility of"
-                f" 0 or more, not {n_slices}, {impact}, {resilience}, {volatility}"
+                "the market ow needs n_slices of 3 or more, impact and resilience above 0, and volatility and"
+                f" urgency of 0 or more, not {n_slices}, {impact}, {resilience}, {volatility}, {urgency}"
             )
         self.n_slices, self.impact, self.volatility = n_slices, impact, volatility
         self.decay = math.exp(-resilience / (n_slices - 1))
