@@ -180,6 +180,31 @@ def test_a_returns_file_is_read_once_in_its_life(lab, monkeypatch):
     assert family(reader, reader.sweep(lab.sweep_id)).own.figures == before, "it is only a shortcut"
 
 
+def test_two_markets_are_compared_once_in_their_life(lab, monkeypatch):
+    """Another market of the same days, and a copy with a little noise: neither is read again."""
+    lab.sweep(NOISE)
+    mine = noise(2)
+    search(lab, mine, lambda frame: True, summary=DAYS)
+    own = lab.sweep_id
+    jitter = np.random.default_rng(1).normal(0.0, 1e-5, N_BARS)
+    near = [frame.with_columns(baseline=frame["baseline"] + jitter) for frame in mine]
+    for place, (symbol, frames) in enumerate({"B": near, "C": noise(2, seed=7)}.items()):
+        lab.clock.now += 1
+        lab.sweep(ALONE.replace("program: ", f"program: other{place}/"))
+        search(
+            lab, frames, lambda frame: True, summary=DAYS | {"data/hash": symbol, "data/symbols": [symbol]}
+        )
+    reader = Reader(lab.home)
+    first = family(reader, reader.sweep(own))
+    assert len(first.renamed) == 1
+    monkeypatch.setattr("sharpen.views.market_cache.read_file", None)
+    again = family(reader, reader.sweep(own))
+    assert (again.renamed, again.n_tried()) == (first.renamed, first.n_tried())
+    (lab.home / "cache" / "markets.json").write_text('{"a b": "yes"}')
+    monkeypatch.undo()
+    assert family(reader, reader.sweep(own)).renamed == first.renamed
+
+
 texts = st.sampled_from(["", "a", "b"])
 days = st.sampled_from(["", "2010-01-01", "2012-01-01", "2014-01-01"])
 facts = st.builds(

@@ -24,8 +24,8 @@ from sharpen.space import Constant
 from sharpen.spec import Sweep
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow
-from sharpen.views.markets import is_same_market, moves
+from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
+from sharpen.views.market_cache import MarketCache
 from sharpen.views.plain_runs import PlainRuns, all_plain_runs, by_bars
 from sharpen.views.returns import Series, read_file
 from sharpen.views.trials import FiguresCache, Trials, trials_of
@@ -147,11 +147,14 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     tried = [each for each in others if each.runs]
     same = [each for each in tried if _share_bars(own, each)]
     rest = [each for each in tried if each not in same]
-    alike = renamed(own, rest)
+    known = MarketCache(reader.home)
+    alike = renamed(own, rest, known)
     elsewhere = [each for each in rest if each not in alike and _is_same_program_elsewhere(own, each)]
     others = tuple(each for each in tried if each in same or each in alike)
     names = frozenset(each.sweep.id for each in alike)
-    return Family(own, others, names, tuple(elsewhere), by_bars(plain, sweep, lambda one: _is_ours(own, one)))
+    ours = by_bars(plain, sweep, lambda one: _is_ours(own, one, known))
+    known.save()
+    return Family(own, others, names, tuple(elsewhere), ours)
 
 
 def overlap(one: BarsFacts, other: BarsFacts) -> bool:
@@ -193,10 +196,10 @@ def _share_bars(one: Trials, other: Trials) -> bool:
     return is_unknown and (_is_same_program(one, other) or _is_same_question(one.sweep, other.sweep))
 
 
-def _is_ours(own: Trials, plain: Trials) -> bool:
+def _is_ours(own: Trials, plain: Trials, known: MarketCache) -> bool:
     """Return whether runs of no sweep had a sweep's bars; those that do not say it logged its metric."""
     is_same = any(overlap(a, b) for a in own.bars for b in plain.bars)
-    return is_same or _is_silent(plain) or bool(renamed(own, [plain]))
+    return is_same or _is_silent(plain) or bool(renamed(own, [plain], known))
 
 
 def _is_same_program(one: Trials, other: Trials) -> bool:
@@ -224,29 +227,28 @@ def _is_steered(trials: Trials) -> bool:
     return any(run.origin == QUEUED and run.created_at > first for run in trials.runs)
 
 
-def renamed(own: Trials, others: Sequence[Trials]) -> list[Trials]:
+def renamed(own: Trials, others: Sequence[Trials], known: MarketCache) -> list[Trials]:
     """Return the sweeps whose bars are, under other names, those of this one."""
-    ours = _markets(own) if others else []
+    ours = _markets(own, known) if others else []
     return [
         other
         for other in others
         if any(is_akin(a.sketch, b.sketch) for a in own.bars for b in other.bars)
-        or (ours and any(is_same_market(one, theirs) for theirs in _markets(other) for one in ours))
+        or (ours and any(known.is_same(*a, *b) for b in _markets(other, known) for a in ours))
     ]
 
 
-def _markets(trials: Trials) -> list[Series]:
-    """Return the longest series of each market that the runs kept, at most :data:`MAX_MARKETS` of them."""
+def _markets(trials: Trials, known: MarketCache) -> list[tuple[str, ArtifactRow]]:
+    """Return each market that the runs kept, by its longest file, at most :data:`MAX_MARKETS` of them."""
     readable = [
         (f.n_bars, f.market, run_id) for run_id, f in trials.figures.items() if run_id in trials.files
     ]
-    by_market = {market: run_id for _, market, run_id in sorted(readable)}
-    found: list[Series] = []
-    for run_id in [*reversed(by_market.values())][:MAX_MARKETS]:
-        with suppress(DataError):
-            series = read_file(trials.files[run_id].path)
-            if moves(series) and not any(is_same_market(series, one) for one in found):
-                found.append(series)
+    by_market = {market: trials.files[run_id] for _, market, run_id in sorted(readable)}
+    longest = [*reversed(by_market.items())][:MAX_MARKETS]
+    found: list[tuple[str, ArtifactRow]] = []
+    for market, file in longest:
+        if known.moves(market, file) and not any(known.is_same(market, file, *one) for one in found):
+            found.append((market, file))
     return found
 
 

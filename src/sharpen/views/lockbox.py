@@ -10,6 +10,7 @@ from sharpen.facts import BarsFacts, LockboxFacts
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.views.family import renamed
+from sharpen.views.market_cache import MarketCache
 from sharpen.views.plain_runs import all_plain_runs
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
@@ -70,8 +71,10 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
     last = {trials.sweep.id: _last_used(trials, bars) for trials in every}
     own = next((trials for trials in every if trials.sweep.id == run.sweep_id), None)
     unnamed = [trials for trials in every if not last[trials.sweep.id]]
-    for trials in [] if own is None else renamed(own, unnamed):
+    known = MarketCache(reader.home)
+    for trials in [] if own is None else renamed(own, unnamed, known):
         last[trials.sweep.id] = max(seen.last for seen in trials.bars)
+    known.save()
     last[""] = max((run.bars.last for run in alone if _is_same_market(run.bars, bars)), default="")
     return tuple(
         SeenLockbox(name, lockbox.first, until) for name, until in last.items() if until >= lockbox.first
