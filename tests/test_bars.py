@@ -57,6 +57,9 @@ def test_sound_bars_have_no_problem():
         ("unsorted", changed("time", 20, np.datetime64("2020-01-10T12:00")), 21),
         ("duplicate", changed("time", 20, days()[19]), 21),
         ("time", changed("time", 20, np.datetime64("NaT", "us")), 21),
+        ("range", changed("time", 0, np.datetime64("0001-01-01", "us")), 1),
+        ("range", changed("volume", 4, 1e308), 5),
+        ("range", changed("high", 7, 1.7e308), 8),
     ],
 )
 def test_each_fault_is_refused_with_its_row(kind, bad, row):

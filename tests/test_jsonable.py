@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharpen.jsonable import dumps, null_for_nan, number
+from sharpen.errors import UsageError
+from sharpen.jsonable import DEEPEST, dumps, null_for_nan, number, refuse_deep
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text()
 VALUES = st.recursive(
@@ -105,3 +106,15 @@ def test_whole_numbers_of_any_size_are_floats(value: int, found: float) -> None:
 def test_null_stands_for_numbers_that_json_lacks(value: Any, found: Any) -> None:
     assert null_for_nan(value) == found
     json.dumps(null_for_nan(value), allow_nan=False)
+
+
+def test_what_nests_too_deep_is_refused_at_the_door_and_shown_in_part() -> None:
+    deep: Any = 1.0
+    for _ in range(DEEPEST):
+        deep = [{"a": deep}]
+    refuse_deep("summary", [[{"a": [1, 2]}]])
+    with pytest.raises(UsageError, match="summary: a value nests deeper than 100 levels"):
+        refuse_deep("summary", deep)
+    for _ in range(20 * DEEPEST):
+        deep = [deep]
+    assert "nested deeper than 100 levels" in json.dumps(null_for_nan(deep))

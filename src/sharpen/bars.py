@@ -34,7 +34,14 @@ _FAULTS = {
         " oil in April 2020: take another contract, or one series that is adjusted backwards",
     ),
     "volume": ("with a negative volume", "get the rows from the source again"),
+    "range": (
+        "outside of what any market has had: a year before 1700 or after 2200, a price above 1e15, or a"
+        " volume above 1e18",
+        "say in which unit or form times and prices are, or get the rows from the source again",
+    ),
 }
+_FIRST_YEAR, _END_YEAR = "1700", "2201"
+_LARGEST_PRICE, _LARGEST_VOLUME = 1e15, 1e18
 _AUTUMN = (
     "on a weekend when clocks change an hour comes twice, and both are right: say whose clock it is, as with"
     " --zone Europe/Berlin"
@@ -204,7 +211,7 @@ class Problem:
     """One kind of fault in a symbol's bars.
 
     Attributes:
-        kind: In a word: ``unsorted duplicate nan crossed outside price volume time zone text adjustment
+        kind: In a word: ``unsorted duplicate nan crossed outside price volume range time zone text adjustment
             rows calendar``.
         what: What is wrong, with how often.
         fix: What to do about it.
@@ -251,6 +258,16 @@ def find_problems(
         what = f"too few rows: {len(bars)}, and {min_rows} are needed"
         found.append(Problem("rows", what, "bring a longer period"))
     return found
+
+
+def _out_of_range(bars: Bars) -> Bools:
+    """Return where a time or a figure is none of a market, so that sums over it mean nothing."""
+    first, end = np.datetime64(_FIRST_YEAR, "us"), np.datetime64(_END_YEAR, "us")
+    is_elsewhen = (bars.time < first) | (bars.time >= end)
+    is_large = ((bars.high > _LARGEST_PRICE) & (bars.high < np.inf)) | (
+        (bars.volume > _LARGEST_VOLUME) & (bars.volume < np.inf)
+    )
+    return is_elsewhen | is_large
 
 
 def count_rows(mask: Bools) -> str:
@@ -317,6 +334,7 @@ def _faulty_rows(bars: Bars) -> dict[str, Bools]:
         "outside": outside,
         "price": np.asarray((prices <= 0).any(axis=0)),
         "volume": bars.volume < 0,
+        "range": _out_of_range(bars),
     }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
+
+from sharpen.errors import UsageError
+
+DEEPEST = 100
 
 LARGEST_INTEGER = 2**53
 """The largest whole number that every reader of JSON keeps exactly."""
@@ -38,18 +42,45 @@ def number(value: Any) -> float | None:
     return float(value) if is_name else None
 
 
-def null_for_nan(value: Any) -> Any:
+def refuse_deep(what: str, value: Any) -> None:
+    """Refuse a value that nests so deep that what reads it may break.
+
+    Raises:
+        UsageError: It nests deeper than 100 levels.
+
+    >>> refuse_deep("summary", {"a": [1, {"b": 2}]})
+    """
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in _within(one)]
+        if not level:
+            return
+    raise UsageError(f"{what}: a value nests deeper than {DEEPEST} levels: keep it as a file")
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[Any, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list | tuple) else ()
+
+
+def null_for_nan(value: Any, depth: int = 0) -> Any:
     """Return a value whose numbers that JSON lacks are null, for readers that know no names for them.
+
+    What an older version stored deeper than any now may be is left out.
 
     >>> null_for_nan({"a": [float("nan"), 1.5]})
     {'a': [None, 1.5]}
     """
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if depth > DEEPEST:
+        return f"nested deeper than {DEEPEST} levels"
     if isinstance(value, Mapping):
-        return {str(key): null_for_nan(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+        items = cast("Mapping[Any, Any]", value).items()
+        return {str(key): null_for_nan(item, depth + 1) for key, item in items}
     if isinstance(value, list | tuple):
-        return [null_for_nan(item) for item in cast("list[Any]", value)]
+        return [null_for_nan(item, depth + 1) for item in cast("list[Any]", value)]
     return value
 
 

@@ -27,7 +27,7 @@ from sharpen.cli.project_runs import print_project, print_tracked_run
 from sharpen.cli.resolve import as_they_are, has_agents, target
 from sharpen.cli.run_info import print_run
 from sharpen.cli.terminal import echo
-from sharpen.errors import NotFound, UsageError
+from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.fronts import front
@@ -51,11 +51,19 @@ def ls(home: Path, as_json: bool) -> None:
     """List the sweeps, the newest last, each with its best score, or the size of its front."""
     reader = Reader(home)
     rows: list[dict[str, Any]] = []
-    for sweep in reader.sweeps():
-        row = {"sweep": sweep.id, "name": sweep.name, "status": _status(reader, sweep)}
-        row |= {"done": _done(sweep), "cap": sweep.run_cap, **_leader(reader, sweep, as_json)}
+    damaged: list[str] = []
+    for sweep in reader.sweeps(damaged=damaged):
+        row = {"sweep": sweep.id, "name": sweep.name}
+        try:
+            row |= {"status": _status(reader, sweep), "done": _done(sweep), "cap": sweep.run_cap}
+            row |= _leader(reader, sweep, as_json)
+        except SharpenError as problem:
+            damaged.append(f"sweep {sweep.id}: {' '.join(problem.message.split())}")
+            continue
         rows.append(row | {"created": when(sweep.created_at)})
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
+    for words in damaged:
+        echo(f"left out: {words}", err=True)
 
 
 @click.command()

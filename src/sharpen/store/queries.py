@@ -76,9 +76,17 @@ class Reader:
         """What is asked of runs whether they belong to a sweep or not."""
         return TrackedReader(self._all, self.rows)
 
-    def sweeps(self, deleted: bool = False) -> list[SweepRow]:
-        """Return every sweep, the newest last; deleted ones only when they are asked for, too."""
-        return self._sweeps(sa.true() if deleted else schema.sweeps.c.deleted_at.is_(None))
+    def sweeps(self, deleted: bool = False, damaged: list[str] | None = None) -> list[SweepRow]:
+        """Return every sweep, the newest last; deleted ones only when they are asked for, too.
+
+        Args:
+            deleted: Whether deleted ones are wanted, too.
+            damaged: Takes a sentence on each sweep that cannot be read, which is then left out.
+
+        Raises:
+            StoreError: One cannot be read, and ``damaged`` is None.
+        """
+        return self._sweeps(sa.true() if deleted else schema.sweeps.c.deleted_at.is_(None), damaged)
 
     def sweep(self, name: str, deleted: bool = False) -> SweepRow:
         """Return the sweep of an id, of the start of one, or of the word ``last``.
@@ -98,7 +106,7 @@ class Reader:
             raise NotFound(f"several sweeps begin with {name!r}: {', '.join(found)}")
         raise NotFound(f"no sweep {name!r} in {shown(self.home)}: 'sharpen ls' lists them")
 
-    def _sweeps(self, which: sa.ColumnElement[bool]) -> list[SweepRow]:
+    def _sweeps(self, which: sa.ColumnElement[bool], damaged: list[str] | None = None) -> list[SweepRow]:
         s, r = schema.sweeps.c, schema.runs.c
         counts: dict[str, dict[str, int]] = {}
         n_deleted: dict[str, int] = {}
@@ -112,7 +120,15 @@ class Reader:
             else:
                 counts.setdefault(sweep_id, {})[state] = n
         rows = self.rows(sa.select(schema.sweeps).where(which).order_by(s.created_at))
-        return [sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)) for row in rows]
+        found: list[SweepRow] = []
+        for row in rows:
+            try:
+                found.append(sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)))
+            except StoreError as problem:
+                if damaged is None:
+                    raise
+                damaged.append(problem.message)
+        return found
 
     def newest_date(self) -> float:
         """Return the newest date of any sweep or run, in Unix seconds; 0 when there is none."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from sharpen.errors import StoreError
+from sharpen.trial import TrialState
 
 
 class EndedRow(NamedTuple):
@@ -224,6 +228,37 @@ class LookRow:
         return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
 
 
+LATEST_S = 1e11  # Unix seconds, in the year 5138
+DATES = ("created_at", "started_at", "ended_at", "deleted_at")
+STATES = frozenset(state.value for state in TrialState)
+
+
+@contextmanager
+def _whole(row: Mapping[str, Any]) -> Generator[None]:
+    """Say of which row it is that a column cannot be read."""
+    try:
+        _check_columns(row)
+        yield
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise StoreError(
+            f"the store is damaged: what it has of {row.get('id')} cannot be read ({problem}): "
+            "put a backup in its place"
+        ) from problem
+
+
+def _check_columns(row: Mapping[str, Any]) -> None:
+    for name in DATES:
+        if row.get(name) is not None and not 0 <= row[name] < LATEST_S:
+            raise ValueError(f"{name} {row[name]!r} is no date")
+    _check_states([row["state"]] if "state" in row else [])
+
+
+def _check_states(states: Iterable[str]) -> None:
+    for state in states:
+        if state not in STATES:
+            raise ValueError(f"{state!r} is no state of a run")
+
+
 RUN_COLUMNS = frozenset(field.name for field in fields(RunRow))
 TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun))
 
@@ -231,18 +266,21 @@ TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun))
 def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
     """Return a sweep from its columns."""
     values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
-    values["tags"] = tuple(json.loads(row["tags"]))
+    with _whole(row):
+        values["tags"] = tuple(json.loads(row["tags"]))
+        _check_states(n_runs)
     return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
 
 
 def run_row(row: dict[str, Any]) -> RunRow:
     """Return a run of a sweep from its columns."""
     row = {name: value for name, value in row.items() if name in RUN_COLUMNS}
-    read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
-    read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
-    read["scores"] = tuple(float(score) for score in read["scores"])
-    for name in ("checkpoint", "resumed"):
-        read[name] = None if row[name] is None else json.loads(row[name])
+    with _whole(row):
+        read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
+        read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
+        read["scores"] = tuple(float(score) for score in read["scores"])
+        for name in ("checkpoint", "resumed"):
+            read[name] = None if row[name] is None else json.loads(row[name])
     return RunRow(**row | read)
 
 
@@ -250,8 +288,9 @@ def tracked_run(row: dict[str, Any]) -> TrackedRun:
     """Return a run from its columns."""
     read: dict[str, Any] = {name: row[name] for name in TRACKED_COLUMNS}
     # what the sweep chose wins
-    read["config"] = json.loads(row["program_config"]) | json.loads(row["config"])
-    read |= {"summary": json.loads(row["summary"]), "tags": tuple(json.loads(row["tags"]))}
+    with _whole(row):
+        read["config"] = json.loads(row["program_config"]) | json.loads(row["config"])
+        read |= {"summary": json.loads(row["summary"]), "tags": tuple(json.loads(row["tags"]))}
     return TrackedRun(**read)
 
 

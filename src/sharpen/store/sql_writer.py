@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sharpen.jsonable import dumps
+from sharpen.jsonable import dumps, refuse_deep
 from sharpen.store import schema
 from sharpen.store.port import HistoryLine, Kind, Row
 from sharpen.store.statements import Insert, Statements, replace
@@ -180,6 +180,7 @@ class SqlWriter:
         self._merge(run_id, "program_config", values)
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
+        refuse_deep(column.removeprefix("program_"), dict(values))
         query = sa.select(schema.runs.c[column]).where(schema.runs.c.id == run_id)
         old = json.loads(self._connection.execute(query).scalar_one())
         self.set_run(run_id, {column: dumps(old | dict(values))})

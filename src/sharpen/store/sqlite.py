@@ -25,6 +25,7 @@ from sharpen.store.permissions import own_folder
 from sharpen.store.place import FILE, find
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
+from sharpen.store.sqlite_file import refuse_foreign
 from sharpen.store.statements import Statements
 
 BUSY_TIMEOUT_MS = 10_000
@@ -38,9 +39,10 @@ def open_writer(home: Path) -> sa.Engine:
     Commits are on the disk when they return (write-ahead log, ``synchronous = FULL``).
 
     Raises:
-        StoreError: The folder cannot be written, or a newer sharpen wrote the database.
+        StoreError: The folder cannot be written, or a newer sharpen or another program wrote the database.
     """
     path = home / FILE
+    refuse_foreign(path)
     engine = _engine(path, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
     try:
         own_folder(home)
@@ -80,6 +82,8 @@ def open_reader(home: Path) -> sa.Engine:
         raise StoreError(f"cannot read the store {path}: {problem.orig}{_advice(path)}") from problem
     if version != schema.VERSION:
         engine.dispose()
+        if version == 0:
+            refuse_foreign(path)
         raise StoreError(f"{path} has schema version {version}, not {schema.VERSION}: {_way_out(version)}")
     return engine
 
