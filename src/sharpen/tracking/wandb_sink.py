@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sharpen.jsonable import number
 from sharpen.tracking.project_sink import how_it_ends
 from sharpen.tracking.sinks import Grant
 
+LOG = logging.getLogger(__name__)
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -39,6 +42,7 @@ class WandbSink:
         self._run: Any = wandb.init(config=dict(config))
         self.config: dict[str, Any] = dict(self._run.config)
         self.grant: Grant | None = None
+        self._last: dict[str, Any] = {}
 
     def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Do nothing: there is no coordinator."""
@@ -47,14 +51,26 @@ class WandbSink:
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Log the metrics; a run that is to end is interrupted by the client itself."""
         self._run.log(dict(metrics), step=step)
+        self._last |= metrics
         return ""
 
     def flush(self) -> None:
         """Do nothing: the client sends what it has when it likes."""
 
     def leads(self) -> bool:
-        """Return True: the client does not know."""
-        return True
+        """Return whether it is better than the best run that has ended; True where the server cannot tell."""
+        try:
+            path = f"{self._run.path.rpartition('/')[0]}/{self._run.sweep_id}"
+            sweep: Any = self._wandb.Api().sweep(path)
+            best: Any = sweep._attrs.get("bestLoss")
+            metric: Mapping[str, Any] = sweep.config["metric"]
+        except Exception as problem:
+            LOG.warning("cannot ask how good the sweep's best run is: %s", problem)
+            return True
+        own = number(self._last.get(metric["name"]))
+        if best is None or own is None:
+            return best is None
+        return own >= best if metric.get("goal") == "maximize" else own <= best
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Keep values that describe the run as a whole."""

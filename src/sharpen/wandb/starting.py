@@ -66,6 +66,9 @@ class NothingSink:
         """Do nothing."""
         return ""
 
+    def flush(self) -> None:
+        """Do nothing."""
+
     def leads(self) -> bool:
         """Return True."""
         return True
