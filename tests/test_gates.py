@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.errors import UsageError
-from sharpen.gates import DEFAULT_GATES, EVIDENCE, decide, parse_gates
+from sharpen.gates import DEFAULT_GATES, EVIDENCE, Rule, decide, parse_gates
 
 GOOD = {
     "verdict": "real",
@@ -100,7 +100,31 @@ def test_a_file_changes_bounds_and_takes_rules_out():
 
 def test_a_file_may_name_a_gate_of_its_own():
     gates = parse_gates("shadow: {verdict: {equals: real}}")
-    assert decide("shadow", {"verdict": "real"}, gates).passed
+    assert decide("shadow", {"verdict": "real", "digest_matches": True}, gates).passed
+
+
+@pytest.mark.parametrize("text", ["shadow: {}", "shadow: {verdict: null}"])
+def test_a_gate_that_asks_for_nothing_asks_for_the_digest(text):
+    assert not decide("shadow", {}, parse_gates(text)).passed
+
+
+@pytest.mark.parametrize("rule", ["null", "{equals: false}"])
+def test_no_file_takes_the_digest_out(rule):
+    with pytest.raises(UsageError, match="every gate asks for digest_matches"):
+        parse_gates(f"prod: {{digest_matches: {rule}}}")
+
+
+@given(
+    st.sampled_from(["at_least", "at_most", "above", "below"]),
+    st.sampled_from([-1.0, 0.0, 0.5, 1.0]),
+    st.sampled_from(["at_least", "at_most", "above", "below", "equals"]),
+    st.sampled_from([-1.0, 0.0, 0.5, 1.0]),
+    st.floats(-2, 2),
+)
+def test_what_keeps_a_stricter_rule_keeps_the_other(one, low, other, high, value):
+    strict, loose = Rule(one, low), Rule(other, high)
+    if strict.is_as_strict_as(loose) and strict.accepts(value):
+        assert loose.accepts(value)
 
 
 def test_every_problem_of_a_file_is_named_at_once():

@@ -84,6 +84,24 @@ class Rule:
             "below": number < bound,
         }[self.comparison]
 
+    def is_as_strict_as(self, other: Rule) -> bool:
+        """Return whether whatever keeps this rule keeps another one, too.
+
+        >>> Rule("below", 0.1).is_as_strict_as(Rule("at_most", 0.1))
+        True
+        >>> Rule("at_most", 0.1).is_as_strict_as(Rule("below", 0.1))
+        False
+        """
+        if self.comparison == "equals":
+            return self == other or other.accepts(self.bound)
+        upper = ("at_most", "below")
+        if other.comparison == "equals" or (self.comparison in upper) != (other.comparison in upper):
+            return False
+        own, its = float(self.bound), float(other.bound)
+        if own == its:
+            return self.comparison == other.comparison or self.comparison in ("above", "below")
+        return own < its if self.comparison in upper else own > its
+
     @property
     def wanted(self) -> str:
         """The rule in words."""
@@ -91,6 +109,7 @@ class Rule:
 
 
 Gates = Mapping[str, Mapping[str, Rule]]
+DIGEST = "digest_matches"
 
 _SEARCH: Mapping[str, Rule] = {
     "verdict": Rule("equals", "real"),
@@ -193,14 +212,37 @@ def _check(name: str, rule: Rule, value: Value) -> GateCheck:
     return GateCheck(name, value, rule.wanted, "passed" if rule.accepts(value) else "failed")
 
 
-def parse_gates(text: str, where: str = "gates.yaml") -> Gates:
-    """Return the gates that a YAML text describes, laid over :data:`DEFAULT_GATES`.
+def departures(alias: str, gates: Gates, base: Gates = DEFAULT_GATES) -> tuple[str, ...]:
+    """Return in words where a gate is easier than another: rules that are taken out, bounds that are looser.
 
-    A rule that is ``null`` is taken out, and that shows in every decision of the gate: it is not listed.
+    Args:
+        alias: Which gate.
+        gates: The rules to look at.
+        base: What they are compared with; an alias that it does not know has no rules there.
+
+    >>> departures("candidate", parse_gates("candidate: {pbo: {below: 0.5}, search_p: null}"))
+    ('search_p is not asked for', 'pbo must be below 0.5, not below 0.2')
+    """
+    found: list[str] = []
+    for name, rule in base.get(alias, {}).items():
+        own = gates.get(alias, {}).get(name)
+        if own is None:
+            found.append(f"{name} is not asked for")
+        elif not own.is_as_strict_as(rule):
+            found.append(f"{name} {own.wanted}, not {rule.wanted.removeprefix('must be ')}")
+    return tuple(found)
+
+
+def parse_gates(text: str, where: str = "gates.yaml", base: Gates = DEFAULT_GATES) -> Gates:
+    """Return the gates that a YAML text describes, laid over others.
+
+    A rule that is ``null`` is taken out, and :func:`departures` says so. Every gate asks for
+    ``digest_matches``: evidence about another file is none.
 
     Args:
         text: ``{alias: {evidence: {comparison: bound}}}``.
         where: What to call the text in messages.
+        base: What holds where the text says nothing.
 
     Raises:
         UsageError: Something in it is no gate, no evidence or no rule; every such place is named.
@@ -214,14 +256,43 @@ def parse_gates(text: str, where: str = "gates.yaml") -> Gates:
     except yaml.YAMLError as problem:
         raise UsageError(f"{where} is no YAML: {problem}") from problem
     problems: list[str] = []
-    found = {alias: dict(rules) for alias, rules in DEFAULT_GATES.items()}
+    found = {alias: dict(rules) for alias, rules in base.items()}
     for alias, rules in _entries(tree, "$", problems).items():
-        gate = found.setdefault(alias, {})
+        gate = found.setdefault(alias, {DIGEST: _SEARCH[DIGEST]})
         for name, rule in _entries(rules, f"$.{alias}", problems).items():
             _lay_over(gate, name, rule, f"$.{alias}.{name}", problems)
     if problems:
         raise UsageError("\n".join([f"{where}:", *problems]), problems=problems)
     return MappingProxyType(found)
+
+
+def rules_of(alias: str, own: str | None, stricter: str | None) -> Gates:
+    """Return the gates that hold: a store's own, and what somebody asks for beyond them.
+
+    Args:
+        alias: Which gate is asked.
+        own: YAML of the store, in place of the defaults.
+        stricter: YAML of whoever asks.
+
+    Raises:
+        UsageError: A text is wrong, or the stricter one is easier somewhere.
+
+    >>> rules_of("candidate", None, "candidate: {pbo: {below: 0.1}}")["candidate"]["pbo"].bound
+    0.1
+    >>> rules_of("candidate", None, "candidate: {pbo: null}")
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: --gates may only be stricter than the gates of the store: pbo is not asked...
+    """
+    gates = DEFAULT_GATES if own is None else parse_gates(own)
+    if stricter is None:
+        return gates
+    found = parse_gates(stricter, "--gates", gates)
+    if easier := departures(alias, found, gates):
+        raise UsageError(
+            f"--gates may only be stricter than the gates of the store: {'; '.join(easier)}. Whoever keeps"
+            " the store may write others to its gates.yaml, and --force --reason moves an alias past them"
+        )
+    return found
 
 
 def _entries(node: Any, path: str, problems: list[str]) -> dict[str, Any]:
@@ -235,6 +306,8 @@ def _lay_over(gate: dict[str, Rule], name: str, rule: Any, path: str, problems: 
     """Put one rule of a file in a gate, or note what is wrong with it."""
     if name not in EVIDENCE:
         problems.append(f"{path}: no evidence is called {name!r}. Known: {', '.join(EVIDENCE)}")
+    elif name == DIGEST and rule != {"equals": True}:
+        problems.append(f"{path}: every gate asks for {DIGEST}, and nothing else than yes is right")
     elif rule is None:
         gate.pop(name, None)
     else:

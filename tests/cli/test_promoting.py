@@ -12,6 +12,7 @@ import pytest
 from coordinator.harness import CoordinatorHarness
 from sharpen.gates import DEFAULT_GATES
 from sharpen.store.blobs import blob_path, put_file
+from sharpen.store.collection_rows import resolve
 from sharpen.store.queries import Reader
 
 FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAPL"], "feature_names": ["rsi"]}
@@ -39,12 +40,11 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lenient(tmp_path: Path) -> Path:
-    """Gates that ask for the digest alone, and for a second person before prod."""
+def lenient(home: Path) -> None:
+    """The store's own gates: they ask for the digest alone, and for a second person before prod."""
     kept = {"candidate": {"digest_matches"}, "prod": {"digest_matches", "second_person"}}
     gates = {a: {n: None for n in DEFAULT_GATES[a] if n not in names} for a, names in kept.items()}
-    (tmp_path / "gates.yaml").write_text(json.dumps(gates))
-    return tmp_path / "gates.yaml"
+    (home / "gates.yaml").write_text(json.dumps(gates))
 
 
 def stored(home: Path, digest: str) -> Path:
@@ -86,20 +86,21 @@ def test_only_the_winner_of_a_sweep_has_a_verdict(sharpen: Any, home: Path) -> N
     )
 
 
-def test_two_people_bring_a_model_to_prod_and_one_takes_it_back(
-    sharpen: Any, home: Path, lenient: Path
-) -> None:
+@pytest.mark.usefixtures("lenient")
+def test_two_people_bring_a_model_to_prod_and_one_takes_it_back(sharpen: Any, home: Path) -> None:
     for run in ("last-1", "last-2"):
         sharpen("register", run, "--as", "xgb", home=home, SHARPEN_USER="ann")
-    asked = sharpen("promote", "xgb:v0", "prod", "--gates", lenient, home=home, SHARPEN_USER="bob")
+    asked = sharpen("promote", "xgb:v0", "prod", home=home, SHARPEN_USER="bob")
     assert asked.exit_code == 1
     assert "waits for a second person" in asked.stdout
-    approve = ("promote", "xgb:v0", "prod", "--approve", "--gates", lenient)
+    approve = ("promote", "xgb:v0", "prod", "--approve")
     for who, why in (("bob", "bob asked for it"), ("ann", "ann registered it")):
         told = sharpen(*approve, home=home, SHARPEN_USER=who)
         assert told.exit_code == 1
         assert why in told.stderr
-    assert "xgb:v0 is prod now" in sharpen(*approve, home=home, SHARPEN_USER="cid").stdout
+    moved = sharpen(*approve, home=home, SHARPEN_USER="cid").stdout
+    assert "xgb:v0 is prod now" in moved
+    assert "by the store's own gates, which the log shows for ever:\n  verdict is not asked for" in moved
     forced = sharpen("promote", "xgb:v1", "prod", "--force", "--reason", "a drill", home=home)
     assert "FORCED" in forced.stdout
     back = sharpen("rollback", "xgb", "prod", "--reason", "slippage doubled", home=home)
@@ -107,21 +108,78 @@ def test_two_people_bring_a_model_to_prod_and_one_takes_it_back(
     log = json.loads(sharpen("models", "audit", "--json", home=home).stdout)
     assert log["problems"] == []
     assert [e["action"] for e in log["entries"]][2:] == ["requested", "promoted", "forced", "rolled back"]
+    assert "verdict is not asked for" in log["entries"][3]["easier"]
+    again = sharpen("rollback", "xgb", "prod", "--reason", "me, too", home=home, SHARPEN_USER="eve")
+    assert again.exit_code == 1
+    assert "minutes ago: slippage doubled. To go back further, say so with --expect v0" in again.stderr
+    last = sharpen(
+        "rollback", "xgb", "prod", "--reason", "x", "--expect", "v0", home=home, SHARPEN_USER="eve"
+    )
+    assert last.stdout == "xgb:prod points nowhere now, no longer at v0\n"
+    assert sharpen("models", "audit", home=home).exit_code == 0
+    assert sharpen("models", "delete", "xgb:v0", home=home).exit_code == 0
 
 
-def test_the_gates_of_a_store_hold_for_everybody(sharpen: Any, home: Path, lenient: Path) -> None:
+@pytest.mark.usefixtures("lenient")
+def test_the_gates_of_a_store_hold_for_everybody(sharpen: Any, home: Path) -> None:
     sharpen("register", "last-1", "--as", "xgb", home=home)
-    (home / "gates.yaml").write_text(lenient.read_text())
     assert sharpen("promote", "xgb", "candidate", home=home).exit_code == 0
     told = sharpen("models", "delete", "xgb:v0", home=home)
     assert "xgb:v0 is candidate" in told.stderr
 
 
-def test_a_changed_file_is_no_evidence(sharpen: Any, home: Path, lenient: Path) -> None:
+def test_a_file_of_one_s_own_may_ask_for_more_and_never_for_less(
+    sharpen: Any, home: Path, tmp_path: Path
+) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    own = tmp_path / "own.yaml"
+    for text in ("candidate: {pbo: null}", "candidate: {pbo: {below: 0.3}}"):
+        own.write_text(text)
+        told = sharpen("promote", "xgb:v0", "candidate", "--gates", own, home=home)
+        assert told.exit_code == 2
+        assert "--gates may only be stricter than the gates of the store: pbo" in told.stderr
+    own.write_text("candidate: {pbo: {below: 0.1}}")
+    told = sharpen("promote", "xgb:v0", "candidate", "--gates", own, home=home)
+    assert told.exit_code == 1
+    assert "must be below 0.1" in told.stdout
+
+
+def test_an_alias_that_nobody_can_set_has_no_gate_either(sharpen: Any, home: Path, tmp_path: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    (tmp_path / "own.yaml").write_text("{latest: {}, v7: {}}")
+    for alias in ("latest", "v7"):
+        told = sharpen("promote", "xgb:v0", alias, "--gates", tmp_path / "own.yaml", home=home)
+        assert told.exit_code == 2
+        assert "is no alias to set" in told.stderr
+
+
+def test_a_gate_of_the_store_s_own_cannot_be_passed_by(sharpen: Any, home: Path) -> None:
+    sharpen("register", "last-1", "--as", "xgb", home=home)
+    (home / "gates.yaml").write_text("shadow: {verdict: {equals: real}}")
+    told = sharpen("artifact", "link", "xgb:v0", "shadow", home=home)
+    assert told.exit_code == 1
+    assert "missing: verdict has no evidence" in told.stdout
+
+
+def test_a_program_that_was_changed_since_is_no_other_version(sharpen: Any, home: Path) -> None:
+    reader = Reader(home)
+    run = reader.run("last-1")
+    program = Path(reader.sweep(run.sweep_id).workdir) / "program.py"
+    assert sharpen("register", "last-1", "--as", "xgb", home=home).stdout == "xgb:v0\n"
+    code = resolve(reader, "xgb", "v0").record["code"]
+    (program.parent / code["program"]).write_text("# another one\n")
+    assert sharpen("register", "last-1", "--as", "xgb", home=home).stdout == "xgb:v0\n"
+    told = sharpen("register", "last-1", "--as", "other", home=home)
+    assert "the record has no hash of it" in told.stderr
+    assert resolve(Reader(home), "other", "v0").record["code"]["sha256"] == ""
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_changed_file_is_no_evidence(sharpen: Any, home: Path) -> None:
     sharpen("register", "last-1", "--as", "xgb", home=home)
     shown = json.loads(sharpen("models", "show", "xgb", "--json", home=home).stdout)
     stored(home, shown["files"]["model.ubj"]).write_bytes(b"{L\x00First")
-    told = sharpen("promote", "xgb", "candidate", "--gates", lenient, home=home)
+    told = sharpen("promote", "xgb", "candidate", home=home)
     assert told.exit_code == 1
     assert "failed: digest_matches is no" in told.stdout
 

@@ -168,11 +168,53 @@ def test_rollback_goes_back_one_by_one(harness: CoordinatorHarness) -> None:
     with pytest.raises(Refused, match="points at v1 by now"):
         harness.ask("rollback", move=wanted | {"expected": 2}, reason="worse")
     assert harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse")["version"] == 0
-    with pytest.raises(Refused, match="no version before v0"):
-        harness.ask("rollback", move=wanted | {"expected": 0}, reason="worse")
     with pytest.raises(UsageError, match="needs a reason"):
         harness.ask("rollback", move=wanted | {"expected": 0}, reason=" ")
     assert log(harness)[-2:] == ["rolled back", "rolled back"]
+    assert harness.ask("rollback", move=wanted | {"expected": 0}, reason="all of them")["version"] is None
+    assert aliases(reader(harness)) == []
+    with pytest.raises(Refused, match="there is no xgb:candidate to roll back"):
+        harness.ask("rollback", move=wanted | {"expected": None}, reason="worse")
+
+
+def test_of_two_who_roll_back_at_once_one_is_told(harness: CoordinatorHarness) -> None:
+    found = [register(harness, seed) for seed in range(3)]
+    for version, each in enumerate(found):
+        promote(harness, move(each, "candidate", expected=version - 1 if version else None))
+    wanted = {"collection": "xgb", "alias": "candidate"}
+    harness.ask("rollback", move=wanted | {"who": "ann", "expected": 2}, reason="slippage")
+    bob = wanted | {"who": "bob", "expected": 1}
+    with pytest.raises(Refused, match=r"ann rolled xgb:candidate back from v2 to v1 .* slippage"):
+        harness.ask("rollback", move=bob, reason="slippage")
+    assert harness.ask("rollback", move=bob, reason="that one, too", is_sure=True)["version"] == 0
+    harness.clock.now += 3700
+    assert harness.ask("rollback", move=wanted | {"who": "ann", "expected": 0}, reason="x")["version"] is None
+
+
+def test_a_version_that_was_rolled_back_from_does_not_come_back(harness: CoordinatorHarness) -> None:
+    bad, good = register(harness), register(harness, seed=1)
+    for each, expected in ((bad, None), (good, 0), (bad, 1)):
+        promote(harness, move(each, "candidate", expected=expected))
+    wanted = {"collection": "xgb", "alias": "candidate", "who": "ann"}
+    assert harness.ask("rollback", move=wanted | {"expected": 0}, reason="worse")["version"] == 1
+    assert harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse")["version"] is None
+
+
+@pytest.mark.parametrize("version", ["0", 0.0, True])
+def test_a_version_is_a_number_and_nothing_that_looks_like_it(
+    harness: CoordinatorHarness, version: Any
+) -> None:
+    found = register(harness)
+    promote(harness, move(found, "candidate"))
+    with pytest.raises(UsageError, match="whole number"):
+        harness.ask("delete_version", collection="xgb", version=version, who="ann")
+    assert aliases(reader(harness))
+
+
+def test_a_gate_is_not_passed_by_under_another_spelling(harness: CoordinatorHarness) -> None:
+    found = register(harness)
+    with pytest.raises(Refused, match="sharpen promote xgb:vN prod"):
+        harness.ask("alias", move=move(found, "Prod"))
 
 
 def test_a_rollback_passes_over_what_has_been_deleted(harness: CoordinatorHarness) -> None:

@@ -219,6 +219,27 @@ def test_a_job_that_a_crash_cut_off_is_done_once_and_reported(discord: DiscordSt
     assert list((discord.home / "discord").iterdir()) == []
 
 
+def test_whoever_waits_is_told_when_something_breaks(
+    discord: DiscordStandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_words: Any) -> None:
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr("sharpen.server.discord.work.promote", broken)
+    discord.press("2", confirm(discord))
+    assert discord.last["content"].startswith("something broke in the server")
+    assert "no such thing" in caplog.text
+    assert list((discord.home / "discord").iterdir()) == []
+
+
+def test_a_torn_job_does_not_keep_the_others_from_being_done(discord: DiscordStandIn) -> None:
+    keep(discord.home, Job("7", "t7", "status", "ann", ""))
+    for name, text in (("1.json", ""), ("2.json", '{"id": "2", "verbs": []}')):
+        (discord.home / "discord" / name).write_text(text)
+    discord.interactions.resume()
+    assert discord.last["content"] == "no alias points anywhere"
+
+
 def test_reports_wait_when_discord_says_so(discord: DiscordStandIn) -> None:
     discord.answers = [429, 500]
     discord.command("2", "status")

@@ -13,7 +13,7 @@ from sharpen.cli.promoting import promote
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
-from sharpen.gates import DEFAULT_GATES
+from sharpen.gates import DEFAULT_GATES, rules_of
 from sharpen.registry.best_version import resolve_also_best
 from sharpen.registry.files import write_files
 from sharpen.registry.names import split
@@ -84,11 +84,13 @@ def link(ctx: click.Context, name: str, alias: str) -> None:
     \b
       sharpen artifact link xgb_classifier:v5 candidate
     """
+    from sharpen.promotion.promote import own_gates  # noqa: PLC0415 - --help can do without
+
     home: Path = ctx.obj
     with opened(home) as (client, reader):
         collection, word = split(name)
         collection = _found(reader, collection)
-        if "/" not in collection and alias in DEFAULT_GATES:
+        if "/" not in collection and alias in rules_of(alias, own_gates(home), None):
             is_gated = True
         else:
             is_gated = False

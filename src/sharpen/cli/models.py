@@ -72,7 +72,12 @@ def show(home: Path, model: str, as_json: bool) -> None:
     facts |= {"registered": f"{when(row.created_at)} by {row.author}", "run": row.run_id}
     facts |= {"files": ", ".join(f"{name} {digest[:SHORT]}" for name, digest in files.items())}
     facts |= {"data": _period(record.get("data", {})), "seed": record.get("seed")}
-    facts |= {"program": " ".join(filter(None, record.get("code", {}).values()))[:80]}
+    facts |= {
+        "lockbox": f"from {record['lockbox']['first']}" if record.get("lockbox", {}).get("first") else None
+    }
+    code = record.get("code", {})
+    facts |= {"program": code.get("program"), "its SHA-256": code.get("sha256") or None}
+    facts |= {"config": ", ".join(f"{k} {shown(v)}" for k, v in record.get("config", {}).items())}
     facts |= {"versions": ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())}
     facts |= {name: _figure(value) for name, value in row.figures.items()}
     print_pairs(facts)
@@ -174,6 +179,8 @@ def _event(at: float, who: str, action: str, details: Any) -> dict[str, Any]:
     what = f"{details.get('alias') or ''} {moved}{'' if version is None else f'v{version}'}".strip()
     failed = [c["name"] for c in details.get("checks", ()) if c["outcome"] != "passed"]
     why = details.get("reason") or (", ".join(failed) if action != "requested" else "")
+    if easier := details.get("easier", ()):
+        why = "; ".join(filter(None, [why, f"by easier gates: {', '.join(easier)}"]))
     return {"when": when(at), "who": who, "did": action, "what": what, "why": why}
 
 

@@ -36,13 +36,13 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
     """
     # they read returns, which --help and a bare installation do without
     from sharpen.promotion.search_evidence import figures  # noqa: PLC0415
-    from sharpen.registry.record import registration  # noqa: PLC0415
+    from sharpen.registry.record import as_registered, registration  # noqa: PLC0415
     from sharpen.report import analyse  # noqa: PLC0415
 
     if "/" in name or ":" in name:
         raise UsageError(f"--as {name!r}: a model's name has no '/' and no ':'; versions are given")
     with opened(home) as (client, reader):
-        new = registration(reader, run)
+        new = as_registered(reader, name, registration(reader, run))
         row = reader.run(new.run_id)
         known = figures(analyse(reader, reader.sweep(row.sweep_id)), row)
         found = client.call(
@@ -55,6 +55,8 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
     echo(word)
     before = "" if found["is_new"] else ": it was kept before"
     echo(f"run {new.run_id}, digest {found['digest'][:12]}{before}", err=True)
+    if found["is_new"] and new.record["code"]["program"] and not new.record["code"]["sha256"]:
+        echo("the program was changed or moved since this run, so the record has no hash of it", err=True)
     if known.get("headline"):
         echo(known["headline"], err=True)
     echo(f"next: sharpen promote {word} candidate", err=True)
@@ -73,7 +75,7 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
     "--gates",
     "gates_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="YAML with other thresholds. [default: gates.yaml in the store's folder, if it is there]",
+    help="YAML with stricter thresholds than the store's: its gates.yaml, or the defaults.",
 )
 @click.option(
     "--capital",
@@ -122,6 +124,7 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     if as_json:
         facts = {"model": outcome.row.name, "alias": alias, "state": outcome.state, "before": outcome.before}
         facts |= {"digest": outcome.row.digest, "checks": [asdict(check) for check in outcome.checks]}
+        facts |= {"easier": outcome.easier}
         print_json(facts | {"reasons": outcome.reasons, "expires_at": outcome.expires_at})
     else:
         _print(outcome, force)
@@ -133,22 +136,30 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
 @click.argument("model")
 @click.argument("alias")
 @click.option("--reason", required=True, help="Why, for whoever reads the log later.")
+@click.option("--expect", default="", metavar="VERSION", help="Only from here: vN. [default: as it is]")
 @json_option
 @click.pass_obj
-def rollback(home: Path, model: str, alias: str, reason: str, as_json: bool) -> None:
+def rollback(home: Path, model: str, alias: str, reason: str, expect: str, as_json: bool) -> None:
     """Point an ALIAS of a MODEL at the version that it had before; no gate stands in the way.
+
+    Versions that were rolled back from before are passed over. Where none is left, the alias points nowhere.
+    Within an hour of another person's rollback it needs --expect, for both may have seen the same trouble.
 
     \b
       sharpen rollback xgb_classifier prod --reason "slippage doubled"
+      sharpen rollback xgb_classifier prod --reason "that one, too" --expect v3
     """
     from sharpen.promotion.promote import Person  # noqa: PLC0415 - as above
     from sharpen.promotion.promote import rollback as go_back  # noqa: PLC0415
 
     with opened(home) as (client, reader):
-        before, now = go_back(client, reader, (model, alias), reason, Person(person()))
+        who = Person(person())
+        before, now = go_back(client, reader, (model, alias), reason, who, expects=expect)
     name = model.partition(":")[0]
     if as_json:
         print_json({"model": name, "alias": alias, "from": before, "version": now})
+    elif now is None:
+        echo(f"{name}:{alias} points nowhere now, no longer at v{before}")
     else:
         echo(f"{name}:{alias} is v{now} again, no longer v{before}")
 
@@ -174,6 +185,10 @@ def _print(outcome: Outcome, force: bool) -> None:
     if outcome.state == "moved":
         forced = ": FORCED past its gate, which the log shows for ever" if force and outcome.reasons else ""
         echo(f"{name} is {alias} now{before}{forced}")
+        if outcome.easier:
+            echo("by the store's own gates, which the log shows for ever:")
+            for easier in outcome.easier:
+                echo(f"  {easier}")
     elif outcome.state == "unchanged":
         echo(f"{name} is {alias} already")
     elif outcome.state == "requested":

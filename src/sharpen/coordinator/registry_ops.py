@@ -7,15 +7,15 @@ of two who move it at once one is told.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sharpen.coordinator.session import Reply, Session
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.gates import DEFAULT_GATES, GateDecision, Value, decide, parse_gates
+from sharpen.gates import DEFAULT_GATES, GateDecision, Value, decide, departures, rules_of
 from sharpen.jsonable import dumps
-from sharpen.store.audit import AuditEntry, alias_stack, audit_entry, next_entry
+from sharpen.store.audit import AuditEntry, alias_stack, audit_entry, next_entry, rolled_back_from
 from sharpen.store.contents import (
     StoredFile,
     check_alias,
@@ -26,6 +26,7 @@ from sharpen.store.contents import (
 from sharpen.store.port import Row
 
 REQUEST_DAYS = 7
+ROLLBACK_MINUTES = 60.0
 SECOND_PERSON = "second_person"
 
 
@@ -98,13 +99,14 @@ class _Move:
         return facts | {"key": self.key} | more
 
 
-def _promote(
+def _promote(  # noqa: PLR0913, PLR0917 - each is a part of what is asked
     session: Session,
     move: Mapping[str, Any],
     evidence: Mapping[str, Value],
     gates: str | None = None,
     approve: bool = False,
     force_reason: str = "",
+    stricter: str | None = None,
 ) -> Reply:
     """Move an alias when its gate lets it pass; what became of it is a value, and is in the audit log.
 
@@ -113,9 +115,10 @@ def _promote(
         move: ``collection``, ``version``, the ``digest`` that the evidence is about, ``alias``, the version
             ``expected`` behind it now, ``who``, ``via`` what, and the request's own ``key``.
         evidence: By name; who approves is worked out here.
-        gates: YAML in place of the defaults.
+        gates: YAML in place of the defaults: the store's own.
         approve: Whether this is the second person's word on what somebody asked for.
         force_reason: Moves it past a gate that says no.
+        stricter: YAML of whoever asks; it may ask for more than the store's gates, never for less.
 
     Returns:
         ``state``, which is ``moved``, ``requested``, ``refused`` or ``unchanged``, and ``checks``.
@@ -123,10 +126,9 @@ def _promote(
     wanted = _Move(**move)
     if (done := _done(session, wanted)) is not None:
         return done
-    row = _version(session, wanted.collection, wanted.version)
-    if row["digest"] != wanted.digest:
-        raise Refused(f"{wanted.name} is another model than the one looked at", why="conflict")
-    rules = DEFAULT_GATES if gates is None else parse_gates(gates)
+    check_alias(wanted.alias)
+    row = _looked_at(session, wanted)
+    rules = rules_of(wanted.alias, gates, stricter)
     known = {name: value for name, value in evidence.items() if name != SECOND_PERSON}
     decision = decide(wanted.alias, known, rules)
     if session.writer.aliases(wanted.collection).get(wanted.alias) == wanted.version:
@@ -135,9 +137,11 @@ def _promote(
     request = _open_request(session, wanted)
     if approve:
         _check_approver(session, request, wanted, row["author"])
-        decision = decide(wanted.alias, {**known, SECOND_PERSON: True}, rules)
+        decision = decide(wanted.alias, known | {SECOND_PERSON: True}, rules)
     checks = [asdict(check) for check in decision.checks]
+    easier = list(departures(wanted.alias, rules))
     facts = wanted.facts(digest=wanted.digest, checks=checks, requested_by=request and request.who)
+    facts |= {"easier": easier}
     if decision.passed:
         return _moved(session, "promoted", wanted, facts)
     if force_reason.strip():
@@ -146,6 +150,14 @@ def _promote(
         return _requested(session, request, wanted, facts)
     _log(session, wanted.who, ("refused", wanted.collection), facts)
     return {"state": "refused", "checks": checks}
+
+
+def _looked_at(session: Session, move: _Move) -> Row:
+    """Return the version that is meant, which must be the one that the evidence is about."""
+    row = _version(session, move.collection, move.version)
+    if row["digest"] != move.digest:
+        raise Refused(f"{move.name} is another model than the one looked at", why="conflict")
+    return row
 
 
 def _moved(session: Session, action: str, move: _Move, facts: Mapping[str, Any]) -> Reply:
@@ -194,8 +206,16 @@ def _check_approver(session: Session, request: AuditEntry | None, move: _Move, a
         raise Refused(f"{move.who} {did}: {asked} needs the word of a second person", why="self-approved")
 
 
-def _rollback(session: Session, move: Mapping[str, Any], reason: str) -> Reply:
-    """Point an alias at the version that it had before the one it has now."""
+def _rollback(session: Session, move: Mapping[str, Any], reason: str, is_sure: bool = False) -> Reply:
+    """Point an alias at the version that it had before the one it has now; the first one is taken away.
+
+    Args:
+        session: What is open.
+        move: As of a promotion.
+        reason: Why.
+        is_sure: Whether who asks has said where the alias points: else it is not rolled back again shortly
+            after somebody else did, for both of them saw the same trouble.
+    """
     wanted = _Move(**move)
     if (done := _done(session, wanted)) is not None:
         return done
@@ -206,12 +226,33 @@ def _rollback(session: Session, move: Mapping[str, Any], reason: str) -> Reply:
     if now is None:
         raise Refused(f"there is no {name} to roll back", why="illegal")
     entries = [audit_entry(row) for row in session.writer.audit(wanted.collection)]
+    if not is_sure:
+        _check_not_just_done(session, wanted, entries)
     before = alias_stack(entries, wanted.alias)[:-1]
-    alive = [version for version in before if _is_alive(session, wanted.collection, version)]
-    if not alive:
-        raise Refused(f"{name} has had no version before v{now}", why="illegal")
-    back = replace(wanted, version=alive[-1])
-    return _moved(session, "rolled back", back, back.facts(reason=reason.strip()))
+    bad = rolled_back_from(entries, wanted.alias)
+    alive = [v for v in before if v != now and v not in bad and _is_alive(session, wanted.collection, v)]
+    if alive:
+        back = replace(wanted, version=alive[-1])
+        return _moved(session, "rolled back", back, back.facts(reason=reason.strip()))
+    session.writer.remove_alias(wanted.collection, wanted.alias)
+    facts = wanted.facts(version=None, reason=reason.strip())
+    _log(session, wanted.who, ("rolled back", wanted.collection), facts)
+    return {"state": "moved", "version": None, "checks": []}
+
+
+def _check_not_just_done(session: Session, move: _Move, entries: Sequence[AuditEntry]) -> None:
+    """Refuse a rollback shortly after another person's."""
+    last = next((e for e in reversed(entries) if e.details.get("alias") == move.alias), None)
+    if last is None or last.action != "rolled back" or last.who == move.who:
+        return
+    minutes = (session.clock.time() - last.at) / 60.0
+    if minutes < ROLLBACK_MINUTES:
+        raise Refused(
+            f"{last.who} rolled {move.collection}:{move.alias} back from v{last.details['from']} to"
+            f" v{last.details['version']} {minutes:.0f} minutes ago: {last.details['reason']}."
+            f" To go back further, say so with --expect v{move.expected}",
+            why="conflict",
+        )
 
 
 def _alias(session: Session, move: Mapping[str, Any], remove: bool = False) -> Reply:
@@ -220,9 +261,9 @@ def _alias(session: Session, move: Mapping[str, Any], remove: bool = False) -> R
     if (done := _done(session, wanted)) is not None:
         return done
     check_alias(wanted.alias)
-    if "/" not in wanted.collection and wanted.alias in DEFAULT_GATES:
+    if "/" not in wanted.collection and wanted.alias.lower() in DEFAULT_GATES:
         raise Refused(
-            f"{wanted.alias} has a gate: 'sharpen promote {wanted.collection}:vN {wanted.alias}'",
+            f"{wanted.alias} has a gate: 'sharpen promote {wanted.collection}:vN {wanted.alias.lower()}'",
             why="illegal",
         )
     now = _expect(session, wanted)
@@ -253,7 +294,9 @@ def _delete_version(session: Session, collection: str, version: int, who: str, r
     pointing = [alias for alias, at in session.writer.aliases(collection).items() if at == version]
     if pointing:
         raise Refused(
-            f"{collection}:v{version} is {', '.join(pointing)}: move the alias away first", why="illegal"
+            f"{collection}:v{version} is {', '.join(pointing)}: move it away first, by 'sharpen promote' of"
+            f" another version or 'sharpen rollback {collection} {pointing[0]} --reason …'",
+            why="illegal",
         )
     session.writer.delete_version(collection, version, session.clock.time())
     _log(session, who, ("deleted", collection), {"version": version, "reason": reason})
@@ -261,6 +304,8 @@ def _delete_version(session: Session, collection: str, version: int, who: str, r
 
 
 def _version(session: Session, collection: str, version: int) -> Row:
+    if type(version) is not int:
+        raise UsageError(f"a version is a whole number, not {version!r}")
     row = session.writer.version(collection, version)
     if row is None or row["deleted_at"] is not None:
         why = "is not there" if row is None else "has been deleted"

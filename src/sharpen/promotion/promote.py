@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sharpen.errors import UsageError
-from sharpen.gates import DEFAULT_GATES, GateCheck, Gates, parse_gates
+from sharpen.gates import GateCheck, Gates, departures, rules_of
 from sharpen.promotion.capacity import CAPITAL_USD
 from sharpen.promotion.evidence import evidence
 from sharpen.registry.names import find, split
@@ -45,7 +45,7 @@ class Ask:
         alias: Where it should go.
         approve: Whether it is the second person's word.
         force_reason: Why it should pass a gate that says no; empty for not at all.
-        gates: YAML in place of the store's own gates.
+        gates: YAML of whoever asks, which may only be stricter than the store's gates.
         capital_usd: The money that is to trade.
         digest: The version's must begin with this; empty for whichever it has.
         expects: Where the alias must point still, as in ``v3`` or ``none``; empty for wherever it does.
@@ -75,6 +75,7 @@ class Outcome:
         checks: What the gate looked at.
         hints: What to run for evidence that is missing, by its name.
         expires_at: Until when a second person may approve, Unix seconds; None unless it is requested.
+        easier: Where the store's gates ask for less than the defaults.
     """
 
     row: VersionRow
@@ -84,6 +85,7 @@ class Outcome:
     checks: tuple[GateCheck, ...]
     hints: Mapping[str, str] = field(default_factory=dict[str, str])
     expires_at: float | None = None
+    easier: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -105,8 +107,8 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
         Refused: Somebody else moved the alias meanwhile, or the approval cannot be this person's.
         UsageError: No gate has that name, the gates' file is wrong, or what is expected is no version.
     """
-    text = ask.gates if ask.gates is not None else _own_gates(reader.home)
-    gates = _gates(text, ask.alias)
+    text = own_gates(reader.home)
+    gates = _gates(text, ask)
     row = find(reader, ask.word)
     if not row.digest.startswith(ask.digest):
         raise UsageError(f"{row.name} is not the version that was looked at: look again")
@@ -119,17 +121,27 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
         move=move,
         evidence=dict(known.values),
         gates=text,
+        stricter=ask.gates,
         approve=ask.approve,
         force_reason=ask.force_reason,
     )
-    checks = _checks(found["checks"])
-    return Outcome(row, ask.alias, found["state"], before, checks, known.hints, found.get("expires_at"))
+    easier = departures(ask.alias, gates)
+    checks, expires_at = _checks(found["checks"]), found.get("expires_at")
+    return Outcome(row, ask.alias, found["state"], before, checks, known.hints, expires_at, easier)
 
 
-def rollback(
-    client: Client, reader: Reader, at: tuple[str, str], reason: str, person: Person, key: str = ""
-) -> tuple[int, int]:
+def rollback(  # noqa: PLR0913, PLR0917 - what is asked, by whom, and how often
+    client: Client,
+    reader: Reader,
+    at: tuple[str, str],
+    reason: str,
+    person: Person,
+    key: str = "",
+    expects: str = "",
+) -> tuple[int | None, int | None]:
     """Point an alias at the version before; return the versions that it pointed at and points at now.
+
+    The first version of all is taken away: then it points nowhere.
 
     Args:
         client: Of the coordinator.
@@ -138,17 +150,19 @@ def rollback(
         reason: Why.
         person: Who.
         key: Of the request: one that is asked twice is done once.
+        expects: Where the alias must point still, as in ``v3``; empty for wherever it does.
 
     Raises:
         NotFound: There is no such model.
-        Refused: There is nothing to go back to, or somebody else moved the alias meanwhile.
+        Refused: There is no such alias, or somebody else moved it meanwhile.
     """
     name, alias = split(at[0])[0], at[1]
     find(reader, f"{name}:latest")
-    before = points_at(reader, name, alias)
+    before = _expected(expects) if expects else points_at(reader, name, alias)
     move = {"collection": name, "alias": alias, "expected": before, "who": person.name, "via": person.via}
-    found = client.call("rollback", move=move | {"key": key or secrets.token_hex(8)}, reason=reason)
-    return (-1 if before is None else before), found["version"]
+    move |= {"key": key or secrets.token_hex(8)}
+    found = client.call("rollback", move=move, reason=reason, is_sure=bool(expects))
+    return before, found["version"]
 
 
 def points_at(reader: Reader, collection: str, alias: str) -> int | None:
@@ -173,7 +187,7 @@ def _expected(text: str) -> int | None:
     return int(text[1:])
 
 
-def _own_gates(home: Path) -> str | None:
+def own_gates(home: Path) -> str | None:
     """Return the gates of a store, which whoever keeps it may have written; None for the defaults."""
     try:
         return (home / GATES_FILE).read_text("utf-8")
@@ -183,10 +197,10 @@ def _own_gates(home: Path) -> str | None:
         raise UsageError(f"cannot read {home / GATES_FILE}: {problem}") from problem
 
 
-def _gates(text: str | None, alias: str) -> Gates:
-    gates = DEFAULT_GATES if text is None else parse_gates(text)
-    if alias not in gates:
-        raise UsageError(f"no gate is called {alias!r}. Known: {', '.join(gates)}")
+def _gates(own: str | None, ask: Ask) -> Gates:
+    gates = rules_of(ask.alias, own, ask.gates)
+    if ask.alias not in gates:
+        raise UsageError(f"no gate is called {ask.alias!r}. Known: {', '.join(gates)}")
     return gates
 
 

@@ -13,6 +13,7 @@ from sharpen.errors import UsageError
 from sharpen.facts import RunFacts
 from sharpen.registry.files import suffix_of
 from sharpen.store.blobs import checked_path
+from sharpen.store.collection_rows import versions
 from sharpen.store.configurations import seed_of
 from sharpen.store.contents import StoredFile
 from sharpen.store.queries import Reader
@@ -79,7 +80,7 @@ def _record(sweep: SweepRow, run: RunRow, decides_by: Mapping[str, Any]) -> dict
         "sweep_file": hashlib.sha256(sweep.spec.encode()).hexdigest(),
         "data": data | {"symbols": list(bars.symbols)},
         "lockbox": {"hash": said.lockbox.digest, "first": said.lockbox.first},
-        "code": _code(sweep),
+        "code": _code(sweep, run),
         "config": run.config,
         "seed": seed_of(sweep, run),
         "versions": {**said.versions, "sharpen": __version__},
@@ -87,12 +88,29 @@ def _record(sweep: SweepRow, run: RunRow, decides_by: Mapping[str, Any]) -> dict
     }
 
 
-def _code(sweep: SweepRow) -> dict[str, str]:
-    """Return the program and the SHA-256 of its file as it is now; empty where there is no such file."""
+def as_registered(reader: Reader, collection: str, new: Registration) -> Registration:
+    """Return what a collection holds of this run and this file already, or what is to be kept.
+
+    What the machine says of a run may have changed since, such as the version of sharpen.
+    """
+    digests = {file.digest for file in new.files}
+    for row in versions(reader, collection):
+        if row.run_id == new.run_id and {file.digest for file in row.files} == digests:
+            return Registration(new.run_id, row.files, row.record)
+    return new
+
+
+def _code(sweep: SweepRow, run: RunRow) -> dict[str, str]:
+    """Return the program and the SHA-256 of its file.
+
+    There is no hash where the file is gone, or was changed after the run began: then it is not what ran.
+    """
     read = spec.parse(sweep.spec, where=sweep.source)
     program = read.program or (read.command[0] if read.command else "")
+    path = Path(sweep.workdir) / program
     try:
-        digest = hashlib.sha256((Path(sweep.workdir) / program).read_bytes()).hexdigest()
+        is_as_it_ran = path.stat().st_mtime <= (run.started_at or 0.0)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if is_as_it_ran else ""
     except OSError:
         digest = ""
     return {"program": program, "sha256": digest}

@@ -125,3 +125,23 @@ def alias_stack(entries: Sequence[AuditEntry], alias: str) -> list[int]:
         elif entry.action in MOVED:
             stack.append(entry.details["version"])
     return stack
+
+
+def rolled_back_from(entries: Sequence[AuditEntry], alias: str) -> set[int]:
+    """Return the versions that were rolled back from and have not been given the alias since.
+
+    >>> def moved(action, version, before):
+    ...     details = {"alias": "prod", "version": version, "from": before}
+    ...     return AuditEntry(0, 0.0, "ann", action, "m", details, "", "")
+    >>> rolled_back_from([moved("promoted", 5, 3), moved("rolled back", 3, 5)], "prod")
+    {5}
+    """
+    found: set[int] = set()
+    for entry in entries:
+        if entry.details.get("alias") != alias:
+            continue
+        if entry.action == "rolled back":
+            found.add(entry.details["from"])
+        elif entry.action in MOVED:
+            found.discard(entry.details["version"])
+    return found

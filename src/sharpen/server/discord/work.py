@@ -7,6 +7,7 @@ coordinator, which does what has one id once: so whoever finds a job after a cra
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from sharpen.wire import Client
 TOKEN_S = 900.0
 """How long Discord takes a report."""
 TRIES = 4
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,13 @@ def keep(home: Path, job: Job) -> Path:
 
 def left_over(home: Path) -> list[Job]:
     """Return the jobs that a server left when it died."""
-    return [Job(**json.loads(path.read_text("utf-8"))) for path in sorted((home / "discord").glob("*.json"))]
+    found: list[Job] = []
+    for path in sorted((home / "discord").glob("*.json")):
+        try:
+            found.append(Job(**json.loads(path.read_text("utf-8"))))
+        except (OSError, ValueError, TypeError):  # torn, or of another version: nobody waits for it any more
+            path.replace(path.with_suffix(".unreadable"))
+    return found
 
 
 def do(desk: Desk, job: Job) -> None:
@@ -73,6 +81,9 @@ def do(desk: Desk, job: Job) -> None:
             report = _done(desk, job)
     except SharpenError as problem:
         report = body(problem.message)
+    except Exception:  # whoever waits must be told, and a restart would only meet it again
+        LOG.exception("the job of interaction %s failed", job.id)
+        report = body("something broke in the server: whoever keeps it finds this in its log")
     if send(desk, job, report):
         (desk.home / "discord" / f"{job.id}.json").unlink(missing_ok=True)
 
@@ -108,7 +119,8 @@ def _done(desk: Desk, job: Job) -> Json:
         return body(_status(reader, job.word))
     if job.verb == "rollback":
         before, now = rollback(desk.client, reader, (job.word, job.alias), job.reason, person, job.id)
-        return body(f"`{job.word}:{job.alias}` is v{now} again, no longer v{before}")
+        there = "points nowhere now" if now is None else f"is v{now} again"
+        return body(f"`{job.word}:{job.alias}` {there}, no longer v{before}")
     ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
     return _told(promote(desk.client, reader, ask, person), job)
 
@@ -116,7 +128,9 @@ def _done(desk: Desk, job: Job) -> Json:
 def _told(outcome: Outcome, job: Job) -> Json:
     name, alias = outcome.row.name, outcome.alias
     if outcome.state == "moved":
-        return body(f"`{name}` is `{alias}` now, by {job.person}")
+        easier = "".join(f"\n- {line}" for line in outcome.easier)
+        by = f"\nby the store's own gates:{easier}" if easier else ""
+        return body(f"`{name}` is `{alias}` now, by {job.person}{by}")
     if outcome.state == "unchanged":
         return body(f"`{name}` is `{alias}` already")
     if outcome.state == "requested":

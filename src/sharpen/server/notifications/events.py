@@ -81,11 +81,12 @@ def _kill_words(home: Path) -> dict[str, list[str]]:
 
 def _moved(entry: AuditEntry) -> Happening:
     known = entry.details
-    name, alias = f"{entry.collection}:v{known.get('version')}", known["alias"]
+    there = "nothing" if known.get("version") is None else f"v{known['version']}"
+    name, alias = f"{entry.collection}:{there}", known["alias"]
     words = {
         "promoted": f"{entry.who} promoted {name} to {alias}",
         "forced": f"{entry.who} FORCED {name} past the gate of {alias}: {known.get('reason', '')}",
-        "rolled back": f"{entry.who} rolled {entry.collection}:{alias} back to v{known.get('version')}:"
+        "rolled back": f"{entry.who} rolled {entry.collection}:{alias} back to {there}:"
         f" {known.get('reason', '')}",
         "requested": f"{entry.who} asks for {name} as {alias}: a second person approves",
     }
