@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from cli.programs.strategy import N_FOLDS, mean
-from sharpen.spec import Metric
+from sharpen.report.deepcave_run import write_tables
+from sharpen.spec import Metric, parse
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
 from sharpen.views.aggregates import aggregates, at_budget, best_so_far
@@ -90,6 +91,16 @@ def test_deepcaves_tables_have_the_form_that_its_reader_takes(sharpen, store, tm
         "c_0",
         "c_3",
     )
+
+
+def test_deepcave_gets_the_defaults_of_the_sweep_and_no_parameter_of_one_value(tmp_path):
+    parameters = "{lr: {min: 0.0, max: 1.0}, kind: {values: [a, b]}, data: {value: us20}, one: {values: [7]}}"
+    head = f"{{program: t, method: random, metric: {{name: m}}, parameters: {parameters}, "
+    sweep = parse(head + "prior: [{lr: 0.1, kind: b}]}")
+    assert write_tables(sweep, [], tmp_path) == 0
+    with (tmp_path / "configspace.csv").open(newline="") as file:
+        rows = {row["name"]: row["default"] for row in csv.DictReader(file)}
+    assert rows == {"lr": "0.1", "kind": "b"}
 
 
 def test_parquet_holds_what_csv_does(sharpen, store, tmp_path):

@@ -36,8 +36,8 @@ def aggregate(home: Path, sweep: str, as_json: bool) -> None:
     """
     reader = Reader(home)
     row = reader.sweep(sweep)
-    metric = spec.parse(row.spec, where=row.source).metric
-    found = aggregates(metric, reader.runs(row.id), reader.reports(sweep_id=row.id))
+    read = spec.parse(row.spec, where=row.source)
+    found = aggregates(read.metric, reader.runs(row.id), reader.reports(sweep_id=row.id))
     if as_json:
         print_rows([asdict(one) for one in found], as_json, "")
         return
@@ -46,7 +46,8 @@ def aggregate(home: Path, sweep: str, as_json: bool) -> None:
     for one in found:
         figures = {"run": one.number, "mean": one.mean, "std": one.std, "count": one.count}
         budget = {"budget": one.fidelity} if has_budget else {}
-        rows.append({**figures, **budget, **one.config})
+        varying = {name: value for name, value in one.config.items() if name not in read.constants}
+        rows.append({**figures, **budget, **varying})
     print_rows(rows, as_json, f"no run of sweep {row.id} has ended")
 
 

@@ -2,7 +2,8 @@
 
 Source: the reader of ``DataFrameRun`` in DeepCAVE 1.4. It has no conditions. Its header of a metric takes
 letters, digits and underscores as a name and plain decimals as bounds, with a blank after the semicolon;
-categories that look like numbers or truth values break it, so that they get the prefix ``c_``.
+categories that look like numbers or truth values break it, so that they get the prefix ``c_``. A parameter of
+one value is a division by zero to it, and is left out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sharpen.space import Choice, Constant, Dimension, Rounded, Weighted
+from sharpen.space import Choice, Dimension, Rounded, Weighted
 from sharpen.spec import Sweep
 from sharpen.store.rows import RunRow
+from sharpen.sweep.out_of_memory import is_out_of_memory
 from sharpen.trial import TrialState
 
 TRIALS, SPACE = "trials.csv", "configspace.csv"
@@ -29,12 +31,14 @@ def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
     """Write both tables; return how many trials there are."""
     folder.mkdir(parents=True, exist_ok=True)
     ended = [run for run in runs if TrialState(run.state).is_final]
-    names = list(sweep.space.dimensions)
+    varying = {name: one for name, one in sweep.space.dimensions.items() if len(one.grid() or (0, 1)) > 1}
+    names = list(varying)
     metric = _metric(sweep, [run.score for run in ended if run.score is not None])
-    first = [{"config_id": run.number, **_trial(run, metric, sweep.space.dimensions)} for run in ended]
+    first = [{"config_id": run.number, **_trial(run, metric, varying)} for run in ended]
     columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
     _write(folder / TRIALS, columns, first)
-    rows = [{"name": name, **_row(one)} for name, one in sweep.space.dimensions.items()]
+    given = sweep.prior[0] if sweep.prior else {}
+    rows = [{"name": name, **_row(one, given.get(name))} for name, one in varying.items()]
     n_items = max((sum(key.startswith("item_") for key in row) for row in rows), default=0)
     _write(folder / SPACE, [*COLUMNS, *(f"item_{k}" for k in range(n_items))], rows)
     return len(ended)
@@ -50,13 +54,14 @@ def _metric(sweep: Sweep, scores: Sequence[float]) -> str:
 def _trial(run: RunRow, metric: str, dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
     is_scored = run.score is not None and math.isfinite(run.score) and run.violation == 0
     status = STATUS.get(TrialState(run.state), "ABORTED")
+    lacking = "MEMORYOUT" if is_out_of_memory(run.reason) else "CRASHED"
     values = {
         name: _cell(value, dimensions[name]) for name, value in run.config.items() if name in dimensions
     }
     return {
         "start_time": run.started_at,
         "end_time": run.ended_at,
-        "status": status if is_scored or status != "SUCCESS" else "CRASHED",
+        "status": status if is_scored or status != "SUCCESS" else lacking,
         metric: run.score if is_scored else None,
         "budget": 1.0 if run.fidelity is None else run.fidelity,
         **values,
@@ -64,7 +69,7 @@ def _trial(run: RunRow, metric: str, dimensions: Mapping[str, Dimension]) -> dic
 
 
 def _cell(value: Any, dimension: Dimension) -> Any:
-    return _category(value) if isinstance(dimension, Choice | Weighted | Constant) else value
+    return _category(value) if isinstance(dimension, Choice | Weighted) else value
 
 
 def _category(value: Any) -> str:
@@ -79,11 +84,13 @@ def _category(value: Any) -> str:
     return str(value) if is_word else f"c_{value}"
 
 
-def _row(dimension: Dimension) -> dict[str, Any]:
-    if isinstance(dimension, Choice | Weighted | Constant):
-        options = (dimension.value,) if isinstance(dimension, Constant) else dimension.options
+def _row(dimension: Dimension, default: Any) -> dict[str, Any]:
+    """Return a parameter's row; its default is that of the sweep, or else a value in the middle."""
+    if isinstance(dimension, Choice | Weighted):
+        options = dimension.options
         items = {f"item_{k}": _category(option) for k, option in enumerate(options)}
-        return {"type": "categorical", "default": _category(options[0]), "ordered": False, **items}
+        chosen = _category(options[0] if default is None else default)
+        return {"type": "categorical", "default": chosen, "ordered": False, **items}
     inner: Any = dimension.dimension if isinstance(dimension, Rounded) else dimension
     is_whole = isinstance(dimension.from_unit(0.5), int)
     return {
@@ -91,7 +98,7 @@ def _row(dimension: Dimension) -> dict[str, Any]:
         "log": bool(getattr(inner, "log", False)),
         "lower": dimension.from_unit(0.0),
         "upper": dimension.from_unit(1.0),
-        "default": dimension.from_unit(0.5),
+        "default": dimension.from_unit(0.5) if default is None else default,
         "distribution": "uniform",
     }
 
