@@ -30,6 +30,13 @@ SAME = {"num_envs": "n_envs"}
 """Names of ElegantRL's demo for settings of the agents here."""
 
 
+def preload() -> None:
+    """Import what takes long, once for all runs: sharpen forks them off a process that has done this."""
+    import torch  # noqa: F401
+
+    import sharpen.objectives.rl.portfolio  # noqa: F401
+
+
 @hydra.main(config_path="configs", config_name="alpaca_ppo", version_base="1.3")
 def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
     """Return the negative validation Sharpe ratio of one configuration on one fold, with its figures."""

@@ -87,11 +87,11 @@ def join_returns(outcomes: Sequence[Outcome], path: Path) -> bool:
 
     Where only some jobs wrote returns there is no file: those that did may be the lucky ones.
     """
-    import polars as pl  # noqa: PLC0415 - it takes a moment to import
-
     files = [one.returns for one in outcomes if one.returns is not None]
     if not files or len(files) < len(outcomes):
         return False
+    import polars as pl  # noqa: PLC0415 - it takes a moment to import
+
     frames = [pl.read_parquet(file) for file in files]
     shared = [name for name in frames[0].columns if all(name in frame.columns for frame in frames)]
     keys = [name for name in RETURNS_COLUMNS[:2] if name in shared]

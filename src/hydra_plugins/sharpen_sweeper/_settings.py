@@ -95,18 +95,21 @@ def asks_for_a_search(config: DictConfig) -> bool:
     )
 
 
-def read_settings(config: DictConfig, base: Mapping[str, Any], typed: Typed) -> Settings:
+def read_settings(
+    config: DictConfig, base: Mapping[str, Any], typed: Typed, *, is_run: bool = False
+) -> Settings:
     """Return the settings of a sweep.
 
     Args:
         config: The whole configuration, with its ``hydra`` key.
         base: The configuration of a job before the search chooses anything.
         typed: What the command line sets: it wins over the search space.
+        is_run: Whether this is for one run of it, which need not know how many there are.
 
     Raises:
         SpecError: It has problems; all of them are listed.
     """
-    reading = _Reading([], [])
+    reading = _Reading([], [], is_run)
     flat = _flat(_sections(config, reading.notes), reading)
     space = _as_typed(_space(config, flat, typed, reading), typed, reading)
     settings = _settings(flat, space, (base, typed), reading)
@@ -133,6 +136,7 @@ class _Reading:
 
     problems: list[Problem]
     notes: list[Problem]
+    is_run: bool = False
 
     def note(self, path: str, sentence: str) -> None:
         if (path, sentence) not in self.notes:
@@ -249,7 +253,7 @@ def _settings(
     if budget and budget in typed.fixed and method not in POPULATIONS:
         reading.note(f"hydra.sweeper.budget_variable: {budget}", BUDGET_TYPED)
     n_trials = get("n_trials", scenario.get("n_trials"))
-    if n_trials is None and method not in ANALYSES:
+    if n_trials is None and method not in ANALYSES and not reading.is_run:
         reading.wrong("hydra.sweeper.n_trials", "is missing: say how many configurations to try")
     _check_on_oom(str(get("on_oom", "")), flat, reading)
     return Settings(

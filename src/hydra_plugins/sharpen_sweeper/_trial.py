@@ -46,7 +46,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     """
     typed = read_typed(arguments)
     base = base_of(context, config, typed)
-    settings = read_settings(config, base, typed)
+    settings = read_settings(config, base, typed, is_run=True)
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
         chosen = dict(_flat(run.config))

@@ -37,7 +37,7 @@ def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
     first = [{"config_id": run.number, **_trial(run, metric, varying)} for run in ended]
     columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
     _write(folder / TRIALS, columns, first)
-    given = sweep.prior[0] if sweep.prior else {}
+    given: Mapping[str, Any] = sweep.prior[0] if sweep.prior else {}
     rows = [{"name": name, **_row(one, given.get(name))} for name, one in varying.items()]
     n_items = max((sum(key.startswith("item_") for key in row) for row in rows), default=0)
     _write(folder / SPACE, [*COLUMNS, *(f"item_{k}" for k in range(n_items))], rows)

@@ -22,6 +22,8 @@ from pathlib import Path
 
 _PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
 OURS = Path(__file__).resolve().parents[2]
+BRINGS = {"hydra": ("hydra._internal.hydra", "hydra_plugins.sharpen_sweeper._trial")}
+"""What a library imports by itself in every run of a sweep."""
 
 
 class _EffectReached(Exception):
@@ -72,7 +74,9 @@ def leading_imports(source: bytes) -> tuple[list[str], set[str]]:
     walk = _Walk()
     with contextlib.suppress(_EffectReached):
         _visit(walk, ast.parse(source), "")
-    return list(walk.found), walk.files
+    tops = {name.partition(":")[0].partition(".")[0] for name in walk.found}
+    brought = [module for top in BRINGS if top in tops for module in BRINGS[top]]
+    return [*walk.found, *brought], walk.files
 
 
 def declares_preload(source: bytes) -> bool:
