@@ -280,10 +280,11 @@ def test_the_kill_switch_survives_restarts_and_a_person_lifts_it(world):
     assert again.broker.fills() != []
 
 
-def test_a_damaged_kill_switch_stops_trading(world):
+@pytest.mark.parametrize("content", [b'\n{"kill": false, "who"', b""])
+def test_a_damaged_kill_switch_stops_trading(world, content):
     account, t = _decided(world)
     path = paths_of(world.folder, "test")[0].with_suffix(".kills")
-    path.write_bytes(b'\n{"kill": false, "who"')
+    path.write_bytes(content)
     account.session.play_bar(t)
     assert account.broker.fills() == []
 

@@ -18,7 +18,7 @@ from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
-from sharpen.paper.ledger import LedgerReader, is_held, read_only
+from sharpen.paper.ledger import Ledger, LedgerReader, is_held, read_only
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
 from sharpen.paper.trader import paths_of
@@ -129,9 +129,12 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         seed=seed,
     )
     _, _, stop_file = paths_of(home, account)
-    stop_file.unlink(missing_ok=True)
     begin = _first_bar(panel, first or model.trade_from)
     with recorded_session(home, model.file, panel, settings, _say) as (session, ledger):
+        stop_file.unlink(
+            missing_ok=True
+        )  # a trader that is at work holds the account, and may be asked to stop
+        _keep_once(ledger, account, {"data": name, "slippage_bps": repr(slippage_bps)})
         at = session.first_open(begin, ledger.last_bar())
         if at < len(panel):
             session.start(at, adopt)
@@ -140,10 +143,21 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         else:
             n_traded = 0
         stop_file.unlink(missing_ok=True)
-        ledger.keep_fact("data", name)
-        ledger.keep_fact("slippage_bps", repr(slippage_bps))
         _say(f"traded {n_traded} bars of {name} on account {account} by {model.file.name}")
         _print_report(account_report(home, account, ledger, panel), as_json)
+
+
+def _keep_once(ledger: Ledger, account: str, facts: dict[str, str]) -> None:
+    """Keep what an account began with: its report compares all of its sessions with one backtest."""
+    for name, value in facts.items():
+        kept = ledger.fact(name)
+        if kept not in (None, value):
+            option = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"account {account} began with {option} {kept}, not {value}: say {option} {kept}, or begin"
+                " another one with --account"
+            )
+        ledger.keep_fact(name, value)
 
 
 RECORDED_OPTIONS = {"data": "--data", "first": "--from", "cash": "--cash", "seed": "--seed"}
@@ -169,8 +183,8 @@ def _run_on_alpaca(
     feed, n_bars, adopt, slippage_bps = said
     access = access_from(os.environ, feed)
     stop_file = paths_of(home, account[0])[2]
-    stop_file.unlink(missing_ok=True)
     with alpaca_session(home, account, model, access, _say) as (session, wait):
+        stop_file.unlink(missing_ok=True)
         session.ledger.keep_fact("slippage_bps", repr(slippage_bps))
         session.start(adopt)
         _say(f"trading on account {account[0]} by {model.name}; 'sharpen paper stop' ends it")

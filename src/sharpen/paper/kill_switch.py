@@ -45,8 +45,8 @@ class KillSwitch:
             return None
         except (OSError, UnicodeDecodeError) as problem:
             return Kill("the trader", f"the kill switch cannot be read: {problem}")
-        if not lines:
-            return None
+        if not lines:  # a pull was cut off before its first letter
+            return Kill("the trader", "the kill switch is an empty file")
         try:
             word: Any = json.loads(lines[-1])
             return Kill(str(word["who"]), str(word["reason"])) if word["kill"] is not False else None
