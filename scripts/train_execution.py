@@ -99,15 +99,26 @@ def train(runs: Sequence[Run]) -> None:
         if run.permutation_seed is not None:
             raise UsageError("orders in a market that is drawn have no bars to permute")
         settings = ExecutionSettings.of(run.config)
-        if settings.ignored and not run.in_sweep:
-            names = ", ".join(settings.ignored)
-            print(f"the market {settings.market} does not have {names}: left aside", file=sys.stderr)
+        refuse_unread(run.config, settings.market)
         run.summary["market"] = settings.market
         named = ("book", "trades") if settings.market == "book" else ("data",)
         data = tuple(run.config[name] for name in named)
         alike.setdefault((settings.rules, data, run.stage), []).append((run, settings))
     for group in alike.values():
         search(group)
+
+
+def refuse_unread(config: Mapping[str, Any], market: str) -> None:
+    """Refuse data that the market would not read.
+
+    Raises:
+        UsageError: There is such data.
+    """
+    for name, markets in (("data", ("bars", "propagator")), ("book", ("book",)), ("trades", ("book",))):
+        if config[name] and market not in markets:
+            raise UsageError(
+                f"the market {market} reads no --{name}: give --market {' or '.join(markets)}, or no --{name}"
+            )
 
 
 def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:

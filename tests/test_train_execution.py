@@ -59,19 +59,30 @@ def test_it_trains_in_a_recorded_book(program, capsys, tmp_path):
 
 
 def test_what_is_wrong_is_refused_in_a_sentence(program, capsys):
-    assert program.main(["--market", "casino"]) != 0
+    assert program.main(["--market", "casino"]) == 2
     assert program.main(["--net_arch", "wide"]) == 2
     err = capsys.readouterr().err
     assert "train_execution: no market 'casino': there are signal, ac, ow, propagator, bars, book" in err
     assert "train_execution: net_arch is 'wide', give one or two widths" in err
 
 
-def test_training_that_breaks_down_is_said_and_another_markets_setting_too(program, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data=stocks"], "the market signal reads no --data: give --market bars or propagator"),
+        (["--market=bars", "--book=b.csv"], "the market bars reads no --book: give --market book"),
+        (["--slice_rows=3"], "the market signal does not have slice_rows, which is of book"),
+    ],
+)
+def test_what_the_market_does_not_read_is_refused(program, capsys, words, sentence):
+    assert program.main([*QUICK, *words]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_training_that_breaks_down_is_said(program, capsys, monkeypatch):
     monkeypatch.setattr("sharpen.objectives.rl.population.Population.problem", lambda *_: "it broke down")
-    assert program.main([*QUICK, "--slice_rows=3"]) == 1
-    err = capsys.readouterr().err
-    assert "the market signal does not have slice_rows: left aside" in err
-    assert "train_execution: it broke down" in err
+    assert program.main([*QUICK]) == 1
+    assert "train_execution: it broke down" in capsys.readouterr().err
 
 
 def test_every_configuration_of_the_sweep_file_is_a_configuration(program):

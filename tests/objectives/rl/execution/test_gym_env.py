@@ -8,6 +8,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from objectives.rl.execution.books import make_book
+from sharpen.errors import UsageError
 from sharpen.objectives.rl.execution.gym_env import ExecutionEnv
 from sharpen.objectives.rl.execution.markets import MARKETS, execution, market_of
 from sharpen.objectives.rl.streams import Streams
@@ -21,6 +22,16 @@ def test_the_face_keeps_the_contract(name):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(render|spec|pass environment checker).*")
         check_env(ExecutionEnv(market_of(name, None, DATA.get(name))), skip_render_check=True)
+
+
+def test_orders_without_a_seed_differ_and_an_action_that_is_no_number_is_refused():
+    envs = [ExecutionEnv(market_of("signal")) for _ in range(2)]
+    for env in envs:
+        env.reset()
+    rewards = [[env.step(np.zeros(1, np.float32))[0][3] for _ in range(4)] for env in envs]
+    assert rewards[0] != rewards[1]
+    with pytest.raises(UsageError, match="what is no number"):
+        envs[0].step(np.array([np.nan], np.float32))
 
 
 def test_an_order_is_that_of_our_own_agents():

@@ -83,6 +83,8 @@ class Book:
                 raise UsageError(f"the book's row {below[0] + 1} has a {name} below 0")
             if (odd := np.flatnonzero(~np.isfinite(sizes).all(1))).size:
                 raise UsageError(f"the book's row {odd[0] + 1} has a {name} that is no finite number")
+        if not len(self.time_s):
+            raise UsageError("the book has no rows")
         if not self.is_open.any():
             raise UsageError("no row of the book has a bid below an ask: are bids and asks exchanged?")
 

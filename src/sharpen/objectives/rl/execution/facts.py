@@ -42,4 +42,9 @@ def _hash(book: Book, rows: slice) -> str:
     found = hashlib.sha256()
     for array in arrays:
         found.update(np.ascontiguousarray(array[rows]).tobytes())
+    if (trades := book.trades) is not None:
+        time_s = book.time_s[rows]
+        inside = (trades.time_s >= time_s[0]) & (trades.time_s <= time_s[-1])
+        for array in (trades.time_s, trades.price, trades.size, trades.side):
+            found.update(np.ascontiguousarray(array[inside]).tobytes())
     return found.hexdigest()

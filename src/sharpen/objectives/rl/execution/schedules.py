@@ -197,26 +197,47 @@ def square_root_schedule(n_slices: int, decay: float) -> Floats:
 
     There is no closed form, and a schedule that pauses may be the best. So it is the best that sequential
     quadratic programming finds over the slices in which anything is traded: all choices of them up to 8
-    slices, beyond that every first, every second and so on. Without a memory it is equal slices.
+    slices; beyond that it begins with slices at equal distances, and adds, drops and moves one as long as
+    that helps. Without a memory it is equal slices.
 
     >>> square_root_schedule(4, 0.0).round(6).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
     if decay <= 0.0:
         return np.full(n_slices, 1.0 / n_slices)
-    found: list[Floats] = []
-    for active in _choices(n_slices):
-        best = np.zeros(n_slices)
-        best[active] = _least(decay ** np.maximum(active[:, None] - active[None, :], 0), active)
-        found.append(best)
-    return min(found, key=lambda x: square_root_cost(x, 1.0, decay))
+    found: dict[frozenset[int], Floats] = {}
+
+    def cost(choice: frozenset[int]) -> float:
+        if choice not in found:
+            active = np.array(sorted(choice))
+            found[choice] = np.zeros(n_slices)
+            found[choice][active] = _least(decay ** np.maximum(active[:, None] - active[None, :], 0), active)
+        return square_root_cost(found[choice], 1.0, decay)
+
+    best = min(_choices(n_slices), key=cost)
+    while n_slices > _ALL_CHOICES:
+        near = min(_neighbours(best, n_slices), key=cost)
+        if cost(near) >= cost(best) - 1e-12:
+            break
+        best = near
+    return found[best]
 
 
-def _choices(n_slices: int) -> list[Ints]:
-    """Return the slices to trade in, by every choice that is tried."""
+def _choices(n_slices: int) -> list[frozenset[int]]:
+    """Return the slices to trade in, by every choice that is tried at first."""
     if n_slices <= _ALL_CHOICES:
-        return [np.flatnonzero([n >> k & 1 for k in range(n_slices)]) for n in range(1, 1 << n_slices)]
-    return [np.arange(0, n_slices, step) for step in range(1, n_slices + 1)]
+        return [frozenset(k for k in range(n_slices) if n >> k & 1) for n in range(1, 1 << n_slices)]
+    steps = [np.arange(0, n_slices, step) for step in range(1, n_slices + 1)]
+    spread = [np.linspace(0, n_slices - 1, m).round().astype(np.int64) for m in range(1, n_slices + 1)]
+    return list(dict.fromkeys(frozenset(slices.tolist()) for slices in (*steps, *spread)))
+
+
+def _neighbours(choice: frozenset[int], n_slices: int) -> list[frozenset[int]]:
+    """Return the choices with a slice more, one less, or one a place earlier or later."""
+    found = [choice ^ {k} for k in range(n_slices)]
+    moves = [(k, k + d) for k in choice for d in (-1, 1) if 0 <= k + d < n_slices and k + d not in choice]
+    found += [choice - {k} | {to} for k, to in moves]
+    return [other for other in found if other]
 
 
 def _least(decays: Floats, active: Ints) -> Floats:

@@ -120,15 +120,22 @@ class ExecutionSettings:
             for name, value in self.market_settings.items()
             if not math.isfinite(value)
         ]
+        if foreign := self._foreign:
+            problems.append(f"the market {self.market} does not have {', '.join(foreign)}")
         if (n_slices := self.market_settings.get("n_slices", 2)) > MOST_SLICES:
             problems.append(f"n_slices is {n_slices}, give {MOST_SLICES} or less")
         if problems:
             raise UsageError("; ".join(problems), problems=problems)
 
     @property
-    def ignored(self) -> list[str]:
-        """The market settings that the market does not have."""
-        return [name for name in self.market_settings if name not in TAKEN.get(self.market, MARKET_SETTINGS)]
+    def _foreign(self) -> list[str]:
+        """The settings that this market does not have, with the markets that do."""
+        own = TAKEN.get(self.market, tuple(MARKET_SETTINGS))
+        return [
+            f"{name}, which is of {' and '.join(m for m, names in TAKEN.items() if name in names)}"
+            for name in self.market_settings
+            if name not in own
+        ]
 
     @property
     def rules(self) -> tuple[Any, ...]:
