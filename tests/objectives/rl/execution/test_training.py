@@ -97,5 +97,7 @@ def test_names_of_stable_baselines_are_taken_also_as_text():
     assert ExecutionSettings.of({"horizon_len": 7}).agent.horizon_len == 7
     with pytest.raises(UsageError, match=r"net_arch is '\[64, x\]', give one or two widths"):
         ExecutionSettings.of({"net_arch": "[64, x]"})
+    with pytest.raises(UsageError, match="n_steps is 0, give 1 or more"):
+        ExecutionSettings.of({"n_steps": 0})
     with pytest.raises(UsageError, match=r"total_timesteps is 0.*learnt by ppo"):
         ExecutionSettings.of({"total_timesteps": 0, "agent": "sac"})

@@ -162,7 +162,10 @@ class ExecutionSettings:
         if "net_arch" in both:
             both |= _net_dims(both.pop("net_arch"))
         if "n_steps" in both:
-            both["horizon_len"] = math.ceil(int(both.pop("n_steps")) / max(int(both["n_envs"]), 1))
+            n_steps = int(both.pop("n_steps"))
+            if n_steps < 1:
+                raise UsageError(f"n_steps is {n_steps}, give 1 or more")
+            both["horizon_len"] = math.ceil(n_steps / max(int(both["n_envs"]), 1))
         kinds: dict[str, type] = {
             "market": str,
             "total_timesteps": int,
