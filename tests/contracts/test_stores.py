@@ -19,6 +19,7 @@ ITS_OWN = {
     "store/migrations.py",
     "store/backup.py",  # for a store in a file only
     "store/references.py",  # the same
+    "store/sqlite_file.py",  # the same
     "store/versions.py",
     "store/backends.py",
     "store/server_rows.py",  # sends the queries of a store in a file to its server

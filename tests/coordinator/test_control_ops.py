@@ -273,6 +273,7 @@ def test_a_rerun_is_a_run_of_its_own_with_a_parent(harness: CoordinatorHarness) 
         "config": reader(harness).run(old).config,
         "seed": 0,
         "parent": old,
+        "n_left": 0,
     }
     row = reader(harness).run(run["run_id"])
     assert (row.origin, row.parent) == ("rerun", 1)
