@@ -167,11 +167,14 @@ def test_rollback_goes_back_one_by_one(harness: CoordinatorHarness) -> None:
     assert harness.ask("rollback", move=wanted | {"expected": 2}, reason="worse")["version"] == 1
     with pytest.raises(Refused, match="points at v1 by now"):
         harness.ask("rollback", move=wanted | {"expected": 2}, reason="worse")
-    assert harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse")["version"] == 0
+    assert (
+        harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse", is_sure=True)["version"] == 0
+    )
     with pytest.raises(UsageError, match="needs a reason"):
         harness.ask("rollback", move=wanted | {"expected": 0}, reason=" ")
     assert log(harness)[-2:] == ["rolled back", "rolled back"]
-    assert harness.ask("rollback", move=wanted | {"expected": 0}, reason="all of them")["version"] is None
+    found = harness.ask("rollback", move=wanted | {"expected": 0}, reason="all of them", is_sure=True)
+    assert found["version"] is None
     assert aliases(reader(harness)) == []
     with pytest.raises(Refused, match="there is no xgb:candidate to roll back"):
         harness.ask("rollback", move=wanted | {"expected": None}, reason="worse")
@@ -197,7 +200,10 @@ def test_a_version_that_was_rolled_back_from_does_not_come_back(harness: Coordin
         promote(harness, move(each, "candidate", expected=expected))
     wanted = {"collection": "xgb", "alias": "candidate", "who": "ann"}
     assert harness.ask("rollback", move=wanted | {"expected": 0}, reason="worse")["version"] == 1
-    assert harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse")["version"] is None
+    with pytest.raises(Refused, match="To go back further"):  # one person who types it twice, too
+        harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse")
+    found = harness.ask("rollback", move=wanted | {"expected": 1}, reason="worse", is_sure=True)
+    assert found["version"] is None
 
 
 @pytest.mark.parametrize("version", ["0", 0.0, True])

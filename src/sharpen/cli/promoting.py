@@ -143,7 +143,7 @@ def rollback(home: Path, model: str, alias: str, reason: str, expect: str, as_js
     """Point an ALIAS of a MODEL at the version that it had before; no gate stands in the way.
 
     Versions that were rolled back from before are passed over. Where none is left, the alias points nowhere.
-    Within an hour of another person's rollback it needs --expect, for both may have seen the same trouble.
+    Within an hour of a rollback a second one needs --expect: two people may have seen the same trouble.
 
     \b
       sharpen rollback xgb_classifier prod --reason "slippage doubled"

@@ -214,7 +214,7 @@ def _rollback(session: Session, move: Mapping[str, Any], reason: str, is_sure: b
         move: As of a promotion.
         reason: Why.
         is_sure: Whether who asks has said where the alias points: else it is not rolled back again shortly
-            after somebody else did, for both of them saw the same trouble.
+            after it was, for two people may have seen the same trouble, or one may not know that it was done.
     """
     wanted = _Move(**move)
     if (done := _done(session, wanted)) is not None:
@@ -241,9 +241,9 @@ def _rollback(session: Session, move: Mapping[str, Any], reason: str, is_sure: b
 
 
 def _check_not_just_done(session: Session, move: _Move, entries: Sequence[AuditEntry]) -> None:
-    """Refuse a rollback shortly after another person's."""
+    """Refuse a rollback shortly after another."""
     last = next((e for e in reversed(entries) if e.details.get("alias") == move.alias), None)
-    if last is None or last.action != "rolled back" or last.who == move.who:
+    if last is None or last.action != "rolled back":
         return
     minutes = (session.clock.time() - last.at) / 60.0
     if minutes < ROLLBACK_MINUTES:

@@ -92,7 +92,7 @@ def kill_at_each_moment(home, words, before, after):
         def again(copy=copy):
             check(copy, (before, after))
             code = call(copy, words)
-            assert code == 0 or words[0] == "rollback", code  # it may have nothing to go back to
+            assert code == 0 or words[0] == "rollback", code  # it has just gone back: it must not go further
             return check(copy, (after,))
 
         ended = in_a_child(doomed)
