@@ -113,6 +113,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trees = xgboost.train({"max_depth": 2, "nthread": 1, "objective": "binary:logistic"}, data, 3)
     trees.save_model(folder / "model.ubj")
     facts = {"settings": {"model": "xgboost"}, "symbols": SYMBOLS, "feature_names": names}
+    facts["trained_through"] = "1990-01-02"
     return home_with(folder, (folder / "model.ubj").read_bytes(), facts=facts)
 
 

@@ -22,6 +22,7 @@ from sharpen.paper.simulated import Frictions, SimulatedBroker
 from sharpen.paper.trader import Parts, Trader, paths_of
 from sharpen.registry.files import checked_files
 from sharpen.registry.names import find, is_model
+from sharpen.store.collection_rows import VersionRow
 from sharpen.store.queries import Reader
 
 
@@ -200,9 +201,14 @@ def model_of(reader: Reader, word: str) -> RunModel:
         )
     ((name, path),) = checked_files(reader.home, row).items()
     digest = next(file.digest for file in row.files if file.name == name)
-    trade_from = row.record["lockbox"]["first"] or facts.get("trained_through", "")
     file = ModelFile(row.name, path, digest, facts)
-    return RunModel(file, row.record["data"]["name"] or "stocks", str(trade_from))
+    return RunModel(file, row.record["data"]["name"] or "stocks", unseen_from(row))
+
+
+def unseen_from(row: VersionRow) -> str:
+    """Return the first time that the search which found a version has not seen; empty where none is known."""
+    decides_by: Mapping[str, Any] = row.record.get("decides_by") or {}
+    return str(row.record["lockbox"]["first"] or decides_by.get("trained_through", ""))
 
 
 def model_of_run(reader: Reader, word: str) -> RunModel:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, SharpenError, StoreError
 from sharpen.gates import Value
+from sharpen.paper.session import unseen_from
 from sharpen.promotion.capacity import capacity_adv_share
 from sharpen.promotion.paper_evidence import paper_evidence
 from sharpen.promotion.search_evidence import is_winner, lockbox_evidence, search_evidence
@@ -95,6 +96,8 @@ def _panel(row: VersionRow) -> Panel | None:
 
 def _hints(row: VersionRow, run: RunRow) -> dict[str, str]:
     lockbox, paper = f"sharpen validate {run.id}", f"sharpen paper run --model {row.name}"
+    if unseen := unseen_from(row):
+        paper = f"{paper} (an account that traded bars before {unseen}, which the search saw, does not count)"
     return {
         "search_p": f"sharpen permute {run.sweep_id}",
         "lockbox_openings": lockbox,

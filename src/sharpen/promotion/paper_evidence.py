@@ -1,8 +1,14 @@
-"""What paper trading says of a version: whether it did what its backtest says, not whether it earns."""
+"""What paper trading says of a version: whether it did what its backtest says, not whether it earns.
+
+Only an account that began on bars which the search had not seen says it: on those that it was trained on,
+returns, drawdown and costs flatter it. A signal that differs counts from every account, whatever it traded.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
 
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, SharpenError
@@ -10,13 +16,18 @@ from sharpen.gates import Value
 from sharpen.paper.account_report import account_report
 from sharpen.paper.ledger import LedgerReader, read_only
 from sharpen.paper.report import PaperReport
+from sharpen.paper.session import unseen_from
+from sharpen.paper.trader import bar_name
 from sharpen.store.collection_rows import VersionRow
 
 SWITCHED = "model switched"
+MISMATCHES = "signal_mismatches"
 
 
 def paper_evidence(home: Path, row: VersionRow, panel: Panel | None) -> dict[str, Value]:
     """Return what the account with the most sessions of this very model file says; nothing without one.
+
+    Signals that differ are those of all its accounts.
 
     Args:
         home: The store's folder.
@@ -24,11 +35,24 @@ def paper_evidence(home: Path, row: VersionRow, panel: Panel | None) -> dict[str
         panel: The bars that it was made of; None where they are not to be had here. An account on live bars
             has its own.
     """
-    found: list[PaperReport] = []
-    for path in sorted((home / "paper").glob("*.ledger")):
-        one = _report(home, path, row, panel)
-        found += [] if one is None else [one]
-    return of_report(max(found, key=lambda one: one.n_sessions)) if found else {}
+    known = [_report(home, path, row, panel) for path in sorted((home / "paper").glob("*.ledger"))]
+    found = [report for report in known if report is not None]
+    counted = [report for report in found if traded_unseen_bars(report, unseen_from(row))]
+    if not counted:
+        return {}
+    n_mismatches = sum(len(report.replay.mismatches) for report in found)
+    values = of_report(max(counted, key=lambda report: report.n_sessions))
+    return {**values, MISMATCHES: n_mismatches} if values[MISMATCHES] is not None else values
+
+
+def traded_unseen_bars(found: PaperReport, unseen: str) -> bool:
+    """Return whether an account began to trade when the search's bars were over.
+
+    Args:
+        found: Its report.
+        unseen: The first time that the search has not seen; empty where that is not known: then none counts.
+    """
+    return bool(unseen) and found.growth.bars[0] >= bar_name(np.datetime64(unseen, "us"))
 
 
 def of_report(found: PaperReport) -> dict[str, Value]:
@@ -36,7 +60,7 @@ def of_report(found: PaperReport) -> dict[str, Value]:
     known: dict[str, Value] = {
         "paper_sessions": found.n_sessions,
         "paper_fills": found.n_fills,
-        "signal_mismatches": len(found.replay.mismatches) if found.replay.n_signals else None,
+        MISMATCHES: len(found.replay.mismatches) if found.replay.n_signals else None,
         "paper_return_percentile": found.return_percentile,
         "paper_drawdown_percentile": found.drawdown_percentile,
         "paper_correlation": found.correlation,
