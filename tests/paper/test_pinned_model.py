@@ -16,7 +16,9 @@ import xgboost
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import load_strategy
-from sharpen.paper.session import ModelFile, pinned
+from sharpen.paper.session import AccountSettings, ModelFile, pinned, recorded_session
+
+from .worlds import panel_of
 
 FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAA"], "feature_names": ["a"]}
 ROWS = np.linspace(0, 1, 40)[:, None]
@@ -68,3 +70,14 @@ def test_a_copy_that_was_changed_is_refused(tmp_path: Path) -> None:
         (tmp_path / "kept" / f"{old.digest}.ubj").write_bytes(b"{L")
         with pytest.raises(UsageError, match="changed or cut off"):
             pinned(tmp_path / "kept", ledger, new, 1.0, print)
+
+
+def test_an_account_that_begins_anew_meets_the_same_chance(tmp_path: Path) -> None:
+    def order_names(home: str, seed: int) -> str | None:
+        folder = tmp_path / home
+        folder.mkdir()
+        settings = AccountSettings(seed=seed)
+        with recorded_session(folder, model(folder, "m", 1), panel_of(3), settings, print) as (_, ledger):
+            return ledger.fact("session")
+
+    assert order_names("first", 0) == order_names("second", 0) != order_names("third", 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -88,7 +88,7 @@ def recorded_session(
     try:
         with Ledger(path) as ledger:
             if ledger.fact("session") is None:
-                ledger.keep_fact("session", secrets.token_hex(3))
+                ledger.keep_fact("session", _session_name(path.stem, settings.seed))
             clock = RecordedClock(float(ledger.fact("last_time") or 0.0))
             strategy = pinned(path.parent / "models", ledger, model, clock.now, say)
             parts = Parts(
@@ -157,6 +157,11 @@ def _kept(folder: Path, digest: str) -> ModelFile:
 def pinned_model(folder: Path, account: str, digest: str) -> ModelFile:
     """Return the copy of a model that an account has traded by."""
     return _kept(paths_of(folder, account)[0].parent / "models", digest)
+
+
+def _session_name(account: str, seed: int) -> str:
+    """Return what orders' names begin with: an account that begins anew meets the same chance."""
+    return hashlib.sha256(f"{account} {seed}".encode()).hexdigest()[:6]
 
 
 @dataclass(frozen=True, slots=True)
