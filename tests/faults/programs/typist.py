@@ -20,12 +20,17 @@ def type_it(words):
     print(json.dumps([done.exit_code, done.stdout, done.stderr]), flush=True)
 
 
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        try:
-            type_it(json.loads(line))
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+def serve(lines):
+    print("ready", flush=True)
+    for line in lines:
+        child = os.fork()
+        if child == 0:
+            try:
+                type_it(json.loads(line))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    serve(sys.stdin)
