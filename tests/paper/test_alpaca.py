@@ -453,6 +453,8 @@ def test_a_mute_stream_holds_orders_back_while_the_market_is_open(world: AlpacaW
     world.set_time(EVENING + 60, is_open=False)
     session.trader.tick()
     assert not any("ALARM" in line for line in world.said), "silence is right while it is closed"
+    assert silence(world.updates, CALENDAR, EVENING + 60) == ""
+    assert silence(world.updates, CALENDAR, MORNING).startswith("ALARM")
     world.set_time(MORNING, is_open=True)
     session.trader.tick()
     assert world.alpaca.orders == []
@@ -464,7 +466,11 @@ def test_a_mute_stream_holds_orders_back_while_the_market_is_open(world: AlpacaW
 
 def test_fills_of_a_dead_stream_are_applied_before_new_orders(world: AlpacaWorld) -> None:
     session = world.decided()
+    world.alpaca.calls.clear()
     session.trader.tick()
+    asked = [path.partition("?")[0] for _, path in world.alpaca.calls]
+    sent = world.alpaca.calls.index(("POST", "/orders"))
+    assert any("activities" in path for path in asked[:sent]), "fills are asked for first"
     world.updates.tells = False
     for order in world.alpaca.orders:
         world.alpaca.fill(order, order["qty"])
