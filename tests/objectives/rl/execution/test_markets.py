@@ -86,8 +86,20 @@ def test_without_risk_aversion_equal_slices_are_best(n):
 
 
 def test_obizhaeva_and_wang_cost_what_the_closed_form_says():
-    for policy, known in ((optimal, 238_597), (twap, 259_945), (baselines_of("ow")["immediate"], 500_000)):
-        assert costs_in_money("ow", policy)[0] == pytest.approx(known, abs=0.5)
+    a, times = math.exp(-2.2 / 10), np.arange(11)
+    kernel = 1e-4 * a ** np.abs(times[:, None] - times)
+    best = np.full(11, 1 - a)
+    best[[0, -1]] = 1.0
+    best *= 1e5 / (9 * (1 - a) + 2)
+    even = np.full(11, 1e5 / 11)
+    for policy, shares, known in (
+        (optimal, best, 238_597),
+        (twap, even, 259_945),
+        (baselines_of("ow")["immediate"], np.eye(11)[0] * 1e5, 500_000),
+    ):
+        cost = 0.5 * shares @ kernel @ shares
+        assert round(cost) == known
+        assert costs_in_money("ow", policy)[0] == pytest.approx(cost, rel=1e-9)
 
 
 def test_the_propagator_costs_what_its_formula_says():
