@@ -310,6 +310,13 @@ def test_an_evening_a_morning_and_the_fills(world: AlpacaWorld) -> None:
     assert set(world.statuses()) == {IntentStatus.ENDED}
 
 
+def move_against_what_is_held(world: AlpacaWorld, day: str) -> None:
+    for symbol, bars in world.alpaca.bars.items():
+        factor = 0.9 if world.alpaca.held[symbol] > 0 else 1.1
+        close = round(bars[-1]["c"] * factor, 2)
+        bars.append(bars[-1] | {"t": midnight(day), "o": close, "h": close, "l": close, "c": close})
+
+
 def turned(world: AlpacaWorld) -> LiveSession:
     """Return a session whose positions should turn around this morning."""
     session = world.decided()
@@ -317,11 +324,7 @@ def turned(world: AlpacaWorld) -> LiveSession:
     for order in world.alpaca.orders:
         world.alpaca.fill(order, order["qty"])
     session.trader.tick()
-    day = "2024-07-03"
-    for symbol, bars in world.alpaca.bars.items():
-        factor = 0.9 if world.alpaca.held[symbol] > 0 else 1.1
-        close = round(bars[-1]["c"] * factor, 2)
-        bars.append(bars[-1] | {"t": midnight(day), "o": close, "h": close, "l": close, "c": close})
+    move_against_what_is_held(world, "2024-07-03")
     world.limits = Limits(max_daily_loss=1.0)
     world.set_time(1720026000.0 + 1000, is_open=False)
     session = world.open()
@@ -361,6 +364,26 @@ def test_a_position_that_could_not_be_closed_is_not_turned(world: AlpacaWorld) -
     assert len(world.alpaca.orders) == 4
     assert world.statuses().count(IntentStatus.REFUSED) == 2
     assert session.ledger.positions() == before
+
+
+def test_an_order_that_counts_on_one_which_ended_unfilled_is_not_sent(world: AlpacaWorld) -> None:
+    session = turned(world)
+    before = dict(session.ledger.positions())
+    session.trader.tick()
+    move_against_what_is_held(world, "2024-07-05")
+    world.set_time(1720209600.0 + 1000, is_open=False)
+    assert session.decide(), "the orders that close are at the broker, and count as filled"
+    for order in world.alpaca.orders[2:]:
+        order["status"] = "expired"
+    world.set_time(1720445460.0, is_open=True)  # 2024-07-08 09:31
+    for _ in range(3):
+        session.trader.tick()
+    meant = [i for i in session.ledger.intents() if i.bar.startswith("20240705")]
+    passes = {i.order.symbol: i.order.quantity > abs(before[i.order.symbol]) for i in meant}
+    assert set(passes.values()) == {True, False}, "one would pass through 0"
+    assert {o["symbol"]: False for o in world.alpaca.orders[4:]} == {s: p for s, p in passes.items() if not p}
+    refused = {i.order.symbol: i.reason for i in meant if i.status is IntentStatus.REFUSED}
+    assert refused == {s: "the order before it was not filled" for s, p in passes.items() if p}
 
 
 @pytest.mark.parametrize("status", [504, 0])

@@ -72,15 +72,21 @@ class OrderTracker:
         return [intent for intent in free if intent not in in_vain]
 
     def _is_in_vain(self, intent: Intent) -> bool:
-        """Return whether an order should follow one that closes a position, which is still there."""
+        """Return whether an order counts on a position having been closed that is still there.
+
+        It is the second of two that turn a position around; or an order of an earlier bar, which was at the
+        broker when it was decided, ended unfilled.
+        """
         order = intent.order
+        held = self._ledger.positions().get(order.symbol, Decimal(0))
+        if held * order.signed_quantity >= 0:
+            return False
         place = (intent.bar, order.symbol)
         is_second = any(
             (i.bar, i.order.symbol) == place and i.order != order and not i.status.is_open
             for i in self._ledger.intents()
         )
-        held = self._ledger.positions().get(order.symbol, Decimal(0))
-        return is_second and held * order.signed_quantity < 0
+        return is_second or (not self._broker.can_turn and order.quantity > abs(held))
 
     def match(self, intent: Intent, found: BrokerOrder) -> None:
         """Take over what the broker says of an order."""
