@@ -161,7 +161,7 @@ def _scrutiny(
 
 def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
     """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
-    last = [found for run in runs if (found := reader.last_metrics(run.id))]
+    last = [found for run in runs if (found := reader.long_runs.last_metrics(run.id))]
     if len(last) < 2:
         return last[0] if last else {}
     figures = {name: [number(metrics.get(name)) for metrics in last] for name in last[0]}

@@ -84,7 +84,7 @@ def permute(
 def _test(reader: Reader, sweep: SweepRow, run: RunRow, root_seed: int) -> PermutationTest:
     """Return the comparison with a run's own figures, before any history is scored."""
     metric = spec.parse(sweep.spec, where=sweep.source).metric
-    logged = reader.last_metrics(run.id)
+    logged = reader.long_runs.last_metrics(run.id)
     assert run.score is not None  # noqa: S101 - the caller looked
     return PermutationTest(
         metric=metric.name,

@@ -21,7 +21,7 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     run = reader.run(run_id)
     now = Snapshot(reader, run.sweep_id)
     [run] = as_they_are(reader, run.sweep_id, [run])
-    metrics = reader.last_metrics(run.id)
+    metrics = reader.long_runs.last_metrics(run.id)
     artifacts = {file.name: str(file.path) for file in reader.artifacts(run_id=run.id)}
     facts, test = _facts(now, run, _host(reader, run)), PermutationTest.of(run.summary)
     code = RunFacts.of_summary(run.summary).code

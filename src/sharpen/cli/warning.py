@@ -46,7 +46,7 @@ class Warnings:
         if self._awaits_finished and n_finished:
             self._awaits_finished = False
             first = self._ended(now.id, TrialState.FINISHED)[0]
-            logged = self._reader.last_metrics(first.id).keys()
+            logged = self._reader.long_runs.last_metrics(first.id).keys()
             for words in (*_never_logged(self._spec, logged), *_no_cost(self._spec, first, logged)):
                 view.warn(f"warning: run {first.number} finished, but {words}")
 

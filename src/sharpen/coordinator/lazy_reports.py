@@ -60,7 +60,7 @@ class ReportCache:
         def log(rows: Iterable[tuple[int, int, float | None]]) -> ReportLog:
             return ReportLog.of((step, turn(math.nan if value is None else value)) for _, step, value in rows)
 
-        rows = self._reader.ended_values(self._sweep_id, self._resume)
+        rows = self._reader.restart.ended_values(self._sweep_id, self._resume)
         return {number: log(of_run) for number, of_run in groupby(rows, key=itemgetter(0))}
 
 

@@ -130,7 +130,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     rules = replace(rules, max_failures=row.max_failures, time_cap_s=row.time_cap_s)
     live = _live_runs(reader, row.id, sweep, rules, now)
     with no_garbage():
-        ended = reader.ended_runs(row.id)
+        ended = reader.restart.ended_runs(row.id)
         trials = _ended(sweep, ended, ReportCache(reader, row.id, sweep.metric, rules.resume))
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
@@ -159,7 +159,7 @@ def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: f
     runs = reader.live_runs(sweep_id)
     if not runs:
         return {}
-    values = {n: list(rows) for n, rows in groupby(reader.live_values(sweep_id), key=itemgetter(0))}
+    values = {n: list(rows) for n, rows in groupby(reader.restart.live_values(sweep_id), key=itemgetter(0))}
     watched: dict[str, list[ReportRow]] = {}
     for report in reader.reports(sweep_id=sweep_id, live=True) if rules.watched else ():
         watched.setdefault(report.run_id, []).append(report)

@@ -63,7 +63,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     parsed = spec.parse(sweep.spec, where=sweep.source)
     ever = reader.runs(sweep.id, deleted=True)
     runs = [run for run in ever if run.deleted_at is None]
-    reports, long = reader.thinned_reports(sweep.id)
+    reports, long = reader.long_runs.thinned_reports(sweep.id)
     logged, last = _by_run(reports), reader.tracked.last_of_all(sorted(long))
     fold_metric = _fold_metric(parsed.metric.name, logged)
     groups = configurations(ever, parsed.repeats)

@@ -20,9 +20,10 @@ from sharpen.store.backends import backend_of
 from sharpen.store.blobs import blob_path
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.console import overlaid
+from sharpen.store.long_runs import LongRuns
+from sharpen.store.restart import RestartReader
 from sharpen.store.rows import (
     ArtifactRow,
-    EndedRow,
     LookRow,
     ReportRow,
     RunRow,
@@ -32,29 +33,12 @@ from sharpen.store.rows import (
     run_row,
     sweep_row,
 )
-from sharpen.store.tracked import TrackedReader, spread
+from sharpen.store.tracked import TrackedReader
 from sharpen.trial import TrialState
 
 Answer = TypeVar("Answer")
 AT_ONCE = 500  # runs in one question
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
-ENDED_RUNS = sa.text("""
-    SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
-        repeat, repeat_of, cost, parent, fidelity, checkpoint
-    FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
-""")
-ENDED_VALUES = sa.text("""
-    SELECT r.number, p.step, p.value FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
-    WHERE r.sweep_id = :sweep_id AND r.state NOT IN ('pending', 'running') AND p.has_metric
-        AND (r.agent_id IS NOT NULL OR :resume AND r.checkpoint IS NOT NULL)
-    ORDER BY r.number, p.step
-""")
-LIVE_VALUES = sa.text("""
-    SELECT r.number, p.step, p.value, p.has_metric
-    FROM runs r JOIN reports p ON p.run_id = r.id AND p.token = r.token
-    WHERE r.sweep_id = :sweep_id AND r.state IN ('pending', 'running') ORDER BY r.number, p.step
-""")
-MOST_REPORTS = 500  # of a run, that a report shows
 
 
 class Reader:
@@ -75,6 +59,16 @@ class Reader:
     def tracked(self) -> TrackedReader:
         """What is asked of runs whether they belong to a sweep or not."""
         return TrackedReader(self._all, self.rows)
+
+    @property
+    def restart(self) -> RestartReader:
+        """What whoever takes a store over asks of a sweep's runs."""
+        return RestartReader(self._all, self._plain)
+
+    @property
+    def long_runs(self) -> LongRuns:
+        """What is asked of runs of sweeps that may be long, without reading all that they logged."""
+        return LongRuns(self._all, self._each, self.tracked.last_values)
 
     def sweeps(self, deleted: bool = False, damaged: list[str] | None = None) -> list[SweepRow]:
         """Return every sweep, the newest last; deleted ones only when they are asked for, too.
@@ -226,42 +220,6 @@ class Reader:
         query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.state.in_(UNENDED)).order_by(r.number)
         return [run_row(row) for row in self.rows(query)]
 
-    def ended_runs(self, sweep_id: str) -> list[EndedRow]:
-        """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
-        # past SQLAlchemy's rows: there may be a hundred thousand
-        rows = self._plain(ENDED_RUNS, {"sweep_id": sweep_id})
-        configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
-        return [
-            EndedRow(number, state, config, *rest)
-            for (number, state, _, *rest), config in zip(rows, configs, strict=True)
-        ]
-
-    def ended_values(self, sweep_id: str, resume: bool) -> list[tuple[int, int, float | None]]:
-        """Return (number, step, value) of every report that counts of the runs that have ended, in order.
-
-        Of a run that ended while it waited, after it had lost its lease, those that its newest checkpoint
-        holds are left.
-
-        Args:
-            sweep_id: Whose runs.
-            resume: Whether its runs go on from checkpoints.
-        """
-        given = {"sweep_id": sweep_id, "resume": resume}
-        found: list[tuple[int, int, float | None]] = list(self._plain(ENDED_VALUES, given))
-        held = self._checkpoints_of_waiting(sweep_id) if resume else {}
-        return [row for row in found if row[0] not in held or row[1] <= held[row[0]]] if held else found
-
-    def _checkpoints_of_waiting(self, sweep_id: str) -> dict[int, int]:
-        """Return the checkpoint's step of every run that ended while no agent had it, by number."""
-        r = schema.runs.c
-        query = sa.select(r.number, r.checkpoint).where(
-            r.sweep_id == sweep_id,
-            r.state.not_in(UNENDED),
-            r.agent_id.is_(None),
-            r.checkpoint.is_not(None),
-        )
-        return {row.number: json.loads(row.checkpoint)["step"] for row in self._all(query)}
-
     def reports(
         self,
         sweep_id: str | None = None,
@@ -285,52 +243,6 @@ class Reader:
             query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
             query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
         return [report_row(row) for row in self._all(query.order_by(r.number, p.step))]
-
-    def thinned_reports(self, sweep_id: str, most: int = MOST_REPORTS) -> tuple[list[ReportRow], set[str]]:
-        """Return the reports of a sweep's runs, and the ids of those that logged more than so many steps.
-
-        Of such a run there are about so many, evenly spread over its steps, the first and the last among
-        them. They may lack what it logged seldom, which :meth:`TrackedReader.last_of_all` has.
-        """
-        p, r = schema.reports.c, schema.runs.c
-        on = sa.and_(p.run_id == r.id, p.token == r.token)
-        shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        ends = sa.func.min(p.step).label("first"), sa.func.max(p.step).label("last")
-        counts = sa.select(r.id, r.token, *ends).select_from(schema.runs.join(schema.reports, on))
-        counts = counts.where(shown).group_by(r.id, r.token)
-        long = {row.id: row for row in self._all(counts.having(sa.func.count() > most))}
-        if not long:
-            return self.reports(sweep_id=sweep_id), set()
-        query = sa.select(schema.reports, r.number).join(schema.runs, on)
-        short = query.where(shown, r.id.not_in(list(long))).order_by(r.number, p.step)
-        rows = [(row.number, report_row(row)) for row in self._all(short)]
-        for run_id, run in long.items():
-            at = (p.run_id == run_id, p.token == run.token)
-            next_from = query.where(*at, p.step >= sa.bindparam("step")).order_by(p.step).limit(1)
-            found = {row.step: row for row in self._each(next_from, spread(run.first, run.last + 1, most))}
-            rows += [(row.number, report_row(row)) for row in found.values()]
-        return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
-
-    def _each(self, query: sa.Executable, steps: Sequence[int]) -> Sequence[Any]:
-        """Return what a query finds from each of some steps on."""
-
-        def fetch(connection: sa.Connection) -> Sequence[Any]:
-            return [row for step in steps for row in connection.execute(query, {"step": step})]
-
-        return self._read(fetch)
-
-    def last_metrics(self, run_id: str) -> dict[str, Any]:
-        """Return what a run logged last under each name, in the order of its first report."""
-        last = self.tracked.last_values(run_id)
-        p, r = schema.reports.c, schema.runs.c
-        query = sa.select(p.metrics).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
-        first = self._all(query.where(r.id == run_id).order_by(p.step).limit(1))
-        names = {name: None for row in first for name in json.loads(row.metrics) if name in last}
-        return {name: last[name] for name in (*names, *(name for name in last if name not in names))}
-
-    def live_values(self, sweep_id: str) -> Sequence[tuple[int, int, float | None, bool]]:
-        """Return (number, step, value, whether it counts) of the reports of runs that have not ended."""
-        return self._plain(LIVE_VALUES, {"sweep_id": sweep_id})
 
     def progress(
         self, sweep_id: str, numbers: Sequence[int] | None = None, deleted: bool = False
@@ -421,6 +333,14 @@ class Reader:
         def fetch(connection: sa.Connection) -> Sequence[Any]:
             cursor = connection.execute(query, given).cursor
             return [] if cursor is None else cursor.fetchall()
+
+        return self._read(fetch)
+
+    def _each(self, query: sa.Executable, given: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Return what a query finds with each of these values."""
+
+        def fetch(connection: sa.Connection) -> Sequence[Any]:
+            return [row for values in given for row in connection.execute(query, values)]
 
         return self._read(fetch)
 

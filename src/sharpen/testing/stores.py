@@ -113,7 +113,7 @@ def a_report_takes_the_place_of_one_of_its_step(store: Any) -> None:
         writer.keep_last("s-1", [(3, {"loss": 8.0}), (3, {"acc": 2})])
         assert writer.names_logged("s-1") == ["acc", "loss"]
     assert store.reader().tracked.last_values("s-1") == {"acc": 2, "loss": 0.25}
-    assert store.reader().last_metrics("s-1") == {"acc": 2, "loss": 0.25}
+    assert store.reader().long_runs.last_metrics("s-1") == {"acc": 2, "loss": 0.25}
     [report] = store.reader().reports(run_id="s-1")
     assert report.value != report.value
 
@@ -127,12 +127,12 @@ def a_long_run_is_read_thinned(store: Any) -> None:
             for step in steps:
                 writer.put_report(REPORT | {"run_id": run_id, "token": 1, "step": step, "value": 1.0})
     reader = store.reader()
-    found, long = reader.thinned_reports("s", most=10)
+    found, long = reader.long_runs.thinned_reports("s", most=10)
     steps = {run_id: [row.step for row in found if row.run_id == run_id] for run_id in ("s-1", "s-2")}
     assert long == {"s-1"}
     assert steps == {"s-1": [0, 99, 201, 300, 399, 498, 600, 699, 798, 897], "s-2": [0, 1, 2, 3, 4]}
-    assert reader.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
-    values = [(number, step) for number, step, *_ in reader.live_values("s")]
+    assert reader.long_runs.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
+    values = [(number, step) for number, step, *_ in reader.restart.live_values("s")]
     assert len(values) == 305
     assert values == sorted(values)
 
@@ -160,8 +160,8 @@ def a_run_ends_with_its_scores(store: Any) -> None:
         writer.end_run("s-1", END)
     reader = store.reader()
     assert (reader.run("s-1").score, reader.run("s-1").scores) == (0.5, (0.5,))
-    assert [row[:2] for row in reader.ended_runs("s")] == [(1, "finished")]
-    assert [tuple(row) for row in reader.ended_values("s", resume=True)] == [(1, 1, 0.5)]
+    assert [row[:2] for row in reader.restart.ended_runs("s")] == [(1, "finished")]
+    assert [tuple(row) for row in reader.restart.ended_values("s", resume=True)] == [(1, 1, 0.5)]
 
 
 def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any) -> None:
@@ -174,8 +174,8 @@ def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any)
         writer.set_run("s-1", {"agent_id": None, "checkpoint": '{"digest":"d","step":1}'})
         writer.end_run("s-1", END)
     reader = store.reader()
-    assert [row[1] for row in reader.ended_values("s", resume=True)] == [1]
-    assert reader.ended_values("s", resume=False) == []
+    assert [row[1] for row in reader.restart.ended_values("s", resume=True)] == [1]
+    assert reader.restart.ended_values("s", resume=False) == []
 
 
 def a_run_keeps_its_fidelity(store: Any) -> None:

@@ -1,0 +1,68 @@
+"""Reading runs of sweeps that may have logged a million steps, without reading all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from sharpen.store import schema
+from sharpen.store.rows import ReportRow, report_row
+from sharpen.store.tracked import spread
+
+MOST_REPORTS = 500  # of a run, that a report shows
+
+
+class LongRuns:
+    """Questions about runs of any length; :attr:`~sharpen.store.queries.Reader.long_runs`.
+
+    Args:
+        rows: Returns what a query finds.
+        each: The same for each of several sets of values, in one reading of the store.
+        last_values: Returns what a run of this id logged last, by name.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[sa.Executable], Sequence[Any]],
+        each: Callable[[sa.Executable, Sequence[Mapping[str, Any]]], Sequence[Any]],
+        last_values: Callable[[str], Mapping[str, Any]],
+    ) -> None:
+        self._rows = rows
+        self._each = each
+        self._last_values = last_values
+
+    def thinned_reports(self, sweep_id: str, most: int = MOST_REPORTS) -> tuple[list[ReportRow], set[str]]:
+        """Return the reports of a sweep's runs, and the ids of those that logged more than so many steps.
+
+        Of such a run there are about so many, evenly spread over its steps, the first and the last among
+        them. They may lack what it logged seldom, which :meth:`TrackedReader.last_of_all` has.
+        """
+        p, r = schema.reports.c, schema.runs.c
+        on = sa.and_(p.run_id == r.id, p.token == r.token)
+        shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
+        ends = sa.func.min(p.step).label("first"), sa.func.max(p.step).label("last")
+        counts = sa.select(r.id, r.token, *ends).select_from(schema.runs.join(schema.reports, on))
+        counts = counts.where(shown).group_by(r.id, r.token)
+        long = {row.id: row for row in self._rows(counts.having(sa.func.count() > most))}
+        query = sa.select(schema.reports, r.number).join(schema.runs, on)
+        short = query.where(shown, r.id.not_in(list(long))).order_by(r.number, p.step)
+        rows = [(row.number, report_row(row)) for row in self._rows(short)]
+        for run_id, run in long.items():
+            at = (p.run_id == run_id, p.token == run.token)
+            next_from = query.where(*at, p.step >= sa.bindparam("step")).order_by(p.step).limit(1)
+            steps = [{"step": step} for step in spread(run.first, run.last + 1, most)]
+            found = {row.step: row for row in self._each(next_from, steps)}
+            rows += [(row.number, report_row(row)) for row in found.values()]
+        return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
+
+    def last_metrics(self, run_id: str) -> dict[str, Any]:
+        """Return what a run logged last under each name, in the order of its first report."""
+        last = self._last_values(run_id)
+        p, r = schema.reports.c, schema.runs.c
+        query = sa.select(p.metrics).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        first = self._rows(query.where(r.id == run_id).order_by(p.step).limit(1))
+        names = {name: None for row in first for name in json.loads(row.metrics) if name in last}
+        return {name: last[name] for name in (*names, *(name for name in last if name not in names))}
