@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sharpen.errors import Refused
 from sharpen.paper.ledger import Intent, IntentStatus, Ledger
-from sharpen.paper.orders import BrokerOrder
+from sharpen.paper.orders import BrokerOrder, place_in_decision
 from sharpen.paper.ports import Broker, Clock
 
 MAX_LOOKUPS = 3
@@ -81,12 +81,9 @@ class OrderTracker:
         held = self._ledger.positions().get(order.symbol, Decimal(0))
         if held * order.signed_quantity >= 0:
             return False
-        place = (intent.bar, order.symbol)
-        is_second = any(
-            (i.bar, i.order.symbol) == place and i.order != order and not i.status.is_open
-            for i in self._ledger.intents()
+        return place_in_decision(order.client_order_id) > 0 or (
+            not self._broker.can_turn and order.quantity > abs(held)
         )
-        return is_second or (not self._broker.can_turn and order.quantity > abs(held))
 
     def match(self, intent: Intent, found: BrokerOrder) -> None:
         """Take over what the broker says of an order."""

@@ -129,3 +129,12 @@ def client_order_id(run: str, digest: str, bar: str, symbol: str, n: int) -> str
             f"an order's name has {MAX_ID_CHARACTERS} characters at most, not {len(name)}: {name}"
         )
     return name
+
+
+def place_in_decision(name: str) -> int:
+    """Return which of the orders of one decision and symbol a name of :func:`client_order_id` is, from 0 on.
+
+    >>> place_in_decision("s3k9-ab12cd34-20240105-AAPL-1")
+    1
+    """
+    return int(name.rpartition("-")[2])
