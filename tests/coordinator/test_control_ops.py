@@ -18,6 +18,7 @@ from sharpen.coordinator.restoring import Assess, rules_for
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
+from sharpen.store.restart import RestartReader
 from sharpen.sweep import Assessment, Checkpoint
 from sharpen.trial import TrialState
 
@@ -567,13 +568,13 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     for sweep_id in sweeps.values():
         finish(harness, sweep_id, f"{sweep_id}1")
     asked: list[str] = []
-    ended_values = Reader.ended_values
+    ended_values = RestartReader.ended_values
 
-    def noted(self: Reader, sweep_id: str, resume: bool) -> Any:
+    def noted(self: RestartReader, sweep_id: str, resume: bool) -> Any:
         asked.append(sweep_id)
         return ended_values(self, sweep_id, resume)
 
-    monkeypatch.setattr(Reader, "ended_values", noted)
+    monkeypatch.setattr(RestartReader, "ended_values", noted)
     second = CoordinatorHarness(harness.home, harness.clock)
     for sweep_id in sweeps.values():
         held = second.held(sweep_id, f"{sweep_id}2")

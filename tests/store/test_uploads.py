@@ -1,7 +1,7 @@
 """Uploads under way, when the store is cleared or copied."""
 
 import os
-import tarfile
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,8 +98,8 @@ def test_a_copy_holds_what_an_upload_needs_to_go_on(home, tmp_path):
     name, *sent = announce(home)
     back_up(home, tmp_path / "copy.tar")
     copy = tmp_path / "copy"
-    with tarfile.open(tmp_path / "copy.tar") as tar:
-        tar.extractall(copy, filter="data")
+    copy.mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "copy.tar", "-C", copy], check=True)
     assert read_note(announcement(copy, name)) == read_note(announcement(home, name))
     assert announced(copy) == announced(home)
     assert all(checked_path(copy, digest) for digest in sent)

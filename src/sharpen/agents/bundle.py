@@ -69,19 +69,20 @@ def keep_bundle(home: Path, client: Client, sweep_id: str, folder: Path, who: st
     executables: list[str] = []
     with tempfile.TemporaryDirectory(prefix="sharpen-bundle-") as name:
         top = Path(name)
-        archive = top / "archive.tar"
+        archive, path = top / "archive.tar", top / "file"
         root = Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
         archive.write_bytes(_git(root, "archive", "--format=tar", commit.id))
         with tarfile.open(archive) as tar:
             for member in tar:
                 if not member.isfile():
                     continue
-                tar.extract(member, top / "files", filter="data")
-                path = top / "files" / member.name
+                archived = tar.extractfile(member)
+                assert archived is not None  # noqa: S101 - it is a file
+                with archived, path.open("wb") as file:
+                    shutil.copyfileobj(archived, file)
                 files.append(StoredFile(member.name, *blobs.put(path)))
                 if member.mode & 0o100:
                     executables.append(member.name)
-                path.unlink()
     record = {"commit": commit.id, "subfolder": commit.subfolder, "executables": executables}
     content: dict[str, Any] = {"files": [asdict(file) for file in files], "record": record, "run_id": None}
     client.call("register", collection=_collection(sweep_id), type=TYPE, content=content, who=who)
