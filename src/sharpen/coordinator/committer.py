@@ -68,8 +68,7 @@ class Committer:
             left_s = deadline - time.monotonic()
             if mark != seen or left_s <= 0:
                 return mark
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), left_s)
+            await _wait(changed, left_s)
 
     def _ask_slow_methods(self) -> None:
         """Have search methods that may think for long asked in threads of their own."""
@@ -128,8 +127,7 @@ class Committer:
         """Wait until as many have asked as did lately, or for so long."""
         if len(self._asked) < self._n_expected and seconds > 0:
             self._enough.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._enough.wait(), seconds)
+            await _wait(self._enough, seconds)
 
     async def tick(self) -> None:
         """Let the coordinator see to its leases, for as long as this process may write to the store."""
@@ -155,6 +153,17 @@ class Committer:
             slept_s = await _sleep()
             if slept_s > 2 * TICK_S:  # a long request: first answer who has asked meanwhile, beats among them
                 slept_s = max(slept_s, await _sleep())
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, or for so long.
+
+    Python 3.11's ``asyncio.wait_for`` forgets that its task was canceled when the event happens at that very
+    moment. A host that shuts down would then wait for ever, and keep the store's lock.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _sleep() -> float:

@@ -143,7 +143,8 @@ class ObservedRoutes:
 
     async def _ready(self, request: Request) -> Response:
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._ask), 5.0)
+            async with asyncio.timeout(5.0):
+                await asyncio.to_thread(self._ask)
         except (SharpenError, TimeoutError):
             return PlainTextResponse("not ready\n", 503)
         return PlainTextResponse("ready\n")
