@@ -9,7 +9,7 @@ from scipy.stats import qmc
 
 from sharpen.errors import UsageError
 from sharpen.optimizers import RandomSearch
-from sharpen.optimizers.drawing import sobol
+from sharpen.optimizers.draws import sobol
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.seeds import rng_for
 from sharpen.space import Choice, Float, Int, Space

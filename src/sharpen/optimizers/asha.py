@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from sharpen.optimizers.brackets import demands, rungs
-from sharpen.optimizers.drawing import Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.halving import children_of, ranked
 from sharpen.optimizers.models import SAMPLERS, Sampling
 from sharpen.plugins import refuse_unless

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sharpen.optimizers.brackets import brackets, demands
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.hyperband import propose
 from sharpen.optimizers.kde import Density
 from sharpen.optimizers.models import comparable
 from sharpen.optimizers.port import Answer
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
@@ -71,8 +72,8 @@ class Bohb:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return promotions as far as there are any, then new configurations."""
         cycle = brackets(self.min_fidelity, self.max_fidelity or 0.0, self.eta)
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
-        sampling = _FromModel(self, space, history, rng, drawing)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
+        sampling = _FromModel(self, space, history, rng, batch)
         return propose(history, n, cycle, sampling, name="bohb", passes=self.passes)
 
 
@@ -82,24 +83,24 @@ class _FromModel:
     space: Space
     history: Sequence[Trial]
     rng: np.random.Generator
-    drawing: Drawing
+    batch: ProposalBatch
 
     def draw(self, n: int, n_before: int) -> list[Config]:
         """Return new configurations."""
-        self.drawing.number = n_before
+        self.batch.number = n_before
         cube = cube_of(self.space)
         model = densities(cube, self.history, self.settings.top_share)
         for _ in range(n):
             is_random = model is None or self.rng.random() < self.settings.random_share
-            self.drawing.take(None if is_random or model is None else self._best(*model), "bohb")
-        return [p.config for p in self.drawing.proposals]
+            self.batch.add(None if is_random or model is None else self._best(*model), "bohb")
+        return [p.config for p in self.batch.proposals]
 
     def _best(self, good: Density, bad: Density) -> Config | None:
         """Return the new and allowed draw from the good ones likeliest to be one; None without."""
         u = good.draw(self.settings.n_candidates, self.settings.bandwidth_factor, self.rng)
         for i in np.argsort(-good.at(u) / bad.at(u), kind="stable"):
             config = good.cube.decode(u[i])
-            if self.space.key(config) not in self.drawing.seen and self.space.allows(config):
+            if self.space.key(config) not in self.batch.seen and self.space.allows(config):
                 return config
         return None
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
@@ -101,12 +102,12 @@ class CmaEs:
         own = [t for t in history if t.origin == "cmaes" and t.state.is_final and t.state not in UNDECIDED]
         own = [t for t in own if space.contains(t.config)]
         search = self._search(cube, history, own, size, rng)
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         shares = _shares(cube, own, size)
         for _ in range(n):
-            found = _unseen(cube, search, shares, drawing.seen, rng) if cube.axes else None
-            drawing.take(found, "cmaes")
-        return drawing.proposals
+            found = _unseen(cube, search, shares, batch.seen, rng) if cube.axes else None
+            batch.add(found, "cmaes")
+        return batch.proposals
 
     def _search(
         self, cube: Cube, history: Sequence[Trial], own: Sequence[Trial], size: int, rng: np.random.Generator

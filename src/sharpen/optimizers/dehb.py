@@ -9,9 +9,10 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.optimizers.brackets import Bracket, brackets, demands
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.halving import ranked
 from sharpen.optimizers.port import Answer, Done, Wait
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.subpopulations import ABOVE, FIRST, ORIGINS, Slot, best_of, next_slot, population
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
@@ -71,9 +72,9 @@ class Dehb:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return the runs that the brackets want next, in their order."""
         cycle = brackets(self.min_fidelity, self.max_fidelity or 0.0, self.eta)
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         past = [t for t in history if t.origin in ORIGINS]
-        search = _Search(self, space, cycle, past, drawing, rng)
+        search = _Search(self, space, cycle, past, batch, rng)
         found: list[Proposal] = []
         while len(found) < n and (slot := next_slot(past, cycle, self.passes)) is not None:
             found.append(search.fill(slot))
@@ -95,7 +96,7 @@ class _Search:
     space: Space
     cycle: Sequence[Bracket]
     past: Sequence[Trial]
-    drawing: Drawing
+    batch: ProposalBatch
     rng: np.random.Generator
 
     def fill(self, slot: Slot) -> Proposal:
@@ -105,8 +106,8 @@ class _Search:
             below = ranked([t for t in self.past if t.fidelity == slot.below])
             for trial in (t for t in below if self.space.key(t.config) not in tried):
                 return Proposal(trial.config, trial.number, ABOVE, slot.fidelity)
-        self.drawing.number = sum(t.parent is None for t in self.past)
-        config = self.drawing.take(None if slot.is_first_pass else self._child(slot), "dehb")
+        self.batch.number = sum(t.parent is None for t in self.past)
+        config = self.batch.add(None if slot.is_first_pass else self._child(slot), "dehb")
         origin = FIRST if slot.below is None else ABOVE
         return Proposal(config, origin=origin, fidelity=slot.fidelity)
 
@@ -125,7 +126,7 @@ class _Search:
             three = [pool[int(i)] for i in self.rng.permutation(len(pool))[:PARENTS]]
             u = self._crossed(target, three)
             config = self.space.complete(self.space.from_unit(u.tolist()))
-            if self.space.key(config) not in self.drawing.seen and self.space.allows(config):
+            if self.space.key(config) not in self.batch.seen and self.space.allows(config):
                 return config
         return None
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sharpen.extras import require
-from sharpen.optimizers import outcomes
+from sharpen.optimizers import observations
 from sharpen.optimizers.belief import Belief, drawn
-from sharpen.optimizers.drawing import Drawing, Keys
-from sharpen.optimizers.outcomes import Outcomes
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.observations import Observations
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
@@ -104,27 +105,27 @@ class GaussianProcess:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        known = outcomes.read(space, history, self.n_most_trials, self.fold_noise)
+        known = observations.read(space, history, self.n_most_trials, self.fold_noise)
         knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
         model = self._model(cube, known, history) if knows_enough else None
         belief = Belief.of(cube, history, self.prior_weight)
         if model and belief:
             model = replace(model, acquisition=replace(model.acquisition, belief=belief))
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         for _ in range(n):
-            if model and drawing.proposals:
-                model = model.believing([drawing.proposals[-1].config])
-            found = model.improving(drawing.seen, self.n_candidates, rng) if model else None
+            if model and batch.proposals:
+                model = model.believing([batch.proposals[-1].config])
+            found = model.improving(batch.seen, self.n_candidates, rng) if model else None
             if belief and not model:
-                found = drawn(belief, cube, drawing.seen, rng)
-            drawing.take(found, "gp")
-        return drawing.proposals
+                found = drawn(belief, cube, batch.seen, rng)
+            batch.add(found, "gp")
+        return batch.proposals
 
-    def _model(self, cube: Cube, known: Outcomes, history: Sequence[Trial]) -> Surrogate:
+    def _model(self, cube: Cube, known: Observations, history: Sequence[Trial]) -> Surrogate:
         surrogate = _surrogate()
 
         def fit(trials: Sequence[Trial]) -> Kernels:
-            earlier = outcomes.read(cube.space, trials, self.n_most_trials, self.fold_noise)
+            earlier = observations.read(cube.space, trials, self.n_most_trials, self.fold_noise)
             return surrogate.Kernels.of(cube, earlier)
 
         return surrogate.Surrogate.of(cube, known, self._kept.get(cube.space, _earlier(history), fit))

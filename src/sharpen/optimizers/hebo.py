@@ -11,9 +11,10 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats, Ints
 from sharpen.extras import require
-from sharpen.optimizers import outcomes
-from sharpen.optimizers.drawing import Drawing, Keys
-from sharpen.optimizers.outcomes import Outcomes
+from sharpen.optimizers import observations
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.observations import Observations
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
@@ -79,18 +80,18 @@ class Hebo:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
-        known = outcomes.read(space, history, self.n_most_trials)
+        known = observations.read(space, history, self.n_most_trials)
         n_wanted = self.n_startup_trials or max(4, 1 + len(cube.axes))
         model = _Model.of(self, cube, known) if cube.axes and len(known.judged) >= n_wanted else None
         front = model.front(self.n_candidates, rng) if model else np.empty((0, len(cube.axes)))
         busy = cube.encode([t.config for t in [*known.judged, *known.waiting]])
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         queue = iter(front)
         for _ in range(n):
-            found = next((c for u in queue if (c := _allowed(cube, u, drawing.seen, busy)) is not None), None)
-            taken = drawing.take(found, "hebo")
+            found = next((c for u in queue if (c := _allowed(cube, u, batch.seen, busy)) is not None), None)
+            taken = batch.add(found, "hebo")
             busy = np.concatenate([busy, cube.encode([taken])])
-        return drawing.proposals
+        return batch.proposals
 
 
 def _allowed(cube: Cube, u: Floats, seen: set[str], busy: Floats) -> Config | None:
@@ -114,7 +115,7 @@ class _Model:
     centres: Floats
 
     @staticmethod
-    def of(settings: Hebo, cube: Cube, known: Outcomes) -> _Model:
+    def of(settings: Hebo, cube: Cube, known: Observations) -> _Model:
         """Return what outcomes teach."""
         with loading_one_thread():
             from sharpen.optimizers import gaussian, warping  # noqa: PLC0415 - they need scipy

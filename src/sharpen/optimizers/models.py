@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.halving import ranked
 from sharpen.optimizers.port import Answer, Done, Optimizer, Wait
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.space import Space
 from sharpen.trial import Config, Trial
 
@@ -44,8 +45,8 @@ class Sampling:
             n: How many.
             n_before: How many have been drawn before: their place in a sequence that covers the space.
         """
-        drawing = Drawing(self.space, self.history, self.rng, self.seed, self.keys)
-        drawing.number = n_before
+        batch = ProposalBatch(self.space, self.history, self.rng, self.seed, self.keys)
+        batch.number = n_before
         found: Answer = []
         if self.sampler != "random":
             least = max(len(self.space.dimensions) + 2, MIN_TRIALS)
@@ -53,11 +54,11 @@ class Sampling:
             if sum(t.state.is_final for t in past) >= least:
                 found = _model(self.sampler, least).ask(self.space, past, n, self.rng)
         for proposal in [] if isinstance(found, Wait | Done) else found:
-            is_new = self.space.key(proposal.config) not in drawing.seen
-            drawing.take(proposal.config if is_new else None, self.sampler)
-        for _ in range(n - len(drawing.proposals)):
-            drawing.take(None, "random")
-        return [p.config for p in drawing.proposals]
+            is_new = self.space.key(proposal.config) not in batch.seen
+            batch.add(proposal.config if is_new else None, self.sampler)
+        for _ in range(n - len(batch.proposals)):
+            batch.add(None, "random")
+        return [p.config for p in batch.proposals]
 
 
 def _model(name: str, n_startup_trials: int) -> Optimizer:

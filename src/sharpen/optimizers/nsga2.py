@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sharpen.arrays import Floats, Ints
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
@@ -67,10 +68,10 @@ class Nsga2:
         ]
         is_ready = bool(cube.axes) and len(parents) >= self.population
         u = cube.encode([t.config for t in survivors(parents, self.population)]) if is_ready else None
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         for _ in range(n):
-            drawing.take(self._child(cube, u, drawing.seen, rng) if u is not None else None, "nsga2")
-        return drawing.proposals
+            batch.add(self._child(cube, u, batch.seen, rng) if u is not None else None, "nsga2")
+        return batch.proposals
 
     def _child(self, cube: Cube, u: Floats, seen: set[str], rng: np.random.Generator) -> Config | None:
         """Return a new and allowed descendant of the ranked population ``u``; None when a few tries fail."""

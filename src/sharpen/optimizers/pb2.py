@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sharpen.arrays import Floats
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.generations import Plan
 from sharpen.optimizers.pbt import demands, perturbed, propose
 from sharpen.optimizers.port import Answer
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.time_varying import TimeVarying, beta, option_probabilities
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
@@ -72,8 +73,8 @@ class Pb2:
         """Return runs of the generation at hand; wait while the one before is at work."""
         plan = Plan(self.population, self.interval, self.max_fidelity, self.quantile)
         bandit = _Bandit(self, cube_of(space), list(history), rng)
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
-        return propose(plan, history, n, drawing, bandit.explore, "pb2")
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
+        return propose(plan, history, n, batch, bandit.explore, "pb2")
 
 
 @dataclass(frozen=True, eq=False)

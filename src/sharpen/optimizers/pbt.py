@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.generations import Plan
 from sharpen.optimizers.port import Answer, Done, Wait
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.dimensions import Dimension
@@ -67,11 +68,13 @@ class Pbt:
             donor = donors[int(rng.integers(len(donors)))]
             return donor, perturbed(space, donor.config, self.resample, rng)
 
-        return propose(plan, history, n, Drawing(space, history, rng, self.seed, self._keys), explore, "pbt")
+        return propose(
+            plan, history, n, ProposalBatch(space, history, rng, self.seed, self._keys), explore, "pbt"
+        )
 
 
 def propose(
-    plan: Plan, history: Sequence[Trial], n: int, drawing: Drawing, explore: Explore, name: str
+    plan: Plan, history: Sequence[Trial], n: int, batch: ProposalBatch, explore: Explore, name: str
 ) -> Answer:
     """Return runs of the generation at hand, in the order of the members.
 
@@ -79,7 +82,7 @@ def propose(
         plan: How the generations follow one another.
         history: Every trial so far.
         n: How many are wanted.
-        drawing: Where the first generation comes from.
+        batch: Where the first generation comes from.
         explore: Returns one of some donors, and a configuration for one that copies it.
         name: How this search marks its trials; those of copies have ``-exploit`` behind it.
     """
@@ -104,8 +107,8 @@ def propose(
             donor, config = explore(above)
             found.append(Proposal(config, donor.number, f"{name}-exploit", fidelity))
         else:
-            drawing.number = place
-            found.append(Proposal(drawing.take(None, name), origin=name, fidelity=fidelity))
+            batch.number = place
+            found.append(Proposal(batch.add(None, name), origin=name, fidelity=fidelity))
     return found
 
 

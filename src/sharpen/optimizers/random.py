@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.space import Space
 from sharpen.trial import Proposal, Trial
 
@@ -40,7 +41,7 @@ class RandomSearch:
         >>> sorted(p.config["a"] for p in proposals)
         [False, True]
         """
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         for _ in range(n):
-            drawing.take(None, "random")
-        return drawing.proposals
+            batch.add(None, "random")
+        return batch.proposals

@@ -16,12 +16,13 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.extras import require
-from sharpen.optimizers import outcomes
+from sharpen.optimizers import observations
 from sharpen.optimizers.brackets import brackets, demands
-from sharpen.optimizers.drawing import Drawing, Keys
+from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.hyperband import propose
 from sharpen.optimizers.models import comparable
 from sharpen.optimizers.port import Answer
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.seeds import seed_for
 from sharpen.space import Space
@@ -183,15 +184,15 @@ class Smac:
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return ``n`` proposals; with ``mf`` first those that go on to a larger budget."""
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
 
         def ordered(question: dict[str, Any]) -> list[list[float]]:
             return self._kept.get(self._library, question)
 
-        searching = _Searching(self, cube_of(space), history, rng, drawing, ordered)
+        searching = _Searching(self, cube_of(space), history, rng, batch, ordered)
         if self.facade != "mf":
             searching.take(n, list(history))
-            return drawing.proposals
+            return batch.proposals
         cycle = brackets(self.min_fidelity, self.max_fidelity or 0.0, self.eta)
         return propose(history, n, cycle, searching, name="smac", passes=0)
 
@@ -204,30 +205,30 @@ class _Searching:
     cube: Cube
     history: Sequence[Trial]
     rng: np.random.Generator
-    drawing: Drawing
+    batch: ProposalBatch
     ordered: Callable[[dict[str, Any]], list[list[float]]]
 
     def draw(self, n: int, n_before: int) -> list[Config]:
         """Return new configurations, by a model of the largest budget of which enough trials finished."""
-        self.drawing.number = n_before
+        self.batch.number = n_before
         self.take(n, comparable(self.history, self._n_startup))
-        return [p.config for p in self.drawing.proposals]
+        return [p.config for p in self.batch.proposals]
 
     def take(self, n: int, past: Sequence[Trial]) -> None:
         """Propose what a history makes the model propose."""
         queue = iter(self._points(past))
         for _ in range(n):
-            self.drawing.take(self._next(queue), "smac")
+            self.batch.add(self._next(queue), "smac")
 
     def _next(self, queue: Iterator[Floats]) -> Config | None:
         """Return the next configuration that is new, allowed and not near one at work."""
         busy = [t.config for t in self.history if not t.state.is_final and self._is_inside(t)]
         tried = [t.config for t in self.history if t.state.is_final and self._is_inside(t)]
-        busy += [p.config for p in self.drawing.proposals]
+        busy += [p.config for p in self.batch.proposals]
         at_work, known = self.cube.encode(busy), self.cube.encode(tried)
         for u in queue:
             config = self.cube.decode(u)
-            if self.cube.space.key(config) in self.drawing.seen or not self.cube.space.allows(config):
+            if self.cube.space.key(config) in self.batch.seen or not self.cube.space.allows(config):
                 continue
             if not (_is_near(u, at_work, NEAREST_BUSY) or _is_near(u, known, NEAREST)):
                 return config
@@ -242,7 +243,7 @@ class _Searching:
         ended = [t for t in past if t.state in (TrialState.FINISHED, TrialState.STOPPED)]
         ended = [t for t in ended if self._is_inside(t)]
         n_taught = self._n_startup + (len(ended) - self._n_startup) // step * step
-        known = outcomes.read(
+        known = observations.read(
             self.cube.space, ended[: max(n_taught, 0)], 2 * len(ended) + 2, use_reports=False
         )
         if n_taught < self._n_startup or not self.cube.axes or not len(known.y):

@@ -11,7 +11,7 @@ from sharpen.arrays import Bools, Floats
 from sharpen.optimizers import gaussian
 from sharpen.optimizers.acquisition import Acquisition, Price, best_first
 from sharpen.optimizers.gaussian import Posterior, Prior
-from sharpen.optimizers.outcomes import Outcomes
+from sharpen.optimizers.observations import Observations
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.space.encoding import Cube
 from sharpen.trial import Config, Trial
@@ -39,7 +39,7 @@ class Kernels:
     cost: Floats | None
 
     @staticmethod
-    def of(cube: Cube, known: Outcomes) -> Kernels:
+    def of(cube: Cube, known: Observations) -> Kernels:
         """Return the most probable parameters; where outcomes say nothing, those that the prior expects."""
         outcome, _ = Prior().moments(len(cube.axes))
         feasibility, _ = FEASIBILITY_PRIOR.moments(len(cube.axes))
@@ -75,7 +75,7 @@ class Surrogate:
     v: Floats
 
     @staticmethod
-    def of(cube: Cube, known: Outcomes, kernels: Kernels) -> Surrogate:
+    def of(cube: Cube, known: Observations, kernels: Kernels) -> Surrogate:
         """Return what outcomes teach, the running trials believed to come out as predicted."""
         is_category = cube.is_category
         outcome, target, centres = None, 0.0, np.empty((0, len(cube.axes)))
@@ -120,7 +120,7 @@ class Surrogate:
         return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v)
 
 
-def _is_good(known: Outcomes) -> Bools:
+def _is_good(known: Observations) -> Bools:
     return np.array([not t.is_infeasible for t in known.scored], dtype=bool)
 
 
@@ -147,7 +147,7 @@ def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Flo
     return (pulled - pulled.mean()) / scale, np.minimum(v / scale**2, 4.0)
 
 
-def _price(cube: Cube, known: Outcomes, theta: Floats | None) -> Price | None:
+def _price(cube: Cube, known: Observations, theta: Floats | None) -> Price | None:
     """Return what trials cost; None when few say so, or all cost the same."""
     trials, y, scale = _log_costs(known)
     if theta is None or scale < SMALLEST_SPREAD:
@@ -156,7 +156,7 @@ def _price(cube: Cube, known: Outcomes, theta: Floats | None) -> Price | None:
     return Price(gaussian.condition(x, y, np.zeros(len(y)), cube.is_category, theta), scale)
 
 
-def _log_costs(known: Outcomes) -> tuple[list[Trial], Floats, float]:
+def _log_costs(known: Observations) -> tuple[list[Trial], Floats, float]:
     """Return the trials that say what they cost, the logarithms, standardised, and their spread."""
     trials = [trial for trial in known.judged if trial.cost is not None]
     logs = np.log([trial.cost or 1.0 for trial in trials])
@@ -164,7 +164,7 @@ def _log_costs(known: Outcomes) -> tuple[list[Trial], Floats, float]:
     return trials, (logs - logs.mean()) / scale if scale > SMALLEST_SPREAD else logs, scale
 
 
-def _feasibility(cube: Cube, known: Outcomes, theta: Floats) -> Posterior | None:
+def _feasibility(cube: Cube, known: Observations, theta: Floats) -> Posterior | None:
     """Return a process that is positive where configurations are feasible; None when all were."""
     if (known.feasible > 0).all():
         return None

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.drawing import Drawing, Keys
-from sharpen.optimizers.outcomes import best_and_newest
+from sharpen.optimizers.draws import Keys
+from sharpen.optimizers.observations import best_and_newest
+from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.space.encoding import kind_of
@@ -117,11 +118,11 @@ class Tpe:
         past = self._memo.told(space, axes, _worth_telling(space, history, self.n_most_trials))
         is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
         suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
-        drawing = Drawing(space, history, rng, self.seed, self._keys)
-        for i in range(drawing.number, drawing.number + n):
-            config = drawing.take(_unseen(space, suggest, drawing.seen, i) if is_ready else None, "tpe")
+        batch = ProposalBatch(space, history, rng, self.seed, self._keys)
+        for i in range(batch.number, batch.number + n):
+            config = batch.add(_unseen(space, suggest, batch.seen, i) if is_ready else None, "tpe")
             past.append(_frozen(axes, _filled(space, config), Told.RUNNING, i))
-        return drawing.proposals
+        return batch.proposals
 
 
 def _worth_telling(space: Space, history: Sequence[Trial], most: int) -> list[Trial]:

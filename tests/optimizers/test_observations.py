@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sharpen.optimizers.outcomes import read
+from sharpen.optimizers.observations import read
 from sharpen.space import Float, Space
 from sharpen.trial import Report, Trial, TrialState
 

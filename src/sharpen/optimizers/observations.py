@@ -21,12 +21,12 @@ _MEAN_OF_FEW = 3  # gains of fewer trials than this say nothing
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Observations:
     """What to learn from.
 
     Attributes:
-        scored: Trials with an outcome.
-        y: (N,) their outcomes, larger is better, in the metric's units.
+        scored: Trials with an observed score.
+        y: (N,) their observed scores, larger is better, in the metric's units.
         v: (N,) how exact they are: the variance of each, in the metric's units squared.
         judged: Trials that ran to an end, feasible or not.
         feasible: (J,) of each of these +1, or from -1 up to below 0 when it broke a constraint.
@@ -41,7 +41,7 @@ class Outcomes:
     waiting: tuple[Trial, ...]
 
 
-def read(space: Space, history: Sequence[Trial], most: int, use_reports: bool = True) -> Outcomes:
+def read(space: Space, history: Sequence[Trial], most: int, use_reports: bool = True) -> Observations:
     """Return what a history says of a space.
 
     Args:
@@ -64,7 +64,7 @@ def read(space: Space, history: Sequence[Trial], most: int, use_reports: bool = 
             y[i], v[i] = gains.at_the_end(trial)
     unscored = _newest(space, [t for t in ended if not _has_score(t)], most // 2)
     judged = sorted([*scored, *unscored], key=lambda t: t.number)
-    return Outcomes(
+    return Observations(
         tuple(scored),
         y,
         v,

@@ -1,4 +1,4 @@
-"""Draws from a space that repeat nothing, and the rows of proposals that search methods make with them."""
+"""Draws from a space that repeat no configuration, as far as the space has others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sharpen.optimizers.grid import points
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.seeds import rng_for
 from sharpen.space import Space
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import Config, Trial
 
 MOST_DRAWS = 256
 LARGEST_LISTED = 20_000
@@ -40,35 +40,6 @@ class Keys:
             if known is None or known[0] is not trial.config:
                 known = self._known[trial.number] = (trial.config, space.key(trial.config))
             found.add(known[1])
-        return found
-
-
-class Drawing:
-    """An answer in the making: each proposal is what a method found, or a draw where it found nothing.
-
-    ``seen`` has the keys of all configurations so far, ``busy`` those of trials that have not ended: they are
-    not repeated even when all has been seen. ``number`` counts the trials, proposals included.
-    """
-
-    def __init__(
-        self, space: Space, history: Sequence[Trial], rng: np.random.Generator, seed: int | None, keys: Keys
-    ) -> None:
-        self._space, self._rng, self._seed = space, rng, seed
-        self.number = history[-1].number if history else 0
-        self.seen = keys.of(space, history)
-        self.busy = keys.of(space, (t for t in history if not t.state.is_final))
-        self.proposals: list[Proposal] = []
-
-    def take(self, found: Config | None, origin: str) -> Config:
-        """Propose what a method found, or else a draw; return it."""
-        if found is None:
-            first = sobol(self._seed, len(self._space.dimensions), self.number)
-            found, origin = draw(self._space, self._rng, (self.seen, self.busy), first), "random"
-        key = self._space.key(found)
-        self.seen.add(key)
-        self.busy.add(key)
-        self.number += 1
-        self.proposals.append(Proposal(found, origin=origin))
         return found
 
 
