@@ -30,12 +30,12 @@ from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
-from sharpen.store.fronts import front
-from sharpen.store.misses import counts, misses
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.views.pareto_front import pareto_front
+from sharpen.views.violations import counts, violations
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
@@ -195,7 +195,7 @@ def _runs_of_sweep(
     if deleted:
         listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
         now.progress |= reader.progress(now.sweep.id, deleted=True)
-        now.misses = misses(reader, listed, now.spec.constraints)
+        now.violations = violations(reader, listed, now.spec.constraints)
     if tag is not None:
         listed = [run for run in listed if tag in run.tags]
     if states:
@@ -240,7 +240,7 @@ def logs(home: Path, run: str, follow: bool) -> None:
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
     facts = {key: getattr(run, key) for key in RUN_KEYS}
     facts |= {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
-    return facts | {"broke": [miss.words for miss in now.misses.get(run.number, ())]}
+    return facts | {"broke": [violation.words for violation in now.violations.get(run.number, ())]}
 
 
 def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Constraint]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Con
     if not constraints:
         return {}
     runs = reader.runs(sweep.id)
-    return {"broke": counts(runs, misses(reader, runs, constraints), constraints)}
+    return {"broke": counts(runs, violations(reader, runs, constraints), constraints)}
 
 
 def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
@@ -261,7 +261,7 @@ def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     if len(read.metrics) == 1:
         top = winner(found, read.metric)
         return {"best": None if top is None else top.row.score}
-    size = len(front([one.row for one in found], read.metrics))
+    size = len(pareto_front([one.row for one in found], read.metrics))
     if as_json:
         return {"best": None, "front": size}
     return {"best": f"front of {size}" if size else None}

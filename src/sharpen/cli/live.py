@@ -16,12 +16,12 @@ from rich.text import Text
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
-from sharpen.store.fronts import front
-from sharpen.store.misses import Misses, misses, none_kept
 from sharpen.store.queries import UNENDED, Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.views.pareto_front import pareto_front
+from sharpen.views.violations import Violations, none_kept, violations
 
 N_SHOWN = 12
 
@@ -66,7 +66,7 @@ class Snapshot:
             self.runs = [run for run in ever if run.deleted_at is None]
             self._deleted = [run for run in ever if run.deleted_at is not None]
             self.progress = reader.progress(sweep_id)
-            self.misses: Misses = misses(reader, self.runs, self.spec.constraints)
+            self.violations: Violations = violations(reader, self.runs, self.spec.constraints)
         else:
             self.spec, self._deleted = before.spec, before._deleted
             fresh = {run.number: run for run in reader.runs_since(sweep_id, before.runs)}
@@ -74,7 +74,10 @@ class Snapshot:
             self.runs = sorted([*kept, *fresh.values()], key=lambda run: run.number)
             begun = [run.number for run in fresh.values() if run.token]
             self.progress = before.progress | reader.progress(sweep_id, begun)
-            self.misses = {**before.misses, **misses(reader, fresh.values(), self.spec.constraints)}
+            self.violations = {
+                **before.violations,
+                **violations(reader, fresh.values(), self.spec.constraints),
+            }
             if all(run.state in UNENDED for run in fresh.values()):
                 self._keep_choice(before)
         self.metric, self.repeats = self.spec.metric, self.spec.repeats
@@ -106,7 +109,7 @@ class Snapshot:
     def front(self) -> list[RunRow]:
         """The configurations that no other beats in every metric; none in a sweep of one metric."""
         rows = [one.row for one in self.configurations]
-        return front(rows, self.spec.metrics) if self.has_several else []
+        return pareto_front(rows, self.spec.metrics) if self.has_several else []
 
     @cached_property
     def chosen(self) -> frozenset[int]:
@@ -128,7 +131,7 @@ class Snapshot:
             return ""
         if not self.spec.has_metric:
             return "the sweep file names no metric, so there is no best run"
-        if broken := none_kept(self.configurations, self.misses, self.spec.constraints):
+        if broken := none_kept(self.configurations, self.violations, self.spec.constraints):
             return broken
         if self.best is None:
             what = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"
@@ -195,7 +198,7 @@ class Snapshot:
 
     def broke(self, run: RunRow) -> str:
         """Return the constraints that a run broke, in words; empty when it kept them all."""
-        return ", ".join(miss.words for miss in self.misses.get(run.number, ()))
+        return ", ".join(violation.words for violation in self.violations.get(run.number, ()))
 
 
 def _why(run: RunRow) -> str:

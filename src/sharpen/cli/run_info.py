@@ -57,7 +57,7 @@ def _facts(now: Snapshot, run: RunRow, host: str | None) -> dict[str, Any]:
         "reason": run.reason,
         "score": run.score,
         "scores": {metric.name: value for metric, value in named},
-        "broke": [miss.words for miss in now.misses.get(run.number, ())],
+        "broke": [violation.words for violation in now.violations.get(run.number, ())],
         "cost": run.cost,
         "steps": now.progress.get(run.id, (0, None))[0],
         "seed": seed_of(now.sweep, run),

@@ -33,15 +33,15 @@ from sharpen.report.policies import find_policy
 from sharpen.report.returns import Finding, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
-from sharpen.store.fronts import front
-from sharpen.store.misses import Misses, counts, misses, none_kept
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
 from sharpen.views.family import family
+from sharpen.views.pareto_front import pareto_front
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
 from sharpen.views.returns import Series, ensembles, partly_kept, read_series
 from sharpen.views.scrutiny import Scrutiny, neighbours_of, scrutinise
+from sharpen.views.violations import Violations, counts, none_kept, violations
 
 ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 NO_METRIC = "the sweep file names no metric, so its runs are not ranked"
@@ -72,14 +72,14 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     kept, unusable = read_series(stored, {run.id: run.number for run in ever})
     series, differing = ensembles(kept, groups)
 
-    missed = misses(reader, runs, parsed.constraints)
+    broken = violations(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
     finding, search = _finding(reader, sweep, parsed, best, ever, kept)
     if best is not None:
         ranked = (best := _judged(best, finding.judgement), *ranked[1:])
     else:
-        finding = _explained(finding, none_kept(groups, missed, parsed.constraints), parsed)
+        finding = _explained(finding, none_kept(groups, broken, parsed.constraints), parsed)
 
     scoreless, failed = _those(entries, _is_scoreless), _those(entries, lambda e: e.state in FAILURES)
     infeasible, unranked = (scoreless, ()) if parsed.has_metric else ((), scoreless)
@@ -99,7 +99,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_data(data, versions),
         *cautions.about_code({run.number: facts.code for run, facts in zip(runs, said, strict=True)}),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
-        *cautions.about_constraints(counts(runs, missed, parsed.constraints), runs),
+        *cautions.about_constraints(counts(runs, broken, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
         *about_memory(runs),
         *cautions.about_kept(len(kept), sum(run.started_at is not None for run in ever)),
@@ -111,7 +111,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         spec=parsed,
         ranked=ranked,
         broken=tuple(sorted(_those(entries, _is_broken), key=lambda e: (e.run.violation, e.number))),
-        broke=_broke(groups, missed),
+        broke=_broke(groups, broken),
         front=_front(ranked, parsed.metrics),
         infeasible=infeasible,
         unranked=unranked,
@@ -167,10 +167,10 @@ def _scrutiny(
     return scrutinise(found, winner, share, neighbours_of(winner, groups, parsed.space, parsed.metric))
 
 
-def _broke(groups: Sequence[Configuration], missed: Misses) -> dict[int, str]:
-    """Return what each configuration missed, in words, by its first run's number; each miss once."""
+def _broke(groups: Sequence[Configuration], broken: Violations) -> dict[int, str]:
+    """Return the constraints that each configuration broke, in words and once, by its first run's number."""
     found = {
-        g.row.number: dict.fromkeys(m.words for run in g.runs for m in missed.get(run.number, ()))
+        g.row.number: dict.fromkeys(v.words for run in g.runs for v in broken.get(run.number, ()))
         for g in groups
     }
     return {number: ", ".join(words) for number, words in found.items() if words}
@@ -315,7 +315,7 @@ def _is_broken(entry: Entry) -> bool:
 def _front(ranked: Sequence[Entry], metrics: Sequence[Metric]) -> tuple[Entry, ...]:
     if len(metrics) < 2:
         return ()
-    chosen = {run.number for run in front([entry.run for entry in ranked], metrics)}
+    chosen = {run.number for run in pareto_front([entry.run for entry in ranked], metrics)}
     return tuple(entry for entry in ranked if entry.number in chosen)
 
 

@@ -17,7 +17,7 @@ ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class Violation:
     """A constraint that a run broke.
 
     Attributes:
@@ -30,14 +30,14 @@ class Miss:
 
     @property
     def size(self) -> float:
-        """By how much it was missed, in units of the bound's size."""
+        """By how much it was broken, in units of the bound's size."""
         return self.constraint.violation(math.nan if self.value is None else self.value)
 
     @property
     def words(self) -> str:
-        """The miss in words.
+        """The violation in words.
 
-        >>> Miss(Constraint("val/n_trades", ">=", 30), 24.0).words
+        >>> Violation(Constraint("val/n_trades", ">=", 30), 24.0).words
         'val/n_trades 24, needs >= 30'
         """
         return f"{self.constraint.metric} {self.found}, needs {self.constraint.op} {self.constraint.bound:g}"
@@ -50,11 +50,11 @@ class Miss:
         return "not a number" if math.isnan(self.value) else f"{self.value:.4g}"
 
 
-Misses = Mapping[int, tuple[Miss, ...]]
+Violations = Mapping[int, tuple[Violation, ...]]
 
 
-def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constraint]) -> Misses:
-    """Return what each run missed, by its number, for those that broke a constraint and were not called off.
+def violations(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constraint]) -> Violations:
+    """Return what each run broken, by its number, for those that broke a constraint and were not called off.
 
     Args:
         reader: The store.
@@ -63,44 +63,48 @@ def misses(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Constra
     """
     broke = {run.id: run for run in runs if run.violation > 0 and run.state in ENDED}
     last = reader.tracked.last_of_all(list(broke))
-    return {run.number: _missed(last.get(run_id, {}), constraints) for run_id, run in broke.items()}
+    return {run.number: _broken(last.get(run_id, {}), constraints) for run_id, run in broke.items()}
 
 
-def _missed(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Miss, ...]:
-    found = [Miss(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
-    return tuple(miss for miss in found if miss.size > 0)
+def _broken(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Violation, ...]:
+    found = [Violation(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
+    return tuple(violation for violation in found if violation.size > 0)
 
 
-def counts(runs: Collection[RunRow], missed: Misses, constraints: Sequence[Constraint]) -> dict[str, int]:
+def counts(runs: Collection[RunRow], broken: Violations, constraints: Sequence[Constraint]) -> dict[str, int]:
     """Return how many finished runs broke each constraint, by the constraint in words."""
     finished = {run.number for run in runs if run.state == TrialState.FINISHED}
-    broke = [miss.constraint for n, row in missed.items() if n in finished for miss in row]
+    broke = [violation.constraint for n, row in broken.items() if n in finished for violation in row]
     return {str(c): broke.count(c) for c in constraints}
 
 
-def none_kept(found: Sequence[Configuration], missed: Misses, constraints: Sequence[Constraint]) -> str:
-    """Return a sentence on constraints that no finished configuration kept, with the nearest misses.
+def none_kept(found: Sequence[Configuration], broken: Violations, constraints: Sequence[Constraint]) -> str:
+    """Return a sentence on constraints that no finished configuration kept, with the nearest violations.
 
     It is empty when one did, and when none has finished. A configuration breaks a constraint when one of its
-    runs does, and misses it by as much as the worst of them.
+    runs does, by as much as the worst of them.
 
     Args:
         found: What the search tried: with repeats several runs each, without them a run.
-        missed: What each run missed, by its number.
+        broken: What each run broken, by its number.
         constraints: The sweep's.
     """
     finished = [one for one in found if one.row.state == TrialState.FINISHED]
-    if not finished or any(not _worst(one, missed) for one in finished):
+    if not finished or any(not _worst(one, broken) for one in finished):
         return ""
     of_several = any(len(one.runs) > 1 for one in finished)
     what = "finished configurations" if of_several else "finished runs"
     parts: list[str] = []
     for constraint in constraints:
-        near = [worst[constraint] for one in finished if constraint in (worst := _worst(one, missed))]
+        near = [worst[constraint] for one in finished if constraint in (worst := _worst(one, broken))]
         if not near:
             continue
-        number, miss = min(near, key=lambda at: (at[1].size, at[0]))
-        nearest = f"nearest: run {number} with {miss.found}" if miss.value is not None else "none logged it"
+        number, violation = min(near, key=lambda at: (at[1].size, at[0]))
+        nearest = (
+            f"nearest: run {number} with {violation.found}"
+            if violation.value is not None
+            else "none logged it"
+        )
         parts.append(f"{len(near)} of {len(finished)} {what} broke {constraint} ({nearest})")
     who = (
         "configuration kept the constraints under all of its seeds"
@@ -110,11 +114,11 @@ def none_kept(found: Sequence[Configuration], missed: Misses, constraints: Seque
     return f"no {who}: {'; '.join(parts)}"
 
 
-def _worst(one: Configuration, missed: Misses) -> dict[Constraint, tuple[int, Miss]]:
-    """Return the worst miss of each constraint that runs of a configuration broke, and whose it is."""
-    worst: dict[Constraint, tuple[int, Miss]] = {}
+def _worst(one: Configuration, broken: Violations) -> dict[Constraint, tuple[int, Violation]]:
+    """Return the worst violation of each constraint that runs of a configuration broke, and whose it is."""
+    worst: dict[Constraint, tuple[int, Violation]] = {}
     for run in one.runs:
-        for miss in missed.get(run.number, ()):
-            if miss.constraint not in worst or miss.size > worst[miss.constraint][1].size:
-                worst[miss.constraint] = run.number, miss
+        for violation in broken.get(run.number, ()):
+            if violation.constraint not in worst or violation.size > worst[violation.constraint][1].size:
+                worst[violation.constraint] = run.number, violation
     return worst

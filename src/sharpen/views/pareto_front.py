@@ -10,7 +10,7 @@ from sharpen.store.rows import RunRow
 from sharpen.trial import Trial, TrialState, pareto
 
 
-def front(runs: Iterable[RunRow], metrics: Sequence[Metric]) -> list[RunRow]:
+def pareto_front(runs: Iterable[RunRow], metrics: Sequence[Metric]) -> list[RunRow]:
     """Return the finished runs that no other beats in every metric, by number.
 
     Args:
