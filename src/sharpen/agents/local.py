@@ -20,10 +20,10 @@ from sharpen.agents.interrupts import handling, wakeup_sockets
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
+from sharpen.agents.program_starter import ProgramStarter
 from sharpen.agents.scratch import ScratchFolders
 from sharpen.agents.slots import KILL_AFTER_S, HeldRun, Slot
 from sharpen.agents.smaller_runs import SmallerRuns
-from sharpen.agents.starting import Starter
 from sharpen.agents.watcher import Watcher
 from sharpen.coordinator import hostname, process_identity
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
@@ -89,7 +89,7 @@ class LocalAgent:
         self._tell = say or _say
         self._launcher = Launcher(warm, self._tell)
         stage = {"stage": "search" if permutation_seed is None else "permuted"}
-        self._starter = Starter(
+        self._starter = ProgramStarter(
             row=sweep,
             launcher=self._launcher,
             folders=self._folders,

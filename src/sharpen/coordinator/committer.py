@@ -138,7 +138,7 @@ class Committer:
         ):  # the first time at once: agents that died while nobody hosted are no longer at work
             try:
                 if slept_s > AWAY_S:  # Ctrl-Z, a debugger: agents have waited in vain
-                    self._coordinator.wake_up()
+                    self._coordinator.reset_leases()
                 else:
                     self._coordinator.tick()
             except StoreError:

@@ -92,7 +92,7 @@ class Coordinator:
             session.open, session.agents, session.tracked = before
             raise
 
-    def wake_up(self) -> None:
+    def reset_leases(self) -> None:
         """Give every lease its full time again: nobody could be heard while this process did not run.
 
         Raises:

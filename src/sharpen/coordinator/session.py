@@ -11,7 +11,7 @@ from sharpen.coordinator.writing import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
-from sharpen.sweep import SweepState, held, step
+from sharpen.sweep import SweepState, leased, step
 from sharpen.sweep.effects import CreateRun, Effect, Rejected
 from sharpen.sweep.events import Event
 from sharpen.wire import processes
@@ -195,7 +195,7 @@ class Session:
             Refused: It has ended, or somebody else has it.
         """
         sweep_id, n = split_run_id(run_id)
-        live = held(self.sweep(sweep_id).state, n, token)
+        live = leased(self.sweep(sweep_id).state, n, token)
         if isinstance(live, Rejected):
             raise Refused(f"{run_id}: {live.message}", why=live.why)
         return sweep_id, n

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sharpen.sweep.searching import Question, question
     from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState
     from sharpen.sweep.status import SweepStatus
-    from sharpen.sweep.transitions import held, leads
+    from sharpen.sweep.transitions import leads, leased
     from sharpen.sweep.trials import Trials
     from sharpen.trial import Checkpoint
 
@@ -53,8 +53,8 @@ __all__ = [
     "SweepStatus",
     "Trials",
     "fold",
-    "held",
     "leads",
+    "leased",
     "question",
     "step",
 ]
@@ -65,7 +65,7 @@ _HOMES = {
     "searching": ("Question", "question"),
     "state": ("Assessment", "Checkpoint", "Lease", "Live", "Rules", "SweepState"),
     "status": ("SweepStatus",),
-    "transitions": ("held", "leads"),
+    "transitions": ("leased", "leads"),
     "trials": ("Trials",),
 }
 

@@ -42,10 +42,10 @@ from sharpen.sweep.transitions import (
     back_to_queue,
     end,
     end_as_told,
-    held,
+    finish_if_done,
     lease_of,
+    leased,
     requeue,
-    settle,
     with_live,
     without_answer,
 )
@@ -81,7 +81,7 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
         return state, [*effects, *granting]
     if state.live or (state.askers and not state.is_full):
         return state, [*effects, NothingNow()]
-    state, ending = settle(state)
+    state, ending = finish_if_done(state)
     return state, [*effects, *ending, Over(state.status, state.reason)]
 
 
@@ -138,7 +138,7 @@ def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Effect], int |
 
 def report(state: SweepState, event: Reported) -> Outcome:
     """Take in a step, and say whether the run goes on."""
-    live = held(state, event.number, event.token)
+    live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
         return state, [live]
     rules, trial = state.rules, live.trial
@@ -172,7 +172,7 @@ def _logged(live: Live, event: Reported) -> dict[str, ReportLog]:
 
 def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
     """Remember what a run can go on from."""
-    live = held(state, event.number, event.token)
+    live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
         return state, [live]
     checkpoint = Checkpoint(event.digest, event.step)
@@ -182,7 +182,7 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
 
 def leave(state: SweepState, event: ProgramExited) -> Outcome:
     """Tell a program's end from its failure and its death."""
-    live = held(state, event.number, event.token)
+    live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
         return state, [live]
     if live.stop:
@@ -220,7 +220,7 @@ def beat(state: SweepState, event: Beat) -> Outcome:
     cancel: dict[int, str] = {}
     lost: list[tuple[int, int]] = []
     for number, token in event.held:
-        live = held(state, number, token)
+        live = leased(state, number, token)
         if isinstance(live, Rejected):
             lost.append((number, token))
             continue
@@ -235,7 +235,7 @@ def beat(state: SweepState, event: Beat) -> Outcome:
 
 def release(state: SweepState, event: Released) -> Outcome:
     """Take a run back from an agent that gives it up."""
-    live = held(state, event.number, event.token)
+    live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
         return state, [live]
     if live.stop:
@@ -288,5 +288,5 @@ def _count(state: SweepState, now: float) -> Outcome:
         return state, []
     elapsed_s = state.elapsed_s + passed_s
     state = replace(state, elapsed_s=elapsed_s, counted_at=now if is_at_work else None)
-    state, ending = settle(state)
+    state, ending = finish_if_done(state)
     return state, [SetElapsed(elapsed_s), *ending]

@@ -19,7 +19,7 @@ from sharpen.sweep.events import Proposed
 from sharpen.sweep.plugin_calls import PluginError, propose, refuse_idle_wait
 from sharpen.sweep.state import SweepState
 from sharpen.sweep.status import SweepStatus
-from sharpen.sweep.transitions import Outcome, set_status, settle
+from sharpen.sweep.transitions import Outcome, finish_if_done, set_status
 from sharpen.trial import Proposal, Trial
 
 BUSY = 2  # with so many runs at work a search already knows little of the newest: it is asked ahead
@@ -76,7 +76,7 @@ def hear(state: SweepState, event: Proposed) -> Outcome:
     if event.broken:
         return fail(state, event.broken)
     if isinstance(event.answer, Done):
-        return settle(replace(state, exhausted=True))
+        return finish_if_done(replace(state, exhausted=True))
     if isinstance(event.answer, Wait):
         try:
             refuse_idle_wait(state.rules.optimizer, is_at_work=bool(state.live))

@@ -17,7 +17,7 @@ from sharpen.trial import FAILURES, UNDECIDED, Report, Trial, TrialState, best, 
 Outcome = tuple[SweepState, list[Effect]]
 
 
-def held(state: SweepState, number: int, token: int) -> Live | Rejected:
+def leased(state: SweepState, number: int, token: int) -> Live | Rejected:
     """Return the live run whose newest lease has this token, or why there is none."""
     live = state.live.get(number)
     if live is None:
@@ -29,7 +29,7 @@ def held(state: SweepState, number: int, token: int) -> Live | Rejected:
 
 def lease_of(live: Live) -> Lease:
     """Return the lease of a run that is known to have one."""
-    assert live.lease is not None  # noqa: S101 - what held returns is leased
+    assert live.lease is not None  # noqa: S101 - what leased() returns has a lease
     return live.lease
 
 
@@ -108,7 +108,7 @@ def end(
         n_failures=state.n_failures + failed,
         exhausted=state.exhausted and how not in UNDECIDED,  # it may be tried again
     )
-    state, ending = settle(state, trial)
+    state, ending = finish_if_done(state, trial)
     return state, [EndRun(trial, exit_code, reason), *ending, Accepted()]
 
 
@@ -138,7 +138,7 @@ def _assessed(state: SweepState, live: Live) -> Assessment:
     return state.rules.assess({name: log[-1].value for name, log in live.watched.items()})
 
 
-def settle(state: SweepState, newest: Trial | None = None) -> Outcome:
+def finish_if_done(state: SweepState, newest: Trial | None = None) -> Outcome:
     """Bring a sweep to its end when there is nothing left to do, or no more may be done.
 
     Args:

@@ -36,8 +36,8 @@ from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (
     Outcome,
     end,
+    finish_if_done,
     set_status,
-    settle,
     time_is_up,
     with_live,
     with_new,
@@ -124,7 +124,7 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
         return state, [*effects, Accepted()]
     state = replace(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
     state, effects = set_status(state, SweepStatus.RUNNING, "")
-    state, ending = settle(state)
+    state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
 
 
@@ -143,7 +143,7 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
     elif was_late:
         state, more = set_status(state, SweepStatus.STOPPED, time_is_up(state))
         effects += more
-    state, ending = settle(state)
+    state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
 
 

@@ -25,7 +25,7 @@ FULL_DISK_PATIENCE_S = 15.0  # less than a lease: meanwhile nobody beats for the
 
 
 @dataclass
-class Starter:
+class ProgramStarter:
     """Starts the programs of one sweep.
 
     Attributes:
