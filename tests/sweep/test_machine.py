@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sharpen.sweep import SweepState, SweepStatus, held, step
+from sharpen.sweep import SweepState, SweepStatus, leased, step
 from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
@@ -407,8 +407,8 @@ def test_a_cap_lowered_to_what_has_been_done_finishes_the_sweep() -> None:
 
 
 def test_held_says_why_not() -> None:
-    assert held(running(), 1, 1) == running().live[1]
-    assert held(running(), 2, 1) == Rejected("ended", "run 2 has ended")
+    assert leased(running(), 1, 1) == running().live[1]
+    assert leased(running(), 2, 1) == Rejected("ended", "run 2 has ended")
 
 
 def test_the_stopper_sees_the_report_and_the_whole_history() -> None:
