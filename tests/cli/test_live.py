@@ -86,8 +86,8 @@ def test_the_front_is_worked_out_when_a_run_has_ended_and_not_before(harness, mo
     harness.ask("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
     reader = Reader(harness.home)
     asked = []
-    front = live.front
-    monkeypatch.setattr(live, "front", lambda *given: asked.append(1) or front(*given))
+    front = live.pareto_front
+    monkeypatch.setattr(live, "pareto_front", lambda *given: asked.append(1) or front(*given))
     end(harness, harness.held(sweep_id, key="one"), 1.0, 1.0)
     now = Snapshot(reader, sweep_id)
     assert [row.number for row in now.front] == [1]

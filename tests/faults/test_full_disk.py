@@ -9,7 +9,7 @@ import pytest
 from faults.bench import PROGRAMS, Bench, until
 from faults.disks import disk, enter
 from faults.judge import assert_sound
-from sharpen.agents import LocalAgent, starting
+from sharpen.agents import LocalAgent, program_starter
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError
 from sharpen.store.blobs import put_file
@@ -113,7 +113,7 @@ def test_the_file_of_a_configuration_waits_for_room(tmp_path, request):
 def test_an_agent_without_room_for_a_configuration_gives_the_run_back(tmp_path, request, monkeypatch):
     if not enter(request, tmp_path):
         return
-    monkeypatch.setattr(starting, "FULL_DISK_PATIENCE_S", 0.1)
+    monkeypatch.setattr(program_starter, "FULL_DISK_PATIENCE_S", 0.1)
     with Bench(tmp_path) as bench, disk(bench.home / "configs", "size=8k") as small:
         small.fill()
         sweep_id = bench.create(1, more=NEEDS_FILE)
