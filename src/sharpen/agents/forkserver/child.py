@@ -139,7 +139,9 @@ def _finish(main: ModuleType, exit_code: int) -> int:
         gc.collect()
     flushed = [_flush(file) for file in (sys.stdout, sys.stderr)]
     for thing in gc.get_objects():
-        if isinstance(thing, io.BufferedWriter | io.TextIOWrapper) and not thing.closed:
+        if issubclass(
+            type(thing), io.BufferedWriter | io.TextIOWrapper
+        ):  # isinstance would wake lazy modules
             _flush(thing)
     ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
     return exit_code if all(flushed) or exit_code else FLUSH_FAILED_EXIT_CODE
