@@ -40,7 +40,12 @@ MARKET = {
     "cost_bps": (float, "fee a side, in basis points"),
     "slippage_bps": (float, "how much worse than the price a fill is, in basis points"),
     "fill": (str, "next_open, next_close, or same_close_lookahead, which looks into the future"),
-    "episode_bars": (int, "most steps of a training episode; 0 for the whole window"),
+    "episode_bars": (int, "most steps of a training episode: 252; 0 for all up to the window's end"),
+    "random_start": (
+        flag,
+        "whether training episodes begin at any bar: true; else at the first",
+    ),
+    "random_reset": (flag, "whether training episodes begin with random cash and shares: true; else in cash"),
     "turbulence_limit": (float, "from this turbulence on everything is sold and nothing bought"),
     "delisting_return": (float, "what a holder earns after the last close of a delisted stock: 0"),
     "reward_per_unit": (float, "reward of one unit of money: 0.00001; ElegantRL's is 0.000244140625"),
@@ -67,14 +72,12 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
     add, own = parser.add_argument, argparse.SUPPRESS
-    spellings: dict[str, list[str]] = {}
-    for other, name in SYNONYMS.items():
-        spellings.setdefault(name, []).append(f"--{other}")
     for setting in fields(AgentSettings):
-        kind = setting.metadata["kind"]
-        names = (f"--{setting.name}", *spellings.get(setting.name, []))
+        kind = flag if setting.metadata["kind"] is bool else setting.metadata["kind"]
         choices, words = AGENTS if setting.name == "agent" else None, setting.metadata["help"]
-        add(*names, type=flag if kind is bool else kind, help=words, choices=choices, default=own)
+        add(f"--{setting.name}", type=kind, help=words, choices=choices, default=own)
+        for other in [other for other, name in SYNONYMS.items() if name == setting.name]:
+            add(f"--{other}", type=kind, help=f"another name of --{setting.name}", default=own)
     for name, (kind, words) in {**MARKET, **TRAINING}.items():
         add(f"--{name}", type=kind, help=words, default=own)
     add_options(parser, data="us20")

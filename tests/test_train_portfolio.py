@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sharpen import spec, tracking
+from sharpen.errors import UsageError
 from sharpen.objectives.rl import portfolio
 from sharpen.objectives.rl.portfolio import PortfolioSettings
 from sharpen.tracking.run import Given
@@ -223,6 +224,16 @@ def test_wrong_words_are_refused(run, capsys):
     assert "--go_on needs --out" in capsys.readouterr().err
     assert run("--fill", "yesterday").code == 2
     assert "must be one of next_open" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "other"), [("horizon_len", "n_steps"), ("if_use_v_trace", "if_use_vtrace")])
+def test_a_sweep_may_call_a_setting_by_its_other_name(program, name, other):
+    """A sweep gives a run its values twice: as words of the command, and as its configuration."""
+    given = {other: True if name.startswith("if") else 16}
+    options = program.parse([f"--{other}={given[other]}"]) | given
+    assert getattr(PortfolioSettings.of(options).agent, name) == given[other]
+    with pytest.raises(UsageError, match="two names of one setting"):
+        PortfolioSettings.of(options | {name: given[other]})
 
 
 @pytest.mark.parametrize("agent", ["ppo", "sac", "ddpg", "modsac"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from sharpen.errors import UsageError
 from sharpen.objectives.rl.gym_env import PortfolioEnv, PortfolioVectorEnv
 from sharpen.objectives.rl.market import MarketSettings
 from sharpen.objectives.rl.market_data import market_data
@@ -73,3 +74,13 @@ def test_stable_baselines3_trains_on_it(market):
     before = model.policy.state_dict()["action_net.weight"].clone()
     model.learn(128)
     assert not (model.policy.state_dict()["action_net.weight"] == before).all()
+
+
+def test_bars_beyond_the_window_are_not_traded():
+    env = PortfolioEnv(data_of(OPEN, CLOSE), replace(SETTINGS, stop_bar=3))
+    env.reset(seed=0)
+    assert [env.step(ACTIONS[0].astype(np.float32))[3] for _ in range(2)] == [False, True]
+    with pytest.raises(UsageError, match="call reset"):
+        env.step(ACTIONS[0].astype(np.float32))
+    env.reset()
+    assert not env.step(ACTIONS[0].astype(np.float32))[3]

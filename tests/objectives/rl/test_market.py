@@ -210,3 +210,24 @@ def test_a_decision_made_at_a_close_cannot_have_that_close():
             states, _ = walk(market, ACTIONS[:1], (0, 0, 0))
             spent.append(states[1]["cash"].item())
         assert spent[0] == spent[1]
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_actions_beyond_the_limits_count_as_the_limits_and_no_number_as_no_order(is_compiled):
+    def earned(actions):
+        market = Market(data_of(OPEN, CLOSE), [SETTINGS], n_envs=1)
+        market.is_compiled = is_compiled
+        states, _ = walk(market, actions)
+        return torch.cat([states[-1]["cash"], states[-1]["shares"][0]], -1)
+
+    wild = [(5.0, math.inf, math.nan), (-7.0, math.nan, 1.0), (math.nan, -math.inf, 0.3)]
+    tame = [(1.0, 1.0, 0.0), (-1.0, 0.0, 1.0), (0.0, -1.0, 0.3)]
+    assert torch.equal(earned(wild), earned(tame))
+
+
+def test_the_whole_window_is_a_setting():
+    market = Market(data_of(OPEN, CLOSE), [replace(SETTINGS, first_bar=1)], n_envs=8)
+    state = market.reset(Streams.of([3]))
+    assert state["day"].unique().tolist() == [1]
+    assert state["cash"].unique().tolist() == [500.25]
+    assert not state["shares"].any()

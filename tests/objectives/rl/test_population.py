@@ -1,11 +1,14 @@
 """A member trains as if it were alone, whoever is beside it, and can be handled while the others go on."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from sharpen.errors import UsageError
+from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.pendulum import Pendulum
 from sharpen.objectives.rl.population import Member, Population
 from sharpen.objectives.rl.settings import AgentSettings
@@ -138,3 +141,44 @@ def test_figures_are_numbers():
         group.train(128)
         assert all(math.isfinite(value) for value in group.figures(0).values())
         assert {"reward", "policy_loss", "value_loss"} <= set(group.figures(0))
+
+
+class BadPrices(Pendulum):
+    """Pendulums of which one member's rewards are no numbers from its second episode on."""
+
+    def step(self, state, action):
+        step = super().step(state, action)
+        reward = step.reward.clone()
+        self.n_done += 1
+        if self.n_done > 200:
+            reward[self.bad] = math.nan
+        return replace(step, reward=reward)
+
+
+@pytest.mark.parametrize("agent", COMMON)
+def test_rewards_that_are_no_numbers_end_a_member_with_a_sentence_and_no_other(agent):
+    def made(members):
+        env = BadPrices(len(members), 2)
+        env.bad, env.n_done = [m.seed == 1 for m in members], 0
+        return env
+
+    group = Population([member(agent, seed) for seed in range(3)], made, layout="stack")
+    group.train(640)
+    assert group.problem(1) == (
+        f"training broke down at step {512 if agent == 'ppo' else 408}: a reward is no finite number; look at"
+        " the prices and columns, or give a smaller reward_per_unit or reward_scale"
+    )
+    for number in (0, 2):
+        alone = population([member(agent, number)])
+        alone.train(640)
+        assert group.problem(number) is None
+        torch.testing.assert_close(weights(group, number), weights(alone, 0), rtol=0, atol=1e-5)
+
+
+def test_members_may_differ_in_where_their_episodes_begin(world):
+    data = market_data(world(seed=3, n_bars=400))
+    rules = MarketSettings(first_bar=data.warmup_bars, stop_bar=380)
+    members = [replace(member("ppo", k), market=replace(rules, random_start=k > 0)) for k in range(3)]
+    group = Population(members, lambda m: Market(data, [x.market for x in m], 2), layout="stack")
+    group.train(128)
+    assert [stack.numbers for stack in group.stacks] == [[0], [1, 2]]

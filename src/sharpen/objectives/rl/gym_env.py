@@ -12,6 +12,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from sharpen.errors import UsageError
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.market import Market, MarketSettings
 from sharpen.objectives.rl.market_data import MarketData
@@ -53,20 +54,27 @@ class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.observation_space, self.action_space = spaces
         self._streams = Streams.of([0])
         self._state: State | None = None
+        self._is_over = False
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode."""
         super().reset(seed=seed)
         if seed is not None:
             self._streams = Streams.of([seed])
-        self._state = self._market.reset(self._streams)
+        self._state, self._is_over = self._market.reset(self._streams), False
         return _seen(self._market, self._state)[0], self._info()
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, Info]:
-        """Trade, and go one bar on."""
+        """Trade, and go one bar on.
+
+        Raises:
+            UsageError: The episode is over: bars beyond the window are not traded.
+        """
         assert self._state is not None, "call reset first"  # noqa: S101 - gymnasium's contract
+        if self._is_over:
+            raise UsageError("the episode is over: call reset before the next step")
         step = self._market.step(self._state, torch.as_tensor(action).reshape(1, 1, -1))
-        self._state = step.state
+        self._state, self._is_over = step.state, bool(step.truncated)
         seen = _seen(self._market, step.state)[0]
         return seen, float(step.reward), bool(step.terminated), bool(step.truncated), self._info()
 

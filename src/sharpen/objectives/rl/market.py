@@ -105,7 +105,8 @@ def rules_of(members: Sequence[MarketSettings]) -> Rules:
     )
 
 
-_SHARED = ("trade_unit", "fill", "random_start", "random_reset")  # the same for all members of a stack
+SHARED = ("trade_unit", "fill", "random_start", "random_reset")
+"""Rules that are the same for all members of a stack."""
 
 
 class Market:
@@ -152,7 +153,7 @@ class Market:
         self._has_gaps = not bool(self._tradable.all())
         self._turbulence = tensor(data.turbulence).nan_to_num(0.0)
         of_member = {f.name: [getattr(m, f.name) for m in members] for f in fields(MarketSettings)}
-        self._of = {k: tensor(v)[:, None] for k, v in of_member.items() if k not in _SHARED}
+        self._of = {k: tensor(v)[:, None] for k, v in of_member.items() if k not in SHARED}
         self._first = tensor(of_member["first_bar"], torch.long)[:, None]
         self._last = tensor(of_member["stop_bar"], torch.long)[:, None] - 1
         self._limit = tensor([m.episode_bars or 1 << 40 for m in members], torch.long)[:, None]
@@ -200,15 +201,20 @@ class Market:
 
     def lots(self, state: State, action: Tensor) -> Tensor:
         """Return the shares that an action asks for, before what cash and holdings allow. (P, E, S)."""
-        wanted = action.double()
+        wanted = action.double().clamp(-1.0, 1.0)
         unit = self._of["max_trade"][:, :, None]
         if self.rules.trade_unit == "value":
             unit = unit * self._of["initial_cash"][:, :, None] / self._close[state["day"]]
         lots = (wanted * unit).trunc()
-        return torch.where(wanted.abs() < self._of["dead_zone"][:, :, None], 0.0, lots)
+        return torch.where(wanted.abs() >= self._of["dead_zone"][:, :, None], lots, 0.0)  # none for NaN
 
     def step(self, state: State, action: Tensor) -> Step:
-        """Return the portfolios one bar later. action: (P, E, S), in [-1, 1]."""
+        """Return the portfolios one bar later; what is truncated is over: reset it.
+
+        Args:
+            state: As ``reset`` or the last step returned it.
+            action: What is beyond -1 or 1 counts as that; NaN is no order. (P, E, S)
+        """
         then = (state["day"] + 1).clamp_max(self._n_bars - 1)
         traded = self._traded(state, action) if self.is_compiled else self._traded_in_tensors(state, action)
         after = {"day": then, "age": state["age"] + 1, **traded}
@@ -225,7 +231,7 @@ class Market:
         """Return cash, shares and assets one bar later, by compiled code."""
         day, cash, shares, wanted = (
             part.contiguous().numpy()
-            for part in (state["day"], state["cash"], state["shares"], action.double())
+            for part in (state["day"], state["cash"], state["shares"], action.double().clamp(-1.0, 1.0))
         )
         found = trade_portfolios(day, cash, shares, wanted, *self._compiled)
         return dict(zip(("cash", "shares", "assets"), map(torch.from_numpy, found), strict=True))
@@ -312,7 +318,7 @@ def _refuse(data: MarketData, members: Sequence[MarketSettings]) -> None:
                 f"member {number}: the window from bar {member.first_bar} to {member.stop_bar} is not within"
                 f" the bars with all technicals, {data.warmup_bars} to {len(data)}"
             )
-        if other := [name for name in _SHARED if getattr(member, name) != getattr(rules, name)]:
+        if other := [name for name in SHARED if getattr(member, name) != getattr(rules, name)]:
             raise UsageError(f"members of one market must not differ in {', '.join(other)}")
     if rules.fill not in FILLS:
         raise UsageError(f"fill is {rules.fill!r}, must be one of {', '.join(FILLS)}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from sharpen.objectives.rl.agent import Agent, Snapshot, copy_weights, restore, 
 from sharpen.objectives.rl.ddpg import Ddpg
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.layout import Layout, faster
-from sharpen.objectives.rl.market import MarketSettings
+from sharpen.objectives.rl.market import SHARED, MarketSettings
 from sharpen.objectives.rl.ppo import Ppo
 from sharpen.objectives.rl.sac import Sac
 from sharpen.objectives.rl.settings import PER_MEMBER, AgentSettings
@@ -85,7 +86,7 @@ class Population:
         make_env: MakeEnvironment,
         device: str = "cpu",
         layout: Layout | None = None,
-        kind_of: Callable[[MarketSettings], Any] = lambda market: (market.fill, market.trade_unit),
+        kind_of: Callable[[MarketSettings], Any] = attrgetter(*SHARED),
     ) -> None:
         self._make_env, self._device, self._layout, self._kind_of = make_env, device, layout, kind_of
         self._members = dict(enumerate(members))
@@ -266,17 +267,27 @@ class Population:
         sound = _finite(stack.agent).tolist()
         for k, number in enumerate(stack.numbers):
             self._figures[number] = {name: float(values[k]) for name, values in found.items()}
-            odd = [name for name, value in self._figures[number].items() if not math.isfinite(value)]
-            if (odd or not sound[k]) and number not in self._problems:
-                what = odd[0] if odd else "a weight"
-                self._problems[number] = (
-                    f"training broke down at step {int(stack.agent.course.n_steps[k])}: {what} is no finite"
-                    " number; a lower learning_rate or reward_scale may help"
-                )
+            if (why := _breakdown(self._figures[number], bool(sound[k]))) and number not in self._problems:
+                step = int(stack.agent.course.n_steps[k])
+                self._problems[number] = f"training broke down at step {step}: {why}"
 
 
 PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", "actor_delay"})
 """Settings outside ``PER_MEMBER`` that size nothing that is remembered from one update to the next."""
+
+
+def _breakdown(figures: Mapping[str, float], is_sound: bool) -> str:
+    """Return why an update leaves nothing to go on with; empty when it leaves a sound member."""
+    odd = [name for name, value in figures.items() if not math.isfinite(value)]
+    if "reward" in odd:
+        return (
+            "a reward is no finite number; look at the prices and columns, or give a smaller reward_per_unit"
+            " or reward_scale"
+        )
+    if odd or not is_sound:
+        what = odd[0] if odd else "a weight"
+        return f"{what} is no finite number; a lower learning_rate or reward_scale may help"
+    return ""
 
 
 def _finite(agent: Agent) -> Tensor:

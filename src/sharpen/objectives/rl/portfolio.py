@@ -95,7 +95,7 @@ class PortfolioSettings:
         10000
         """
         kinds = {f.name: type(f.default) for f in fields(MarketSettings)}
-        given = {k: kinds[k](v) for k, v in config.items() if k in kinds and v is not None}
+        given = {k: _rule(k, kinds[k], v) for k, v in config.items() if k in kinds and v is not None}
         own: dict[str, Any] = {
             name: kind(config[name]) for name, kind in _KINDS.items() if config.get(name) is not None
         }
@@ -119,6 +119,12 @@ def _is_odd(name: str, value: Any) -> bool:
     if not isinstance(value, float):
         return False
     return math.isnan(value) if name == "turbulence_limit" else not math.isfinite(value)
+
+
+def _rule(name: str, kind: type, value: Any) -> Any:
+    if kind is bool and not isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}, must be true or false")
+    return kind(value)
 
 
 def _plain(value: Any) -> Any:
@@ -330,7 +336,7 @@ class _Training:
         problem = population.problem(number)
         n_steps = (population.n_steps(number) - self.n_done) * len(population.members)
         figures = population.figures(number) | {
-            "tail_sharpe": best.sharpe,
+            "tail_sharpe": best.sharpe if best.sharpe > _NO_TRADE else math.nan,
             "best_step": float(best.step),
             "steps_per_second": n_steps / max(self.seconds, 1e-9),
         }
