@@ -19,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
+from hydra_plugins.sharpen_sweeper._in_process import InProcess
 from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
@@ -45,7 +46,8 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         UsageError: A job gives no number, or the program does not know the stage.
     """
     typed = read_typed(arguments)
-    base = base_of(context, config, typed)
+    composed = composed_for(context, config, typed)
+    base = without_hydra(composed)
     settings = read_settings(config, base, typed, is_run=True)
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
@@ -62,8 +64,10 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         if run.stage == "lockbox":
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
-        launcher = _launcher(context, task, config)
         groups = groups_of(context, chosen, typed)
+        launcher: Launcher | InProcess = _launcher(context, task, config)
+        if type(launcher).__name__ == IN_PROCESS:
+            launcher = InProcess(context, task, config, composed, typed.words, groups)
         jobs = Jobs(launcher, typed.words, chosen, groups, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)
@@ -124,16 +128,31 @@ def _place(run: tracking.Run, chosen: Mapping[str, Any]) -> str:
 
 def base_of(context: HydraContext, config: DictConfig, typed: Typed) -> Mapping[str, Any]:
     """Return the configuration of a job, before the search chooses anything, without Hydra's own keys."""
-    composed = context.config_loader.load_sweep_config(config, list(typed.words))
+    return without_hydra(composed_for(context, config, typed))
+
+
+def composed_for(context: HydraContext, config: DictConfig, typed: Typed) -> DictConfig:
+    """Return the configuration of a job, before the search chooses anything, as Hydra composes it."""
+    return context.config_loader.load_sweep_config(config, list(typed.words))
+
+
+def without_hydra(composed: DictConfig) -> Mapping[str, Any]:
+    """Return a configuration's values but Hydra's own, interpolations as they are written."""
     found = cast("dict[str, Any]", OmegaConf.to_container(composed))
     return {key: value for key, value in found.items() if key != "hydra"}
 
 
 def groups_of(context: HydraContext, names: Iterable[str], typed: Typed) -> dict[str, str]:
     """Return which names are configuration groups, each with the sign that it was typed with."""
-    options = context.config_loader.get_group_options
-    found = [name for name in names if options(name.partition("@")[0])]
-    return {name: typed.signs.get(name, "") for name in found}
+    loader = context.config_loader
+    groups = {name: name.partition("@")[0] for name in names}
+    listed = {parent: loader.list_groups(parent) for parent in {_parent(group) for group in groups.values()}}
+    found = [name for name, group in groups.items() if group.rpartition("/")[2] in listed[_parent(group)]]
+    return {name: typed.signs.get(name, "") for name in found if loader.get_group_options(groups[name])}
+
+
+def _parent(group: str) -> str:
+    return group.rpartition("/")[0]
 
 
 def places(settings: Settings) -> list[dict[str, Any]]:
@@ -161,7 +180,7 @@ class Jobs:
         checkpoints: Where they save and load.
     """
 
-    launcher: Launcher
+    launcher: Launcher | InProcess
     words: Sequence[str]
     chosen: Mapping[str, Any]
     groups: Mapping[str, str]
@@ -173,7 +192,7 @@ class Jobs:
     def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], Outcome]]:
         """Yield each job's place and what it gave, in order; one by one where they share this process."""
         every = places(self.settings)
-        size = 1 if type(self.launcher).__name__ == IN_PROCESS else len(every)
+        size = 1 if isinstance(self.launcher, InProcess) else len(every)
         for start in range(0, len(every), size):
             batch = every[start : start + size]
             words = [self._words(place, start + k, len(every)) for k, place in enumerate(batch)]

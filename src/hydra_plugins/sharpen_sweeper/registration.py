@@ -62,11 +62,18 @@ def node(constructor: str | None) -> dict[str, Any]:
 
 
 def register() -> None:
-    """Put the names into Hydra's store; Hypersweeper's own names only where it is not installed itself."""
+    """Put the names into Hydra's store; Hypersweeper's own names only where it is not installed itself.
+
+    Hydra copies its whole store each time that it reads a configuration: so the keys are there once, and
+    Hypersweeper's names begin with them.
+    """
     store = ConfigStore.instance()
     for name, constructor in NAMES.items():
-        if constructor is None or not _has_hypersweeper():
-            store.store(group="hydra/sweeper", name=name, node=node(constructor), provider="sharpen")
+        if constructor is None:
+            store.store(group="hydra/sweeper", name=name, node=node(None), provider="sharpen")
+        elif not _has_hypersweeper():
+            short = {"defaults": ["sharpen", "_self_"], "opt_constructor": constructor}
+            store.store(group="hydra/sweeper", name=name, node=short, provider="sharpen")
 
 
 def _has_hypersweeper() -> bool:
