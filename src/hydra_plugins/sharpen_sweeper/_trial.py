@@ -26,6 +26,7 @@ from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
+from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
 from sharpen.facts import RETURNS
 from sharpen.sweep.out_of_memory import halved, reason
@@ -49,6 +50,11 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     composed = composed_for(context, config, typed)
     base = without_hydra(composed)
     settings = read_settings(config, base, typed, is_run=True)
+    groups = groups_of(context, settings.space.parameters, typed)
+    launcher: Launcher | InProcess = _launcher(context, task, config)
+    if type(launcher).__name__ == IN_PROCESS:
+        launcher = InProcess(context, task, config, composed, typed.words, groups)
+    wait_for_run()  # until here all runs of the sweep are alike
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
         chosen = dict(_flat(run.config))
@@ -64,10 +70,6 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         if run.stage == "lockbox":
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
-        groups = groups_of(context, chosen, typed)
-        launcher: Launcher | InProcess = _launcher(context, task, config)
-        if type(launcher).__name__ == IN_PROCESS:
-            launcher = InProcess(context, task, config, composed, typed.words, groups)
         jobs = Jobs(launcher, typed.words, chosen, groups, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)

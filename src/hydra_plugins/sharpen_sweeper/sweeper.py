@@ -48,10 +48,11 @@ class SharpenSweeper(Sweeper):
         """
         if self._basic is not None:
             return self._basic.sweep(arguments)
+        from sharpen.agents.forkserver.ahead import is_ahead  # noqa: PLC0415
         from sharpen.errors import SharpenError, UsageError  # noqa: PLC0415
 
         try:
-            if os.environ.get("SHARPEN_RUN"):
+            if os.environ.get("SHARPEN_RUN") or is_ahead():
                 from hydra_plugins.sharpen_sweeper._trial import evaluate as carry_out  # noqa: PLC0415
             else:
                 from hydra_plugins.sharpen_sweeper._search import search as carry_out  # noqa: PLC0415

@@ -13,6 +13,7 @@ from typing import Any
 
 from sharpen import spec
 from sharpen.agents.assign import assignment, variable
+from sharpen.agents.forkserver import ahead
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.program import Program, ProgramSpec, threads_of
 from sharpen.agents.scratch import ScratchFolders
@@ -21,6 +22,7 @@ from sharpen.store.permissions import own_folder
 from sharpen.store.retry import retry_when_full
 from sharpen.store.rows import SweepFile, SweepRow
 
+OF_HYDRA = "multirun.yaml"  # where a sweep of a Hydra program says that it comes from
 FULL_DISK_PATIENCE_S = 15.0  # less than a lease: meanwhile nobody beats for the other slots
 
 
@@ -52,6 +54,8 @@ class ProgramStarter:
     def __post_init__(self) -> None:
         self.spec = spec.parse(self.row.spec, where=self.row.source)
         self.environment = threads_of(self.spec.resources.threads) | dict(self.environment)
+        if Path(self.row.source).name == OF_HYDRA and not any("${args" in word for word in self.spec.command):
+            self.environment |= {ahead.VARIABLE: "1"}
 
     def prepare(self) -> None:
         """Let programs' imports begin while the coordinator makes up its mind about the first run."""

@@ -82,13 +82,22 @@ def run_main(code: CodeType, file: str, argv: Sequence[str], write_exit_code: Ca
         argv: Its words; the first is its path as it was given.
         write_exit_code: Is told the exit code when nothing is left to do; not of an end by a signal.
     """
+    end_main(*start_main(code, file, argv), write_exit_code)
+
+
+def start_main(code: CodeType, file: str, argv: Sequence[str]) -> tuple[ModuleType, int]:
+    """Run a program as ``__main__``; return its module, and with which exit code it would end."""
     main = ModuleType("__main__")
     values: dict[str, Any] = {"__file__": file, "__cached__": None, "__builtins__": builtins}
     main.__dict__.update(values, __loader__=SourceFileLoader("__main__", file), __annotations__={})
     sys.modules["__main__"] = main
     sys.argv = list(argv)
     sys.orig_argv = [sys.executable, *argv]
-    exit_code = _run(code, main)
+    return main, _run(code, main)
+
+
+def end_main(main: ModuleType, exit_code: int, write_exit_code: Callable[[int], None]) -> None:
+    """End this process as Python would have ended after a program; never returns."""
     exit_code = _finish(main, exit_code)
     if exit_code < 0:  # as Python does after Ctrl-C, so that a shell knows
         signal.signal(-exit_code, signal.SIG_DFL)

@@ -62,7 +62,7 @@ class ForkServer:
         environment.pop("SHARPEN_RUN", None)  # each fork gets its own
         lent = {name: value for name, value in LENT.items() if name not in environment}
         settings = {"control": far_end.fileno(), "program": program, "agent": os.getpid()}
-        settings |= {"lent": list(lent), "skip": list(STARTS_THREADS)}
+        settings |= {"lent": list(lent), "skip": list(STARTS_THREADS), "ahead": True}
         try:
             self._process = subprocess.Popen(
                 [

@@ -92,6 +92,39 @@ def declares_preload(source: bytes) -> bool:
     )
 
 
+def only_calls_hydra(source: bytes, is_importable: bool) -> bool:
+    r"""Return whether a program does nothing but call its function for Hydra, as the main program.
+
+    Args:
+        source: The program.
+        is_importable: Whether it says itself that it can be imported without harm, see `declares_preload`.
+
+    >>> program = b'import hydra\n@hydra.main(version_base=None)\ndef f(cfg): pass\n'
+    >>> guarded = b'if __name__ == "__main__":\n    f()\n'
+    >>> only_calls_hydra(program + guarded, False), only_calls_hydra(program + b"f()\n" + guarded, False)
+    (True, False)
+    """
+    tree = ast.parse(source)
+    functions = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and [ast.unparse(each).partition("(")[0] for each in node.decorator_list] == ["hydra.main"]
+    }
+    guard = tree.body[-1] if tree.body else None
+    if not isinstance(guard, ast.If) or "__name__" not in ast.unparse(guard.test):
+        return False
+    if [ast.unparse(node) for node in guard.body] not in [[f"{name}()"] for name in functions]:
+        return False
+    rest = [node for node in tree.body[:-1] if getattr(node, "name", None) not in functions]
+    try:
+        if not is_importable:
+            _visit(_Walk(), ast.Module(rest, []), "")
+    except _EffectReached:
+        return False
+    return True
+
+
 def _visit(walk: _Walk, tree: ast.AST, package: str) -> None:
     body: list[ast.stmt] = getattr(tree, "body", [])
     for node in body:
@@ -145,7 +178,8 @@ def _is_harmless(node: ast.stmt) -> bool:
         case ast.ClassDef():
             found = not node.decorator_list and all(map(_is_harmless, node.body))
         case ast.Assign(targets=targets, value=value):
-            found = all(isinstance(target, ast.Name) for target in targets) and _is_plain(value)
+            is_harmless = _is_plain(value) or ast.unparse(value).startswith("logging.getLogger(")
+            found = all(isinstance(target, ast.Name) for target in targets) and is_harmless
         case ast.AnnAssign(target=ast.Name(), value=value):
             found = value is None or _is_plain(value)
         case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.If(test=ast.Attribute(attr="TYPE_CHECKING")):

@@ -18,30 +18,45 @@ import os
 import select
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from sharpen.agents.forkserver import ahead
 from sharpen.agents.forkserver.child import (
     die_with,
+    end_main,
     exit_code_writer,
     rename_thread,
     reseed,
     run_main,
     set_title,
+    start_main,
 )
-from sharpen.agents.forkserver.imports import declares_preload, is_installed, leading_imports, stamp_of
+from sharpen.agents.forkserver.imports import (
+    declares_preload,
+    is_installed,
+    leading_imports,
+    only_calls_hydra,
+    stamp_of,
+)
 from sharpen.agents.forkserver.sibling import fork_sibling
 
 MAX_REQUEST_BYTES = 1 << 20
 MOST_RESTARTS = 6
 HEAD_START_S = 0.05  # for a run, before another process is made beside it
 TASKS = Path("/proc/self/task")
+STARTED_AS = tuple(sys.orig_argv)  # before the words of a run take its place
 
 
 class Cold(Exception):
     """Nothing can be forked; says why."""
+
+
+class _HasRun(Exception):
+    """This process was forked off a program that was run ahead, and has the run that it waited for."""
 
 
 @dataclass
@@ -51,8 +66,12 @@ class Server:
     Attributes:
         settings: What the agent said: ``control`` (the socket's descriptor), ``program`` as given, ``agent``
             (its process id), ``lent`` (environment variables for the server alone), ``skip`` (modules that
-            are for the runs to import).
+            are for the runs to import), ``ahead`` (whether a program may be run up to where it asks for its
+            run).
         standing_by: Where the process that was made ahead waits for its request.
+        files: What was read, as it was then.
+        is_ahead: Whether the program has been run up to where it asks for its run.
+        write_exit_code: In a process that was forked off there: how to tell the agent its exit code.
     """
 
     settings: dict[str, Any]
@@ -63,6 +82,8 @@ class Server:
     preload: Any = None
     standing_by: socket.socket | None = None
     files: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    is_ahead: bool = False
+    write_exit_code: Callable[[int], None] | None = None
 
 
 def main() -> None:
@@ -91,6 +112,7 @@ def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
         source = Path(file).read_bytes()
         code = compile(source, file, "exec", dont_inherit=True)
         declares = declares_preload(source)
+        settings = settings | {"ahead": settings["ahead"] and only_calls_hydra(source, declares)}
     except (OSError, SyntaxError, ValueError) as problem:
         raise Cold(f"{given} cannot be read: {problem}") from problem
     server = Server(settings, control, os.getcwd(), file, code)  # noqa: PTH109 - a string is wanted
@@ -132,10 +154,14 @@ def _import_all(settings: dict[str, Any], names: list[str]) -> None:
             if len(skip) > MOST_RESTARTS:
                 raise Cold(f"importing {', '.join(skip)} starts threads")
             culprit = name.partition(":")[0].partition(".")[0]
-            settings = settings | {"skip": [*skip, culprit]}
-            os.set_inheritable(settings["control"], True)
-            argv = [*sys.orig_argv[:-1], json.dumps(settings)]
-            os.execv(sys.executable, argv)  # noqa: S606 - no shell is wanted
+            _begin_anew(settings | {"skip": [*skip, culprit]})
+
+
+def _begin_anew(settings: dict[str, Any]) -> None:
+    """Let another server take this one's place; never returns."""
+    os.set_inheritable(settings["control"], True)
+    argv = [*STARTED_AS[:-1], json.dumps(settings)]
+    os.execv(sys.executable, argv)  # noqa: S606 - no shell is wanted
 
 
 def _import(name: str) -> None:
@@ -156,8 +182,7 @@ def _answer_next(server: Server) -> bool:
     request: dict[str, Any] = json.loads(data)
     try:
         if "id" not in request:
-            _preload(server, request)
-            _make_one(server, descriptors)
+            _get_ahead(server, request)
             return True
         is_told = _hand_over(server, data, descriptors)
         if is_told:  # the next is not needed soon, but for whoever asks in a moment
@@ -176,6 +201,43 @@ def _answer_next(server: Server) -> bool:
         for descriptor in descriptors:
             os.close(descriptor)
     return True
+
+
+def _get_ahead(server: Server, request: dict[str, Any]) -> None:
+    """Have a process stand by for a request to come, as far on as the program can be run for all of them."""
+    _preload(server, request)
+    if server.settings["ahead"] and ahead.VARIABLE in request["environment"]:
+        _run_ahead(server, request)
+    _make_one(server, [])
+
+
+def _run_ahead(server: Server, request: dict[str, Any]) -> None:
+    """Run the program once up to where it asks for its run, and fork from there; never returns.
+
+    Where it does not ask, or has threads by then, another server takes this one's place, which runs nothing.
+    """
+    os.chdir(server.workdir)
+    os.environ.update(request["environment"])
+    ahead.set_loop(lambda: _serve_from_here(server))
+    main, exit_code = start_main(server.code, server.file, request["argv"])
+    if server.write_exit_code is not None:
+        end_main(main, exit_code, server.write_exit_code)
+    _begin_anew(server.settings | {"ahead": False})
+
+
+def _serve_from_here(server: Server) -> None:
+    """Serve where the program asks for its run; return in each process that has one."""
+    server.is_ahead = True
+    try:
+        _tell_files(server)
+        _make_one(server, [])
+        while _answer_next(server):
+            pass
+    except _HasRun:
+        return
+    except Cold:
+        _begin_anew(server.settings | {"ahead": False})
+    os._exit(0)
 
 
 def _hand_over(server: Server, data: bytes, descriptors: list[int]) -> bool:
@@ -223,13 +285,18 @@ def _make_one(server: Server, descriptors: list[int]) -> None:
         near.close()
         for descriptor in descriptors:
             os.close(descriptor)
+        descriptors.clear()
         _stand_by(server, far)
     far.close()
     server.standing_by = near
 
 
 def _stand_by(server: Server, far: socket.socket) -> None:
-    """Do what can be done before the request, and wait for that; never returns."""
+    """Do what can be done before the request, and wait for that; never returns.
+
+    Raises:
+        _HasRun: It goes on where the program has asked for its run.
+    """
     os.setsid()
     if not die_with(server.settings["agent"]):
         os._exit(1)  # the agent has died
@@ -262,6 +329,9 @@ def _become(server: Server, request: dict[str, Any], output: int, exit_fd: int) 
         with contextlib.suppress(OSError):
             _send(server.control, {"id": request["id"], "failed": str(problem)})
         os._exit(1)
+    if server.is_ahead:
+        server.write_exit_code = write_exit_code
+        raise _HasRun
     run_main(server.code, server.file, argv, write_exit_code)
 
 
