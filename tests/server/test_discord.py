@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,9 @@ def test_an_interaction_counts_once(discord: DiscordStandIn) -> None:
 
 def test_two_people_bring_a_model_to_prod(discord: DiscordStandIn) -> None:
     assert discord.press("2", confirm(discord)) == {"type": 5}
-    assert "bob asks for `xgb:v0` as `prod`" in discord.last["content"]
+    assert "bob asks for `xgb:v0` as `prod`: a second person approves until <t:" in discord.last["content"]
     approve = button(discord.last)
+    discord.now += 6.9 * 86_400  # the button lives as long as the request, not as long as the one before
     assert "bob asked for it" in _told(discord, "2", approve)
     assert "ann registered it" in _told(discord, "1", approve)
     assert "is `prod` now, by cid" in _told(discord, "3", approve)
@@ -207,7 +208,7 @@ def test_rollback_and_status(discord: DiscordStandIn) -> None:
 
 
 def test_a_job_that_a_crash_cut_off_is_done_once_and_reported(discord: DiscordStandIn) -> None:
-    job = Job("77", "t77", "promote", "bob", "xgb:v0", "candidate")
+    job = Job("77", "t77", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 800.0)
     keep(discord.home, job)
     assert (discord.home / "discord" / "77.json").stat().st_mode & 0o077 == 0
     discord.answers = [503] * 4  # done, and the report was lost
@@ -217,6 +218,38 @@ def test_a_job_that_a_crash_cut_off_is_done_once_and_reported(discord: DiscordSt
     assert "`xgb:v0` is `candidate`" in discord.last["content"]
     assert discord.log()[2:] == ["promoted"]
     assert list((discord.home / "discord").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Job("1", "t", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 901.0),
+        Job("2", "t", "rollback", "bob", "xgb", "candidate", reason="slippage"),  # of an older version
+    ],
+)
+def test_a_job_that_nobody_waits_for_any_more_is_not_done(
+    discord: DiscordStandIn, job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(discord.home, job)
+    discord.interactions.resume()
+    assert discord.log()[2:] == []
+    assert discord.told == []
+    assert f"what bob asked for is too old to be done now: {job.verb} {job.word} candidate" in caplog.text
+    assert list((discord.home / "discord").iterdir()) == []
+
+
+def test_a_rollback_that_a_crash_cut_off_goes_back_only_from_where_it_was_seen(
+    discord: DiscordStandIn,
+) -> None:
+    for name in ("xgb_v0", "xgb_v1"):
+        discord.press("2", confirm(discord, to="candidate", name=name))
+    back = Job("7", "t", "rollback", "bob", "xgb", "candidate", reason="slippage", expects="v0", asked_at=NOW)
+    keep(discord.home, back)
+    discord.interactions.resume()
+    assert "points at v1 by now, not at v0" in discord.last["content"]
+    keep(discord.home, replace(back, id="8", expects="v1"))
+    discord.interactions.resume()
+    assert discord.last["content"] == "`xgb:candidate` is v0 again, no longer v1"
 
 
 def test_whoever_waits_is_told_when_something_breaks(
@@ -233,7 +266,7 @@ def test_whoever_waits_is_told_when_something_breaks(
 
 
 def test_a_torn_job_does_not_keep_the_others_from_being_done(discord: DiscordStandIn) -> None:
-    keep(discord.home, Job("7", "t7", "status", "ann", ""))
+    keep(discord.home, Job("7", "t7", "status", "ann", "", asked_at=NOW))
     for name, text in (("1.json", ""), ("2.json", '{"id": "2", "verbs": []}')):
         (discord.home / "discord" / name).write_text(text)
     discord.interactions.resume()

@@ -121,7 +121,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(home: Path, discord: Discord) -> Iterator[str]:
     """The address of a server that obeys Discord's user 3, who is ann; a crash has left a job to it."""
-    keep(home, Job("5", "left", "status", "ann", ""))
+    keep(home, Job("5", "left", "status", "ann", "", asked_at=time.time()))
     with served(home, discord) as address:
         yield address
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sharpen.cli.options import FiniteRange
 from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, stdout, table, when
 from sharpen.cli.resolve import opened
@@ -79,7 +80,7 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
 )
 @click.option(
     "--capital",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=100_000.0,
     show_default=True,
     help="Dollars to trade.",
@@ -149,12 +150,12 @@ def rollback(home: Path, model: str, alias: str, reason: str, expect: str, as_js
       sharpen rollback xgb_classifier prod --reason "slippage doubled"
       sharpen rollback xgb_classifier prod --reason "that one, too" --expect v3
     """
-    from sharpen.promotion.promote import Person  # noqa: PLC0415 - as above
+    from sharpen.promotion.promote import Back, Person  # noqa: PLC0415 - as above
     from sharpen.promotion.promote import rollback as go_back  # noqa: PLC0415
 
     with opened(home) as (client, reader):
-        who = Person(person())
-        before, now = go_back(client, reader, (model, alias), reason, who, expects=expect)
+        back = Back(model, alias, reason, expect, is_sure=bool(expect))
+        before, now = go_back(client, reader, back, Person(person()))
     name = model.partition(":")[0]
     if as_json:
         print_json({"model": name, "alias": alias, "from": before, "version": now})

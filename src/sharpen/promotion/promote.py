@@ -64,6 +64,27 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Back:
+    """What somebody wants to go back from.
+
+    Attributes:
+        word: The model.
+        alias: Which alias.
+        reason: Why.
+        expects: Where the alias must point still, as in ``v3``; empty for wherever it does.
+        is_sure: Whether to go back although somebody has just done so: who asks said where it points now.
+        key: Of the request: one that is asked twice is done once.
+    """
+
+    word: str
+    alias: str
+    reason: str
+    expects: str = ""
+    is_sure: bool = False
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of it.
 
@@ -130,38 +151,20 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     return Outcome(row, ask.alias, found["state"], before, checks, known.hints, expires_at, easier)
 
 
-def rollback(  # noqa: PLR0913, PLR0917 - what is asked, by whom, and how often
-    client: Client,
-    reader: Reader,
-    at: tuple[str, str],
-    reason: str,
-    person: Person,
-    key: str = "",
-    expects: str = "",
-) -> tuple[int | None, int | None]:
+def rollback(client: Client, reader: Reader, back: Back, person: Person) -> tuple[int | None, int | None]:
     """Point an alias at the version before; return the versions that it pointed at and points at now.
 
     The first version of all is taken away: then it points nowhere.
-
-    Args:
-        client: Of the coordinator.
-        reader: The store.
-        at: The model and its alias.
-        reason: Why.
-        person: Who.
-        key: Of the request: one that is asked twice is done once.
-        expects: Where the alias must point still, as in ``v3``; empty for wherever it does.
 
     Raises:
         NotFound: There is no such model.
         Refused: There is no such alias, or somebody else moved it meanwhile.
     """
-    name, alias = split(at[0])[0], at[1]
+    name, alias = split(back.word)[0], back.alias
     find(reader, f"{name}:latest")
-    before = _expected(expects) if expects else points_at(reader, name, alias)
+    before = _expected(back.expects) if back.expects else points_at(reader, name, alias)
     move = {"collection": name, "alias": alias, "expected": before, "who": person.name, "via": person.via}
-    move |= {"key": key or secrets.token_hex(8)}
-    found = client.call("rollback", move=move, reason=reason, is_sure=bool(expects))
+    found = client.call("rollback", move={**move, "key": back.key}, reason=back.reason, is_sure=back.is_sure)
     return before, found["version"]
 
 

@@ -43,8 +43,8 @@ class Interactions:
         return [Route(PATH, self._interaction, methods=["POST"])]
 
     def resume(self) -> None:
-        """Do again what a server that died had not reported; what was done is not done twice."""
-        for job in left_over(self._desk.home):
+        """Do again what a server that died had just not reported; what was done is not done twice."""
+        for job in left_over(self._desk.home, self._now()):
             do(self._desk, job)
 
     async def _interaction(self, request: Request) -> Response:

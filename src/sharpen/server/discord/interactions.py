@@ -15,6 +15,7 @@ PONG, MESSAGE, DEFERRED = 1, 4, 5
 EPHEMERAL = 64
 GREEN, RED = 3, 4
 CONFIRM_S = 600.0
+"""How long the button of whoever asks lives. That of the second person lives as long as the request."""
 LONGEST_ID = 100  # letters of a button's custom_id
 Json = dict[str, Any]
 SHORT = 12  # letters of a digest
@@ -48,6 +49,7 @@ class Job:
         approve: Whether it is the second person's word.
         reason: Of a rollback.
         expects: Where the alias must point still, as in ``v3`` or ``none``; empty for wherever it does.
+        asked_at: When it was asked for, Unix seconds.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Job:
     approve: bool = False
     reason: str = ""
     expects: str = ""
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +135,19 @@ def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -
     word = words.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
         return Answer(message("/model status, /model promote NAME TO, or /model rollback NAME ALIAS REASON"))
-    job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word)
+    job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word, asked_at=now)
     if verb == "status":
         return Answer(deferred(), job)
-    if verb == "rollback":
-        if not words.get("reason"):
-            return Answer(message("a rollback needs a reason"))
-        back = replace(job, alias=words.get("alias", ""), reason=words["reason"])
-        return Answer(deferred(), back)
+    alias = words.get("alias" if verb == "rollback" else "to", "")
+    if verb == "rollback" and not words.get("reason"):
+        return Answer(message("a rollback needs a reason"))
     try:
-        seen = look(word, words.get("to", ""))
+        seen = look(word, alias)
     except SharpenError as problem:
         return Answer(message(problem.message))
-    return _confirmation(seen, words.get("to", ""), person, now)
+    if verb == "promote":
+        return _confirmation(seen, alias, person, now)
+    return Answer(deferred(), replace(job, alias=alias, reason=words["reason"], expects=seen.points_at))
 
 
 def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:
@@ -165,9 +168,7 @@ def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
         return Answer(message("this button has expired: ask again with /model promote"))
     if kind == "p" and user != person.user:
         return Answer(message("this button is another person's: ask yourself with /model promote"))
-    if kind == "a" and user == person.user:
-        return Answer(message("the word of a second person is needed, and you asked for this yourself"))
-    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias)
+    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias, asked_at=now)
     return Answer(deferred(), replace(job, digest=digest, expects=expects, approve=kind == "a"))
 
 

@@ -17,7 +17,7 @@ from threading import Lock
 import httpx
 
 from sharpen.errors import SharpenError
-from sharpen.promotion.promote import Ask, Outcome, Person, position, promote, rollback
+from sharpen.promotion.promote import Ask, Back, Outcome, Person, position, promote, rollback
 from sharpen.server.discord.interactions import GREEN, Job, Json, Seen, body, button_id
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.collection_rows import aliases
@@ -63,14 +63,30 @@ def keep(home: Path, job: Job) -> Path:
     return path
 
 
-def left_over(home: Path) -> list[Job]:
-    """Return the jobs that a server left when it died."""
+def left_over(home: Path, now: float) -> list[Job]:
+    """Return the jobs that a server left when it died and that somebody still waits for.
+
+    A report is taken for :data:`TOKEN_S`. What is older is struck off and not done: nobody would be told, and
+    who asked may have changed their mind.
+
+    Args:
+        home: The store's folder.
+        now: Unix seconds.
+    """
     found: list[Job] = []
     for path in sorted((home / "discord").glob("*.json")):
         try:
-            found.append(Job(**json.loads(path.read_text("utf-8"))))
+            job = Job(**json.loads(path.read_text("utf-8")))
+            age_s = now - job.asked_at
         except (OSError, ValueError, TypeError):  # torn, or of another version: nobody waits for it any more
             path.replace(path.with_suffix(".unreadable"))
+            continue
+        if age_s < TOKEN_S:
+            found.append(job)
+            continue
+        what = f"{job.verb} {job.word} {job.alias}".strip()
+        LOG.warning("what %s asked for is too old to be done now: %s; ask again", job.person, what)
+        path.unlink(missing_ok=True)
     return found
 
 
@@ -118,7 +134,8 @@ def _done(desk: Desk, job: Job) -> Json:
     if job.verb == "status":
         return body(_status(reader, job.word))
     if job.verb == "rollback":
-        before, now = rollback(desk.client, reader, (job.word, job.alias), job.reason, person, job.id)
+        back = Back(job.word, job.alias, job.reason, job.expects, key=job.id)
+        before, now = rollback(desk.client, reader, back, person)
         there = "points nowhere now" if now is None else f"is v{now} again"
         return body(f"`{job.word}:{job.alias}` {there}, no longer v{before}")
     ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
@@ -137,7 +154,11 @@ def _told(outcome: Outcome, job: Job) -> Json:
         seen = Seen(name, outcome.row.digest, position(outcome.before))
         button = button_id("a", "", (seen, alias), outcome.expires_at or 0.0)
         buttons = [{"type": 2, "style": GREEN, "label": "Approve", "custom_id": button}] if button else []
-        return body(f"{job.person} asks for `{name}` as `{alias}`: a second person approves", buttons)
+        until = (
+            f"until <t:{int(outcome.expires_at or 0.0)}:f>"  # which Discord shows in the reader's own time
+        )
+        asks = f"{job.person} asks for `{name}` as `{alias}`: a second person approves {until}"
+        return body(asks, buttons)
     reasons = "\n".join(f"- {reason}" for reason in outcome.reasons)
     return body(f"`{name}` does not become `{alias}`:\n{reasons}")
 
