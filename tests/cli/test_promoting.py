@@ -18,8 +18,8 @@ from sharpen.store.queries import Reader
 FACTS = {"settings": {"model": "xgboost"}, "symbols": ["AAPL"], "feature_names": ["rsi"]}
 
 
-def home_with(folder: Path, *contents: bytes, facts: Any = FACTS) -> Path:
-    """Return a store whose sweep has a finished run for each model file."""
+def home_with(folder: Path, *contents: bytes, facts: Any = FACTS, summary: Any = None) -> Path:
+    """Return a store whose sweep has a finished run for each model file; they say what ``summary`` holds."""
     harness = CoordinatorHarness(folder / "home")
     sweep_id = harness.create(run_cap=len(contents))
     for i, content in enumerate(contents):
@@ -29,6 +29,7 @@ def home_with(folder: Path, *contents: bytes, facts: Any = FACTS) -> Path:
         file = {"name": "model", "type": "model", "digest": digest, "n_bytes": n_bytes, "metadata": facts}
         harness.ask("artifact", **held, **file)
         harness.report(held, 1, val_sharpe=1.0 - i)
+        harness.ask("summarize", **held, values=summary or {})
         harness.ask("exit", **held, exit_code=0, last_words="")
     harness.close()
     return harness.home
@@ -190,6 +191,19 @@ def test_a_changed_file_is_no_evidence(sharpen: Any, home: Path) -> None:
         ("UPDATE audit SET who = 'eve' WHERE seq = 1", "entry 1 was changed"),
         ("DELETE FROM audit WHERE seq = 1", "entry 1 is missing"),
         ("INSERT INTO aliases VALUES ('xgb', 'prod', 0, 'eve', 1.0)", "xgb:prod points at 0"),
+        (
+            "UPDATE versions SET author = 'eve' WHERE version = 1",
+            "xgb:v1 has the author eve, and the log says",
+        ),
+        (
+            "UPDATE versions SET figures = '{}' WHERE version = 1",
+            "xgb:v1 has the figures {}, and the log says",
+        ),
+        ("UPDATE versions SET record = '{}' WHERE version = 0", "of xgb:v0 were changed"),
+        ("UPDATE versions SET digest = 'ab' WHERE version = 0", "xgb:v0 has the digest ab, and the log says"),
+        ("UPDATE versions SET deleted_at = 1.0 WHERE version = 0", "xgb:v0 has the deleted True"),
+        ("DELETE FROM versions WHERE version = 1", "xgb:v1 was registered, and is not there"),
+        ("UPDATE versions SET version = 7 WHERE version = 1", "xgb:v7 is there, and the log does not know"),
     ],
 )
 def test_tampering_shows(sharpen: Any, home: Path, statement: str, problem: str) -> None:

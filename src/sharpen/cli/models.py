@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,8 @@ from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.registry.export import FORMATS, export
 from sharpen.registry.names import find
-from sharpen.store.audit import AuditEntry, audit_entry, broken_links
+from sharpen.registry.past_the_log import past_the_log
+from sharpen.store.audit import audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
 
@@ -116,13 +116,15 @@ def export_version(home: Path, model: str, folder: Path, form: str, as_json: boo
 def audit(home: Path, expected: str | None, as_json: bool) -> None:
     """Check that nobody changed the log of what was registered, promoted, refused and rolled back.
 
-    Each entry holds the hash of the one before. What that cannot show is that the log's end was cut off: note
-    down the newest hash now and then, and ask for it with --expect. Exits 1 when something is wrong.
+    Each entry holds the hash of the one before, and what the store says of versions and aliases (author,
+    content, figures, where an alias points) is compared with it. What that cannot show is that the log's end
+    was cut off: note down the newest hash now and then, and ask for it with --expect. Exits 1 when something
+    is wrong.
     """
     reader = Reader(home)
     rows = audit_rows(reader)
     entries = list(map(audit_entry, rows))
-    problems = [*broken_links(rows), *_moved_past_the_log(reader, entries)]
+    problems = [*broken_links(rows), *past_the_log(reader, entries)]
     if expected is not None and expected not in {row["hash"] for row in rows}:
         problems.append(f"no entry has the hash {expected[:SHORT]}…: the log was cut off or written anew")
     newest = rows[-1]["hash"] if rows else ""
@@ -182,21 +184,6 @@ def _event(at: float, who: str, action: str, details: Any) -> dict[str, Any]:
     if easier := details.get("easier", ()):
         why = "; ".join(filter(None, [why, f"by easier gates: {', '.join(easier)}"]))
     return {"when": when(at), "who": who, "did": action, "what": what, "why": why}
-
-
-def _moved_past_the_log(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
-    """Return a sentence for each alias that is not where the log left it."""
-    said: dict[tuple[str, str], Any] = {}
-    for entry in entries:
-        if entry.action not in ("refused", "requested") and "alias" in entry.details:
-            said[entry.collection, entry.details["alias"]] = entry.details["version"]
-    there = {(row.collection, row.alias): row.version for row in aliases(reader)}
-    logged = {key: version for key, version in said.items() if version is not None}
-    return [
-        f"{name}:{alias} points at {there.get((name, alias))}, and the log says {logged.get((name, alias))}"
-        for name, alias in sorted(there.keys() | logged.keys())
-        if there.get((name, alias)) != logged.get((name, alias))
-    ]
 
 
 def _period(data: Any) -> str:

@@ -136,7 +136,7 @@ def _promote(  # noqa: PLR0913, PLR0917 - each is a part of what is asked
     _expect(session, wanted)
     request = _open_request(session, wanted)
     if approve:
-        _check_approver(session, request, wanted, row["author"])
+        _check_approver(session, request, wanted, _authors(session, row))
         decision = decide(wanted.alias, known | {SECOND_PERSON: True}, rules)
     checks = [asdict(check) for check in decision.checks]
     easier = list(departures(wanted.alias, rules))
@@ -194,14 +194,21 @@ def _open_request(session: Session, move: _Move) -> AuditEntry | None:
     return found if found and (found.details["version"], found.details["digest"]) == wanted else None
 
 
-def _check_approver(session: Session, request: AuditEntry | None, move: _Move, author: str) -> None:
+def _authors(session: Session, row: Row) -> set[str]:
+    """Return who registered a version: as it says itself, and as the log does, which nobody can change."""
+    log = map(audit_entry, session.writer.audit(row["collection"]))
+    logged = {e.who for e in log if e.action == "registered" and e.details["version"] == row["version"]}
+    return {row["author"], *logged}
+
+
+def _check_approver(session: Session, request: AuditEntry | None, move: _Move, authors: set[str]) -> None:
     """Refuse who cannot be the second person."""
     asked = f"{move.name} as {move.alias}"
     if request is None:
         raise Refused(f"nobody has asked for {asked}: run it without --approve first", why="illegal")
     if request.details["expires_at"] < session.clock.time():
         raise Refused(f"the request for {asked} by {request.who} has expired: ask again", why="expired")
-    if move.who in (request.who, author):
+    if move.who in {request.who, *authors}:
         did = "asked for it" if move.who == request.who else "registered it"
         raise Refused(f"{move.who} {did}: {asked} needs the word of a second person", why="self-approved")
 
