@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,21 +16,17 @@ pytest.importorskip("alpaca")
 pytest.importorskip("exchange_calendars")
 pytest.importorskip("xgboost")
 
-import xgboost
-
-from cli.test_promoting import home_with
 from sharpen.cli import main
 from sharpen.coordinator import connect
-from sharpen.features import compute
 from sharpen.paper import live
 from sharpen.promotion.paper_evidence import paper_evidence
 from sharpen.registry.names import find
 from sharpen.store.queries import Reader
 
 from .alpaca_stand_in import KEY, SECRET, AlpacaStandIn
+from .model_store import store_with_model
 from .test_alpaca import CALENDAR, SYMBOLS, fill_with_bars
 from .test_alpaca_stream import StreamStandIn
-from .worlds import panel_of
 
 SESSIONS = CALENDAR._calendar.sessions_in_range("2023-09-01", "2024-07-02")
 DAYS = [str(day.date()) for day in SESSIONS]
@@ -106,15 +101,7 @@ class PassingDays:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a model of the stand-in's symbols, which is often for and often against a symbol."""
-    folder = tmp_path_factory.mktemp("alpaca")
-    names = compute(panel_of(70)).names
-    rows = np.random.default_rng(0).normal(0, 1, (200, len(names)))
-    data = xgboost.DMatrix(rows, rows[:, names.index("gap")] > 0, feature_names=list(names))
-    trees = xgboost.train({"max_depth": 2, "nthread": 1, "objective": "binary:logistic"}, data, 3)
-    trees.save_model(folder / "model.ubj")
-    facts = {"settings": {"model": "xgboost"}, "symbols": SYMBOLS, "feature_names": names}
-    facts["trained_through"] = "1990-01-02"
-    return home_with(folder, (folder / "model.ubj").read_bytes(), facts=facts)
+    return store_with_model(tmp_path_factory.mktemp("alpaca"), SYMBOLS)
 
 
 @pytest.fixture

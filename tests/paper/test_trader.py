@@ -11,6 +11,7 @@ from sharpen.paper.ledger import IntentStatus
 from sharpen.paper.orders import BrokerClock, BrokerOrder, Fill, OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
 from sharpen.paper.replay import compare
+from sharpen.paper.report import worth_by_bar
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
 from sharpen.paper.trader import paths_of
@@ -197,6 +198,34 @@ def test_a_broker_that_holds_something_else_is_refused_until_adopted(world):
     account.session.start(t + 1, adopt_reason="bought by hand")
     assert account.ledger.positions()["AAA"] == ours + 3
     assert any(e.kind == "adopted" and "bought by hand" in e.text for e in account.ledger.events())
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 0.1])
+def test_adopting_is_neither_profit_nor_loss(world, factor):
+    """Three shares were bought by hand, or each share was split: the account is worth what it was."""
+    account, t = _decided(world)
+    account.session.play_bar(t)
+    held = account.ledger.positions()
+    price = {s: account.trader._prices[s] for s in held}
+    before = account.trader.worth()
+    if factor == 1.0:
+        account.broker.positions = lambda: {s: q + 3 for s, q in held.items()}
+    else:
+        account.broker.positions = lambda: {s: q * Decimal(str(factor)) for s, q in held.items()}
+    close = world.panel.close.copy()
+    close[t : t + 2] = close[t] / factor
+    morning = replace(world.panel, close=close)
+    account.open_market(t + 1)
+    account.trader.start(morning.slice(0, t + 1), adopt_reason="looked at it")
+    assert account.trader.worth() == pytest.approx(before, rel=Decimal("1e-6"))
+    event = next(e.text for e in account.ledger.events() if e.kind == "adopted")
+    wanted = (
+        [f"3 shares at {p}" for p in price.values()] if factor == 1.0 else [f"a split, {factor:.4g} for 1"]
+    )
+    assert all(words in event for words in wanted), event
+    assert worth_by_bar(account.ledger, morning.slice(0, t + 2))[-2:] == pytest.approx(
+        float(before), rel=1e-6
+    )
 
 
 def test_a_second_trader_is_refused(world):

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sharpen.cli.options import FiniteRange
 from sharpen.errors import UsageError
 from sharpen.extras import require
 
@@ -74,10 +75,10 @@ OPTIONS = (
         help="Start the agents in the Ray cluster at ADDRESS, as in HOST:6379; 'auto' finds one here.",
     ),
     click.option(
-        "--cpus-per-agent", "cpus", type=click.FloatRange(min=0.0), help="Of each Ray node. [default: 1]"
+        "--cpus-per-agent", "cpus", type=FiniteRange(min=0.0), help="Of each Ray node. [default: 1]"
     ),
     click.option(
-        "--gpus-per-agent", "gpus", type=click.FloatRange(min=0.0), help="0.25 lets four agents share one."
+        "--gpus-per-agent", "gpus", type=FiniteRange(min=0.0), help="0.25 lets four agents share one."
     ),
     click.option(
         "--ship",

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import click
+
+
+class FiniteRange(click.FloatRange):
+    """A range that has no NaN in it: click compares, and no comparison finds one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail."""
+        found: float = super().convert(value, param, ctx)
+        return found if math.isfinite(found) else self.fail(f"{value} is no finite number", param, ctx)
+
 
 population_option = click.option(
     "--population",

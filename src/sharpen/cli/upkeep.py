@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sharpen.cli.options import FiniteRange
 from sharpen.cli.printing import json_option, print_json
 from sharpen.cli.terminal import echo
 from sharpen.store.backup import back_up
@@ -48,7 +49,7 @@ def backup(home: Path, file: Path, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
 @click.option(
     "--older-than",
-    type=click.FloatRange(min=0.0),
+    type=FiniteRange(min=0.0),
     default=24.0,
     show_default=True,
     metavar="HOURS",

@@ -17,7 +17,7 @@ from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
 from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
-from sharpen.cli.options import population_option, store_option
+from sharpen.cli.options import FiniteRange, population_option, store_option
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
@@ -81,7 +81,7 @@ class News:
 @click.option(
     "--idle-timeout",
     "idle_timeout_s",
-    type=click.FloatRange(min=0.0),
+    type=FiniteRange(min=0.0),
     metavar="SECONDS",
     help="Leave after that long without a run, as while the sweep is paused. [default: never]",
 )

@@ -9,7 +9,7 @@ from sharpen.bars import Panel
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import load_strategy
-from sharpen.paper.report import PaperReport, Shortfall, report
+from sharpen.paper.report import FEWEST_RETURNS, PaperReport, Shortfall, report
 from sharpen.paper.session import pinned_model
 from sharpen.paper.trader import live_bars
 
@@ -59,15 +59,23 @@ def sentences(found: PaperReport) -> dict[str, str]:
         f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
         "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
         f" {found.drawdown_band:.2%}",
-        "correlation": f"{found.correlation:.3f} with the backtest, bar by bar"
-        if isfinite(found.correlation)
-        else "not known before three sessions",
+        "correlation": _correlation(found),
         "slippage": f"{_bps(found.slippage)} from the open that the backtest fills at;"
         f" the backtest takes {found.cost_bps:.1f}",
         "fills": f"{cost.n_fills}, {_bps(cost)} from the close that they were decided at",
         "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
         "signals": f"{found.replay.n_signals} compared, {n_differ} differ{bound}",
     }
+
+
+def _correlation(found: PaperReport) -> str:
+    if isfinite(found.correlation):
+        return f"{found.correlation:.3f} with the backtest, bar by bar"
+    if not found.n_fills:
+        return "not known: no order was filled"
+    if len(found.growth.bars) <= FEWEST_RETURNS:
+        return f"not known before {FEWEST_RETURNS + 1} sessions"
+    return "not known: the account or the backtest earned the same at every bar"
 
 
 def _bps(cost: Shortfall) -> str:

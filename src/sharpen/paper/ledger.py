@@ -87,6 +87,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Shares or cash that came in another way than by a fill; the deposit has no symbol."""
+
+    symbol: str
+    quantity: Decimal
+    cash: Decimal
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that people should be able to read later."""
 
@@ -258,6 +268,11 @@ class Ledger:
             row = (symbol, str(quantity), str(cash), reason, at)
             connection.execute("INSERT INTO adjustments VALUES (?, ?, ?, ?, ?)", row)
 
+    def adjustments(self) -> list[Adjustment]:
+        """Return what came in another way than by a fill, the oldest first."""
+        rows = self._connection.execute("SELECT symbol, quantity, cash, at FROM adjustments ORDER BY rowid")
+        return [Adjustment(symbol, Decimal(q), Decimal(cash), at) for symbol, q, cash, at in rows]
+
     def deposit(self, cash: Decimal, at: float) -> None:
         """Store what the account began with, once."""
         with self._transaction() as connection:
@@ -271,15 +286,14 @@ class Ledger:
         held: dict[str, Decimal] = {}
         for fill in self.fills():
             held[fill.symbol] = held.get(fill.symbol, Decimal(0)) + fill.signed_quantity
-        for symbol, quantity in self._connection.execute("SELECT symbol, quantity FROM adjustments"):
-            held[symbol] = held.get(symbol, Decimal(0)) + Decimal(quantity)
+        for came in self.adjustments():
+            held[came.symbol] = held.get(came.symbol, Decimal(0)) + came.quantity
         return {symbol: quantity for symbol, quantity in held.items() if symbol and quantity}
 
     def cash(self) -> Decimal:
         """Return the cash: what was put in, less what fills cost."""
         paid = sum((fill.signed_quantity * fill.price for fill in self.fills()), Decimal(0))
-        rows = self._connection.execute("SELECT cash FROM adjustments")
-        return sum((Decimal(cash) for (cash,) in rows), Decimal(0)) - paid
+        return sum((came.cash for came in self.adjustments()), Decimal(0)) - paid
 
     def worth_at_start(self, session: str, worth: Decimal, at: float) -> Decimal:
         """Return what the account was worth when a session began; the first word on it counts."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -125,7 +126,7 @@ def is_stale(calendar: MarketCalendar, bar: np.datetime64, now: float) -> bool:
 @contextmanager
 def live_session(
     folder: Path,
-    account: tuple[str, Limits],
+    account: tuple[str, Callable[[Decimal], Limits]],
     model: ModelFile,
     make: Callable[[tuple[str, ...], float], tuple[Broker, Feed, Updates | None]],
     say: Callable[[str], None],
@@ -135,7 +136,7 @@ def live_session(
 
     Args:
         folder: The store's folder.
-        account: What the account is called here, and what no order may exceed.
+        account: What the account is called here, and from its deposit to what no order may exceed.
         model: What to trade by; while positions are held, the one that the account began with stays.
         make: From the symbols and the time since which fills may be ours to broker, feed and stream.
         say: Is told what people should know.
@@ -167,7 +168,7 @@ def live_session(
             strategy,
             clock,
             kill_switch,
-            account[1],
+            account[1](Decimal(ledger.fact("deposit") or broker.cash())),
             say,
             lambda bar, now: is_stale(calendar, bar, now),
             lambda now: silence(updates, calendar, now),

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from sharpen.errors import Refused
+from sharpen.paper.adoption import adopted
 from sharpen.paper.ledger import Intent, IntentStatus, Ledger
 from sharpen.paper.orders import BrokerOrder, place_in_decision
 from sharpen.paper.ports import Broker, Clock
 
+Prices = tuple[Decimal | None, Decimal | None]
 MAX_LOOKUPS = 3
 MAX_COMPARISONS = 3
 
@@ -106,12 +108,18 @@ class OrderTracker:
         ours = {intent.order.client_order_id for intent in self._ledger.intents()}
         self._ledger.keep_fills([fill for fill in self._broker.fills() if fill.client_order_id in ours])
 
-    def reconcile(self, symbols: Sequence[str], adopt_reason: str) -> None:
+    def reconcile(
+        self,
+        symbols: Sequence[str],
+        adopt_reason: str,
+        prices: Callable[[str], Prices] = lambda _: (None, None),
+    ) -> None:
         """Refuse to go on while ledger and broker hold different shares, or take the broker's word.
 
         Args:
             symbols: What is traded here; others are not ours to count.
             adopt_reason: Why the broker's word is taken; empty to refuse.
+            prices: Of a symbol, that of its last decision and the last one.
 
         Raises:
             Refused: They differ and there is no reason to adopt.
@@ -123,16 +131,22 @@ class OrderTracker:
         differing = self._differing(symbols)
         if not differing:
             return
-        ours, theirs = self._ledger.positions(), self._broker.positions()
-        lines = [f"{s}: ledger {ours.get(s, 0)}, broker {theirs.get(s, 0)}" for s in differing]
+        ours = self._ledger.positions()
+        lines: dict[str, str] = {}
+        for symbol, more in differing.items():
+            held = ours.get(symbol, Decimal(0))
+            lines[symbol] = f"{symbol}: ledger {held}, broker {held + more}"
         if not adopt_reason:
             raise Refused(
-                f"ledger and broker disagree: {'; '.join(lines)}. A split, a trade by hand, another program?"
-                " Look, then take the broker's word with --adopt REASON"
+                f"ledger and broker disagree: {'; '.join(lines.values())}. A split, a trade by hand, another"
+                " program? Look, then take the broker's word with --adopt REASON"
             )
-        for symbol, quantity in differing.items():
-            self._ledger.adjust(symbol, quantity, Decimal(0), adopt_reason, self._clock.time())
-        self._note("adopted", f"{'; '.join(lines)}: {adopt_reason}")
+        for symbol, more in differing.items():
+            held = ours.get(symbol, Decimal(0))
+            taken = adopted(held, held + more, *prices(symbol))
+            self._ledger.adjust(symbol, more, taken.cash, adopt_reason, self._clock.time())
+            lines[symbol] += f", taken over as {taken.words}"
+        self._note("adopted", f"{'; '.join(lines.values())}: {adopt_reason}")
 
     def _differing(self, symbols: Sequence[str]) -> dict[str, Decimal]:
         """Return how many shares more the broker holds than the ledger, where they differ."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from sharpen.paper.trader import bar_name, first_index
 from sharpen.seeds import rng_for
 
 N_RESAMPLES = 1000
+OPEN, CLOSE = 0, 3  # of a stored bar's prices
 BLOCK_BARS = 10
+FEWEST_RETURNS = 3
+"""Below it no correlation is worked out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class PaperReport:
         drawdown_band: 95 % of its drawdown likewise.
         return_percentile: Where the paper return lies among the resampled ones.
         drawdown_percentile: Where the paper drawdown lies.
-        correlation: Of paper returns with the backtest's, session by session; NaN below three.
+        correlation: Of paper returns with the backtest's, session by session; NaN for fewer than
+            :data:`FEWEST_RETURNS`.
         shortfall: Of the fills against the closes that they were decided at: overnight move and slippage.
         slippage: Of the fills against the opens that the backtest fills at.
         replay: Signals compared with the backtest's.
@@ -160,21 +164,33 @@ def _up_to_each(returns: Floats) -> Floats:
 
 
 def worth_by_bar(ledger: Ledger, panel: Panel) -> Floats:
-    """Return what the account was worth at the close of each bar of a panel, in dollars. (T,)."""
-    closes = panel.time.astype("datetime64[us]").astype(np.int64) / 1e6 + 86_400.0
-    closes[:-1] = np.minimum(closes[:-1], panel.time[1:].astype("datetime64[us]").astype(np.int64) / 1e6)
-    fills = ledger.fills()
-    start = float(ledger.cash() + sum((f.signed_quantity * f.price for f in fills), Decimal(0)))
-    cash, held = start, dict.fromkeys(panel.symbols, 0.0)
+    """Return what the account was worth at the close of each bar of a panel, in dollars. (T,).
+
+    At the closes that the account saw: a panel may have been adjusted for a split since.
+    """
+    ends = panel.time.astype("datetime64[us]").astype(np.int64) / 1e6 + 86_400.0
+    ends[:-1] = np.minimum(ends[:-1], panel.time[1:].astype("datetime64[us]").astype(np.int64) / 1e6)
+    seen = {(bar, symbol): prices[CLOSE] for bar, symbol, prices in ledger.bars()}
+    cash, held = 0.0, dict.fromkeys(panel.symbols, 0.0)
     worth = np.empty(len(panel))
-    waiting = list(fills)
-    for t in range(len(panel)):
-        while waiting and waiting[0].at < closes[t]:
-            fill = waiting.pop(0)
-            cash -= float(fill.signed_quantity * fill.price)
-            held[fill.symbol] = held.get(fill.symbol, 0.0) + float(fill.signed_quantity)
-        worth[t] = cash + sum(held[s] * panel.close[t, k] for k, s in enumerate(panel.symbols) if held[s])
+    waiting = _changes(ledger)
+    for t, time in enumerate(panel.time):
+        while waiting and waiting[0][0] < ends[t]:
+            _, symbol, shares, paid = waiting.pop(0)
+            cash += paid
+            held[symbol] = held.get(symbol, 0.0) + shares
+        closes = {
+            s: seen.get((bar_name(time), s), float(panel.close[t, k])) for k, s in enumerate(panel.symbols)
+        }
+        worth[t] = cash + sum(held[s] * close for s, close in closes.items() if held[s])
     return worth
+
+
+def _changes(ledger: Ledger) -> list[tuple[float, str, float, float]]:
+    """Return when shares or cash came, of which symbol, how many and how much; the deposit is the first."""
+    came = [(a.at if a.symbol else -np.inf, a.symbol, a.quantity, a.cash) for a in ledger.adjustments()]
+    came += [(f.at, f.symbol, f.signed_quantity, -f.signed_quantity * f.price) for f in ledger.fills()]
+    return [(at, s, float(shares), float(cash)) for at, s, shares, cash in sorted(came, key=lambda c: c[0])]
 
 
 def shortfall(intents: Sequence[Intent], ledger: Ledger) -> Shortfall:
@@ -188,13 +204,17 @@ def shortfall(intents: Sequence[Intent], ledger: Ledger) -> Shortfall:
 
 def slippage(intents: Sequence[Intent], ledger: Ledger, panel: Panel) -> Shortfall:
     """Return what fills cost against the next opens, at which the backtest fills; a panel has them by bar."""
-    row = {bar_name(time): t for t, time in enumerate(panel.time)}
-    column = {symbol: k for k, symbol in enumerate(panel.symbols)}
+    names = [bar_name(time) for time in panel.time]
+    after = dict(pairwise(names))
+    known = {
+        (n, s): float(panel.open[t, k]) for t, n in enumerate(names) for k, s in enumerate(panel.symbols)
+    }
+    known |= {(bar, symbol): prices[OPEN] for bar, symbol, prices in ledger.bars()}  # before any split
     opens: dict[str, float] = {}
     for intent in intents:
-        t, k = row.get(intent.bar), column.get(intent.order.symbol)
-        if t is not None and k is not None and t + 1 < len(panel) and panel.open[t + 1, k] > 0:
-            opens[intent.order.client_order_id] = float(panel.open[t + 1, k])
+        price = known.get((after.get(intent.bar, ""), intent.order.symbol), 0.0)
+        if price > 0:
+            opens[intent.order.client_order_id] = price
     return _cost(ledger.fills(), opens)
 
 
@@ -236,6 +256,6 @@ def _total(returns: Floats) -> float:
 
 
 def _correlation(own: Floats, tested: Floats) -> float:
-    if len(own) < 3 or len(own) != len(tested) or not own.std() or not tested.std():
+    if len(own) < FEWEST_RETURNS or len(own) != len(tested) or not own.std() or not tested.std():
         return float("nan")
     return float(np.corrcoef(own, tested)[0, 1])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any, cast
 
 from sharpen.paper.orders import OrderRequest
 
@@ -28,6 +30,39 @@ class Limits:
     max_price_change: float = 0.5
     max_daily_loss: float = 0.05
     max_clock_skew_s: float = 2.0
+
+
+ORDER_PER_DEPOSIT, POSITION_PER_DEPOSIT = 3, 2
+"""An order that turns all of an account around is worth twice of it; both leave room for what it earns."""
+
+
+def limits_of(said: Mapping[str, float], deposit: Decimal) -> Limits:
+    """Return the limits of an account.
+
+    Args:
+        said: Those that somebody said, by their names in :class:`Limits`. Without a word an order may be
+            worth three times the deposit, and a position twice.
+        deposit: What the account began with, in dollars.
+
+    >>> limits = limits_of({"max_order_shares": 50.0}, Decimal(1000))
+    >>> str(limits.max_order_usd), str(limits.max_position_usd), str(limits.max_order_shares)
+    ('3000', '2000', '50.0')
+    """
+    plain = Limits(max_order_usd=ORDER_PER_DEPOSIT * deposit, max_position_usd=POSITION_PER_DEPOSIT * deposit)
+    changes = {name: Decimal(repr(x)) if name in AMOUNTS else x for name, x in said.items()}
+    return replace(plain, **cast("dict[str, Any]", changes))
+
+
+AMOUNTS = ("max_order_usd", "max_order_shares", "max_position_usd")
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with three digits that count.
+
+    >>> percent(0.05), percent(0.0000123), percent(0.0512), percent(0.0)
+    ('5%', '0.00123%', '5.12%', '0%')
+    """
+    return f"{100 * share:.3g}%"
 
 
 def broken_limits(

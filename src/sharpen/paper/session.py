@@ -7,18 +7,17 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sharpen.bars import Panel
-from sharpen.errors import NotFound, UsageError
+from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.paper.account_settings import AccountSettings, keep_beginning
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import BoostedStrategy, check_digest, load_strategy, suffix_of
 from sharpen.paper.recorded import RecordedClock, RecordedSession
-from sharpen.paper.risk import Limits
-from sharpen.paper.simulated import Frictions, SimulatedBroker
+from sharpen.paper.simulated import SimulatedBroker
 from sharpen.paper.trader import Parts, Trader, paths_of
 from sharpen.registry.files import checked_files
 from sharpen.registry.names import find, is_model
@@ -43,25 +42,6 @@ class ModelFile:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSettings:
-    """How a simulated account behaves.
-
-    Attributes:
-        account: Its name.
-        cash: What it begins with, in dollars.
-        frictions: What happens to orders.
-        limits: What no order may exceed.
-        seed: What chance draws from.
-    """
-
-    account: str = "default"
-    cash: Decimal = Decimal(100_000)
-    frictions: Frictions = field(default_factory=Frictions)
-    limits: Limits = field(default_factory=Limits)
-    seed: int = 0
-
-
 @contextmanager
 def recorded_session(
     folder: Path,
@@ -80,23 +60,32 @@ def recorded_session(
         say: Is told what people should know.
 
     Raises:
-        Refused: Another trader holds the account.
-        UsageError: The model is damaged, or trades other symbols.
+        Refused: Another trader holds the account, or it is that of a real broker.
+        UsageError: The model is damaged, or the account began with something else.
     """
     path, kill_switch, _ = paths_of(folder, settings.account)
-    broker = SimulatedBroker(path.with_suffix(".broker"), settings.cash, settings.frictions, settings.seed)
-    try:
-        with Ledger(path) as ledger:
-            if ledger.fact("session") is None:
-                ledger.keep_fact("session", _session_name(path.stem, settings.seed))
+    with Ledger(path) as ledger:
+        known = ledger.fact("broker_account")
+        if known is not None:
+            raise Refused(
+                f"account {settings.account} is the ledger of {known}, not of the simulated broker: give"
+                " another name with --account"
+            )
+        keep_beginning(ledger, settings.account, settings.beginning)
+        if ledger.fact("session") is None:
+            ledger.keep_fact("session", _session_name(path.stem, settings.seed))
+        broker = SimulatedBroker(
+            path.with_suffix(".broker"), settings.cash, settings.frictions, settings.seed
+        )
+        try:
             clock = RecordedClock(float(ledger.fact("last_time") or 0.0))
             strategy = pinned(path.parent / "models", ledger, model, clock.now, say)
             parts = Parts(
                 ledger, broker, strategy, clock, kill_switch, settings.limits, say, lambda _bar, _now: False
             )
             yield RecordedSession(panel, Trader(parts), broker, clock), ledger
-    finally:
-        broker.close()
+        finally:
+            broker.close()
 
 
 def pinned(

@@ -31,7 +31,7 @@ from sharpen.paper.ports import (
     RateLimited,
     Strategy,
 )
-from sharpen.paper.risk import Limits, broken_limits, daily_loss
+from sharpen.paper.risk import Limits, broken_limits, daily_loss, percent
 
 DUPLICATE_NAME = 40010001
 LONGEST_QUIET_S = 300.0
@@ -85,6 +85,11 @@ class Trader:
         self._quiet_until = 0.0
         self._said = ""
 
+    @property
+    def limits(self) -> Limits:
+        """What no order may exceed."""
+        return self._parts.limits
+
     def start(self, panel: Panel, adopt_reason: str = "") -> None:
         """Make the ledger and the broker agree before anything is traded.
 
@@ -100,7 +105,10 @@ class Trader:
             self._ledger.deposit(self._broker.cash(), self._now())
         self._check_clock(self._broker.clock())
         self._orders.refresh()
-        self._orders.reconcile(self._parts.strategy.symbols, adopt_reason)
+        decided = {d.symbol: d.price for d in self._ledger.decisions()}
+        self._orders.reconcile(
+            self._parts.strategy.symbols, adopt_reason, lambda s: (decided.get(s), self._prices.get(s))
+        )
         self._ledger.note("started", f"model {self._parts.strategy.digest[:8]}", self._now())
 
     def tick(self) -> None:
@@ -250,7 +258,9 @@ class Trader:
         except (ArithmeticError, KeyError) as problem:
             return Kill("the trader", f"the account's worth cannot be computed: {problem!r}")
         if not loss <= limit:
-            return Kill("the trader", f"the account fell by {loss:.1%} in a session, more than {limit:.1%}")
+            return Kill(
+                "the trader", f"the account fell by {percent(loss)} in a session, more than {percent(limit)}"
+            )
         return None
 
     def _end_orders(self, kill: Kill) -> None:

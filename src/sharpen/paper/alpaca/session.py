@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 from sharpen.paper.alpaca.broker import AlpacaBroker
@@ -23,7 +24,7 @@ FIRST_DAY = "2016-01-01"
 @contextmanager
 def alpaca_session(
     folder: Path,
-    account: tuple[str, Limits],
+    account: tuple[str, Callable[[Decimal], Limits]],
     model: ModelFile,
     access: AlpacaAccess,
     say: Callable[[str], None],
@@ -33,7 +34,7 @@ def alpaca_session(
 
     Args:
         folder: The store's folder.
-        account: What the account is called here, and what no order may exceed.
+        account: What the account is called here, and from its deposit to what no order may exceed.
         model: What to trade by.
         access: Address and keys.
         say: Is told what people should know.
