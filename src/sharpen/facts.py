@@ -24,6 +24,9 @@ VERSIONS: Final = "versions"
 CODE: Final = "program/files"
 """Keys of a run's summary."""
 
+FOR_THE_REPORT: Final = frozenset((HASH, SKETCH, LOCKBOX_HASH, VERSIONS, CODE))
+"""Keys whose values tell a reader nothing."""
+
 BASELINE: Final = "baseline/sharpe"
 FOLD_BASELINE: Final = "fold/baseline_sharpe"
 LOCKBOX_SHARPE: Final = "lockbox/sharpe"

@@ -219,7 +219,7 @@ def report(run: Run, scores: Sequence[FoldScore], figures: Mapping[str, float] |
     so_far = progress(scores, run.config["min_trades"])
     if so_far.infeasible != run.summary["infeasible"]:
         run.summary["infeasible"] = so_far.infeasible
-    run.log({**(figures or {}), **so_far.metrics}, step=scores[-1].number)  # last: it may end the program
+    run.log({**so_far.metrics, **(figures or {})}, step=scores[-1].number)  # last: it may end the program
 
 
 def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:

@@ -307,8 +307,10 @@ def test_a_process_made_ahead_that_was_stopped_does_not_hold_up_the_end(
         "import os, sys\nprint('after', flush=True)\nos.closerange(3, 4096)\nsys.exit(3)",
         "import os, sys\nos.closerange(3, 4096)\nfiles = [open('kept', 'ab', 0) for _ in range(300)]\n"
         "print('after')\nsys.exit(3 + os.path.getsize('kept'))",
+        "import sys\nclass Proxy:\n    @property\n    def __class__(self):\n        print('spoke')\n"
+        "        return object\nsys.kept = Proxy()\nprint('after')\nsys.exit(3)",
     ],
-    ids=["it forks", "it closes everything", "it opens other files in its place"],
+    ids=["it forks", "it closes everything", "it opens other files in its place", "an object of its speaks"],
 )
 def test_the_last_word_is_the_program_s_own(forge: Forge, body: str) -> None:
     forge.write(body)

@@ -18,6 +18,7 @@ import yaml
 from sharpen import tracking
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
+from sharpen.facts import BarsFacts, DataNote, RunFacts
 from sharpen.store.blobs import blob_path
 from sharpen.store.queries import Reader
 from sharpen.tracking import Stopped
@@ -84,6 +85,22 @@ def test_alone_it_prints_what_is_logged(capsys: pytest.CaptureFixture[str], tmp_
     ]
     assert (run.config, run.seed, run.stage, run.in_sweep) == ({"a": 1}, 0, "search", False)
     assert {name: run.summary[name] for name in run.summary} == {"best": 2.0, "note": "hi"}
+
+
+def test_alone_it_prints_what_a_reader_can_use_of_the_facts_for_the_report(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with tracking.init() as run:
+        facts = RunFacts(BarsFacts("us", "ab" * 32, (DataNote("", "few bars"),), sketch="00" * 999))
+        run.summary.update(facts.to_summary())
+        run.summary["infeasible"] = "no trades"
+        run.summary["words"] = "x" * 150
+    assert capsys.readouterr().out.splitlines() == [
+        "summary  data/name=us",
+        "note  few bars",
+        "summary  infeasible=no trades",
+        f"summary  words={'x' * 99}…",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ from sharpen.metrics import best_share, profit_factor
 from sharpen.objectives.fold_score import FoldScore
 
 _MEANS = {
-    "train/sharpe": "train_sharpe",
     "val/sharpe": "val_sharpe",
+    "baseline/sharpe": "baseline_sharpe",
     "val/sortino": "val_sortino",
     "val/max_dd": "val_max_dd",
     "val/n_trades": "val_n_trades",
     "val/turnover": "val_turnover",
     "val/exposure": "val_exposure",
-    "baseline/sharpe": "baseline_sharpe",
+    "train/sharpe": "train_sharpe",
 }
 _LOCKBOX = tuple((key, name) for key, name in _MEANS.items() if key.startswith("val/"))
 

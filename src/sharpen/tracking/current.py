@@ -19,7 +19,8 @@ from sharpen.tracking.own_code import own_code
 from sharpen.tracking.project_sink import ProjectSink
 from sharpen.tracking.run import Checkpoint, Given, Run, current
 from sharpen.tracking.scratch import FileClaims
-from sharpen.tracking.sinks import FileSink, Sink, SweepSink, TerminalSink
+from sharpen.tracking.sinks import FileSink, Sink, SweepSink
+from sharpen.tracking.terminal_sink import TerminalSink
 from sharpen.tracking.wandb_sink import WandbSink, is_started
 
 LABELS: Mapping[str, str] = {

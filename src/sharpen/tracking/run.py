@@ -16,8 +16,9 @@ from sharpen.tracking.config import Config
 from sharpen.tracking.metrics import plain_metrics
 from sharpen.tracking.names import LARGEST_STEP, check_name
 from sharpen.tracking.scratch import FileClaims, Scratch
-from sharpen.tracking.sinks import Sink, TerminalSink
+from sharpen.tracking.sinks import Sink
 from sharpen.tracking.summary import Stopped, Summary, finished, stopped_when_refused
+from sharpen.tracking.terminal_sink import TerminalSink
 
 current: list[Run] = []
 

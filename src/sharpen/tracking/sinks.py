@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sharpen.errors import SharpenError
-from sharpen.jsonable import dumps, number
+from sharpen.jsonable import dumps
 from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.tracking.row_buffer import RowBuffer
 from sharpen.wire import Client, open_channel
@@ -212,45 +212,3 @@ class FileSink:
     def _append(self, row: Mapping[str, Any]) -> None:
         with self._path.open("a") as file:
             file.write(dumps(row) + "\n")
-
-
-class TerminalSink:
-    """Prints what is logged; for a program that runs alone."""
-
-    grant: Grant | None = None
-
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
-        """Do nothing: there is no coordinator."""
-        return {}
-
-    def report(self, step: int, metrics: Mapping[str, Any]) -> str:
-        """Print one line a step."""
-        words = (f"{name}={_shown(value)}" for name, value in metrics.items())
-        print(f"step {step}  {'  '.join(words)}", flush=True)
-        return ""
-
-    def flush(self) -> None:
-        """Do nothing: each line is printed at once."""
-
-    def leads(self) -> bool:
-        """Return True: there is nobody to compare with."""
-        return True
-
-    def summarize(self, values: Mapping[str, Any]) -> None:
-        """Print one line a value."""
-        for name, value in values.items():
-            print(f"summary  {name}={_shown(value)}", flush=True)
-
-    def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
-        """Print nothing: the file stays where the program wrote it."""
-
-    def end(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def _shown(value: Any) -> str:
-    as_number = number(value)
-    return f"{as_number:.6g}" if as_number is not None else str(value)

@@ -148,9 +148,8 @@ def _finish(main: ModuleType, exit_code: int) -> int:
         gc.collect()
     flushed = [_flush(file) for file in (sys.stdout, sys.stderr)]
     for thing in gc.get_objects():
-        if issubclass(
-            type(thing), io.BufferedWriter | io.TextIOWrapper
-        ):  # isinstance would wake lazy modules
+        # isinstance would ask what is no file for its __class__, and wake lazy modules
+        if issubclass(type(thing), io.BufferedWriter | io.TextIOWrapper):
             _flush(thing)
     ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
     return exit_code if all(flushed) or exit_code else FLUSH_FAILED_EXIT_CODE
