@@ -123,7 +123,7 @@ def ppo_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
         rows.append((f"PPO, P = {n_members}, E = {n_envs}, {how}", "sharpen", rate))
         if n_members == 1 and plan:
             agent: Any = population.stacks[0].agent
-            acted = HORIZON * n_envs / cpu(agent.collect)
+            acted = HORIZON * n_envs / cpu(lambda agent=agent: agent.collect(HORIZON))
             rows.append((f"market and actions, E = {n_envs}", "sharpen", acted))
     return rows
 

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import UsageError
 from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
-from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings
+from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings, without_effect
 from sharpen.walk_forward import add_options, check, keep_returns, load_bars, plan_of, report
 
 if TYPE_CHECKING:
@@ -66,8 +67,21 @@ CHECKPOINT = "checkpoint.safetensors"
 TOLD_EVERY_S = 5.0
 
 
+def coefficient(text: str) -> float | str:
+    """Return stable-baselines3's ``ent_coef``: a number, or ``auto`` and what begins with it."""
+    return text if text.startswith("auto") else float(text)
+
+
 def parse(argv: list[str] | None) -> dict[str, Any]:
     """Return the options; of the agent and its market only those that are given."""
+    options = vars(parser().parse_args(argv))
+    if options["go_on"] and not options["out"]:
+        parser().error("--go_on needs --out, the folder with the checkpoint")
+    return options
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
@@ -77,7 +91,8 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
         choices, words = AGENTS if setting.name == "agent" else None, setting.metadata["help"]
         add(f"--{setting.name}", type=kind, help=words, choices=choices, default=own)
         for other in [other for other, name in SYNONYMS.items() if name == setting.name]:
-            add(f"--{other}", type=kind, help=f"another name of --{setting.name}", default=own)
+            its = coefficient if other == "ent_coef" else kind
+            add(f"--{other}", type=its, help=f"another name of --{setting.name}", default=own)
     for name, (kind, words) in {**MARKET, **TRAINING}.items():
         add(f"--{name}", type=kind, help=words, default=own)
     add_options(parser, data="us20")
@@ -86,10 +101,25 @@ def parse(argv: list[str] | None) -> dict[str, Any]:
     add("--device", default="cpu", help="cpu, or cuda")
     add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints, which --out keeps")
     add("--go_on", type=flag, default=False, help="whether to go on from the checkpoint in --out")
-    options = vars(parser.parse_args(argv))
-    if options["go_on"] and not options["out"]:
-        parser.error("--go_on needs --out, the folder with the checkpoint")
-    return options
+    return parser
+
+
+def refuse_unknown(config: Mapping[str, Any]) -> None:
+    """Refuse names that are no option; say which are of no use to the agent.
+
+    The runs of a population get their values without a command's words, so nobody else would look.
+
+    Raises:
+        UsageError: The configuration has a name that nothing reads.
+    """
+    known = sorted(action.dest for action in parser()._actions)
+    if unknown := sorted(set(config) - set(known)):
+        near = [near[0] for name in unknown if (near := get_close_matches(name, known, 1))]
+        hint = f"; did you mean {', '.join(near)}?" if near else "; --help lists all"
+        raise UsageError(f"no such option: {', '.join(unknown)}{hint}")
+    if idle := without_effect(config):
+        agent = config.get("agent") or "ppo"
+        print(f"train_portfolio: {', '.join(idle)} of no effect: {agent} has none", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -122,6 +152,7 @@ class Candidate:
         folds: Members in training, by fold; at the end of a run that another may go on from, of every fold.
         is_over: Whether it is not to go on: its training has broken down, or the sweep ends it.
         is_finished: Whether its returns are kept and it is closed.
+        problem: Why its training broke down, should it have.
     """
 
     run: Run
@@ -132,6 +163,7 @@ class Candidate:
     folds: dict[int, FoldCheckpoint] = field(default_factory=dict)
     is_over: bool = False
     is_finished: bool = False
+    problem: str | None = None
 
     @property
     def needs(self) -> tuple[Any, ...]:
@@ -140,6 +172,22 @@ class Candidate:
         known = (settings.technicals, settings.columns, settings.scaling, self.run.permutation_seed)
         names = (*SEEN, *PLAN, "folds_at_once", "device", "checkpoint_s")
         return (*known, *(str(config[name]) for name in names))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody keeps what is logged, so that people are told in words."""
+        from sharpen.tracking.sinks import TerminalSink
+
+        return isinstance(self.run.sink, TerminalSink)
+
+    @property
+    def infeasible(self) -> str | None:
+        """Why it must not be chosen as it stands; None when it may be."""
+        from sharpen.objectives.progress import progress
+
+        if self.problem is not None or not self.scores:
+            return self.problem
+        return progress(self.scores, self.run.config["min_trades"]).infeasible
 
     @property
     def is_parent(self) -> bool:
@@ -201,12 +249,16 @@ def train(runs: Sequence[Run]) -> None:
     torch.set_num_threads(1)  # runs share the cores
     alike: dict[tuple[Any, ...], list[Candidate]] = {}
     for run in runs:
+        refuse_unknown(run.config)
         settings = PortfolioSettings.of(run.config)
         check(run)
         candidate = Candidate(run, settings, *load_bars(run.config))
         seen = bars_facts(candidate.bars, candidate.cut)
-        versions = library_versions("numpy", "torch", "TA-Lib", "skfolio")
-        run.summary.update(replace(seen, versions=versions).to_summary())
+        if candidate.is_alone:
+            print(bars_line(candidate), flush=True)
+        else:
+            versions = library_versions("numpy", "torch", "TA-Lib", "skfolio")
+            run.summary.update(replace(seen, versions=versions).to_summary())
         if run.stage == "lockbox":
             report_lockbox(candidate)
         else:
@@ -238,7 +290,7 @@ def search(candidates: Sequence[Candidate]) -> None:
             finish(one)
     for one in candidates:
         if one.scores:
-            print(closing_line(one.scores, one.run.summary["infeasible"]))
+            print(closing_line(one.scores, one.infeasible))
 
 
 def judge(candidates: Sequence[Candidate], folds: Sequence[Fold], data: MarketData) -> None:
@@ -290,22 +342,41 @@ def report_fold(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
     run = candidate.run
     figures = {f"train/{name}": value for name, value in outcome.figures.items()}
     if outcome.score is None:
-        candidate.is_over = True
-        run.summary["infeasible"] = f"fold {fold.number}: {outcome.problem}"
-        finite = {name: value for name, value in figures.items() if math.isfinite(value)}
-        run.log({**finite, "val/sharpe": math.nan}, step=fold.number)
+        candidate.is_over, candidate.problem = True, f"fold {fold.number}: {outcome.problem}"
         print(f"fold {fold.number}: infeasible: {outcome.problem}")
+        if not candidate.is_alone:
+            run.summary["infeasible"] = candidate.problem
+            finite = {name: value for name, value in figures.items() if math.isfinite(value)}
+            run.log({**finite, "val/sharpe": math.nan}, step=fold.number)
         return
     candidate.scores.append(outcome.score)
     report_scores(candidate, figures)
 
 
 def report_scores(candidate: Candidate, figures: Mapping[str, float]) -> None:
-    """Report the means over the folds so far."""
+    """Report the means over the folds so far; of a run that is alone, the last fold in words."""
+    if candidate.is_alone:
+        print(fold_line(candidate.scores[-1], figures.get("train/steps_per_second")), flush=True)
+        return
     report(candidate.run, candidate.scores, figures)
     candidate.is_over = bool(candidate.run.stopped)
     if candidate.is_over:
         finish(candidate)
+
+
+def bars_line(candidate: Candidate) -> str:
+    """Return what bars an agent trades, in a line."""
+    panel, cut = candidate.bars.panel, candidate.cut
+    first, last = (str(panel.time[k].astype("datetime64[D]")) for k in (0, cut - 1))
+    return f"{candidate.bars.name}: {len(panel.symbols)} stocks, {cut:,} bars from {first} to {last}"
+
+
+def fold_line(score: FoldScore, steps_per_second: float | None) -> str:
+    """Return what a fold came to, in a line."""
+    ours = "no trade" if math.isnan(score.val_sharpe) else f"validation Sharpe {score.val_sharpe:.2f}"
+    pace = "" if steps_per_second is None else f", {steps_per_second:,.0f} steps/s"
+    beside = f"buy-and-hold {score.baseline_sharpe:.2f}, {score.val_n_trades} trades"
+    return f"fold {score.number}: {ours}, {beside}{pace}"
 
 
 def finish(candidate: Candidate) -> None:

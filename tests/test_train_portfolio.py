@@ -226,6 +226,27 @@ def test_wrong_words_are_refused(run, capsys):
     assert "must be one of next_open" in capsys.readouterr().err
 
 
+def test_a_name_that_nothing_reads_is_refused_for_every_run(program, data, monkeypatch, capsys):
+    """A population's runs get their values without a command's words, so argparse never sees them."""
+    monkeypatch.setattr(sys, "argv", ["train_portfolio.py"])
+    with pytest.raises(UsageError, match="no such option: batchsize, num_ensembles; did you mean batch_size"):
+        program.refuse_unknown({"batchsize": 7, "num_ensembles": 2, "gamma": 0.9})
+    program.refuse_unknown({"agent": "sac", "ratio_clip": 0.3, "gamma": 0.9})
+    assert "ratio_clip of no effect: sac has none" in capsys.readouterr().err
+
+
+def test_alone_it_prints_a_short_line_a_fold(program, data, monkeypatch, capsys):
+    monkeypatch.delenv("SHARPEN_RUN", raising=False)
+    threads = torch.get_num_threads()
+    assert program.main([*QUICK, "--data", data]) == 0
+    torch.set_num_threads(threads)
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("artifact")]
+    assert [line.split(":")[0] for line in lines[1:3]] == ["fold 1", "fold 2"]
+    assert "3 stocks, 640 bars from" in lines[0]
+    assert max(map(len, lines[1:])) < 120
+    assert len(lines) == 4
+
+
 @pytest.mark.parametrize(("name", "other"), [("horizon_len", "n_steps"), ("if_use_v_trace", "if_use_vtrace")])
 def test_a_sweep_may_call_a_setting_by_its_other_name(program, name, other):
     """A sweep gives a run its values twice: as words of the command, and as its configuration."""

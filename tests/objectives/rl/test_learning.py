@@ -160,7 +160,7 @@ def test_what_ends_of_itself_as_its_time_is_up_has_no_value_after():
 
     settings = AgentSettings.of({"net_dims_0": 4, "net_dims_1": 0, "n_envs": 2, "horizon_len": 3})
     population = Population([Member(settings)], lambda m: EndsBothWays(len(m), 2))
-    rollout = population.agent(0)[0].collect()
+    rollout = population.agent(0)[0].collect(3)
     assert not rollout.cut
     assert not rollout.alive.any()
 

@@ -1,6 +1,7 @@
 """What a configuration earns on a fold: known markets, refusals, and no look into the future."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_training_and_choosing_do_not_depend_on_validation(world, other_future):
         for p in (panel, other_future(panel, 419))
     ]
     for name in ("tail_sharpe", "best_step", "policy_loss"):
-        assert found[0].figures[name] == found[1].figures[name]
+        np.testing.assert_equal(found[0].figures[name], found[1].figures[name])  # NaN where none trades
     assert found[0].score.train_sharpe == pytest.approx(found[1].score.train_sharpe, nan_ok=True)
     assert found[0].score.val_sharpe != found[1].score.val_sharpe
 
@@ -94,6 +95,43 @@ def test_a_training_that_breaks_down_says_so(data):
     assert "training broke down at step 256" in outcome.problem
 
 
+@pytest.mark.parametrize(("agent", "steps"), [("ppo", 100), ("ppo", 400), ("sac", 100), ("ddpg", 100)])
+def test_the_last_update_is_shortened_to_end_at_break_step(data, agent, steps):
+    more = {} if agent == "ppo" else {"repeat_times": 0.1, "buffer_init_size": 8}
+    settings = PortfolioSettings.of({**QUICK, **more, "agent": agent, "break_step": steps})
+    (first,) = train(data, [Job(settings, FOLD, 0, is_parent=True)])
+    assert first.checkpoint.n_steps == 8 * math.ceil(steps / 8)
+    more = replace(settings, break_step=steps + 24)
+    begun = replace(first.checkpoint, first_step=first.checkpoint.n_steps, n_checks=0)
+    (second,) = train(data, [Job(more, FOLD, 0, begun, is_parent=True)])
+    name = "ppo/weights" if agent == "ppo" else "value/weights"
+    assert second.checkpoint.n_steps == 8 * math.ceil((steps + 24) / 8)
+    assert not torch.equal(first.checkpoint.member[name], second.checkpoint.member[name])
+
+
+def test_losses_that_explode_say_so_before_they_are_no_numbers(data):
+    rest = {
+        "horizon_len": 8,
+        "repeat_times": 0.1,
+        "buffer_init_size": 64,
+        "target_entropy": 1e6,
+        "init_alpha": 100.0,
+    }
+    settings = PortfolioSettings.of({**QUICK, **rest, "agent": "sac", "learning_rate": 0.5})
+    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    assert outcome.score is None
+    assert re.search(r"at step \d+: the losses explode: value_loss is [0-9.]+e\+", outcome.problem)
+
+
+def test_a_sale_is_a_trade_and_what_is_held_to_the_end_is_one():
+    shares = np.array([[0, 0, 0], [10, 0, 0], [10, 4, 0], [5, 4, 0], [5, 4, 0]], dtype=float)
+    track = Track(0, np.array([100.0, 110.0, 99.0, 99.0, 121.0]), shares, OPEN, exit_cost=0.0)
+    score = fold_score(1, data_of(OPEN, CLOSE), MarketSettings(stop_bar=5), track, train_sharpe=0.5)
+    bought, sold, last = OPEN[1, 0], OPEN[3, 0], CLOSE[4, 0]
+    wanted = [sold / bought - 1, last / bought - 1, CLOSE[4, 1] / OPEN[2, 1] - 1]
+    assert score.val_trade_returns.tolist() == pytest.approx(wanted)
+
+
 def test_numpys_numbers_and_other_peoples_names_are_settings():
     settings = AgentSettings.of({"gamma": np.float64(0.5), "n_epochs": np.int64(3), "num_envs": np.int32(7)})
     assert (settings.gamma, settings.repeat_times, settings.n_envs) == (0.5, 3.0, 7)
@@ -106,12 +144,27 @@ def test_what_cannot_be_trained_is_refused_first(data):
     with pytest.raises(UsageError, match="fold 1: its tail window has 12 bars, and 20 are needed"):
         train(data, [Job(settings, replace(FOLD, train_start=360), 0)])
     huge = replace(settings, agent=replace(settings.agent, n_envs=65536, horizon_len=1_000_000))
-    with pytest.raises(UsageError, match="at most 0 fit; use fewer, or a smaller n_envs"):
-        train(data, [Job(huge, FOLD, 0)])
+    with pytest.raises(UsageError, match=r"1 member needs .* n_envs of at most [\d,]+ or a horizon_len"):
+        train(data, [Job(huge, FOLD, 0)] * 2)
     with pytest.raises(UsageError, match="break_step is 0, give 1 or more; tail_share is 1"):
         PortfolioSettings.of({"break_step": 0, "tail_share": 1})
     with pytest.raises(UsageError, match="initial_cash, reward_per_unit: give a finite number"):
         PortfolioSettings.of({"reward_per_unit": float("nan"), "initial_cash": float("inf")})
+    for given, words in (
+        ({"max_trade": -1}, "max_trade is -1.0, give more than 0"),
+        ({"dead_zone": 2}, "dead_zone is 2.0, give 0 or more, below 1"),
+        ({"bonus_gamma": 1}, "bonus_gamma is 1.0, give 0 or more, below 1"),
+        ({"reward_per_unit": -1}, "reward_per_unit is -1.0, give more than 0"),
+        ({"cost_bps": 1e9}, "cost_bps is 1000000000.0, give 0 or more, below 10000"),
+        ({"turbulence_limit": -1}, "turbulence_limit is -1.0, give more than 0"),
+        ({"episode_bars": 2.7}, "episode_bars is 2.7, must be a whole number"),
+        ({"break_step": float("nan")}, "break_step is nan, must be a whole number"),
+        ({"break_step": "many"}, "break_step is 'many', must be a whole number"),
+        ({"random_start": "false"}, "random_start is 'false', must be true or false"),
+        ({"agent": "sac", "ent_coef": 0.1}, "ent_coef is 0.1: the temperature of sac is learned"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(words)):
+            PortfolioSettings.of(given)
     with pytest.raises(UsageError, match=r"two names of one setting"):
         PortfolioSettings.of({"n_steps": 4, "horizon_len": 4})
 
@@ -124,6 +177,10 @@ def test_the_number_of_members_that_fit_is_said():
     if n_fit:
         refuse_too_large([settings] * n_fit, 283, 28)
     assert n_fit < 1000
+    with pytest.raises(UsageError, match=r"a buffer_size of at most [\d,]+ would fit") as refusal:
+        refuse_too_large([replace(settings, buffer_size=100_000_000)], 2830, 280)
+    fitting = refusal.value.facts["fitting"]["buffer_size"]
+    refuse_too_large([replace(settings, buffer_size=fitting * 9 // 10)], 2830, 280)
 
 
 def test_memory_that_only_caches_files_is_free(tmp_path):

@@ -99,8 +99,12 @@ class Agent(Protocol):
     course: Course
     env: Environment
 
-    def update(self) -> dict[str, Tensor]:
-        """Act for a horizon, then learn; return the figures of each member. (P,) each."""
+    def update(self, most_steps: int | None = None) -> dict[str, Tensor]:
+        """Act for a horizon, then learn; return the figures of each member. (P,) each.
+
+        Args:
+            most_steps: Of each environment, where that is less than the horizon.
+        """
         ...
 
     def act(self, seen: Observed) -> Tensor:

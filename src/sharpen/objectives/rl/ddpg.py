@@ -41,6 +41,7 @@ class Ddpg:
         self._replay = Replay(env, first, device)
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
         self.course.extra["n_updates"] = torch.zeros(len(settings), dtype=torch.long, device=device)
+        self.course.extra["reward_max"] = torch.zeros(len(settings), device=device)
 
     def policy(self) -> tuple[Mlp, Parameters]:
         """Return the actor, and the weights that hold its own."""
@@ -59,11 +60,12 @@ class Ddpg:
         """Return the policy's actions. (P, B, A)."""
         return self._actor.forward(self._policy.parameters.views, seen).tanh()
 
-    def update(self) -> dict[str, Tensor]:
+    def update(self, most_steps: int | None = None) -> dict[str, Tensor]:
         """Act for a horizon, then learn from the replay."""
-        reward = collect(self.env, self.course, self._replay, self.shape.horizon_len, self._explore)
-        batches = minibatches(self.course, self._replay, self.shape, self.env.n_envs)
-        return means([self._learn(batch) for batch in batches]) | {"reward": reward}
+        n_steps = self.shape.horizon(most_steps)
+        rewards = collect(self.env, self.course, self._replay, n_steps, self._explore)
+        batches = minibatches(self.course, self._replay, self.shape, self.env.n_envs, n_steps)
+        return means([self._learn(batch) for batch in batches]) | rewards
 
     def _explore(self, seen: Observed) -> Tensor:
         action = self.act(seen)

@@ -129,22 +129,21 @@ def fold_score(
 def _trade_returns(track: Track, last_close: Floats) -> Floats:
     """Return what each trade earned on the money put into it, before costs.
 
-    A trade is a stretch of bars in which a stock is held; what is held at the end is sold at the last close.
+    A trade is a sale, of all that is held of a stock or of a part, against what these shares have cost on
+    average. What is held at the end counts as sold at the last close: n stocks bought and held are n trades.
     """
     found: list[float] = []
     for s in range(track.shares.shape[1]):
-        paid = got = 0.0
-        held = 0.0
+        paid = held = 0.0
         for t, now in enumerate(track.shares[:, s]):
             change = now - held
             if change > 0:
                 paid += change * track.price[t, s]
             elif change < 0:
-                got -= change * track.price[t, s]
-            if held > 0 and now == 0:
-                found.append(got / paid - 1.0)
-                paid = got = 0.0
+                cost = paid * -change / held
+                found.append(-change * track.price[t, s] / cost - 1.0)
+                paid -= cost
             held = float(now)
         if held > 0:
-            found.append((got + held * last_close[s]) / paid - 1.0)
+            found.append(held * last_close[s] / paid - 1.0)
     return np.array(found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,9 +89,23 @@ def refuse_too_large(
     if sum(sizes) <= free * _SPARE:
         return
     n_fit, settings = int(free * _SPARE / max(sizes)), members[sizes.index(max(sizes))]
+    need = f"{len(members)} member{'s' * (len(members) > 1)} need{'s' * (len(members) == 1)}"
+    too_much = f"{need} {sum(sizes) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free"
     size = "n_envs or horizon_len" if settings.is_on_policy else "buffer_size"
-    raise UsageError(
-        f"{len(members)} members need {sum(sizes) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: at most"
-        f" {n_fit} fit; use fewer, or a smaller {size}",
-        n_fit=n_fit,
-    )
+    if n_fit:
+        raise UsageError(f"{too_much}: at most {n_fit} fit; use fewer, or a smaller {size}", n_fit=n_fit)
+    fitting = {
+        name: _largest(settings, name, lambda one: member_bytes(one, n_seen, n_actions) <= free * _SPARE)
+        for name in size.split(" or ")
+    }
+    words = " or ".join(f"a {name} of at most {value:,}" for name, value in fitting.items() if value)
+    raise UsageError(f"{too_much}: {words or 'smaller networks'} would fit", n_fit=0, fitting=fitting)
+
+
+def _largest(settings: AgentSettings, name: str, fits: Callable[[AgentSettings], bool]) -> int:
+    """Return the largest value of a size with which a member fits; 0 when not even 1 does."""
+    low, high = 0, getattr(settings, name)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(replace(settings, **{name: middle})) else (low, middle)
+    return low

@@ -18,13 +18,14 @@ from sharpen.objectives.rl.settings import AgentSettings
 @torch.no_grad()
 def collect(
     env: Environment, course: Course, replay: Replay, n_steps: int, act: Callable[[Observed], Tensor]
-) -> Tensor:
-    """Take steps and remember them; return each member's mean reward. (P,).
+) -> dict[str, Tensor]:
+    """Take steps and remember them; return each member's mean reward, and its largest so far. (P,) each.
 
     Until the replay holds ``buffer_init_size`` steps the actions are drawn evenly.
     """
     n_first = course.settings[0].buffer_init_size
     total = torch.zeros(env.n_members, device=course.n_steps.device)
+    largest = course.extra["reward_max"]
     seen = observe(env, course.state)
     for _ in range(n_steps):
         if int(course.n_steps[0]) < n_first:
@@ -40,15 +41,18 @@ def collect(
         seen = observe(env, course.state) if bool(over.any()) else then
         course.n_steps += env.n_envs
         total += step.reward.mean(1)
-    return total / n_steps
+        largest = torch.maximum(largest, reward.abs().amax(1), out=largest)
+    return {"reward": total / n_steps, "reward_max": largest.clone()}
 
 
-def minibatches(course: Course, replay: Replay, settings: AgentSettings, n_envs: int) -> Iterator[Experience]:
-    """Give the minibatches that one horizon of steps pays for; none while the replay is being filled."""
+def minibatches(
+    course: Course, replay: Replay, settings: AgentSettings, n_envs: int, n_steps: int
+) -> Iterator[Experience]:
+    """Give the minibatches that so many steps pay for; none while the replay is being filled."""
     if int(course.n_steps.min()) < max(settings.buffer_init_size, 1):
         return
-    n_steps = settings.horizon_len * (n_envs if settings.scale_updates else 1)
-    for _ in range(max(1, round(settings.repeat_times * n_steps))):
+    n_counted = n_steps * (n_envs if settings.scale_updates else 1)
+    for _ in range(max(1, round(settings.repeat_times * n_counted))):
         yield replay.draw(course.streams, settings.batch_size)
 
 

@@ -110,6 +110,7 @@ class Population:
         n_steps: int,
         numbers: Iterable[int] | None = None,
         after_update: Callable[[], None] = lambda: None,
+        limit: int | None = None,
     ) -> None:
         """Train members until each has taken so many steps in all; those that failed are left out.
 
@@ -117,11 +118,13 @@ class Population:
             n_steps: Environment steps since a member's start.
             numbers: Whom; all by default. Others of the same stack train along.
             after_update: Called after each update: members may be saved there.
+            limit: No member takes more steps than this in all: the last horizon is shortened. None to finish
+                the horizon in which the steps are reached.
         """
         wanted = set(self._members if numbers is None else numbers)
         for stack in self._stacks:
             while any(k in wanted and self._is_behind(k, stack, n_steps) for k in stack.numbers):
-                self._update(stack)
+                self._update(stack, limit)
                 after_update()
 
     def n_steps(self, number: int) -> int:
@@ -258,16 +261,24 @@ class Population:
                 restore(agent, k, kept[number])
         return Stack(numbers, agent)
 
+    @staticmethod
+    def _left(stack: Stack, limit: int) -> int:
+        """Return how many steps each environment may still take, by the member that has taken fewest."""
+        return math.ceil((limit - int(stack.agent.course.n_steps.min())) / stack.agent.env.n_envs)
+
     def _is_behind(self, number: int, stack: Stack, n_steps: int) -> bool:
         k = stack.numbers.index(number)
         return number not in self._problems and int(stack.agent.course.n_steps[k]) < n_steps
 
-    def _update(self, stack: Stack) -> None:
-        found = {name: value.tolist() for name, value in stack.agent.update().items()}
+    def _update(self, stack: Stack, limit: int | None) -> None:
+        horizon = None if limit is None else self._left(stack, limit)
+        found = {name: value.tolist() for name, value in stack.agent.update(horizon).items()}
         sound = _finite(stack.agent).tolist()
         for k, number in enumerate(stack.numbers):
             self._figures[number] = {name: float(values[k]) for name, values in found.items()}
-            if (why := _breakdown(self._figures[number], bool(sound[k]))) and number not in self._problems:
+            gamma = self._members[number].agent.gamma
+            why = _breakdown(self._figures[number], gamma, bool(sound[k]))
+            if why and number not in self._problems:
                 step = int(stack.agent.course.n_steps[k])
                 self._problems[number] = f"training broke down at step {step}: {why}"
 
@@ -276,7 +287,11 @@ PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", 
 """Settings outside ``PER_MEMBER`` that size nothing that is remembered from one update to the next."""
 
 
-def _breakdown(figures: Mapping[str, float], is_sound: bool) -> str:
+_EXPLODED = 1e4
+"""A value's squared error in squares of the largest return that rewards so far could add up to."""
+
+
+def _breakdown(figures: Mapping[str, float], gamma: float, is_sound: bool) -> str:
     """Return why an update leaves nothing to go on with; empty when it leaves a sound member."""
     odd = [name for name, value in figures.items() if not math.isfinite(value)]
     if "reward" in odd:
@@ -287,6 +302,12 @@ def _breakdown(figures: Mapping[str, float], is_sound: bool) -> str:
     if odd or not is_sound:
         what = odd[0] if odd else "a weight"
         return f"{what} is no finite number; a lower learning_rate or reward_scale may help"
+    most = max(1.0, figures["reward_max"]) / max(1.0 - gamma, 1e-9)
+    if figures.get("value_loss", 0.0) > _EXPLODED * most**2:
+        return (
+            f"the losses explode: value_loss is {figures['value_loss']:.3g}, and no return can be beyond"
+            f" {most:.3g}; a lower learning_rate may help"
+        )
     return ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -48,7 +49,7 @@ class PortfolioSettings:
     Attributes:
         agent: The agent.
         market: The rules; the window is set by the fold.
-        break_step: Environment steps of training on each fold.
+        break_step: Environment steps of training on each fold; the last update is shortened to end there.
         n_checks: How often in that time the tail is looked at for the checkpoint.
         tail_share: The tail's share of a fold's training bars.
         scaling: How the state is shown; see :mod:`sharpen.objectives.rl.market_data`.
@@ -71,20 +72,12 @@ class PortfolioSettings:
     def __post_init__(self) -> None:
         numbers = [(f.name, getattr(self.market, f.name)) for f in fields(MarketSettings)]
         odd = [name for name, value in numbers if _is_odd(name, value)]
-        rules = (
-            (not odd, f"{', '.join(odd)}: give a finite number"),
-            (self.break_step >= 1, f"break_step is {self.break_step}, give 1 or more"),
-            (self.n_checks >= 1, f"n_checks is {self.n_checks}, give 1 or more"),
-            (0.0 < self.tail_share < 1.0, f"tail_share is {self.tail_share}, give one between 0 and 1"),
-            (self.market.cost_bps >= 0, f"cost_bps is {self.market.cost_bps}, give 0 or more"),
-            (self.market.slippage_bps >= 0, f"slippage_bps is {self.market.slippage_bps}, give 0 or more"),
-            (
-                -1 <= self.market.delisting_return <= 10,
-                f"delisting_return is {self.market.delisting_return}, give -1 to 10: -0.3 is 30 % less",
-            ),
-            (self.market.initial_cash > 0, f"initial_cash is {self.market.initial_cash}, give more than 0"),
-        )
-        if problems := [text for holds, text in rules if not holds]:
+        problems = [f"{', '.join(odd)}: give a finite number"] if odd else []
+        for name, (holds, wanted) in _RANGES.items():
+            value = getattr(self, name) if hasattr(self, name) else getattr(self.market, name)
+            if name not in odd and not holds(value):
+                problems.append(f"{name} is {value}, give {wanted}")
+        if problems:
             raise UsageError("; ".join(problems), problems=problems)
 
     @classmethod
@@ -97,7 +90,9 @@ class PortfolioSettings:
         kinds = {f.name: type(f.default) for f in fields(MarketSettings)}
         given = {k: _rule(k, kinds[k], v) for k, v in config.items() if k in kinds and v is not None}
         own: dict[str, Any] = {
-            name: kind(config[name]) for name, kind in _KINDS.items() if config.get(name) is not None
+            name: _rule(name, kind, config[name])
+            for name, kind in _KINDS.items()
+            if config.get(name) is not None
         }
         rules: dict[str, Any] = {**DEFAULT_MARKET, **given}
         return cls(AgentSettings.of(config), MarketSettings(**rules), **own)
@@ -121,10 +116,17 @@ def _is_odd(name: str, value: Any) -> bool:
     return math.isnan(value) if name == "turbulence_limit" else not math.isfinite(value)
 
 
-def _rule(name: str, kind: type, value: Any) -> Any:
-    if kind is bool and not isinstance(value, bool):
-        raise UsageError(f"{name} is {value!r}, must be true or false")
-    return kind(value)
+def _rule(name: str, kind: Callable[[Any], Any], value: Any) -> Any:
+    """Return a value as a rule's own type; a whole number may be written as 1e4, and no other is cut."""
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} is {value!r}, must be true or false")
+        return value
+    with suppress(TypeError, ValueError, OverflowError):
+        found = kind(value)
+        if kind is not int or found == float(value):
+            return found
+    raise UsageError(f"{name} is {value!r}, must be a {'whole ' if kind is int else ''}number")
 
 
 def _plain(value: Any) -> Any:
@@ -139,6 +141,21 @@ def _names(text: Any) -> tuple[str, ...]:
     )
 
 
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "break_step": (lambda x: x >= 1, "1 or more"),
+    "n_checks": (lambda x: x >= 1, "1 or more"),
+    "tail_share": (lambda x: 0 < x < 1, "one between 0 and 1"),
+    "initial_cash": (lambda x: x > 0, "more than 0"),
+    "max_trade": (lambda x: x > 0, "more than 0"),
+    "dead_zone": (lambda x: 0 <= x < 1, "0 or more, below 1: actions end at 1"),
+    "cost_bps": (lambda x: 0 <= x < 10_000, "0 or more, below 10000: that is all"),
+    "slippage_bps": (lambda x: 0 <= x < 10_000, "0 or more, below 10000: that is all"),
+    "reward_per_unit": (lambda x: x > 0, "more than 0"),
+    "bonus_gamma": (lambda x: 0 <= x < 1, "0 or more, below 1"),
+    "episode_bars": (lambda x: x >= 0, "0 or more: 0 for all up to the window's end"),
+    "turbulence_limit": (lambda x: x > 0, "more than 0: turbulence is never below"),
+    "delisting_return": (lambda x: -1 <= x <= 10, "-1 to 10: -0.3 is 30 % less"),
+}
 _KINDS: dict[str, Any] = {
     "break_step": int,
     "n_checks": int,
@@ -297,7 +314,7 @@ class _Training:
         n_steps = settings.break_step - self.first_step
         for check in range(self.n_checks + 1, settings.n_checks + 1):
             stop = self.first_step + math.ceil(n_steps * check / settings.n_checks)
-            self.population.train(stop, after_update=after_update)
+            self.population.train(stop, after_update=after_update, limit=settings.break_step)
             self._keep_best()
             self.n_checks = check
             after_update()

@@ -83,21 +83,23 @@ class Ppo:
         """Return the squashed means of the policy. (P, B, A)."""
         return self._actor.forward(self._learner.parameters.views, seen).tanh()
 
-    def update(self) -> dict[str, Tensor]:
+    def update(self, most_steps: int | None = None) -> dict[str, Tensor]:
         """Act for a horizon, then learn from it."""
-        rollout = self.collect()
+        n_steps = self.shape.horizon(most_steps)
+        rollout = self.collect(n_steps)
         with torch.no_grad():
             values = self._values(rollout)
             rewards = self._with_cut_values(rollout)
         learnt = self._learn(rollout, values, rewards)
-        self.course.n_steps += self.shape.horizon_len * self.env.n_envs
-        return learnt | {"reward": rollout.reward.mean((1, 2))}
+        self.course.n_steps += n_steps * self.env.n_envs
+        reward = rollout.reward
+        return learnt | {"reward": reward.mean((1, 2)), "reward_max": reward.abs().amax((1, 2))}
 
     @torch.no_grad()
-    def collect(self) -> Rollout:
-        """Act for a horizon; return what was seen and done."""
+    def collect(self, n_steps: int) -> Rollout:
+        """Act for so many steps; return what was seen and done."""
         env, course, weights = self.env, self.course, self._learner.parameters.views
-        n_members, n_steps, n_envs = env.n_members, self.shape.horizon_len, env.n_envs
+        n_members, n_envs = env.n_members, env.n_envs
         projected = project(env.table, weights, self._actor)
         noise = course.streams.normal(n_steps, n_envs, env.action_dim)
         deviation = weights["log_std"].exp()

@@ -48,7 +48,7 @@ class Sac:
         self._replay = Replay(env, first, device)
         zero = torch.zeros(len(settings), device=device)
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
-        self.course.extra |= {name: zero.clone() for name in ("loss", "n_critic", "n_actor")}
+        self.course.extra |= {name: zero.clone() for name in ("loss", "n_critic", "n_actor", "reward_max")}
 
     def policy(self) -> tuple[Mlp, Parameters]:
         """Return the actor, and the weights that hold its own."""
@@ -68,12 +68,13 @@ class Sac:
         out = self._actor.forward(self._policy.parameters.views, seen)
         return out[..., : self.env.action_dim].tanh()
 
-    def update(self) -> dict[str, Tensor]:
+    def update(self, most_steps: int | None = None) -> dict[str, Tensor]:
         """Act for a horizon, then learn from the replay."""
+        n_steps = self.shape.horizon(most_steps)
         env, course = self.env, self.course
-        reward = collect(env, course, self._replay, self.shape.horizon_len, lambda seen: self._draw(seen)[0])
-        batches = minibatches(course, self._replay, self.shape, env.n_envs)
-        return means([self._learn(batch) for batch in batches]) | {"reward": reward}
+        rewards = collect(env, course, self._replay, n_steps, lambda seen: self._draw(seen)[0])
+        batches = minibatches(course, self._replay, self.shape, env.n_envs, n_steps)
+        return means([self._learn(batch) for batch in batches]) | rewards
 
     def _draw(self, seen: Observed) -> tuple[Tensor, Tensor]:
         """Return actions drawn from the policy, and their log-probabilities. (P, B, A), (P, B)."""

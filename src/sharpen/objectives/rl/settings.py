@@ -122,6 +122,10 @@ class AgentSettings:
         """Whether only what the agent itself has just done teaches it."""
         return self.agent == "ppo"
 
+    def horizon(self, most_steps: int | None) -> int:
+        """Return for how many steps to act before an update, where there may be a limit."""
+        return self.horizon_len if most_steps is None else max(1, min(self.horizon_len, most_steps))
+
     @property
     def shape(self) -> tuple[Any, ...]:
         """What members of one stack must have in common: the sizes of all tensors, and the words."""
@@ -136,6 +140,7 @@ class AgentSettings:
         Raises:
             UsageError: A setting is given by both its names.
         """
+        config = _with_temperature(config)
         known = {f.name: f.metadata["kind"] for f in fields(cls)}
         found: dict[str, Any] = {}
         for name, value in config.items():
@@ -147,6 +152,27 @@ class AgentSettings:
         agent = found.get("agent", "ppo")
         return cls(**{**DEFAULTS.get(agent, {}), **found})
 
+
+def without_effect(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of a configuration that are settings of other agents than the one it names.
+
+    >>> without_effect({"agent": "sac", "gamma": 0.9, "clip_range": 0.3, "twin_critics": True})
+    ['clip_range', 'twin_critics']
+    """
+    agent = config.get("agent") or "ppo"
+    groups = {f.name: f.metadata["help"].partition(":")[0] for f in fields(AgentSettings)}
+    group_of = {name: groups.get(SYNONYMS.get(name, name), "") for name in config if config[name] is not None}
+    idle = [name for name, group in group_of.items() if agent not in _AGENTS_OF.get(group, AGENTS)]
+    return [name for name in idle if not (name == "ent_coef" and agent in _AGENTS_OF["SAC"])]
+
+
+_AGENTS_OF = {
+    "PPO": ("ppo",),
+    "SAC": ("sac", "modsac"),
+    "DDPG": ("ddpg",),
+    "off-policy": ("sac", "modsac", "ddpg"),
+}
+"""Whose settings they are whose help begins with a word; all others are every agent's."""
 
 _OFF_POLICY: dict[str, Any] = {
     "net_dims_0": 256,
@@ -185,6 +211,28 @@ PER_MEMBER = frozenset(
     }
 )
 """Settings in which the members of one stack may differ; all others make another stack."""
+
+
+def _with_temperature(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a configuration in which stable-baselines3's ``ent_coef`` of SAC is what it means here.
+
+    Raises:
+        UsageError: It asks for a temperature that stays as it is.
+    """
+    given = config.get("ent_coef")
+    if given is None or config.get("agent") not in _AGENTS_OF["SAC"]:
+        return config
+    word, _, first = str(given).partition("_")
+    try:
+        began = float(first or 1.0)
+    except ValueError:
+        word, began = "", 1.0
+    if word != "auto":
+        raise UsageError(
+            f"ent_coef is {given!r}: the temperature of {config['agent']} is learned; give auto, or where"
+            " it begins: auto_0.1, or init_alpha"
+        )
+    return {"init_alpha": began, **{name: value for name, value in config.items() if name != "ent_coef"}}
 
 
 def _cast(kind: type, value: Any) -> Any:
