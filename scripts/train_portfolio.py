@@ -176,7 +176,7 @@ class Candidate:
     @property
     def is_alone(self) -> bool:
         """Whether nobody keeps what is logged, so that people are told in words."""
-        from sharpen.tracking.sinks import TerminalSink
+        from sharpen.tracking.terminal_sink import TerminalSink
 
         return isinstance(self.run.sink, TerminalSink)
 
