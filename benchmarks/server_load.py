@@ -87,6 +87,7 @@ class Line:
 
     server: Server
     waits_s: list[float] = field(default_factory=list)
+    made_s: float = 0.0
     n_again: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
     ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -133,6 +134,7 @@ async def log(link: Line, run: int, given: argparse.Namespace) -> int:
     """Log for some time, and return how many lines were answered for."""
     name = f"load-{run}"
     await link.post("/graphql", {"query": UPSERT, "variables": {"name": name, "project": "load"}})
+    link.made_s = link.waits_s.pop()
     began, sent = time.monotonic() + run / given.runs / given.posts_per_s, 0
     path = f"/files/local/load/{name}/file_stream"
     for k in range(int(given.seconds * given.posts_per_s)):
@@ -174,10 +176,17 @@ def wrong_lines(home: Path, runs: int, n_lines: int) -> int:
 
 
 async def load(server: Server, given: argparse.Namespace) -> tuple[list[Line], list[int], list[float]]:
+    """Make the load; return the connections, what each sent, and for how long the server was away."""
     links = [Line(server) for _ in range(given.runs)]
     killing = asyncio.create_task(kill_twice(server, given.seconds)) if given.kill else None
     sent = await asyncio.gather(*(log(link, run, given) for run, link in enumerate(links)))
     return links, sent, await killing if killing else []
+
+
+def times(answers_ms: Any) -> str:
+    """Return how long answers took, for people."""
+    p50, p99 = np.quantile(answers_ms, [0.5, 0.99])
+    return f"{len(answers_ms):,} answers; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {answers_ms.max():.0f} ms"
 
 
 def main() -> None:
@@ -192,25 +201,28 @@ def main() -> None:
         server = Server(Path(folder) / "store")
         server.start()
         try:
+            before_s = server.cpu_s()
             links, sent, away_s = asyncio.run(load(server, given))
-            cpu_s = server.cpu_s()
+            cpu_s = server.cpu_s() - before_s
             wrong = wrong_lines(server.home, given.runs, sent[0])
         finally:
             server.end()
+    made_ms = 1000 * np.array([link.made_s for link in links])
     waits_ms = 1000 * np.array([wait for link in links for wait in link.waits_s])
-    p50, p99, most = np.quantile(waits_ms, 0.5), np.quantile(waits_ms, 0.99), waits_ms.max()
     print(
         f"{given.runs} runs, {given.lines_per_s:g} lines/s each in {given.posts_per_s:g} requests/s, "
         f"{given.seconds:g} s"
     )
     print(f"lines sent {sum(sent):,}; missing or different in the store: {wrong}")
-    print(f"answers {len(waits_ms):,}; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {most:.0f} ms")
+    print(f"runs made, all at the same instant: {times(made_ms)}")
+    print(f"lines: {times(waits_ms)}")
+    print(f"all answers: {times(np.concatenate([made_ms, waits_ms]))}")
     statuses = sorted(
         {s: sum(k.statuses.get(s, 0) for k in links) for k in links for s in k.statuses}.items()
     )
     print(f"sent again {sum(link.n_again for link in links)}; statuses {dict(statuses)}")
     if not away_s:
-        print(f"processor time of the server {cpu_s:.1f} s: {1000 * cpu_s / len(waits_ms):.1f} ms a request")
+        print(f"processor time of the server {cpu_s:.1f} s: {1000 * cpu_s / (len(waits_ms) + len(made_ms)):.1f} ms a request")
     if away_s:
         print(f"killed {len(away_s)} times; away for {', '.join(f'{s:.1f}' for s in away_s)} s")
 

@@ -124,8 +124,9 @@ def _granted(session: Session, run_id: str) -> Reply:
     assert row is not None  # noqa: S101 - it has just been written
     now = session.clock.monotonic()
     session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"])
-    newest = session.reader.tracked.history(run_id, max(0, row["n_lines"] - 1))
-    reply: Reply = {"run_id": run_id, "token": row["token"], "n_lines": row["n_lines"]}
+    n_lines: int = row["n_lines"]
+    newest = session.reader.tracked.history(run_id, n_lines - 1) if n_lines else ()
+    reply: Reply = {"run_id": run_id, "token": row["token"], "n_lines": n_lines}
     return reply | {"step": newest[-1].step if newest else 0, "config": json.loads(row["program_config"])}
 
 

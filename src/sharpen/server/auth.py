@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,12 @@ class KeyFile:
     def find(self, key: str) -> Key | None:
         """Return what is kept of a key; None when it is none of this store."""
         wanted = _sha256(key)
-        found = [known for known in self.all() if hmac.compare_digest(known.sha256, wanted)]
+        try:
+            file = (self.home / FILE).stat()
+        except OSError:
+            return None
+        stamp = file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
+        found = [known for known in _keys(self, stamp) if hmac.compare_digest(known.sha256, wanted)]
         return found[0] if found else None
 
     def secret(self) -> bytes:
@@ -129,6 +135,12 @@ class KeyFile:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(self.home / FILE)
+
+
+@lru_cache(64)
+def _keys(file: KeyFile, stamp: tuple[int, ...]) -> tuple[Key, ...]:
+    """Return the keys of a file that is as its stamp says; one that has changed is read anew."""
+    return tuple(file.all())
 
 
 class _locked:  # noqa: N801 - used as a function

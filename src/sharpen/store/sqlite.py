@@ -30,6 +30,7 @@ from sharpen.store.statements import Statements
 
 BUSY_TIMEOUT_MS = 10_000
 FULL_DISK = "; the disk is full: make room"
+MOST_KEPT = 32  # connections that stay open: a server's threads read at the same time
 SHARED_MEMORY_BYTES = 32 << 10  # what SQLite wants beside a database to read it
 
 
@@ -138,6 +139,8 @@ def _engine(path: Path, *pragmas: str, creator: Callable[[], sqlite3.Connection]
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(path)),
         poolclass=sa.pool.QueuePool,
+        pool_size=MOST_KEPT,
+        max_overflow=-1,
         **({"connect_args": {"check_same_thread": False}} if creator is None else {"creator": creator}),
     )
 

@@ -40,8 +40,7 @@ class TrackedReader:
 
     def run(self, run_id: str) -> TrackedRun | None:
         """Return the run of exactly this id; None when there is none or it is deleted."""
-        query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
-        rows = self._dicts(query.where(schema.runs.c.id == run_id))
+        rows = self._dicts(RUN.params(run_id=run_id))
         return _in_project(rows[0]) if rows else None
 
     def runs(
@@ -190,6 +189,11 @@ def _shown(query: sa.Select[*tuple[Any, ...]]) -> sa.Select[Any]:
     r, s = schema.runs.c, schema.sweeps.c
     joined = query.select_from(schema.runs.outerjoin(schema.sweeps, r.sweep_id == s.id))
     return joined.where(r.deleted_at.is_(None)).where(s.deleted_at.is_(None))
+
+
+RUN = _shown(sa.select(schema.runs, PROJECT.label("of_project"))).where(
+    schema.runs.c.id == sa.bindparam("run_id")
+)  # asked for at every request of a run that logs: made once
 
 
 def _in_project(row: dict[str, Any]) -> TrackedRun:

@@ -44,6 +44,7 @@ class WandbRoutes:
         self._engine = engine
         self._keys = keys
         self._signer = Signer(keys.secret())
+        execution.schema()  # many clients may ask at once at the first instant
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
