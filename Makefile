@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+OLD_CLIENT := .venv-wandb-old
 BIN := $(VENV)/bin
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -20,13 +21,18 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	./.ci/make-venv "$(PYTHON)" $(VENV)
 	touch $@
 
+$(OLD_CLIENT)/ready: $(VENV)/ready .ci/wandb-0.19.txt
+	$(BIN)/python -m venv --clear --without-pip $(OLD_CLIENT)
+	$(BIN)/python -m pip --python $(OLD_CLIENT)/bin/python install --quiet -r .ci/wandb-0.19.txt
+	touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: lint types imports docs-check test
+check: lint types imports docs-check $(OLD_CLIENT)/ready test
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
@@ -56,4 +62,4 @@ calibrate: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(OLD_CLIENT) build dist

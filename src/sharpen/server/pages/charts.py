@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sharpen.paper.report import Growth
 from sharpen.server.pages.scales import Scale, thinned
 from sharpen.space import Choice, Constant, Space
 from sharpen.spec import Metric
 from sharpen.trial import TrialState
 from sharpen.views.run_lines import BestPoint, RunLine, is_scored
+
+if TYPE_CHECKING:
+    from sharpen.paper.report import Growth
 
 WIDTH, HEIGHT = 640.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 12.0, 12.0, 32.0

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import NotFound, SharpenError, StoreError
-from sharpen.paper.account_report import account_report, sentences
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
-from sharpen.paper.report import PaperReport
 from sharpen.paper.trader import ACCOUNT, paths_of
 from sharpen.server.pages import charts
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
+
+if TYPE_CHECKING:
+    from sharpen.paper.report import PaperReport
 
 SHOWN = 200
 _REPORTS = Kept()
@@ -158,10 +159,28 @@ def _beside(home: Path, name: str, ledger: LedgerReader) -> PaperReport | Sharpe
     return _REPORTS.get(state, compute)
 
 
+def account_report(home: Path, name: str, ledger: LedgerReader) -> PaperReport:
+    """Return :func:`sharpen.paper.account_report.account_report`, whose libraries take seconds to import."""
+    from sharpen.paper import account_report as rooms  # noqa: PLC0415 - a server starts without them
+
+    return rooms.account_report(home, name, ledger)
+
+
+def _beside_words(found: PaperReport | SharpenError | None) -> dict[str, str]:
+    """Return what stands beside an account's worth: its report's sentences, or why there is none."""
+    if found is None:
+        return {}
+    if isinstance(found, SharpenError):
+        return {"none": found.message}
+    from sharpen.paper.account_report import sentences  # noqa: PLC0415 - it is there by now
+
+    return sentences(found)
+
+
 def _account(
     ledger: LedgerReader, name: str, kill: Any, found: PaperReport | SharpenError | None
 ) -> AccountPage:
-    is_known = isinstance(found, PaperReport)
+    is_known = found is not None and not isinstance(found, SharpenError)
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
@@ -178,7 +197,7 @@ def _account(
         worth=charts.line(line) if len(worth) > 1 and not is_known else None,
         growth=charts.growth(found.growth) if is_known and len(found.growth.bars) > 1 else None,
         gain=gain,
-        beside=sentences(found) if is_known else {} if found is None else {"none": found.message},
+        beside=_beside_words(found),
         n_mismatches=len(found.replay.mismatches) if is_known else None,
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )

@@ -125,7 +125,8 @@ def create_files(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     for file, md5 in named:
         what = {"do": "put", "md5": md5, "name": file["name"][:200]}
         url = None if known(ctx.engine.home, md5) else ctx.signed(what)
-        node = {"id": file["name"], "name": file["name"], "storagePath": md5, "uploadUrl": url}
+        named_so = dict.fromkeys(("id", "name", "displayName"), file["name"])  # older clients read the last
+        node = {**named_so, "storagePath": md5, "uploadUrl": url}
         nodes.append(
             node | {"uploadHeaders": [], "uploadMultipartUrls": None, "artifact": {"id": file["artifactID"]}}
         )
