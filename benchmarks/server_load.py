@@ -186,7 +186,42 @@ async def load(server: Server, given: argparse.Namespace) -> tuple[list[Line], l
 def times(answers_ms: Any) -> str:
     """Return how long answers took, for people."""
     p50, p99 = np.quantile(answers_ms, [0.5, 0.99])
-    return f"{len(answers_ms):,} answers; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {answers_ms.max():.0f} ms"
+    return (
+        f"{len(answers_ms):,} answers; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {answers_ms.max():.0f} ms"
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a load: lines sent by each run, the server's absences, its time, and wrong lines."""
+
+    sent: list[int]
+    away_s: list[float]
+    cpu_s: float
+    wrong: int
+
+
+def tell(given: argparse.Namespace, links: list[Line], found: Found) -> None:
+    """Print what came of it."""
+    made_ms = 1000 * np.array([link.made_s for link in links])
+    waits_ms = 1000 * np.array([wait for link in links for wait in link.waits_s])
+    print(
+        f"{given.runs} runs, {given.lines_per_s:g} lines/s each in {given.posts_per_s:g} requests/s, "
+        f"{given.seconds:g} s"
+    )
+    print(f"lines sent {sum(found.sent):,}; missing or different in the store: {found.wrong}")
+    print(f"runs made, all at the same instant: {times(made_ms)}")
+    print(f"lines: {times(waits_ms)}")
+    print(f"all answers: {times(np.concatenate([made_ms, waits_ms]))}")
+    statuses = sorted(
+        {s: sum(k.statuses.get(s, 0) for k in links) for k in links for s in k.statuses}.items()
+    )
+    print(f"sent again {sum(link.n_again for link in links)}; statuses {dict(statuses)}")
+    if not found.away_s:
+        each_ms = 1000 * found.cpu_s / (len(waits_ms) + len(made_ms))
+        print(f"processor time of the server {found.cpu_s:.1f} s: {each_ms:.1f} ms a request")
+    if found.away_s:
+        print(f"killed {len(found.away_s)} times; away for {', '.join(f'{s:.1f}' for s in found.away_s)} s")
 
 
 def main() -> None:
@@ -207,24 +242,7 @@ def main() -> None:
             wrong = wrong_lines(server.home, given.runs, sent[0])
         finally:
             server.end()
-    made_ms = 1000 * np.array([link.made_s for link in links])
-    waits_ms = 1000 * np.array([wait for link in links for wait in link.waits_s])
-    print(
-        f"{given.runs} runs, {given.lines_per_s:g} lines/s each in {given.posts_per_s:g} requests/s, "
-        f"{given.seconds:g} s"
-    )
-    print(f"lines sent {sum(sent):,}; missing or different in the store: {wrong}")
-    print(f"runs made, all at the same instant: {times(made_ms)}")
-    print(f"lines: {times(waits_ms)}")
-    print(f"all answers: {times(np.concatenate([made_ms, waits_ms]))}")
-    statuses = sorted(
-        {s: sum(k.statuses.get(s, 0) for k in links) for k in links for s in k.statuses}.items()
-    )
-    print(f"sent again {sum(link.n_again for link in links)}; statuses {dict(statuses)}")
-    if not away_s:
-        print(f"processor time of the server {cpu_s:.1f} s: {1000 * cpu_s / (len(waits_ms) + len(made_ms)):.1f} ms a request")
-    if away_s:
-        print(f"killed {len(away_s)} times; away for {', '.join(f'{s:.1f}' for s in away_s)} s")
+    tell(given, links, Found(sent, away_s, cpu_s, wrong))
 
 
 if __name__ == "__main__":

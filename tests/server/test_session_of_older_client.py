@@ -1,7 +1,7 @@
 """A user's session with an older client, which `make .venv-wandb-old/ready` installs; `make check` does so.
 
-SHARPEN_OLD_WANDB may name the Python of another environment. Its command line speaks by itself, in Python, where
-today's has a program for that: both are tried.
+SHARPEN_OLD_WANDB may name the Python of another environment. What its command line starts speaks by itself,
+in Python, where today's has a program for that: both are tried.
 """
 
 import json
