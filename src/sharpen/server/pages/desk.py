@@ -180,11 +180,11 @@ def _beside_words(found: PaperReport | SharpenError | None) -> dict[str, str]:
 def _account(
     ledger: LedgerReader, name: str, kill: Any, found: PaperReport | SharpenError | None
 ) -> AccountPage:
-    is_known = found is not None and not isinstance(found, SharpenError)
+    known = None if isinstance(found, SharpenError) else found
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
-    gain = found.paper_return if is_known else gain
+    gain = gain if known is None else known.paper_return
     return AccountPage(
         name=name,
         model=ledger.fact("model") or "",
@@ -194,10 +194,10 @@ def _account(
         n_open=len(ledger.intents(only_open=True)),
         n_fills=len(ledger.fills()),
         killed=f"{kill.reason} ({kill.who})" if kill else "",
-        worth=charts.line(line) if len(worth) > 1 and not is_known else None,
-        growth=charts.growth(found.growth) if is_known and len(found.growth.bars) > 1 else None,
+        worth=charts.line(line) if len(worth) > 1 and known is None else None,
+        growth=charts.growth(known.growth) if known and len(known.growth.bars) > 1 else None,
         gain=gain,
         beside=_beside_words(found),
-        n_mismatches=len(found.replay.mismatches) if is_known else None,
+        n_mismatches=None if known is None else len(known.replay.mismatches),
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )
