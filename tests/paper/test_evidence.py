@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sharpen.paper.orders import bar_name
 from sharpen.paper.report import PaperReport, report
-from sharpen.paper.trader import bar_name
 from sharpen.promotion import paper_evidence as module
 from sharpen.promotion.paper_evidence import paper_evidence, traded_unseen_bars
 from sharpen.store.collection_rows import VersionRow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -114,6 +115,17 @@ def test_an_account_that_could_buy_nothing_says_so(home: Path) -> None:
     told = trade(home, "poor", "--bars", 5, "--cash", 1)
     assert told.exit_code == 0, told.output
     assert "correlation  not known: no order was filled" in told.stdout
+
+
+def test_a_bar_that_one_symbol_lacks_is_no_difference(home: Path, tmp_path: Path) -> None:
+    panel = panel_of(240, SYMBOLS)
+    panel.close[195, 1] = panel.open[195, 1] = np.nan
+    keep_bars(tmp_path / "gap.csv", panel)
+    told = trade(home, "gap", "--bars", 8, "--data", tmp_path / "gap.csv")
+    assert told.exit_code == 0, told.output
+    assert "BBB: not traded" in told.stderr
+    assert "nan" not in told.stdout
+    assert "15 compared, 0 differ" in told.stdout
 
 
 def test_the_ledger_of_a_real_broker_is_not_traded_on_by_the_simulated_one(home: Path) -> None:

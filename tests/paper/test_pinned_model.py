@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ pytest.importorskip("xgboost")
 import xgboost
 
 from sharpen.errors import UsageError
-from sharpen.paper.ledger import Ledger
-from sharpen.paper.model import load_strategy
-from sharpen.paper.session import AccountSettings, ModelFile, pinned, recorded_session
+from sharpen.paper.account_settings import AccountSettings
+from sharpen.paper.ledger import Decision, Ledger
+from sharpen.paper.model import SwitchedStrategy, load_strategy
+from sharpen.paper.orders import bar_name
+from sharpen.paper.session import ModelFile, pinned, recorded_session, strategy_of, switches
+from sharpen.paper.trader import paths_of
 
 from .worlds import panel_of
 
@@ -43,6 +48,35 @@ def test_an_alias_that_moves_changes_nothing_until_nothing_is_held(tmp_path: Pat
         ledger.adjust("AAA", Decimal(-5), Decimal(0), "sold", 2.0)
         assert pinned(tmp_path / "kept", ledger, new, 3.0, said.append).digest == new.digest
         assert [event.kind for event in ledger.events()] == ["model waits", "model switched"]
+
+
+def test_each_bar_is_compared_with_the_model_that_decided_on_it(tmp_path: Path) -> None:
+    def always(target: float) -> Any:
+        return SimpleNamespace(
+            digest=str(target),
+            symbols=("AAA",),
+            targets=lambda p, first: np.full((len(p) - first, 1), target),
+        )
+
+    panel = panel_of(8, ("AAA",))
+    last = bar_name(panel.time[5])
+    both = SwitchedStrategy(((last, always(1.0)),), always(-1.0))
+    assert both.targets(panel, 4)[:, 0].tolist() == [1.0, 1.0, -1.0, -1.0]
+    assert (both.digest, both.symbols) == ("-1.0", ("AAA",))
+
+
+def test_an_account_knows_by_which_models_it_decided(tmp_path: Path) -> None:
+    first, second = model(tmp_path, "m:v0", 1), model(tmp_path, "m:v1", 2)
+    path = paths_of(tmp_path, "a")[0]
+    with Ledger(path) as ledger:
+        pinned(path.parent / "models", ledger, first, 0.0, print)
+        ledger.decide([Decision("20240105T0000", "AAA", 0.0, Decimal(1))], [], 1.0)
+        pinned(path.parent / "models", ledger, second, 2.0, print)
+        assert switches(ledger) == [("20240105T0000", first.digest)]
+        found = strategy_of(tmp_path, "a", ledger)
+    assert isinstance(found, SwitchedStrategy)
+    assert [(bar, strategy.digest) for bar, strategy in found.earlier] == [("20240105T0000", first.digest)]
+    assert found.digest == second.digest
 
 
 @pytest.mark.parametrize(

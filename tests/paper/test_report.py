@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sharpen.paper.account_report import sentences
 from sharpen.paper.ledger import is_held
+from sharpen.paper.orders import bar_name
 from sharpen.paper.report import report, resampled
 from sharpen.paper.simulated import Frictions
 from sharpen.paper.trader import paths_of
 
-from .worlds import Momentum, World, panel_of
+from .worlds import FIRST_BAR, Momentum, World, panel_of
 
 
 def test_slippage_is_what_the_broker_took_and_the_overnight_move_is_apart(tmp_path):
@@ -51,3 +54,32 @@ def test_growth_ends_at_the_returns_and_the_band_at_its_quantiles(tmp_path):
     assert grown.backtest[-1] == pytest.approx(found.backtest_return)
     assert (grown.low[-1], grown.high[-1]) == pytest.approx(found.band)
     assert all(low <= high for low, high in zip(grown.low, grown.high, strict=True))
+
+
+def divided(panel, until, factor):
+    """Return a panel whose bars before one were divided, as a vendor does after a split; the first symbol."""
+    columns = {name: getattr(panel, name).copy() for name in ("open", "high", "low", "close", "volume")}
+    for name, column in columns.items():
+        column[:until, 0] *= factor if name == "volume" else 1 / factor
+    return replace(panel, **columns)
+
+
+def test_bars_that_a_split_divided_since_are_no_difference_and_an_altered_one_is(tmp_path):
+    panel = panel_of(30)
+    account = World(tmp_path, panel).open()
+    account.play()
+    account.close()
+    account = World(tmp_path, panel).open()
+    strategy = Momentum(panel.symbols)
+    since = divided(panel, 20, 4.0)
+    found = report(account.ledger, since, strategy, 2.0, seed=0)
+    whole = report(account.ledger, panel, strategy, 2.0, seed=0)
+    assert [m for m in found.replay.mismatches if m.kind == "bar"] == []
+    assert found.replay.n_adjusted == 20 - FIRST_BAR
+    assert sentences(found)["signals"].endswith(f"; {20 - FIRST_BAR} bars were divided for a split since")
+    assert found.paper_return == pytest.approx(whole.paper_return), "worth is of the prices of then"
+    assert found.slippage == whole.slippage
+    since.close[12, 0] *= 1.01
+    altered = report(account.ledger, since, strategy, 2.0, seed=0)
+    account.close()
+    assert {m.bar for m in altered.replay.mismatches if m.kind == "bar"} == {bar_name(panel.time[12])}

@@ -16,6 +16,12 @@ def test_odd_quantities_are_refused(quantity: str) -> None:
     assert broken_limits(order, Decimal(0), None, Limits())
 
 
+def test_a_fraction_of_a_share_leaves_only_with_the_whole_position() -> None:
+    order = OrderRequest("n", "AAA", "sell", Decimal("3.125"), Decimal(100))
+    assert broken_limits(order, Decimal("3.125"), None, Limits()) == ()
+    assert broken_limits(order, Decimal("4.125"), None, Limits())
+
+
 @pytest.mark.parametrize("price", ["NaN", "Infinity", "-1", "0"])
 def test_odd_prices_are_refused(price: str) -> None:
     order = OrderRequest("n", "AAA", "sell", Decimal(1), Decimal(price))

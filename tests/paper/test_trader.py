@@ -228,6 +228,21 @@ def test_adopting_is_neither_profit_nor_loss(world, factor):
     )
 
 
+def test_the_fraction_that_a_reverse_split_left_holds_no_order_up(world):
+    account, t = _decided(world)
+    account.session.play_bar(t)
+    filled = account.broker.positions
+    gone = {s: -q * Decimal("0.875") for s, q in filled().items()}  # eight shares became one
+    account.broker.positions = lambda: {s: q + gone.get(s, 0) for s, q in filled().items()}
+    account.session.start(t + 1, adopt_reason="a reverse split")
+    assert any(q % 1 for q in account.ledger.positions().values())
+    n_fills = len(account.broker.fills())
+    for bar in range(t + 1, t + 5):
+        account.session.play_bar(bar)
+    assert len(account.broker.fills()) > n_fills + 2
+    assert not [e.text for e in account.ledger.events() if e.kind == "refused by limits"]
+
+
 def test_a_second_trader_is_refused(world):
     account = world.open()
     with pytest.raises(Refused, match="another trader works on this account"):

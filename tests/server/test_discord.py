@@ -24,7 +24,7 @@ from sharpen.gates import DEFAULT_GATES
 from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
 from sharpen.server.discord.commands import MODEL, register_commands
-from sharpen.server.discord.interactions import Job
+from sharpen.server.discord.interactions import Job, body
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.server.discord.work import Desk, keep
 from sharpen.store.audit import audit_entry
@@ -263,6 +263,16 @@ def test_whoever_waits_is_told_when_something_breaks(
     assert discord.last["content"].startswith("something broke in the server")
     assert "no such thing" in caplog.text
     assert list((discord.home / "discord").iterdir()) == []
+
+
+def test_a_message_that_is_too_long_says_what_is_left_out(discord: DiscordStandIn) -> None:
+    lines = [f"`xgb_{k}:candidate` is v0, by ann 💥" for k in range(100)]
+    told = body("\n".join(lines))["content"]
+    assert len(told.encode("utf-16-le")) <= 2 * 2000
+    *whole, last = told.split("\n")
+    assert whole == lines[: len(whole)]
+    assert last == f"… and {100 - len(whole)} lines more"
+    assert body("💥" * 3000)["content"] == "💥" * 999 + "…"
 
 
 def test_a_torn_job_does_not_keep_the_others_from_being_done(discord: DiscordStandIn) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
-from sharpen.paper.model import load_strategy
 from sharpen.paper.report import FEWEST_RETURNS, PaperReport, Shortfall, report
-from sharpen.paper.session import pinned_model
+from sharpen.paper.session import strategy_of
 from sharpen.paper.trader import live_bars
 
 
@@ -32,8 +31,7 @@ def account_report(home: Path, account: str, ledger: Ledger, panel: Panel | None
     if (panel is None and name is None) or not ledger.decisions():
         raise UsageError(f"account {account} has not traded yet: sharpen paper run --model RUN")
     bars = load(name or "").panel if panel is None else panel
-    kept = pinned_model(home, account, ledger.fact("digest") or "")
-    strategy = load_strategy(kept.path, kept.digest, kept.facts)
+    strategy = strategy_of(home, account, ledger)
     return report(ledger, bars, strategy, float(ledger.fact("slippage_bps") or 0.0), seed=0)
 
 
@@ -64,7 +62,7 @@ def sentences(found: PaperReport) -> dict[str, str]:
         f" the backtest takes {found.cost_bps:.1f}",
         "fills": f"{cost.n_fills}, {_bps(cost)} from the close that they were decided at",
         "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
-        "signals": f"{found.replay.n_signals} compared, {n_differ} differ{bound}",
+        "signals": f"{found.replay.n_signals} compared, {n_differ} differ{bound}{_adjusted(found)}",
     }
 
 
@@ -76,6 +74,11 @@ def _correlation(found: PaperReport) -> str:
     if len(found.growth.bars) <= FEWEST_RETURNS:
         return f"not known before {FEWEST_RETURNS + 1} sessions"
     return "not known: the account or the backtest earned the same at every bar"
+
+
+def _adjusted(found: PaperReport) -> str:
+    n = found.replay.n_adjusted
+    return f"; {n} bar{'s were' if n > 1 else ' was'} divided for a split since" if n else ""
 
 
 def _bps(cost: Shortfall) -> str:

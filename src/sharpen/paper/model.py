@@ -17,6 +17,8 @@ from sharpen.features import compute
 from sharpen.objectives.boosted.booster import Model, make
 from sharpen.objectives.boosted.scoring import decide
 from sharpen.objectives.boosted.settings import ClassifierSettings
+from sharpen.paper.orders import bar_name
+from sharpen.paper.ports import Strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,3 +132,34 @@ class HoldStrategy:
     def targets(self, panel: Panel, first_bar: int) -> Floats:
         """Return 1 for every bar and symbol."""
         return np.ones((len(panel) - first_bar, len(self.symbols)))
+
+
+@dataclass(frozen=True, eq=False)
+class SwitchedStrategy:
+    """What an account decided by whose model changed: each model up to its last bar, then the next.
+
+    Attributes:
+        earlier: The name of a model's last bar, and the model; the oldest first.
+        newest: The model since then.
+    """
+
+    earlier: tuple[tuple[str, Strategy], ...]
+    newest: Strategy
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the newest model file."""
+        return self.newest.digest
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What the newest model trades."""
+        return self.newest.symbols
+
+    def targets(self, panel: Panel, first_bar: int) -> Floats:
+        """Return the position wanted at the close of each bar from the first on, by its model: (T, S)."""
+        names = np.array([bar_name(time) for time in panel.time[first_bar:]])
+        found = self.newest.targets(panel, first_bar)
+        for last, strategy in reversed(self.earlier):
+            found = np.where((names <= last)[:, None], strategy.targets(panel, first_bar), found)
+        return found

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+import numpy as np
+
 Side = Literal["buy", "sell"]
 MAX_ID_CHARACTERS = 48  # what older documentation of Alpaca allows; newer says 128
 
@@ -138,3 +140,12 @@ def place_in_decision(name: str) -> int:
     1
     """
     return int(name.rpartition("-")[2])
+
+
+def bar_name(time: np.datetime64) -> str:
+    """Return a bar's time as orders' names have it; names sort as times do.
+
+    >>> bar_name(np.datetime64("2024-01-05T21:00"))
+    '20240105T2100'
+    """
+    return str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")

@@ -43,6 +43,8 @@ def orders_for(
 ) -> list[OrderRequest]:
     """Return the orders that lead from what is held to what is wanted: sales first, then purchases.
 
+    In whole shares: the fraction of a share that a split left is sold with the whole position alone.
+
     Args:
         name: Session, model digest and bar, for the orders' names.
         decisions: One for each symbol.
@@ -64,10 +66,19 @@ def orders_for(
     orders: list[OrderRequest] = []
     for wanted in decisions:
         now, then = held.get(wanted.symbol, Decimal(0)), shares_wanted(wanted, money)
-        changes = (then - now,) if can_turn or now * then >= 0 else (-now, then)
+        changes = (_change(now, then),) if can_turn or now * then >= 0 else (-now, then)
         for n, change in enumerate(changes):
             if change:
                 order_name = client_order_id(session, digest, bar, wanted.symbol, n)
                 side = "buy" if change > 0 else "sell"
                 orders.append(OrderRequest(order_name, wanted.symbol, side, abs(change), wanted.price))
     return sorted(orders, key=lambda order: order.side != "sell")
+
+
+def _change(now: Decimal, then: Decimal) -> Decimal:
+    """Return the shares to buy, below 0 to sell: whole ones, unless nothing is to be held.
+
+    >>> str(_change(Decimal("31.125"), Decimal(10))), str(_change(Decimal("31.125"), Decimal(0)))
+    ('-21', '-31.125')
+    """
+    return (then - now).to_integral_value(rounding=ROUND_DOWN) if then else -now

@@ -12,9 +12,9 @@ import numpy as np
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
-from sharpen.paper.orders import BrokerClock
+from sharpen.paper.orders import BrokerClock, bar_name
 from sharpen.paper.simulated import SimulatedBroker
-from sharpen.paper.trader import Trader, bar_name
+from sharpen.paper.trader import Trader
 
 OPEN_S, CLOSE_S = 60.0, 3600.0  # after a bar's time: when its session trades, and when it has ended
 

@@ -13,10 +13,10 @@ from sharpen.backtest import backtest
 from sharpen.bars import Panel
 from sharpen.metrics import max_drawdown
 from sharpen.paper.ledger import Intent, Ledger
-from sharpen.paper.orders import Fill
+from sharpen.paper.orders import Fill, bar_name
 from sharpen.paper.ports import Strategy
 from sharpen.paper.replay import Replay, compare
-from sharpen.paper.trader import bar_name, first_index
+from sharpen.paper.trader import first_index
 from sharpen.seeds import rng_for
 
 N_RESAMPLES = 1000
@@ -166,12 +166,13 @@ def _up_to_each(returns: Floats) -> Floats:
 def worth_by_bar(ledger: Ledger, panel: Panel) -> Floats:
     """Return what the account was worth at the close of each bar of a panel, in dollars. (T,).
 
-    At the closes that the account saw: a panel may have been adjusted for a split since.
+    At the closes that the account saw: a panel may have been adjusted for a split since. A symbol without a
+    close keeps its last price.
     """
     ends = panel.time.astype("datetime64[us]").astype(np.int64) / 1e6 + 86_400.0
     ends[:-1] = np.minimum(ends[:-1], panel.time[1:].astype("datetime64[us]").astype(np.int64) / 1e6)
     seen = {(bar, symbol): prices[CLOSE] for bar, symbol, prices in ledger.bars()}
-    cash, held = 0.0, dict.fromkeys(panel.symbols, 0.0)
+    cash, held, last = 0.0, dict.fromkeys(panel.symbols, 0.0), dict.fromkeys(panel.symbols, np.nan)
     worth = np.empty(len(panel))
     waiting = _changes(ledger)
     for t, time in enumerate(panel.time):
@@ -179,10 +180,12 @@ def worth_by_bar(ledger: Ledger, panel: Panel) -> Floats:
             _, symbol, shares, paid = waiting.pop(0)
             cash += paid
             held[symbol] = held.get(symbol, 0.0) + shares
+            last[symbol] = -paid / shares if shares and paid else last.get(symbol, np.nan)
         closes = {
             s: seen.get((bar_name(time), s), float(panel.close[t, k])) for k, s in enumerate(panel.symbols)
         }
-        worth[t] = cash + sum(held[s] * close for s, close in closes.items() if held[s])
+        last |= {symbol: close for symbol, close in closes.items() if close > 0}
+        worth[t] = cash + sum(shares * last[symbol] for symbol, shares in held.items() if shares)
     return worth
 
 

@@ -78,19 +78,18 @@ def broken_limits(
 
     >>> order = OrderRequest("a", "IBM", "buy", Decimal("NaN"), Decimal(100))
     >>> broken_limits(order, Decimal(0), None, Limits())
-    ('quantity NaN is no whole number of shares above 0',)
+    ('quantity NaN is no number of shares above 0',)
     """
+    odd = _odd(order, held)
+    if odd:
+        return (odd,)
     quantity, price = order.quantity, order.reference_price
-    if not (quantity.is_finite() and quantity > 0 and quantity == quantity.to_integral_value()):
-        return (f"quantity {quantity} is no whole number of shares above 0",)
-    if not (price.is_finite() and price > 0):
-        return (f"price {price} is no amount above 0",)
+    after = held + order.signed_quantity
     found: list[str] = []
     if quantity > limits.max_order_shares:
         found.append(f"{quantity} shares are more than {limits.max_order_shares}")
     if quantity * price > limits.max_order_usd:
         found.append(f"{quantity * price:.2f} usd are more than {limits.max_order_usd} for one order")
-    after = held + order.signed_quantity
     if abs(after) > abs(held) and abs(after) * price > limits.max_position_usd:
         found.append(f"a position of {abs(after) * price:.2f} usd is more than {limits.max_position_usd}")
     if previous_price is not None and previous_price > 0:
@@ -112,3 +111,14 @@ def daily_loss(worth: Decimal, worth_at_start: Decimal) -> float:
     if not (worth.is_finite() and worth_at_start.is_finite()) or worth_at_start <= 0:
         return float("nan")
     return float(1 - worth / worth_at_start)
+
+
+def _odd(order: OrderRequest, held: Decimal) -> str:
+    """Return why an order has no quantity or price that could be sent; empty when it has."""
+    quantity, price = order.quantity, order.reference_price
+    if not (quantity.is_finite() and quantity > 0):
+        return f"quantity {quantity} is no number of shares above 0"
+    # the fraction of a share that a split left may be sold with the rest
+    if quantity != quantity.to_integral_value() and held + order.signed_quantity:
+        return f"quantity {quantity} is no whole number of shares"
+    return "" if price.is_finite() and price > 0 else f"price {price} is no amount above 0"

@@ -15,7 +15,14 @@ from sharpen.bars import Panel
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.paper.account_settings import AccountSettings, keep_beginning
 from sharpen.paper.ledger import Ledger
-from sharpen.paper.model import BoostedStrategy, check_digest, load_strategy, suffix_of
+from sharpen.paper.model import (
+    BoostedStrategy,
+    SwitchedStrategy,
+    check_digest,
+    load_strategy,
+    suffix_of,
+)
+from sharpen.paper.ports import Strategy
 from sharpen.paper.recorded import RecordedClock, RecordedSession
 from sharpen.paper.simulated import SimulatedBroker
 from sharpen.paper.trader import Parts, Trader, paths_of
@@ -111,6 +118,7 @@ def pinned(
             ledger.note("model waits", f"{text}: the pinned model stays until nothing is held", now)
             say(f"model waits: {text}: the pinned model stays until nothing is held")
             return load_strategy(kept.path, kept.digest, kept.facts)
+        keep_switch(ledger, held)
         ledger.note("model switched", text, now)
         say(f"model switched: {text}")
     kept = _keep(folder, model)
@@ -118,6 +126,29 @@ def pinned(
     ledger.keep_fact("model", model.name)
     ledger.keep_fact("digest", model.digest)
     return strategy
+
+
+def keep_switch(ledger: Ledger, digest: str) -> None:
+    """Keep by which model the bars up to now were decided on, for the report."""
+    before = [*switches(ledger), (ledger.last_bar() or "", digest)]
+    ledger.keep_fact("switches", json.dumps(before))
+
+
+def switches(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return the last bar and the digest of each model that gave way to another, the oldest first."""
+    return [(bar, digest) for bar, digest in json.loads(ledger.fact("switches") or "[]")]
+
+
+def strategy_of(folder: Path, account: str, ledger: Ledger) -> Strategy:
+    """Return what an account has decided by: at each bar the model that it had then."""
+
+    def load(digest: str) -> Strategy:
+        kept = pinned_model(folder, account, digest)
+        return load_strategy(kept.path, kept.digest, kept.facts)
+
+    newest = load(ledger.fact("digest") or "")
+    earlier = [(bar, load(digest)) for bar, digest in switches(ledger) if bar]
+    return SwitchedStrategy(tuple(earlier), newest) if earlier else newest
 
 
 def _keep(folder: Path, model: ModelFile) -> Path:

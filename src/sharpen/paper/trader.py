@@ -20,7 +20,7 @@ from sharpen.errors import Refused, UsageError
 from sharpen.paper.kill_switch import Kill, KillSwitch
 from sharpen.paper.ledger import Decision, Intent, IntentStatus, Ledger
 from sharpen.paper.order_tracker import OrderTracker
-from sharpen.paper.orders import BrokerClock, OrderRequest
+from sharpen.paper.orders import BrokerClock, OrderRequest, bar_name
 from sharpen.paper.plan import Wanted, orders_for
 from sharpen.paper.ports import (
     Broker,
@@ -347,15 +347,6 @@ class Trader:
 
     def _now(self) -> float:
         return self._parts.clock.time()
-
-
-def bar_name(time: np.datetime64) -> str:
-    """Return a bar's time as orders' names have it; names sort as times do.
-
-    >>> bar_name(np.datetime64("2024-01-05T21:00"))
-    '20240105T2100'
-    """
-    return str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")
 
 
 def first_index(panel: Panel, first: str) -> int:

@@ -15,9 +15,9 @@ from sharpen.errors import NotFound, SharpenError
 from sharpen.gates import Value
 from sharpen.paper.account_report import account_report
 from sharpen.paper.ledger import LedgerReader, read_only
+from sharpen.paper.orders import bar_name
 from sharpen.paper.report import PaperReport
 from sharpen.paper.session import unseen_from
-from sharpen.paper.trader import bar_name
 from sharpen.store.collection_rows import VersionRow
 
 SWITCHED = "model switched"

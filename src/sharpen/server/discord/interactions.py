@@ -17,6 +17,7 @@ GREEN, RED = 3, 4
 CONFIRM_S = 600.0
 """How long the button of whoever asks lives. That of the second person lives as long as the request."""
 LONGEST_ID = 100  # letters of a button's custom_id
+LONGEST_TEXT = 2000  # letters of a message
 Json = dict[str, Any]
 SHORT = 12  # letters of a digest
 
@@ -197,4 +198,31 @@ def deferred() -> Json:
 def body(text: str, buttons: list[Json] | None = None) -> Json:
     """Return a message that mentions nobody, whatever is in it."""
     rows = [{"type": 1, "components": buttons}] if buttons else []
-    return {"content": text[:1990], "allowed_mentions": {"parse": []}, "components": rows}
+    return {"content": fitted(text), "allowed_mentions": {"parse": []}, "components": rows}
+
+
+def fitted(text: str, longest: int = LONGEST_TEXT) -> str:
+    r"""Return a text that Discord takes: whole lines, and how many are left out.
+
+    >>> fitted("\n".join(["a line"] * 9), 40)
+    'a line\na line\n… and 7 lines more'
+    >>> fitted("a long line", 7)
+    'a long…'
+    """
+    if _length(text) <= longest:
+        return text
+    lines = text.split("\n")
+    for n in range(len(lines) - 1, 0, -1):
+        shown = "\n".join(
+            [*lines[:n], f"… and {len(lines) - n} line{'s' if len(lines) - n > 1 else ''} more"]
+        )
+        if _length(shown) <= longest:
+            return shown
+    while _length(text) >= longest:
+        text = text[:-1]
+    return text + "…"
+
+
+def _length(text: str) -> int:
+    """Return how long Discord may take a text to be: a letter beyond 16 bits counts as two."""
+    return len(text.encode("utf-16-le")) // 2
