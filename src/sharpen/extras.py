@@ -20,6 +20,7 @@ EXTRAS = {
     **dict.fromkeys(("smac", "ConfigSpace"), "smac"),
     "psycopg": "postgres",
     "ray": "ray",
+    "submitit": "slurm",
     **dict.fromkeys(("graphql", "starlette", "uvicorn", "httptools", "regex"), "server"),
     "nacl": "discord",
     "httpx": "notify",

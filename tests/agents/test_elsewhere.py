@@ -7,15 +7,20 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from click.testing import CliRunner
 
 from sharpen.agents.elsewhere.keeping import MAX_FAILURES, Keeper
+from sharpen.agents.elsewhere.placements import open_placement
 from sharpen.agents.elsewhere.process import carry_out
 from sharpen.agents.elsewhere.request import Request
+from sharpen.cli import main
 from sharpen.cli.served import address_towards, served
 from sharpen.errors import SharpenError
 from sharpen.http.connection import HttpConnection
 from sharpen.server.auth import KeyFile
+from sharpen.store.queries import Reader
 
 
 class Placement:
@@ -101,6 +106,139 @@ def test_an_agent_hears_of_its_parents_death(wait_until):
         assert os.getpgid(pid) == pid
         parent.kill()
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the agent to be gone")
+
+
+@pytest.fixture
+def fake_ssh(tmp_path, monkeypatch):
+    """Put an ``ssh`` on the path that notes the host and runs the command here."""
+    (tmp_path / "bin").mkdir()
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\necho "$2" >> {tmp_path}/hosts\n'
+        f'[ "$2" = gone ] && echo "ssh: connect to host gone: Connection refused" && exit 255\n'
+        f'exec sh -c "$3"\n'
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    return tmp_path / "hosts"
+
+
+def agents_of(placement, address, settings, url="http://127.0.0.1:9"):
+    return open_placement(Request(placement, address, url, "secret", "k3", settings=settings))
+
+
+def the_end(placement, agent):
+    for _ in range(120):
+        for _, code, words in placement.ended([agent], 0.5):
+            return code, words
+    pytest.fail("the agent has not ended")
+
+
+def test_an_agent_that_died_goes_to_the_next_host(fake_ssh):
+    placement = agents_of("ssh", "gone,gpu1", {"python": "/bin/false"})
+    assert the_end(placement, placement.start(0)) == (
+        255,
+        "gone: ssh: connect to host gone: Connection refused",
+    )
+    assert the_end(placement, placement.start(0)) == (1, "gpu1: ")
+    assert fake_ssh.read_text().split() == ["gone", "gpu1"]
+
+
+@pytest.mark.slow
+def test_an_agent_of_another_host_ends_when_it_is_told_to_and_when_its_connection_is_lost(
+    fake_ssh, wait_until
+):
+    placement = agents_of("ssh", "gpu1", {"python": sys.executable})
+    told, lost = placement.start(0), placement.start(1)
+    wait_until(lambda: len(agents_below(told)) == len(agents_below(lost)) == 1, "both agents")
+    agents = [*agents_below(told), *agents_below(lost)]
+    assert all("secret" not in " ".join(agent.cmdline()) for agent in agents)
+    lost.process.stdin.close()
+    assert the_end(placement, lost)[0] != 0
+    placement.end([told])
+    assert not any(agent.is_running() for agent in agents)
+
+
+def agents_below(connection):
+    below = psutil.Process(connection.process.pid).children(recursive=True)
+    return [process for process in below if "agent" in process.cmdline()]
+
+
+@pytest.mark.slow
+def test_an_agent_is_a_job_of_the_queue(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SharpenError, match=r"no Slurm here: .*'--slurm cluster=local' tries it without"):
+        agents_of("slurm", "", {})
+    with pytest.raises(SharpenError, match="--slurm: Unknown argument 'queue' for executor 'slurm'"):
+        agents_of("slurm", "", {"cluster": "local", "queue": "gpu"})
+    placement = agents_of("slurm", "", {"cluster": "local"}, url="no address")
+    job = placement.start(0)
+    code, words = the_end(placement, job)
+    assert code == 2
+    assert words.startswith(f"job {job.job_id}: sharpen: ")
+    assert (tmp_path / ".cache" / "sharpen" / "slurm" / "k3").stat().st_mode & 0o777 == 0o700
+
+
+SWEEP = """
+program: train.py
+command: [{python}, "${{program}}", "${{args}}"]
+method: grid
+metric: {{name: loss}}
+parameters: {{x: {{values: [1, 2]}}}}
+"""
+PROGRAM = """
+from sharpen import tracking
+with tracking.init({"x": 0}) as run:
+    run.log({"loss": run.config.x})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_ssh")
+def test_a_sweep_is_run_by_agents_of_other_hosts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
+    home = tmp_path / "store"
+    sweep_id = said(home, "sweep", "sweep.yaml")
+    words = ("--launcher", "ssh", "--hosts", "gpu1,gpu2", "--agents", "2", "--serve-host", "127.0.0.1")
+    said(home, "agent", sweep_id, *words)
+    assert [(run.state, run.score) for run in Reader(home).runs(sweep_id)] == [
+        ("finished", 1),
+        ("finished", 2),
+    ]
+
+
+def said(home, *words, code=0):
+    done = CliRunner().invoke(main, ["--home", str(home), *words])
+    assert done.exit_code == code, done.output + done.stderr
+    return done.stdout.strip() or done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--hosts", "a"], "--hosts is for --launcher ssh"),
+        (["--slurm", "time=5", "--ray", "auto"], "--slurm is for --launcher slurm"),
+        (
+            ["--launcher", "ssh"],
+            "needs hosts to start agents on: give --hosts gpu1,alice@gpu2",
+        ),
+        (["--launcher", "ssh", "--hosts", "a,-oProxyCommand=x"], "'-oProxyCommand=x' is no host"),
+        (["--launcher", "ssh", "--hosts", "a", "--gpus-per-agent", "1"], "is for --ray or --launcher slurm"),
+        (["--launcher", "slurm", "--gpus-per-agent", "0.5"], "Slurm gives whole"),
+        (
+            ["--launcher", "slurm", "--slurm", "partition"],
+            "is no NAME=VALUE, as in partition=gpu",
+        ),
+        (
+            ["--launcher", "ssh", "--hosts", "a", "--ray", "auto"],
+            "two ways to start agents",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(tmp_path, words, sentence):
+    assert sentence in said(tmp_path, "agent", "last", *words, code=2)
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_what_cannot_be_shipped_is_said(repository, tmp_path, monkeypatch):
     sweep_id, _ = said("sweep", "sweep.yaml")
     assert "'sharpen sweep FILE --ship' keeps its files" in said("agent", sweep_id, "--ship", code=2)[1]
     assert "name two folders" in said("agent", sweep_id, "--ship", "--workdir", ".", code=2)[1]
-    assert "with --ray it copies" in said("run", "sweep.yaml", "--ship", code=2)[1]
+    assert "to those of --ray or --launcher" in said("run", "sweep.yaml", "--ship", code=2)[1]
     shutil.rmtree(repository.parent / ".git")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     assert "commit them first" in said("sweep", "sweep.yaml", "--ship", code=2)[1]

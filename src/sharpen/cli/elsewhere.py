@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -13,59 +15,151 @@ from sharpen.cli.options import FiniteRange
 from sharpen.errors import UsageError
 from sharpen.extras import require
 
+FLAGS = {
+    "cpus": "--cpus-per-agent",
+    "gpus": "--gpus-per-agent",
+    "serve_host": "--serve-host",
+    "hosts": "--hosts",
+    "python": "--python",
+    "slurm": "--slurm",
+}
+FITTING: Mapping[str, Sequence[str]] = {
+    "ray": ("cpus", "gpus", "serve_host"),
+    "slurm": ("cpus", "gpus", "serve_host", "slurm"),
+    "ssh": ("hosts", "serve_host", "python"),
+}
+"""By what starts agents: the options that it knows beside --ship."""
+
+HOST = re.compile(r"([\w.-]+@)?[\w][\w.:-]*")
+SETTING = re.compile(r"[a-z][a-z_]*=.+")
+
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
     """What the command line says of agents on other machines.
 
     Attributes:
-        ray: The address of a Ray cluster.
+        placement: What starts them: ray, ssh or slurm.
+        address: Of a Ray cluster, or hosts with commas between them.
         n_cpus: Processors for each agent.
         n_gpus: GPUs for each agent.
-        ship: Whether to copy the sweep's folder there.
+        ship: Whether the sweep's folder is missing there.
         serve_host: The address at which this machine serves the store.
+        settings: Of the placement.
     """
 
-    ray: str
+    placement: str
+    address: str
     n_cpus: float
     n_gpus: float
     ship: bool
     serve_host: str | None
+    settings: Mapping[str, str]
+
+    @property
+    def takes_bundle(self) -> bool:
+        """Whether agents get the files that are kept with the sweep; Ray copies the folder as it is."""
+        return self.ship and self.placement != "ray"
 
     @property
     def words(self) -> list[str]:
         """The same as a command line says it."""
-        words = ["--ray", self.ray, "--cpus-per-agent", f"{self.n_cpus:g}"]
-        words += ["--gpus-per-agent", f"{self.n_gpus:g}", *(["--ship"] if self.ship else [])]
-        return words + (["--serve-host", self.serve_host] if self.serve_host else [])
+        if self.placement == "ray":
+            words = ["--ray", self.address]
+        else:
+            words = ["--launcher", self.placement, *(["--hosts", self.address] if self.address else [])]
+        if "cpus" in FITTING[self.placement]:
+            words += ["--cpus-per-agent", f"{self.n_cpus:g}", "--gpus-per-agent", f"{self.n_gpus:g}"]
+        if self.placement == "ssh":
+            words += ["--python", self.settings["python"]]
+        else:
+            words += [
+                word for name, value in self.settings.items() for word in ("--slurm", f"{name}={value}")
+            ]
+        words += ["--serve-host", self.serve_host] if self.serve_host else []
+        return [*words, *(["--ship"] if self.ship else [])]
 
 
 def elsewhere_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
     """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here.
 
-    One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` stands without ``--ray``.
+    One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` is for an agent of this machine.
     """
 
     @wraps(command)
     def gathered(*args: Any, **given: Any) -> Any:
-        said = {name: given.pop(name) for name in ("cpus", "gpus", "ship", "serve_host")}
-        ray = given.pop("ray")
-        if ray is None and any(value for name, value in said.items() if name != "ship"):
-            raise UsageError("--cpus-per-agent, --gpus-per-agent and --serve-host are for --ray")
-        if ray is None and said["ship"] and not takes_bundle:
-            raise UsageError("--ship: agents of 'run' are on this machine; with --ray it copies the folder")
+        said = {name: given.pop(name) for name in FLAGS}
+        ray, launcher, ship = (given.pop(name) for name in ("ray", "launcher", "ship"))
+        if ray is not None and launcher is not None:
+            raise UsageError("--ray and --launcher are two ways to start agents: give one of them")
+        placement = launcher if ray is None else "ray"
+        _refuse_what_does_not_fit(placement, said)
+        if placement is None and ship and not takes_bundle:
+            raise UsageError(
+                "--ship: agents of 'run' are here; it takes the folder to those of --ray or --launcher"
+            )
         if takes_bundle:
-            given["is_shipped"] = ray is None and said["ship"]
-        return command(*args, **given, elsewhere=None if ray is None else _asked(ray, **said))
+            given["is_shipped"] = placement is None and ship
+        found = None if placement is None else _asked(placement, ray or "", ship, **said)
+        return command(*args, **given, elsewhere=found)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)
     return gathered
 
 
-def _asked(ray: str, cpus: float | None, gpus: float | None, ship: bool, serve_host: str | None) -> Elsewhere:
-    require("ray", "ray")
-    return Elsewhere(ray, 1.0 if cpus is None else cpus, gpus or 0.0, ship, serve_host)
+def _refuse_what_does_not_fit(placement: str | None, said: Mapping[str, Any]) -> None:
+    for name, flag in FLAGS.items():
+        fitting = [known for known, options in FITTING.items() if name in options]
+        if said[name] not in (None, ()) and placement not in fitting:
+            ways = ["--ray" if known == "ray" else f"--launcher {known}" for known in fitting]
+            raise UsageError(f"{flag} is for {' or '.join(ways)}")
+
+
+def _asked(  # noqa: PLR0913 - each is a word of the command line
+    placement: str,
+    address: str,
+    ship: bool,
+    *,
+    cpus: float | None,
+    gpus: float | None,
+    serve_host: str | None,
+    hosts: str | None,
+    python: str | None,
+    slurm: Sequence[str],
+) -> Elsewhere:
+    settings: dict[str, str] = {}
+    if placement == "ssh":
+        address, settings = _hosts(hosts), {"python": python or sys.executable}
+        require("uvicorn", "server")
+    elif placement == "slurm":
+        settings = _slurm_settings(slurm, (cpus, gpus))
+        require("submitit", "slurm")
+    else:
+        require("ray", "ray")
+    return Elsewhere(
+        placement, address, 1.0 if cpus is None else cpus, gpus or 0.0, ship, serve_host, settings
+    )
+
+
+def _hosts(hosts: str | None) -> str:
+    if hosts is None:
+        raise UsageError("--launcher ssh needs hosts to start agents on: give --hosts gpu1,alice@gpu2")
+    for host in hosts.split(","):
+        if not HOST.fullmatch(host):
+            raise UsageError(f"--hosts: {host!r} is no host: give names as ssh knows them, HOST or USER@HOST")
+    return hosts
+
+
+def _slurm_settings(slurm: Sequence[str], shares: Sequence[float | None]) -> dict[str, str]:
+    if any(share is not None and share != round(share) for share in shares):
+        raise UsageError(
+            "Slurm gives whole processors and GPUs: --cpus-per-agent and --gpus-per-agent are whole"
+        )
+    for setting in slurm:
+        if not SETTING.fullmatch(setting):
+            raise UsageError(f"--slurm: {setting!r} is no NAME=VALUE, as in partition=gpu")
+    return dict(setting.split("=", 1) for setting in slurm)
 
 
 OPTIONS = (
@@ -75,16 +169,43 @@ OPTIONS = (
         help="Start the agents in the Ray cluster at ADDRESS, as in HOST:6379; 'auto' finds one here.",
     ),
     click.option(
-        "--cpus-per-agent", "cpus", type=FiniteRange(min=0.0), help="Of each Ray node. [default: 1]"
+        "--launcher",
+        type=click.Choice(["ssh", "slurm"]),
+        help="Start the agents on --hosts by ssh, or as jobs of a Slurm cluster.",
     ),
     click.option(
-        "--gpus-per-agent", "gpus", type=FiniteRange(min=0.0), help="0.25 lets four agents share one."
+        "--hosts", metavar="HOSTS", help="For ssh, as in gpu1,alice@gpu2; each gets agents in turn."
+    ),
+    click.option(
+        "--python",
+        metavar="PATH",
+        help="For ssh: the Python of the hosts that has sharpen. [default: this one's path]",
+    ),
+    click.option(
+        "--slurm",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A setting of the jobs, as in partition=gpu or time=120; may be given several times.",
+    ),
+    click.option(
+        "--cpus-per-agent",
+        "cpus",
+        type=FiniteRange(min=0.0),
+        help="Of each Ray node or Slurm job. [default: 1]",
+    ),
+    click.option(
+        "--gpus-per-agent",
+        "gpus",
+        type=FiniteRange(min=0.0),
+        help="With --ray 0.25 lets four agents share one.",
     ),
     click.option(
         "--ship",
         is_flag=True,
-        help="Copy the sweep's folder to the nodes of --ray, where it is missing. Without --ray: run in the "
-        "files that 'sharpen sweep FILE --ship' has kept.",
+        help="The sweep's folder is missing there: --ray copies it; --launcher takes the files of its git "
+        "commit. Of an agent here: run in the files that 'sharpen sweep FILE --ship' has kept.",
     ),
-    click.option("--serve-host", metavar="HOST", help="Serve the store to the cluster at this address."),
+    click.option(
+        "--serve-host", metavar="HOST", help="Serve the store to the other machines at this address."
+    ),
 )

@@ -26,6 +26,7 @@ POLL_S = 0.05
 SERVE = (sys.executable, "-m", "sharpen", "--home")
 SAID = re.compile(r" at (https?://\S+)\n")
 ANYWHERE = ("auto", "local", "")
+SOMEWHERE = "192.0.2.1"  # no machine has it; nothing is sent
 
 
 @dataclass
@@ -63,7 +64,7 @@ def served(home: Path, host: str | None, cluster: str) -> Generator[Served]:
     Args:
         home: The store's folder.
         host: The address to listen on; by default the one from which this machine reaches the cluster.
-        cluster: The cluster's address.
+        cluster: The cluster's address, or hosts with commas between them.
 
     Raises:
         SharpenError: It cannot be started.
@@ -93,17 +94,19 @@ def address_towards(cluster: str) -> str:
 
     >>> address_towards("127.0.0.1:6379")
     '127.0.0.1'
+    >>> address_towards("alice@127.0.0.1,gpu2")
+    '127.0.0.1'
     """
-    there = cluster.partition("://")[2] or cluster
+    there = cluster.partition(",")[0].rpartition("@")[2]
+    there = there.partition("://")[2] or there
     host = there.rpartition(":")[0] or there
-    if host in ANYWHERE:
-        host = "192.0.2.1"  # no machine has it; nothing is sent
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 9))
-        except OSError:
-            return "127.0.0.1"
-        return probe.getsockname()[0]
+    for towards in (host, SOMEWHERE):  # a name may be one that only ssh knows
+        if towards in ANYWHERE:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+            probe.connect((towards, 9))
+            return probe.getsockname()[0]
+    return "127.0.0.1"
 
 
 def _start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:

@@ -103,12 +103,14 @@ def run(  # noqa: PLR0913 - each is a word of the command line
       sharpen run sweeps/ppo_portfolio.yaml --trials 50 --population 16
       sharpen run sweeps/xgboost_sweep.yaml --store postgresql://db.lab/sharpen
       sharpen run sweeps/ppo_portfolio.yaml --ray auto --agents 32 --gpus-per-agent 0.25
+      sharpen run sweeps/xgboost_sweep.yaml --launcher ssh --hosts gpu1,gpu2 --agents 4
     """
     require_report()
     read = _read(file)
+    ship = elsewhere is not None and elsewhere.takes_bundle
     with connect(home) as client:
         with interrupts() as seen:
-            sweep_id = _create(client, read, file, run_cap, seed)
+            sweep_id = _create(home, client, read, file, run_cap, seed, ship=ship)
             _work(home, sweep_id, n_slots, population, seen, elsewhere)
         _conclude(home, sweep_id, report_path)
 
@@ -191,15 +193,8 @@ def sweep(home: Path, file: Path, *, check: bool, ship: bool, run_cap: int | Non
         n_parameters = count(len(read.space.dimensions), "parameter")
         echo(f"{file}: {n_parameters}, method {read.method}: right", err=True)
         return
-    if ship:
-        from sharpen.agents.bundle import commit_of  # noqa: PLC0415 - for few
-
-        commit_of(Path.cwd())  # before there is a sweep
     with connect(home) as client:
-        sweep_id = _create(client, read, file, run_cap, seed)
-        if ship:
-            _ship(home, client, sweep_id)
-    echo(sweep_id)
+        echo(_create(home, client, read, file, run_cap, seed, ship=ship))
 
 
 def _ship(home: Path, client: Client, sweep_id: str) -> None:
@@ -243,11 +238,27 @@ def _place(read: spec.Sweep, path: str) -> str:
     return f"{path}.name" if path == "$.early_terminate" and is_unknown else path
 
 
-def _create(client: Client, read: spec.Sweep, file: Path, run_cap: int | None, seed: int | None) -> str:
+def _create(  # noqa: PLR0913 - each is a word of the command line
+    home: Path,
+    client: Client,
+    read: spec.Sweep,
+    file: Path,
+    run_cap: int | None,
+    seed: int | None,
+    *,
+    ship: bool,
+) -> str:
+    if ship:
+        from sharpen.agents.bundle import commit_of  # noqa: PLC0415 - for few
+
+        commit_of(Path.cwd())  # before there is a sweep
     place = {"source": str(file), "workdir": str(Path.cwd())}
     key = secrets.token_hex(16)
     words = {"text": read.source_text, "place": place, "run_cap": run_cap, "seed": seed}
-    return client.call("create_sweep", key=key, **words)["sweep_id"]
+    sweep_id: str = client.call("create_sweep", key=key, **words)["sweep_id"]
+    if ship:
+        _ship(home, client, sweep_id)
+    return sweep_id
 
 
 def _work(

@@ -87,7 +87,10 @@ class News:
 )
 @click.option("--permutation-seed", type=int, hidden=True)  # what `sharpen permute SWEEP` starts agents with
 @click.option(
-    "--agents", "n_agents", type=click.IntRange(min=1), help="How many agents, with --ray. [default: 1]"
+    "--agents",
+    "n_agents",
+    type=click.IntRange(min=1),
+    help="How many agents, with --ray or --launcher. [default: 1]",
 )
 @partial(elsewhere_options, takes_bundle=True)
 @click.option(
@@ -135,9 +138,12 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
       sharpen agent last --drain
       sharpen agent k3v9x2aq --server http://desk:8420 --ship
       sharpen agent last --ray auto --agents 8 --gpus-per-agent 0.25
+      sharpen agent last --launcher slurm --agents 16 --slurm partition=gpu --gpus-per-agent 1
     """
     if n_agents is not None and elsewhere is None:
-        raise UsageError("--agents: of another machine's, so give --ray; runs at a time here are --slots")
+        raise UsageError(
+            "--agents: of other machines, so give --ray or --launcher; runs at a time here are --slots"
+        )
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
         logging.getLogger("sharpen").setLevel(logging.DEBUG)

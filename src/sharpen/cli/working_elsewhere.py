@@ -36,18 +36,19 @@ def work_elsewhere(
         except SharpenError:  # the store is away for a while
             return True
 
-    with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.ray) as site:
+    with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.address) as site:
         request = Request(
-            placement="ray",
-            address=elsewhere.ray,
+            placement=elsewhere.placement,
+            address=elsewhere.address,
             url=site.url,
             key=site.key,
             sweep_id=sweep.id,
             n_agents=n_agents,
-            words=tuple(words),
+            words=(*words, "--ship") if elsewhere.takes_bundle else tuple(words),
             n_cpus=elsewhere.n_cpus,
             n_gpus=elsewhere.n_gpus,
-            ship=sweep.workdir if elsewhere.ship else "",
+            ship=sweep.workdir if elsewhere.ship and not elsewhere.takes_bundle else "",
+            settings=elsewhere.settings,
             environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
         )
         return keep_agents(request, is_open, seen, lambda words: echo(words, err=True), site.look_after)

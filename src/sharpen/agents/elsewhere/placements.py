@@ -8,7 +8,11 @@ from typing import Any, Protocol, cast
 
 from sharpen.agents.elsewhere.request import Request
 
-PLACEMENTS: Mapping[str, str] = {"ray": "sharpen.agents.elsewhere.ray"}
+PLACEMENTS: Mapping[str, str] = {
+    "ray": "sharpen.agents.elsewhere.ray",
+    "slurm": "sharpen.agents.elsewhere.slurm",
+    "ssh": "sharpen.agents.elsewhere.ssh",
+}
 
 
 class Placement(Protocol):

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
 
 from sharpen.agents.program import die_with_parent, end_process
 
@@ -17,7 +18,9 @@ END_GRACE_S = 15.0
 LONGEST_WORDS_BYTES = 4096
 
 
-def carry_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+def carry_out(
+    words: Sequence[str], environment: Mapping[str, str], is_over: Callable[[], bool] = lambda: False
+) -> tuple[int, str]:
     """Run an agent to its end; return its exit code and the last line that it said.
 
     It gets a session of its own, so that it can end its programs in peace when this process is told to end;
@@ -26,6 +29,7 @@ def carry_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int
     Args:
         words: What follows ``sharpen``.
         environment: Variables to set.
+        is_over: Whether it is to give its runs back and end.
     """
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -38,11 +42,16 @@ def carry_out(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
         )
         try:
-            while (code := process.poll()) is None:  # not wait(), in which nothing can be raised
+            while process.poll() is None and not is_over():  # not wait(), in which nothing can be raised
                 time.sleep(POLL_S)
         finally:
             end_process(process, END_GRACE_S)
-        size = said.seek(0, os.SEEK_END)
-        said.seek(max(0, size - LONGEST_WORDS_BYTES))
-        lines = said.read().decode(errors="replace").strip().splitlines()
-    return code, lines[-1] if lines else ""
+        return process.returncode, last_line(said)
+
+
+def last_line(said: IO[bytes]) -> str:
+    """Return the last line of a file."""
+    size = said.seek(0, os.SEEK_END)
+    said.seek(max(0, size - LONGEST_WORDS_BYTES))
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""

@@ -13,7 +13,7 @@ class Request:
 
     Attributes:
         placement: A name of :data:`~sharpen.agents.elsewhere.placements.PLACEMENTS`.
-        address: Where the cluster is, as the placement understands it.
+        address: Where the machines are: of a Ray cluster, or the names of hosts with commas between them.
         url: The server of the store, as the agents' machines reach it.
         key: What they show to it.
         sweep_id: Whose runs they take.
@@ -22,6 +22,7 @@ class Request:
         n_cpus: Processors that each is given.
         n_gpus: GPUs that each is given; a quarter lets four share one.
         ship: A folder to copy there, in which programs run; empty where the sweep's own folder is there.
+        settings: Of the placement.
         environment: Variables of each.
     """
 
@@ -35,6 +36,7 @@ class Request:
     n_cpus: float = 1.0
     n_gpus: float = 0.0
     ship: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def dumps(self) -> str:

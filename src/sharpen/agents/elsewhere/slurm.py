@@ -1,0 +1,110 @@
+"""Agents as jobs of a Slurm cluster, by submitit: each waits in the queue until there is room for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sharpen.agents.elsewhere.process import END_GRACE_S, carry_out
+from sharpen.agents.elsewhere.request import Request
+from sharpen.errors import SharpenError
+from sharpen.extras import require
+from sharpen.store.permissions import own_folder
+
+KILLED = 137  # the exit code of a process that was killed
+LOOK_S = 0.2
+FOLDER = Path(".cache") / "sharpen" / "slurm"  # in the user's home, which a cluster's machines share
+CLUSTER = "cluster"
+LONGEST_MINUTES = 24 * 60
+
+
+class SlurmJobs:
+    """Starts agents as jobs.
+
+    Args:
+        executor: Of submitit.
+        request: Which agents.
+    """
+
+    def __init__(self, executor: Any, request: Request) -> None:
+        self._executor = executor
+        self._request = request
+
+    def start(self, n: int) -> Any:
+        """Put an agent into the queue."""
+        return self._executor.submit(
+            carry_out_in_job, self._request.agent_words, self._request.agent_environment
+        )
+
+    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
+        """Return those that have ended."""
+        until = time.monotonic() + wait_s
+        while True:
+            found = [job for job in agents if job.done()]
+            if found or time.monotonic() >= until:
+                return [(job, *_how(job)) for job in found]
+            time.sleep(LOOK_S)
+
+    def end(self, agents: Sequence[Any]) -> None:
+        """Cancel jobs, those that wait in the queue among them."""
+        for job in agents:
+            job.cancel()
+        until = time.monotonic() + END_GRACE_S + 5.0
+        while time.monotonic() < until and not all(job.done(force_check=True) for job in agents):
+            time.sleep(LOOK_S)
+
+
+def _how(job: Any) -> tuple[int, str]:
+    """Return how a job has ended: its agent's exit code and last words."""
+    problem = job.exception()
+    if problem is None:
+        code, words = job.result()
+        return code, f"job {job.job_id}: {words}"
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return KILLED, f"job {job.job_id}: {lines[-1]}"
+
+
+def carry_out_in_job(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run an agent in a job; when the job is canceled, the agent gives its runs back and ends."""
+
+    def end(number: int, frame: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    return carry_out(words, environment)
+
+
+def open_placement(request: Request) -> SlurmJobs:
+    """Return what puts jobs into the queue.
+
+    Raises:
+        MissingExtra: submitit is not installed.
+        SharpenError: There is no Slurm here, or it has no such setting.
+    """
+    require("submitit", "slurm")
+    submitit: Any = import_module("submitit")
+    folder = Path(os.path.expanduser("~")) / FOLDER / request.sweep_id  # noqa: PTH111 - HOME may be unset
+    own_folder(folder)  # what a job is told has a key in it
+    settings = dict(request.settings)
+    cluster = settings.pop(CLUSTER, "slurm")
+    try:
+        executor = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
+        executor.update_parameters(
+            name=f"sharpen-{request.sweep_id}",
+            timeout_min=LONGEST_MINUTES,
+            cpus_per_task=max(1, round(request.n_cpus)),
+            gpus_per_node=round(request.n_gpus),
+            **{f"slurm_{name}": value for name, value in settings.items()},
+        )
+    except RuntimeError as problem:
+        raise SharpenError(f"no Slurm here: {problem}; '--slurm cluster=local' tries it without") from problem
+    except (ValueError, TypeError, NameError) as problem:
+        words = " ".join(str(problem).split()).partition(" Known executors")[0]
+        raise SharpenError(f"--slurm: {words}") from problem
+    return SlurmJobs(executor, request)
