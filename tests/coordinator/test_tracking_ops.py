@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from coordinator.harness import CoordinatorHarness
 from sharpen.coordinator.session import SILENCE_S
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
 from sharpen.wire.processes import process_identity
 
@@ -32,6 +34,27 @@ def stored(house: CoordinatorHarness, run_id: str = "mine") -> TrackedRun:
     found = house.coordinator._session.reader.tracked.run(run_id)
     assert found is not None
     return found
+
+
+def test_a_line_of_a_long_history_is_found_without_reading_the_others(house: CoordinatorHarness) -> None:
+    grant = create(house)
+    rows = [[step, {"loss": 1.0}] for step in range(10_000)]
+    house.ask("append_history", **grant, first_line=0, rows=rows)
+    house.ask("finish_run", **grant)
+    grant = create(house, key="again", resume="must")  # under another token
+    house.ask("append_history", **grant, first_line=10_000, rows=[[10_000, {"loss": 2.0}]])
+    steps: list[int] = []
+
+    def counted(connection: Any, _record: Any) -> None:
+        connection.set_progress_handler(lambda: steps.append(100), 100)  # each 100 steps of SQLite's machine
+
+    engine = sa.create_engine(f"sqlite:///{house.home / 'store.db'}")
+    sa.event.listen(engine, "connect", counted)
+    reader = Reader(house.home, engine)
+    assert [row.step for row in reader.tracked.history("mine", 9_999)] == [9_999, 10_000]
+    assert reader.tracked.line_of_step("mine", 7_000) == 7_000
+    engine.dispose()
+    assert sum(steps) < 10_000
 
 
 def test_a_run_of_no_sweep_is_made_written_and_ended(house: CoordinatorHarness) -> None:

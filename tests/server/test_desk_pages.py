@@ -12,6 +12,7 @@ from sharpen.paper.ledger import Ledger
 from sharpen.paper.replay import Mismatch
 from sharpen.paper.report import report
 from sharpen.server.auth import KeyFile
+from sharpen.server.lineage import USED
 from sharpen.server.pages import desk
 from sharpen.server.pages.account_file import write_account
 from sharpen.server.pages.analysis import Kept
@@ -48,6 +49,47 @@ def test_a_model_its_aliases_files_and_audit_log(site, tmp_path):
     assert "the log is whole" in page.text
     assert site.ask("/models/none").status_code == 404
     assert site.ask("/models/..%2F..%2Fkeys.json").status_code == 404
+
+
+def test_who_made_and_who_used_a_version_and_where_the_clients_links_lead(site):
+    for name in ("maker", "user"):
+        made = site.client.call(
+            "create_run", run_id=name, key=name, project="q/a", display_name=f"the {name}"
+        )
+        assert made["run_id"] == name
+    content = {"files": [], "record": {"n": 0}, "run_id": "maker"}
+    for n in range(2):
+        about = {"content": content | {"record": {"n": n}}, "figures": {}, "who": "ann"}
+        site.client.call("register", collection="q/a/bars", type="dataset", **about)
+    linked = {"content": content | {"record": {"source": "q/a/bars:v1"}}, "figures": {}, "who": "ann"}
+    site.client.call("register", collection="wandb-registry-data/best-bars", type="dataset", **linked)
+    changes = {"summary": {USED: ["q/a/bars:v0"]}}
+    site.client.call("edit_run", run_id="user", changes=changes)
+    page = site.ask("/models/q/a/bars").text
+    newest, older = page.partition('id="v1"')[2].split('id="v0"')
+    assert "the user" in older
+    assert "the user" not in newest
+    assert 'href="/local/q%2Fa/runs/user"' in older
+    assert 'href="/models/q/a/bars#v0"' in site.ask("/local/q%2Fa/runs/user").text
+    assert 'href="/models/q/a/bars#v1"' in site.ask("/local/q%2Fa/runs/maker").text
+    registry = "/models/wandb-registry-data/best-bars"
+    assert 'href="/models/q/a/bars#v1"' in site.ask(registry).text
+    links = {
+        "/local/q/a/artifacts/dataset/bars/v1": "/models/q/a/bars#v1",
+        "/local/q/a/artifacts/dataset/bars": "/models/q/a/bars",
+        "/local/q/a/artifacts": "/models?project=q%2Fa",
+        "/orgs/local/registry/data?selectionPath=local%2Fwandb-registry-data%2Fbest-bars"
+        "&view=membership&version=v0": f"{registry}#v0",
+    }
+    for link, page in links.items():
+        answer = site.ask(link)
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+        assert site.ask(page.partition("#")[0]).status_code == 200
+    assert site.ask("/local/registry/model").status_code == 404
+    listed = site.ask("/models?project=q/a").text
+    assert "q/a/bars" in listed
+    assert "registry" not in listed
+    assert "1 artifact collection<" in site.ask("/local/q%2Fa").text
 
 
 def test_a_paper_account(site):

@@ -164,16 +164,16 @@ class TrackedReader:
             return []
         end, since, newest = found[0]
         end = end if n_lines is None else min(end, first_line + n_lines)
-        query = sa.select(h.line, h.step, h.metrics, h.at).where(h.run_id == run_id, h.token >= since)
-        query = query.order_by(h.line)
-        tokens = range(since, newest + 1)  # by the primary key: no other row is read
+        # by the primary key: no other row is read. A range of tokens would have all lines read
+        mine = sa.and_(h.run_id == run_id, h.token.in_(range(since, newest + 1)))
+        query = sa.select(h.line, h.step, h.metrics, h.at).where(mine).order_by(h.line)
         if n_points is None or end - first_line <= n_points:
-            rows = self._rows(query.where(h.token.in_(tokens), h.line >= first_line, h.line < end))
+            rows = self._rows(query.where(h.line >= first_line, h.line < end))
         else:
             rows = [
                 row
                 for lines in _batches(spread(first_line, end, n_points))
-                for row in self._rows(query.where(h.token.in_(tokens), h.line.in_(lines)))
+                for row in self._rows(query.where(h.line.in_(lines)))
             ]
         return [HistoryRow(row.line, row.step, json.loads(row.metrics), row.at) for row in rows]
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sharpen.errors import NotFound, SharpenError, StoreError
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
 from sharpen.paper.trader import ACCOUNT, paths_of
+from sharpen.server.lineage import users
 from sharpen.server.pages import charts
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
 from sharpen.store.queries import Reader
+from sharpen.store.rows import TrackedRun
 
 if TYPE_CHECKING:
     from sharpen.paper.report import PaperReport
@@ -36,18 +38,20 @@ class ModelLine:
 
 @dataclass(frozen=True, slots=True)
 class ModelPage:
-    """A collection: versions from the newest down, what points at each, and what was done to it."""
+    """A collection: versions from the newest down, what points at each, which runs used it, and its log."""
 
     line: ModelLine
     versions: tuple[VersionRow, ...]
     pointed: dict[int, list[str]]
+    users: dict[int, list[TrackedRun]]
     audit: tuple[AuditEntry, ...]
     is_log_whole: bool
 
 
-def model_lines(reader: Reader) -> list[ModelLine]:
-    """Return every collection, by name."""
-    return [_line(reader, name, kind) for name, kind in collections(reader).items()]
+def model_lines(reader: Reader, project: str = "") -> list[ModelLine]:
+    """Return every collection, by name; or those that the client keeps under a project."""
+    begin = f"{project}/" if project else ""
+    return [_line(reader, name, kind) for name, kind in collections(reader).items() if name.startswith(begin)]
 
 
 def model_page(reader: Reader, name: str) -> ModelPage:
@@ -62,10 +66,12 @@ def model_page(reader: Reader, name: str) -> ModelPage:
     pointed: dict[int, list[str]] = {}
     for row in aliases(reader, name):
         pointed.setdefault(row.version, []).append(row.alias)
+    known, used = versions(reader, name), users(reader)
     return ModelPage(
         line=_line(reader, name, kind),
-        versions=tuple(reversed(versions(reader, name))),
+        versions=tuple(reversed(known)),
         pointed=pointed,
+        users={row.version: used[row.name] for row in known if row.name in used},
         audit=tuple(map(audit_entry, audit_rows(reader, name)))[::-1][:SHOWN],
         is_log_whole=not broken_links(audit_rows(reader)),
     )

@@ -64,6 +64,26 @@ def in_project(project: str, *parts: str, **query: Any) -> str:
     return address(ENTITY, project or DEFAULT_PROJECT, *parts, **query)
 
 
+def version_address(name: str) -> str:
+    """Return where a version of a collection is shown.
+
+    >>> version_address("quantbot/bars:v3"), version_address("bars")
+    ('/models/quantbot/bars#v3', '/models/bars')
+    """
+    collection, _, version = name.partition(":")
+    return f"{address('models')}/{quote(collection)}" + (f"#{quote(version)}" if version else "")
+
+
+def linked_version(path: str, version: str) -> str:
+    """Return where a version is shown that the client's link names by ``entity/project/collection``.
+
+    >>> linked_version("local/quantbot/bars", "v3")
+    '/models/quantbot/bars#v3'
+    """
+    name = path.partition("/")[2]
+    return version_address(f"{name}:{version}" if version else name)
+
+
 def value(found: Any, most: int = 300) -> str:
     """Return any stored value in a short text.
 
@@ -101,6 +121,7 @@ def _room() -> jinja2.Environment:
     room.filters |= {"value": value, "size": size}
     names: dict[str, Any] = room.globals
     names |= {"address": address, "in_project": in_project, "static": static_address, "entity": ENTITY}
+    names["version_address"] = version_address
     return room
 
 

@@ -24,7 +24,7 @@ from sharpen.server.pages.compare import compare
 from sharpen.server.pages.desk import account_page, accounts, model_lines, model_page
 from sharpen.server.pages.live import changes
 from sharpen.server.pages.projects import PAGE, STATES, project_of, project_runs, projects, sweeps_of
-from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, page, static
+from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, linked_version, page, static
 from sharpen.server.pages.session import COOKIE, Sessions, Visitor, is_from_here, local_address
 from sharpen.server.pages.sweep import sweep_page
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY
@@ -33,6 +33,7 @@ from sharpen.views.run_lines import change_stamp
 
 MOST_FORM_BYTES = 10_000
 LISTINGS = ("", "/sweeps", "/runs", "/workspace", "/table", "/overview")  # where the client's links lead
+REGISTRIES = (f"/{ENTITY}", "/orgs/{organization}")
 STEERING = {"pause": "pause", "resume": "reopen", "stop": "stop", "cancel": "cancel"}
 Answer = Callable[[Request, Visitor], Response]
 
@@ -70,6 +71,10 @@ class PageRoutes:
             Route(f"{run}/events", self.run_events),
             Route("/models", self._seen(self._models)),
             Route("/models/{name:path}", self._seen(self._model)),
+            Route(f"{project}/artifacts", self._seen(_artifacts)),
+            Route(f"{project}/artifacts/{{type}}/{{name}}", self._seen(_artifact)),
+            Route(f"{project}/artifacts/{{type}}/{{name}}/{{version}}", self._seen(_artifact)),
+            *(Route(f"{place}/registry/{{registry}}", self._seen(_linked)) for place in REGISTRIES),
             Route("/paper", self._seen(self._accounts)),
             Route("/paper/{account}", self._seen(self._account)),
             Route(f"{project}/compare", self._seen(self._compare)),
@@ -154,6 +159,7 @@ class PageRoutes:
             "project.html",
             visitor=visitor,
             project=name,
+            n_models=len(model_lines(self._engine.reader, name)),
             sweeps=sweeps[:200],
             n_sweeps=len(sweeps),
             runs=runs,
@@ -165,7 +171,9 @@ class PageRoutes:
         )
 
     def _models(self, request: Request, visitor: Visitor) -> Response:
-        return page("models.html", visitor=visitor, models=model_lines(self._engine.reader))
+        project = request.query_params.get("project", "")
+        models = model_lines(self._engine.reader, project)
+        return page("models.html", visitor=visitor, models=models, project=project)
 
     def _model(self, request: Request, visitor: Visitor) -> Response:
         found = model_page(self._engine.reader, request.path_params["name"])
@@ -306,3 +314,22 @@ async def _static(request: Request) -> Response:
         return Response(status_code=404)
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(static(name)[0], media_type=STATIC[name], headers=headers)
+
+
+def _artifacts(request: Request, _visitor: Visitor) -> Response:
+    return RedirectResponse(address("models", project=request.path_params["project"]), 303, HEADERS)
+
+
+def _artifact(request: Request, _visitor: Visitor) -> Response:
+    """Lead on from the address that the client has for a version."""
+    named = request.path_params
+    where = linked_version(f"{ENTITY}/{named['project']}/{named['name']}", named.get("version", ""))
+    return RedirectResponse(where, 303, HEADERS)
+
+
+def _linked(request: Request, _visitor: Visitor) -> Response:
+    """Lead on from the address that the client has for a version in a registry."""
+    asked = request.query_params
+    if not asked.get("selectionPath"):
+        raise NotFound("the link to a registry says which version: 'sharpen artifact ls' lists them")
+    return RedirectResponse(linked_version(asked["selectionPath"], asked.get("version", "")), 303, HEADERS)

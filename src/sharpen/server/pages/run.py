@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sharpen.server.lineage import used_by
 from sharpen.server.pages import charts
 from sharpen.store import schema
 from sharpen.store.queries import Reader
@@ -21,11 +22,11 @@ MOST_LOG_CHARS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class VersionLine:
-    """A version of a collection that the run made."""
+    """A version of a collection that the run made or used."""
 
     collection: str
     version: int
-    type: str
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class RunPage:
         is_log_cut: Whether there was more.
         files: What is kept with it.
         versions: What it added to collections.
+        used: What it used of collections.
     """
 
     run: TrackedRun
@@ -55,6 +57,7 @@ class RunPage:
     is_log_cut: bool
     files: tuple[ArtifactRow, ...]
     versions: tuple[VersionLine, ...]
+    used: tuple[VersionLine, ...]
 
 
 def run_page(reader: Reader, run: TrackedRun) -> RunPage:
@@ -78,6 +81,7 @@ def run_page(reader: Reader, run: TrackedRun) -> RunPage:
         is_log_cut=len(log) > MOST_LOG_CHARS,
         files=tuple(reader.artifacts(run_id=run.id)),
         versions=_versions(reader, run.id),
+        used=tuple(map(_named, used_by(run))),
     )
 
 
@@ -147,6 +151,12 @@ def stamp(reader: Reader, run_id: str) -> str:
         )
     ]
     return repr((run, n))
+
+
+def _named(name: str) -> VersionLine:
+    """Return a version of a name as in ``quantbot/bars:v3``."""
+    collection, _, version = name.rpartition(":v")
+    return VersionLine(collection, int(version))
 
 
 def _versions(reader: Reader, run_id: str) -> tuple[VersionLine, ...]:

@@ -17,6 +17,7 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.jsonable import dumps
 from sharpen.registry.best_version import resolve_also_best
 from sharpen.server.engine import Engine
+from sharpen.server.lineage import users
 from sharpen.server.wandb import runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page, when
 from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
@@ -24,7 +25,6 @@ from sharpen.store.contents import NEWEST, StoredFile
 from sharpen.store.uploads import known
 
 MANIFEST = "wandb_manifest.json"
-USED = "_used_artifacts"
 NO_TTL = -1
 
 
@@ -255,8 +255,7 @@ def _creator(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
 
 
 def _users(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
-    rows = ctx.engine.reader.tracked.runs()
-    return runs.described(ctx, [run for run in rows if row.name in run.summary.get(USED, [])])
+    return runs.described(ctx, users(ctx.engine.reader).get(row.name, []))
 
 
 def _memberships(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sharpen.errors import UsageError
+from sharpen.server.lineage import USED, used_by
 from sharpen.server.wandb import artifact_uploads as uploads
 from sharpen.server.wandb import artifact_views as views
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context
@@ -72,8 +73,8 @@ def _use(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     row = _row(ctx, given["artifactID"])
     run = ctx.engine.reader.tracked.run(given.get("runName") or "")
     if run is not None:
-        used = sorted({*run.summary.get(views.USED, []), row.name})
-        ctx.engine.call("edit_run", run_id=run.id, changes={"summary": {views.USED: used}})
+        used = sorted({*used_by(run), row.name})
+        ctx.engine.call("edit_run", run_id=run.id, changes={"summary": {USED: used}})
     return {"artifact": views.artifact(ctx, row)}
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
+from sharpen.server.lineage import used_by
 from sharpen.server.wandb import files
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
 from sharpen.server.wandb.run_history import keys_of, page_of, sampled
@@ -166,7 +167,7 @@ def _artifacts(ctx: Context, row: TrackedRun) -> dict[str, Any]:
         return page(artifact_views.of_run(ctx, row.id), first, after)
 
     def used(info: Any, first: int | None = None, after: str | None = None) -> dict[str, Any]:
-        return page(artifact_views.used_by_run(ctx, row.summary.get(artifact_views.USED, [])), first, after)
+        return page(artifact_views.used_by_run(ctx, used_by(row)), first, after)
 
     return {"outputArtifacts": made, "inputArtifacts": used}
 
