@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -72,6 +73,39 @@ def test_a_run_that_raises_has_failed(tmp_path: Path) -> None:
         program()
     run_ = stored(tmp_path / "store", "r")
     assert (run_.state, run_.reason, run_.n_lines) == ("failed", "ZeroDivisionError: by nought", 1)
+
+
+def test_only_the_process_that_began_a_run_writes_it(tmp_path: Path) -> None:
+    with tracking.init(project="p", id="r") as run:
+        run.log({"a": 1})
+        there, here = os.pipe()
+        if (pid := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                try:
+                    run.log({"a": 2})
+                except UsageError as problem:
+                    os.write(here, str(problem).encode())
+                run.finish()  # is the other's to say
+            os._exit(0)
+        os.close(here)
+        with os.fdopen(there) as pipe:
+            assert f"written by the process {os.getpid()}" in pipe.read()
+        os.waitpid(pid, 0)
+        assert stored(tmp_path / "store", "r").state == "running"
+        run.log({"a": 3})
+    found = stored(tmp_path / "store", "r")
+    assert (found.state, found.n_lines) == ("finished", 2)
+
+
+def test_a_run_whose_last_rows_were_refused_has_failed(tmp_path: Path) -> None:
+    run = tracking.init(project="p", id="r")
+    run.log({"a": 1})
+    run.sink.report(-1, {"a": 2})  # no step that the store takes
+    with pytest.raises(UsageError, match="a step is a whole number"):
+        run.finish()
+    found = stored(tmp_path / "store", "r")
+    assert found.state == "failed"
+    assert "the last rows were not stored" in found.reason
 
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""Where a run of no sweep writes to: the store, in batches, from a thread of its own."""
+"""Where a run of no sweep writes to: the store, rows that come fast together."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 from sharpen.http import server_of
 from sharpen.store.blobs import open_blobs
+from sharpen.tracking.row_buffer import Row, RowBuffer
 from sharpen.tracking.sinks import Grant
 from sharpen.wire import Client, address_of, open_channel
 from sharpen.wire.processes import process_identity
 
-FLUSH_S = 0.5  # what is logged is on the disk after so long at most
 BEAT_S = 10.0
-AT_ONCE_ROWS = 1000
 ANEW = "overwrite"
 
 
@@ -58,8 +57,8 @@ def _await(pid: int) -> None:
 class ProjectSink:
     """Writes one run of a project under a grant.
 
-    What is logged is sent every half a second, or each thousand rows, whichever comes first; all the rest at
-    once. A thread says that the program lives.
+    Rows that come fast are sent together, all the rest at once. A thread says that the program lives. Only
+    the process that made it may use it: two that count the same lines would lose some.
 
     Args:
         home: The store's folder.
@@ -68,6 +67,7 @@ class ProjectSink:
     Attributes:
         step: The last that has been logged, by an earlier program that wrote the run.
         config: What the run's programs said of its configuration.
+        n_lines: How many rows of the run are stored.
 
     Raises:
         UsageError: The run is there, or is not, as ``resume`` wants it.
@@ -76,11 +76,11 @@ class ProjectSink:
 
     def __init__(self, home: Path, request: Mapping[str, Any]) -> None:
         home = home.absolute()
+        self._pid = os.getpid()
         self._host = HostProcess(home)
         self._blobs = open_blobs(address_of(home))
-        self._lock = threading.RLock()  # one question at a time
         self._client = Client(open_channel(address_of(home)), None if server_of(home) else self._host.ensure)
-        process = {"pid": os.getpid(), "born": process_identity(os.getpid())}
+        process = {"pid": self._pid, "born": process_identity(self._pid)}
         is_anew = request["resume"] == ANEW
         asked = {**request, "resume": "allow" if is_anew else request["resume"]}
         try:
@@ -92,16 +92,13 @@ class ProjectSink:
             raise
         self.grant = Grant(address_of(home), made["run_id"], made["token"])
         self._grant = self.grant.lease
-        self._n_lines: int = made["n_lines"]
+        self.n_lines: int = made["n_lines"]
         self.step: int = made["step"]
         self.config: dict[str, Any] = made["config"]
-        self._rows: list[tuple[int, Mapping[str, Any]]] = []
-        self._stop = ""
-        self._problem: SharpenError | None = None
+        self._buffer = RowBuffer(self._send)
         self._closing = threading.Event()
-        self._has_rows = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="sharpen-run", daemon=True)
-        self._thread.start()
+        self._heart = threading.Thread(target=self._beat, name="sharpen-run", daemon=True)
+        self._heart.start()
         atexit.register(self.close)
 
     def _begin_anew(self, made: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,36 +107,39 @@ class ProjectSink:
         self._client.call("configure", **grant, values=config)
         return {"n_lines": 0, "step": 0, "config": dict(config)}
 
-    @property
-    def n_lines(self) -> int:
-        """How many rows the run has, those that wait among them."""
-        return self._n_lines + len(self._rows)
-
     def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
-        """Return the coordinator's answer."""
-        return self._call(op, **args)
+        """Return the coordinator's answer, once it has all rows."""
+        self._refuse_fork()
+        with self._buffer.lock:
+            self._buffer.flush()
+            return self._client.call(op, **self._grant, **args)
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Take the metrics; return why the run must end, as the coordinator last said.
 
         Raises:
-            SharpenError: What came of rows that were sent before.
+            UsageError: The process was forked off the one that began the run.
+            SharpenError: What came of these rows, or of those before.
         """
-        if self._problem is not None:
-            raise self._problem
-        with self._lock:
-            self._rows.append((step, metrics))
-            if len(self._rows) >= AT_ONCE_ROWS:
-                self._flush()
-        self._has_rows.set()
-        return self._stop
+        self._refuse_fork()
+        return self._buffer.take(step, metrics, at_once=False)
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise UsageError(
+                f"run {self.grant.run_id} is written by the process {self._pid}, which began it, and this is "
+                f"{os.getpid()}: log there, or begin a run of its own here by init()"
+            )
+
+    def _send(self, rows: Sequence[Row]) -> str:
+        reply = self._client.call("append_history", **self._grant, first_line=self.n_lines, rows=rows)
+        self.n_lines = reply["n_lines"]
+        return reply["stop"]
 
     def flush(self) -> None:
         """Send the rows that wait."""
-        if self._problem is not None:
-            raise self._problem
-        with self._lock:
-            self._flush()
+        self._refuse_fork()
+        self._buffer.flush()
 
     def leads(self) -> bool:
         """Return True: there is nobody to compare with."""
@@ -147,55 +147,41 @@ class ProjectSink:
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Store the values with the run."""
-        self._call("summarize", values=values)
+        self.tell("summarize", values=values)
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs, then tell the coordinator its name."""
         digest, n_bytes = self._blobs.put(path)
-        about = {"type": type, "digest": digest, "n_bytes": n_bytes, "metadata": metadata}
-        self._call("artifact", name=name, **about)
+        self.tell("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
 
     def end(self) -> None:
         """Do nothing: closing ends it."""
 
     def close(self) -> None:
-        """Send what waits, and end the run: as failed when the program ends by an exception."""
-        if self._closing.is_set():
+        """Send what waits, and end the run: as failed when the program ends by an exception.
+
+        Raises:
+            SharpenError: The last rows could not be stored.
+        """
+        if self._closing.is_set() or os.getpid() != self._pid:
             return
         self._closing.set()
-        self._has_rows.set()
         atexit.unregister(self.close)
-        self._thread.join()
+        self._heart.join()
         exit_code, reason = how_it_ends()
-        with contextlib.suppress(SharpenError):  # it has ended already, or nobody answers
-            self._call("finish_run", exit_code=exit_code, reason=reason)
-        self._client.close()
+        try:
+            self._buffer.close()
+        except SharpenError as problem:
+            exit_code, reason = 1, f"the last rows were not stored: {problem}"
+            raise
+        finally:
+            with contextlib.suppress(SharpenError):  # it has ended already, or nobody answers
+                self._client.call("finish_run", **self._grant, exit_code=exit_code, reason=reason)
+            self._client.close()
 
-    def _call(self, op: str, **args: Any) -> Any:
-        with self._lock:
-            self._flush()
-            return self._client.call(op, **self._grant, **args)
-
-    def _flush(self) -> None:
-        if self._rows:
-            rows, self._rows = self._rows, []
-            reply = self._client.call("append_history", **self._grant, first_line=self._n_lines, rows=rows)
-            self._n_lines, self._stop = reply["n_lines"], reply["stop"]
-
-    def _work(self) -> None:
-        while not self._closing.is_set() and self._problem is None:
-            is_logging = self._has_rows.wait(BEAT_S)
-            if is_logging:
-                self._closing.wait(FLUSH_S)
-            self._has_rows.clear()
-            try:
-                with self._lock:
-                    if is_logging:
-                        self._flush()
-                    else:
-                        self._stop = self._client.call("beat_run", **self._grant)["stop"]
-            except SharpenError as problem:
-                self._problem = problem
+    def _beat(self) -> None:
+        while not self._closing.wait(BEAT_S):
+            self._buffer.ask(lambda: self._client.call("beat_run", **self._grant)["stop"])
 
 
 def how_it_ends() -> tuple[int, str]:

@@ -98,6 +98,18 @@ class RowBuffer:
                 self._sent_at = time.monotonic()
             return self._stop
 
+    def ask(self, question: Callable[[], str]) -> None:
+        """Ask the coordinator between rows, from another thread; what comes of it reaches the next row.
+
+        Args:
+            question: Returns why the run must end, or nothing.
+        """
+        try:
+            with self.lock:
+                self._stop = question()
+        except SharpenError as problem:
+            self._problem = problem
+
     def close(self) -> None:
         """Send what waits, and end the thread.
 
