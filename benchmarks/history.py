@@ -1,11 +1,18 @@
 """What a long history costs: one run of a million rows of five numbers, written, shown, and taken over.
 
-    python benchmarks/history.py [--rows 1000000]
+    python benchmarks/history.py [--rows 1000000] [--in sweep|project] [--peers]
 
-Prints one line of JSON: CPU a call of ``run.log``, and what ``sharpen info``, a chart of 1,000 points, and a
-new host over the same store take, with the host's largest memory; ``import_s`` is what ``sharpen info`` needs
-before it opens the store. Optuna's intermediate values in memory and the
-offline mode of ``wandb`` stand beside it where they are installed (``--peers``).
+Prints one line of JSON:
+
+- ``log_ms``, ``log_cpu_ms``: a call of ``run.log`` by the clock, and its processor time in the program
+- ``host_cpu_ms``, ``host_mb``: the processor time of the host for a row, and the largest memory it had
+- ``info_s``, ``report_s``, ``chart_s``: ``sharpen info``, ``sharpen report``, a chart of 1,000 points; with
+  ``_cpu_s`` their processor time; with ``ended_`` when the run has ended
+- ``takeover_s``, ``takeover_mb``: a new host of a run at work, its imports done, until it has answered the
+  first report; with ``ended_`` the first lease when the run has ended
+
+``--peers`` does the same logging with the offline mode of ``wandb`` and with Optuna's intermediate values, in
+memory and on SQLite, with fewer rows: they are the slower.
 """
 
 from __future__ import annotations
@@ -18,48 +25,121 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 METRICS = ("loss", "reward", "entropy", "kl", "value")
+SWEEP = """
+{program: none.py, method: random, metric: {name: reward, goal: maximize}, run_cap: 3,
+ parameters: {lr: {min: 0.1, max: 1.0}}}
+"""
+MOST_ON_SQLITE = 1_000  # of Optuna's intermediate values: one takes milliseconds
+HOST = """
+import json, resource, sys, time
+from pathlib import Path
+from sharpen import optimizers, stoppers, tracking  # noqa: F401 - so that the clock leaves them out
+from sharpen.coordinator import restoring  # noqa: F401
+from sharpen.coordinator.host import try_host
+from sharpen.wire import Client, UnixChannel
+home, words = Path(sys.argv[1]), json.loads(sys.argv[2])
+began = time.perf_counter()
+host = try_host(home)
+if words:
+    Client(UnixChannel(home)).call(words["op"], **words["args"])
+took = time.perf_counter() - began
+print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
+sys.stdin.read()
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument(
-        "--peers", action="store_true", help="Optuna and wandb, too, with a tenth of the rows."
-    )
+    parser.add_argument("--in", choices=("sweep", "project"), default="sweep", dest="of")
+    parser.add_argument("--peers", action="store_true", help="Optuna and wandb, too, with fewer rows.")
     asked = parser.parse_args()
+    measure = in_sweep if asked.of == "sweep" else in_project
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder) / "store", asked.rows)
+        found = {"rows": asked.rows, **measure(Path(folder) / "store", asked.rows)}
         if asked.peers:
             found |= peers(Path(folder), asked.rows // 10)
-    print(json.dumps(found))
+    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
 
 
-def measure(home: Path, n_rows: int) -> dict[str, float]:
+def in_sweep(home: Path, n_rows: int) -> dict[str, float]:
+    """Measure a run of a sweep: its host is killed while it is at work, and again when it has ended."""
     from sharpen import tracking
-    from sharpen.coordinator.core import Coordinator
-    from sharpen.store.queries import Reader
+    from sharpen.wire import Client, UnixChannel
+
+    with hosting(home) as (host, *_):
+        client = Client(UnixChannel(home))
+        lease = leased(client)
+        told = {"channel": client.channel.address, "waits_for": [], "config": {}, "seed": 1, **lease}
+        os.environ["SHARPEN_RUN"] = json.dumps(told)
+        run = tracking.init()
+        found = logged(run.log, n_rows)
+        run.flush()
+        found |= {"host_cpu_ms": 1e3 * cpu_s_of(host.pid) / n_rows, "host_mb": peak_mb(host.pid)}
+    sweep_id, run_id = lease["run_id"].rpartition("-")[0], lease["run_id"]
+    again = {**lease, "rows": [[n_rows + 1, {"reward": 0.5}]]}
+    with hosting(home, "report", again) as (_, seconds, mb):
+        found |= {"takeover_s": seconds, "takeover_mb": mb}
+    found |= shown(home, run_id, sweep_id)  # nobody hosts meanwhile, so that the lease does not run out
+    with hosting(home):
+        Client(UnixChannel(home)).call("exit", **lease, exit_code=0, last_words="")
+    with hosting(home, "lease", {"sweep_id": sweep_id, "agent_id": "a", "key": "2"}) as (_, seconds, mb):
+        found |= {"ended_takeover_s": seconds, "ended_takeover_mb": mb}
+        found |= {f"ended_{name}": value for name, value in shown(home, run_id, sweep_id).items()}
+    return found | {"store_mb": size_mb(home)}
+
+
+def leased(client: Any) -> dict[str, Any]:
+    place = {"source": "s.yaml", "workdir": "/"}
+    sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
+    client.call("join", sweep_id=sweep_id, agent_id="a", host="elsewhere", pid=1, born="x")
+    run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="1")["run"]
+    return {"run_id": run["run_id"], "token": run["token"]}
+
+
+def in_project(home: Path, n_rows: int) -> dict[str, float]:
+    """Measure a run of no sweep, whose host ends by itself."""
+    from sharpen import tracking
 
     run = tracking.init(project="bench", id="long", home=home)
-    log_s, log_cpu_s = timed(run.log, n_rows)
-    host = host_memory_mb(home)
-    began = time.perf_counter()
+    found = logged(run.log, n_rows)
+    run.flush()
+    pid = int((home / "lock").read_text())
+    found |= {"host_cpu_ms": 1e3 * cpu_s_of(pid) / n_rows, "host_mb": peak_mb(pid)}
+    found |= shown(home, "long")
     run.finish()
-    found = {"rows": n_rows, "log_ms": 1e3 * log_s / n_rows, "log_cpu_ms": 1e3 * log_cpu_s / n_rows}
-    found |= {"finish_s": time.perf_counter() - began, "host_mb": host}
-    command = [sys.executable, "-m", "sharpen", "--home", str(home), "info", "long", "--json"]
-    found["info_s"] = seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-    reader = Reader(home)
-    found["chart_s"] = seconds(lambda: reader.tracked.history("long", n_points=1000))
-    command = [sys.executable, "-c", "import sharpen.cli.listing"]
-    found["import_s"] = seconds(lambda: subprocess.run(command, check=True))
-    wait_until_free(home)
-    found["takeover_s"] = seconds(lambda: Coordinator(home, time).close())
-    found["store_mb"] = (home / "store.db").stat().st_size / 1e6
-    return {name: round(value, 4) for name, value in found.items()}
+    while is_there(pid):
+        time.sleep(0.5)
+    again = {"run_id": "long", "key": "k", "project": "bench", "resume": "must"}
+    with hosting(home, "create_run", again) as (_, seconds, mb):
+        found |= {"takeover_s": seconds, "takeover_mb": mb}
+    return found | {"store_mb": size_mb(home)}
+
+
+@contextmanager
+def hosting(
+    home: Path, op: str = "", args: Mapping[str, Any] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], float, float]]:
+    """Host a store in a process that is killed at the end; give the seconds and MB of its first answer."""
+    words = json.dumps({"op": op, "args": args} if op else None)
+    command = [sys.executable, "-c", HOST, str(home), words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        try:
+            yield (host, *json.loads(host.stdout.readline()))
+        finally:
+            host.kill()
+
+
+def logged(log: Callable[..., object], n_rows: int) -> dict[str, float]:
+    took_s, cpu_s = timed(log, n_rows)
+    return {"log_ms": 1e3 * took_s / n_rows, "log_cpu_ms": 1e3 * cpu_s / n_rows}
 
 
 def timed(log: Callable[..., object], n_rows: int) -> tuple[float, float]:
@@ -70,37 +150,70 @@ def timed(log: Callable[..., object], n_rows: int) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-def seconds(work: Callable[[], object]) -> float:
+def shown(home: Path, run_id: str, sweep_id: str | None = None) -> dict[str, float]:
+    from sharpen.store.queries import Reader
+
+    found = command_s("info", home, "info", run_id, "--json")
+    if sweep_id is not None:
+        return found | command_s("report", home, "report", sweep_id)
     began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    Reader(home).tracked.history(run_id, n_points=1000)
+    return found | {"chart_s": time.perf_counter() - began}
 
 
-def host_memory_mb(home: Path) -> float:
-    """Return the largest memory that the process which holds the store has had."""
-    pid = (home / "lock").read_text().strip()
+def command_s(name: str, home: Path, *words: str) -> dict[str, float]:
+    """Return the least wall-clock and processor seconds of three calls of a command."""
+    command = [sys.executable, "-m", "sharpen", "--home", str(home), *words]
+    found: list[tuple[float, float]] = []
+    for _ in range(3):
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home.parent
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        found.append((time.perf_counter() - began, cpu_s))
+    return {f"{name}_s": min(wall for wall, _ in found), f"{name}_cpu_s": min(cpu for _, cpu in found)}
+
+
+def cpu_s_of(pid: int) -> float:
+    """Return the processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mb(pid: int) -> float:
+    """Return the largest memory that a process has had."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def wait_until_free(home: Path) -> None:
-    """Wait until the process that held the store has found that nobody needs it."""
-    pid = int((home / "lock").read_text())
-    while (
-        Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
-    ):
-        time.sleep(0.5)
+def is_there(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+
+
+def size_mb(home: Path) -> float:
+    return sum(file.stat().st_size for file in home.glob("store.db*")) / 1e6
 
 
 def peers(folder: Path, n_rows: int) -> dict[str, float]:
-    """Return the processor time a call of what else logs, with so many rows."""
+    """Return the processor time a call of what else logs."""
     found: dict[str, float] = {}
     try:
         import optuna
 
-        trial = optuna.create_study().ask()
-        _, cpu_s = timed(lambda row, step: trial.report(row["loss"], step), min(n_rows, 20_000))
-        found["optuna_memory_cpu_ms"] = 1e3 * cpu_s / min(n_rows, 20_000)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        for name, storage, n in (
+            ("memory", None, n_rows),
+            ("sqlite", f"sqlite:///{folder}/optuna.db", MOST_ON_SQLITE),
+        ):
+            trial = optuna.create_study(storage=storage).ask()
+            log = lambda row, step, trial=trial: trial.report(row["loss"], step)  # noqa: E731
+            took_s, cpu_s = timed(log, n)
+            found |= {f"optuna_{name}_ms": 1e3 * took_s / n, f"optuna_{name}_cpu_ms": 1e3 * cpu_s / n}
     except ImportError:
         pass
     try:
@@ -109,16 +222,14 @@ def peers(folder: Path, n_rows: int) -> dict[str, float]:
 
         run = wandb.init(project="bench")
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        _, cpu_s = timed(run.log, n_rows)
+        took_s, cpu_s = timed(run.log, n_rows)
         run.finish()
         helper_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - children
-        found |= {
-            "wandb_offline_cpu_ms": 1e3 * cpu_s / n_rows,
-            "wandb_helper_cpu_ms": 1e3 * helper_s / n_rows,
-        }
+        found |= {"wandb_offline_ms": 1e3 * took_s / n_rows, "wandb_offline_cpu_ms": 1e3 * cpu_s / n_rows}
+        found["wandb_helper_cpu_ms"] = 1e3 * helper_s / n_rows
     except ImportError:
         pass
-    return {name: round(value, 4) for name, value in found.items()}
+    return found
 
 
 if __name__ == "__main__":

@@ -91,3 +91,42 @@ def test_a_rule_reads_a_few_reports_of_a_run_however_long_it_is(rule: Stopper) -
     Counted.n_read = 0
     assert not rule.should_stop(trial, [trial]).stop
     assert Counted.n_read < 20
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.floats(-9.0, 9.0)), min_size=1, max_size=5, unique_by=lambda r: r[0]
+    ),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12), st.booleans()), max_size=20),
+)
+def test_reports_that_are_elsewhere_are_as_if_they_were_here(
+    head: list[tuple[int, float]], more: list[tuple[int, int, bool]]
+) -> None:
+    """Whichever value is gone on from, and whoever looks at one of them in between."""
+    head = sorted(head)
+    reads: list[int] = []
+    unread = ReportLog.unread(Report(*head[-1]), lambda: reads.append(1) or iter(head))
+    pairs: list[tuple[ReportLog, ReportLog]] = [(unread, ReportLog.of(head))]
+    for step, parent, looks in more:
+        log, plain = pairs[parent % len(pairs)]
+        if looks:
+            assert log.up_to(step) == plain.up_to(step)
+            pairs.append((log.up_to(step), plain.up_to(step)))
+        pairs.append((ReportLog.after(log, Report(step, 0.5)), ReportLog.after(plain, Report(step, 0.5))))
+    for log, plain in pairs:
+        assert bool(log) == bool(plain)
+        assert log[-1:] == plain[-1:]
+        assert (tuple(log), len(log), log.best) == (tuple(plain), len(plain), plain.best)
+    assert len(reads) <= 1
+
+
+def test_a_run_goes_on_from_reports_that_nobody_reads() -> None:
+    def read() -> Iterator[tuple[int, float]]:
+        raise AssertionError("nobody wanted them")
+
+    log = ReportLog.unread(Report(3, 0.25), read)
+    for step in range(4, 9):
+        assert log[-1].step == step - 1
+        log = ReportLog.after(log, Report(step, 0.5))
+    assert log
+    assert log[-1] == Report(8, 0.5)

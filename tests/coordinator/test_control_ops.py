@@ -592,6 +592,27 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     second.close()
 
 
+@pytest.mark.parametrize("text", [SWEEP, SWEEP + 'constraints: {loss: "<= 1.0"}\n'])
+def test_what_a_run_at_work_has_logged_is_not_read_by_a_new_host(
+    harness: CoordinatorHarness, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """However many steps they are: the run goes on and ends as if nothing had happened."""
+    sweep_id = harness.create(text)
+    held = harness.held(sweep_id)
+    for step in (1, 2, 3):
+        harness.report(held, step, val_sharpe=step / 10, loss=2.0)
+    second = CoordinatorHarness(harness.home, harness.clock)
+    with monkeypatch.context() as patch:
+        for name in ("values", "metrics", "ended_values"):
+            patch.setattr(RestartReader, name, None)  # whoever calls it fails
+        second.report(held, 4, val_sharpe=0.2, loss=0.5)
+        second.ask("exit", run_id=held["run_id"], token=held["token"], exit_code=0, last_words="")
+    ended = second.state(sweep_id).trials[0]
+    assert (ended.state, ended.score, ended.violation) == (TrialState.FINISHED, 0.2, 0.0)
+    assert [(r.step, r.value) for r in ended.reports] == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.2)]
+    second.close()
+
+
 @pytest.mark.parametrize(("more", "kept"), [("", []), ("resume: true\n", [1, 2])])
 @pytest.mark.parametrize("verb", ["cancel_run", "delete"])
 def test_reports_of_a_lost_lease_stay_lost_when_the_run_ends_while_it_waits(

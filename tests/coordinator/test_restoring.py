@@ -210,3 +210,34 @@ class Restoring(RuleBasedStateMachine):
 
 TestRestoring = Restoring.TestCase
 TestRestoring.settings = settings(stateful_step_count=20)
+
+
+def test_failures_that_a_person_has_forgiven_stay_forgiven_and_later_ones_count(tmp_path: Path) -> None:
+    """Those before the sweep was reopened are as many as had ended then, not as there were runs."""
+    harness = CoordinatorHarness(tmp_path / "home", HandClock())
+    sweep_id = harness.create(SWEEP, run_cap=4)
+    first, second = harness.held(sweep_id, "k1"), harness.held(sweep_id, "k2")
+    _fail(harness, first, "boom")
+    harness.ask("pause", sweep_id=sweep_id)
+    harness.ask("reopen", sweep_id=sweep_id, run_cap=None)  # the second run is at work meanwhile
+    _fail(harness, second, "bang")
+    for state in (harness.state(sweep_id), harness.restarted()[sweep_id]):
+        assert (state.n_failures, state.n_same_failures, state.last_failure) == (1, 1, "bang")
+    harness.close()
+
+
+def test_the_newest_failure_is_the_one_of_the_latest_date(tmp_path: Path) -> None:
+    harness = CoordinatorHarness(tmp_path / "home", HandClock())
+    sweep_id = harness.create(SWEEP, run_cap=4)
+    runs = [harness.held(sweep_id, f"k{n}") for n in range(3)]
+    for place, words in ((2, "bang"), (1, "boom"), (0, "boom")):
+        harness.clock.now += 1.0
+        _fail(harness, runs[place], words)
+    for state in (harness.state(sweep_id), harness.restarted()[sweep_id]):
+        assert (state.n_failures, state.n_same_failures, state.last_failure) == (3, 2, "boom")
+    harness.close()
+
+
+def _fail(harness: CoordinatorHarness, held: dict[str, Any], words: str) -> None:
+    lease = {"run_id": held["run_id"], "token": held["token"]}
+    harness.ask("exit", **lease, exit_code=1, last_words=words)

@@ -141,7 +141,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         event = Reported(n, token, step_number, turned, session.clock.monotonic(), watched)
         answer = session.advance(sweep_id, event)
         stop = answer.stop if isinstance(answer, Accepted) else stop
-        counts = len(session.sweep(sweep_id).state.live[n].trial.reports) > len(before.trial.reports)
+        counts = session.sweep(sweep_id).state.live[n].trial.reports is not before.trial.reports
         row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
         is_new = step_number > before.last_step

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import overload
@@ -56,12 +55,11 @@ class ReportCache:
 
     def _read(self) -> dict[int, ReportLog]:
         turn = self._metric.larger_is_better
-
-        def log(rows: Iterable[tuple[int, int, float | None]]) -> ReportLog:
-            return ReportLog.of((step, turn(math.nan if value is None else value)) for _, step, value in rows)
-
-        rows = self._reader.restart.ended_values(self._sweep_id, self._resume)
-        return {number: log(of_run) for number, of_run in groupby(rows, key=itemgetter(0))}
+        rows = zip(*self._reader.restart.ended_values(self._sweep_id, self._resume), strict=True)
+        return {
+            number: ReportLog.of((step, turn(value)) for _, step, value in of_run)
+            for number, of_run in groupby(rows, key=itemgetter(0))
+        }
 
 
 class LazyReports(Sequence[Report]):

@@ -6,18 +6,17 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from sharpen import optimizers, stoppers
 from sharpen.coordinator.lazy_reports import LazyReports, ReportCache, no_garbage
+from sharpen.coordinator.live_reports import NONE, LiveReports
 from sharpen.errors import MissingExtra, UsageError
 from sharpen.hints import Problem, refuse
 from sharpen.report_log import ReportLog
 from sharpen.spec import Constraint, Metric, Sweep
 from sharpen.store.queries import Reader
-from sharpen.store.rows import EndedRow, ReportRow, RunRow, SweepRow
+from sharpen.store.rows import EndedRow, RunRow, SweepRow
 from sharpen.sweep import (
     Assessment,
     Checkpoint,
@@ -112,9 +111,6 @@ def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *argu
         return None
 
 
-Value = tuple[int, int, float | None, bool]  # number, step, value, whether it counts
-
-
 def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepState:
     """Return the state of a stored sweep; leases get their full time again, from now.
 
@@ -157,22 +153,24 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
 
 def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:
     runs = reader.live_runs(sweep_id)
-    if not runs:
-        return {}
-    values = {n: list(rows) for n, rows in groupby(reader.restart.live_values(sweep_id), key=itemgetter(0))}
-    watched: dict[str, list[ReportRow]] = {}
-    for report in reader.reports(sweep_id=sweep_id, live=True) if rules.watched else ():
-        watched.setdefault(report.run_id, []).append(report)
+    at_work = [run.id for run in runs if _is_leased(run)]
+    logged = reader.restart.last_logged(at_work) if rules.watched else {}
     found: dict[int, Live] = {}
     for run in runs:
-        live = _live(run, sweep, rules, values.get(run.number, ()), now + rules.lease_s)
-        logged = _watched(rules, watched.get(run.id, ()))
-        if live.lease is None:
-            logged = {
-                name: kept for name, log in logged.items() if len(kept := log.up_to(_last_kept(run, rules)))
-            }
-        found[run.number] = replace(live, watched=logged)
+        reports = LiveReports(reader, run.id, run.token)
+        if _is_leased(run):
+            live = _at_work(run, reports, sweep.metric, now + rules.lease_s)
+            watched = reports.of_watched(logged.get(run.id, {}), rules.watched)
+        else:
+            kept = _last_kept(run, rules)
+            live = _waiting(run, reports, sweep.metric, kept)
+            watched = reports.watched_up_to(rules.watched, kept) if kept >= 0 else {}
+        found[run.number] = replace(live, watched=watched)
     return found
+
+
+def _is_leased(run: RunRow) -> bool:
+    return run.state == TrialState.RUNNING and run.agent_id is not None
 
 
 def _last_kept(run: RunRow, rules: Rules) -> int:
@@ -180,51 +178,43 @@ def _last_kept(run: RunRow, rules: Rules) -> int:
     return run.checkpoint["step"] if rules.resume and run.checkpoint is not None else -1
 
 
-def _live(
-    run: RunRow,
-    sweep: Sweep,
-    rules: Rules,
-    rows: Sequence[Value],
-    deadline: float,
-) -> Live:
-    checkpoint, resumed = _checkpoint(run.checkpoint), _checkpoint(run.resumed)
-    lease = None
-    if run.state == TrialState.RUNNING and run.agent_id is not None:
-        lease = Lease(run.agent_id, run.lease_key or "", deadline)
-    turn = sweep.metric.larger_is_better
-    reports = ReportLog.of(
-        (step, turn(math.nan if value is None else value)) for _, step, value, counts in rows if counts
-    )
-    last = max(rows[-1][1] if rows else -1, -1 if resumed is None else resumed.step)
+def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float) -> Live:
+    last = reports.reader.restart.last_value(run.id, run.token)
+    resumed = _checkpoint(run.resumed)
+    ends = (-1 if last.last_step is None else last.last_step, -1 if resumed is None else resumed.step)
     return Live(
-        Trial(
-            run.number,
-            run.config,
-            TrialState(run.state),
-            reports if lease else reports.up_to(_last_kept(run, rules)),
-            origin=run.origin,
-            repeat=run.repeat,
-            repeat_of=run.repeat_of,
-            parent=run.parent,
-            fidelity=run.fidelity,
-            checkpoint=checkpoint,
-        ),
-        lease,
+        _trial(run, reports.of_metric(metric, last)),
+        Lease(run.agent_id or "", run.lease_key or "", deadline),
         token=run.token,
         lost=run.lost,
-        last_step=last if lease else -1,
-        stop=run.stop if lease else "",
-        is_canceled=run.is_canceled if lease else False,
+        last_step=max(ends),
+        stop=run.stop,
+        is_canceled=run.is_canceled,
         resumed=resumed,
     )
 
 
-def _watched(rules: Rules, rows: Sequence[ReportRow]) -> dict[str, ReportLog]:
-    found: dict[str, list[tuple[int, float]]] = {}
-    for row in rows:
-        for name, value in watched_in(rules, row.metrics).items():
-            found.setdefault(name, []).append((row.step, value))
-    return {name: ReportLog.of(values) for name, values in found.items()}
+def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept: int) -> Live:
+    logged = NONE
+    if kept >= 0:
+        last = reports.reader.restart.last_value(run.id, run.token, kept)
+        logged = reports.of_metric(metric, last)
+    return Live(_trial(run, logged), token=run.token, lost=run.lost, resumed=_checkpoint(run.resumed))
+
+
+def _trial(run: RunRow, reports: ReportLog) -> Trial:
+    return Trial(
+        run.number,
+        run.config,
+        TrialState(run.state),
+        reports,
+        origin=run.origin,
+        repeat=run.repeat,
+        repeat_of=run.repeat_of,
+        parent=run.parent,
+        fidelity=run.fidelity,
+        checkpoint=_checkpoint(run.checkpoint),
+    )
 
 
 def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ from sharpen.trial import TrialState
 
 Answer = TypeVar("Answer")
 AT_ONCE = 500  # runs in one question
+ROWS_AT_ONCE = 4096  # in memory, of those that are taken batch by batch
 UNENDED = (TrialState.PENDING, TrialState.RUNNING)
 
 
@@ -63,7 +64,7 @@ class Reader:
     @property
     def restart(self) -> RestartReader:
         """What whoever takes a store over asks of a sweep's runs."""
-        return RestartReader(self._all, self._plain)
+        return RestartReader(self._all, self._stream)
 
     @property
     def long_runs(self) -> LongRuns:
@@ -327,12 +328,20 @@ class Reader:
         query = sa.select(a.id, a.host, a.pid, a.born).where(a.sweep_id == sweep_id)
         return [(row.id, row.host, row.pid, row.born) for row in self._all(query.order_by(a.started_at))]
 
-    def _plain(self, query: sa.Executable, given: Mapping[str, Any]) -> Sequence[Any]:
-        """Return rows as the driver gives them."""
+    def _stream(
+        self,
+        query: sa.Executable,
+        given: Mapping[str, Any],
+        take: Callable[[Iterator[Sequence[Any]]], Answer],
+    ) -> Answer:
+        """Return what a function makes of batches of rows as the driver gives them."""
 
-        def fetch(connection: sa.Connection) -> Sequence[Any]:
+        def fetch(connection: sa.Connection) -> Answer:
             cursor = connection.execute(query, given).cursor
-            return [] if cursor is None else cursor.fetchall()
+            try:
+                return take(iter(()) if cursor is None else _batches(cursor))
+            except connection.dialect.loaded_dbapi.Error as problem:
+                raise StoreError(f"cannot read the store in {shown(self.home)}: {problem}") from problem
 
         return self._read(fetch)
 
@@ -365,3 +374,8 @@ class Reader:
                 return self._read(ask, again=False)
             words = f"cannot read the store in {shown(self.home)}: {problem.orig}"
             raise StoreError(words) from problem
+
+
+def _batches(cursor: Any) -> Iterator[Sequence[Any]]:
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        yield rows
