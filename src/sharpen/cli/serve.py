@@ -59,6 +59,7 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
 
     from sharpen.server.app import application  # noqa: PLC0415
     from sharpen.server.auth import KeyFile  # noqa: PLC0415
+    from sharpen.server.ending import LAST_GRACE_S, PatientServer  # noqa: PLC0415
 
     keys = KeyFile(home)
     known = bool(keys.all())
@@ -80,13 +81,13 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
             application(home, client, _say if log_requests else None),
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=3,  # pages that listen would hold it up for ever
+            timeout_graceful_shutdown=round(LAST_GRACE_S),
             timeout_keep_alive=KEEP_ALIVE_S,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
             server_header=False,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        PatientServer(config).run(sockets=[listener])
 
 
 def _say(line: str) -> None:

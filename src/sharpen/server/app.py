@@ -19,6 +19,7 @@ from sharpen.errors import Refused
 from sharpen.server.agents_api.relay import Relay
 from sharpen.server.agents_api.routes import AgentRoutes
 from sharpen.server.auth import KeyFile
+from sharpen.server.ending import ToldOfTheEnd
 from sharpen.server.engine import Engine
 from sharpen.server.observed import Observed, ObservedRoutes, Traffic
 from sharpen.server.pages.routes import PageRoutes
@@ -77,7 +78,7 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
         engine.close()
 
     observed = Middleware(Observed, traffic=traffic, routes=routes, say=say)
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[observed])
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[observed, Middleware(ToldOfTheEnd)])
 
 
 def _interactions(home: Path, client: Client) -> Interactions:

@@ -1,0 +1,53 @@
+"""What still waits when the server ends is answered, and nobody sees a traceback."""
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+from sharpen.server import ending
+from sharpen.server.ending import PatientServer, ToldOfTheEnd
+
+
+async def waits(scope, receive, send):
+    """Answer never; below /stream, begin to."""
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+    await asyncio.Event().wait()
+
+
+async def asked(port, path):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def answers_at_the_end(paths, n_waiting):
+    server = PatientServer(uvicorn.Config(ToldOfTheEnd(waits), log_level="warning", lifespan="off"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        asking = [asyncio.create_task(asked(listener.getsockname()[1], path)) for path in paths]
+        async with asyncio.timeout(30):
+            while len(server.server_state.tasks) < n_waiting:
+                await asyncio.sleep(0.01)
+            server.should_exit = True
+            await serving
+            return await asyncio.gather(*asking)
+
+
+def test_who_waits_is_told_that_the_server_ends(monkeypatch, caplog):
+    monkeypatch.setattr(ending, "GRACE_S", 0.05)
+    with caplog.at_level(logging.WARNING):
+        waited, streamed = asyncio.run(answers_at_the_end(["/wait", "/stream"], 2))
+    assert waited.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1" in waited
+    assert waited.endswith(b"the server is ending: ask again\n")
+    assert streamed.startswith(b"HTTP/1.1 200 ")
+    assert streamed.endswith(b"5\r\nfirst\r\n0\r\n\r\n")
+    assert caplog.records == []
