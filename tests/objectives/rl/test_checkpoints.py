@@ -90,6 +90,10 @@ def test_what_cannot_go_on_is_refused(tmp_path):
     other = PortfolioSettings.of({**QUICK, "net_dims_0": 32, "break_step": 2048})
     with pytest.raises(UsageError, match=r"agent.net_dims_0 16 and not 32.*make them constants"):
         checkpoints.go_on(kept, other.flat)
+    same = PortfolioSettings.of({**QUICK, "gamma": 0.5, "cost_bps": 50})
+    with pytest.raises(UsageError, match=r"another agent.gamma, market.cost_bps and the same break_step"):
+        checkpoints.go_on(kept, same.flat)
+    assert checkpoints.go_on(kept, settings.flat) is kept
     less = PortfolioSettings.of({**QUICK, "break_step": 512})
     with pytest.raises(UsageError, match="is of 1024 steps, and break_step is 512"):
         checkpoints.go_on(kept, less.flat)

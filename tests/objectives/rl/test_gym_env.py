@@ -66,6 +66,34 @@ def test_many_portfolios_begin_anew_in_the_step_that_ends_them():
     assert env.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode.SAME_STEP
 
 
+def test_portfolios_without_a_seed_begin_each_in_its_own_way(market):
+    begun = [PortfolioEnv(*market, "relative").reset()[1]["cash"] for _ in range(3)]
+    assert len(set(begun)) == 3
+    env = PortfolioEnv(*market, "relative")
+    assert env.reset(seed=4)[1] == PortfolioEnv(*market, "relative").reset(seed=4)[1]
+
+
+def test_each_of_many_portfolios_may_have_a_seed(market):
+    def begun(seed):
+        return PortfolioVectorEnv(*market, 3, "relative").reset(seed=seed)[0]
+
+    one, other = begun([1, 2, 3]), begun([1, 7, 3])
+    assert [bool((a == b).all()) for a, b in zip(one, other, strict=True)] == [True, False, True]
+    assert (begun(5) == begun(5)).all()
+    assert not (begun([None, 2, 3])[0] == begun([None, 2, 3])[0]).all()
+    with pytest.raises(UsageError, match="2 seeds for 3 portfolios"):
+        begun([1, 2])
+
+
+def test_what_does_not_fit_the_market_is_refused(market):
+    env = PortfolioEnv(*market, "relative")
+    env.reset(seed=0)
+    with pytest.raises(UsageError, match=r"shape \(5,\): 1 x 3 numbers"):
+        env.step(np.zeros(5, dtype=np.float32))
+    with pytest.raises(UsageError, match="scaling is elegantrl, and the data was made with relative"):
+        PortfolioEnv(*market)
+
+
 def test_stable_baselines3_trains_on_it(market):
     from stable_baselines3 import PPO
 

@@ -28,10 +28,10 @@ class Learner:
     adam: Adam
 
     @classmethod
-    def of(cls, values: Mapping[str, Tensor]) -> Learner:
-        """Return the learner of first weights."""
+    def of(cls, values: Mapping[str, Tensor], epsilon: float = 1e-8) -> Learner:
+        """Return the learner of first weights, with Adam's epsilon."""
         parameters = Parameters(values)
-        return cls(parameters, Adam(parameters))
+        return cls(parameters, Adam(parameters, epsilon))
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Return its memory by name. (P, ...)."""
@@ -75,22 +75,7 @@ class Course:
 
     def begin_anew(self, env: Environment, after: State, over: Tensor) -> State:
         """Return the state with new episodes where they are over; no other member draws. over: (P, E)."""
-        if not bool(over.any()):
-            return after
-        all_need = bool(over.any(1).all())
-        fresh = env.reset(self.streams) if all_need else self._some_fresh(env, over)
-        return {name: _where(over, fresh[name], after[name]) for name in after}
-
-    def _some_fresh(self, env: Environment, over: Tensor) -> State:
-        """Return new episodes for the members that need some; the others' streams stay where they are."""
-        stands = [g.get_state() for g in self.streams.generators]
-        fresh = env.reset(self.streams)
-        for generator, stand, needs in zip(
-            self.streams.generators, stands, over.any(1).tolist(), strict=True
-        ):
-            if not needs:
-                generator.set_state(stand)
-        return fresh
+        return begun_anew(env, self.streams, after, over)
 
 
 class Agent(Protocol):
@@ -122,6 +107,25 @@ class Agent(Protocol):
     def targets(self) -> dict[str, Parameters]:
         """Return the weights that follow others without an optimizer, by name."""
         ...
+
+
+def begun_anew(env: Environment, streams: Streams, after: State, over: Tensor) -> State:
+    """Return the state with new episodes where they are over; no other member draws. over: (P, E)."""
+    if not bool(over.any()):
+        return after
+    all_need = bool(over.any(1).all())
+    fresh = env.reset(streams) if all_need else _some_fresh(env, streams, over)
+    return {name: _where(over, fresh[name], after[name]) for name in after}
+
+
+def _some_fresh(env: Environment, streams: Streams, over: Tensor) -> State:
+    """Return new episodes for the members that need some; the others' streams stay where they are."""
+    stands = [g.get_state() for g in streams.generators]
+    fresh = env.reset(streams)
+    for generator, stand, needs in zip(streams.generators, stands, over.any(1).tolist(), strict=True):
+        if not needs:
+            generator.set_state(stand)
+    return fresh
 
 
 def observe(env: Environment, state: State) -> Observed:

@@ -135,8 +135,8 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
         settings: The run's own.
 
     Raises:
-        UsageError: The run differs in what sizes the networks or what is remembered, or it has less to spend
-            than what has been spent.
+        UsageError: The run differs in what sizes the networks or what is remembered, it has less to spend
+            than what has been spent, or as much and other hyperparameters.
     """
     may_differ = {*(f"agent.{name}" for name in PER_MEMBER | PACE), BUDGET, "n_checks", *_MARKET_MAY_DIFFER}
     fixed = [k for k, v in settings.items() if k not in may_differ and found.settings.get(k) != v]
@@ -148,6 +148,11 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
         )
     before, now = found.settings[BUDGET], settings[BUDGET]
     if before == now:
+        if other := [name for name, value in settings.items() if found.settings.get(name) != value]:
+            raise UsageError(
+                f"the checkpoint to go on from has another {', '.join(other)} and the same {BUDGET}: nothing"
+                f" is left to train; give a larger {BUDGET}, or begin anew"
+            )
         return found
     if before > now:
         raise UsageError(f"the checkpoint to go on from is of {before} steps, and {BUDGET} is {now}")

@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from sharpen.errors import UsageError
+from sharpen.objectives.rl.agent import begun_anew
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.market import Market, MarketSettings
 from sharpen.objectives.rl.market_data import MarketData
@@ -34,9 +35,20 @@ def _spaces(market: Market) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]
 
 def _seen(market: Market, state: State) -> Observation:
     """Return what each portfolio sees. (E, n_seen)."""
-    own, table = market.own(state)[0], market.table
-    seen = own if table is None else torch.cat([own, table[market.row(state)[0]]], -1)
+    own, table = market.own(state)[:, 0], market.table
+    seen = own if table is None else torch.cat([own, table[market.row(state)[:, 0]]], -1)
     return seen.clamp(-_LIMIT, _LIMIT).cpu().numpy()
+
+
+def _actions(market: Market, given: npt.NDArray[np.float32]) -> torch.Tensor:
+    """Return the actions of all portfolios. (P, 1, S)."""
+    actions = torch.as_tensor(given)
+    if actions.numel() != market.n_members * market.action_dim:
+        raise UsageError(
+            f"an action of shape {tuple(actions.shape)}: {market.n_members} x {market.action_dim} numbers are"
+            " needed"
+        )
+    return actions.reshape(market.n_members, 1, market.action_dim)
 
 
 class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
@@ -52,15 +64,15 @@ class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self._market = Market(data, [settings], 1, scaling)
         spaces: tuple[Any, Any] = _spaces(self._market)
         self.observation_space, self.action_space = spaces
-        self._streams = Streams.of([0])
+        self._streams: Streams | None = None
         self._state: State | None = None
         self._is_over = False
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode."""
         super().reset(seed=seed)
-        if seed is not None:
-            self._streams = Streams.of([seed])
+        if seed is not None or self._streams is None:
+            self._streams = Streams.of([int(self.np_random.integers(2**31))])
         self._state, self._is_over = self._market.reset(self._streams), False
         return _seen(self._market, self._state)[0], self._info()
 
@@ -73,7 +85,7 @@ class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         assert self._state is not None, "call reset first"  # noqa: S101 - gymnasium's contract
         if self._is_over:
             raise UsageError("the episode is over: call reset before the next step")
-        step = self._market.step(self._state, torch.as_tensor(action).reshape(1, 1, -1))
+        step = self._market.step(self._state, _actions(self._market, action))
         self._state, self._is_over = step.state, bool(step.truncated)
         seen = _seen(self._market, step.state)[0]
         return seen, float(step.reward), bool(step.terminated), bool(step.truncated), self._info()
@@ -96,24 +108,29 @@ class PortfolioVectorEnv(VectorEnv[Observation, npt.NDArray[np.float32], npt.NDA
     def __init__(
         self, data: MarketData, settings: MarketSettings, num_envs: int, scaling: str = "elegantrl"
     ) -> None:
-        self._market = Market(data, [settings], num_envs, scaling)
+        self._market = Market(data, [settings] * num_envs, 1, scaling)  # each draws from a stream of its own
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         spaces: tuple[Any, Any] = _spaces(self._market)
         self.single_observation_space, self.single_action_space = spaces
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._streams = Streams.of([0])
+        self._streams: Streams | None = None
         self._state: State = {}
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observation, Info]:
         """Begin an episode in each."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
-        if first is not None:
-            self._streams = Streams.of([first])
+        each = seed if isinstance(seed, list) else [None] * self.num_envs
+        if len(each) != self.num_envs:
+            raise UsageError(f"{len(each)} seeds for {self.num_envs} portfolios: give one, or one for each")
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        if isinstance(seed, int) or self._streams is None:
+            self._streams = Streams.of(self.np_random.integers(2**31, size=self.num_envs).tolist())
+        for k, own in enumerate(each):
+            if own is not None:
+                self._streams.generators[k] = Streams.of([own]).generators[0]
         self._state = self._market.reset(self._streams)
         return _seen(self._market, self._state), {}
 
@@ -121,16 +138,15 @@ class PortfolioVectorEnv(VectorEnv[Observation, npt.NDArray[np.float32], npt.NDA
         self, actions: npt.NDArray[np.float32]
     ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], Info]:
         """Trade in each, and go one bar on."""
-        step = self._market.step(self._state, torch.as_tensor(actions)[None])
+        assert self._streams is not None, "call reset first"  # noqa: S101 - gymnasium's contract
+        step = self._market.step(self._state, _actions(self._market, actions))
         over = step.terminated | step.truncated
         info: Info = {}
-        self._state = step.state
+        self._state = begun_anew(self._market, self._streams, step.state, over)
         if bool(over.any()):
-            info = {"final_obs": _seen(self._market, step.state), "_final_obs": over[0].numpy()}
-            fresh = self._market.reset(self._streams)
-            self._state = {
-                name: torch.where(over[..., None] if value.dim() > 2 else over, fresh[name], value)
-                for name, value in step.state.items()
-            }
+            info = {"final_obs": _seen(self._market, step.state), "_final_obs": over[:, 0].numpy()}
         seen = _seen(self._market, self._state)
-        return seen, step.reward[0].numpy(), step.terminated[0].numpy(), step.truncated[0].numpy(), info
+        reward, terminated, truncated = (
+            part[:, 0].numpy() for part in (step.reward, step.terminated, step.truncated)
+        )
+        return seen, reward, terminated, truncated, info

@@ -122,8 +122,8 @@ class Market:
         device: Where the tensors live.
 
     Raises:
-        UsageError: A window is shorter than two bars, a rule is not known, or members differ where they must
-            not.
+        UsageError: A window is shorter than two bars, a rule is not known, members differ where they must
+            not, or the data was made with another scaling.
     """
 
     def __init__(
@@ -136,6 +136,10 @@ class Market:
     ) -> None:
         rules = members[0]
         _refuse(data, members)
+        if data.scaling not in ("", scaling):
+            raise UsageError(
+                f"scaling is {scaling}, and the data was made with {data.scaling}: give the same"
+            )
         self.n_members, self.n_envs, self.n_stocks = len(members), n_envs, len(data.symbols)
         self.action_dim, self.own_dim = self.n_stocks, 1 + self.n_stocks
         self._n_bars = len(data)

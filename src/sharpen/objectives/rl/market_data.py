@@ -36,6 +36,7 @@ class MarketData:
         names: The columns of ``table``. (M,)
         warmup_bars: From this bar on the market's columns are known, and so is some stock's every column.
         bars_per_year: The factor that makes a Sharpe ratio annual.
+        scaling: How ``table`` is scaled; empty when nobody has said.
     """
 
     symbols: tuple[str, ...]
@@ -48,6 +49,7 @@ class MarketData:
     names: tuple[str, ...]
     warmup_bars: int
     bars_per_year: float
+    scaling: str = ""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -129,6 +131,7 @@ def market_data(
         (*per_stock, *columns),
         warmup,
         per_year,
+        scaling,
     )
 
 

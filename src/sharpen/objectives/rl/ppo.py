@@ -21,6 +21,9 @@ from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
+_ADAM_EPSILON = (
+    1e-5  # Huang et al. (2022), The 37 Implementation Details of PPO, detail 3: 1e-8 learns less surely
+)
 _ROWS_AT_ONCE = 2048  # of each member, whoever is beside it: a product's last digits depend on its rows
 
 
@@ -63,7 +66,7 @@ class Ppo:
         log_std = torch.tensor([s.init_log_std for s in settings], device=streams.generators[0].device)
         log_std = log_std[:, None, None].expand(-1, 1, env.action_dim)
         weights = self._actor.draw(streams) | self._critic.draw(streams) | {"log_std": log_std}
-        self._learner = Learner.of(weights)
+        self._learner = Learner.of(weights, _ADAM_EPSILON)
         self.course = Course.start(settings, env, streams)
 
     def policy(self) -> tuple[Mlp, Parameters]:
@@ -171,6 +174,9 @@ class Ppo:
         gamma, lam = self.course.of["gamma"][:, None], self.course.of["lambda_gae_adv"][:, None]
         advantage = gae(rewards, values, rollout.alive, gamma, lam)
         target = advantage + values[:, :-1]
+        if self.shape.if_use_v_trace:  # nothing has been learnt from it: the policy is the one that acted
+            one = torch.ones_like(rewards)
+            advantage, target = vtrace(rewards, values, rollout.alive, self.course.of["gamma"][:, None], one)
         flat = _Flat.of(rollout, advantage, target, values[:, :-1])
         n_rows = n_steps * n_envs
         size = min(self.shape.batch_size, n_rows)
