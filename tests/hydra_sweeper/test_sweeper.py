@@ -124,6 +124,16 @@ def test_a_job_that_fails_fails_its_run_and_one_without_memory_is_infeasible(app
     assert run["score"] is None
 
 
+def test_a_job_that_is_tried_again_with_less_is_told_with_what_it_had(app: Path) -> None:
+    words = ("x=interval(3,4)", "fail_at=2", "memory=true", "fold_id=0", "hydra.sweeper.on_oom=halve:x")
+    done = hydra(app, "-m", *words, "hydra.sweeper.n_trials=1")
+    assert done.returncode == 0, done.stderr
+    (row,) = rows(app / "out" / "bowl" / "runhistory.csv")
+    assert row["x"] == "1"
+    assert float(row["performance"]) == pytest.approx(0.7**2)
+    assert yaml.safe_load((app / "out" / "bowl" / "final_config.yaml").read_text())["x"] == 1
+
+
 def test_what_the_command_line_sweeps_over_is_searched(app: Path) -> None:
     words = ("shape=flat,round", "hydra.sweeper.n_trials=4", "hydra.sweeper.method=grid")
     done = hydra(app, "-m", "kind=a,b", "x=0.25", "fold_id=0", *words)

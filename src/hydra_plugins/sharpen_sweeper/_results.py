@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from hydra_plugins.sharpen_sweeper._settings import Settings
-from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, SMALLER
 from sharpen import spec
+from sharpen.facts import INFEASIBLE
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import UNENDED, Reader
 from sharpen.store.rows import ReportRow, RunRow
@@ -85,8 +86,8 @@ class Results:
             }
 
     def _hyperparameters(self, run: RunRow) -> dict[str, Any]:
-        """Return what the search chose: the parameter that holds the budget has a column of its own."""
-        return {name: value for name, value in run.config.items() if name in self._names}
+        """Return what the run had: the parameter that holds the budget has a column of its own."""
+        return {name: value for name, value in _had(run).items() if name in self._names}
 
     def _follow_incumbent(self, ended: list[RunRow]) -> None:
         found = winner(configurations(sorted(ended, key=lambda run: run.number), 1), self._metric)
@@ -114,7 +115,7 @@ class Results:
         """Write the configuration of a job with the incumbent's values in it, if there is one."""
         if self.best is None:
             return
-        base, values = compose(self._winner.config)
+        base, values = compose(_had(self._winner))
         final: dict[str, Any] = dict(base)
         if (budget := self._winner.fidelity) is not None and self._settings.budget_variable:
             whole = int(budget) if float(budget).is_integer() else budget
@@ -131,11 +132,17 @@ _INCUMBENT = [
 ]
 
 
+def _had(run: RunRow) -> Mapping[str, Any]:
+    """Return what the search chose, with what was made smaller where memory ran out."""
+    return {**run.config, **run.summary.get(SMALLER, {})}
+
+
 def _words(run: RunRow) -> str:
     if run.score is not None:
         return f"{run.state}, {METRIC} {run.score:.6g}"
     why = "infeasible" if run.state == TrialState.FINISHED else run.state
-    return f"{why}: {run.reason}" if run.reason else why
+    reason = run.reason or run.summary.get(INFEASIBLE)
+    return f"{why}: {reason}" if reason else why
 
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:

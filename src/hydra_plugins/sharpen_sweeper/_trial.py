@@ -22,7 +22,7 @@ from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
 from hydra_plugins.sharpen_sweeper._in_process import InProcess
 from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
-from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, SMALLER, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
@@ -36,6 +36,7 @@ log = logging.getLogger("sharpen.hydra")
 
 IN_PROCESS = "BasicLauncher"
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
+OUT_OF_MEMORY_SUMMARY = "out_of_memory"
 STAGE, PERMUTATION = "stage", "permutation_seed"
 """Keys of a program that is to know the lockbox and permuted bars."""
 
@@ -215,12 +216,15 @@ class Jobs:
             raise error
         smaller = self._smaller(words)
         config = {**dict(_flat(self.base)), **self.chosen}
-        run.summary["out_of_memory"] = f"job {at}: {error}"
         if smaller is None:
+            run.summary[OUT_OF_MEMORY_SUMMARY] = f"job {at}: {error}"
             run.summary["infeasible"] = reason(type(error).__name__, config)
             log.warning("job %d: %s", at, run.summary["infeasible"])
             return Outcome(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
+        name, _, value = smaller[-1].lstrip("+").partition("=")
+        run.summary[OUT_OF_MEMORY_SUMMARY] = f"{name} {config.get(name)} -> {value}"
+        run.summary[SMALLER] = {name: typed_value(value)}
         again = self.launcher.launch([smaller], initial_job_idx=at)[0]
         return self._value(again, smaller, at, run)
 
