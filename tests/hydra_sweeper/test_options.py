@@ -54,9 +54,10 @@ def test_only_the_facade_of_budgets_takes_them() -> None:
 
 def test_a_belief_in_the_defaults_is_for_the_method_that_takes_it() -> None:
     assert read("gp", o_prior_weight=5) == ({"prior_weight": 5}, [])
-    found, (note,) = read("smac", o_prior_weight=5)
+    assert read("smac", o_prior_weight=5) == ({"prior_weight": 5}, [])
+    found, (note,) = read("tpe", o_prior_weight=5)
     assert found == {}
-    assert note.endswith("has no effect: smac takes no belief in the defaults, gp does")
+    assert note.endswith("has no effect: tpe takes no belief in the defaults: gp and smac do")
 
 
 def test_a_warm_start_tries_the_default_then_what_is_given_then_the_best_of_a_runhistory(

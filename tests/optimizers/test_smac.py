@@ -177,6 +177,38 @@ def test_the_library_finds_what_is_good(facade: str, library: SmacProcess) -> No
     assert {t.origin for t in found} == {"smac"}
 
 
+def test_a_belief_in_the_defaults_goes_with_the_question_and_fades() -> None:
+    given = Trial(0, {"lr": 1e-3, "n": 32, "kind": "b"}, origin="prior", state=TrialState.FINISHED, score=0.0)
+    lacking = [
+        Trial(i, {"lr": 1e-5, "n": i, "kind": "a"}, state=TrialState.FINISHED, score=0.0)
+        for i in range(1, 10)
+    ]
+    weights: list[float] = []
+    for n in (5, 10):
+        draws = Draws()
+        Smac(n_startup_trials=5, retrain_after=5, prior_weight=6.0, seed=1, _library=draws).ask(
+            SPACE, [given, *lacking][:n], 1, np.random.default_rng(0)
+        )
+        belief = draws.questions[0]["belief"]
+        assert belief["centres"][0][2] == 1.0  # the place of b
+        weights.append(belief["weight"])
+    assert weights == pytest.approx([6.0 / 6, 6.0 / 11])
+    search = Smac(n_startup_trials=5, prior_weight=6.0, _library=Draws())
+    (first,) = search.ask(SPACE, [given], 1, np.random.default_rng(0))
+    assert abs(np.log10(first.config["lr"]) + 3) < 4 * 0.2 * 3  # drawn near the default before a model
+
+
+def test_the_library_holds_to_a_belief(library: SmacProcess) -> None:
+    rng = np.random.default_rng(2)
+    question: dict[str, Any] = {"facade": "hpo", "levels": [0, 3], "n": 1, "seed": 3, "settings": {}}
+    question["points"] = np.column_stack([rng.random(12), rng.integers(3, size=12)]).tolist()
+    question["costs"] = rng.random(12).tolist()
+    belief = {"centres": [[0.3, 2.0]], "weight": 200.0}
+    ((x, kind),) = library.points({**question, "belief": belief})
+    assert abs(x - 0.3) < 0.05
+    assert kind == 2.0
+
+
 def test_a_process_that_died_is_started_again(library: SmacProcess) -> None:
     search = Smac(seed=3, n_startup_trials=10, n_candidates=300, _library=library)
     past = follow(search, 10)

@@ -11,7 +11,7 @@ BUDGETED = ("hyperband", "bohb", "dehb", "asha")
 """Methods that give a configuration a small budget first."""
 MODELS = ("gp", "bayes", "tpe", "smac", "hebo")
 """Methods whose first configurations are random."""
-BELIEVERS = ("gp", "bayes")
+BELIEVERS = ("gp", "bayes", "smac")
 BELIEF = "prior_weight"
 POPULATIONS = ("pbt", "pb2")
 FACADES = {
@@ -57,7 +57,7 @@ def method_options(method: str, flat: Written, base: Mapping[str, Any], note: No
 _FIDELITIES = ("min_fidelity", "max_fidelity", "eta")
 _WITHOUT_EFFECT = {
     **dict.fromkeys(_FIDELITIES, "spends the whole budget on each configuration"),
-    BELIEF: f"takes no belief in the defaults, {BELIEVERS[0]} does",
+    BELIEF: f"takes no belief in the defaults: {BELIEVERS[0]} and {BELIEVERS[-1]} do",
 }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from sharpen.arrays import Floats
 from sharpen.extras import require
 from sharpen.optimizers import observations
+from sharpen.optimizers.belief import ORIGIN, Belief, drawn
 from sharpen.optimizers.brackets import brackets, demands
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.hyperband import propose
@@ -135,7 +136,7 @@ class Smac:
     first one is searched.
 
     Source: Lindauer et al. (2022), SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter
-    Optimization, JMLR 23.
+    Optimization, JMLR 23; Hvarfner et al. (2022), πBO, for beliefs.
 
     Attributes:
         facade: ``hpo``, ``mf``, ``bb`` or ``ac``.
@@ -148,6 +149,8 @@ class Smac:
         min_fidelity: The least.
         eta: Of the runs on a rung the best ``1 / eta`` go on, with ``eta`` times the budget.
         budget_variable: The parameter that holds a run's budget.
+        prior_weight: How strongly it holds to what is near the configurations of ``prior``, in trials: after
+            as many that counts as much as the expected improvement, and fades. 0 for not at all.
         seed: The sweep's seed.
     """
 
@@ -159,6 +162,7 @@ class Smac:
     min_fidelity: float = 1.0
     eta: float = 3.0
     budget_variable: str = ""
+    prior_weight: float = 0.0
     seed: int | None = None
     _library: Library = field(default=LIBRARY, repr=False, compare=False)
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
@@ -176,6 +180,7 @@ class Smac:
                 "n_startup_trials must be 0 or more": self.n_startup_trials >= 0,
                 "retrain_after must be 0 or more": self.retrain_after >= 0,
                 "n_candidates must be 0 or more": self.n_candidates >= 0,
+                "prior_weight must be 0 or more": self.prior_weight >= 0,
                 "facade ac has no n_candidates": not (self.facade == "ac" and self.n_candidates),
                 "max_fidelity and budget_variable need facade: mf": self.facade == "mf" or not has_budget,
                 **budget,
@@ -216,9 +221,12 @@ class _Searching:
 
     def take(self, n: int, past: Sequence[Trial]) -> None:
         """Propose what a history makes the model propose."""
-        queue = iter(self._points(past))
+        points = self._points(past)
+        queue = iter(points)
+        belief = Belief.of(self.cube, self.history, 0.0 if len(points) else self.settings.prior_weight)
         for _ in range(n):
-            self.batch.add(self._next(queue), "smac")
+            found = drawn(belief, self.cube, self.batch.seen, self.rng) if belief else self._next(queue)
+            self.batch.add(found, "smac")
 
     def _next(self, queue: Iterator[Floats]) -> Config | None:
         """Return the next configuration that is new, allowed and not near one at work."""
@@ -252,7 +260,7 @@ class _Searching:
         worst = max(costs.values())
         is_bad = {t.number: f <= 0 for t, f in zip(known.judged, known.feasible, strict=True)}
         seed = int(self.rng.integers(2**31)) if s.seed is None else seed_for(s.seed, "smac", n_taught)
-        question = {
+        question: dict[str, Any] = {
             "facade": s.facade,
             "levels": [axis.units.size if axis.kind == "category" else 0 for axis in self.cube.axes],
             "points": self._told([t.config for t in known.judged]),
@@ -261,6 +269,12 @@ class _Searching:
             "seed": seed,
             "settings": {"maximizer": {"challengers": s.n_candidates}} if s.n_candidates else {},
         }
+        given = [t.config for t in self.history if t.origin == ORIGIN and self._is_inside(t)]
+        if given and s.prior_weight:
+            weight = s.prior_weight / (
+                1 + max(n_taught, 0)
+            )  # of the teaching: until the next nothing changes
+            question["belief"] = {"centres": self._told(given), "weight": weight}
         return self._heard(self.ordered(question))
 
     def _told(self, configs: Sequence[Config]) -> list[list[float]]:

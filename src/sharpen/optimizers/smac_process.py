@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from sharpen.optimizers.belief import Belief
+
 FACADES = {
     "hpo": "HyperparameterOptimizationFacade",
     "mf": "MultiFidelityFacade",
@@ -36,7 +38,8 @@ def suggest(question: dict[str, Any]) -> list[list[float]]:
         question: ``facade``, a key of :data:`FACADES`; ``levels``, (D,): 0 for a number, else how many
             options a category has; ``points``, (N, D): those that have been tried, where an option is its
             place, and ``costs``, (N,), smaller is better; ``n``: how many are wanted; ``seed``; ``settings``
-            of the model and of the maximiser, where they are not to be the facade's.
+            of the model and of the maximiser, where they are not to be the facade's; ``belief``, where there
+            is one: ``centres``, (C, D), written as ``points`` are, and ``weight``, the power of its density.
     """
     from smac import Scenario  # noqa: PLC0415
     from smac import facade as facades  # noqa: PLC0415 - two seconds
@@ -60,10 +63,23 @@ def suggest(question: dict[str, Any]) -> list[list[float]]:
     best = int(np.argmin(predicted))
     acquisition = facade.get_acquisition_function(scenario)
     acquisition.update(model=model, eta=predicted[best], incumbent_array=x[best], num_data=len(known), X=x)
+    if "belief" in question:
+        _hold_to(question["belief"], acquisition, question["levels"])
     maximizer = facade.get_acquisition_maximizer(scenario, **question["settings"].get("maximizer", {}))
     maximizer.acquisition_function = acquisition
     found = maximizer.maximize(known, random_design=facade.get_random_design(scenario))
     return [[float(one[name]) for name in names] for one in islice(found, question["n"])]
+
+
+def _hold_to(belief: dict[str, Any], acquisition: Any, levels: Sequence[int]) -> None:
+    """Let an acquisition, which is never negative, be multiplied by the density of a belief."""
+    held = Belief(np.array(belief["centres"]), np.array(levels) > 0, belief["weight"])
+    alone = acquisition._compute
+
+    def compute(x: Any) -> Any:
+        return alone(x) * np.exp(held.log_power(x))[:, None]
+
+    acquisition._compute = compute
 
 
 def _space(levels: Sequence[int], seed: int) -> Any:
