@@ -98,6 +98,14 @@
     if (words && !confirm(words)) event.preventDefault();
   });
 
+  // a link to a version opens it
+  const opened = () => {
+    const named = document.getElementById(location.hash.slice(1));
+    if (named && named.tagName === "DETAILS") { named.open = true; named.scrollIntoView(); }
+  };
+  addEventListener("hashchange", opened);
+  opened();
+
   // keys: j and k move between rows, Enter opens, n and p turn pages, / searches
   const rows = () => every("table.rows tbody tr th a");
   addEventListener("keydown", (event) => {
