@@ -158,6 +158,14 @@ def test_two_people_bring_a_model_to_prod(discord: DiscordStandIn) -> None:
     assert resolve(Reader(discord.home), "xgb", "prod").version == 0
 
 
+def test_a_promotion_is_to_prod_where_nobody_says_where_to(discord: DiscordStandIn) -> None:
+    said = discord.command("2", "promote", name="xgb_v0")["data"]
+    assert said["content"].startswith("Move `prod`, which points nowhere, to `xgb:v0`?")
+    promote = next(verb for verb in MODEL["options"] if verb["name"] == "promote")
+    required = {option["name"]: option["required"] for option in promote["options"]}
+    assert required == {"name": True, "to": False}
+
+
 def _told(discord: DiscordStandIn, user: str, pressed: str) -> str:
     discord.press(user, pressed)
     return str(discord.last["content"])

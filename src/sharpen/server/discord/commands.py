@@ -13,8 +13,8 @@ MANAGE_SERVER = "32"
 TEXT, SUBCOMMAND = 3, 1
 
 
-def _text(name: str, description: str, *choices: str) -> dict[str, Any]:
-    option: dict[str, Any] = {"type": TEXT, "name": name, "description": description, "required": True}
+def _text(name: str, description: str, *choices: str, required: bool = True) -> dict[str, Any]:
+    option: dict[str, Any] = {"type": TEXT, "name": name, "description": description, "required": required}
     return option | ({"choices": [{"name": each, "value": each} for each in choices]} if choices else {})
 
 
@@ -34,7 +34,7 @@ MODEL: dict[str, Any] = {
             "promote",
             "Move an alias, when its gate lets it pass",
             _text("name", "The version, such as xgb_classifier_v5"),
-            _text("to", "The alias", *ALIASES),
+            _text("to", "The alias; prod when left out", *ALIASES, required=False),
         ),
         _verb(
             "rollback",

@@ -14,6 +14,7 @@ PING, COMMAND, BUTTON = 1, 2, 3
 PONG, MESSAGE, DEFERRED = 1, 4, 5
 EPHEMERAL = 64
 GREEN, RED = 3, 4
+PROMOTED_TO = "prod"  # where nobody says which alias
 CONFIRM_S = 600.0
 """How long the button of whoever asks lives. That of the second person lives as long as the request."""
 LONGEST_ID = 100  # letters of a button's custom_id
@@ -135,11 +136,11 @@ def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -
     words = {str(each.get("name")): str(each.get("value", "")).strip() for each in given}
     word = words.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
-        return Answer(message("/model status, /model promote NAME TO, or /model rollback NAME ALIAS REASON"))
+        return Answer(message("/model status, /model promote NAME, or /model rollback NAME ALIAS REASON"))
     job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word, asked_at=now)
     if verb == "status":
         return Answer(deferred(), job)
-    alias = words.get("alias" if verb == "rollback" else "to", "")
+    alias = words.get("alias", "") if verb == "rollback" else words.get("to") or PROMOTED_TO
     if verb == "rollback" and not words.get("reason"):
         return Answer(message("a rollback needs a reason"))
     try:
