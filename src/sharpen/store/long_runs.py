@@ -43,10 +43,12 @@ class LongRuns:
         p, r = schema.reports.c, schema.runs.c
         on = sa.and_(p.run_id == r.id, p.token == r.token)
         shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        ends = sa.func.min(p.step).label("first"), sa.func.max(p.step).label("last")
-        counts = sa.select(r.id, r.token, *ends).select_from(schema.runs.join(schema.reports, on))
-        counts = counts.where(shown).group_by(r.id, r.token)
-        long = {row.id: row for row in self._rows(counts.having(sa.func.count() > most))}
+        mine = sa.select(p.step).where(on).correlate(schema.runs)
+        first, last = mine.order_by(p.step).limit(1), mine.order_by(p.step.desc()).limit(1)
+        one_too_many = mine.order_by(p.step).limit(1).offset(most).scalar_subquery()
+        ends = first.scalar_subquery().label("first"), last.scalar_subquery().label("last")
+        query = sa.select(r.id, r.token, *ends).where(shown, one_too_many.is_not(None))
+        long = {row.id: row for row in self._rows(query)}
         query = sa.select(schema.reports, r.number).join(schema.runs, on)
         short = query.where(shown, r.id.not_in(list(long))).order_by(r.number, p.step)
         rows = [(row.number, report_row(row)) for row in self._rows(short)]

@@ -258,21 +258,16 @@ class Reader:
             deleted: Those of deleted runs in place of the others.
         """
         p, r = schema.reports.c, schema.runs.c
-        on = sa.and_(p.run_id == r.id, p.token == r.token)
         is_listed = r.deleted_at.is_not(None) if deleted else r.deleted_at.is_(None)
-        where = sa.and_(r.sweep_id == sweep_id, is_listed, p.has_metric)
+        where = sa.and_(r.sweep_id == sweep_id, is_listed)
         if numbers is not None:
             where = sa.and_(where, r.number.in_(numbers))
-        totals = (
-            sa.select(p.run_id, sa.func.count().label("n"), sa.func.max(p.step).label("step"))
-            .join(schema.runs, on)
-            .where(where)
-            .group_by(p.run_id)
-            .subquery()
-        )
-        last = sa.and_(p.run_id == totals.c.run_id, p.step == totals.c.step)
-        query = sa.select(p.run_id, totals.c.n, p.value).join(schema.runs, on).join(totals, last)
-        return {row.run_id: (row.n, row.value) for row in self._all(query)}
+        # run by run, each by the primary key of its reports; a join reads those of all sweeps
+        counting = sa.and_(p.run_id == r.id, p.token == r.token, p.has_metric)
+        n = sa.select(sa.func.count()).select_from(schema.reports).where(counting).correlate(schema.runs)
+        last = sa.select(p.value).where(counting).order_by(p.step.desc()).limit(1).correlate(schema.runs)
+        query = sa.select(r.id, n.scalar_subquery().label("n"), last.scalar_subquery().label("value"))
+        return {row.id: (row.n, row.value) for row in self._all(query.where(where)) if row.n}
 
     def console(self, run_id: str, first_line: int = 0) -> str:
         """Return what the newest lease of a run printed, or all grants of a run of no sweep, from a line on.
