@@ -17,6 +17,16 @@ from __future__ import annotations
 
 from sharpen.testing.histories import HISTORIES, history, trial
 from sharpen.testing.optimizers import OptimizerContract
+from sharpen.testing.populations import ExploitExplore, Generations, PopulationContract
 from sharpen.testing.stoppers import StopperContract
 
-__all__ = ["HISTORIES", "OptimizerContract", "StopperContract", "history", "trial"]
+__all__ = [
+    "HISTORIES",
+    "ExploitExplore",
+    "Generations",
+    "OptimizerContract",
+    "PopulationContract",
+    "StopperContract",
+    "history",
+    "trial",
+]
