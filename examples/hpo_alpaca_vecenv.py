@@ -58,13 +58,15 @@ def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
     outcome = train_on(data, fold, settings, config)
     if outcome.score is None:
         log.warning("fold %d: infeasible: %s", fold.number, outcome.problem)
-        return {"performance": float("nan"), "summary": summary}
+        return {"performance": float("nan"), "summary": {**summary, "infeasible": outcome.problem}}
     write_returns([outcome.score], Path(HydraConfig.get().runtime.output_dir) / "returns.parquet")
     if config["stage"] == "lockbox":
         figures = lockbox_figures(outcome.score)
         return {"performance": -figures["lockbox/sharpe"], **figures, "summary": summary}
     found = progress([outcome.score], float(config.get("min_trades", 5)))
     log.info("fold %d: %s", fold.number, closing_line([outcome.score], found.infeasible))
+    if found.infeasible:
+        summary = {**summary, "infeasible": found.infeasible}
     return {"performance": -found.metrics["val/sharpe"], **found.metrics, "summary": summary}
 
 

@@ -82,11 +82,11 @@ def test_a_crash_costs_what_was_at_work_and_a_default_that_fails_is_told(bench, 
     own = bench.reader().sweeps()[-1].id
     file = bench.home / "finalists" / own / "evaluations.jsonl"
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(lines[:3]) + lines[3][:20])  # cut off in the middle of a line
+    file.write_text("".join(lines[:-2]) + lines[-2][:20])  # cut off in the middle of a line
     before = len(calls(bench))
     said = call("--top", "2", "--seeds", "2", "--no-lockbox")
     assert said.exit_code == 0, said.stderr
-    assert len(calls(bench)) == before + len(lines) - 3
+    assert len(calls(bench)) == before + 2
     (bench.work / "fails").touch()
     said = call("--top", "1", "--seeds", "1", "--no-lockbox", "--again", "--json")
     (bench.work / "fails").unlink()

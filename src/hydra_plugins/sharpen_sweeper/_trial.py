@@ -28,7 +28,7 @@ from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
 from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
-from sharpen.facts import RETURNS
+from sharpen.facts import INFEASIBLE, RETURNS
 from sharpen.sweep.out_of_memory import halved, reason
 from sharpen.tracking.assignment import read_assignment
 
@@ -84,6 +84,8 @@ def _report(run: tracking.Run, jobs: Jobs) -> None:
             outcomes.append(one)
             if step == 0 and one.summary:
                 run.summary.update(dict(one.summary))
+            if math.isnan(one.value) and INFEASIBLE not in run.summary:
+                run.summary[INFEASIBLE] = f"job {step}: {one.summary.get(INFEASIBLE, 'it gave NaN')}"
             numbers = {name: each for name, each in place.items() if isinstance(each, int | float)}
             about = {f"{EVALUATION}/{name}": each for name, each in numbers.items()}
             mean = math.fsum(each.value for each in outcomes) / len(outcomes)
@@ -218,8 +220,8 @@ class Jobs:
         config = {**dict(_flat(self.base)), **self.chosen}
         if smaller is None:
             run.summary[OUT_OF_MEMORY_SUMMARY] = f"job {at}: {error}"
-            run.summary["infeasible"] = reason(type(error).__name__, config)
-            log.warning("job %d: %s", at, run.summary["infeasible"])
+            run.summary[INFEASIBLE] = reason(type(error).__name__, config)
+            log.warning("job %d: %s", at, run.summary[INFEASIBLE])
             return Outcome(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
         name, _, value = smaller[-1].lstrip("+").partition("=")
