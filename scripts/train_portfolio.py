@@ -209,6 +209,8 @@ class Candidate:
         found, step = self.run.checkpoint, -1
         path = self.own_file if found is None else found.path
         if path is None or not path.is_file():
+            if path is not None:
+                print(f"train_portfolio: there is no {path} to go on from: begins anew", file=sys.stderr)
             return
         step = -1 if found is None else found.step
         kept = checkpoints.go_on(checkpoints.load(path), self.begun)

@@ -231,3 +231,11 @@ def test_the_whole_window_is_a_setting():
     assert state["day"].unique().tolist() == [1]
     assert state["cash"].unique().tolist() == [500.25]
     assert not state["shares"].any()
+
+
+@pytest.mark.parametrize("bonus_gamma", [0.0, 0.99])
+def test_a_bonus_stands_for_what_would_have_come_so_no_value_is_added(bonus_gamma):
+    market = Market(data_of(OPEN, CLOSE), [replace(SETTINGS, bonus_gamma=bonus_gamma)], n_envs=1)
+    _, steps = walk(market, ACTIONS)
+    assert [bool(step.truncated) for step in steps] == [False, False, False, True]
+    assert [bool(step.terminated) for step in steps] == [False, False, False, bonus_gamma > 0]

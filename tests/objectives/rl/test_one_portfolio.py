@@ -41,7 +41,7 @@ def test_compiled_code_trades_every_bar_as_the_tensors_do(kind, rules, whole, wo
     data = data_of_kind(kind, whole, world)
     market = MarketSettings(**RULES[rules], first_bar=data.warmup_bars, stop_bar=len(data))
     members = [market, replace(market, max_trade=market.max_trade / 3, cost_bps=market.cost_bps + 50)]
-    compiled, tensors = Market(data, members, 2), Market(data, members, 2)
+    compiled, tensors = (Market(data, members, 2, "relative") for _ in range(2))
     assert compiled.is_compiled
     tensors.is_compiled = False
     ways = [env.reset(Streams.of([0, 0])) for env in (compiled, tensors)]

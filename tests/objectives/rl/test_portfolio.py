@@ -123,6 +123,15 @@ def test_losses_that_explode_say_so_before_they_are_no_numbers(data):
     assert re.search(r"at step \d+: the losses explode: value_loss is [0-9.]+e\+", outcome.problem)
 
 
+@pytest.mark.parametrize("agent", ["ppo", "sac", "ddpg"])
+def test_weights_that_explode_say_so(data, agent):
+    more = {} if agent == "ppo" else {"horizon_len": 8, "repeat_times": 0.1, "buffer_init_size": 64}
+    settings = PortfolioSettings.of({**QUICK, **more, "agent": agent, "learning_rate": 10.0})
+    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    assert outcome.score is None
+    assert "a lower learning_rate" in outcome.problem
+
+
 def test_a_sale_is_a_trade_and_what_is_held_to_the_end_is_one():
     shares = np.array([[0, 0, 0], [10, 0, 0], [10, 4, 0], [5, 4, 0], [5, 4, 0]], dtype=float)
     track = Track(0, np.array([100.0, 110.0, 99.0, 99.0, 121.0]), shares, OPEN, exit_cost=0.0)

@@ -46,8 +46,8 @@ class MarketSettings:
         fill: ``next_open``, ``next_close``, or ``same_close_lookahead``, which fills at the close that the
             agent has just seen: a look into the future, here to reproduce results that were made so.
         reward_per_unit: Reward of one unit of money.
-        bonus_gamma: The last reward of an episode gets ``mean(rewards) / (1 - bonus_gamma)`` more; 0 for
-            none.
+        bonus_gamma: The last reward of an episode gets ``mean(rewards) / (1 - bonus_gamma)`` more, and stands
+            for what would have come: no value is added; 0 for none.
         episode_bars: Most steps of an episode; 0 for the whole window.
         random_start: Whether an episode begins at a random bar of the window.
         random_reset: Whether cash (times U(0.75, 1.25)) and shares (|N| * 128, or by value) are random at
@@ -229,7 +229,8 @@ class Market:
             gamma = self._of["bonus_gamma"]
             bonus = after["earned"] / after["age"] / (1.0 - gamma) * (gamma > 0)
             reward = torch.where(truncated, reward + bonus, reward)
-        return Step(after, reward.float(), torch.zeros_like(truncated), truncated)
+        terminated = truncated & (self._of["bonus_gamma"] > 0)
+        return Step(after, reward.float(), terminated, truncated)
 
     def _traded(self, state: State, action: Tensor) -> State:
         """Return cash, shares and assets one bar later, by compiled code."""

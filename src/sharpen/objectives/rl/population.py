@@ -273,11 +273,11 @@ class Population:
     def _update(self, stack: Stack, limit: int | None) -> None:
         horizon = None if limit is None else self._left(stack, limit)
         found = {name: value.tolist() for name, value in stack.agent.update(horizon).items()}
-        sound = _finite(stack.agent).tolist()
+        sizes = _weight_sizes(stack.agent).tolist()
         for k, number in enumerate(stack.numbers):
             self._figures[number] = {name: float(values[k]) for name, values in found.items()}
             gamma = self._members[number].agent.gamma
-            why = _breakdown(self._figures[number], gamma, bool(sound[k]))
+            why = _breakdown(self._figures[number], gamma, float(sizes[k]))
             if why and number not in self._problems:
                 step = int(stack.agent.course.n_steps[k])
                 self._problems[number] = f"training broke down at step {step}: {why}"
@@ -287,11 +287,13 @@ PACE = frozenset({"horizon_len", "repeat_times", "batch_size", "scale_updates", 
 """Settings outside ``PER_MEMBER`` that size nothing that is remembered from one update to the next."""
 
 
+_TOO_LARGE = 50.0
+"""A root mean square of weights: at first it is below 1, and networks that have learnt stay below 5."""
 _EXPLODED = 1e4
 """A value's squared error in squares of the largest return that rewards so far could add up to."""
 
 
-def _breakdown(figures: Mapping[str, float], gamma: float, is_sound: bool) -> str:
+def _breakdown(figures: Mapping[str, float], gamma: float, weight_size: float) -> str:
     """Return why an update leaves nothing to go on with; empty when it leaves a sound member."""
     odd = [name for name, value in figures.items() if not math.isfinite(value)]
     if "reward" in odd:
@@ -299,7 +301,7 @@ def _breakdown(figures: Mapping[str, float], gamma: float, is_sound: bool) -> st
             "a reward is no finite number; look at the prices and columns, or give a smaller reward_per_unit"
             " or reward_scale"
         )
-    if odd or not is_sound:
+    if odd or not math.isfinite(weight_size):
         what = odd[0] if odd else "a weight"
         return f"{what} is no finite number; a lower learning_rate or reward_scale may help"
     most = max(1.0, figures["reward_max"]) / max(1.0 - gamma, 1e-9)
@@ -308,10 +310,12 @@ def _breakdown(figures: Mapping[str, float], gamma: float, is_sound: bool) -> st
             f"the losses explode: value_loss is {figures['value_loss']:.3g}, and no return can be beyond"
             f" {most:.3g}; a lower learning_rate may help"
         )
+    if weight_size > _TOO_LARGE:
+        return f"the weights explode: {weight_size:.3g} in the mean; a lower learning_rate may help"
     return ""
 
 
-def _finite(agent: Agent) -> Tensor:
-    """Return which members have finite weights. (P,)."""
-    flats = [learner.parameters.flat for learner in agent.learners().values()]
-    return torch.stack([torch.isfinite(flat).all(1) for flat in flats]).all(0)
+def _weight_sizes(agent: Agent) -> Tensor:
+    """Return the largest root mean square of any network's weights; NaN where one is NaN. (P,)."""
+    flats = [learner.parameters.flat for name, learner in agent.learners().items() if name != "temperature"]
+    return torch.stack([flat.square().mean(1).sqrt() for flat in flats]).amax(0)
