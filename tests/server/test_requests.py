@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -91,6 +93,19 @@ def test_keys_are_long_and_only_their_hashes_are_kept(home):
     assert len(key) >= 40
     assert key not in (home / "keys.json").read_text()
     assert (home / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_our_agent_works_on_a_sweep_of_the_client_where_it_is_itself(ask, home, tmp_path):
+    sweep, _ = begin(ask)  # the client does not say where it is, and the server may be anywhere
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    program = "from sharpen import tracking\nwith tracking.init() as run:\n    run.log({'loss': 1.0})\n"
+    (folder / "train.py").write_text(program)
+    words = ["--home", str(home), "agent", sweep, "--count", "2"]
+    command = [sys.executable, "-m", "sharpen", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [run.state for run in Reader(home).runs(sweep)] == ["finished"] * 2
 
 
 def test_what_a_scope_does_not_allow_is_403(ask):

@@ -27,7 +27,7 @@ sweeps = sa.Table(
     sa.Column("reason", TEXT, nullable=False, default=""),
     sa.Column("spec", TEXT, nullable=False, comment="the sweep file as written"),
     sa.Column("source", TEXT, nullable=False, comment="where the sweep file was"),
-    sa.Column("workdir", TEXT, nullable=False, comment="the folder that programs run in"),
+    sa.Column("workdir", TEXT, nullable=False, comment="the folder that programs run in; empty: the agent's"),
     sa.Column("seed", INTEGER, nullable=False),
     sa.Column("run_cap", INTEGER),
     sa.Column("n_forgiven", INTEGER, nullable=False, default=0, comment="runs ended when last reopened"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -32,6 +31,7 @@ STATES = {
     SweepStatus.FAILED: "FAILED",
     SweepStatus.CANCELED: "CANCELED",
 }
+ANYWHERE = ""  # the folder of a sweep that the client made: it does not say which; agents work where they are
 VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
 VANISHED = "the program ended without a word to the server"
 TERMINATED = -15
@@ -119,7 +119,7 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         for config in _prior_configs(ctx, given.get("priorRunsFilters"))
     ]
     complete_all(read.space, prior)  # refuses what is outside of the space, before there is a sweep
-    place = {"source": "sweep.yaml", "workdir": str(Path.cwd())}
+    place = {"source": "sweep.yaml", "workdir": ANYWHERE}
     made = ctx.engine.call("create_sweep", key=secrets.token_hex(8), text=text, place=place)
     notes = [f"{path}: {sentence}" for path, sentence in read.notes]
     if prior:
