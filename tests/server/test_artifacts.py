@@ -50,6 +50,14 @@ with wandb.init(project="quant", id="user") as run:
         run.use_artifact(name).source_name
         for name in ("quant/portfolio:prod", "wandb-registry-model/xgb:staging")
     ]
+    for n in range(2):
+        more = wandb.Artifact("bars", type="dataset", incremental=n > 0)
+        for name in ("both", f"only{n}"):
+            with more.new_file(name) as file:
+                file.write(f"{n}")
+        run.log_artifact(more).wait()
+    bars = run.use_artifact("bars:latest").download("bars")
+    found["bars"] = {name: open(f"{bars}/{name}").read() for name in sorted(os.listdir(bars))}
 api = wandb.Api()
 old = api.artifact("quant/xgb:v0")
 kept = [dict(old.metadata), list(old.aliases), list(old.tags)]
@@ -70,6 +78,13 @@ found["links"] = sorted(one.name for one in api.artifact("quant/xgb:v1").linked_
 found["table"] = api.artifact("quant/run-maker-t:v0").get("t").data
 api.artifact("quant/xgb:v0").delete(delete_aliases=True)
 found["left"] = [one.version for one in api.artifacts("model", "quant/xgb")]
+api.artifact("quant/portfolio:prod").unlink()
+api.artifact_collection("dataset", "quant/bars").delete()
+found["collections"] = sorted(one.name for one in api.artifact_collections("quant", "model"))
+found["gone"] = [api.artifact_collection_exists("quant/bars", "dataset")]
+made = api.create_run(project="quant")
+wandb.Api().run(f"quant/{made.id}").delete()
+found["gone"].append(made.id in [run.id for run in wandb.Api().runs("quant")])
 print("FOUND" + json.dumps(found))
 """
 
@@ -105,14 +120,17 @@ def test_artifacts_are_logged_used_edited_linked_and_deleted(server):
     assert found["old"] == [{"n": 0}, ["n0"], ["good"], 100_002, 2, "d"]
     assert found["lineage"] == ["maker", ["user"]]
     assert found["edited"] == ["v0", {"n": 0, "more": 1}, "new", ["other"], 2]
-    assert found["types"] == ["model", "run_table"]
+    assert found["types"] == ["dataset", "model", "run_table"]
     assert found["versions"] == ["v1", "v0"]
     assert found["made"] == ["lone:v0", "run-maker-t:v0", "xgb:v0", "xgb:v1"]
-    assert found["used"] == ["lone:v0", "xgb:v1"]
+    assert found["used"] == ["bars:v1", "lone:v0", "xgb:v1"]
     assert found["there"] == [False, True]
     assert found["links"] == ["portfolio:v0", "xgb:v0"]
     assert found["table"] == [[1, "x"], [2, "y"]]
     assert found["left"] == ["v1"]
+    assert found["bars"] == {"both": "1", "only0": "0", "only1": "1"}
+    assert found["collections"] == ["lone", "xgb"]
+    assert found["gone"] == [False, False]
 
     reader = Reader(server.home)
     (left,) = versions(reader, "quant/xgb")

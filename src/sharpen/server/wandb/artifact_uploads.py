@@ -13,14 +13,16 @@ import base64
 import binascii
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.server.wandb import artifact_views as views
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
-from sharpen.store.blobs import blob_path
+from sharpen.store.blobs import blob_path, put_file
 from sharpen.store.collection_rows import VersionRow, versions
 from sharpen.store.contents import check_collection_name
 from sharpen.store.uploads import (
@@ -35,6 +37,7 @@ from sharpen.store.uploads import (
 )
 
 MOST_MANIFEST_BYTES = 1 << 30
+NEWEST_BASE = "newest"  # what an incremental artifact adds to that names nothing
 
 
 def _client_note(ctx: Context, client_id: str) -> Path:
@@ -97,7 +100,7 @@ def find(ctx: Context, any_id: str) -> dict[str, Any]:
 
 def _pending(ctx: Context, pending: str, given: Mapping[str, Any], collection: str) -> dict[str, Any]:
     about = views.collection(ctx, collection)
-    empty = {"id": pending, "name": collection.partition("/")[2], "latestArtifact": None}
+    empty = {"id": pending, "name": collection.partition("/")[2], "state": "READY", "latestArtifact": None}
     return {
         "__typename": "Artifact",
         "id": pending,
@@ -140,10 +143,16 @@ def _hex(md5: str) -> str:
         raise UsageError("an MD5 is written in base64") from problem
 
 
-def manifest(ctx: Context, any_id: str, digest: str | None = None) -> dict[str, Any]:
-    """Return where to put an artifact's manifest."""
+def manifest(ctx: Context, any_id: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return where to put an artifact's manifest; one that is incremental is told apart by what is given."""
     ctx.need("agent")
     pending = any_id.removesuffix("/manifest")
+    if given is not None and given.get("type") == "INCREMENTAL":
+        path = announcement(ctx.engine.home, pending)
+        note = read_note(path)
+        if note is None:
+            raise UsageError("no such artifact")
+        write_note(path, note | {"base": given.get("baseArtifactID") or NEWEST_BASE})
     url = ctx.signed({"do": "put", "manifest": pending, "name": views.MANIFEST})
     file = {"id": f"{pending}/file", "name": views.MANIFEST, "uploadUrl": url, "uploadHeaders": []}
     return {"artifactManifest": {"id": f"{pending}/manifest", "file": file}}
@@ -172,7 +181,11 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     given, collection = note["given"], note["collection"]
     if "manifest" not in note:
         raise UsageError("the artifact's manifest has not been put")
-    files, record = _contents(ctx, note["manifest"], given["digest"])
+    kept, digest = note["manifest"], given["digest"]
+    if "base" in note:
+        kept = _merged(ctx, kept, _base(ctx, note["base"], collection))
+        digest = kept["digest"]
+    files, record = _contents(ctx, kept, digest)
     run_id = given.get("runName") or None
     if run_id is not None and ctx.engine.reader.tracked.run(run_id) is None:
         run_id = None
@@ -193,16 +206,7 @@ def _contents(
     ctx: Context, kept: Mapping[str, Any], digest: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the files of a manifest, and what is recorded of them."""
-    if kept["n_bytes"] > MOST_MANIFEST_BYTES:
-        raise UsageError("the manifest is too large")
-    try:
-        read: Any = json.loads(blob_path(ctx.engine.home, kept["digest"]).read_bytes())
-        entries = cast("dict[str, dict[str, Any]]", read["contents"])
-        by_name = {str(name): dict(entry) for name, entry in entries.items()}
-    except FileNotFoundError as problem:
-        raise UsageError("the artifact's manifest is gone: log it again") from problem
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise UsageError(f"the manifest is none: {problem}") from problem
+    by_name = _read(ctx, kept)["contents"]
     files: list[dict[str, Any]] = [{"name": views.MANIFEST, **kept}]
     md5s: dict[str, str] = {}
     for name, entry in by_name.items():
@@ -216,6 +220,39 @@ def _contents(
     sizes = [entry.get("size") or 0 for entry in by_name.values()]
     record = {"digest": digest, "md5": md5s, "n_entries": len(by_name), "n_bytes": sum(sizes)}
     return files, record
+
+
+def _read(ctx: Context, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest that is kept, its entries by name."""
+    if kept["n_bytes"] > MOST_MANIFEST_BYTES:
+        raise UsageError("the manifest is too large")
+    try:
+        read: Any = json.loads(blob_path(ctx.engine.home, kept["digest"]).read_bytes())
+        entries = cast("dict[str, dict[str, Any]]", read["contents"])
+        return {**read, "contents": {str(name): dict(entry) for name, entry in entries.items()}}
+    except FileNotFoundError as problem:
+        raise UsageError("the artifact's manifest is gone: log it again") from problem
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise UsageError(f"the manifest is none: {problem}") from problem
+
+
+def _base(ctx: Context, any_id: str, collection: str) -> VersionRow | None:
+    """Return what an incremental artifact adds to; None where the collection is new."""
+    return views.by_name(ctx, f"{collection}:latest") if any_id == NEWEST_BASE else row_of(ctx, any_id)
+
+
+def _merged(ctx: Context, kept: Mapping[str, Any], base: VersionRow | None) -> Mapping[str, Any]:
+    """Return the manifest of a version and of what is added to it, kept as a file."""
+    below = next((file for file in base.files if file.name == views.MANIFEST), None) if base else None
+    if below is None:
+        return kept
+    old, new = _read(ctx, asdict(below)), _read(ctx, kept)
+    text = json.dumps({**new, "contents": old["contents"] | new["contents"]}, sort_keys=True)
+    with tempfile.NamedTemporaryFile(prefix="manifest-") as file:
+        file.write(text.encode())
+        file.flush()
+        digest, n_bytes = put_file(ctx.engine.home, Path(file.name))
+    return {"digest": digest, "n_bytes": n_bytes}
 
 
 def _figures(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,24 +84,31 @@ def digest_of_md5(engine: Engine, md5: str) -> str | None:
 
 def project_collections(ctx: Context, project: str, type: str | None = None) -> dict[str, str]:
     """Return the type of each collection of a project, by its name without the project."""
-    start = f"{project}/"
-    found = collections(ctx.engine.reader, type)
-    return {name.removeprefix(start): kind for name, kind in found.items() if name.startswith(start)}
+    start, reader = f"{project}/", ctx.engine.reader
+    found = {name: kind for name, kind in collections(reader, type).items() if name.startswith(start)}
+    return {name.removeprefix(start): kind for name, kind in found.items() if versions(reader, name)}
 
 
 def collection(ctx: Context, name: str) -> dict[str, Any] | None:
-    """Return a collection of a name with its project; None when there is none."""
+    """Return a collection of a name with its project; None when there is none, or all of it is deleted."""
     kind = collections(ctx.engine.reader).get(name)
-    return None if kind is None else _collection(ctx, name, kind)
+    is_there = kind is not None and versions(ctx.engine.reader, name)
+    return _collection(ctx, name, kind) if kind and is_there else None
 
 
 def collection_of_id(ctx: Context, client_id: str) -> dict[str, Any] | None:
     """Return the collection of an id; None when there is none."""
+    name = name_of_collection(client_id)
+    return None if name is None else collection(ctx, name)
+
+
+def name_of_collection(client_id: str) -> str | None:
+    """Return the name of the collection of an id; None when it is no id of one."""
     try:
         kind, _, name = base64.b64decode(client_id, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return None
-    return collection(ctx, name) if kind == "Collection" else None
+    return name if kind == "Collection" else None
 
 
 def _collection(ctx: Context, name: str, kind: str) -> dict[str, Any]:
@@ -127,6 +134,7 @@ def _collection(ctx: Context, name: str, kind: str) -> dict[str, Any]:
         "__typename": "ArtifactPortfolio" if is_linked else "ArtifactSequence",
         "id": base64.b64encode(f"Collection:{name}".encode()).decode(),
         "name": own,
+        "state": "READY",
         "description": "",
         "createdAt": when(made),
         "updatedAt": when(newest[-1].created_at if newest else made),

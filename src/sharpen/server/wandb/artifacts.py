@@ -23,7 +23,7 @@ def mutations(ctx: Context) -> dict[str, Any]:
     return {
         "createArtifact": lambda info, input: uploads.create(ctx, input),
         "createArtifactFiles": lambda info, input: uploads.create_files(ctx, input),
-        "createArtifactManifest": lambda info, input: uploads.manifest(ctx, input["artifactID"]),
+        "createArtifactManifest": lambda info, input: uploads.manifest(ctx, input["artifactID"], input),
         "updateArtifactManifest": lambda info, input: uploads.manifest(ctx, input["artifactManifestID"]),
         "commitArtifact": lambda info, input: uploads.commit(ctx, input["artifactID"]),
         "useArtifact": lambda info, input: _use(ctx, input),
@@ -31,7 +31,10 @@ def mutations(ctx: Context) -> dict[str, Any]:
         "addAliases": lambda info, input: _alias(ctx, input, remove=False),
         "deleteAliases": lambda info, input: _alias(ctx, input, remove=True),
         "deleteArtifact": lambda info, input: _delete(ctx, input),
+        "deleteArtifactSequence": lambda info, input: _delete_all(ctx, input["artifactSequenceID"]),
+        "deleteArtifactPortfolio": lambda info, input: _delete_all(ctx, input["artifactPortfolioID"]),
         "linkArtifact": lambda info, input: _link(ctx, input),
+        "unlinkArtifact": lambda info, input: _unlink(ctx, input),
     }
 
 
@@ -132,13 +135,37 @@ def _linked(ctx: Context, collection: str, source: VersionRow) -> VersionRow:
 def _delete(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     ctx.need("admin")
     row = _row(ctx, given["artifactID"])
-    names = [alias for alias in views.names_of(ctx, row) if alias != views.NEWEST]
-    if names and given.get("deleteAliases"):
-        for alias in names:
+    _delete_version(ctx, row, with_aliases=bool(given.get("deleteAliases")))
+    return {"artifact": views.artifact(ctx, row), "success": True}
+
+
+def _delete_version(ctx: Context, row: VersionRow, *, with_aliases: bool) -> None:
+    for alias in views.names_of(ctx, row) if with_aliases else ():
+        if alias != views.NEWEST:
             uploads.remove_alias(ctx, row, alias)
     who = ctx.key.name or "wandb"
     ctx.engine.call("delete_version", collection=row.collection, version=row.version, who=who)
-    return {"artifact": views.artifact(ctx, row), "success": True}
+
+
+def _delete_all(ctx: Context, collection_id: str) -> dict[str, Any]:
+    """Delete every version of a collection; its log stays, and its numbers are not given again."""
+    ctx.need("admin")
+    name = views.name_of_collection(collection_id)
+    found = views.collection_of_id(ctx, collection_id)
+    if name is None or found is None:
+        raise UsageError("no such collection")
+    for row in views.versions(ctx.engine.reader, name):
+        _delete_version(ctx, row, with_aliases=True)
+    return {"artifactCollection": {**found, "state": "DELETED"}}
+
+
+def _unlink(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take a version out of a collection that it was linked to; the version itself stays."""
+    ctx.need("agent")
+    row, name = _row(ctx, given["artifactID"]), views.name_of_collection(given["artifactPortfolioID"])
+    linked = row if row.collection == name and row.record.get("source") else _linked(ctx, name or "", row)
+    _delete_version(ctx, linked, with_aliases=True)
+    return {"success": True}
 
 
 def _link(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:

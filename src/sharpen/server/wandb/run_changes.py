@@ -99,8 +99,12 @@ def _object(text: str, name: str) -> dict[str, Any]:
 
 
 def delete(ctx: Context, run_id: str) -> dict[str, Any]:
-    """Delete a run."""
+    """Delete a run; one of no sweep that is at work ends, and its program is told so by its next request."""
     ctx.need("admin")
+    row = ctx.engine.reader.tracked.run(run_id)
+    if row is not None and row.sweep_id is None and row.state == TrialState.RUNNING:
+        why = "deleted through the W&B client"
+        ctx.engine.call("finish_run", run_id=run_id, token=row.token, exit_code=1, reason=why)
     ctx.engine.call("delete", target=run_id)
     return {"success": True}
 
