@@ -5,7 +5,8 @@
 28 stocks, a state of 283 numbers, networks of 256 and 128, horizon 512, minibatches of 512. Market and
 environments share one process with one thread. PPO of both takes one pass over what it has collected; the
 rows "16 minibatches" are the plan's count, which does not grow with the environments. The peers are
-stable-baselines3 on the market's gymnasium face, and a plain trainer of ElegantRL's shape (``plain_rl.py``).
+stable-baselines3 on the market's gymnasium face, a plain trainer of ElegantRL's shape (``plain_rl.py``), and
+with ``--elegantrl FOLDER`` ElegantRL itself, of a checkout.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,8 +41,9 @@ Row = tuple[str, str, float]
 
 @click.command()
 @click.option("--sb3-steps", default=4096, help="Steps that stable-baselines3 is given.")
+@click.option("--elegantrl", default="", help="Folder of a checkout of ElegantRL, to measure it, too.")
 @click.option("--part", default="", hidden=True, help="Measure the memory of so many members, and print it.")
-def main(sb3_steps: int, part: str) -> None:
+def main(sb3_steps: int, elegantrl: str, part: str) -> None:
     """Print samples per CPU-second of each, and the memory of 32 members."""
     torch.set_num_threads(1)
     data, rules = world()
@@ -54,6 +56,7 @@ def main(sb3_steps: int, part: str) -> None:
     )
     rows = [*market_rows(data, rules), *ppo_rows(data, rules), *plain_rows(data)]
     rows += sb3_rows(data, rules, sb3_steps)
+    rows += elegantrl_rows(data, elegantrl) if elegantrl else []
     table = Table(title=f"{N_STOCKS} stocks, state 283, 283-256-128-28, one thread")
     for column in ("what", "by", "samples per CPU-second"):
         table.add_column(column, justify="right" if column.startswith("samples") else "left")
@@ -177,6 +180,57 @@ def plain_rows(data: MarketData) -> list[Row]:
         rows.append((f"market and actions, E = {n_envs}", "plain loop", n_samples / cpu(agent.collect)))
         seconds = cpu(lambda agent=agent: agent.update(16))
         rows.append((f"PPO, E = {n_envs}, 16 minibatches", "plain loop", n_samples / seconds))
+    return rows
+
+
+def elegantrl_rows(data: MarketData, folder: str, sizes: Sequence[int] = (64, 512)) -> list[Row]:
+    """Return the speed of ElegantRL's own market and PPO, with 16 minibatches an update.
+
+    Its market is given our bars, and its answer a fifth part, which its agents ask for; nothing else is
+    changed: it goes on to buy whatever the agent says.
+    """
+    sys.path.insert(0, folder)
+    from elegantrl.agents.AgentPPO import AgentPPO
+    from elegantrl.envs.StockTradingEnv import StockTradingVecEnv
+    from elegantrl.train.config import Config
+
+    class TheirMarket(StockTradingVecEnv):
+        def load_data_from_disk(self, tech_id_list: Any = None) -> Any:
+            return data.close[data.warmup_bars :], data.table[data.warmup_bars :, N_STOCKS:]
+
+        def step(self, action: Any) -> Any:
+            state, reward, done, _ = super().step(action)
+            return state, reward, done, torch.zeros_like(done), {}
+
+    rows: list[Row] = []
+    for n_envs in sizes:
+        market = TheirMarket(num_envs=n_envs, gpu_id=-1)
+        args = Config(
+            AgentPPO,
+            None,
+            {
+                "env_name": "",
+                "num_envs": n_envs,
+                "max_step": market.max_step,
+                "state_dim": market.state_dim,
+                "action_dim": N_STOCKS,
+                "if_discrete": False,
+            },
+        )
+        args.batch_size, args.repeat_times, args.horizon_len = BATCH, 16, HORIZON
+        torch.set_grad_enabled(False)
+        agent = AgentPPO([256, 128], market.state_dim, N_STOCKS, -1, args)
+        agent.last_state = market.reset()
+        action = torch.rand(n_envs, N_STOCKS) * 2 - 1
+        alone = cpu(lambda market=market, action=action: [market.step(action) for _ in range(16)])
+        rows.append((f"market, E = {n_envs}", "ElegantRL", 16 * n_envs / alone))
+        began = time.process_time()
+        buffer = agent.explore_env(market, HORIZON)
+        acted = time.process_time() - began
+        seconds = acted + cpu(lambda agent=agent, buffer=buffer: agent.update_net(buffer))
+        rows.append((f"market and actions, E = {n_envs}", "ElegantRL", HORIZON * n_envs / acted))
+        rows.append((f"PPO, E = {n_envs}, 16 minibatches", "ElegantRL", HORIZON * n_envs / seconds))
+        torch.set_grad_enabled(True)
     return rows
 
 
