@@ -46,6 +46,7 @@ def test_the_page_shows_the_whole_way() -> None:
 
 FEWER_TREES = {"    min: 50\n    max: 500\n": "    min: 5\n    max: 10\n"}
 SMALLER = {"permute last -n 19": "permute last -n 1", "--trials 12": "--trials 3", "--trials 4": "--trials 2"}
+SMALLER |= {"--bars 60": "--bars 12"}
 WITH_AGENTS = ("run", "permute", "validate")
 
 

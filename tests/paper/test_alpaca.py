@@ -452,6 +452,79 @@ def test_no_funds_day_trading_and_halts_are_refused_once(world: AlpacaWorld, cod
     assert world.statuses().count(IntentStatus.REJECTED) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "said"), [("null", "no"), ('"forbidden"', "no"), ("40010001", "refused: AAA: no")]
+)
+def test_a_refusal_is_a_refusal_whatever_its_code(world: AlpacaWorld, code: str, said: str) -> None:
+    session = world.decided()
+    world.alpaca.faults = [Fault("POST", "/orders", 422, f'{{"code": {code}, "message": "no"}}')]
+    for _ in range(4):
+        session.trader.tick()
+    assert world.alpaca.calls.count(("POST", "/orders")) == 2
+    assert [order["symbol"] for order in world.alpaca.orders] == ["BBB"]
+    assert any(said in line for line in world.said)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/clock", "{}"),
+        ("/clock", "[]"),
+        ("/clock", '{"timestamp": null, "is_open": true, "next_close": "2024-07-03T13:00:00-04:00"}'),
+        ("/account/activities/FILL", '{"message": "maintenance"}'),
+        ("/account/activities/FILL", "[3]"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_sends_nothing_and_ends_nothing(
+    world: AlpacaWorld, path: str, body: str
+) -> None:
+    session = world.decided()
+    world.alpaca.faults = [Fault("GET", path, 200, body)]
+    session.trader.tick()
+    assert world.alpaca.orders == []
+    assert any("the broker cannot be asked, so nothing is sent" in line for line in world.said)
+    session.trader.tick()
+    assert len(world.alpaca.orders) == 2
+
+
+def add_day(world: AlpacaWorld, factors: dict[str, float]) -> None:
+    """Let the session of the third of July end, with closes so many times those before."""
+    for symbol, bars in world.alpaca.bars.items():
+        close = round(bars[-1]["c"] * factors[symbol], 2)
+        prices = {
+            "o": bars[-1]["c"],
+            "h": max(close, bars[-1]["c"]),
+            "l": min(close, bars[-1]["c"]),
+            "c": close,
+        }
+        bars.append(bars[-1] | {"t": midnight("2024-07-03"), **prices})
+    world.set_time(1720026000.0 + 1000, is_open=False)
+
+
+def test_a_loss_while_nobody_was_there_acts_at_the_start(world: AlpacaWorld) -> None:
+    session = world.decided()
+    session.trader.tick()
+    for order in world.alpaca.orders:
+        world.alpaca.fill(order, order["qty"])
+    session.trader.tick()
+    against = {s: 0.7 if q > 0 else 1.3 for s, q in world.alpaca.held.items()}
+    add_day(world, against)  # and the trader is dead
+    session = world.open()
+    session.trader.tick()
+    kill = paths_of(world.folder, "test")[1].state()
+    assert kill is not None
+    assert "the account fell by" in kill.reason
+
+
+def test_a_price_far_from_the_bar_before_is_refused_after_a_restart_too(world: AlpacaWorld) -> None:
+    world.decided()
+    add_day(world, {"AAA": 2.5, "BBB": 1.01})
+    session = world.open()  # which has seen the newest close
+    assert session.decide()
+    assert {i.order.symbol for i in session.ledger.intents() if i.bar.startswith("20240703")} == {"BBB"}
+    assert any("is 150% from" in line for line in world.said)
+
+
 def test_after_429_nothing_is_asked_until_the_reset_and_cancels_come_first(world: AlpacaWorld) -> None:
     session = world.decided()
     session.trader.tick()

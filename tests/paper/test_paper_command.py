@@ -111,6 +111,15 @@ def test_a_session_that_a_small_loss_ended_says_so_at_its_end(home: Path) -> Non
     assert advice == "'sharpen paper resume --reason …' lifts it"
 
 
+def test_a_switch_is_pulled_in_any_case_and_lifted_with_a_reason(home: Path) -> None:
+    assert trade(home, "switched", "--bars", 1).exit_code == 0
+    assert sharpen(home, "paper", "kill", "--account", "switched", "--reason", " ").exit_code == 0
+    assert status(home, "switched")["kill switch"] == "no reason given (ann)"
+    assert sharpen(home, "paper", "resume", "--account", "switched", "--reason", " ").exit_code == 2
+    assert sharpen(home, "paper", "resume", "--account", "switched", "--reason", "seen").exit_code == 0
+    assert status(home, "switched")["kill switch"] is None
+
+
 def test_an_account_that_could_buy_nothing_says_so(home: Path) -> None:
     told = trade(home, "poor", "--bars", 5, "--cash", 1)
     assert told.exit_code == 0, told.output

@@ -362,6 +362,53 @@ def test_a_daily_loss_that_is_not_realised_stops_trading(tmp_path, was_down):
     assert len(account_fills(world)) == n_fills, "nothing was sold: the loss was on paper"
 
 
+def fallen_at_a_close(world):
+    """Return how many bars are over when one opens as before and closes 30 % against what will be held."""
+    account = world.open()
+    t = account.start()
+    account.session.play_bar(t)
+    account.session.play_bar(t + 1)
+    held = account.ledger.positions()
+    for intent in account.ledger.intents(only_open=True):
+        held[intent.order.symbol] = held.get(intent.order.symbol, 0) + intent.order.signed_quantity
+    account.close()
+    factor = np.ones(world.panel.close.shape)
+    factor[t + 2 :] = [1 - 0.3 * np.sign(float(held[symbol])) for symbol in world.panel.symbols]
+    opening = factor.copy()
+    opening[t + 2] = 1.0
+    world.panel = replace(world.panel, close=world.panel.close * factor, open=world.panel.open * opening)
+    return t + 2
+
+
+@pytest.mark.parametrize("was_away", [False, True])
+def test_a_loss_at_a_close_stops_trading_before_the_next_session(tmp_path, was_away):
+    world = World(tmp_path, panel_of(12), Limits(max_daily_loss=0.05), Frictions(partial_share=0.0))
+    t = fallen_at_a_close(world)
+    kill_switch = paths_of(tmp_path, "test")[1]
+    account = world.open()
+    account.start()
+    if was_away:  # the process dies when the bar is decided on, and comes back when the next one trades
+        ticks = iter([account.trader.tick] * 3)
+        account.trader.tick = lambda: next(ticks)()  # noqa: PLW0108 - the next one at each call
+        with pytest.raises(StopIteration):
+            account.session.play_bar(t)
+        assert kill_switch.state() is None
+        account.close()
+        account = world.open()
+        account.session.start(t + 1)
+    account.session.play(t + was_away, len(world.panel))
+    kill = kill_switch.state()
+    assert kill is not None
+    assert "fell by 1" in kill.reason, kill
+    last_fill = max(fill.at for fill in account.ledger.fills())
+    assert last_fill < float(world.panel.time[t + 1].astype(np.int64)) / 1e6
+    kill_switch.lift("ann", "looked at it", 0.0)
+    account.session.start(len(world.panel))
+    account.trader.tick()
+    assert kill_switch.state() is None, "who lifts it has seen this loss"
+    account.close()
+
+
 def account_fills(world):
     account = world.open()
     found = account.ledger.fills()

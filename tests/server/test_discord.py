@@ -188,6 +188,23 @@ def test_who_may_not_is_told_and_nothing_happens(discord: DiscordStandIn, more: 
     assert discord.log()[2:] == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": 2, "data": None},
+        {"type": 2, "data": {"options": [{"name": "promote", "options": [3]}]}},
+        {"type": 3, "data": {"custom_id": "p|2|xgb:v1|prod|ab|none|²"}},
+        {"type": 2, "member": {"user": {"id": "2"}, "roles": None}},
+        {"type": 2, "member": {"user": None, "roles": ["desk"]}},
+    ],
+)
+def test_what_has_another_form_is_refused_politely(discord: DiscordStandIn, odd: Any) -> None:
+    answer = discord.send(discord.from_user("2", **odd))
+    assert answer.status_code == 200
+    assert answer.json()["data"]["content"].startswith("sharpen ")
+    assert discord.told == []
+
+
 def test_a_button_is_one_person_s_and_expires(discord: DiscordStandIn) -> None:
     pressed = confirm(discord)
     assert "another person's" in discord.press("3", pressed)["data"]["content"]

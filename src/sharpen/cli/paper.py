@@ -78,7 +78,7 @@ def stop(home: Path, account: str) -> None:
 def kill(home: Path, account: str, reason: str) -> None:
     """Stop all trading on an account: open orders are canceled, none is sent, restarts included."""
     ledger, kill_switch, _ = _reader(home, account)
-    kill_switch.pull(person(), reason, time.time())
+    kill_switch.pull(person(), reason.strip() or "no reason given", time.time())
     echo("nothing is traded until 'sharpen paper resume --reason …'", err=True)
     if ledger.fact("broker_account") is not None and not is_held(paths_of(home, account)[0]):
         echo(
@@ -97,7 +97,9 @@ def resume(home: Path, account: str, reason: str) -> None:
     _, kill_switch, _ = _reader(home, account)
     if kill_switch.state() is None:
         raise UsageError(f"the kill switch of account {account} is not pulled")
-    kill_switch.lift(person(), reason, time.time())
+    if not reason.strip():
+        raise UsageError("--reason is empty: say why it may trade again")
+    kill_switch.lift(person(), reason.strip(), time.time())
     echo(f"account {account} may trade again", err=True)
 
 

@@ -302,6 +302,11 @@ class Ledger:
             row = connection.execute("SELECT worth FROM sessions WHERE session = ?", (session,)).fetchone()
         return Decimal(row[0])
 
+    def newest_session(self) -> tuple[str, Decimal] | None:
+        """Return the session that began last, and the account's worth then; None before the first."""
+        row = self._connection.execute("SELECT session, worth FROM sessions ORDER BY rowid DESC").fetchone()
+        return None if row is None else (str(row[0]), Decimal(row[1]))
+
     def sessions(self) -> list[tuple[str, Decimal]]:
         """Return each session with the account's worth at its begin, the oldest first."""
         rows = self._connection.execute("SELECT session, worth FROM sessions ORDER BY at")

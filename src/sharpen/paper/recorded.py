@@ -80,6 +80,7 @@ class RecordedSession:
         self.trader.tick()
         self._set_time(t, CLOSE_S, is_open=False)
         self.trader.on_bar(self.panel.slice(0, t + 1))
+        self.trader.tick()  # what the close did to the account is seen before the next session begins
 
     def _set_time(self, t: int, seconds: float, *, is_open: bool) -> None:
         bar = self.panel.time[t]

@@ -6,9 +6,10 @@ crash: whoever restarts reads the ledger, asks the broker by each order's name, 
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,7 @@ from sharpen.paper.risk import Limits, broken_limits, daily_loss, percent
 
 DUPLICATE_NAME = 40010001
 LONGEST_QUIET_S = 300.0
+LOSS_SEEN = "loss_seen"
 
 
 def _nothing(_now: float) -> str:
@@ -165,10 +167,11 @@ class Trader:
                 continue
             decisions.append(Decision(bar, symbol, float(target[k]), Decimal(repr(close))))
         if decisions:
-            self._decide(bar, decisions, len(panel.symbols))
+            self._decide(bar, decisions, closes_before(panel, t), len(panel.symbols))
 
-    def _decide(self, bar: str, decisions: list[Decision], n_symbols: int) -> None:
-        previous = dict(self._prices)
+    def _decide(
+        self, bar: str, decisions: list[Decision], previous: Mapping[str, Decimal], n_symbols: int
+    ) -> None:
         self._prices.update({d.symbol: d.price for d in decisions})
         try:
             money = self.worth() / n_symbols
@@ -250,18 +253,32 @@ class Trader:
         return kill is not None
 
     def _loss_too_large(self, clock: BrokerClock) -> Kill | None:
-        """Compare the account's worth with that at the session's begin; the unknown counts as a loss."""
+        """Compare the account's worth with that at the session's begin; the unknown counts as a loss.
+
+        Prices of a session come when it is over. So it is still compared with its begin until the next one
+        opens, and once more then, for who was not there to see it close.
+        """
         limit = self._parts.limits.max_daily_loss
         try:
             worth = self.worth()
-            loss = daily_loss(worth, self._ledger.worth_at_start(clock.session, worth, self._now()))
+            last = self._ledger.newest_session()
+            if clock.is_open and (last is None or last[0] != clock.session):
+                self._ledger.worth_at_start(clock.session, worth, self._now())
+            loss = daily_loss(worth, worth if last is None else self._loss_counts_from(*last))
         except (ArithmeticError, KeyError) as problem:
             return Kill("the trader", f"the account's worth cannot be computed: {problem!r}")
         if not loss <= limit:
+            if last is not None:  # a person who lifts the switch has seen this loss
+                self._ledger.keep_fact(LOSS_SEEN, json.dumps([last[0], str(worth)]))
             return Kill(
                 "the trader", f"the account fell by {percent(loss)} in a session, more than {percent(limit)}"
             )
         return None
+
+    def _loss_counts_from(self, session: str, began_with: Decimal) -> Decimal:
+        """Return what the account was worth at a session's begin, or when its loss has stopped all before."""
+        seen, worth = json.loads(self._ledger.fact(LOSS_SEEN) or '["", "0"]')
+        return Decimal(worth) if seen == session else began_with
 
     def _end_orders(self, kill: Kill) -> None:
         why = f"kill switch: {kill.reason} ({kill.who})"
@@ -320,7 +337,8 @@ class Trader:
             self._orders.set(intent, IntentStatus.REJECTED, refusal.message)
             return
         found = self._broker.find(intent.order.client_order_id)
-        if found is None:
+        if found is None:  # the code says a taken name, and also everything else that was wrong in the order
+            self._note("refused", f"{intent.order.symbol}: {refusal.message}")
             self._orders.set(intent, IntentStatus.UNKNOWN, refusal.message)
         else:
             self._orders.match(intent, found)
@@ -347,6 +365,17 @@ class Trader:
 
     def _now(self) -> float:
         return self._parts.clock.time()
+
+
+def closes_before(panel: Panel, t: int) -> dict[str, Decimal]:
+    """Return the last close of each symbol before a bar; symbols without one are left out."""
+    found: dict[str, Decimal] = {}
+    for k, symbol in enumerate(panel.symbols):
+        earlier = panel.close[:t, k]
+        known = earlier[np.isfinite(earlier) & (earlier > 0)]
+        if len(known):
+            found[symbol] = Decimal(repr(float(known[-1])))
+    return found
 
 
 def first_index(panel: Panel, first: str) -> int:

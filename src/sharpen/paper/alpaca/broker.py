@@ -22,6 +22,7 @@ from sharpen.paper.alpaca.connection import (
     hardened,
     limited,
     raise_for_order,
+    reading,
     told,
     words,
 )
@@ -62,7 +63,8 @@ class AlpacaBroker:
         self._newest = since
         self._names: dict[str, str] = {}
         account = ask(self._client, "/account")
-        self.account = str(account.get("account_number") or account["id"])
+        with reading("an account"):
+            self.account = str(account.get("account_number") or account["id"])
         self.can_turn = False  # 403 "insufficient qty available" for an order that would pass through 0
         blocked = [name for name in ("trading_blocked", "account_blocked") if account.get(name) is True]
         if blocked or account.get("status") != "ACTIVE":
@@ -76,18 +78,22 @@ class AlpacaBroker:
     def clock(self) -> BrokerClock:
         """Return Alpaca's time; a session is called by its date in New York."""
         said = ask(self._client, "/clock")
-        is_open = said["is_open"] is True
-        session = str(said["next_close"] if is_open else said["next_open"])[:10]
-        return BrokerClock(seconds(said["timestamp"]), is_open, session)
+        with reading("a time"):
+            is_open = said["is_open"] is True
+            session = str(said["next_close"] if is_open else said["next_open"])[:10]
+            return BrokerClock(seconds(said["timestamp"]), is_open, session)
 
     def cash(self) -> Decimal:
         """Return the account's cash in dollars."""
-        return _decimal(ask(self._client, "/account")["cash"])
+        said = ask(self._client, "/account")
+        with reading("an account"):
+            return _decimal(said["cash"])
 
     def positions(self) -> Mapping[str, Decimal]:
         """Return the shares held, below 0 for short ones."""
         rows = ask(self._client, "/positions")
-        return {str(row["symbol"]): _decimal(row["qty"]) for row in rows}
+        with reading("positions"):
+            return {str(row["symbol"]): _decimal(row["qty"]) for row in rows}
 
     def submit(self, order: OrderRequest) -> BrokerOrder:
         """Send a market order for the day, once."""
@@ -115,7 +121,8 @@ class AlpacaBroker:
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return every order that is not final."""
         rows = ask(self._client, "/orders", {"status": "open", "limit": 500})
-        return [self._read(row) for row in rows]
+        with reading("orders"):
+            return [self._order(row) for row in rows]
 
     def cancel(self, order_id: str) -> None:
         """Ask for the end of an order; one that has ended already (422, 404) stays as it is."""
@@ -138,6 +145,8 @@ class AlpacaBroker:
         found: list[Fill] = []
         while True:
             rows: list[Mapping[str, Any]] = ask(self._client, "/account/activities/FILL", asked)
+            if not isinstance(rows, list):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise BrokerUnavailable("Alpaca tells of fills in no list")
             found += [self._fill(row) for row in rows]
             if len(rows) < PAGE:
                 break
@@ -146,21 +155,12 @@ class AlpacaBroker:
         return found
 
     def _fill(self, row: Mapping[str, Any]) -> Fill:
-        try:
+        with reading("a fill"):
             name = self._name(str(row["order_id"]))
             side: Side = "buy" if row["side"] == "buy" else "sell"  # the other is sell_short
             quantity, price = _decimal(row["qty"]), _decimal(row["price"])
-            return Fill(
-                str(row["id"]),
-                name,
-                str(row["symbol"]),
-                side,
-                quantity,
-                price,
-                seconds(row["transaction_time"]),
-            )
-        except (KeyError, ValueError) as problem:
-            raise BrokerUnavailable(f"Alpaca tells of a fill that cannot be read: {problem!r}") from problem
+            at = seconds(row["transaction_time"])
+            return Fill(str(row["id"]), name, str(row["symbol"]), side, quantity, price, at)
 
     def _name(self, order_id: str) -> str:
         """Return the name of an order, which a fill does not have."""
@@ -172,10 +172,8 @@ class AlpacaBroker:
         return self._names[order_id]
 
     def _read(self, row: Mapping[str, Any]) -> BrokerOrder:
-        try:
+        with reading("an order"):
             return self._order(row)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise BrokerUnavailable(f"Alpaca tells of an order that cannot be read: {problem!r}") from problem
 
     def _order(self, row: Any) -> BrokerOrder:
         order_id, name = str(row["id"]), str(row["client_order_id"])

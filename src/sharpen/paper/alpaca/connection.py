@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
@@ -174,6 +175,19 @@ def ask(client: RESTClient, path: str, parameters: Mapping[str, Any] | None = No
     return answer
 
 
+@contextmanager
+def reading(what: str) -> Generator[None]:
+    """Turn what is missing or odd in an answer into one kind of failure: it was asked, and nothing is known.
+
+    Raises:
+        BrokerUnavailable: The answer cannot be read.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
+        raise BrokerUnavailable(f"Alpaca tells of {what} that cannot be read: {problem!r}") from problem
+
+
 class NoSuchThing(BrokerUnavailable):
     """Alpaca knows no such order."""
 
@@ -184,10 +198,11 @@ def raise_for_order(problem: Exception) -> NoReturn:
         status, body = told(problem)
         if status == 429:
             raise limited(problem) from problem
-        if status in (400, 403, 404, 422) and "code" in body:
-            raise OrderRejected(words(body), code=int(body["code"])) from problem
         if status in (400, 403, 404, 422):
-            raise OrderRejected(f"Alpaca answered {status}", code=status) from problem
+            code: Any = body.get("code")
+            known = code if isinstance(code, int) else status
+            said = words(body) if body else f"Alpaca answered {status}"
+            raise OrderRejected(said, code=known) from problem
         if status == 401:
             raise BrokerUnavailable(WRONG_KEYS) from problem
         raise OutcomeUnknown(f"Alpaca answered {status}") from problem

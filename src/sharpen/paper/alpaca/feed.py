@@ -13,7 +13,7 @@ from alpaca.data.historical.stock import StockHistoricalDataClient
 
 from sharpen.bars import Panel
 from sharpen.paper.alpaca.broker import seconds
-from sharpen.paper.alpaca.connection import AlpacaAccess, ask, hardened
+from sharpen.paper.alpaca.connection import AlpacaAccess, ask, hardened, reading
 from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.ports import BrokerUnavailable, Clock
 
@@ -85,11 +85,12 @@ class AlpacaFeed:
         found: dict[str, dict[str, tuple[float, ...]]] = {symbol: {} for symbol in self._symbols}
         while True:
             page = ask(self._client, "/stocks/bars", asked)
-            bars: Mapping[str, Any] = page.get("bars") or {}
-            for symbol, rows in bars.items():
-                for row in rows or () if symbol in found else ():
-                    found[symbol][_day(row["t"])] = _prices(row)
-            token = page.get("next_page_token")
+            with reading("bars"):
+                bars: Mapping[str, Any] = page.get("bars") or {}
+                for symbol, rows in bars.items():
+                    for row in rows or () if symbol in found else ():
+                        found[symbol][_day(row["t"])] = _prices(row)
+                token = page.get("next_page_token")
             if not token:
                 return found
             asked["page_token"] = token

@@ -87,6 +87,13 @@ def answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look
         now: Unix seconds.
         look: Finds the version that a word means, and where an alias of its model points.
     """
+    try:
+        return _answer(asked, settings, now, look)
+    except (AttributeError, IndexError, KeyError, TypeError):  # of another form than Discord's are today
+        return Answer(message("sharpen cannot read this interaction"))
+
+
+def _answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
     if asked.get("type") == PING:
         return Answer({"type": PONG})
     person = _person(asked, settings)
@@ -163,7 +170,7 @@ def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:
 
 def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
     parts = str(asked.get("data", {}).get("custom_id", "")).split("|")
-    if len(parts) != 7 or parts[0] not in ("p", "a") or not parts[6].isdigit():
+    if len(parts) != 7 or parts[0] not in ("p", "a") or not (parts[6].isascii() and parts[6].isdigit()):
         return Answer(message("sharpen does not know this button"))
     kind, user, word, alias, digest, expects, expires = parts
     if int(expires) < now:
