@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hydra_plugins.sharpen_sweeper._options import method_options
 from hydra_plugins.sharpen_sweeper._settings import Settings
-from hydra_plugins.sharpen_sweeper._translation import first_configurations
+from hydra_plugins.sharpen_sweeper._translation import best_of_file, first_configurations, sweep_text
 from sharpen.optimizers import make
-from sharpen.spec.configspace import read_search_space
+from sharpen.spec import parse
+from sharpen.spec.configspace import SearchSpace, read_search_space
 
 
 def read(method: str, base: dict[str, Any] | None = None, **keys: Any) -> tuple[dict[str, Any], list[str]]:
@@ -83,6 +85,22 @@ def test_a_warm_start_tries_the_default_then_what_is_given_then_the_best_of_a_ru
     best = first_configurations(replace(settings, maximize=True))
     assert [one["x"] for one in best[2:]] == [0.1, 0.2]
     assert not problems
+
+
+def test_options_of_any_kind_come_back_from_a_table_and_from_a_sweep_file(tmp_path: Path) -> None:
+    options: list[Any] = [[64, 64], None, "1e-3", "true", 0.001, {"lr": 0.1}, "0x1f", "12:30", "-", "\n1"]
+    space = SearchSpace({"x": {"values": options}})
+    table = tmp_path / "runhistory.csv"
+    with table.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["config_id", "budget", "fold_id", "seed", "performance", "x"])
+        rows.writerows([k, 1.0, 0, 0, k, option] for k, option in enumerate(options, 1))
+    found = best_of_file(table, Settings("random", space), 10)
+    assert [one["x"] for one in found] == options
+    text = sweep_text(Settings("random", space, n_trials=1), "s", "p.py", ["${program}", "++x=1e-3", "-m"])
+    parsed = parse(text, where="s.yaml")
+    assert list(cast("Any", parsed.space.dimensions["x"]).options) == options
+    assert parsed.command == ("${program}", "++x=1e-3", "-m")
 
 
 def test_a_population_as_people_write_it() -> None:

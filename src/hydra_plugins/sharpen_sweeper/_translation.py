@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -45,7 +45,19 @@ def sweep_text(settings: Settings, name: str, program: str, command: Sequence[st
     prior = first_configurations(settings)
     if prior:
         document["prior"] = [dict(one) for one in prior]
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts such that no reader takes them for numbers: YAML 1.1 and 1.2 differ on ``1e-3``."""
+
+
+def _text(dumper: Any, text: str) -> yaml.ScalarNode:
+    style = "'" if text[:1] in "+-.0123456789" and text.isprintable() else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def first_configurations(settings: Settings) -> list[Mapping[str, Any]]:
@@ -76,10 +88,21 @@ def best_of_file(path: Path, settings: Settings, n: int) -> list[Mapping[str, An
     sign = -1.0 if settings.maximize else 1.0
     means = {key: sign * math.fsum(each) / len(each) for key, each in values.items()}
     order = sorted((key for key in means if math.isfinite(means[key])), key=means.__getitem__)
+    options = {name: _options(settings.space.parameters[name]) for name in names}
     return [
-        {name: typed_value(text) for name, text in zip(names, key, strict=True) if text != ""}
+        {
+            name: options[name].get(text, typed_value(text))
+            for name, text in zip(names, key, strict=True)
+            if text != "" or "" in options[name]
+        }
         for key in order[:n]
     ]
+
+
+def _options(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a parameter's options are by how a table spells them; of two alike the first."""
+    values = cast("list[Any]", parameter.get("values") or [])
+    return {"" if value is None else str(value): value for value in reversed(values)}
 
 
 def typed_value(text: str) -> Any:
