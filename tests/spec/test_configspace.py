@@ -77,16 +77,38 @@ def test_every_type_becomes_a_parameter_of_a_sweep_file() -> None:
         (
             {
                 "hyperparameters": {"x": {"value": 1}},
-                "conditions": [{"type": "GT", "child": "x", "parent": "x", "value": 1}],
+                "conditions": [{"type": "GE", "child": "x", "parent": "x", "value": 1}],
             },
             "search_space.conditions[0].type",
-            "only EQ and IN",
+            "is 'GE': known are EQ, IN, NEQ, LT, GT, AND and OR",
         ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(value: Any, place: str, words: str) -> None:
     _, problems = read(value)
     assert any(path == place and words in sentence for path, sentence in problems), problems
+
+
+def test_conditions_of_several_parameters_become_an_expression() -> None:
+    entries = {name: {"type": "uniform_int", "lower": 1, "upper": 9} for name in ("a", "b", "c")}
+    parts = [
+        {"type": "GT", "child": "c", "parent": "a", "value": 3},
+        {
+            "type": "OR",
+            "child": "c",
+            "conditions": [
+                {"type": "NEQ", "child": "c", "parent": "b", "value": 2},
+                {"type": "IN", "child": "c", "parent": "b", "values": [1, 2]},
+            ],
+        },
+    ]
+    condition = {"type": "AND", "child": "c", "conditions": parts}
+    space, problems = read({"hyperparameters": entries, "conditions": [condition]})
+    assert problems == []
+    assert space.parameters["c"]["when"] == "(a > 3) and ((b != 2) or (b in [1, 2]))"
+    parts[0]["parent"] = "d"
+    _, problems = read({"hyperparameters": entries, "conditions": [condition]})
+    assert problems == [("search_space.conditions[0]", "names 'd', which must all be hyperparameters")]
 
 
 def test_forms_from_memory_are_read_and_noted_once_each() -> None:

@@ -156,7 +156,7 @@ class _Odometer:
 def _behind(space: Space, idle: int) -> int:
     """Return the place to turn when a parameter is idle: in front of it, if all it needs is there."""
     names = list(space.dimensions)
-    needed = _needed(space, names[idle])
+    needed = space.needed(names[idle])
     return idle - 1 if max(names.index(name) for name in needed) < idle else len(names) - 1
 
 
@@ -164,17 +164,8 @@ def _last_of_forbidden(space: Space, config: Config) -> int:
     """Return the last place that a forbidden combination rests on: what follows it makes no difference."""
     names = list(space.dimensions)
     matched = next(c for c in space.forbidden if not Space(space.dimensions, {}, (c,)).allows(config))
-    needed = {other for name in matched for other in (name, *_needed(space, name))}
+    needed = {other for name in matched for other in (name, *space.needed(name))}
     return max((names.index(name) for name in needed), default=-1)
-
-
-def _needed(space: Space, name: str) -> list[str]:
-    """Return the parameters that it depends on whether a parameter is there."""
-    found: list[str] = []
-    while name in space.conditions:
-        name = space.conditions[name].parent
-        found.append(name)
-    return found
 
 
 def _axes(space: Space) -> dict[str, Sequence[Any]]:

@@ -6,22 +6,26 @@ both. A distribution of any shape is its quantile function, so a new one is a ne
 Notation: ``u`` is a point of [0, 1]; names of nested parameters are dotted (``optimizer.lr``).
 """
 
+from sharpen.space.conditions import Bound, Condition, Joined, When
 from sharpen.space.dimensions import Choice, Constant, Dimension, Float, Int, same
 from sharpen.space.shaped import Beta, Normal, Rounded, Weighted
-from sharpen.space.space import Condition, Space, nest
+from sharpen.space.space import Space, nest
 
 __all__ = [
     "Beta",
+    "Bound",
     "Choice",
     "Condition",
     "Constant",
     "Dimension",
     "Float",
     "Int",
+    "Joined",
     "Normal",
     "Rounded",
     "Space",
     "Weighted",
+    "When",
     "nest",
     "same",
 ]

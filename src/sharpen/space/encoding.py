@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from sharpen.arrays import Bools, Floats
+from sharpen.space.conditions import Condition
 from sharpen.space.dimensions import Dimension, is_number
-from sharpen.space.space import Condition, Space
+from sharpen.space.space import Space
 
 MOST_LEVELS = 200
 ABSENT = {"real": 0.5, "ordered": 0.5, "category": -1.0}
@@ -81,7 +82,21 @@ class Cube:
                 if axis.needs is not None:
                     parent, units = axis.needs
                     u[~np.isin(u[:, parent], units), d] = ABSENT[axis.kind]
+        self._snap_joined(u)
         return u
+
+    def _snap_joined(self, u: Floats) -> None:
+        """Move absent parameters that wait for several others to their place."""
+        joined = [d for d, axis in enumerate(self.axes) if self._waits_for_several(axis)]
+        for row in u if joined else ():
+            config = self.decode(row)
+            for d in joined:
+                if self.axes[d].name not in config:
+                    row[d] = ABSENT[self.axes[d].kind]
+
+    def _waits_for_several(self, axis: Axis) -> bool:
+        condition = self.space.conditions.get(axis.name)
+        return condition is not None and not isinstance(condition, Condition)
 
     def decode(self, u: Floats) -> dict[str, Any]:
         """Return the configuration at a point (D,)."""
@@ -115,10 +130,12 @@ def kind_of(dimension: Dimension, values: Sequence[Any] | None) -> tuple[Kind, F
 
 
 def _conditioned(axis: Axis, axes: Sequence[Axis], space: Space) -> Axis:
-    condition: Condition | None = space.conditions.get(axis.name)
-    parent = next((i for i, other in enumerate(axes) if condition and other.name == condition.parent), None)
+    condition = space.conditions.get(axis.name)
+    if not isinstance(condition, Condition):  # what waits for several is looked at row by row
+        return axis
+    parent = next((i for i, other in enumerate(axes) if other.name == condition.parent), None)
     # a parent of a single value is there or not for all; one with too many values is never conditioned on
-    if condition is None or parent is None or axes[parent].kind == "real":
+    if parent is None or axes[parent].kind == "real":
         return axis
     dimension = space.dimensions[condition.parent]
     units = np.array([dimension.to_unit(v) for v in condition.values if dimension.contains(v)])

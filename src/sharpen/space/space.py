@@ -5,25 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
+from sharpen.space.conditions import Condition, When
 from sharpen.space.dimensions import Dimension, same
 
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """When a parameter is there: its parent is there, and has one of some values.
-
-    >>> Condition("booster", ("dart", "goss")).holds("goss")
-    True
-    """
-
-    parent: str
-    values: tuple[Any, ...]
-
-    def holds(self, value: Any) -> bool:
-        """Return whether the parent's value is one of the values."""
-        return any(same(value, wanted) for wanted in self.values)
+MOST_COUNTED = 2_000  # combinations of values that others wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class Space:
     """
 
     dimensions: Mapping[str, Dimension]
-    conditions: Mapping[str, Condition] = field(default_factory=dict[str, Condition])
+    conditions: Mapping[str, When] = field(default_factory=dict[str, When])
     forbidden: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -60,7 +48,10 @@ class Space:
         ...     {"share": Condition("bagging", (True,))}).size
         4
         """
-        n_below = {name: self._n_below(name) for name in self.dimensions if name not in self.conditions}
+        simple = {name: c for name, c in self.conditions.items() if isinstance(c, Condition)}
+        if len(simple) < len(self.conditions):
+            return self._n_counted()
+        n_below = {name: self._n_below(name, simple) for name in self.dimensions if name not in simple}
         counts = list(n_below.values())
         return None if None in counts else math.prod(count for count in counts if count is not None)
 
@@ -127,15 +118,52 @@ class Space:
         condition = self.conditions.get(name)
         if condition is None:
             return True
-        parent = condition.parent
-        return parent in config and condition.holds(config[parent]) and self._is_active(parent, config)
+        return condition.holds_in(
+            {
+                parent: config[parent]
+                for parent in condition.parents
+                if parent in config and self._is_active(parent, config)
+            }
+        )
 
-    def _n_below(self, name: str) -> int | None:
+    def needed(self, name: str) -> list[str]:
+        """Return the parameters on which it depends whether one is there, the nearest first.
+
+        >>> Space({}, {"c": Condition("b", (1,)), "b": Condition("a", (1,))}).needed("c")
+        ['b', 'a']
+        """
+        found: dict[str, None] = {}
+        waiting = [name]
+        while waiting:
+            condition = self.conditions.get(waiting.pop(0))
+            new = [parent for parent in condition.parents if parent not in found] if condition else []
+            found |= dict.fromkeys(new)
+            waiting += new
+        return list(found)
+
+    def _n_counted(self) -> int | None:
+        """Count the configurations of a space in which parameters wait for several others."""
+        grids = {name: dimension.grid() for name, dimension in self.dimensions.items()}
+        sizes = {name: len(grid) for name, grid in grids.items() if grid is not None}
+        parents = {parent: grids[parent] for c in self.conditions.values() for parent in c.parents}
+        if len(sizes) < len(grids) or math.prod(sizes[parent] for parent in parents) > MOST_COUNTED:
+            return None
+        found: dict[str, int] = {}
+        for values in product(*(grid or () for grid in parents.values())):
+            config = dict(zip(parents, values, strict=True))
+            there = [name for name in self.dimensions if self._is_active(name, config)]
+            key = repr([(name, config[name]) for name in there if name in parents])
+            found[key] = math.prod(sizes[name] for name in there if name not in parents)
+        return sum(found.values())
+
+    def _n_below(self, name: str, conditions: Mapping[str, Condition]) -> int | None:
         """How many ways there are to set a parameter and all that wait for it."""
         values = self.dimensions[name].grid()
         if values is None:
             return None
-        waiting = [(c, self._n_below(child)) for child, c in self.conditions.items() if c.parent == name]
+        waiting = [
+            (c, self._n_below(child, conditions)) for child, c in conditions.items() if c.parent == name
+        ]
         special = {repr(value): value for condition, _ in waiting for value in condition.values}
         count = len(values) - len(special)
         for value in special.values():

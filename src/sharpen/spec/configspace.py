@@ -35,6 +35,7 @@ TYPE_ALIASES = {
     **dict.fromkeys(("choice", "category", "cat"), "categorical"),
 }
 KEY_ALIASES = {"default": "default_value", "low": "lower", "high": "upper", "min": "lower", "max": "upper"}
+CONDITION_SIGNS = {"EQ": "==", "IN": "in", "NEQ": "!=", "LT": "<", "GT": ">"}
 SECTIONS = ("hyperparameters", "conditions", "forbiddens", "seed", "name", "meta")
 
 
@@ -241,19 +242,48 @@ def _uniform(kind: str, given: dict[str, Any]) -> dict[str, Any]:
 def _add_conditions(
     conditions: Any, path: str, parameters: dict[str, dict[str, Any]], reading: _Reading
 ) -> None:
-    """Give parameters that wait for another one a ``when``; only equality and lists are known here."""
+    """Give parameters that wait for others a ``when``."""
     for at, condition in enumerate(conditions):
         place = f"{path}[{at}]"
-        kind, child, parent = (condition.get(key) for key in ("type", "child", "parent"))
-        if kind not in ("EQ", "IN"):
-            reading.wrong(f"{place}.type", f"is {kind!r}: only EQ and IN are known")
-        elif child not in parameters or parent not in parameters:
-            reading.wrong(place, f"names {child!r} and {parent!r}, which must both be hyperparameters")
+        kind, child = condition.get("type"), condition.get("child")
+        odd = _unknown_names(condition, parameters)
+        if not _kinds(condition) <= {*CONDITION_SIGNS, "AND", "OR"}:
+            reading.wrong(f"{place}.type", f"is {kind!r}: known are {', '.join(CONDITION_SIGNS)}, AND and OR")
+        elif odd:
+            reading.wrong(place, f"names {odd}, which must all be hyperparameters")
         elif "when" in parameters[child]:
             reading.wrong(place, f"is a second condition of {child!r}: keep one, with IN for several values")
         else:
-            wanted = condition["value"] if kind == "EQ" else list(condition["values"])
-            parameters[child]["when"] = {parent: wanted}
+            parameters[child]["when"] = _when(condition)
+
+
+def _kinds(condition: Mapping[str, Any]) -> set[Any]:
+    inner = condition.get("conditions") or ()
+    return {condition.get("type")}.union(*(_kinds(part) for part in inner))
+
+
+def _unknown_names(condition: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    inner: list[Mapping[str, Any]] = condition.get("conditions") or []
+    names: list[Any] = [condition.get("child"), *([] if inner else [condition.get("parent")])]
+    odd = [_unknown_names(part, parameters) for part in inner]
+    odd += [repr(name) for name in names if name not in parameters]
+    return ", ".join(sorted({name for name in odd if name}))
+
+
+def _when(condition: Mapping[str, Any]) -> Any:
+    """Return what a condition says as a ``when``: a mapping where that says it, else an expression."""
+    kind = condition["type"]
+    if kind in ("EQ", "IN"):
+        return {condition["parent"]: condition["value"] if kind == "EQ" else list(condition["values"])}
+    return _expression(condition)
+
+
+def _expression(condition: Mapping[str, Any]) -> str:
+    kind = condition["type"]
+    if kind in ("AND", "OR"):
+        return f" {kind.lower()} ".join(f"({_expression(part)})" for part in condition["conditions"])
+    wanted = list(condition["values"]) if kind == "IN" else condition["value"]
+    return f"{condition['parent']} {CONDITION_SIGNS[kind]} {wanted!r}"
 
 
 def _forbidden(clauses: Any, path: str, reading: _Reading) -> tuple[Mapping[str, Any], ...]:

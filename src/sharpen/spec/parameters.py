@@ -8,20 +8,28 @@ from itertools import pairwise
 from typing import Any, cast
 
 from sharpen.hints import describe
-from sharpen.space import Condition, Dimension, Space
+from sharpen.space import Condition, Dimension, Space, When
 from sharpen.spec.distributions import DISTRIBUTIONS, dimension
 from sharpen.spec.partial_configs import fit
 from sharpen.spec.problem_node import Node
 from sharpen.spec.readers import ValueReader, mapping
 from sharpen.spec.records import Key, reject_key, schema_of
 from sharpen.spec.synonyms import nearest
+from sharpen.spec.when import MOST_LETTERS
+from sharpen.spec.when import read as expression
 
 LONGEST_CHAIN = 30
 MOST_SHOWN = 60  # letters
 
+
+def _when(node: Node) -> Any:
+    return node.value if isinstance(node.value, str) else mapping(node)
+
+
 WHEN = Key(
-    mapping,
-    "Only there when another parameter has this value, or one of a list: {booster: dart}.",
+    ValueReader(_when, {"anyOf": [mapping.schema, {"type": "string", "maxLength": MOST_LETTERS}]}),
+    "Only there when another parameter has this value, or one of a list: {booster: dart}; or when an "
+    "expression holds: \"booster == 'dart' and depth > 3\".",
     is_extension=True,
 )
 
@@ -111,8 +119,8 @@ def _bare(value: Any) -> str:
     return f"is {describe(value)}: write {{value: …}} for a constant"
 
 
-def _conditions(found: _Found) -> Iterator[tuple[str, Condition]]:
-    read: dict[str, Condition | None] = {}
+def _conditions(found: _Found) -> Iterator[tuple[str, When]]:
+    read: dict[str, When | None] = {}
     for name, whens in found.whens.items():
         for when in whens:
             if when.path not in read:
@@ -122,24 +130,32 @@ def _conditions(found: _Found) -> Iterator[tuple[str, Condition]]:
             yield name, last
 
 
-def _condition(when: Node, name: str, found: _Found) -> Condition | None:
+def _condition(when: Node, name: str, found: _Found) -> When | None:
+    if isinstance(when.value, str):
+        return expression(when, lambda written, node: _known(written, name, node, found))
     entries = when.children()
     if entries is None:
         return None
     if len(entries) != 1:
         return when.wrong(
-            "names one parameter and its value or values; to wait for a second one, give the first a when "
-            "of its own"
+            "names one parameter and its value or values; for several write an expression: "
+            "\"booster == 'dart' and depth > 3\""
         )
     ((written, wanted),) = entries.items()
+    known = _known(written, name, wanted, found)
+    return None if known is None else _waiting_for(*known, wanted)
+
+
+def _known(written: str, name: str, node: Node, found: _Found) -> tuple[str, Dimension] | None:
+    """Return the parameter that a name means in a condition of another one; what is wrong is noted."""
     parent = _parent(written, name, found)
     if parent is None:
         if written in (name, name.rpartition(".")[2]):
-            return wanted.wrong(f"{name!r} would wait for itself: name another parameter")
+            return node.wrong(f"{name!r} would wait for itself: name another parameter")
         known = [other for other in found.nodes if other != name]
-        return wanted.wrong(f"there is no parameter {written!r}{nearest(written, known)}")
+        return node.wrong(f"there is no parameter {written!r}{nearest(written, known)}")
     over = found.dimensions.get(parent)
-    return None if over is None else _waiting_for(parent, over, wanted)
+    return None if over is None else (parent, over)
 
 
 def _waiting_for(parent: str, over: Dimension, wanted: Node) -> Condition | None:
@@ -165,23 +181,14 @@ def _parent(written: str, name: str, found: _Found) -> str | None:
     return None
 
 
-def _chain(name: str, conditions: Mapping[str, Condition]) -> list[str]:
-    """Return a parameter and those that it waits for, nearest first, the first of a circle twice."""
-    found = [name]
-    while (condition := conditions.get(found[-1])) is not None:
-        found.append(condition.parent)
-        if condition.parent in found[:-1] or len(found) > LONGEST_CHAIN:
-            break
-    return found
-
-
-def _check_circles(conditions: dict[str, Condition], found: _Found) -> None:
+def _check_circles(conditions: dict[str, When], found: _Found) -> None:
+    depths: dict[str, int] = {}
     for name in list(conditions):
-        chain = _chain(name, conditions)
-        if chain[-1] in chain[:-1]:
-            found.whens[name][-1].wrong(f"waits for itself: {' waits for '.join(chain)}")
+        if circle := _circle(name, conditions):
+            found.whens[name][-1].wrong(f"waits for itself: {' waits for '.join(circle)}")
             del conditions[name]
-        elif len(chain) > LONGEST_CHAIN:
+    for name in list(conditions):
+        if _depth(name, conditions, depths) >= LONGEST_CHAIN:
             found.whens[name][-1].wrong(
                 f"is the end of a chain of more than {LONGEST_CHAIN} parameters, each of which waits for the "
                 "next: let it wait for one nearer to the chain's other end"
@@ -189,15 +196,51 @@ def _check_circles(conditions: dict[str, Condition], found: _Found) -> None:
             del conditions[name]
 
 
-def _check_nesting(conditions: Mapping[str, Condition], found: _Found) -> None:
+def _circle(name: str, conditions: Mapping[str, When]) -> list[str]:
+    """Return a parameter, those that it waits for until it comes back to itself, and itself; or nothing."""
+    came_from: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        child = waiting.pop(0)
+        condition = conditions.get(child)
+        for parent in condition.parents if condition else ():
+            if parent == name:
+                path = [name, child]
+                while path[-1] != name:
+                    path.append(came_from[path[-1]])
+                return path[::-1] if child != name else [name, name]
+            if parent not in came_from:
+                came_from[parent] = child
+                waiting.append(parent)
+    return []
+
+
+def _depth(name: str, conditions: Mapping[str, When], known: dict[str, int]) -> int:
+    """Return how many parameters wait for one another from a parameter on; there is no circle."""
+    waiting = [name]
+    while waiting:
+        top = waiting[-1]
+        condition = conditions.get(top)
+        parents = condition.parents if condition else ()
+        missing = [parent for parent in parents if parent not in known]
+        if missing:
+            waiting += missing
+        else:
+            known[top] = 1 + max((known[parent] for parent in parents), default=-1)
+            waiting.pop()
+    return known[name]
+
+
+def _check_nesting(conditions: Mapping[str, When], found: _Found) -> None:
     """Note parameters that would have to wait for two others at once."""
     for name, whens in found.whens.items():
-        waited = {found.whens[other][-1].path for other in _chain(name, conditions) if found.whens[other]}
+        names = (name, *Space({}, conditions).needed(name))
+        waited = {found.whens[other][-1].path for other in names if found.whens[other]}
         for outer, inner in pairwise(whens):
             if outer.path not in waited and name in conditions:
+                waits = " and ".join(map(repr, conditions[name].parents))
                 inner.wrong(
-                    f"waits for {conditions[name].parent!r} while its group waits for another: "
-                    f"give {conditions[name].parent!r} the group's when"
+                    f"waits for {waits} while its group waits for another: give {waits} the group's when"
                 )
 
 

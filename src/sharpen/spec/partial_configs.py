@@ -134,12 +134,7 @@ def is_empty(space: Space) -> bool:
     True
     """
     named = {name for combination in space.forbidden for name in combination}
-    waiting = list(named)
-    while waiting:
-        condition = space.conditions.get(waiting.pop())
-        if condition is not None:
-            named.add(condition.parent)
-            waiting.append(condition.parent)
+    named |= {parent for name in named for parent in space.needed(name)}
     dimensions = {name: space.dimensions[name] for name in space.dimensions if name in named}
     grids = [dimension.grid() or () for dimension in dimensions.values()]
     n_tries = math.prod(map(len, grids))
@@ -162,9 +157,7 @@ def whole(node: Node, space: Space) -> dict[str, Any]:
         return {}
     config = space.complete(given)
     for name in [name for name in given if name not in config]:
-        waits = space.conditions[name]
-        wanted = join(map(repr, waits.values))
-        node.child(name, None).wrong(f"is only there when {waits.parent} is {wanted}: remove it")
+        node.child(name, None).wrong(f"is only there when {space.conditions[name]}: remove it")
     if not space.allows(config):
         node.wrong("has a forbidden combination")
     return config
