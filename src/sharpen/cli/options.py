@@ -17,10 +17,34 @@ class FiniteRange(click.FloatRange):
         return found if math.isfinite(found) else self.fail(f"{value} is no finite number", param, ctx)
 
 
+MOST_AT_ONCE = 64
+"""Runs that ``--population auto`` gives a program at most."""
+
+
+class PopulationSize(click.IntRange):
+    """How many runs a program is given; ``auto`` for all that there are for it, as the memory allows.
+
+    How much memory a run needs only its program can tell: it trains more than fit one part after another.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or fail."""
+        word = str(value).strip()
+        if word == "auto":
+            return MOST_AT_ONCE
+        if not word.removeprefix("-").isdecimal():
+            self.fail(f"{value!r} is neither a number of runs nor auto", param, ctx)
+        found: int = super().convert(value, param, ctx)
+        return found
+
+
 population_option = click.option(
     "--population",
-    type=click.IntRange(min=1),
-    help="Runs that each program carries out at once, for programs that call tracking.init_all. [default: 1]",
+    type=PopulationSize(min=1),
+    metavar="N|auto",
+    help="Runs that each program carries out at once, for programs that call tracking.init_all; auto: its"
+    f" share of those that are left, at most {MOST_AT_ONCE}, and side by side as many as the memory holds."
+    " [default: 1]",
 )
 
 

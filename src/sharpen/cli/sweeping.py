@@ -274,7 +274,8 @@ def _work(
     row = reader.sweep(sweep_id)
     n_slots = n_slots or (n_cores() if elsewhere is None else 1)
     more = [] if population is None else ["--population", str(population)]
-    echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {n_slots * (population or 1)} at a time", err=True)
+    at_once = f"up to {n_slots * population}" if population else n_slots
+    echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {at_once} at a time", err=True)
     if elsewhere is None:
         drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), seen)
     else:
