@@ -108,6 +108,15 @@ def test_our_agent_works_on_a_sweep_of_the_client_where_it_is_itself(ask, home, 
     assert [run.state for run in Reader(home).runs(sweep)] == ["finished"] * 2
 
 
+def test_a_sweep_of_a_function_names_no_program(ask):
+    bare = SWEEP.replace("program: train.py\n", "")
+    assert bare != SWEEP
+    sweep = ask(body=gql(NEW, c=bare)).json()["data"]["upsertSweep"]["sweep"]["name"]
+    agent = ask(body=gql(JOIN, s=sweep)).json()["data"]["createAgent"]["agent"]["id"]
+    (command,) = beat(ask, agent)
+    assert 0.5 <= command["args"]["x"]["value"] <= 1.0
+
+
 def test_what_a_scope_does_not_allow_is_403(ask):
     sweep, _ = begin(ask)
     assert ask(body=gql(NEW, c=SWEEP), scope="read").status_code == 403

@@ -31,6 +31,7 @@ STATES = {
     SweepStatus.FAILED: "FAILED",
     SweepStatus.CANCELED: "CANCELED",
 }
+FUNCTION = "(function)"  # in place of a program, which `wandb.agent(ID, function=...)` needs not
 ANYWHERE = ""  # the folder of a sweep that the client made: it does not say which; agents work where they are
 VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
 VANISHED = "the program ended without a word to the server"
@@ -149,16 +150,20 @@ def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
 
 
 def _with_project(text: str, project: str | None) -> str:
-    """Return a sweep file that names its project."""
+    """Return a sweep file that names its project, and says where its agents call a function."""
     try:
         read: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as problem:
         raise UsageError(f"the sweep file is no YAML: {problem}") from problem
     if isinstance(read, dict):
         _refuse_elsewhere(cast("dict[str, Any]", read))
-    if not isinstance(read, dict) or "project" in read or not project:
+    if not isinstance(read, dict):
         return text
-    return yaml.safe_dump({**cast("dict[str, Any]", read), "project": project}, sort_keys=False)
+    said = cast("dict[str, Any]", read)
+    more: dict[str, Any] = {} if "project" in said or not project else {"project": project}
+    if "program" not in said and "command" not in said:
+        more["program"] = FUNCTION
+    return yaml.safe_dump({**said, **more}, sort_keys=False) if more else text
 
 
 def _refuse_elsewhere(read: Mapping[str, Any]) -> None:
