@@ -26,6 +26,7 @@ from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.orders import OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
 from sharpen.paper.recorded import RecordedClock
+from sharpen.paper.report import report
 from sharpen.paper.risk import Limits
 from sharpen.paper.trader import Parts, Trader, paths_of
 
@@ -607,6 +608,16 @@ def test_a_symbol_without_its_newest_bar_is_not_traded(world: AlpacaWorld) -> No
     session.trader.tick()
     assert {order["symbol"] for order in world.alpaca.orders} == {"AAA"}
     assert any("incomplete bar: 20240702T0000 BBB" in line for line in world.said)
+    # the day after, BBB trades again: the bar that the account began with is still there, and compared
+    bar = world.alpaca.bars["BBB"][-1]
+    world.alpaca.bars["BBB"].append(bar | {"t": midnight("2024-07-03")})
+    world.alpaca.bars["AAA"].append(world.alpaca.bars["AAA"][-1] | {"t": midnight("2024-07-03")})
+    world.set_time(1720026000.0 + 1000, is_open=False)
+    assert session.decide()
+    panel = session.feed.complete()
+    found = report(session.ledger, panel, Momentum(SYMBOLS), 2.0, seed=0)
+    assert found.replay.mismatches == ()
+    assert np.isfinite([found.worth, found.paper_return]).all()
 
 
 def test_no_bars_at_all_are_said(world: AlpacaWorld) -> None:

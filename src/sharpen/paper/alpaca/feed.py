@@ -50,9 +50,9 @@ class AlpacaFeed:
         self._delay_s = delay_s
 
     def complete(self) -> Panel:
-        """Return every bar of a session that has ended; a symbol without the newest one has NaN there.
+        """Return every bar of a session that has ended; a symbol without one has NaN there.
 
-        An older session that some symbol lacks is left out for all.
+        So it is with the bars that a model is trained on, and a bar that was decided on stays where it was.
 
         Raises:
             BrokerUnavailable: The service cannot be asked, or its bars make no sense.
@@ -61,9 +61,7 @@ class AlpacaFeed:
         rows = self._rows()
         now = self._clock.time()
         days = sorted({day for bars in rows.values() for day in bars})
-        done = [day for day in days if self._has_ended(day, now)]
-        whole = [day for day in done[:-1] if all(day in rows[s] for s in self._symbols)]
-        days = [*whole, *done[-1:]]
+        days = [day for day in days if self._has_ended(day, now)]
         if len(days) < 2:
             raise BrokerUnavailable("Alpaca has no bars that are complete")
         nothing = (float("nan"),) * len(FIELDS)
