@@ -14,7 +14,7 @@ from sharpen import spec
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
-from sharpen.views.aggregates import aggregates, at_budget, best_so_far
+from sharpen.views.aggregates import aggregates, at_budget, best_so_far, fold_metric_among
 
 BUDGETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -37,7 +37,11 @@ def aggregate(home: Path, sweep: str, as_json: bool) -> None:
     reader = Reader(home)
     row = reader.sweep(sweep)
     read = spec.parse(row.spec, where=row.source)
-    found = aggregates(read.metric, reader.runs(row.id), reader.reports(sweep_id=row.id))
+    runs = reader.runs(row.id)
+    logged = reader.tracked.last_of_all([run.id for run in runs])
+    has_folds = fold_metric_among(read.metric, {name for last in logged.values() for name in last})
+    reports = reader.reports(sweep_id=row.id) if has_folds else ()  # a run of a million steps has none
+    found = aggregates(read.metric, runs, reports)
     if as_json:
         print_rows([asdict(one) for one in found], as_json, "")
         return

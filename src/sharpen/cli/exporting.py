@@ -7,7 +7,8 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,7 @@ from sharpen.errors import UsageError
 from sharpen.extras import require_report
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
-from sharpen.store.rows import ReportRow, RunRow, SweepRow, last_metrics
+from sharpen.store.rows import ReportRow, RunRow, SweepRow
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ELSEWHERE = ("optuna", "deepcave")
@@ -71,31 +72,37 @@ def export(
         _write_elsewhere(kind, reader, row, file)
         return
     _check_names(kind, file)
-    reports = reader.reports(sweep_id=row.id)
-    runs = reader.runs(row.id)
-    rows: Sequence[Row] = list(_step_rows(runs, reports) if steps else _run_rows(row, runs, reports))
+    table = _steps(reader, row) if steps else _runs(reader, row)
     if spreadsheet_safe:
-        rows = [_formula_free(each) for each in rows]
+        table = _Table([_text(name) for name in table.names], map(_formula_free, table.rows))
     if file is None:
-        _write_csv(rows, sys.stdout)
+        _write_csv(table, sys.stdout)
         return
     try:
-        _write(rows, file)
+        n_rows = _write(table, file)
     except OSError as problem:
         raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
-    echo(f"{len(rows)} rows: {file}", err=True)
+    echo(f"{n_rows} rows: {file}", err=True)
 
 
-def _write(rows: Sequence[Row], file: Path) -> None:
-    """Write rows as the file's ending says."""
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The names of all columns, and rows that may come one by one: a run may have logged a million."""
+
+    names: Sequence[str]
+    rows: Iterable[Row]
+
+
+def _write(table: _Table, file: Path) -> int:
+    """Write rows as the file's ending says; return how many."""
     if file.suffix == ".parquet":
+        rows = list(table.rows)
         _write_parquet(rows, file)
-        return
+        return len(rows)
     with _replaced(file) as text:
         if file.suffix == ".csv":
-            _write_csv(rows, text)
-        else:
-            text.writelines(json.dumps(row) + "\n" for row in rows)
+            return _write_csv(table, text)
+        return sum(1 for row in table.rows if text.write(json.dumps(row) + "\n"))
 
 
 def _check_names(kind: str | None, file: Path | None) -> None:
@@ -152,8 +159,24 @@ def _of_one_type(values: list[Any]) -> list[Any]:
     return [None if value is None else kind(value) for value in values]
 
 
-def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> Iterator[Row]:
-    last = last_metrics(reports)
+def _runs(reader: Reader, sweep: SweepRow) -> _Table:
+    runs = reader.runs(sweep.id)
+    last = reader.tracked.last_of_all([run.id for run in runs])
+    rows = list(_run_rows(sweep, runs, last))
+    return _Table(list(dict.fromkeys(name for row in rows for name in row)), rows)
+
+
+def _steps(reader: Reader, sweep: SweepRow) -> _Table:
+    runs = reader.runs(sweep.id)
+    last = reader.tracked.last_of_all([run.id for run in runs])
+    names = sorted({name for metrics in last.values() for name in metrics})
+    columns = ["run", "number", "step", "at", *(f"metric.{name}" for name in names)]
+    return _Table(columns, _step_rows(runs, reader.long_runs.each_report([run.id for run in runs])))
+
+
+def _run_rows(
+    sweep: SweepRow, runs: Sequence[RunRow], last: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Row]:
     for run in runs:
         yield {
             "run": run.id,
@@ -177,7 +200,7 @@ def _run_rows(sweep: SweepRow, runs: Sequence[RunRow], reports: Sequence[ReportR
         }
 
 
-def _step_rows(runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> Iterator[Row]:
+def _step_rows(runs: Sequence[RunRow], reports: Iterable[ReportRow]) -> Iterator[Row]:
     numbers = {run.id: run.number for run in runs}
     for report in reports:
         about = {"run": report.run_id, "number": numbers[report.run_id], "step": report.step}
@@ -225,8 +248,12 @@ def _text(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def _write_csv(rows: Sequence[Row], text: TextIO) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    table = csv.DictWriter(text, names, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
+def _write_csv(table: _Table, text: TextIO) -> int:
+    """Write rows and return how many."""
+    writer = csv.DictWriter(text, table.names, lineterminator="\n")
+    writer.writeheader()
+    n_rows = 0
+    for row in table.rows:
+        writer.writerow(row)
+        n_rows += 1
+    return n_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from sharpen.store import schema
 from sharpen.store.rows import ReportRow, report_row
 from sharpen.store.tracked import spread
 
+IN_MEMORY = 5_000  # reports of a run, where all are read one after another
 MOST_REPORTS = 500  # of a run, that a report shows
 
 
@@ -59,6 +60,41 @@ class LongRuns:
             found = {row.step: row for row in self._each(next_from, steps)}
             rows += [(row.number, report_row(row)) for row in found.values()]
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
+
+    def thinned(self, run_id: str, most: int) -> tuple[list[ReportRow], int]:
+        """Return about so many reports of a run, evenly spread over its steps, and how many it has."""
+        p, r = schema.reports.c, schema.runs.c
+        on = sa.and_(p.run_id == r.id, p.token == r.token)
+        ends = (
+            sa.func.count().label("n"),
+            sa.func.min(p.step).label("first"),
+            sa.func.max(p.step).label("last"),
+        )
+        [extent] = self._rows(sa.select(*ends).join(schema.runs, on).where(r.id == run_id))
+        query = sa.select(schema.reports).join(schema.runs, on).where(r.id == run_id).order_by(p.step)
+        if extent.n <= most:
+            return [report_row(row) for row in self._rows(query)], extent.n
+        next_from = query.where(p.step >= sa.bindparam("step")).limit(1)
+        steps = [{"step": step} for step in spread(extent.first, extent.last + 1, most)]
+        found = {row.step: row for row in self._each(next_from, steps)}
+        return [report_row(row) for row in found.values()], extent.n
+
+    def between(self, run_id: str, first: int, end: int | None, most: int) -> list[ReportRow]:
+        """Return the first so many reports of a run from a step on and before another; None for no end."""
+        p, r = schema.reports.c, schema.runs.c
+        query = sa.select(schema.reports).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        query = query.where(r.id == run_id, p.step >= first)
+        if end is not None:
+            query = query.where(p.step < end)
+        return [report_row(row) for row in self._rows(query.order_by(p.step).limit(most))]
+
+    def each_report(self, run_ids: Sequence[str]) -> Iterator[ReportRow]:
+        """Yield the reports of runs, run by run in the order of steps; few are in memory at once."""
+        for run_id in run_ids:
+            first = 0
+            while rows := self.between(run_id, first, None, IN_MEMORY):
+                yield from rows
+                first = rows[-1].step + 1
 
     def last_metrics(self, run_id: str) -> dict[str, Any]:
         """Return what a run logged last under each name, in the order of its first report."""

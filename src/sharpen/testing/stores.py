@@ -133,6 +133,11 @@ def a_long_run_is_read_thinned(store: Any) -> None:
     assert long == {"s-1"}
     assert steps == {"s-1": [0, 99, 201, 300, 399, 498, 600, 699, 798, 897], "s-2": [0, 1, 2, 3, 4]}
     assert reader.long_runs.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
+    thinned, n = reader.long_runs.thinned("s-1", most=4)
+    assert ([row.step for row in thinned], n) == ([0, 300, 600, 897], 300)
+    assert [row.step for row in reader.long_runs.between("s-1", 100, 110, 2)] == [102, 105]
+    each = reader.long_runs.each_report(["s-2", "s-1"])
+    assert [row.step for row in each] == [*range(5), *range(0, 900, 3)]
     assert reader.restart.last_value("s-1", 1) == (897, 897, 1.0)
     assert reader.restart.last_value("s-1", 1, up_to=896) == (897, 894, 1.0)
     assert reader.restart.last_value("s-3", 1) == (None, None, None)

@@ -90,12 +90,8 @@ def history(reader: Reader, run: TrackedRun) -> tuple[list[tuple[int, Mapping[st
     if run.n_lines:
         rows = reader.tracked.history(run.id, n_points=MOST_POINTS)
         return [(row.step, row.metrics) for row in rows], run.n_lines
-    reports = reader.reports(run_id=run.id)
-    last = len(reports) - 1
-    if last >= MOST_POINTS:
-        shown = [reports[last * k // (MOST_POINTS - 1)] for k in range(MOST_POINTS)]
-        return [(report.step, report.metrics) for report in shown], last + 1
-    return [(report.step, report.metrics) for report in reports], last + 1
+    reports, n_rows = reader.long_runs.thinned(run.id, MOST_POINTS)
+    return [(report.step, report.metrics) for report in reports], n_rows
 
 
 def series(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[charts.Line]:
