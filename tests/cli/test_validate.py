@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import shutil
 import sqlite3
 import time
@@ -15,6 +16,7 @@ from cli.programs.strategy import FOLD_BARS, mean, returns
 from faults.bench import Bench
 from sharpen.agents.lockbox import gain
 from sharpen.bars import bars_per_year
+from sharpen.cli import validate
 from sharpen.cli.validate import Progress
 from sharpen.store.queries import Reader
 
@@ -251,3 +253,11 @@ def test_a_default_that_fails_leaves_the_figures_of_the_run(bars):
     assert look.has_shown
     assert look.result["chosen"]["metrics"]["lockbox/tilt"] == 3
     assert "no room for the defaults" in look.result["default"]["error"]
+
+
+def test_a_strategy_that_did_not_trade_has_no_interval_on_the_lockbox():
+    side = {"sharpe": math.nan, "interval": (math.nan, math.nan), "baseline_sharpe": 0.9, "n_bars": 100}
+    said = validate._sentence(side, 1, 1)
+    assert "there is no Sharpe ratio" in said
+    assert "nan" not in said
+    assert validate._interval(side) == "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +185,7 @@ def _figures(side: Mapping[str, Any]) -> dict[str, str]:
 
 def _interval(side: Mapping[str, Any]) -> str:
     low, high = side["interval"]
-    return f"{low:+.2f} … {high:+.2f}"
+    return "-" if math.isnan(low) or math.isnan(high) else f"{low:+.2f} … {high:+.2f}"
 
 
 def _sentence(side: Mapping[str, Any], n_looks: int, at_bars: int) -> str:
@@ -194,7 +195,11 @@ def _sentence(side: Mapping[str, Any], n_looks: int, at_bars: int) -> str:
         return f"{looks}: on the lockbox the policy {said}."
     if "sharpe" not in side:
         return f"{looks}."
-    if side["interval"][0] > 0:
+    if math.isnan(side["interval"][0]):
+        claim = (
+            "on the lockbox every return is alike, so there is no Sharpe ratio: nothing was traded, it seems"
+        )
+    elif side["interval"][0] > 0:
         claim = f"the Sharpe ratio on the lockbox is above zero (95 % interval {_interval(side)})"
     else:
         claim = f"the lockbox does not tell its Sharpe ratio from zero (95 % interval {_interval(side)})"
