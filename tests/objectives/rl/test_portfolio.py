@@ -153,7 +153,7 @@ def test_what_cannot_be_trained_is_refused_first(data):
     with pytest.raises(UsageError, match="fold 1: its tail window has 12 bars, and 20 are needed"):
         train(data, [Job(settings, replace(FOLD, train_start=360), 0)])
     huge = replace(settings, agent=replace(settings.agent, n_envs=65536, horizon_len=1_000_000))
-    with pytest.raises(UsageError, match=r"1 member needs .* n_envs of at most [\d,]+ or a horizon_len"):
+    with pytest.raises(UsageError, match=r"1 member needs .* n_envs of at most [\d,]+ or horizon_len"):
         train(data, [Job(huge, FOLD, 0)] * 2)
     with pytest.raises(UsageError, match="break_step is 0, give 1 or more; tail_share is 1"):
         PortfolioSettings.of({"break_step": 0, "tail_share": 1})
@@ -186,7 +186,7 @@ def test_the_number_of_members_that_fit_is_said():
     if n_fit:
         refuse_too_large([settings] * n_fit, 283, 28)
     assert n_fit < 1000
-    with pytest.raises(UsageError, match=r"a buffer_size of at most [\d,]+ would fit") as refusal:
+    with pytest.raises(UsageError, match=r"buffer_size of at most [\d,]+ would fit") as refusal:
         refuse_too_large([replace(settings, buffer_size=100_000_000)], 2830, 280)
     fitting = refusal.value.facts["fitting"]["buffer_size"]
     refuse_too_large([replace(settings, buffer_size=fitting * 9 // 10)], 2830, 280)

@@ -115,7 +115,7 @@ def refuse_too_large(
         name: _largest(settings, name, lambda one: member_bytes(one, n_seen, n_actions) <= free * _SPARE)
         for name in size.split(" or ")
     }
-    words = " or ".join(f"a {name} of at most {value:,}" for name, value in fitting.items() if value)
+    words = " or ".join(f"{name} of at most {value:,}" for name, value in fitting.items() if value)
     raise UsageError(f"{too_much}: {words or 'smaller networks'} would fit", n_fit=0, fitting=fitting)
 
 
