@@ -50,6 +50,17 @@ def test_a_stopped_trial_counts_as_what_it_had_and_what_others_gained() -> None:
     np.testing.assert_allclose(known.y[:-1], [t.score for t in finished])
 
 
+def test_how_much_gains_differ_is_how_little_a_stopped_trial_says() -> None:
+    """The variance of few gains is drawn towards that of the scores, which counts as three more."""
+    curves = [(0.0, 1.0), (1.0, 5.0), (0.5, 2.0), (2.0, 9.0)]
+    finished = [ran(n, curve, score=curve[-1]) for n, curve in enumerate(curves, 1)]
+    stopped = ran(5, (1.5,), TrialState.STOPPED, score=1.5)
+    known = read(SPACE, [*finished, stopped], most=100)
+    gains, scores = [1.0, 4.0, 1.5, 7.0], [1.0, 5.0, 2.0, 9.0]
+    assert known.y[-1] == pytest.approx(1.5 + np.mean(gains))
+    assert known.v[-1] == pytest.approx((4 * np.var(gains) + 3 * np.var(scores)) / 7)
+
+
 def test_a_stopped_trial_of_folds_is_freed_of_the_folds_that_it_did_not_see() -> None:
     folds = np.array([4.0, 0.0, -4.0, -4.0])
     finished = [ran(n, folds + 0.1 * n) for n in range(1, 20)]
