@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import UsageError
+from sharpen.hints import join, nearest_of
 from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
+from sharpen.objectives.rl.portfolio_settings import PORTFOLIO_SETTINGS, entropy_coefficient
 from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings, without_effect
 from sharpen.walk_forward import add_options, check, keep_returns, load_bars, plan_of, report
 
@@ -33,43 +34,10 @@ if TYPE_CHECKING:
     from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
     from sharpen.tracking import Run
 
-MARKET = {
-    "initial_cash": (float, "cash at the start of an episode"),
-    "max_trade": (float, "what an action of 1 trades: shares, or by value a share of the initial cash"),
-    "trade_unit": (str, "shares, or value"),
-    "dead_zone": (float, "an action nearer to 0 than this is no order"),
-    "cost_bps": (float, "fee a side, in basis points"),
-    "slippage_bps": (float, "how much worse than the price a fill is, in basis points"),
-    "fill": (str, "next_open, next_close, or same_close_lookahead, which looks into the future"),
-    "episode_bars": (int, "most steps of a training episode: 252; 0 for all up to the window's end"),
-    "random_start": (
-        flag,
-        "whether training episodes begin at any bar: true; else at the first",
-    ),
-    "random_reset": (flag, "whether training episodes begin with random cash and shares: true; else in cash"),
-    "turbulence_limit": (float, "from this turbulence on everything is sold and nothing bought"),
-    "delisting_return": (float, "what a holder earns after the last close of a delisted stock: 0"),
-    "reward_per_unit": (float, "reward of one unit of money: 0.00001; ElegantRL's is 0.000244140625"),
-    "bonus_gamma": (float, "the last reward gets mean(rewards) / (1 - this) more; 0 for none"),
-}
-TRAINING = {
-    "break_step": (int, "environment steps of training on each fold: 200000"),
-    "n_checks": (int, "how often the tail is looked at for the checkpoint: 5"),
-    "tail_share": (float, "share of the training bars that chooses the checkpoint: 0.2"),
-    "scaling": (str, "how the state is shown: relative, or elegantrl"),
-    "technicals": (str, "names with commas, such as macd,rsi_30"),
-    "columns": (str, "columns of the whole market: realized_volatility,turbulence, and those of market_file"),
-}
-
 PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
 SEEN = ("data", "market_file", "lockbox_share")
 CHECKPOINT = "checkpoint.safetensors"
 TOLD_EVERY_S = 5.0
-
-
-def coefficient(text: str) -> float | str:
-    """Return stable-baselines3's ``ent_coef``: a number, or ``auto`` and what begins with it."""
-    return text if text.startswith("auto") else float(text)
 
 
 def parse(argv: list[str] | None) -> dict[str, Any]:
@@ -91,10 +59,10 @@ def parser() -> argparse.ArgumentParser:
         choices, words = AGENTS if setting.name == "agent" else None, setting.metadata["help"]
         add(f"--{setting.name}", type=kind, help=words, choices=choices, default=own)
         for other in [other for other, name in SYNONYMS.items() if name == setting.name]:
-            its = coefficient if other == "ent_coef" else kind
+            its = entropy_coefficient if other == "ent_coef" else kind
             add(f"--{other}", type=its, help=f"another name of --{setting.name}", default=own)
-    for name, (kind, words) in {**MARKET, **TRAINING}.items():
-        add(f"--{name}", type=kind, help=words, default=own)
+    for name, (kind, words) in PORTFOLIO_SETTINGS.items():
+        add(f"--{name}", type=flag if kind is bool else kind, help=words, default=own)
     add_options(parser, data="us20")
     add("--market_file", default="", help="CSV or Parquet file with a date and columns such as the VIX")
     add("--folds_at_once", type=flag, default=False, help="whether all folds train side by side")
@@ -114,9 +82,9 @@ def refuse_unknown(config: Mapping[str, Any]) -> None:
     """
     known = sorted(action.dest for action in parser()._actions)
     if unknown := sorted(set(config) - set(known)):
-        near = [near[0] for name in unknown if (near := get_close_matches(name, known, 1))]
-        hint = f"; did you mean {', '.join(near)}?" if near else "; --help lists all"
-        raise UsageError(f"no such option: {', '.join(unknown)}{hint}")
+        raise UsageError(
+            f"no such option: {join(unknown)}{nearest_of(unknown, known) or '; --help lists all'}"
+        )
     if idle := without_effect(config):
         agent = config.get("agent") or "ppo"
         print(f"train_portfolio: {', '.join(idle)} of no effect: {agent} has none", file=sys.stderr)

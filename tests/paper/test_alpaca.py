@@ -17,6 +17,7 @@ pytest.importorskip("alpaca")
 pytest.importorskip("exchange_calendars")
 
 from sharpen.errors import Refused, UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.alpaca.broker import AlpacaBroker
 from sharpen.paper.alpaca.connection import AlpacaAccess, access_from
 from sharpen.paper.alpaca.feed import AlpacaFeed
@@ -28,7 +29,7 @@ from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown
 from sharpen.paper.recorded import RecordedClock
 from sharpen.paper.report import report
 from sharpen.paper.risk import Limits
-from sharpen.paper.trader import Parts, Trader, paths_of
+from sharpen.paper.trader import Parts, Trader
 
 from .alpaca_stand_in import KEY, SECRET, AlpacaStandIn, Fault
 from .worlds import Momentum

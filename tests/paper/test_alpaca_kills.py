@@ -19,8 +19,8 @@ import pytest
 pytest.importorskip("alpaca")
 pytest.importorskip("exchange_calendars")
 
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import read_only
-from sharpen.paper.trader import paths_of
 
 from .alpaca_stand_in import FINAL, AlpacaStandIn, Fault
 from .killed_trader import Board

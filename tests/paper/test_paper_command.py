@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 pytest.importorskip("xgboost")
 
 from sharpen.cli import main
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.live import keep_bars
-from sharpen.paper.trader import paths_of
 
 from .model_store import store_with_model
 from .worlds import panel_of

@@ -16,12 +16,12 @@ pytest.importorskip("xgboost")
 import xgboost
 
 from sharpen.errors import UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_settings import AccountSettings
 from sharpen.paper.ledger import Decision, Ledger
 from sharpen.paper.model import SwitchedStrategy, load_strategy
 from sharpen.paper.orders import bar_name
 from sharpen.paper.session import ModelFile, pinned, recorded_session, strategy_of, switches
-from sharpen.paper.trader import paths_of
 
 from .worlds import panel_of
 

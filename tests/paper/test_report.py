@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_report import sentences
 from sharpen.paper.ledger import is_held
 from sharpen.paper.orders import bar_name
 from sharpen.paper.report import report, resampled
 from sharpen.paper.simulated import Frictions
-from sharpen.paper.trader import paths_of
 
 from .worlds import FIRST_BAR, Momentum, World, panel_of
 

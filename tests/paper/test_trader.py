@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sharpen.errors import Refused
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import IntentStatus
 from sharpen.paper.orders import BrokerClock, BrokerOrder, Fill, OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
@@ -14,7 +15,6 @@ from sharpen.paper.replay import compare
 from sharpen.paper.report import worth_by_bar
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
-from sharpen.paper.trader import paths_of
 
 from .worlds import FIRST_BAR, Momentum, World, panel_of
 

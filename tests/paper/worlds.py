@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from sharpen.bars import Panel
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.orders import BrokerClock
 from sharpen.paper.recorded import RecordedClock, RecordedSession
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions, SimulatedBroker
-from sharpen.paper.trader import Parts, Trader, paths_of
+from sharpen.paper.trader import Parts, Trader
 
 FIRST_BAR = 5
 

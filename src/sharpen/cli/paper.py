@@ -15,8 +15,8 @@ from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import LedgerReader, is_held, read_only
-from sharpen.paper.trader import paths_of
 
 
 @click.group()

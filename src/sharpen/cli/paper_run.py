@@ -20,12 +20,12 @@ from sharpen.cli.paper_limits import check_said, keep_limits, limit_options, ref
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_settings import BEGINNING, AccountSettings, began_with, keep_beginning
 from sharpen.paper.kill_switch import KillSwitch
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.risk import limits_of
 from sharpen.paper.simulated import Frictions
-from sharpen.paper.trader import paths_of
 from sharpen.store.queries import Reader
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
+from sharpen.paper.account_files import live_bars
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.report import FEWEST_RETURNS, PaperReport, Shortfall, report
 from sharpen.paper.session import strategy_of
-from sharpen.paper.trader import live_bars
 
 
 def account_report(home: Path, account: str, ledger: Ledger, panel: Panel | None = None) -> PaperReport:

@@ -8,10 +8,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from sharpen.errors import UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import Ledger, LedgerUnreadable, read_only
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
-from sharpen.paper.trader import paths_of
 
 BEGINNING: Mapping[str, str] = {"cash": "100000", "slippage_bps": "2.0", "seed": "0"}
 """What a new account begins with where nothing is said."""

@@ -16,13 +16,14 @@ import numpy as np
 
 from sharpen.bars import Panel
 from sharpen.errors import Refused
+from sharpen.paper.account_files import live_bars, paths_of
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.orders import bar_name
 from sharpen.paper.ports import Broker, BrokerUnavailable, Clock, Feed, RateLimited
 from sharpen.paper.risk import Limits
 from sharpen.paper.session import ModelFile, pinned
-from sharpen.paper.trader import Parts, Trader, live_bars, paths_of
+from sharpen.paper.trader import Parts, Trader
 
 POLL_S = 5.0
 ASK_AGAIN_S = 60.0

@@ -13,6 +13,7 @@ from typing import Any
 
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_settings import AccountSettings, keep_beginning
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.model import (
@@ -25,7 +26,7 @@ from sharpen.paper.model import (
 from sharpen.paper.ports import Strategy
 from sharpen.paper.recorded import RecordedClock, RecordedSession
 from sharpen.paper.simulated import SimulatedBroker
-from sharpen.paper.trader import Parts, Trader, paths_of
+from sharpen.paper.trader import Parts, Trader
 from sharpen.registry.files import checked_files
 from sharpen.registry.names import find, is_model
 from sharpen.store.collection_rows import VersionRow

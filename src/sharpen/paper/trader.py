@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 
 from sharpen.bars import Panel
-from sharpen.errors import Refused, UsageError
+from sharpen.errors import Refused
 from sharpen.paper.kill_switch import Kill, KillSwitch
 from sharpen.paper.ledger import Decision, Intent, IntentStatus, Ledger
 from sharpen.paper.order_tracker import OrderTracker
@@ -388,28 +386,6 @@ def first_index(panel: Panel, first: str) -> int:
     if first not in names:
         raise Refused(f"the feed no longer has the bar {first} that trading began with: give it more history")
     return names.index(first)
-
-
-ACCOUNT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
-
-
-def paths_of(folder: Path, account: str) -> tuple[Path, KillSwitch, Path]:
-    """Return an account's ledger file, its kill switch and the file that asks its trader to stop.
-
-    Raises:
-        UsageError: The account's name is no name of a file.
-    """
-    if not ACCOUNT.fullmatch(account):
-        raise UsageError(
-            f"{account[:80]!r} is no name of an account: 1 to 64 letters, digits, and _ - . after the first"
-        )
-    at = folder / "paper"
-    return at / f"{account}.ledger", KillSwitch(at / f"{account}.kills"), at / f"{account}.stop"
-
-
-def live_bars(folder: Path, account: str) -> Path:
-    """Return where an account keeps the live bars that it has traded on."""
-    return paths_of(folder, account)[0].with_suffix(".bars.csv")
 
 
 def _prices(panel: Panel, t: int, k: int) -> tuple[float, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import NotFound, SharpenError, StoreError
+from sharpen.paper.account_files import ACCOUNT, paths_of
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
-from sharpen.paper.trader import ACCOUNT, paths_of
 from sharpen.server.lineage import users
 from sharpen.server.pages import charts
 from sharpen.server.pages.analysis import Kept
