@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.errors import UsageError
-from sharpen.hints import join, nearest_of
 from sharpen.objectives.program import bars_facts, flag, in_order_of, library_versions
-from sharpen.objectives.rl.portfolio_settings import PORTFOLIO_SETTINGS, entropy_coefficient
-from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings, without_effect
+from sharpen.objectives.rl.portfolio_settings import PORTFOLIO_SETTINGS, entropy_coefficient, refuse_unknown
+from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings
 from sharpen.walk_forward import add_options, check, keep_returns, load_bars, plan_of, report
 
 if TYPE_CHECKING:
@@ -70,24 +69,6 @@ def parser() -> argparse.ArgumentParser:
     add("--checkpoint_s", type=float, default=30.0, help="seconds between two checkpoints, which --out keeps")
     add("--go_on", type=flag, default=False, help="whether to go on from the checkpoint in --out")
     return parser
-
-
-def refuse_unknown(config: Mapping[str, Any]) -> None:
-    """Refuse names that are no option; say which are of no use to the agent.
-
-    The runs of a population get their values without a command's words, so nobody else would look.
-
-    Raises:
-        UsageError: The configuration has a name that nothing reads.
-    """
-    known = sorted(action.dest for action in parser()._actions)
-    if unknown := sorted(set(config) - set(known)):
-        raise UsageError(
-            f"no such option: {join(unknown)}{nearest_of(unknown, known) or '; --help lists all'}"
-        )
-    if idle := without_effect(config):
-        agent = config.get("agent") or "ppo"
-        print(f"train_portfolio: {', '.join(idle)} of no effect: {agent} has none", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -219,7 +200,7 @@ def train(runs: Sequence[Run]) -> None:
     torch.set_num_threads(1)  # runs share the cores
     alike: dict[tuple[Any, ...], list[Candidate]] = {}
     for run in runs:
-        refuse_unknown(run.config)
+        refuse_unknown(run.config, [action.dest for action in parser()._actions])
         settings = PortfolioSettings.of(run.config)
         check(run)
         candidate = Candidate(run, settings, *load_bars(run.config))

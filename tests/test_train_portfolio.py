@@ -16,6 +16,7 @@ from sharpen import spec, tracking
 from sharpen.errors import UsageError
 from sharpen.objectives.rl import portfolio
 from sharpen.objectives.rl.portfolio import PortfolioSettings
+from sharpen.objectives.rl.portfolio_settings import refuse_unknown
 from sharpen.tracking.run import Given
 from worlds import make_world
 
@@ -226,12 +227,13 @@ def test_wrong_words_are_refused(run, capsys):
     assert "must be one of next_open" in capsys.readouterr().err
 
 
-def test_a_name_that_nothing_reads_is_refused_for_every_run(program, data, monkeypatch, capsys):
+def test_a_name_that_nothing_reads_is_refused_for_every_run(program, capsys):
     """A population's runs get their values without a command's words, so argparse never sees them."""
-    monkeypatch.setattr(sys, "argv", ["train_portfolio.py"])
-    with pytest.raises(UsageError, match="no such option: batchsize, num_ensembles; did you mean batch_size"):
-        program.refuse_unknown({"batchsize": 7, "num_ensembles": 2, "gamma": 0.9})
-    program.refuse_unknown({"agent": "sac", "ratio_clip": 0.3, "gamma": 0.9})
+    known = [action.dest for action in program.parser()._actions]
+    words = "no such option: batchsize, num_ensembles; did you mean 'batch_size'"
+    with pytest.raises(UsageError, match=words):
+        refuse_unknown({"batchsize": 7, "num_ensembles": 2, "gamma": 0.9}, known)
+    refuse_unknown({"agent": "sac", "ratio_clip": 0.3, "gamma": 0.9}, known)
     assert "ratio_clip of no effect: sac has none" in capsys.readouterr().err
 
 
