@@ -213,7 +213,7 @@ def fitted(text: str, longest: int = LONGEST_TEXT) -> str:
     r"""Return a text that Discord takes: whole lines, and how many are left out.
 
     >>> fitted("\n".join(["a line"] * 9), 40)
-    'a line\na line\n… and 7 lines more'
+    'a line\na line\na line\n… and 6 lines more'
     >>> fitted("a long line", 7)
     'a long…'
     """
