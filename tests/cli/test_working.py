@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from sharpen.coordinator import connect
+
 
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
@@ -26,3 +28,14 @@ def test_an_agent_of_an_unknown_sweep_says_so(sharpen, store):
     said = sharpen("agent", "zzzz", home=store)
     assert said.exit_code == 2
     assert "no sweep 'zzzz'" in said.stderr
+
+
+def test_an_agent_of_a_sweep_of_functions_says_where_its_runs_are_made(sharpen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = 'program: "(function)"\nmethod: random\nparameters: {x: {values: [1]}}\n'
+    with connect(tmp_path / "store") as client:
+        place = {"source": "sweep.yaml", "workdir": str(tmp_path)}
+        sweep_id = client.call("create_sweep", key="k", text=text, place=place)["sweep_id"]
+    said = sharpen("agent", sweep_id, home=tmp_path / "store")
+    assert said.exit_code == 2
+    assert f"start the script that calls wandb.agent('{sweep_id}', function=...)" in said.stderr

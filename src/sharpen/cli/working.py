@@ -164,6 +164,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             ending = work_elsewhere(home, file.id, elsewhere, n_agents or 1, words)
             _leave(f"agents done: {ending}", ending)
             return
+        _refuse_function(file)
         if is_shipped:
             from sharpen.agents.bundle import shipped_folder  # noqa: PLC0415 - for few
 
@@ -185,6 +186,13 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         )
         ending = worker.work()
     _leave(f"agent done: {ending}", ending)
+
+
+def _refuse_function(file: SweepFile) -> None:
+    """Refuse a sweep that names no program, for its runs are calls of a function in somebody's script."""
+    if spec.parse(file.spec).program == spec.FUNCTION:
+        call = f"wandb.agent({file.id!r}, function=...)"
+        raise UsageError(f"sweep {file.id} names no program: start the script that calls {call}")
 
 
 def _leave(words: str, ending: str) -> None:

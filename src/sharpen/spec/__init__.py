@@ -5,6 +5,7 @@ from sharpen.spec.command import Invocation, command_line, invocation, is_module
 from sharpen.spec.environment_lint import lint_command, lint_program
 from sharpen.spec.model import (
     DEFAULT_COMMAND,
+    FUNCTION,
     Constraint,
     EarlyTerminate,
     Metric,
@@ -15,6 +16,7 @@ from sharpen.spec.sweep_file import METHODS, load, parse, schema
 
 __all__ = [
     "DEFAULT_COMMAND",
+    "FUNCTION",
     "METHODS",
     "Constraint",
     "EarlyTerminate",

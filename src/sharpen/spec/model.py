@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from sharpen.space import Constant, Space, nest
 
+FUNCTION = "(function)"
+"""The program of a sweep whose runs are calls of a function, as with ``wandb.agent(ID, function=...)``."""
+
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

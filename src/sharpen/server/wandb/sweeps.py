@@ -31,7 +31,6 @@ STATES = {
     SweepStatus.FAILED: "FAILED",
     SweepStatus.CANCELED: "CANCELED",
 }
-FUNCTION = "(function)"  # in place of a program, which `wandb.agent(ID, function=...)` needs not
 ANYWHERE = ""  # the folder of a sweep that the client made: it does not say which; agents work where they are
 VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
 VANISHED = "the program ended without a word to the server"
@@ -162,7 +161,7 @@ def _with_project(text: str, project: str | None) -> str:
     said = cast("dict[str, Any]", read)
     more: dict[str, Any] = {} if "project" in said or not project else {"project": project}
     if "program" not in said and "command" not in said:
-        more["program"] = FUNCTION
+        more["program"] = spec.FUNCTION
     return yaml.safe_dump({**said, **more}, sort_keys=False) if more else text
 
 
