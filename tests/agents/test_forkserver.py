@@ -206,16 +206,21 @@ def test_imports_are_done_once_and_preload_is_called_for_each_run_ahead_of_the_n
     assert [forge.run(word)[1] for word in "abc"] == seen
 
 
-def standing_by(forge: Forge, wait_until: WaitUntil) -> psutil.Process:
+def standing_by(
+    forge: Forge, wait_until: WaitUntil, other_than: psutil.Process | None = None
+) -> psutil.Process:
     """Return the process that the server has made ahead."""
+    found: list[psutil.Process] = []
 
-    def found() -> list[psutil.Process]:
+    def is_there() -> bool:
         forge.launcher.attend()
-        return [child for child in psutil.Process().children() if child.pid in forge.launcher.pids - {server}]
+        ahead = forge.launcher.pids - {server, other_than and other_than.pid}
+        found[:] = [child for child in psutil.Process().children() if child.pid in ahead]
+        return bool(found)
 
     server = forge.server_pid
-    wait_until(found, "a process to stand by")
-    return found()[0]
+    wait_until(is_there, "a process to stand by")
+    return found[0]
 
 
 def test_a_process_is_made_ahead_and_dies_with_the_server(forge: Forge, wait_until: WaitUntil) -> None:
@@ -223,7 +228,7 @@ def test_a_process_is_made_ahead_and_dies_with_the_server(forge: Forge, wait_unt
     assert forge.run()[0] == 0
     ahead = standing_by(forge, wait_until)
     assert forge.run() == (0, f"{ahead.pid}\n")
-    ahead = standing_by(forge, wait_until)
+    ahead = standing_by(forge, wait_until, other_than=ahead)
     os.kill(forge.server_pid, signal.SIGKILL)
     wait_until(lambda: not ahead.is_running() or ahead.status() == psutil.STATUS_ZOMBIE, "it to end")
     assert forge.run()[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -24,6 +25,7 @@ from sharpen.coordinator import connect
 from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.core import Coordinator
 from sharpen.coordinator.host import try_host
+from sharpen.coordinator.unix_server import UnixServer
 from sharpen.errors import InternalError, NotFound, Refused, StoreError, Unreachable
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
@@ -449,3 +451,21 @@ def test_a_channel_that_another_thread_closes_meanwhile_says_so(tmp_path, monkey
     monkeypatch.setattr("sharpen.wire.unix_socket.open_connection", lambda *_: connection)
     with other, pytest.raises((OSError, ValueError)):
         connection.channel.exchange(b"{}", 1.0)
+
+
+def test_who_connects_as_a_host_ends_is_not_left_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task has not begun when the others are ended, so the host does not know of it yet."""
+    late: list[asyncio.Task[Any]] = []
+    close = UnixServer.close
+
+    async def close_and_be_late(server: UnixServer) -> None:
+        await close(server)
+        late.append(asyncio.create_task(asyncio.Event().wait()))
+
+    monkeypatch.setattr(UnixServer, "close", close_and_be_late)
+    host = try_host(tmp_path)
+    assert host is not None
+    host.close()
+    assert [task.cancelled() for task in late] == [True]

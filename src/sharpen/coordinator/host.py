@@ -95,10 +95,11 @@ class Host:
 
     def _serve(self, started: threading.Event) -> None:
         try:
-            self._loop.run_until_complete(self._main(started))
+            # the runner ends every task that is left, as of who has connected at the last moment
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._main(started))
         finally:
             self._coordinator.close()
-            self._loop.close()
             fcntl.flock(self._lock, fcntl.LOCK_UN)  # however this ended, another may host now
             started.set()
 
