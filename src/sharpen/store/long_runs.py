@@ -42,47 +42,48 @@ class LongRuns:
         them. They may lack what it logged seldom, which :meth:`TrackedReader.last_of_all` has.
         """
         p, r = schema.reports.c, schema.runs.c
-        on = sa.and_(p.run_id == r.id, p.token == r.token)
         shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        mine = sa.select(p.step).where(on).correlate(schema.runs)
+        mine = sa.select(p.step).where(schema.OF_NEWEST_LEASE).correlate(schema.runs)
         first, last = mine.order_by(p.step).limit(1), mine.order_by(p.step.desc()).limit(1)
         one_too_many = mine.order_by(p.step).limit(1).offset(most).scalar_subquery()
         ends = first.scalar_subquery().label("first"), last.scalar_subquery().label("last")
         query = sa.select(r.id, r.token, *ends).where(shown, one_too_many.is_not(None))
         long = {row.id: row for row in self._rows(query)}
-        query = sa.select(schema.reports, r.number).join(schema.runs, on)
+        query = sa.select(schema.reports, r.number).join(schema.runs, schema.OF_NEWEST_LEASE)
         short = query.where(shown, r.id.not_in(list(long))).order_by(r.number, p.step)
         rows = [(row.number, report_row(row)) for row in self._rows(short)]
         for run_id, run in long.items():
-            at = (p.run_id == run_id, p.token == run.token)
-            next_from = query.where(*at, p.step >= sa.bindparam("step")).order_by(p.step).limit(1)
-            steps = [{"step": step} for step in spread(run.first, run.last + 1, most)]
-            found = {row.step: row for row in self._each(next_from, steps)}
-            rows += [(row.number, report_row(row)) for row in found.values()]
+            of_run = query.where(p.run_id == run_id, p.token == run.token)
+            rows += [(row.number, report_row(row)) for row in self._spread(of_run, run, most)]
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
 
     def thinned(self, run_id: str, most: int) -> tuple[list[ReportRow], int]:
         """Return about so many reports of a run, evenly spread over its steps, and how many it has."""
         p, r = schema.reports.c, schema.runs.c
-        on = sa.and_(p.run_id == r.id, p.token == r.token)
         ends = (
             sa.func.count().label("n"),
             sa.func.min(p.step).label("first"),
             sa.func.max(p.step).label("last"),
         )
-        [extent] = self._rows(sa.select(*ends).join(schema.runs, on).where(r.id == run_id))
-        query = sa.select(schema.reports).join(schema.runs, on).where(r.id == run_id).order_by(p.step)
-        if extent.n <= most:
-            return [report_row(row) for row in self._rows(query)], extent.n
-        next_from = query.where(p.step >= sa.bindparam("step")).limit(1)
-        steps = [{"step": step} for step in spread(extent.first, extent.last + 1, most)]
-        found = {row.step: row for row in self._each(next_from, steps)}
-        return [report_row(row) for row in found.values()], extent.n
+        [extent] = self._rows(
+            sa.select(*ends).join(schema.runs, schema.OF_NEWEST_LEASE).where(r.id == run_id)
+        )
+        query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE).where(r.id == run_id)
+        is_long = extent.n > most
+        rows = self._spread(query, extent, most) if is_long else self._rows(query.order_by(p.step))
+        return [report_row(row) for row in rows], extent.n
+
+    def _spread(self, query: sa.Select[Any], extent: Any, most: int) -> list[Any]:
+        """Return about so many of the reports that a query finds, evenly between its first and last step."""
+        step = schema.reports.c.step
+        next_from = query.where(step >= sa.bindparam("step")).order_by(step).limit(1)
+        steps = [{"step": at} for at in spread(extent.first, extent.last + 1, most)]
+        return list({row.step: row for row in self._each(next_from, steps)}.values())
 
     def between(self, run_id: str, first: int, end: int | None, most: int) -> list[ReportRow]:
         """Return the first so many reports of a run from a step on and before another; None for no end."""
         p, r = schema.reports.c, schema.runs.c
-        query = sa.select(schema.reports).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE)
         query = query.where(r.id == run_id, p.step >= first)
         if end is not None:
             query = query.where(p.step < end)
@@ -100,7 +101,7 @@ class LongRuns:
         """Return what a run logged last under each name, in the order of its first report."""
         last = self._last_values(run_id)
         p, r = schema.reports.c, schema.runs.c
-        query = sa.select(p.metrics).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        query = sa.select(p.metrics).join(schema.runs, schema.OF_NEWEST_LEASE)
         first = self._rows(query.where(r.id == run_id).order_by(p.step).limit(1))
         names = {name: None for row in first for name in json.loads(row.metrics) if name in last}
         return {name: last[name] for name in (*names, *(name for name in last if name not in names))}

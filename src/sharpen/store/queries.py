@@ -225,7 +225,6 @@ class Reader:
         self,
         sweep_id: str | None = None,
         run_id: str | None = None,
-        live: bool = False,
         run_ids: Sequence[str] | None = None,
     ) -> list[ReportRow]:
         """Return the reports of a sweep's or some runs' newest leases, in the order of run and step.
@@ -233,16 +232,15 @@ class Reader:
         Args:
             sweep_id: Those of its runs, but for the deleted ones.
             run_id: Those of one run.
-            live: Only those of runs that have not ended.
             run_ids: Those of several runs, deleted ones among them.
         """
         p, r = schema.reports.c, schema.runs.c
-        query = sa.select(schema.reports).join(schema.runs, sa.and_(p.run_id == r.id, p.token == r.token))
+        query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE)
         if run_ids is not None:
             query = query.where(r.id.in_(run_ids))
         else:
             query = query.where(r.sweep_id == sweep_id) if sweep_id else query.where(r.id == run_id)
-            query = query.where(r.state.in_(UNENDED)) if live else query.where(r.deleted_at.is_(None))
+            query = query.where(r.deleted_at.is_(None))
         return [report_row(row) for row in self._all(query.order_by(r.number, p.step))]
 
     def progress(
@@ -263,7 +261,7 @@ class Reader:
         if numbers is not None:
             where = sa.and_(where, r.number.in_(numbers))
         # run by run, each by the primary key of its reports; a join reads those of all sweeps
-        counting = sa.and_(p.run_id == r.id, p.token == r.token, p.has_metric)
+        counting = sa.and_(schema.OF_NEWEST_LEASE, p.has_metric)
         n = sa.select(sa.func.count()).select_from(schema.reports).where(counting).correlate(schema.runs)
         last = sa.select(p.value).where(counting).order_by(p.step.desc()).limit(1).correlate(schema.runs)
         query = sa.select(r.id, n.scalar_subquery().label("n"), last.scalar_subquery().label("value"))

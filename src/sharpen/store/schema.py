@@ -128,6 +128,9 @@ reports = sa.Table(
     sqlite_with_rowid=False,
 )
 
+OF_NEWEST_LEASE = sa.and_(reports.c.run_id == runs.c.id, reports.c.token == runs.c.token)
+"""Joins a run with its reports that count."""
+
 console = sa.Table(
     "console",
     metadata,
