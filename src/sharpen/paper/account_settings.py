@@ -13,9 +13,6 @@ from sharpen.paper.ledger import Ledger, LedgerUnreadable, read_only
 from sharpen.paper.risk import Limits
 from sharpen.paper.simulated import Frictions
 
-BEGINNING: Mapping[str, str] = {"cash": "100000", "slippage_bps": "2.0", "seed": "0"}
-"""What a new account begins with where nothing is said."""
-
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
@@ -42,6 +39,10 @@ class AccountSettings:
         """What it begins with, by the option that says it."""
         facts = {"data": self.data, "cash": str(self.cash), "seed": str(self.seed)}
         return facts | {"slippage_bps": repr(self.frictions.slippage_bps)}
+
+
+BEGINNING: Mapping[str, str] = {k: v for k, v in AccountSettings().beginning.items() if k != "data"}
+"""What a new account begins with where nothing is said."""
 
 
 def began_with(folder: Path, account: str) -> dict[str, str]:
