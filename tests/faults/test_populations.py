@@ -17,30 +17,39 @@ def plan(bench):
     return [(run.number, run.parent, run.fidelity, run.config, run.origin) for run in bench.runs()]
 
 
-@pytest.mark.parametrize("method", ["pbt", "pb2"])
-def test_a_kill_in_the_middle_of_an_exploit_changes_nothing(tmp_path, method):
-    file = {"space": LR, "more": MORE.format(method)}
-    with Bench(tmp_path / "calm", program=PROGRAMS / "rates.py") as calm:
+def runs_after_a_kill(folder, program, file, origin, n_agents=2, **environment):
+    """Return, by number, the runs of a search that was killed while one of an origin was at work.
+
+    They are the same as those of a search that nobody killed, on two agents.
+    """
+    with Bench(folder / "calm", program=program, **environment) as calm:
         done = calm.call("run", calm.write_sweep(99, **file), "--agents", "2")
         assert done.returncode == 0, done.stderr
         expected = plan(calm)
-    with Bench(tmp_path / "killed", program=PROGRAMS / "rates.py") as bench:
-        driver = bench.start("run", bench.write_sweep(99, **file), "--agents", "2")
+    with Bench(folder / "killed", program=program, **environment) as bench:
+        driver = bench.start("run", bench.write_sweep(99, **file), "--agents", str(n_agents))
         bench.sweep_id()
 
-        def exploits():
-            return any(r.state == "running" and r.origin == f"{method}-exploit" for r in bench.runs())
+        def is_amid():
+            return any(run.state == "running" and run.origin == origin for run in bench.runs())
 
-        until(exploits, "an exploit to be at work")
+        until(is_amid, f"a run by {origin} to be at work")
         for process in bench.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         driver.wait(15)
         bench.assert_nothing_left()
-        done = bench.call("resume", "last", "--agents", "2")
+        done = bench.call("resume", "last", "--agents", str(n_agents))
         assert done.returncode == 0, done.stderr
-        assert plan(bench) == expected
-        runs = {run.number: run for run in bench.runs()}
+        assert plan(bench) == expected, "whoever asks, and with however many agents"
+        return {run.number: run for run in bench.runs()}
+
+
+@pytest.mark.parametrize("method", ["pbt", "pb2"])
+def test_a_kill_in_the_middle_of_an_exploit_changes_nothing(tmp_path, method):
+    file = {"space": LR, "more": MORE.format(method)}
+    program = PROGRAMS / "rates.py"
+    runs = runs_after_a_kill(tmp_path, program, file, f"{method}-exploit")
     assert len(runs) == 12
     assert sum(run.origin == f"{method}-exploit" for run in runs.values()) >= 1
     for run in runs.values():
@@ -92,23 +101,7 @@ def test_a_kill_in_the_middle_of_a_generation_changes_nothing(tmp_path, method, 
     (tmp_path / "member.py").write_text(MEMBER)
     environment = plugged_in(tmp_path / "plugins")
     file = {"space": LR, "more": f"optimizer: {{type: {method}}}\nseed: 5\n"}
-    with Bench(tmp_path / "calm", program=tmp_path / "member.py", **environment) as calm:
-        done = calm.call("run", calm.write_sweep(99, **file), "--agents", "2")
-        assert done.returncode == 0, done.stderr
-        expected = plan(calm)
-    with Bench(tmp_path / "killed", program=tmp_path / "member.py", **environment) as bench:
-        driver = bench.start("run", bench.write_sweep(99, **file), "--agents", "3")
-        bench.sweep_id()
-        until(lambda: any(r.state == "running" and r.origin == origin for r in bench.runs()), "the second")
-        for process in bench.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        driver.wait(15)
-        bench.assert_nothing_left()
-        done = bench.call("resume", "last", "--agents", "3")
-        assert done.returncode == 0, done.stderr
-        assert plan(bench) == expected, "whoever asks, and with however many agents"
-        runs = {run.number: run for run in bench.runs()}
+    runs = runs_after_a_kill(tmp_path, tmp_path / "member.py", file, origin, n_agents=3, **environment)
     assert len(runs) == {"generations": 9, "exploit-explore": 6}[method]
     for run in runs.values():
         before = runs[run.parent].summary["rates"] if run.parent else []

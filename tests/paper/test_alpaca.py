@@ -103,6 +103,14 @@ class AlpacaWorld:
         self.set_time(MORNING, is_open=True)
         return session
 
+    def hold(self) -> None:
+        """Have what was decided in the evening filled in the morning."""
+        session = self.decided()
+        session.trader.tick()
+        for order in self.alpaca.orders:
+            self.alpaca.fill(order, order["qty"])
+        session.trader.tick()
+
     def statuses(self) -> list[str]:
         assert self.ledger is not None
         return [intent.status for intent in self.ledger.intents()]
@@ -321,11 +329,7 @@ def move_against_what_is_held(world: AlpacaWorld, day: str) -> None:
 
 def turned(world: AlpacaWorld) -> LiveSession:
     """Return a session whose positions should turn around this morning."""
-    session = world.decided()
-    session.trader.tick()
-    for order in world.alpaca.orders:
-        world.alpaca.fill(order, order["qty"])
-    session.trader.tick()
+    world.hold()
     move_against_what_is_held(world, "2024-07-03")
     world.limits = Limits(max_daily_loss=1.0)
     world.set_time(1720026000.0 + 1000, is_open=False)
@@ -504,11 +508,7 @@ def add_day(world: AlpacaWorld, factors: dict[str, float]) -> None:
 
 
 def test_a_loss_while_nobody_was_there_acts_at_the_start(world: AlpacaWorld) -> None:
-    session = world.decided()
-    session.trader.tick()
-    for order in world.alpaca.orders:
-        world.alpaca.fill(order, order["qty"])
-    session.trader.tick()
+    world.hold()
     against = {s: 0.7 if q > 0 else 1.3 for s, q in world.alpaca.held.items()}
     add_day(world, against)  # and the trader is dead
     session = world.open()
