@@ -9,13 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, TypeVar
 
 from sharpen.agents.program import die_with_parent, end_process
 
 POLL_S = 0.2
 END_GRACE_S = 15.0
+LEAVING_S = END_GRACE_S + 5.0
+"""By then an agent that was told to end, and what started it, have ended."""
 LONGEST_WORDS_BYTES = 4096
+Found = TypeVar("Found")
 
 
 def carry_out(
@@ -47,6 +50,14 @@ def carry_out(
         finally:
             end_process(process, END_GRACE_S)
         return process.returncode, last_line(said)
+
+
+def wait_for_some(look: Callable[[], Sequence[Found]], wait_s: float) -> Sequence[Found]:
+    """Look again and again until something is found, or for so long; return what was found last."""
+    until = time.monotonic() + wait_s
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(POLL_S)
+    return found
 
 
 def last_line(said: IO[bytes]) -> str:

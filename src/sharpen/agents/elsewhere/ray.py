@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from sharpen.agents.elsewhere.process import END_GRACE_S, carry_out
+from sharpen.agents.elsewhere.process import LEAVING_S, carry_out
 from sharpen.agents.elsewhere.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -58,7 +58,7 @@ class RayTasks:
         """Have agents end, those that still wait for room among them."""
         for agent in agents:
             self._ray.cancel(agent, force=False)  # a KeyboardInterrupt where the task waits for its agent
-        self._ray.wait(list(agents), num_returns=len(agents), timeout=END_GRACE_S + 5.0)
+        self._ray.wait(list(agents), num_returns=len(agents), timeout=LEAVING_S)
 
 
 def open_placement(request: Request) -> RayTasks:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sharpen.agents.elsewhere.process import END_GRACE_S, carry_out
+from sharpen.agents.elsewhere.process import LEAVING_S, carry_out, wait_for_some
 from sharpen.agents.elsewhere.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 from sharpen.store.permissions import own_folder
 
 KILLED = 137  # the exit code of a process that was killed
-LOOK_S = 0.2
 FOLDER = Path(".cache") / "sharpen" / "slurm"  # in the user's home, which a cluster's machines share
 CLUSTER = "cluster"
 LONGEST_MINUTES = 24 * 60
@@ -43,20 +41,14 @@ class SlurmJobs:
 
     def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
         """Return those that have ended."""
-        until = time.monotonic() + wait_s
-        while True:
-            found = [job for job in agents if job.done()]
-            if found or time.monotonic() >= until:
-                return [(job, *_how(job)) for job in found]
-            time.sleep(LOOK_S)
+        found = wait_for_some(lambda: [job for job in agents if job.done()], wait_s)
+        return [(job, *_how(job)) for job in found]
 
     def end(self, agents: Sequence[Any]) -> None:
         """Cancel jobs, those that wait in the queue among them."""
         for job in agents:
             job.cancel()
-        until = time.monotonic() + END_GRACE_S + 5.0
-        while time.monotonic() < until and not all(job.done(force_check=True) for job in agents):
-            time.sleep(LOOK_S)
+        wait_for_some(lambda: agents if all(job.done(force_check=True) for job in agents) else (), LEAVING_S)
 
 
 def _how(job: Any) -> tuple[int, str]:

@@ -11,21 +11,18 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from sharpen.agents.elsewhere.process import END_GRACE_S, last_line
+from sharpen.agents.elsewhere.process import LEAVING_S, POLL_S, last_line, wait_for_some
 from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.program import die_with_parent, end_process
 
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=10", "-o", "ConnectTimeout=20")
 ATTACHED = "sharpen.agents.elsewhere.attached"
-POLL_S = 0.1
-LEAVING_S = END_GRACE_S + 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +75,12 @@ class SshAgents:
 
     def ended(self, agents: Sequence[Connection], wait_s: float) -> Sequence[tuple[Connection, int, str]]:
         """Return those that have ended."""
-        until = time.monotonic() + wait_s
-        while True:
-            found = [(one, code) for one in agents if (code := one.process.poll()) is not None]
-            if found or time.monotonic() >= until:
-                return [(one, code, f"{one.host}: {self._close(one)}") for one, code in found]
-            time.sleep(POLL_S)
+
+        def over() -> list[tuple[Connection, int]]:
+            return [(one, code) for one in agents if (code := one.process.poll()) is not None]
+
+        found = wait_for_some(over, wait_s)
+        return [(one, code, f"{one.host}: {self._close(one)}") for one, code in found]
 
     def end(self, agents: Sequence[Connection]) -> None:
         """Have agents end, all at once."""
@@ -91,10 +88,8 @@ class SshAgents:
             assert one.process.stdin is not None  # noqa: S101 - for the type checker
             with suppress(OSError):
                 one.process.stdin.close()
-        until = time.monotonic() + LEAVING_S
+        wait_for_some(lambda: () if any(one.process.poll() is None for one in agents) else agents, LEAVING_S)
         for one in agents:
-            with suppress(subprocess.TimeoutExpired):
-                one.process.wait(max(0.0, until - time.monotonic()))
             self._close(one)
 
     @staticmethod
