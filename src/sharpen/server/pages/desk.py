@@ -50,8 +50,17 @@ class ModelPage:
 
 def model_lines(reader: Reader, project: str = "") -> list[ModelLine]:
     """Return every collection, by name; or those that the client keeps under a project."""
+    return [_line(reader, name, kind) for name, kind in _of_project(reader, project).items()]
+
+
+def n_models(reader: Reader, project: str) -> int:
+    """Return how many collections the client keeps under a project."""
+    return len(_of_project(reader, project))
+
+
+def _of_project(reader: Reader, project: str) -> dict[str, str]:
     begin = f"{project}/" if project else ""
-    return [_line(reader, name, kind) for name, kind in collections(reader).items() if name.startswith(begin)]
+    return {name: kind for name, kind in collections(reader).items() if name.startswith(begin)}
 
 
 def model_page(reader: Reader, name: str) -> ModelPage:

@@ -21,7 +21,7 @@ from sharpen.server.pages import run as run_room
 from sharpen.server.pages.analysis import Analyses
 from sharpen.server.pages.asking import asked_of, wanted_of
 from sharpen.server.pages.compare import compare
-from sharpen.server.pages.desk import account_page, accounts, model_lines, model_page
+from sharpen.server.pages.desk import account_page, accounts, model_lines, model_page, n_models
 from sharpen.server.pages.live import changes
 from sharpen.server.pages.projects import PAGE, STATES, project_of, project_runs, projects, sweeps_of
 from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, linked_version, page, static
@@ -159,7 +159,7 @@ class PageRoutes:
             "project.html",
             visitor=visitor,
             project=name,
-            n_models=len(model_lines(self._engine.reader, name)),
+            n_models=n_models(self._engine.reader, name),
             sweeps=sweeps[:200],
             n_sweeps=len(sweeps),
             runs=runs,
