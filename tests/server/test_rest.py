@@ -75,6 +75,9 @@ def test_a_run_its_history_log_and_files(site):
     assert rows["next"] is None
     first = get(site, f"{run}/history?limit=1").json()
     assert (len(first["rows"]), first["next"]) == (1, 1)
+    second = get(site, f"{run}/history?first=1&points=5").json()
+    assert [(row["line"], row["metrics"]["loss"]) for row in second["rows"]] == [(1, 1.5)]
+    assert get(site, f"{run}/history?first=2").json() == {"n_rows": 2, "rows": [], "next": None}
     at_work = f"/runs/{site.lease['run_id']}"
     assert get(site, f"{at_work}/log").json() == {"text": "hello\n"}
     names = [file["name"] for file in get(site, f"{at_work}/files").json()["files"]]

@@ -14,6 +14,7 @@ from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.migrations import STEPS, migrate
 from sharpen.store.place import FILE
+from sharpen.store.queries import Reader
 from sharpen.store.sqlite import open_reader, open_writer
 
 
@@ -123,6 +124,7 @@ def test_a_store_of_version_1_becomes_one_of_today_s_and_goes_on(tmp_path: Path)
         ("finished", 0.5, 1),
         ("running", None, 1),
     ]
+    assert Reader(tmp_path).progress("old1") == {"old1-2": (1, 0.5), "old1-3": (1, 0.5)}
     assert (state.n_failures, state.elapsed_s, state.rules.max_failures) == (0, 0.0, None)  # it was forgiven
     held = {"run_id": "old1-3", "token": 1}
     harness.report(held, 2, val_sharpe=0.75)

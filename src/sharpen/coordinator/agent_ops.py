@@ -22,7 +22,7 @@ from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
-from sharpen.store.port import Writer
+from sharpen.store.port import Row, Writer
 from sharpen.store.replaced import note
 from sharpen.store.rows import SweepFile
 from sharpen.store.schema import LARGEST
@@ -132,6 +132,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
             raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
     stop = ""
     kept: list[tuple[int, dict[str, Any]]] = []
+    n_new = n_scored = 0
     metric, rules = session.sweep(sweep_id).spec.metric, session.sweep(sweep_id).state.rules
     for step_number, metrics in rows:
         value = finite(metrics[metric.name]) if metric.name in metrics else None
@@ -144,9 +145,11 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         counts = session.sweep(sweep_id).state.live[n].trial.reports is not before.trial.reports
         row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
-        is_new = step_number > before.last_step
-        kept.append((step_number, _write_report(session.writer, row, metric.name, is_new)))
+        old = None if step_number > before.last_step else session.writer.report(run_id, token, step_number)
+        n_new, n_scored = n_new + (old is None), n_scored + counts
+        kept.append((step_number, _write_report(session.writer, row, metric.name, old)))
     session.writer.keep_last(run_id, kept)
+    session.writer.count_reports(run_id, n_new, n_scored)
     return {"stop": stop}
 
 
@@ -219,19 +222,17 @@ def _ping(session: Session) -> Reply:
     return {"schema": session.writer.schema_version()}
 
 
-def _write_report(writer: Writer, row: dict[str, Any], metric: str, is_new: bool) -> dict[str, Any]:
+def _write_report(writer: Writer, row: dict[str, Any], metric: str, old: Row | None) -> dict[str, Any]:
     """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays.
 
     Returns the metrics as they are kept.
     """
-    if not is_new:
-        old = writer.report(row["run_id"], row["token"], row["step"])
-        if old is not None:
-            logged = json.loads(old["metrics"])
-            row["metrics"] = logged | row["metrics"]
-            if old["has_metric"]:
-                row["metrics"][metric] = logged[metric]
-                row |= {"has_metric": True, "value": old["value"]}
+    if old is not None:
+        logged = json.loads(old["metrics"])
+        row["metrics"] = logged | row["metrics"]
+        if old["has_metric"]:
+            row["metrics"][metric] = logged[metric]
+            row |= {"has_metric": True, "value": old["value"]}
     value, metrics = row["value"], row["metrics"]
     row |= {"metrics": dumps(metrics), "value": None if value is None or math.isnan(value) else value}
     writer.put_report(row)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sharpen.store import schema
 from sharpen.store.rows import ReportRow, report_row
-from sharpen.store.tracked import spread
+from sharpen.store.tracked import batches, spread
 
 IN_MEMORY = 5_000  # reports of a run, where all are read one after another
 MOST_REPORTS = 500  # of a run, that a report shows
@@ -57,37 +57,63 @@ class LongRuns:
             rows += [(row.number, report_row(row)) for row in self._spread(of_run, run, most)]
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])], set(long)
 
-    def thinned(self, run_id: str, most: int) -> tuple[list[ReportRow], int]:
-        """Return about so many reports of a run, evenly spread over its steps, and how many it has."""
-        p, r = schema.reports.c, schema.runs.c
-        ends = (
-            sa.func.count().label("n"),
-            sa.func.min(p.step).label("first"),
-            sa.func.max(p.step).label("last"),
-        )
-        [extent] = self._rows(
-            sa.select(*ends).join(schema.runs, schema.OF_NEWEST_LEASE).where(r.id == run_id)
-        )
-        query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE).where(r.id == run_id)
-        is_long = extent.n > most
-        rows = self._spread(query, extent, most) if is_long else self._rows(query.order_by(p.step))
-        return [report_row(row) for row in rows], extent.n
+    def thinned(
+        self, run_id: str, most: int, first: int = 0, end: int | None = None
+    ) -> tuple[list[ReportRow], int]:
+        """Return about so many reports of a run, evenly spread over its steps, and how many it has.
+
+        Args:
+            run_id: Which run.
+            most: All are returned where there are no more than these.
+            first: The first step.
+            end: The step after the last; None for no end.
+        """
+        mine, step = _between(run_id, first, end), schema.reports.c.step
+        forth, back = mine.order_by(step).with_only_columns(step), mine.order_by(step.desc())
+        steps = {
+            "first": forth.limit(1),
+            "last": back.with_only_columns(step).limit(1),
+            "one_too_many": forth.limit(1).offset(most),
+        }
+        columns = (query.scalar_subquery().label(name) for name, query in steps.items())
+        of_run = sa.select(schema.runs.c.n_reports, *columns).where(schema.runs.c.id == run_id)
+        found = self._rows(of_run)
+        if not found:
+            return [], 0
+        [extent] = found
+        is_long = extent.one_too_many is not None
+        rows = self._spread(_of_run(run_id), extent, most) if is_long else self._rows(mine.order_by(step))
+        return [report_row(row) for row in rows], extent.n_reports
 
     def _spread(self, query: sa.Select[Any], extent: Any, most: int) -> list[Any]:
         """Return about so many of the reports that a query finds, evenly between its first and last step."""
         step = schema.reports.c.step
+        steps = spread(extent.first, extent.last + 1, most)
+        found = {row.step: row for some in batches(steps) for row in self._rows(query.where(step.in_(some)))}
         next_from = query.where(step >= sa.bindparam("step")).order_by(step).limit(1)
-        steps = [{"step": at} for at in spread(extent.first, extent.last + 1, most)]
-        return list({row.step: row for row in self._each(next_from, steps)}.values())
+        missing = [{"step": at} for at in steps if at not in found]
+        found |= {row.step: row for row in self._each(next_from, missing)}
+        return [found[at] for at in sorted(found)]
 
-    def between(self, run_id: str, first: int, end: int | None, most: int) -> list[ReportRow]:
-        """Return the first so many reports of a run from a step on and before another; None for no end."""
-        p, r = schema.reports.c, schema.runs.c
-        query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE)
-        query = query.where(r.id == run_id, p.step >= first)
-        if end is not None:
-            query = query.where(p.step < end)
-        return [report_row(row) for row in self._rows(query.order_by(p.step).limit(most))]
+    def between(
+        self, run_id: str, first: int, end: int | None, most: int, n_before: int = 0
+    ) -> list[ReportRow]:
+        """Return the first so many reports of a run from a step on and before another; None for no end.
+
+        Args:
+            run_id: Which run.
+            first: The first step.
+            end: The step after the last.
+            most: How many.
+            n_before: How many of them to leave out first; these are passed over, and not read.
+        """
+        query = _between(run_id, first, end).order_by(schema.reports.c.step).limit(most).offset(n_before)
+        return [report_row(row) for row in self._rows(query)]
+
+    def last(self, run_id: str) -> ReportRow | None:
+        """Return the newest report of a run; None for none."""
+        query = _between(run_id, 0, None).order_by(schema.reports.c.step.desc()).limit(1)
+        return next((report_row(row) for row in self._rows(query)), None)
 
     def each_report(self, run_ids: Sequence[str]) -> Iterator[ReportRow]:
         """Yield the reports of runs, run by run in the order of steps; few are in memory at once."""
@@ -105,3 +131,15 @@ class LongRuns:
         first = self._rows(query.where(r.id == run_id).order_by(p.step).limit(1))
         names = {name: None for row in first for name in json.loads(row.metrics) if name in last}
         return {name: last[name] for name in (*names, *(name for name in last if name not in names))}
+
+
+def _between(run_id: str, first: int, end: int | None) -> sa.Select[Any]:
+    """Return the question for the reports of a run's newest lease from a step on and before another."""
+    step = schema.reports.c.step
+    query = _of_run(run_id).where(step >= first)
+    return query if end is None else query.where(step < end)
+
+
+def _of_run(run_id: str) -> sa.Select[Any]:
+    query = sa.select(schema.reports).join(schema.runs, schema.OF_NEWEST_LEASE)
+    return query.where(schema.runs.c.id == run_id)

@@ -14,7 +14,15 @@ import sqlalchemy as sa
 
 from sharpen.errors import StoreError
 from sharpen.jsonable import dumps
-from sharpen.store.versions import VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6
+from sharpen.store.versions import (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+    VERSION_7,
+)
 
 Step = Callable[[sa.Connection], None]
 
@@ -53,6 +61,7 @@ STEPS: Mapping[int, Step] = {
     4: _by(VERSION_4),
     5: _by(VERSION_5),
     6: _of_metrics_logged_last,
+    7: _by(VERSION_7),
 }
 
 

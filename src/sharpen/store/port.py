@@ -96,6 +96,10 @@ class Writer(Protocol):
         """Write the metrics of a step, in place of what was there of the same run, token and step."""
         ...
 
+    def count_reports(self, run_id: str, n_new: int, n_scored: int) -> None:
+        """Add to how many reports count for a run, and to how many of these have the sweep's metric."""
+        ...
+
     def report(self, run_id: str, token: int, step: int) -> Row | None:
         """Return what is there of a step; None for nothing."""
         ...

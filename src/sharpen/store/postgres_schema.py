@@ -14,9 +14,16 @@ from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from sharpen.errors import StoreError
 from sharpen.store import schema
+from sharpen.store.versions import COUNT_REPORTS
 
 Step = Callable[[sa.Connection], None]
-STEPS: Mapping[int, Step] = {}
+
+
+def _count_reports(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(COUNT_REPORTS)
+
+
+STEPS: Mapping[int, Step] = {7: _count_reports}
 """What changes rows on the way to a version, after its columns are there."""
 
 own = sa.MetaData()

@@ -261,11 +261,10 @@ class Reader:
         if numbers is not None:
             where = sa.and_(where, r.number.in_(numbers))
         # run by run, each by the primary key of its reports; a join reads those of all sweeps
-        counting = sa.and_(schema.OF_NEWEST_LEASE, p.has_metric)
-        n = sa.select(sa.func.count()).select_from(schema.reports).where(counting).correlate(schema.runs)
-        last = sa.select(p.value).where(counting).order_by(p.step.desc()).limit(1).correlate(schema.runs)
-        query = sa.select(r.id, n.scalar_subquery().label("n"), last.scalar_subquery().label("value"))
-        return {row.id: (row.n, row.value) for row in self._all(query.where(where)) if row.n}
+        scored = sa.and_(schema.OF_NEWEST_LEASE, p.has_metric)
+        last = sa.select(p.value).where(scored).order_by(p.step.desc()).limit(1).correlate(schema.runs)
+        query = sa.select(r.id, r.n_scored, last.scalar_subquery().label("value")).where(r.n_scored > 0)
+        return {row.id: (row.n_scored, row.value) for row in self._all(query.where(where))}
 
     def console(self, run_id: str, first_line: int = 0) -> str:
         """Return what the newest lease of a run printed, or all grants of a run of no sweep, from a line on.

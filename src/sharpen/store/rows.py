@@ -124,7 +124,8 @@ class TrackedRun:
         number: Its place in the sweep, from 1.
         config: What the sweep chose, and what the program said beside it.
         token: How many grants and leases to write it there were.
-        n_lines: How many rows its history has.
+        n_lines: How many rows its history has; 0 for a run of a sweep, which has reports.
+        n_reports: How many reports its newest lease has.
         heartbeat_at: When whoever writes it without a lease was last heard of, in Unix seconds.
         stop: Why it was told to end; empty while it was not.
         pid: Of the process that writes it without a lease; None when nobody said.
@@ -145,6 +146,7 @@ class TrackedRun:
     exit_code: int | None
     token: int
     n_lines: int
+    n_reports: int
     note: str
     tags: tuple[str, ...]
     created_at: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 6
+VERSION = 7
 LARGEST = 2**63 - 1  # of SQLite's integers
 COUNTS_FROM = "rows logged under earlier tokens do not count"
 
@@ -87,6 +87,12 @@ runs = sa.Table(
     sa.Column("heartbeat_at", sa.Float, comment="when whoever writes it without a lease was last heard of"),
     sa.Column("n_lines", INTEGER, nullable=False, server_default=sa.text("0"), comment="of its history"),
     sa.Column("history_token", INTEGER, nullable=False, server_default=sa.text("0"), comment=COUNTS_FROM),
+    sa.Column(
+        "n_reports", INTEGER, nullable=False, server_default=sa.text("0"), comment="of its newest lease"
+    ),
+    sa.Column(
+        "n_scored", INTEGER, nullable=False, server_default=sa.text("0"), comment="those of the metric"
+    ),
     sa.UniqueConstraint("sweep_id", "number"),
     sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
     sa.Index("runs_by_key", "sweep_id", "key", unique=True),

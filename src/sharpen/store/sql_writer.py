@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sharpen.jsonable import dumps, refuse_deep
 from sharpen.store import schema
 from sharpen.store.port import HistoryLine, Kind, Row
-from sharpen.store.statements import Insert, Statements, replace
+from sharpen.store.statements import COUNTS, Insert, Statements, replace
 
 AT_ONCE = 1000  # rows in memory
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
@@ -72,12 +72,20 @@ class SqlWriter:
     def lease_run(self, run_id: str, values: Row, from_step: int | None) -> None:
         """Give a run to an agent."""
         self._statements.lease_run.execute(self._connection, {**values, "which": run_id})
+        token = values["token"]
         if from_step is not None:
-            token = values["token"]
             given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
             self._statements.carry_over.execute(self._connection, given)
-        if values["token"] > 1:
-            self.rewind_history(run_id, values["token"], from_step)
+        if token > 1:
+            self._recount(run_id, token)
+            self.rewind_history(run_id, token, from_step)
+
+    def _recount(self, run_id: str, token: int) -> None:
+        p = schema.reports.c
+        columns = sa.func.count(), sa.func.count().filter(p.has_metric)
+        query = sa.select(*columns).where(p.run_id == run_id, p.token == token)
+        [counts] = self._connection.execute(query)
+        self.set_run(run_id, dict(zip(COUNTS, counts, strict=True)))
 
     def rewind_history(self, run_id: str, token: int, to_step: int | None) -> None:
         """Let only what was logged up to a step count from now on, under a token; nothing for None."""
@@ -150,6 +158,11 @@ class SqlWriter:
     def put_report(self, row: Row) -> None:
         """Write the metrics of a step."""
         self._statements.put_report.execute(self._connection, row)
+
+    def count_reports(self, run_id: str, n_new: int, n_scored: int) -> None:
+        """Add to how many reports count."""
+        given = {"which": run_id, "new_n_reports": n_new, "new_n_scored": n_scored}
+        self._statements.count_reports.execute(self._connection, given)
 
     def report(self, run_id: str, token: int, step: int) -> Row | None:
         """Return what is there of a step."""

@@ -61,6 +61,9 @@ class Statements:
             columns.token == sa.bindparam("old_token"),
             columns.step <= sa.bindparam("up_to"),
         )
+        added = {name: runs.c[name] + sa.bindparam(f"new_{name}") for name in COUNTS}
+        which = runs.c.id == sa.bindparam("which")
+        self.count_reports = Statement(runs.update().where(which).values(added), dialect)
         self.carry_over = Statement(schema.reports.insert().from_select(names, kept), dialect)
 
 
@@ -69,6 +72,7 @@ RUN = (
     *("parent", "repeat", "repeat_of", "fidelity", "created_at", "key"),
 )
 LEASE = ("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed")
+COUNTS = ("n_reports", "n_scored")
 END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at")
 
 

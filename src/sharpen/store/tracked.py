@@ -172,7 +172,7 @@ class TrackedReader:
         else:
             rows = [
                 row
-                for lines in _batches(spread(first_line, end, n_points))
+                for lines in batches(spread(first_line, end, n_points))
                 for row in self._rows(query.where(h.line.in_(lines)))
             ]
         return [HistoryRow(row.line, row.step, json.loads(row.metrics), row.at) for row in rows]
@@ -216,5 +216,6 @@ def spread(first: int, end: int, n: int) -> list[int]:
     return [first + (last - first) * i // (n - 1) for i in range(n)]
 
 
-def _batches(lines: Sequence[int]) -> list[Sequence[int]]:
-    return [lines[start : start + AT_ONCE] for start in range(0, len(lines), AT_ONCE)]
+def batches(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Return them in lists that one question takes."""
+    return [numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE)]

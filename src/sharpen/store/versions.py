@@ -285,3 +285,17 @@ VERSION_6 = (
     ) WITHOUT ROWID
     """,
 )
+
+COUNT_REPORTS = """
+    UPDATE runs SET
+        n_reports = (SELECT COUNT(*) FROM reports p WHERE p.run_id = runs.id AND p.token = runs.token),
+        n_scored = (
+            SELECT COUNT(*) FROM reports p WHERE p.run_id = runs.id AND p.token = runs.token AND p.has_metric
+        )
+"""
+
+VERSION_7 = (
+    "ALTER TABLE runs ADD COLUMN n_reports INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN n_scored INTEGER NOT NULL DEFAULT 0",
+    COUNT_REPORTS,
+)

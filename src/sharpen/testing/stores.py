@@ -127,6 +127,7 @@ def a_long_run_is_read_thinned(store: Any) -> None:
             writer.lease_run(run_id, LEASE | {"token": 1}, None)
             for step in steps:
                 writer.put_report(REPORT | {"run_id": run_id, "token": 1, "step": step, "value": 1.0})
+            writer.count_reports(run_id, len(steps), len(steps))
     reader = store.reader()
     found, long = reader.long_runs.thinned_reports("s", most=10)
     steps = {run_id: [row.step for row in found if row.run_id == run_id] for run_id in ("s-1", "s-2")}
@@ -135,7 +136,13 @@ def a_long_run_is_read_thinned(store: Any) -> None:
     assert reader.long_runs.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
     thinned, n = reader.long_runs.thinned("s-1", most=4)
     assert ([row.step for row in thinned], n) == ([0, 300, 600, 897], 300)
+    assert [row.step for row in reader.long_runs.thinned("s-1", 3, first=1, end=897)[0]] == [3, 450, 894]
+    assert [row.step for row in reader.long_runs.thinned("s-1", 9, first=1, end=9)[0]] == [3, 6]
+    assert reader.long_runs.thinned("s-1", 9, first=898) == ([], 300)
     assert [row.step for row in reader.long_runs.between("s-1", 100, 110, 2)] == [102, 105]
+    assert [row.step for row in reader.long_runs.between("s-1", 0, None, 2, n_before=298)] == [894, 897]
+    assert reader.long_runs.last("s-2").step == 4
+    assert reader.long_runs.last("s-3") is None
     each = reader.long_runs.each_report(["s-2", "s-1"])
     assert [row.step for row in each] == [*range(5), *range(0, 900, 3)]
     assert reader.restart.last_value("s-1", 1) == (897, 897, 1.0)
@@ -145,6 +152,29 @@ def a_long_run_is_read_thinned(store: Any) -> None:
     assert [*found] == [(step, 1.0) for step in range(0, 897, 3)]
     metrics = reader.restart.metrics("s-2", 1, list)
     assert [tuple(row) for batch in metrics for row in batch] == [(step, "{}") for step in range(5)]
+
+
+def the_reports_of_the_newest_lease_are_counted(store: Any) -> None:
+    """All of them, and those of the sweep's metric; a lease counts what it goes on from."""
+    _fill(store, 2)
+
+    def counts() -> tuple[int, Mapping[str, tuple[int, float | None]]]:
+        return store.reader().tracked.run("s-1").n_reports, store.reader().progress("s")
+
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 1}, None)
+        for step in (1, 2, 3):
+            has_metric = step > 1
+            row = REPORT | {"token": 1, "step": step, "has_metric": has_metric, "value": float(step)}
+            writer.put_report(row)
+            writer.count_reports("s-1", 1, int(has_metric))
+    assert counts() == (3, {"s-1": (2, 3.0)})
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 2}, 2)
+    assert counts() == (2, {"s-1": (1, 2.0)})
+    with store.transaction() as writer:
+        writer.lease_run("s-1", LEASE | {"token": 3}, None)
+    assert counts() == (0, {})
 
 
 def a_lease_goes_on_from_the_reports_before_its_checkpoint(store: Any) -> None:
@@ -352,6 +382,7 @@ CONTRACT: Mapping[str, Callable[[Any], None]] = {
         runs_of_a_request_come_by_number,
         a_report_takes_the_place_of_one_of_its_step,
         a_long_run_is_read_thinned,
+        the_reports_of_the_newest_lease_are_counted,
         a_lease_goes_on_from_the_reports_before_its_checkpoint,
         a_run_keeps_its_fidelity,
         a_run_needs_no_sweep,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sharpen.store.queries import Reader
-from sharpen.store.rows import TrackedRun
-from sharpen.store.tracked import spread
+from sharpen.store.rows import ReportRow, TrackedRun
 
 Line = Mapping[str, Any]
 
@@ -68,7 +67,7 @@ class LoggedLines:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The reports of a run of a sweep, which are few."""
+    """The reports of a run of a sweep: only what is asked for is read."""
 
     reader: Reader
     run: TrackedRun
@@ -76,25 +75,22 @@ class Reports:
     @property
     def n_lines(self) -> int:
         """How many there are."""
-        return len(self._all())
+        return self.run.n_reports
 
     def last(self) -> Line | None:
         """Return the newest; None for none."""
-        found = self._all()
-        return found[-1] if found else None
+        found = self.reader.long_runs.last(self.run.id)
+        return None if found is None else self._line(found)
 
     def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
         """Return the lines of the steps from first on and before end."""
-        found = [
-            line for line in self._all() if first <= line["_step"] and (end is None or line["_step"] < end)
-        ]
-        if len(found) <= most:
-            return found
-        return found[:most] if is_page else [found[place] for place in spread(0, len(found), most)]
+        reports = self.reader.long_runs
+        if is_page:
+            return [self._line(row) for row in reports.between(self.run.id, first, end, most)]
+        return [self._line(row) for row in reports.thinned(self.run.id, most, first, end)[0]]
 
-    def _all(self) -> list[Line]:
-        rows = self.reader.reports(run_ids=[self.run.id])
-        return [_with_step(row.metrics, row.step, row.at, self.run) for row in rows]
+    def _line(self, row: ReportRow) -> Line:
+        return _with_step(row.metrics, row.step, row.at, self.run)
 
 
 def history_of(reader: Reader, run: TrackedRun) -> History:

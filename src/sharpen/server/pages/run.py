@@ -135,18 +135,13 @@ def summary(reader: Reader, run: TrackedRun, rows: Iterable[tuple[int, Mapping[s
 def stamp(reader: Reader, run_id: str) -> str:
     """Return a text that differs once anything that the page of a run shows has changed."""
     r, p, c = schema.runs.c, schema.reports.c, schema.console.c
-    columns = (r.state, r.n_lines, r.token, r.ended_at, r.note, r.tags, r.summary)
-    run = [tuple(row.values()) for row in reader.rows(sa.select(*columns).where(r.id == run_id))]
-    n = [
-        tuple(row.values())
-        for table, key in ((p, p.step), (c, c.first_line))
-        for row in reader.rows(
-            sa.select(sa.func.count().label("n"), sa.func.max(key).label("last")).where(
-                table.run_id == run_id
-            )
-        )
-    ]
-    return repr((run, n))
+    columns = (r.state, r.n_lines, r.n_reports, r.token, r.ended_at, r.note, r.tags, r.summary)
+    last_step = sa.select(p.step).where(p.run_id == run_id, p.token == r.token).order_by(p.step.desc())
+    query = sa.select(*columns, last_step.limit(1).correlate(schema.runs).scalar_subquery().label("last"))
+    run = [tuple(row.values()) for row in reader.rows(query.where(r.id == run_id))]
+    printed = sa.select(sa.func.count().label("n"), sa.func.max(c.first_line).label("last"))
+    lines = [tuple(row.values()) for row in reader.rows(printed.where(c.run_id == run_id))]
+    return repr((run, lines))
 
 
 def _named(name: str) -> VersionLine:

@@ -158,10 +158,12 @@ class Answers:
             lines = [values.HistoryLine(r.line, r.step, dict(r.metrics), r.at) for r in rows]
             n = found.n_lines
         else:
-            reports = self._reader.reports(run_id=found.id)
-            n = len(reports)
-            every = [values.HistoryLine(k, r.step, dict(r.metrics), r.at) for k, r in enumerate(reports)]
-            lines = _spread(every[first : first + limit], points)
+            n = found.n_reports
+            reports = self._reader.long_runs.between(found.id, 0, None, limit, first) if first < n else []
+            numbered = enumerate(reports, first)
+            lines = _spread(
+                [values.HistoryLine(k, r.step, dict(r.metrics), r.at) for k, r in numbered], points
+            )
         end = first + limit
         return values.History(n, lines, end if end < n else None)
 
