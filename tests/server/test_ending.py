@@ -1,8 +1,10 @@
-"""What still waits when the server ends is answered, and nobody sees a traceback."""
+"""A server says when it answers; what still waits at its end is answered, and nobody sees a traceback."""
 
 import asyncio
 import logging
 import socket
+import subprocess
+import sys
 
 import uvicorn
 
@@ -28,8 +30,12 @@ async def asked(port, path):
     return answer
 
 
+def patient_server(begun):
+    return PatientServer(uvicorn.Config(ToldOfTheEnd(waits), log_level="warning", lifespan="off"), begun)
+
+
 async def answers_at_the_end(paths, n_waiting):
-    server = PatientServer(uvicorn.Config(ToldOfTheEnd(waits), log_level="warning", lifespan="off"))
+    server = patient_server(lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         asking = [asyncio.create_task(asked(listener.getsockname()[1], path)) for path in paths]
@@ -51,3 +57,29 @@ def test_who_waits_is_told_that_the_server_ends(monkeypatch, caplog):
     assert streamed.startswith(b"HTTP/1.1 200 ")
     assert streamed.endswith(b"5\r\nfirst\r\n0\r\n\r\n")
     assert caplog.records == []
+
+
+def test_it_says_that_it_has_begun_once_it_answers():
+    said = []
+    server = patient_server(lambda: said.append(server.started))
+
+    async def serve():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            async with asyncio.timeout(30):
+                while not said:
+                    await asyncio.sleep(0.001)
+                server.should_exit = True
+                await serving
+
+    asyncio.run(serve())
+    assert said == [True]
+
+
+def test_an_address_is_said_only_by_a_server_that_can_begin(tmp_path):
+    (tmp_path / "discord.yaml").write_text("nonsense: true\n")
+    words = [sys.executable, "-m", "sharpen", "--home", str(tmp_path), "serve", "--port", "0"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "discord.yaml" in done.stderr
+    assert done.stdout == ""

@@ -72,11 +72,6 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
     if standby:
         echo(f"sharpen stands by for {home}, and will serve it at {url}", err=True)
     with connect(home, held_s=STANDBY_S if standby else HELD_S) as client:
-        echo(f"sharpen serves {home} at {url}", err=True)
-        click.echo(f"export WANDB_BASE_URL={url}")
-        click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
-        if known:
-            echo("its key was shown when it was made; for another: sharpen key add", err=True)
         config = uvicorn.Config(
             application(home, client, _say if log_requests else None),
             log_level="warning",
@@ -87,7 +82,15 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
             ssl_keyfile=tls_key,
             server_header=False,
         )
-        PatientServer(config).run(sockets=[listener])
+
+        def tell() -> None:
+            echo(f"sharpen serves {home} at {url}", err=True)
+            click.echo(f"export WANDB_BASE_URL={url}")
+            click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
+            if known:
+                echo("its key was shown when it was made; for another: sharpen key add", err=True)
+
+        PatientServer(config, tell).run(sockets=[listener])
 
 
 def _say(line: str) -> None:

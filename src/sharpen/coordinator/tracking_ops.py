@@ -54,7 +54,7 @@ def _create_run(
     known = session.writer.run(run_id)
     now = session.clock.time()
     if known is not None and known["lease_key"] == key:
-        return _granted(session, run_id)
+        return _granted(session, known)
     owner = {"pid": process.get("pid"), "born": process.get("born")}
     if known is None:
         if resume == "must":
@@ -64,13 +64,16 @@ def _create_run(
         row |= {"program_config": dumps(config), "token": 1, "lost": 0, "lease_key": key, "stop": ""}
         row |= {"summary": "{}", "tags": dumps(sorted(set(tags))), **labels, **owner}
         session.writer.create_run(row | {"created_at": now, "started_at": now, "heartbeat_at": now})
+        known = row | {"n_lines": 0}
     else:
         _refuse_resumption(known, run_id, project, resume)
         values = {"state": TrialState.RUNNING, "reason": "", "stop": "", "token": known["token"] + 1}
         values |= {"lease_key": key, "ended_at": None, "exit_code": None, "heartbeat_at": now}
         session.writer.set_run(run_id, values | labels | owner)
         session.writer.merge_config(run_id, config)
-    return _granted(session, run_id)
+        known = session.writer.run(run_id)
+        assert known is not None  # noqa: S101 - it has just been written
+    return _granted(session, known)
 
 
 def _check(run_id: Any, project: Any, resume: str) -> None:
@@ -118,11 +121,9 @@ def _refuse_resumption(known: Row, run_id: str, project: str, resume: str) -> No
         )
 
 
-def _granted(session: Session, run_id: str) -> Reply:
+def _granted(session: Session, row: Row) -> Reply:
     """Remember who writes a run, and return what the writer has to know of it."""
-    row = session.writer.run(run_id)
-    assert row is not None  # noqa: S101 - it has just been written
-    now = session.clock.monotonic()
+    run_id, now = row["id"], session.clock.monotonic()
     session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"])
     n_lines: int = row["n_lines"]
     newest = session.reader.tracked.history(run_id, n_lines - 1) if n_lines else ()

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -73,6 +73,8 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
             Thread(target=begin, daemon=True).start()
         with ThreadPoolExecutor(N_THREADS) as threads:
             asyncio.get_running_loop().set_default_executor(threads)
+            all_there = Barrier(N_THREADS)  # to begin a thread is slow while many requests wait for it
+            await asyncio.gather(*(asyncio.to_thread(all_there.wait) for _ in range(N_THREADS)))
             yield
             leave.set()
         engine.close()

@@ -1,9 +1,13 @@
-"""The server's end: who still waits for an answer then is told so, and asks the next server."""
+"""The server's beginning, which is said when it answers, and its end.
+
+Who still waits for an answer at the end is told so, and asks the next server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from starlette.responses import PlainTextResponse
@@ -14,7 +18,22 @@ LAST_GRACE_S = 10.0
 
 
 class PatientServer(uvicorn.Server):
-    """Ends, after some seconds, requests that wait: of agents that ask for a run, of pages that listen."""
+    """Ends, after some seconds, requests that wait: of agents that ask for a run, of pages that listen.
+
+    Args:
+        config: Of the server.
+        begun: Called once it answers.
+    """
+
+    def __init__(self, config: uvicorn.Config, begun: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._begun = begun
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if self.started:
+            self._begun()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what can be answered, and end."""

@@ -348,13 +348,21 @@ class Reader:
     def _all(self, query: sa.Executable) -> Sequence[Any]:
         return self._read(lambda connection: connection.execute(query).all())
 
-    def rows(self, query: sa.Executable) -> list[dict[str, Any]]:
-        """Return what a query of the store's own rooms finds, one mapping a row."""
-        return self._read(
-            lambda connection: [
-                {str(k): v for k, v in row.items()} for row in connection.execute(query).mappings()
-            ]
-        )
+    def rows(self, query: sa.Executable, given: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return what a query of the store's own rooms finds, one mapping a row.
+
+        Args:
+            query: What is asked.
+            given: The values of its parameters.
+        """
+
+        def fetch(connection: sa.Connection) -> list[dict[str, Any]]:
+            found = connection.execute(query, given or {})
+            columns = found.keys()
+            names = [str(name) for name in columns]
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+        return self._read(fetch)
 
     def _read(self, ask: Callable[[sa.Connection], Answer], again: bool = True) -> Answer:
         """Return what a question finds; it is asked again where the connection was lost meanwhile."""

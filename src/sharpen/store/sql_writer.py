@@ -16,6 +16,13 @@ from sharpen.store.statements import COUNTS, Insert, Statements, replace
 
 AT_ONCE = 1000  # rows in memory
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
+WHICH: sa.BindParameter[str] = sa.bindparam("which")
+# asked at nearly every request: made once
+RUN = sa.select(schema.runs).where(schema.runs.c.id == WHICH)
+TAGS = {
+    kind: sa.select(table.c.tags).where(table.c.id == WHICH, table.c.deleted_at.is_(None))
+    for kind, table in TABLES.items()
+}
 
 
 class SqlWriter:
@@ -111,8 +118,7 @@ class SqlWriter:
 
     def run(self, run_id: str) -> Row | None:
         """Return the columns of a run."""
-        query = sa.select(schema.runs).where(schema.runs.c.id == run_id)
-        row = self._connection.execute(query).mappings().one_or_none()
+        row = self._connection.execute(RUN, {"which": run_id}).mappings().one_or_none()
         return None if row is None else {str(name): value for name, value in row.items()}
 
     def append_history(self, run_id: str, token: int, lines: Sequence[HistoryLine], at: float) -> None:
@@ -200,9 +206,7 @@ class SqlWriter:
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:
         """Return the tags of a sweep or a run."""
-        c = TABLES[kind].c
-        query = sa.select(c.tags).where(c.id == target, c.deleted_at.is_(None))
-        found = self._connection.execute(query).scalar()
+        found = self._connection.execute(TAGS[kind], {"which": target}).scalar()
         return None if found is None else json.loads(found)
 
     def begin_look(self, row: Row) -> None:

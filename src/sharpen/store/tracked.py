@@ -33,14 +33,14 @@ class TrackedReader:
     def __init__(
         self,
         rows: Callable[[sa.Executable], Sequence[Any]],
-        dicts: Callable[[sa.Executable], list[dict[str, Any]]],
+        dicts: Callable[..., list[dict[str, Any]]],
     ) -> None:
         self._rows = rows
         self._dicts = dicts
 
     def run(self, run_id: str) -> TrackedRun | None:
         """Return the run of exactly this id; None when there is none or it is deleted."""
-        rows = self._dicts(RUN.params(run_id=run_id))
+        rows = self._dicts(RUN, {"run_id": run_id})
         return _in_project(rows[0]) if rows else None
 
     def runs(

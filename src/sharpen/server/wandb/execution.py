@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any
 
 from graphql import (
@@ -30,6 +31,7 @@ MOST_TOKENS = 5_000
 DEEPEST = 20
 LONGEST_QUERY = 50_000  # letters
 TEXTS_KEPT = 512
+_READING = Lock()
 
 
 @cache
@@ -38,13 +40,19 @@ def schema() -> GraphQLSchema:
     return build_schema(files(__package__ or "").joinpath("schema.graphql").read_text())
 
 
-@lru_cache(TEXTS_KEPT)
 def read(query: str) -> DocumentNode | tuple[GraphQLError, ...]:
     """Return a request's document, or what is wrong with it.
 
     >>> read("{ viewer { nothing } }")[0].message
     "Cannot query field 'nothing' on type 'User'."
     """
+    # many clients send the same text at the same first instant: one thread reads it, and the others wait
+    with _READING:
+        return _read(query)
+
+
+@lru_cache(TEXTS_KEPT)
+def _read(query: str) -> DocumentNode | tuple[GraphQLError, ...]:
     try:
         document = parse(query, max_tokens=MOST_TOKENS)
     except GraphQLError as problem:

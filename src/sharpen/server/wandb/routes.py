@@ -44,7 +44,7 @@ class WandbRoutes:
         self._engine = engine
         self._keys = keys
         self._signer = Signer(keys.secret())
-        execution.schema()  # many clients may ask at once at the first instant
+        execution.read("{ viewer { id } }")  # the schema, and what the first to read a text would wait for
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
