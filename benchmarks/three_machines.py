@@ -2,7 +2,7 @@
 
     sudo python benchmarks/three_machines.py [--runs 60]
 
-The machines are network namespaces with host names of their own, on a bridge with the server's; root makes
+The machines are network namespaces with host names of their own, on a switch with the server's; root makes
 them, and they are taken away at the end. Each agent has two slots and programs of six seconds. After 20 s the
 cable of the first is pulled, after 25 s the second is killed with its programs (``kill -9``), after 70 s the
 cable is back: by then the first machine's leases, of 30 s, have gone to others.
@@ -13,7 +13,6 @@ At the end every run must have finished once, with its six rows, and the first m
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
 import signal
@@ -21,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from pathlib import Path
+
+from network_namespaces import address, machines, pids, plug_in_cable, pull_cable, sharpen_on
 
 PROGRAM = """\
 import time
@@ -41,52 +41,9 @@ run_cap: %d
 metric: {name: loss, goal: minimize}
 parameters: {x: {min: 0.0, max: 1.0}}
 """
-ADDRESS = "http://10.77.0.1:8420"
+ADDRESS = f"http://{address(0)}:8420"
 SERVER, *MACHINES = (f"sharpen-{n}" for n in range(4))
-
-
-def ip(words: str) -> None:
-    """Run a command of iproute2."""
-    subprocess.run(["ip", *words.split()], check=True)
-
-
-@contextlib.contextmanager
-def machines() -> Generator[None]:
-    """Make the server's machine and three others on a bridge, and take them away."""
-    made: list[str] = []
-    try:
-        for place in (SERVER, *MACHINES):
-            ip(f"netns add {place}")
-            made.append(place)
-            ip(f"-n {place} link set lo up")
-        ip(f"-n {SERVER} link add hub type bridge")
-        ip(f"-n {SERVER} addr add 10.77.0.1/24 dev hub")
-        ip(f"-n {SERVER} link set hub up")
-        for n, place in enumerate(MACHINES, 1):
-            ip(f"link add port{n} netns {SERVER} type veth peer name cable netns {place}")
-            ip(f"-n {SERVER} link set port{n} master hub up")
-            ip(f"-n {place} addr add 10.77.0.1{n}/24 dev cable")
-            ip(f"-n {place} link set cable up")
-        yield
-    finally:
-        for place in made:
-            for pid in pids(place):
-                os.kill(pid, signal.SIGKILL)
-            ip(f"netns del {place}")
-
-
-def pids(place: str) -> list[int]:
-    """Return the processes of a machine."""
-    said = subprocess.run(["ip", "netns", "pids", place], capture_output=True, text=True, check=True)
-    return [int(pid) for pid in said.stdout.split()]
-
-
-def on(place: str, folder: Path, *words: str) -> list[str]:
-    """Return the command that runs sharpen on a machine, under a host name and with a cache of its own."""
-    about = [f"SHARPEN_CACHE={folder / place}", f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}"]
-    command = ["env", *about, sys.executable, "-m", "sharpen", *words]
-    script = 'hostname "$0"; exec "$@"'
-    return ["ip", "netns", "exec", place, "unshare", "--uts", "sh", "-c", script, place, *command]
+FIRST = 1
 
 
 def serve(folder: Path) -> str:
@@ -94,7 +51,7 @@ def serve(folder: Path) -> str:
     home = ["--home", str(folder / "store")]
     add = [sys.executable, "-m", "sharpen", *home, "key", "add"]
     key = subprocess.run(add, capture_output=True, text=True, check=True).stdout.split()[-1]
-    command = on(SERVER, folder, *home, "serve", "--host", "10.77.0.1", "--port", "8420")
+    command = sharpen_on(SERVER, folder, *home, "serve", "--host", address(0), "--port", "8420")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout
     process.stdout.readline()
@@ -105,31 +62,31 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", type=int, default=60)
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory() as room, machines():
+    with tempfile.TemporaryDirectory() as room, machines((SERVER, *MACHINES)):
         folder = Path(room)
         (folder / "train.py").write_text(PROGRAM)
         (folder / "sweep.yaml").write_text(SWEEP % given.runs)
         os.environ |= {"SHARPEN_API_KEY": serve(folder), "SHARPEN_SERVER": ADDRESS}
         os.chdir(folder)
-        words = on(MACHINES[0], folder, "sweep", "sweep.yaml")
+        words = sharpen_on(MACHINES[0], folder, "sweep", "sweep.yaml")
         sweep = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[-1]
         logs = [folder / f"{place}.log" for place in MACHINES]
         agents = [
             subprocess.Popen(
-                on(place, folder, "agent", sweep, "--slots", "2"),
+                sharpen_on(place, folder, "agent", sweep, "--slots", "2"),
                 stdout=log.open("w"),
                 stderr=subprocess.STDOUT,
             )
             for place, log in zip(MACHINES, logs, strict=True)
         ]
         time.sleep(20)
-        ip(f"-n {SERVER} link set port1 down")
+        pull_cable(FIRST)
         time.sleep(5)
         for pid in pids(MACHINES[1]):
             os.kill(pid, signal.SIGKILL)
         time.sleep(45)
         before = logs[0].read_text()
-        ip(f"-n {SERVER} link set port1 up")
+        plug_in_cable(FIRST)
         codes = [agent.wait(600) for agent in agents]
         tell(folder / "store", sweep, codes, logs[0].read_text().removeprefix(before))
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,16 @@ def programs() -> Path | None:
 class PostgresServer:
     """A server that runs from :meth:`start` to :meth:`close`.
 
+    Args:
+        settings: What it is told with ``-c``; by default not to wait for the disk.
+        host: The address to listen on; whoever reaches one of another network is trusted, too.
+        starter: The command that starts the one given to it as another user, where the server runs.
+
     Attributes:
         port: Where it listens; the same after a restart.
     """
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, host: str = "127.0.0.1", starter: Sequence[str] = ()) -> None:
         found = programs()
         assert found is not None
         self._bin = found
@@ -54,8 +60,12 @@ class PostgresServer:
             shutil.chown(self._folder, "nobody", "nogroup")
             self._make_reachable()
         self.port = _free_port()
+        self._host, self._starter = host, starter
         self._process: subprocess.Popen[bytes] | None = None
         self._run("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        if host != "127.0.0.1":
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def _make_reachable(self) -> None:
         """Copy the programs where another user may execute them, if they lie in a closed folder."""
@@ -82,13 +92,12 @@ class PostgresServer:
 
     def start(self) -> PostgresServer:
         """Start it, and return when it answers."""
-        listen = ("listen_addresses=127.0.0.1", f"port={self.port}", *self._settings)
+        listen = (f"listen_addresses={self._host}", f"port={self.port}", *self._settings)
         words = [word for setting in listen for word in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:
-            command = [str(self._bin / "postgres"), "-D", str(self._data), *words]
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, **self._safe()
-            )
+            command = [*self._starter, str(self._bin / "postgres"), "-D", str(self._data), *words]
+            user = {} if self._starter else self._safe()
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **user)
         deadline = time.monotonic() + 30
         while not self._answers():
             assert time.monotonic() < deadline, (self._folder / "log").read_text()
@@ -115,7 +124,7 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}@{self._host}:{self.port}/{database}"
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -1,0 +1,94 @@
+"""Machines for benchmarks: network namespaces on a switch, each with a host name of its own. Root makes them.
+
+The benchmark itself is at :data:`OBSERVER` on the same switch, so that it reaches every machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+SWITCH = "sharpen-switch"
+OBSERVER = "10.77.0.1"
+NOBODY = "02:00:00:00:00:99"  # a hardware address that no machine has
+
+
+def ip(words: str) -> None:
+    """Run a command of iproute2."""
+    subprocess.run(["ip", *words.split()], check=True)
+
+
+def address(n: int) -> str:
+    """Return the address of a machine by its number."""
+    return f"10.77.0.{10 + n}"
+
+
+@contextlib.contextmanager
+def machines(names: Sequence[str]) -> Generator[None]:
+    """Make machines on a switch, and take them away with whatever runs there."""
+    made: list[str] = []
+    try:
+        for place in (SWITCH, *names):
+            ip(f"netns add {place}")
+            made.append(place)
+            ip(f"-n {place} link set lo up")
+        ip(f"-n {SWITCH} link add hub type bridge")
+        ip(f"-n {SWITCH} link set hub up")
+        ip(f"link add watch netns {SWITCH} type veth peer name sharpen-watch")
+        ip(f"-n {SWITCH} link set watch master hub up")
+        ip(f"addr add {OBSERVER}/24 dev sharpen-watch")
+        ip("link set sharpen-watch up")
+        for n, place in enumerate(names):
+            ip(f"link add port{n} netns {SWITCH} type veth peer name cable netns {place}")
+            ip(f"-n {SWITCH} link set port{n} master hub up")
+            ip(f"-n {place} addr add {address(n)}/24 dev cable")
+            ip(f"-n {place} link set cable up")
+        yield
+    finally:
+        for place in made:
+            for pid in pids(place):
+                os.kill(pid, signal.SIGKILL)
+            ip(f"netns del {place}")
+
+
+def pull_cable(n: int) -> None:
+    """Cut a machine off from all others."""
+    ip(f"-n {SWITCH} link set port{n} down")
+
+
+def plug_in_cable(n: int) -> None:
+    """End what :func:`pull_cable` began."""
+    ip(f"-n {SWITCH} link set port{n} up")
+
+
+def cut(place: str, towards: int) -> None:
+    """Lose what a machine sends to another, without a word to either; the other direction stays as it is."""
+    ip(f"-n {place} neigh replace {address(towards)} lladdr {NOBODY} dev cable nud permanent")
+
+
+def heal(place: str, towards: int) -> None:
+    """End what :func:`cut` began."""
+    ip(f"-n {place} neigh del {address(towards)} dev cable")
+
+
+def pids(place: str) -> list[int]:
+    """Return the processes of a machine."""
+    said = subprocess.run(["ip", "netns", "pids", place], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in said.stdout.split()]
+
+
+def on(place: str, *words: str) -> list[str]:
+    """Return the command that runs another on a machine, under its host name."""
+    script = 'hostname "$0"; exec "$@"'
+    return ["ip", "netns", "exec", place, "unshare", "--uts", "sh", "-c", script, place, *words]
+
+
+def sharpen_on(place: str, folder: Path, *words: str, start: Sequence[str] = ()) -> list[str]:
+    """Return the command that runs sharpen on a machine, with a cache of its own; ``start`` starts it."""
+    about = [f"SHARPEN_CACHE={folder / place}", f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}"]
+    return on(place, "env", *about, *start, sys.executable, "-m", "sharpen", *words)
