@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 OLD_CLIENT := .venv-wandb-old
+MOTO := .venv-moto
 BIN := $(VENV)/bin
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -26,13 +27,18 @@ $(OLD_CLIENT)/ready: $(VENV)/ready .ci/wandb-0.19.txt
 	$(BIN)/python -m pip --python $(OLD_CLIENT)/bin/python install --quiet -r .ci/wandb-0.19.txt
 	touch $@
 
+$(MOTO)/ready: $(VENV)/ready .ci/moto.txt
+	$(BIN)/python -m venv --clear --without-pip $(MOTO)
+	$(BIN)/python -m pip --python $(MOTO)/bin/python install --quiet -r .ci/moto.txt
+	touch $@
+
 demo: $(VENV)/ready
 	$(BIN)/sharpen run sweeps/xgboost_sweep.yaml --agents 2 --trials 40
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: lint types imports docs-check $(OLD_CLIENT)/ready test
+check: lint types imports docs-check $(OLD_CLIENT)/ready $(MOTO)/ready test
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check
@@ -62,4 +68,4 @@ calibrate: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/calibration.py
 
 clean:
-	rm -rf $(VENV) $(OLD_CLIENT) build dist
+	rm -rf $(VENV) $(OLD_CLIENT) $(MOTO) build dist

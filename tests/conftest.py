@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from postgres_server import PostgresServer, programs
+from s3_service import MOTO, S3Service
 
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile(
@@ -60,3 +61,21 @@ def postgres() -> Iterator[PostgresServer]:
         yield server.start()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_session() -> Iterator[S3Service]:
+    """Give a private S3-compatible service; skip where there is none."""
+    if not MOTO.exists():
+        pytest.skip("no S3-compatible service: make .venv-moto/ready")
+    service = S3Service()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def s3(s3_session: S3Service, monkeypatch: pytest.MonkeyPatch) -> S3Service:
+    """Give the service, and keys to it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return s3_session

@@ -23,7 +23,7 @@ from sharpen.errors import NotFound, SharpenError
 from sharpen.extras import EXTRAS
 from sharpen.hints import count
 from sharpen.http import server_of, shown
-from sharpen.store import schema
+from sharpen.store import bucket, schema
 from sharpen.store.permissions import open_to_others
 from sharpen.store.place import FILE, database_url, find, without_password
 from sharpen.store.queries import Reader
@@ -79,7 +79,7 @@ def _findings(home: Path) -> Iterator[Finding]:
     except SharpenError as problem:
         yield Finding("store", "problem", problem.message)
         return
-    looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (_store, _lock, _clock, _agents)
+    looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (_store, _files, _lock, _clock, _agents)
     for look in looks:
         try:
             yield from look(home, reader)
@@ -117,6 +117,14 @@ def _store(home: Path, reader: Reader) -> Iterator[Finding]:
         where = f"{home / FILE}, {(home / FILE).stat().st_size / (1 << 20):.1f} MiB"
     n_runs = sum(sum(sweep.n_runs.values()) for sweep in sweeps)
     yield Finding("store", "ok", f"{where}: {count(len(sweeps), 'sweep')}, {count(n_runs, 'run')}")
+
+
+def _files(home: Path, _reader: Reader) -> Iterator[Finding]:
+    if (url := bucket.bucket_of(home)) is not None:
+        began = time.perf_counter()
+        bucket.look(url)
+        took_ms = 1000 * (time.perf_counter() - began)
+        yield Finding("files", "ok", f"{url}: the bucket answers in {took_ms:.0f} ms")
 
 
 def _lock(home: Path, reader: Reader) -> Iterator[Finding]:

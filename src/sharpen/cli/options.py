@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -55,10 +56,32 @@ def _link(ctx: click.Context, _option: click.Parameter, url: str | None) -> None
         use_database(ctx.obj, url)
 
 
-store_option = click.option(
-    "--store",
-    metavar="URL",
-    expose_value=False,
-    callback=_link,
-    help="A database for the store, as in postgresql://USER@HOST/DATABASE; the store's folder remembers it.",
-)
+def _link_bucket(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:
+    if url is not None:
+        from sharpen.store.backends import use_bucket  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+        use_bucket(ctx.obj, url)
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def store_options(command: Command) -> Command:
+    """Give a verb the options that say where rows and files of the store are."""
+    blobs = click.option(
+        "--blobs",
+        metavar="URL",
+        envvar="SHARPEN_BLOBS",
+        expose_value=False,
+        callback=_link_bucket,
+        help="A bucket for the store's files, as in s3://BUCKET/FOLDER; the store's folder remembers it.",
+    )
+    rows = click.option(
+        "--store",
+        metavar="URL",
+        expose_value=False,
+        callback=_link,
+        help="A database for the store, as in postgresql://USER@HOST/DATABASE; the store's folder remembers"
+        " it.",
+    )
+    return rows(blobs(command))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sharpen.cli.options import store_option
+from sharpen.cli.options import store_options
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.coordinator.connecting import HELD_S
@@ -25,7 +25,7 @@ KEEP_ALIVE_S = 75  # more than an agent is silent
     "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one."
 )
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="A PEM file: speak HTTPS.")
-@store_option
+@store_options
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="The certificate's key.")
 @click.option(
     "--standby", is_flag=True, help="Wait while another machine serves the database, and take over from it."

@@ -17,7 +17,7 @@ from sharpen.cli import exits
 from sharpen.cli.conclude import conclude
 from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
 from sharpen.cli.live import Snapshot, view
-from sharpen.cli.options import population_option, store_option
+from sharpen.cli.options import population_option, store_options
 from sharpen.cli.person import person
 from sharpen.cli.resolve import check_cap, has_agents, opened
 from sharpen.cli.supervise import drive, n_cores
@@ -79,7 +79,7 @@ report_option = click.option(
 @seed_option
 @report_option
 @elsewhere_options
-@store_option
+@store_options
 @click.pass_obj
 def run(  # noqa: PLR0913 - each is a word of the command line
     home: Path,
@@ -172,7 +172,7 @@ def resume(
 )
 @trials_option
 @seed_option
-@store_option
+@store_options
 @click.pass_obj
 def sweep(home: Path, file: Path, *, check: bool, ship: bool, run_cap: int | None, seed: int | None) -> None:
     """Create a sweep and print its id; `sharpen agent` works on it.

@@ -17,7 +17,7 @@ from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
 from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
-from sharpen.cli.options import FiniteRange, population_option, store_option
+from sharpen.cli.options import FiniteRange, population_option, store_options
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
@@ -106,7 +106,7 @@ class News:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of single runs.")
 @click.option("-v", "--verbose", is_flag=True, help="Also say what the agent does in between.")
 @click.option("--cold", is_flag=True, help="Start every program anew; fork none off a warm server.")
-@store_option
+@store_options
 @click.pass_obj
 def agent(  # noqa: PLR0913 - each is a word of the command line
     home: Path,

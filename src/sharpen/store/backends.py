@@ -10,6 +10,8 @@ from typing import Protocol, cast
 import sqlalchemy as sa
 
 from sharpen.http import server_of
+from sharpen.store import bucket
+from sharpen.store.blobs import check_file
 from sharpen.store.place import database_url, link, unlink
 from sharpen.store.port import Store
 
@@ -70,3 +72,19 @@ def use_database(home: Path, url: str) -> None:
     except BaseException:  # a slip of the pen must not stay
         unlink(home)
         raise
+
+
+def use_bucket(home: Path, url: str) -> None:
+    """Let a folder's files be in a bucket, which gets those that are there already.
+
+    Raises:
+        UsageError: It is no address of a bucket, or the folder has another.
+        StoreError: Nothing can be kept there, or a file of the folder is damaged.
+    """
+    if bucket.bucket_of(home) is None:
+        bucket.check_bucket(url)
+        for path in sorted((home / "blobs").glob("??/*")):
+            digest = path.parent.name + path.name
+            check_file(path, digest)
+            bucket.send_to(url, path, digest)
+    bucket.link_bucket(home, url)

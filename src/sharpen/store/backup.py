@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.store.blobs import blob_path, check_file
+from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.place import FILE, find_file
 from sharpen.store.references import named, needed, reading, with_lists
 from sharpen.store.replaced import keeping_replaced
@@ -144,7 +145,7 @@ def other_files(home: Path) -> Generator[Path]:
         folders.sort()
         for name in sorted(names):
             path = place / name
-            is_top = place == home and name in (*LEFT_OUT, FILE)
+            is_top = place == home and name in (*LEFT_OUT, FILE, BUCKET)
             is_announcement = place == home / UPLOADS and name.startswith("pending-")
             if (
                 is_top

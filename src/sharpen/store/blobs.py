@@ -19,6 +19,7 @@ from typing import Protocol
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.http import server_of
+from sharpen.store import bucket
 from sharpen.store.permissions import own_folder
 from sharpen.store.retry import PATIENCE_S, retry_when_full
 
@@ -105,7 +106,7 @@ def checked_path(home: Path, digest: str) -> Path:
 def check_file(path: Path, digest: str) -> None:
     """Refuse the file of a blob whose content no longer has its digest.
 
-    In a folder that stands for a server, one that is missing is fetched first.
+    In a folder that stands for a server, or with its files in a bucket, a missing one is fetched first.
 
     Raises:
         StoreError: It is missing, damaged, or no regular file.
@@ -115,13 +116,43 @@ def check_file(path: Path, digest: str) -> None:
         open_blobs(server_of(home)).fetch(digest)
         return
     try:
-        found = _digest_of(path)
+        found = _digest_of(path) if bucket.bucket_of(home) is None else _of_bucket(home, path, digest)
     except OSError as problem:
         why = "it is missing" if isinstance(problem, FileNotFoundError) else f"it cannot be read: {problem}"
         raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})") from problem
     if found != digest:
         why = "its content is not what was kept"
         raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})")
+
+
+def _of_bucket(home: Path, path: Path, digest: str) -> str:
+    """Return the SHA-256 of the folder's copy of a file, which is fetched again when it is not what was kept.
+
+    Raises:
+        OSError: It cannot be read, or the bucket has none.
+    """
+    with contextlib.suppress(OSError):
+        if _digest_of(path) == digest:
+            return digest
+    return retry_when_full(
+        lambda: _bring(home, digest), f"the copy of blob {digest[:12]} in {home / 'blobs'}"
+    )
+
+
+def _bring(home: Path, digest: str) -> str:
+    found = ""
+
+    def keep(next_piece: Callable[[], bytes]) -> None:
+        nonlocal found
+        with IncomingBlob(home) as blob:
+            while chunk := next_piece():
+                blob.write(chunk)
+            found = blob.digest
+            if found == digest:
+                blob.settle()
+
+    bucket.bring(home, digest, keep)
+    return found
 
 
 def _digest_of(path: Path) -> str:
@@ -196,7 +227,18 @@ class IncomingBlob:
         self.n_bytes += len(chunk)
 
     def keep(self) -> str:
-        """Keep what has come under its digest, which is returned, once all of it is on the disk."""
+        """Keep what has come under its digest, which is returned, once all of it is safe.
+
+        Raises:
+            Unreachable: The store has a bucket, and that does not answer.
+            StoreError: The bucket does not take it.
+        """
+        self._file.flush()
+        bucket.send(self._home, Path(self._name), self.digest)
+        return self.settle()
+
+    def settle(self) -> str:
+        """Put what has come into the folder under its digest, which is returned, once it is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         path = blob_path(self._home, self.digest)

@@ -25,9 +25,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import schema
+from sharpen.store.bucket import LINK as BUCKET
+from sharpen.store.bucket import bucket_of, link_bucket
 from sharpen.store.permissions import own_folder
 from sharpen.store.place import database_url, without_password
-from sharpen.store.postgres_schema import bring_up_to_date, state
+from sharpen.store.postgres_schema import bring_up_to_date, files, state
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
 from sharpen.store.statements import Statements
@@ -199,6 +201,8 @@ def open_reader(home: Path) -> sa.Engine:
         with _at(home), engine.connect() as connection:
             is_there = connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar()
             version = connection.execute(sa.select(state.c.version)).scalar() if is_there else None
+            if connection.execute(sa.select(sa.func.to_regclass(files.name))).scalar():
+                _agree_on_bucket(connection, home)
         _refuse_version(home, version)
     except BaseException:
         engine.dispose()
@@ -249,8 +253,27 @@ def _lead(connection: sa.Connection, home: Path) -> int:
     # from here on nobody else is at it
     with connection.begin():
         bring_up_to_date(connection)
+        _agree_on_bucket(connection, home)
+        mine = bucket_of(home)
+        if mine is not None:
+            connection.execute(postgresql.insert(files).values(id=1, bucket=mine).on_conflict_do_nothing())
         mine = {"epoch": state.c.epoch + 1, "holder": f"process {os.getpid()} on {socket.gethostname()}"}
         return connection.execute(state.update().values(mine).returning(state.c.epoch)).scalar_one()
+
+
+def _agree_on_bucket(connection: sa.Connection, home: Path) -> None:
+    """Let a folder have the bucket of its database's store.
+
+    Raises:
+        UsageError: It has another.
+    """
+    theirs, mine = connection.execute(sa.select(files.c.bucket)).scalar(), bucket_of(home)
+    if theirs is None or theirs == mine:
+        return
+    if mine is not None:
+        words = f"the files of this store are in {theirs}, and not in {mine}"
+        raise UsageError(f"{words}: remove {home / BUCKET}, and name no other with --blobs")
+    link_bucket(home, theirs)
 
 
 def _holder(connection: sa.Connection, home: Path) -> str:

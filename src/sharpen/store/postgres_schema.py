@@ -36,6 +36,13 @@ state = sa.Table(
     sa.Column("holder", sa.Text, nullable=False, comment="who writes, for people"),
 )
 
+files = sa.Table(
+    "store_files",
+    own,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.Text, nullable=False, comment="where the files of the store are"),
+)
+
 
 def bring_up_to_date(connection: sa.Connection) -> None:
     """Make the tables, or what they lack; nobody else may be at it.

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from sharpen.store import schema
 from sharpen.store.blobs import DIGEST, blob_path
+from sharpen.store.bucket import forget
 from sharpen.store.permissions import own_folder
 from sharpen.store.queries import Reader
 from sharpen.store.references import IN_TEXT
@@ -100,6 +101,8 @@ def _remove(reader: Reader, now: float) -> int:
     for digest in aside:
         if digest in named_meanwhile:
             _bring_back(home, folder / ASIDE / digest)
+        else:
+            forget(home, digest, now - YOUNG_S)
         (folder / ASIDE / digest).unlink(missing_ok=True)
     for digest in {*needed, *aside}:
         (folder / digest).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from typing import Any, cast
 from sharpen.errors import UsageError
 from sharpen.server.wandb import artifact_views as views
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
-from sharpen.store.blobs import blob_path, put_file
+from sharpen.store.blobs import checked_path, put_file
 from sharpen.store.collection_rows import VersionRow, versions
 from sharpen.store.contents import check_collection_name
 from sharpen.store.uploads import (
@@ -227,7 +227,7 @@ def _read(ctx: Context, kept: Mapping[str, Any]) -> dict[str, Any]:
     if kept["n_bytes"] > MOST_MANIFEST_BYTES:
         raise UsageError("the manifest is too large")
     try:
-        read: Any = json.loads(blob_path(ctx.engine.home, kept["digest"]).read_bytes())
+        read: Any = json.loads(checked_path(ctx.engine.home, kept["digest"]).read_bytes())
         entries = cast("dict[str, dict[str, Any]]", read["contents"])
         return {**read, "contents": {str(name): dict(entry) for name, entry in entries.items()}}
     except FileNotFoundError as problem:

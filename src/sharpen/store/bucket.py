@@ -1,0 +1,220 @@
+"""The files of a store in a bucket of an S3-compatible service; the store's folder keeps copies of them.
+
+The folder names the bucket in a file, as it does a database (:mod:`~sharpen.store.place`). A file is kept
+when the bucket has all of it, and only then it appears in the folder. Keys are found as the AWS tools
+find them: ``AWS_ACCESS_KEY_ID`` and the like, ``~/.aws/credentials``, or the machine's role.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from sharpen.errors import StoreError, Unreachable, UsageError
+from sharpen.extras import require
+
+LINK = "bucket"
+MARK = ".sharpen"
+FORM = "s3://BUCKET/FOLDER, with ?endpoint_override=HOST:PORT&scheme=http for a service that is not Amazon's"
+CHUNK_BYTES = 1 << 20
+PATIENCE_S = 45.0  # less than a client of a server waits for an answer
+LONGEST_PAUSE_S = 2.0
+HOPELESS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+"""What another try does not change, as the service's errors say it."""
+Result = TypeVar("Result")
+
+
+class Room(NamedTuple):
+    """Where the files are: a file system of pyarrow, and a folder in it."""
+
+    system: Any
+    folder: str
+
+    def path(self, digest: str) -> str:
+        """Return where a file is."""
+        return f"{self.folder}/{digest[:2]}/{digest[2:]}"
+
+
+def bucket_of(home: Path) -> str | None:
+    """Return the address of the bucket with a store's files; None when they are in the folder alone."""
+    try:
+        return (home / LINK).read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def link_bucket(home: Path, url: str) -> None:
+    """Let a folder's files be in a bucket, from now on.
+
+    Raises:
+        UsageError: They are in another one.
+    """
+    known = bucket_of(home)
+    if known == url:
+        return
+    if known is not None:
+        raise UsageError(
+            f"--blobs {url}: the files of {home} are in {known}: name another folder with --home"
+        )
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = home / f".{LINK}-{os.getpid()}"
+    draft.write_text(f"{url}\n", "utf-8")
+    draft.replace(home / LINK)
+
+
+def check_bucket(url: str) -> None:
+    """Refuse what is no bucket, or one in which nothing can be kept now.
+
+    Raises:
+        UsageError: It is no address of one, or holds a key.
+        MissingExtra: pyarrow is not installed.
+        StoreError: Nothing can be written there.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as problem:
+        raise UsageError(f"--blobs {url}: {problem}; files are kept at {FORM}") from problem
+    if "@" in parts.netloc:
+        raise UsageError(
+            "--blobs: whoever reads the store's folder would read the key in this address: set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
+        )
+    if parts.scheme != "s3" or not parts.netloc or not url.isprintable():
+        raise UsageError(f"--blobs {url}: files are kept at {FORM}")
+    room = _room(url, os.getpid())
+
+    def write() -> None:
+        with room.system.open_output_stream(f"{room.folder}/{MARK}") as stream:
+            stream.write(b"sharpen keeps files here\n")
+
+    _patiently(url, write, 0.0)
+
+
+def look(url: str) -> None:
+    """Refuse a bucket that does not answer, or that has nothing of sharpen.
+
+    Raises:
+        Unreachable: The service does not answer.
+        StoreError: The bucket is not there, or lets nobody read.
+    """
+    room = _room(url, os.getpid())
+    if not _patiently(url, lambda: room.system.get_file_info(f"{room.folder}/{MARK}"), 0.0).is_file:
+        raise StoreError(
+            f"{url} has no {MARK}, which is kept there first: the bucket, or its folder, is gone"
+        )
+
+
+def send(home: Path, source: Path, digest: str) -> None:
+    """Keep a file in the bucket of a store, if it has one; on return all of it is there.
+
+    Raises:
+        Unreachable: The service did not answer for a long time.
+        StoreError: It does not take the file.
+    """
+    if (url := bucket_of(home)) is not None:
+        send_to(url, source, digest)
+
+
+def send_to(url: str, source: Path, digest: str) -> None:
+    """Keep a file in a bucket; on return all of it is there.
+
+    Raises:
+        Unreachable: The service did not answer for a long time.
+        StoreError: It does not take the file.
+    """
+    room, n_bytes = _room(url, os.getpid()), source.stat().st_size
+
+    def attempt() -> None:
+        with source.open("rb") as file, room.system.open_output_stream(room.path(digest)) as sent:
+            while chunk := file.read(CHUNK_BYTES):
+                sent.write(chunk)
+        n_there = room.system.get_file_info(room.path(digest)).size
+        if n_there != n_bytes:
+            raise OSError(f"{n_there} of {n_bytes} bytes have arrived")
+
+    _patiently(url, attempt)
+
+
+def bring(home: Path, digest: str, keep: Callable[[Callable[[], bytes]], None]) -> None:
+    """Read a file of the bucket.
+
+    Args:
+        home: The store's folder, which has a bucket.
+        digest: The file's.
+        keep: Given what returns the next piece, and nothing at the end; called again, from the beginning,
+            when the line breaks off.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        Unreachable: The service did not answer for a long time.
+        StoreError: It lets nobody read.
+    """
+    url = bucket_of(home) or ""
+    room = _room(url, os.getpid())
+
+    def attempt() -> None:
+        with room.system.open_input_stream(room.path(digest)) as stream:
+            keep(lambda: stream.read(CHUNK_BYTES))
+
+    _patiently(url, attempt)
+
+
+def forget(home: Path, digest: str, put_before: float) -> None:
+    """Remove a file from the bucket of a store, unless it has been put there again.
+
+    Args:
+        home: The store's folder.
+        digest: The file's.
+        put_before: Unix seconds; one that was put since is left there.
+
+    Raises:
+        Unreachable: The service did not answer for a long time.
+        StoreError: It lets nobody remove files.
+    """
+    if (url := bucket_of(home)) is None:
+        return
+    room = _room(url, os.getpid())
+
+    def attempt() -> None:
+        put_at = room.system.get_file_info(room.path(digest)).mtime
+        if put_at is not None and put_at.timestamp() < put_before:
+            room.system.delete_file(room.path(digest))
+
+    _patiently(url, attempt)
+
+
+@lru_cache(maxsize=4)
+def _room(url: str, _pid: int) -> Room:
+    """Return where a bucket's files are. Threads do not outlive a fork: each process has its own."""
+    require("pyarrow", "s3")
+    fs: Any = import_module("pyarrow.fs")
+    try:
+        system, folder = fs.FileSystem.from_uri(url)
+    except (OSError, ValueError) as problem:
+        raise UsageError(f"--blobs {url}: {problem}; files are kept at {FORM}") from problem
+    return Room(system, folder.rstrip("/"))
+
+
+def _patiently(url: str, attempt: Callable[[], Result], patience_s: float | None = None) -> Result:
+    """Return what an attempt returns, which is made again while the service cannot be reached."""
+    began, pause_s = time.monotonic(), 0.1
+    patience_s = PATIENCE_S if patience_s is None else patience_s
+    while True:
+        try:
+            return attempt()
+        except FileNotFoundError:
+            raise
+        except OSError as problem:
+            words = " ".join(str(problem).split())
+            if any(each in words for each in HOPELESS):
+                raise StoreError(f"{url} does not take or give files: {words}") from problem
+            if time.monotonic() - began > patience_s:
+                raise Unreachable(f"{url} does not take or give files just now: {words}") from problem
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
