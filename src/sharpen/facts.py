@@ -43,6 +43,8 @@ TURNOVER_COLUMN: Final = "turnover"
 POSITION_COLUMN: Final = "position"
 TRADES: Final = "trades"
 SAVED: Final = "saved"
+MODEL: Final = "model"
+READ_OF_RUNS: Final = frozenset((RETURNS, TRADES, SAVED, MODEL))
 TRADES_COLUMNS: Final = ("ret",)
 """Types of artifacts and the columns of their tables.
 
@@ -50,6 +52,7 @@ TRADES_COLUMNS: Final = ("ret",)
 ``extra_bps / 1e4 * turnover`` is the return at a higher cost. ``position`` is optional, too: the mean
 position during each bar. ``ret`` of trades is the return of each on all of the money. ``saved`` has a
 column a baseline, of what a policy saved against it in basis points, and a row a window of prices, by time.
+``READ_OF_RUNS`` are the types that report, registry and traders look for among a run's files.
 """
 
 GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")

@@ -13,6 +13,7 @@ from typing import Any
 
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.facts import MODEL
 from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_settings import AccountSettings, keep_beginning
 from sharpen.paper.ledger import Ledger
@@ -249,7 +250,7 @@ def model_of_run(reader: Reader, word: str) -> RunModel:
         UsageError: It kept no model.
     """
     run = reader.run(word)
-    models = [a for a in reader.artifacts(run_id=run.id) if a.type == "model"]
+    models = [a for a in reader.artifacts(run_id=run.id) if a.type == MODEL]
     if len(models) != 1:
         raise UsageError(
             f"run {run.id} kept {len(models)} files of type model, and one is needed: train the winner again"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sharpen import __version__, spec
 from sharpen.errors import UsageError
-from sharpen.facts import RunFacts
+from sharpen.facts import MODEL, RunFacts
 from sharpen.registry.files import suffix_of
 from sharpen.store.blobs import checked_path
 from sharpen.store.collection_rows import versions
@@ -18,8 +18,6 @@ from sharpen.store.configurations import seed_of
 from sharpen.store.contents import StoredFile
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-
-MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)

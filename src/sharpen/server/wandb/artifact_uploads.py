@@ -14,12 +14,13 @@ import binascii
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from sharpen.errors import UsageError
+from sharpen.facts import READ_OF_RUNS
 from sharpen.server.wandb import artifact_views as views
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
 from sharpen.store.blobs import checked_path, put_file
@@ -55,6 +56,7 @@ def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     rows = reversed(versions(ctx.engine.reader, collection))
     same = next((row for row in rows if row.record.get("digest") == given["digest"]), None)
     if same is not None:
+        _attach(ctx, given, [asdict(file) for file in same.files])
         _set_aliases(ctx, same, given)
         _map_client(ctx, given, views.artifact_id(same))
         return {"artifact": views.artifact(ctx, same)}
@@ -189,6 +191,7 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     run_id = given.get("runName") or None
     if run_id is not None and ctx.engine.reader.tracked.run(run_id) is None:
         run_id = None
+    _attach(ctx, given, files)
     content = {"files": files, "record": record, "run_id": run_id}
     type_name = given["artifactTypeName"]
     who = ctx.key.name or "wandb"
@@ -200,6 +203,20 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     _set_aliases(ctx, row, given)
     write_note(announcement(ctx.engine.home, pending), note | {"version": row.name})
     return {"artifact": views.artifact(ctx, row)}
+
+
+def _attach(ctx: Context, given: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what the report and the registry read of a run with it, as its own agents' programs do."""
+    run_id, kind = given.get("runName"), given["artifactTypeName"]
+    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
+    if kind not in READ_OF_RUNS or not run_id or ctx.engine.reader.tracked.run(run_id) is None:
+        return
+    of_run = [file for file in files if file["name"] != views.MANIFEST]
+    metadata = read_metadata(given) or {}
+    for file in of_run:
+        name = names[0] if len(of_run) == 1 else f"{names[0]}/{file['name']}"
+        about = {"type": kind, "digest": file["digest"], "n_bytes": file["n_bytes"], "metadata": metadata}
+        ctx.engine.call("attach", run_id=run_id, name=name, **about)
 
 
 def _contents(

@@ -38,6 +38,8 @@ def listed(
 ) -> dict[str, Any]:
     """Return a page of the runs of a project, of a sweep, or of all, that fit a filter, in an order.
 
+    A filter for one sweep finds its runs whatever the project: a sweep is found by its id in any, too.
+
     Args:
         ctx: The request.
         project: Whose runs.
@@ -53,7 +55,8 @@ def listed(
         raise UsageError(f"filters are JSON: {problem}") from problem
     if not isinstance(wanted, dict):
         raise UsageError("a filter is an object, as in {'state': 'finished'}")
-    place = ("" if project == DEFAULT_PROJECT else project, sweep_id)
+    sweep_id = sweep_id or _sweep_of(cast("dict[str, Any]", wanted))
+    place = (None if sweep_id else "" if project == DEFAULT_PROJECT else project, sweep_id)
     after = which.get("after") or ""
     first = int(after) if after.isdecimal() else 0
     asked = repr((place, wanted, which.get("order")))
@@ -72,6 +75,18 @@ def listed(
     end = first + len(nodes)
     info = {"endCursor": str(end), "hasNextPage": end < found.total}
     return {"edges": edges, "pageInfo": info, "totalCount": found.total}
+
+
+def _sweep_of(wanted: Mapping[str, Any]) -> str | None:
+    """Return the sweep that a filter names; None when it names none, or several.
+
+    >>> _sweep_of({"$and": [{"sweep": "k3"}]}), _sweep_of({"sweep": "k3", "state": "x"}), _sweep_of({})
+    ('k3', 'k3', None)
+    """
+    parts = wanted.get("$and")
+    below = cast("list[Any]", parts) if isinstance(parts, list) else []
+    named = [part["sweep"] for part in (wanted, *below) if isinstance(part, dict) and "sweep" in part]
+    return named[0] if len(named) == 1 and isinstance(named[0], str) else None
 
 
 def described(ctx: Context, rows: Sequence[TrackedRun]) -> list[dict[str, Any]]:

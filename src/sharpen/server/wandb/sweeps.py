@@ -149,7 +149,10 @@ def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
 
 
 def _with_project(text: str, project: str | None) -> str:
-    """Return a sweep file that names its project, and says where its agents call a function."""
+    """Return a sweep file that names its project, and says where its agents call a function.
+
+    The client sends the file's own project when neither ``--project`` nor its settings name another.
+    """
     try:
         read: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as problem:
@@ -159,7 +162,7 @@ def _with_project(text: str, project: str | None) -> str:
     if not isinstance(read, dict):
         return text
     said = cast("dict[str, Any]", read)
-    more: dict[str, Any] = {} if "project" in said or not project else {"project": project}
+    more: dict[str, Any] = {} if project in (None, "", said.get("project")) else {"project": project}
     if "program" not in said and "command" not in said:
         more["program"] = spec.FUNCTION
     return yaml.safe_dump({**said, **more}, sort_keys=False) if more else text
