@@ -154,6 +154,20 @@ def _append_history(
     return {"n_lines": n_lines + len(new), "stop": row["stop"]}
 
 
+def _machine_metrics(
+    session: Session, run_id: str, token: int, first_line: int, rows: Sequence[tuple[float, dict[str, Any]]]
+) -> Reply:
+    """Keep what the run's machine did: (Unix seconds, figures by name), in place of the same lines."""
+    session.grant(run_id, token)
+    if rows:
+        lines = [
+            {"run_id": run_id, "token": token, "line": first_line + i, "metrics": dumps(figures), "at": at}
+            for i, (at, figures) in enumerate(rows)
+        ]
+        session.writer.put_machine_metrics(lines)
+    return {}
+
+
 def _overwrite(session: Session, run_id: str, token: int) -> Reply:
     """Forget what was logged before this grant: the run begins anew."""
     session.grant(run_id, token)
@@ -261,6 +275,7 @@ def cancel_tracked(session: Session, run_id: str, reason: str) -> Reply:
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "create_run": _create_run,
     "append_history": _append_history,
+    "machine_metrics": _machine_metrics,
     "overwrite": _overwrite,
     "edit_run": _edit_run,
     "attach": _attach,

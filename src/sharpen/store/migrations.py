@@ -22,6 +22,7 @@ from sharpen.store.versions import (
     VERSION_5,
     VERSION_6,
     VERSION_7,
+    VERSION_8,
 )
 
 Step = Callable[[sa.Connection], None]
@@ -62,6 +63,7 @@ STEPS: Mapping[int, Step] = {
     5: _by(VERSION_5),
     6: _of_metrics_logged_last,
     7: _by(VERSION_7),
+    8: _by(VERSION_8),
 }
 
 

@@ -112,6 +112,10 @@ class Writer(Protocol):
         """Write what a program printed, in place of what was there from the same line on."""
         ...
 
+    def put_machine_metrics(self, rows: Sequence[Row]) -> None:
+        """Write what a run's machine did, in place of what was there of the same lines."""
+        ...
+
     def put_artifact(self, row: Row) -> None:
         """Write that a file is kept, in place of the one of the same run and name."""
         ...

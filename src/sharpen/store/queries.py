@@ -21,6 +21,7 @@ from sharpen.store.blobs import blob_path
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.console import overlaid
 from sharpen.store.long_runs import LongRuns
+from sharpen.store.machine import MachineReader
 from sharpen.store.restart import RestartReader
 from sharpen.store.rows import (
     ArtifactRow,
@@ -60,6 +61,11 @@ class Reader:
     def tracked(self) -> TrackedReader:
         """What is asked of runs whether they belong to a sweep or not."""
         return TrackedReader(self._all, self.rows)
+
+    @property
+    def machine(self) -> MachineReader:
+        """What is asked of the machines of runs."""
+        return MachineReader(self._all)
 
     @property
     def restart(self) -> RestartReader:

@@ -16,7 +16,8 @@ from sharpen.store.blobs import DIGEST, blob_path
 from sharpen.store.place import FILE, find_file
 from sharpen.store.uploads import announced
 
-WITHOUT = ("history", "last_values", "reports", "console")  # what programs logged: they name no blob there
+# what programs logged: they name no blob there
+WITHOUT = ("history", "last_values", "reports", "console", "machine_metrics")
 LONGEST_LIST_BYTES = 64 << 20
 IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 TRASH = ".trash"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 7
+VERSION = 8
 LARGEST = 2**63 - 1  # of SQLite's integers
 COUNTS_FROM = "rows logged under earlier tokens do not count"
 
@@ -144,6 +144,17 @@ console = sa.Table(
     sa.Column("token", INTEGER, primary_key=True),
     sa.Column("first_line", INTEGER, primary_key=True, comment="number of the first line, from 0"),
     sa.Column("text", TEXT, nullable=False, comment="whole lines"),
+    sa.Column("at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+machine_metrics = sa.Table(
+    "machine_metrics",
+    metadata,
+    sa.Column("run_id", TEXT, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("token", INTEGER, primary_key=True),
+    sa.Column("line", INTEGER, primary_key=True, comment="from 0"),
+    sa.Column("metrics", TEXT, nullable=False, comment="JSON: what the run's machine did at that time"),
     sa.Column("at", sa.Float, nullable=False),
     sqlite_with_rowid=False,
 )

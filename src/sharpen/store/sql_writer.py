@@ -186,6 +186,12 @@ class SqlWriter:
         """Write what a program printed."""
         self._put(schema.console, row)
 
+    def put_machine_metrics(self, rows: Sequence[Row]) -> None:
+        """Write what a run's machine did."""
+        table = schema.machine_metrics
+        names = [column.name for column in table.c]
+        self._connection.execute(replace(self._insert, table, names), [dict(row) for row in rows])
+
     def put_artifact(self, row: Row) -> None:
         """Write that a file is kept."""
         self._put(schema.artifacts, row)

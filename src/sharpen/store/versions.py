@@ -299,3 +299,17 @@ VERSION_7 = (
     "ALTER TABLE runs ADD COLUMN n_scored INTEGER NOT NULL DEFAULT 0",
     COUNT_REPORTS,
 )
+
+VERSION_8 = (
+    """
+    CREATE TABLE machine_metrics (
+        run_id TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        metrics TEXT NOT NULL,
+        at FLOAT NOT NULL,
+        PRIMARY KEY (run_id, token, line),
+        FOREIGN KEY(run_id) REFERENCES runs (id)
+    ) WITHOUT ROWID
+    """,
+)

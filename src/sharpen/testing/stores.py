@@ -299,6 +299,25 @@ def files_and_lines_of_one_name_replace_each_other(store: Any) -> None:
     assert reader.run("s-1").summary == {"a": 1, "b": 1}
 
 
+def what_the_machine_did_is_kept_by_line(store: Any) -> None:
+    """From one grant to the next; the newest lease of a run of a sweep begins anew."""
+    _fill(store)
+    row = {"metrics": '{"cpu":1}', "at": 1.0}
+    with store.transaction() as writer:
+        writer.create_run(TRACKED)
+        writer.set_run("mine", {"token": 2})
+        writer.lease_run("s-1", LEASE | {"token": 2}, None)
+        for run in ("mine", "s-1"):
+            writer.put_machine_metrics([row | {"run_id": run, "token": 1, "line": n} for n in range(9)])
+            writer.put_machine_metrics([row | {"run_id": run, "token": 2, "line": 9, "at": 2.0}])
+            writer.put_machine_metrics([row | {"run_id": run, "token": 2, "line": 9, "at": 3.0}])
+    machine = store.reader().machine
+    assert [row.line for row in machine.thinned("mine", 100)] == [*range(10)]
+    assert [row.line for row in machine.thinned("mine", 2)] == [4, 9]
+    assert [row.line for row in machine.thinned("s-1", 100)] == [9]
+    assert (machine.n_lines("mine"), machine.n_lines("nobody"), machine.last("s-1").at) == (10, 0, 3.0)
+
+
 def labels_are_of_what_is_there(store: Any) -> None:
     """Tags of a sweep or run; none of one that is deleted or never was."""
     _fill(store)
@@ -391,6 +410,7 @@ CONTRACT: Mapping[str, Callable[[Any], None]] = {
         a_run_ends_with_its_scores,
         a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds,
         files_and_lines_of_one_name_replace_each_other,
+        what_the_machine_did_is_kept_by_line,
         labels_are_of_what_is_there,
         a_look_begins_once_and_ends_with_a_result,
         versions_are_numbered_and_hidden,

@@ -103,10 +103,11 @@ def dots(places: Sequence[tuple[float, float]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A numeric series of a run, by step."""
+    """A numeric series of a run, by step, or by whatever ``along`` names."""
 
     name: str
     points: tuple[tuple[float, float], ...]
+    along: str = "step"
 
 
 def line(series: Line) -> Chart:
@@ -117,9 +118,9 @@ def line(series: Line) -> Chart:
     kinds = [Curve("line own", _path(places))]
     if len(places) <= 60:
         kinds.append(Curve("dots finished", dots(places)))
-    words = [f"step {a:g}: {b:.6g}" for a, b in series.points]
+    words = [f"{series.along} {a:.6g}: {b:.6g}" for a, b in series.points]
     points = tuple((a, b, "", w) for (a, b), w in zip(places, words, strict=True))
-    return Chart(series.name, tuple(kinds), x.ticks(whole=True), y.ticks(), points)
+    return Chart(series.name, tuple(kinds), x.ticks(whole=series.along == "step"), y.ticks(), points)
 
 
 def growth(found: Growth) -> Chart:

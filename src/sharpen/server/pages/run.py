@@ -38,6 +38,7 @@ class RunPage:
         row: As a run of its sweep; None for a run of no sweep.
         charts: One for each metric that is a number.
         n_charts_left_out: How many metrics have none here.
+        machine: A chart of each figure of the machine that it ran on, by minutes since its start.
         n_rows: How many rows its history has.
         summary: Its summary, and the last value of each metric.
         log: The end of what it printed.
@@ -51,6 +52,7 @@ class RunPage:
     row: RunRow | None
     charts: tuple[charts.Chart, ...]
     n_charts_left_out: int
+    machine: tuple[charts.Chart, ...]
     n_rows: int
     summary: Mapping[str, Any]
     log: str
@@ -75,6 +77,7 @@ def run_page(reader: Reader, run: TrackedRun) -> RunPage:
         row=reader.run(run.id) if run.sweep_id else None,
         charts=tuple(charts.line(one) for one in lines[:MOST_CHARTS]),
         n_charts_left_out=max(0, len(lines) - MOST_CHARTS),
+        machine=tuple(charts.line(one) for one in machine(reader, run)[:MOST_CHARTS]),
         n_rows=n_rows,
         summary=summary(reader, run, rows),
         log=log[-MOST_LOG_CHARS:],
@@ -106,6 +109,18 @@ def series(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[charts.Line]:
             if not name.startswith("_") and is_number(value):
                 found.setdefault(name, []).append((float(step), float(value)))
     return [charts.Line(name, tuple(found[name])) for name in sorted(found)]
+
+
+def machine(reader: Reader, run: TrackedRun) -> list[charts.Line]:
+    """Return the figures of the machine that a run ran on, by name and minutes since its start."""
+    rows = reader.machine.thinned(run.id, MOST_POINTS)
+    began = run.started_at or (rows[0].at if rows else 0.0)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.figures.items():
+            if is_number(value):
+                found.setdefault(name, []).append(((row.at - began) / 60.0, float(value)))
+    return [charts.Line(name.removeprefix("system."), tuple(found[name]), "minute") for name in sorted(found)]
 
 
 def is_number(value: Any) -> bool:

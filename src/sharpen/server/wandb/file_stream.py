@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -72,8 +74,8 @@ def _keep(ctx: Context, row: TrackedRun, sent: Any) -> None:
         if part is None:
             continue
         offset, content = _chunk(part)
-        if content and (request := call(row, offset, content)) is not None:
-            requests.append((request[0], {**_grant(row), **request[1]}))
+        if content:
+            requests += [(op, {**_grant(row), **args}) for op, args in call(row, offset, content)]
     if requests:
         ctx.engine.call_all(requests)
 
@@ -89,7 +91,7 @@ def _chunk(part: Any) -> tuple[int, Sequence[str]]:
     return max(offset, 0), lines
 
 
-def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> Request | None:
+def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
     lines = [_object(line) for line in content]
     steps = [line.get("_step", offset + place) for place, line in enumerate(lines)]
     if not all(isinstance(step, int) for step in steps):
@@ -97,29 +99,37 @@ def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> Request | 
     if row.sweep_id is not None:
         logged = [(step, _metrics(line)) for step, line in zip(steps, lines, strict=True)]
         rows = [(step, metrics) for step, metrics in logged if metrics]
-        return ("report", {"rows": rows}) if rows else None
+        return [("report", {"rows": rows})] if rows else []
     rows = [(step, _metrics(line, TIMES)) for step, line in zip(steps, lines, strict=True)]
-    return "append_history", {"first_line": offset, "rows": rows}
+    return [("append_history", {"first_line": offset, "rows": rows})]
 
 
 def _metrics(line: Mapping[str, Any], kept: Sequence[str] = ()) -> dict[str, Any]:
     return {name: _value(value) for name, value in line.items() if not name.startswith("_") or name in kept}
 
 
-def _summary(row: TrackedRun, offset: int, content: Sequence[str]) -> Request | None:
+def _summary(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
     kept = () if row.sweep_id else (*TIMES, "_step")
     values = _metrics(_object(content[-1]), kept)
-    return ("summarize", {"values": values}) if values else None
+    return [("summarize", {"values": values})] if values else []
 
 
-def _system(row: TrackedRun, offset: int, content: Sequence[str]) -> Request:
-    """Keep the newest figures of the machine."""
-    return "summarize", {"values": {"_system_metrics": _metrics(_object(content[-1]))}}
+def _system(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
+    """Keep the figures of the machine, and the newest with the summary, where lists of runs show them."""
+    lines = [_object(line) for line in content]
+    rows = [(_at(line), _metrics(line)) for line in lines]
+    newest = {"values": {"_system_metrics": rows[-1][1]}}
+    return [("machine_metrics", {"first_line": offset, "rows": rows}), ("summarize", newest)]
 
 
-def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> Request:
+def _at(line: Mapping[str, Any]) -> float:
+    at = line.get("_timestamp")
+    return at if isinstance(at, int | float) and math.isfinite(at) else time.time()
+
+
+def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
     text = "".join(STAMP.sub("", line).rstrip("\n").replace("\n", " ") + "\n" for line in content)
-    return "console", {"first_line": offset, "text": text}
+    return [("console", {"first_line": offset, "text": text})]
 
 
 def _end(ctx: Context, row: TrackedRun, exit_code: Any) -> None:

@@ -8,6 +8,9 @@ from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
+from sharpen.store.machine import MachineRow
+from sharpen.store.queries import Reader
+from sharpen.store.rows import TrackedRun
 from sharpen.store.tracked import spread
 from sharpen.views.run_history import History, Line
 
@@ -55,6 +58,23 @@ def sampled(history: History, given: str) -> list[Line]:
         ) from problem
     chosen = _with_keys(history.between(first, end, MOST_SAMPLES), keys)
     return json.loads(dumps([chosen[place] for place in spread(0, len(chosen), n)] if chosen else []))
+
+
+def events_of(reader: Reader, run: TrackedRun, samples: int | None) -> list[str]:
+    """Return ``events`` of the client: what the run's machine did, so many lines, evenly spread."""
+    n = max(0, min(500 if samples is None else samples, MOST_SAMPLES))
+    return [_event(row, run) for row in reader.machine.thinned(run.id, n)] if n else []
+
+
+def events_tail(reader: Reader, run: TrackedRun) -> str:
+    """Return the newest of these lines, as a list: by it the client that resumes a run knows its time."""
+    row = reader.machine.last(run.id)
+    return dumps([] if row is None else [_event(row, run)])
+
+
+def _event(row: MachineRow, run: TrackedRun) -> str:
+    began = run.started_at or run.created_at
+    return dumps({"_timestamp": row.at, "_runtime": row.at - began, **row.figures})
 
 
 def _with_keys(lines: Sequence[Line], keys: Sequence[str]) -> list[Line]:

@@ -15,7 +15,7 @@ from sharpen.jsonable import dumps
 from sharpen.server.lineage import used_by
 from sharpen.server.wandb import files
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page, project_number, when
-from sharpen.server.wandb.run_history import keys_of, page_of, sampled
+from sharpen.server.wandb.run_history import events_of, events_tail, keys_of, page_of, sampled
 from sharpen.server.wandb.viewer import user
 from sharpen.store.rows import TrackedRun
 from sharpen.views.run_facts import STATES, RunFacts
@@ -156,11 +156,11 @@ def _lines(ctx: Context, row: TrackedRun) -> dict[str, Any]:
         "historyKeys": lambda info: keys_of(history),
         "historyLineCount": lambda info: history.n_lines,
         "logLineCount": lambda info: len(_console(ctx, row)),
-        "eventsLineCount": 0,
+        "eventsLineCount": lambda info: ctx.engine.reader.machine.n_lines(row.id),
         "historyTail": lambda info: dumps([dumps(line) for line in [history.last()] if line is not None]),
-        "eventsTail": "[]",
+        "eventsTail": lambda info: events_tail(ctx.engine.reader, row),
         "history": lambda info, **which: page_of(history, **which),
-        "events": lambda info, samples=500: [],  # pyright: ignore[reportUnknownLambdaType]
+        "events": lambda info, samples=None: events_of(ctx.engine.reader, row, samples),
         "sampledHistory": lambda info, specs: [sampled(history, one) for one in specs],
         "parquetHistory": {"parquetUrls": [], "liveData": []},
         "logLines": lambda info, **which: _log_page(ctx, row, **which),
