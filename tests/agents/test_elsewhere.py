@@ -15,11 +15,14 @@ from sharpen.agents.elsewhere.keeping import MAX_FAILURES, Keeper
 from sharpen.agents.elsewhere.placements import open_placement
 from sharpen.agents.elsewhere.process import carry_out
 from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.elsewhere.watching import keep_agents
 from sharpen.cli import main
+from sharpen.cli.elsewhere import Elsewhere
 from sharpen.cli.served import address_towards, served
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 from sharpen.http.connection import HttpConnection
 from sharpen.server.auth import KeyFile
+from sharpen.spec import Resources
 from sharpen.store.queries import Reader
 
 
@@ -207,6 +210,38 @@ def test_a_sweep_is_run_by_agents_of_other_hosts(tmp_path, monkeypatch):
         ("finished", 1),
         ("finished", 2),
     ]
+
+
+def test_where_there_is_no_cluster_it_is_said_at_once(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    request = Request("slurm", "", "http://127.0.0.1:9", "secret", "k3")
+    with pytest.raises(SharpenError, match="no agents were started"):
+        keep_agents(request, lambda: True, [], lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("placement", "asked", "needs", "shares"),
+    [
+        ("ray", (None, None), Resources(threads=2, gpu=0.25), (4.0, 0.5)),
+        ("ray", (1.0, 0.25), Resources(threads=2, gpu=1.0), (1.0, 0.25)),
+        ("slurm", (None, None), Resources(gpu=1.0), (2.0, 2.0)),
+        ("ssh", (None, None), Resources(gpu=0.25), (2.0, 0.5)),
+    ],
+)
+def test_an_agent_gets_what_its_runs_need(placement, asked, needs, shares):
+    assert Elsewhere(placement, "", *asked, False, None, {}).shares(needs, 2) == shares
+
+
+@pytest.mark.parametrize(
+    ("placement", "gpu", "sentence"),
+    [
+        ("ray", 0.75, r"1\.5 GPUs .*Ray gives a part of one, or whole ones: say how many with --gpus-per"),
+        ("slurm", 0.25, r"0\.5 GPUs .*Slurm gives whole ones"),
+    ],
+)
+def test_a_share_that_nobody_gives_is_refused(placement, gpu, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        Elsewhere(placement, "", None, None, False, None, {}).shares(Resources(gpu=gpu), 2)
 
 
 def said(home, *words, code=0):

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sharpen.cli.options import FiniteRange
 from sharpen.errors import UsageError
 from sharpen.extras import require
+
+if TYPE_CHECKING:
+    from sharpen.spec import Resources
 
 FLAGS = {
     "cpus": "--cpus-per-agent",
@@ -41,8 +44,8 @@ class Elsewhere:
     Attributes:
         placement: What starts them: ray, ssh or slurm.
         address: Of a Ray cluster, or hosts with commas between them.
-        n_cpus: Processors for each agent.
-        n_gpus: GPUs for each agent.
+        n_cpus: Processors for each agent; None for what its runs need.
+        n_gpus: GPUs for each agent; None for what its runs need.
         ship: Whether the sweep's folder is missing there.
         serve_host: The address at which this machine serves the store.
         settings: Of the placement.
@@ -50,8 +53,8 @@ class Elsewhere:
 
     placement: str
     address: str
-    n_cpus: float
-    n_gpus: float
+    n_cpus: float | None
+    n_gpus: float | None
     ship: bool
     serve_host: str | None
     settings: Mapping[str, str]
@@ -61,6 +64,22 @@ class Elsewhere:
         """Whether agents get the files that are kept with the sweep; Ray copies the folder as it is."""
         return self.ship and self.placement != "ray"
 
+    def shares(self, needs: Resources, n_slots: int) -> tuple[float, float]:
+        """Return the processors and GPUs of each agent: what was asked for, or what its runs need.
+
+        Raises:
+            UsageError: Nobody gives such a part of several GPUs.
+        """
+        n_cpus = float(needs.threads * n_slots) if self.n_cpus is None else self.n_cpus
+        n_gpus = needs.gpu * n_slots if self.n_gpus is None else self.n_gpus
+        given = {"ray": "Ray gives a part of one, or whole ones", "slurm": "Slurm gives whole ones"}
+        if n_gpus % 1 and (self.placement == "slurm" or (self.placement == "ray" and n_gpus > 1)):
+            raise UsageError(
+                f"each agent would need {n_gpus:g} GPUs ($.resources.gpu times --slots), and "
+                f"{given[self.placement]}: say how many with --gpus-per-agent"
+            )
+        return n_cpus, n_gpus
+
     @property
     def words(self) -> list[str]:
         """The same as a command line says it."""
@@ -68,8 +87,8 @@ class Elsewhere:
             words = ["--ray", self.address]
         else:
             words = ["--launcher", self.placement, *(["--hosts", self.address] if self.address else [])]
-        if "cpus" in FITTING[self.placement]:
-            words += ["--cpus-per-agent", f"{self.n_cpus:g}", "--gpus-per-agent", f"{self.n_gpus:g}"]
+        for flag, share in ((FLAGS["cpus"], self.n_cpus), (FLAGS["gpus"], self.n_gpus)):
+            words += [] if share is None else [flag, f"{share:g}"]
         if self.placement == "ssh":
             words += ["--python", self.settings["python"]]
         else:
@@ -137,9 +156,7 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
         require("submitit", "slurm")
     else:
         require("ray", "ray")
-    return Elsewhere(
-        placement, address, 1.0 if cpus is None else cpus, gpus or 0.0, ship, serve_host, settings
-    )
+    return Elsewhere(placement, address, cpus, gpus, ship, serve_host, settings)
 
 
 def _hosts(hosts: str | None) -> str:
@@ -191,13 +208,13 @@ OPTIONS = (
         "--cpus-per-agent",
         "cpus",
         type=FiniteRange(min=0.0),
-        help="Of each Ray node or Slurm job. [default: 1]",
+        help="Processors for each agent of a cluster. [default: the file's resources, times --slots]",
     ),
     click.option(
         "--gpus-per-agent",
         "gpus",
         type=FiniteRange(min=0.0),
-        help="With --ray 0.25 lets four agents share one.",
+        help="The same of GPUs; with --ray 0.25 lets four agents share one.",
     ),
     click.option(
         "--ship",

@@ -160,8 +160,8 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         if elsewhere is not None:
             from sharpen.cli.working_elsewhere import work_elsewhere  # noqa: PLC0415 - for few
 
-            words = _passed_on(n_slots, n_runs, population, idle_timeout_s, cold=cold)
-            ending = work_elsewhere(home, file.id, elsewhere, n_agents or 1, words)
+            words = _passed_on(n_runs, population, idle_timeout_s, cold=cold)
+            ending = work_elsewhere(home, file, elsewhere, n_agents or 1, n_slots, words)
             _leave(f"agents done: {ending}", ending)
             return
         _refuse_function(file)
@@ -202,11 +202,10 @@ def _leave(words: str, ending: str) -> None:
 
 
 def _passed_on(
-    n_slots: int, n_runs: int | None, population: int | None, idle_timeout_s: float | None, *, cold: bool
+    n_runs: int | None, population: int | None, idle_timeout_s: float | None, *, cold: bool
 ) -> list[str]:
     """Return the words of an agent's command line on another machine."""
     given = {
-        "--slots": n_slots,
         "--count": n_runs,
         "--population": population,
         "--idle-timeout": idle_timeout_s,

@@ -7,6 +7,7 @@ import sys
 from sharpen.agents.elsewhere.keeping import Keeper
 from sharpen.agents.elsewhere.placements import open_placement
 from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.elsewhere.watching import NOT_THERE
 from sharpen.agents.interrupts import interrupts
 from sharpen.errors import SharpenError
 
@@ -22,6 +23,10 @@ def main() -> int:
     request = Request.loads(sys.stdin.read())
     try:
         placement = open_placement(request)  # a cluster's library may have handlers of its own
+    except SharpenError as problem:
+        _say(f"sharpen: {problem.message}")
+        return NOT_THERE
+    try:
         with interrupts() as seen:
             Keeper(placement, request.n_agents, _say).work(seen)
             return INTERRUPTED if seen else 0

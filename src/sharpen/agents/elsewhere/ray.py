@@ -7,12 +7,14 @@ of its worker's death by a signal.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from sharpen.agents.elsewhere.process import LEAVING_S, carry_out
+from sharpen.agents.elsewhere.ray_head import Head, first_sentence, question
 from sharpen.agents.elsewhere.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -25,11 +27,13 @@ class RayTasks:
 
     Args:
         ray: The library, connected to a cluster.
+        head: Of that cluster.
         request: Which agents.
     """
 
-    def __init__(self, ray: Any, request: Request) -> None:
+    def __init__(self, ray: Any, head: Head, request: Request) -> None:
         self._ray = ray
+        self._head = head
         self._request = request
         # never run again by Ray itself: the agents are counted here
         share = {"num_cpus": request.n_cpus, "num_gpus": request.n_gpus, "max_retries": 0}
@@ -41,7 +45,13 @@ class RayTasks:
         return named.remote(self._request.agent_words, self._request.agent_environment)
 
     def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
-        """Return those that have ended."""
+        """Return those that have ended.
+
+        Raises:
+            SharpenError: The cluster is another by now, and knows nothing of them.
+        """
+        if self._head.problem:
+            raise SharpenError(f"the Ray cluster at {self._request.address} is lost: {self._head.problem}")
         if not agents:
             time.sleep(wait_s)
             return []
@@ -52,10 +62,12 @@ class RayTasks:
         try:
             return self._ray.get(agent)
         except self._ray.exceptions.RayError as problem:  # the worker or its node died
-            return KILLED, f"{type(problem).__name__}: {str(problem).strip().splitlines()[0]}"
+            return KILLED, first_sentence(problem)
 
     def end(self, agents: Sequence[Any]) -> None:
         """Have agents end, those that still wait for room among them."""
+        if self._head.problem:
+            return  # nobody would hear of it
         for agent in agents:
             self._ray.cancel(agent, force=False)  # a KeyboardInterrupt where the task waits for its agent
         self._ray.wait(list(agents), num_returns=len(agents), timeout=LEAVING_S)
@@ -74,9 +86,43 @@ def open_placement(request: Request) -> RayTasks:
     try:
         ray.init(address=request.address, runtime_env=shipped, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
-        words = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
-        raise SharpenError(f"no Ray cluster at {request.address}: {words}") from problem
-    return RayTasks(ray, request)
+        raise SharpenError(f"no Ray cluster at {request.address}: {first_sentence(problem)}") from problem
+    if words := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
+        print(words, file=sys.stderr, flush=True)
+    return RayTasks(ray, Head(question(ray)), request)
+
+
+def lack_of_room(nodes: Sequence[Mapping[str, float]], request: Request) -> str:
+    """Return what to say where not all agents have room at once; empty where they have.
+
+    Args:
+        nodes: The processors ("CPU") and GPUs ("GPU") of each node.
+        request: Which agents.
+
+    >>> request = Request("ray", "auto", "http://desk:8420", "secret", n_agents=8, n_gpus=0.25)
+    >>> lack_of_room([{"CPU": 16.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 1.0}, {"CPU": 64.0}], request)
+    'the cluster has room for 7 of 8 agents (each: 1 CPU, 0.25 GPU); others start when there is more'
+    """
+    n_fit = sum(_n_fit(node, request) for node in nodes)
+    each = f"(each: {request.n_cpus:g} CPU, {request.n_gpus:g} GPU)"
+    if n_fit == 0:
+        return f"no node of the cluster has room for an agent {each}; they start when such a node joins"
+    if n_fit < request.n_agents:
+        room = f"room for {n_fit} of {request.n_agents} agents"
+        return f"the cluster has {room} {each}; others start when there is more"
+    return ""
+
+
+def _n_fit(node: Mapping[str, float], request: Request) -> int:
+    """Return how many agents fit on a node; a share of a GPU comes from one GPU."""
+    n_fit = float(request.n_agents)
+    if request.n_cpus:
+        n_fit = min(n_fit, node.get("CPU", 0.0) // request.n_cpus)
+    if request.n_gpus:
+        n_gpus = node.get("GPU", 0.0)
+        by_gpus = n_gpus * (1.0 // request.n_gpus) if request.n_gpus < 1.0 else n_gpus // request.n_gpus
+        n_fit = min(n_fit, by_gpus)
+    return int(n_fit)
 
 
 EXCLUDED = [".sharpen", ".git", ".venv", "__pycache__", "outputs", "multirun"]

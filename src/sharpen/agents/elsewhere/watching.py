@@ -13,6 +13,8 @@ from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.program import die_with_parent, end_process
 from sharpen.errors import SharpenError
 
+NOT_THERE = 3
+"""The exit code of one that found no cluster, or not what it takes to start agents there."""
 POLL_S = 0.2
 LOOK_S = 2.0
 OVER_GRACE_S = 10.0  # for agents to hear by themselves that there is no more to do
@@ -40,7 +42,7 @@ def keep_agents(
     Raises:
         SharpenError: It dies again and again, or there is no cluster.
     """
-    process, began, n_deaths = _start(request), time.monotonic(), 0
+    process, began, n_starts, n_deaths = _start(request), time.monotonic(), 1, 0
     look_at, closed_at = 0.0, None
     try:
         while not stop:
@@ -54,10 +56,12 @@ def keep_agents(
                 return "no more runs"
             if closed_at is not None and now - closed_at > OVER_GRACE_S:
                 return "no more runs"  # those that still wait for room are not needed
+            if code == NOT_THERE and n_starts == 1:
+                raise SharpenError("no agents were started")  # it has said why
             if code is not None:
                 n_deaths = 1 if now - began > STEADY_S else n_deaths + 1
                 _pause(code, n_deaths, stop, say)
-                process, began = _start(request), time.monotonic()
+                process, began, n_starts = _start(request), time.monotonic(), n_starts + 1
             time.sleep(POLL_S)
         return "interrupted"
     finally:
@@ -78,6 +82,7 @@ def _start(request: Request) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "sharpen.agents.elsewhere"],
         stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # a cluster's library prints logs of its nodes
         start_new_session=True,  # Ctrl-C is for us; we tell it
         preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
     )

@@ -1,0 +1,195 @@
+"""Agents in a Ray cluster: how many fit, and what happens when its head is lost; one test runs a real one."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from sharpen.agents.elsewhere.ray import RayTasks, lack_of_room
+from sharpen.agents.elsewhere.ray_head import SILENT_S, Head
+from sharpen.agents.elsewhere.request import Request
+from sharpen.cli import main
+from sharpen.errors import SharpenError
+from sharpen.store.queries import Reader
+
+N_RUNS = 6
+
+
+class Ray:
+    """Takes tasks and starts none, as Ray does once another head is at its address."""
+
+    def __init__(self):
+        self.canceled = []
+
+    def remote(self, **share):
+        return lambda function: self
+
+    def options(self, **named):
+        return self
+
+    def wait(self, agents, num_returns, timeout):
+        return [], agents
+
+    def cancel(self, agent, force):
+        self.canceled.append(agent)
+
+
+def request(**given):
+    return Request("ray", "head:6379", "http://desk:8420", "secret", **given)
+
+
+def test_agents_of_a_head_that_is_another_by_now_are_given_up(wait_until):
+    asked = threading.Semaphore(1)
+
+    def ask():
+        if not asked.acquire(blocking=False):
+            raise RuntimeError("Wrong cluster. Perhaps it has restarted")
+
+    ray, head = Ray(), Head(ask, look_s=0.0)
+    tasks = RayTasks(ray, head, request())
+    wait_until(lambda: head.problem, "the head's answer")
+    with pytest.raises(
+        SharpenError, match=r"^the Ray cluster at head:6379 is lost: RuntimeError: Wrong cluster$"
+    ):
+        tasks.ended(["agent"], 0.0)
+    tasks.end(["agent"])
+    assert ray.canceled == []
+
+
+def test_a_head_that_does_not_answer_is_given_up_after_a_while():
+    now, over = [0.0], threading.Event()
+    head = Head(over.wait, lambda: now[0])
+    tasks = RayTasks(Ray(), head, request())
+    now[0] = SILENT_S
+    assert tasks.ended(["agent"], 0.0) == []
+    now[0] += 1.0
+    with pytest.raises(SharpenError, match="it has not answered for 76 s"):
+        tasks.ended(["agent"], 0.0)
+    over.set()
+
+
+def test_agents_are_told_to_end_while_the_head_is_there():
+    over = threading.Event()
+    ray = Ray()
+    RayTasks(ray, Head(over.wait), request()).end(["one", "two"])
+    assert ray.canceled == ["one", "two"]
+    over.set()
+
+
+@pytest.mark.parametrize(
+    ("share", "n_room"),
+    [({"n_cpus": 1.0}, 6), ({"n_cpus": 4.0}, 1), ({"n_cpus": 0.0, "n_gpus": 0.3}, 6), ({"n_gpus": 2.0}, 1)],
+)
+def test_what_fits_is_counted_by_node_and_by_gpu(share, n_room):
+    nodes = [{"CPU": 2.0, "GPU": 2.0}, {"CPU": 4.0}]
+    assert lack_of_room(nodes, request(n_agents=n_room, **share)) == ""
+    assert f"room for {n_room} of 7 agents" in lack_of_room(nodes, request(n_agents=7, **share))
+
+
+def test_no_node_has_room():
+    words = lack_of_room([{"CPU": 2.0}], request(n_gpus=0.5))
+    assert words.startswith("no node of the cluster has room for an agent (each: 1 CPU, 0.5 GPU)")
+
+
+PROGRAM = """
+import os, time
+from sharpen import tracking
+with tracking.init({"x": 0.0}) as run:
+    for step in range(3):
+        run.log({"loss": run.config.x + step}, step=step)
+        time.sleep(0.2)
+    run.summary["gpu"] = os.environ["CUDA_VISIBLE_DEVICES"]
+"""
+SWEEP = f"""
+program: train.py
+command: [{sys.executable}, "${{program}}", "${{args}}"]
+method: random
+run_cap: {N_RUNS}
+metric: {{name: loss}}
+resources: {{gpu: 0.5}}
+parameters: {{x: {{min: 0.0, max: 1.0}}}}
+"""
+
+
+class RayHead:
+    """A cluster of one node on this machine's loopback, with a GPU that is not there."""
+
+    def __init__(self, folder):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.2", 0))
+            self.address = f"127.0.0.2:{probe.getsockname()[1]}"
+        self.log = folder / "ray.log"
+        self.words = [
+            *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"),
+            *(f"--port={self.address.rpartition(':')[2]}", "--node-ip-address=127.0.0.2", "--num-gpus=1"),
+            *("--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"),
+            f"--temp-dir={folder / 'r'}",
+        ]
+
+    def start(self):
+        with self.log.open("wb") as log:
+            about = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+            self.process = subprocess.Popen(
+                self.words, stdout=log, stderr=log, env=about, start_new_session=True
+            )
+        while "Ray runtime started" not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+
+    def lose(self):
+        """Kill all of the machine."""
+        top = psutil.Process(self.process.pid)
+        for one in (top, *top.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch, wait_until):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'sharpen[ray]'")
+    folder = tmp_path_factory.mktemp("r")
+    monkeypatch.chdir(folder)
+    (folder / "train.py").write_text(PROGRAM)
+    (folder / "sweep.yaml").write_text(SWEEP)
+    home = folder / "store"
+    made = CliRunner().invoke(main, ["--home", str(home), "sweep", "sweep.yaml"])
+    sweep_id = made.stdout.strip()
+    head = RayHead(folder)
+    head.start()
+    reader = Reader(home)
+
+    def n_finished():
+        return sum(run.state == "finished" for run in reader.runs(sweep_id))
+
+    words = [sys.executable, "-m", "sharpen", "--home", str(home), "agent", sweep_id, "--ray", head.address]
+    said = folder / "said.log"
+    with said.open("wb") as file:
+        agents = subprocess.Popen([*words, "--agents", "2", "--serve-host", "127.0.0.1"], stderr=file)
+    try:
+        wait_until(lambda: n_finished() >= 2, "the first runs", 100.0)
+        head.lose()
+        head.start()
+        code = agents.wait(150)
+    finally:
+        agents.kill()
+        agents.wait()
+        head.lose()
+    assert code == 0, said.read_text()
+    assert "the process that keeps the agents ended" in said.read_text()
+    assert [(run.state, run.summary["gpu"]) for run in reader.runs(sweep_id)] == [("finished", "0")] * N_RUNS
+    assert {len(reader.reports(run_id=run.id)) for run in reader.runs(sweep_id)} == {3}
+    wait_until(lambda: not working_on(sweep_id), "the end of all that worked on it")
+
+
+def working_on(sweep_id):
+    return [one for one in psutil.process_iter(["cmdline"]) if sweep_id in (one.info["cmdline"] or [])]
