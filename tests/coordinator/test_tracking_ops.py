@@ -213,3 +213,44 @@ def test_a_leased_run_has_a_history_and_a_configuration_of_its_own(house: Coordi
         "loss": 2.0,
         "val/sharpe": 0.5,
     }
+
+
+def log_ten(house: CoordinatorHarness, grant: dict[str, Any]) -> None:
+    house.ask("append_history", **grant, first_line=0, rows=[(n, {"a": n}) for n in range(10)])
+
+
+def logged(house: CoordinatorHarness, run_id: str) -> list[tuple[int, int]]:
+    rows = house.coordinator._session.reader.tracked.history(run_id)
+    return [(row.step, row.metrics["a"]) for row in rows]
+
+
+def test_a_run_is_rewound_to_a_step_and_goes_on_from_there(house: CoordinatorHarness) -> None:
+    grant = create(house)
+    log_ten(house, grant)
+    house.ask("summarize", **grant, values={"a": 9})
+    house.ask("rewind", **grant, step=3)
+    assert (stored(house).n_lines, stored(house).summary) == (4, {})
+    assert house.coordinator._session.reader.tracked.last_values("mine") == {"a": 3}
+    house.ask("append_history", **grant, first_line=4, rows=[(4, {"a": 40})])
+    assert logged(house, "mine") == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 40)]
+
+
+def test_a_fork_begins_with_what_the_other_had_logged_up_to_a_step(house: CoordinatorHarness) -> None:
+    log_ten(house, create(house, config={"lr": 1, "own": 0}))
+    about = {"config": {"own": 1}, "fork": {"run_id": "mine", "step": 2}}
+    grant = create(house, "fork", "k2", **about)
+    assert create(house, "fork", "k2", **about) == grant  # asked twice, made once
+    assert (stored(house, "fork").n_lines, stored(house, "fork").config) == (3, {"lr": 1, "own": 1})
+    house.ask("append_history", **grant, first_line=3, rows=[(3, {"a": 30})])
+    assert logged(house, "fork") == [(0, 0), (1, 1), (2, 2), (3, 30)]
+    assert len(logged(house, "mine")) == 10
+    again = create(house, "fork", "k3", resume="must")
+    house.ask("append_history", **again, first_line=4, rows=[(4, {"a": 40})])
+    house.ask("rewind", **again, step=1)
+    assert logged(house, "fork") == [(0, 0), (1, 1)]
+
+
+def test_a_fork_of_nothing_makes_nothing(house: CoordinatorHarness) -> None:
+    with pytest.raises(NotFound, match="no run 'none' to fork from"):
+        create(house, "fork", fork={"run_id": "none", "step": 2})
+    assert house.coordinator._session.reader.tracked.run("fork") is None

@@ -124,3 +124,44 @@ def test_a_run_that_fails_and_one_that_was_offline(server):
     run = reader.tracked.run("off")
     assert (run.state, run.summary["size"]) == ("finished", 4)
     assert [row.metrics["loss"] for row in reader.tracked.history("off")] == [0, 1, 2]
+
+
+BRANCHES = """\
+import json, wandb
+
+about = {"project": "p"}
+with wandb.init(id="base", config={"lr": 0.1}, **about) as run:
+    for i in range(5):
+        run.log({"loss": i})
+with wandb.init(id="forked", fork_from="base?_step=2", config={"own": 1}, **about) as run:
+    for i in range(3):
+        run.log({"loss": 100 + i})
+with wandb.init(id="forked", resume="must", **about) as run:
+    run.log({"loss": 7})
+with wandb.init(resume_from="base?_step=2", **about) as run:
+    assert (run.id, run.starting_step, run.config["lr"]) == ("base", 3, 0.1)
+    run.log({"loss": 200})
+for words in ({"fork_from": "none?_step=2", "id": "x"}, {"resume_from": "none?_step=1"}):
+    try:
+        wandb.init(**words, **about)
+    except wandb.Error as problem:
+        print("REFUSED", problem)
+found = {}
+for run in wandb.Api().runs("p"):
+    found[run.id] = [dict(run.config), [(row["_step"], row["loss"]) for row in run.scan_history()]]
+print("FOUND" + json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_forked_and_another_rewound(server):
+    (server.folder / "branches.py").write_text(BRANCHES)
+    said = server.wandb(sys.executable, "branches.py")
+    assert "no run 'none' to fork from" in said
+    assert "no run 'none' to rewind" in said
+    found = json.loads(said.partition("FOUND")[2].splitlines()[0])
+    forked = [[0, 0], [1, 1], [2, 2], [3, 100], [4, 101], [5, 102], [6, 7]]
+    assert found == {
+        "base": [{"lr": 0.1}, [[0, 0], [1, 1], [2, 2], [3, 200]]],
+        "forked": [{"lr": 0.1, "own": 1}, forked],
+    }

@@ -30,10 +30,14 @@ def engine(home):
 @pytest.fixture
 def ask(home, engine):
     """Post to the application, with a key of a scope."""
+    return asking(home, engine)
+
+
+def asking(home, engine, **more):
     import anyio
 
     keys = {scope: KeyFile(home).add(scope=scope) for scope in ("read", "agent", "admin")}
-    app = application(home, engine)
+    app = application(home, engine, **more)
 
     def post(path="/graphql", body=None, scope="admin", method="POST", content=None):
         async def send():
@@ -115,6 +119,33 @@ def test_a_sweep_of_a_function_names_no_program(ask):
     agent = ask(body=gql(JOIN, s=sweep)).json()["data"]["createAgent"]["agent"]["id"]
     (command,) = beat(ask, agent)
     assert 0.5 <= command["args"]["x"]["value"] <= 1.0
+
+
+def test_an_agent_with_slots_is_given_as_many_runs_and_ends_behind_the_last(home, engine):
+    ask = asking(home, engine, n_slots=3)
+    sweep = ask(body=gql(NEW, c=SWEEP.replace("run_cap: 2", "run_cap: 4"))).json()
+    agent = ask(body=gql(JOIN, s=sweep["data"]["upsertSweep"]["sweep"]["name"])).json()
+    agent = agent["data"]["createAgent"]["agent"]["id"]
+    runs = [command["run_id"] for command in beat(ask, agent)]
+    assert len(set(runs)) == 3
+    names = {name.replace("-", "_"): True for name in runs}
+    assert beat(ask, agent, **names) == []
+    stream(ask, runs[0], complete=True, exitcode=0)
+    (next_one,) = beat(ask, agent, **dict.fromkeys(list(names)[1:], True))
+    assert (next_one["type"], next_one["run_id"] in runs) == ("run", False)
+    left = [*runs[1:], next_one["run_id"]]
+    while left:  # its end would kill what is still at work
+        assert beat(ask, agent, **{name.replace("-", "_"): True for name in left}) == []
+        stream(ask, left.pop(), complete=True, exitcode=0)
+    assert [command["type"] for command in beat(ask, agent)] == ["exit"]
+
+
+def test_an_agent_of_a_function_has_one_slot(home, engine):
+    ask = asking(home, engine, n_slots=3)
+    sweep = ask(body=gql(NEW, c=SWEEP.replace("program: train.py\n", ""))).json()
+    agent = ask(body=gql(JOIN, s=sweep["data"]["upsertSweep"]["sweep"]["name"])).json()
+    (command,) = beat(ask, agent["data"]["createAgent"]["agent"]["id"])
+    assert command["type"] == "run"
 
 
 def test_what_a_scope_does_not_allow_is_403(ask):

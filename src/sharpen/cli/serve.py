@@ -30,6 +30,13 @@ KEEP_ALIVE_S = 75  # more than an agent is silent
 @click.option(
     "--standby", is_flag=True, help="Wait while another machine serves the database, and take over from it."
 )
+@click.option(
+    "--wandb-slots",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="How many programs a `wandb agent` runs at once.",
+)
 @click.option("--log-requests", is_flag=True, help="Print a line of JSON for each request, without any key.")
 @click.pass_obj
 def serve(  # noqa: PLR0913 - each is a word of the command line
@@ -40,6 +47,7 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
     *,
     tls_key: str | None,
     standby: bool,
+    wandb_slots: int,
     log_requests: bool,
 ) -> None:
     """Answer today's `wandb` scripts, a browser and REST, with no account and no network.
@@ -73,7 +81,7 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
         echo(f"sharpen stands by for {home}, and will serve it at {url}", err=True)
     with connect(home, held_s=STANDBY_S if standby else HELD_S) as client:
         config = uvicorn.Config(
-            application(home, client, _say if log_requests else None),
+            application(home, client, _say if log_requests else None, wandb_slots),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=round(LAST_GRACE_S),

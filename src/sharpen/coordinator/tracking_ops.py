@@ -43,11 +43,14 @@ def _create_run(
         project: What the run belongs to.
         resume: ``never``: the id must be new. ``must``: it must be there. ``allow``: either.
         about: ``config``, what the program says of its configuration; ``tags``, for a new run; ``process``,
-            the ``pid`` and ``born`` of the writer, so that its death is seen at once; any of :data:`LABELS`.
+            the ``pid`` and ``born`` of the writer, so that its death is seen at once; ``fork``, the
+            ``run_id`` of another run and the ``step`` up to which a new run takes over what it logged; any of
+            :data:`LABELS`.
     """
     config: Mapping[str, Any] = about.pop("config", None) or {}
     tags: Sequence[str] = about.pop("tags", None) or ()
     process: Mapping[str, Any] = about.pop("process", None) or {}
+    fork: Mapping[str, Any] = about.pop("fork", None) or {}
     labels: Mapping[str, str] = about
     _check(run_id, project, resume)
     _check_labels(labels, LABELS)
@@ -60,11 +63,12 @@ def _create_run(
         if resume == "must":
             raise NotFound(f"no run {run_id!r} to resume: leave resume out, or say resume='allow'")
         _refuse_others_ids(session, run_id)
+        base = _base(session, fork)
         row = {"id": run_id, "project": project, "state": TrialState.RUNNING, "reason": "", "config": "{}"}
         row |= {"program_config": dumps(config), "token": 1, "lost": 0, "lease_key": key, "stop": ""}
         row |= {"summary": "{}", "tags": dumps(sorted(set(tags))), **labels, **owner}
         session.writer.create_run(row | {"created_at": now, "started_at": now, "heartbeat_at": now})
-        known = row | {"n_lines": 0}
+        known = _forked(session, row, base, fork["step"]) if base else row | {"n_lines": 0}
     else:
         _refuse_resumption(known, run_id, project, resume)
         values = {"state": TrialState.RUNNING, "reason": "", "stop": "", "token": known["token"] + 1}
@@ -74,6 +78,32 @@ def _create_run(
         known = session.writer.run(run_id)
         assert known is not None  # noqa: S101 - it has just been written
     return _granted(session, known)
+
+
+def _base(session: Session, fork: Mapping[str, Any]) -> Row | None:
+    """Return the run that a new one is forked from; None for none."""
+    if not fork:
+        return None
+    base_id = fork["run_id"]
+    base = session.writer.run(base_id)
+    if base is None or base["deleted_at"] is not None:
+        raise NotFound(f"no run {base_id!r} to fork from")
+    if base["sweep_id"] is not None:
+        raise UsageError(f"run {base_id} belongs to a sweep: only a run of no sweep can be forked")
+    return base
+
+
+def _forked(session: Session, row: Row, base: Row, step: int) -> Row:
+    """Give a new run the configuration of another, and what that has logged up to a step."""
+    run_id, token = row["id"], row["token"]
+    own = json.loads(row["program_config"])
+    inherited = {n: value for n, value in json.loads(base["program_config"]).items() if n not in own}
+    session.writer.merge_config(run_id, inherited)
+    session.writer.copy_history(run_id, base["id"], step)
+    session.writer.rewind_history(run_id, token, step)
+    known = session.writer.run(run_id)
+    assert known is not None  # noqa: S101 - it has just been written
+    return known
 
 
 def _check(run_id: Any, project: Any, resume: str) -> None:
@@ -173,6 +203,15 @@ def _overwrite(session: Session, run_id: str, token: int) -> Reply:
     session.grant(run_id, token)
     session.writer.rewind_history(run_id, token, None)
     session.writer.set_run(run_id, {"summary": "{}", "program_config": "{}"})
+    return {}
+
+
+def _rewind(session: Session, run_id: str, token: int, step: int) -> Reply:
+    """Forget what was logged behind a step: the run goes on from there."""
+    if session.grant(run_id, token).sweep_id is not None:
+        raise UsageError(f"run {run_id} belongs to a sweep: it goes on from a checkpoint, and is not rewound")
+    session.writer.rewind_history(run_id, token, step)
+    session.writer.set_run(run_id, {"summary": "{}"})
     return {}
 
 
@@ -277,6 +316,7 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "append_history": _append_history,
     "machine_metrics": _machine_metrics,
     "overwrite": _overwrite,
+    "rewind": _rewind,
     "edit_run": _edit_run,
     "attach": _attach,
     "configure": _configure,

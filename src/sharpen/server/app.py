@@ -35,7 +35,9 @@ NOTIFICATIONS_FILE = "notifications.yaml"
 N_THREADS = 24  # most wait for the disk, and are committed together
 
 
-def application(home: Path, client: Client, say: Callable[[str], None] | None = None) -> Starlette:
+def application(
+    home: Path, client: Client, say: Callable[[str], None] | None = None, n_slots: int = 1
+) -> Starlette:
     """Return the application of a store.
 
     Discord's commands are in it when the store has a ``discord.yaml``; it tells webhooks what happens when
@@ -45,6 +47,7 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
         home: The store's folder.
         client: Asks its coordinator.
         say: Takes a line of JSON for each request; None for silence.
+        n_slots: How many runs a ``wandb agent`` works on at once.
 
     Raises:
         UsageError: Something in one of the two is wrong.
@@ -53,7 +56,7 @@ def application(home: Path, client: Client, say: Callable[[str], None] | None = 
     engine = Engine(home, client)
     keys = KeyFile(home)
     traffic = Traffic()
-    routes = [*WandbRoutes(engine, keys).routes()]
+    routes = [*WandbRoutes(engine, keys, n_slots).routes()]
     routes += AgentRoutes(home, keys, Relay(home, lambda: engine.call("ping"))).routes()
     begins: list[Callable[[], None]] = []
     leave = Event()

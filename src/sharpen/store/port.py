@@ -76,6 +76,10 @@ class Writer(Protocol):
         """
         ...
 
+    def copy_history(self, run_id: str, base_id: str, to_step: int) -> None:
+        """Write what counts of another run's history up to a step, as what came before the run's grants."""
+        ...
+
     def rewind_history(self, run_id: str, token: int, to_step: int | None) -> None:
         """Let only what was logged up to a step count from now on, under a token; nothing for None."""
         ...

@@ -15,6 +15,7 @@ from sharpen.store.port import HistoryLine, Kind, Row
 from sharpen.store.statements import COUNTS, Insert, Statements, replace
 
 AT_ONCE = 1000  # rows in memory
+BEFORE_GRANTS = 0  # the first grant of a run has the token 1
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
 WHICH: sa.BindParameter[str] = sa.bindparam("which")
 # asked at nearly every request: made once
@@ -93,6 +94,16 @@ class SqlWriter:
         query = sa.select(*columns).where(p.run_id == run_id, p.token == token)
         [counts] = self._connection.execute(query)
         self.set_run(run_id, dict(zip(COUNTS, counts, strict=True)))
+
+    def copy_history(self, run_id: str, base_id: str, to_step: int) -> None:
+        """Write what counts of another run's history up to a step, as what came before the run's grants."""
+        h = schema.history.c
+        since = sa.select(schema.runs.c.history_token).where(schema.runs.c.id == base_id).scalar_subquery()
+        new = sa.literal(run_id), sa.literal(BEFORE_GRANTS)
+        rows = sa.select(*new, h.line, h.step, h.metrics, h.at)
+        rows = rows.where(h.run_id == base_id, h.token >= since, h.step <= to_step)
+        names = ["run_id", "token", "line", "step", "metrics", "at"]
+        self._connection.execute(schema.history.insert().from_select(names, rows))
 
     def rewind_history(self, run_id: str, token: int, to_step: int | None) -> None:
         """Let only what was logged up to a step count from now on, under a token; nothing for None."""

@@ -33,6 +33,7 @@ class Context:
         key: Whose request it is.
         signer: Signs addresses.
         base_url: Where the client reached us, without a slash at its end.
+        n_slots: How many runs a ``wandb agent`` works on at once.
         listed: The listings that it has asked for so far: each is made once.
     """
 
@@ -40,6 +41,7 @@ class Context:
     key: Key
     signer: Signer
     base_url: str
+    n_slots: int = 1
     listed: set[str] = field(default_factory=set[str])
 
     def need(self, scope: str) -> None:

@@ -36,6 +36,7 @@ def root(ctx: Context) -> dict[str, Any]:
         **artifacts.mutations(ctx),
         "upsertBucket": lambda info, input: run_changes.upsert(ctx, input),
         "deleteRun": lambda info, input: run_changes.delete(ctx, input["id"]),
+        "rewindRun": lambda info, input: run_changes.rewind(ctx, input),
         "stopRun": lambda info, input: run_changes.stop(ctx, input["id"]),
         "createRunFiles": lambda info, input: files.create(
             ctx, input["runName"], [name or "" for name in input.get("files") or []]

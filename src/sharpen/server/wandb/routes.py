@@ -38,10 +38,12 @@ class WandbRoutes:
     Args:
         engine: The store.
         keys: Who may ask.
+        n_slots: How many runs a ``wandb agent`` works on at once.
     """
 
-    def __init__(self, engine: Engine, keys: KeyFile) -> None:
+    def __init__(self, engine: Engine, keys: KeyFile, n_slots: int) -> None:
         self._engine = engine
+        self._n_slots = n_slots
         self._keys = keys
         self._signer = Signer(keys.secret())
         execution.read("{ viewer { id } }")  # the schema, and what the first to read a text would wait for
@@ -72,7 +74,7 @@ class WandbRoutes:
         key = self._keys.find(key_of(request.headers.get("authorization", "")))
         if key is None:
             return _refusal(401, NO_KEY)
-        ctx = Context(self._engine, key, self._signer, str(request.base_url).rstrip("/"))
+        ctx = Context(self._engine, key, self._signer, str(request.base_url).rstrip("/"), self._n_slots)
         try:
             body = _read(await _body(request))
         except (ValueError, RecursionError) as problem:

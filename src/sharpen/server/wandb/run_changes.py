@@ -12,6 +12,7 @@ from sharpen.errors import UsageError
 from sharpen.server.wandb import runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context
 from sharpen.store.rows import TrackedRun
+from sharpen.store.schema import LARGEST
 from sharpen.trial import TrialState
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) 
     labels = {name: changes[name] for name in LABELS.values() if name in changes}
     labels.setdefault("display_name", run_id)
     about: dict[str, Any] = {"config": changes.get("config"), "tags": changes.get("tags"), **labels}
+    own = about["config"].get(runs.CLIENTS_OWN) if about["config"] else None
+    if isinstance(own, dict) and (branch := cast("dict[str, Any]", own).get("branch_point")):
+        about["fork"] = {"run_id": str(branch["run_id"]), "step": _step(branch["step"])}
     key = secrets.token_hex(8)
     # two requests of one client may cross: the second goes on with what the first has made
     ctx.engine.call("create_run", run_id=run_id, key=key, project=project, resume="allow", **about)
@@ -60,6 +64,31 @@ def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) 
 def _take_up(ctx: Context, row: TrackedRun) -> None:
     key = secrets.token_hex(8)
     ctx.engine.call("create_run", run_id=row.id, key=key, project=row.project, resume="allow")
+
+
+def rewind(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Let a run go on from a step that it has passed; what it logged behind that is forgotten.
+
+    Raises:
+        UsageError: There is no such run, or it is rewound by something else than its steps.
+    """
+    ctx.need("agent")
+    row = ctx.engine.reader.tracked.run(given["runName"])
+    if row is None:
+        raise UsageError(f"no run {given['runName'][:80]!r} to rewind")
+    if given["metricName"] != "_step":
+        raise UsageError(f"a run is rewound to a '_step', not to a value of {given['metricName'][:80]!r}")
+    if row.sweep_id is not None:
+        raise UsageError(f"run {row.id} belongs to a sweep: only a run of no sweep can be rewound")
+    _take_up(ctx, row)
+    ctx.engine.call("rewind", run_id=row.id, token=row.token + 1, step=_step(given["metricValue"]))
+    return {"rewoundRun": runs.find(ctx, row.id)}
+
+
+def _step(value: Any) -> int:
+    if isinstance(value, int | float) and float(value).is_integer() and 0 <= value <= LARGEST:
+        return int(value)
+    raise UsageError(f"a step is a whole number from 0 to {LARGEST}, not {value!r:.60}")
 
 
 def revive(ctx: Context, row: TrackedRun) -> None:

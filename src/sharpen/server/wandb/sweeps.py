@@ -241,8 +241,8 @@ def heartbeat(ctx: Context, agent_id: str, run_state: str | None) -> dict[str, A
     ours = {run.id for run in held}
     stop = {*told["stop"], *told["cancel"], *(run_id for run_id, _ in told["lost"]), *(at_work - ours)}
     commands = [{"type": "stop", "run_id": run_id} for run_id in sorted(stop & at_work)]
-    if not commands and not at_work:
-        commands = _next(ctx, sweep, agent_id)
+    if not commands:
+        commands = _next(ctx, sweep, agent_id, len(at_work))
     return {"agent": {"id": agent_id}, "commands": json.dumps(commands)}
 
 
@@ -255,17 +255,24 @@ def _settle(ctx: Context, run: RunRow) -> None:
         return  # it has said so meanwhile
 
 
-def _next(ctx: Context, sweep: SweepRow, agent_id: str) -> list[dict[str, Any]]:
-    key = secrets.token_hex(8)
-    answer = ctx.engine.call("lease", sweep_id=sweep.id, agent_id=agent_id, key=key)
-    if "over" in answer:
-        return [{"type": "exit"}]
-    if "run" not in answer:
+def _next(ctx: Context, sweep: SweepRow, agent_id: str, n_at_work: int) -> list[dict[str, Any]]:
+    """Return what an agent is to begin: as many runs as it has free slots, or its end."""
+    if n_at_work >= ctx.n_slots:
         return []
     read = spec.parse(sweep.spec, where=sweep.source)
-    args = {name: {"value": value} for name, value in read.nested(answer["run"]["config"]).items()}
-    run_id = answer["run"]["run_id"]
-    return [{"type": "run", "run_id": run_id, "program": read.program, "args": args}]
+    # an agent that calls a function hears only the first command
+    n_free = (1 if read.program == spec.FUNCTION else ctx.n_slots) - n_at_work
+    commands: list[dict[str, Any]] = []
+    while len(commands) < n_free:
+        answer = ctx.engine.call("lease", sweep_id=sweep.id, agent_id=agent_id, key=secrets.token_hex(8))
+        if "over" in answer and not commands and not n_at_work:  # it would kill what is at work
+            return [{"type": "exit"}]
+        if "run" not in answer:
+            break
+        args = {name: {"value": value} for name, value in read.nested(answer["run"]["config"]).items()}
+        run_id = answer["run"]["run_id"]
+        commands.append({"type": "run", "run_id": run_id, "program": read.program, "args": args})
+    return commands
 
 
 def _agents(ctx: Context, sweep_id: str) -> list[dict[str, Any]]:
