@@ -17,7 +17,7 @@ from sharpen.optimizers.belief import Belief
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
-from sharpen.space.encoding import cube_of
+from sharpen.space.encoding import cube_of, is_near
 from sharpen.trial import Trial, TrialState
 
 THETA = np.array([-0.5, 0.2, 0.1, 0.3, -2.0])
@@ -110,6 +110,16 @@ def test_a_fit_finds_which_parameter_matters() -> None:
     theta = gaussian.fit(x, (y - y.mean()) / y.std(), np.zeros(60), NUMBERS, Prior())
     assert theta[0] < theta[1:3].min() - 1.0
     assert math.exp(theta[-1]) < 0.01
+
+
+def test_a_point_is_next_to_the_configuration_that_it_is_rounded_to() -> None:
+    cube = cube_of(Space({"lr": Float(0.0, 1.0), "n": Int(8, 2048, log=True)}))
+    points = np.random.default_rng(0).random((50, 2))
+    known = cube.encode([cube.decode(u) for u in points])
+    assert np.abs(known - points).max() > 0.003  # by far more than the distance
+    for at, u in enumerate(points):
+        assert is_near(cube, u, known[[at]], 1e-9)
+        assert not is_near(cube, u, np.delete(known, at, axis=0), 1e-9)
 
 
 def test_points_go_to_the_nearest_values_and_absent_parameters_to_their_place() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_it_is_taught_only_when_eight_more_trials_have_ended() -> None:
     follow(search, 24)
     assert [len(q["costs"]) for q in library.questions] == [6, 14, 22]
     assert library.questions[0]["levels"] == [0, 0, 3]
+
+
+def test_a_point_that_is_rounded_to_what_was_tried_is_passed_over() -> None:
+    whole = Int(8, 2048, log=True)  # too many values for a list, and far apart at the lower end
+    space = Space({"lr": Float(0.0, 1.0), "n": whole, "m": whole})
+    smac, past, rng = (
+        Smac(n_startup_trials=3, seed=3, _library=Draws()),
+        list[Trial](),
+        np.random.default_rng(0),
+    )
+    for number in range(1, 20):
+        (proposal,) = smac.ask(space, past, 1, rng)
+        past.append(replace(begun(number, proposal), state=TrialState.FINISHED, score=0.0))
+    assert len({space.key(trial.config) for trial in past}) == len(past)
 
 
 def test_a_fresh_instance_asks_the_same_question() -> None:

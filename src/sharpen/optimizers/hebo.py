@@ -18,7 +18,7 @@ from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
-from sharpen.space.encoding import Cube, cube_of
+from sharpen.space.encoding import Cube, cube_of, is_near
 from sharpen.threads import loading_one_thread
 from sharpen.trial import Config, Proposal, Trial
 
@@ -96,7 +96,7 @@ class Hebo:
 
 def _allowed(cube: Cube, u: Floats, seen: set[str], busy: Floats) -> Config | None:
     """Return the configuration at a point; None for one that is forbidden or next to a known one."""
-    if len(busy) and bool((np.abs(busy - u).max(1) < NEAREST).any()):
+    if is_near(cube, u, busy, NEAREST):
         return None
     config = cube.decode(u)
     return config if cube.space.key(config) not in seen and cube.space.allows(config) else None

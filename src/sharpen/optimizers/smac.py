@@ -27,7 +27,7 @@ from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.seeds import seed_for
 from sharpen.space import Space
-from sharpen.space.encoding import Cube, cube_of
+from sharpen.space.encoding import Cube, cube_of, is_near
 from sharpen.trial import Config, Trial, TrialState
 
 FACADES = ("hpo", "mf", "bb", "ac")
@@ -238,7 +238,7 @@ class _Searching:
             config = self.cube.decode(u)
             if self.cube.space.key(config) in self.batch.seen or not self.cube.space.allows(config):
                 continue
-            if not (_is_near(u, at_work, NEAREST_BUSY) or _is_near(u, known, NEAREST)):
+            if not (is_near(self.cube, u, at_work, NEAREST_BUSY) or is_near(self.cube, u, known, NEAREST)):
                 return config
         return None
 
@@ -297,7 +297,3 @@ class _Searching:
         n_axes = len(self.cube.axes)
         usual = min(PER_PARAMETER[self.settings.facade] * n_axes, MOST_STARTUP)
         return max(self.settings.n_startup_trials or usual, 2)
-
-
-def _is_near(u: Floats, others: Floats, distance: float) -> bool:
-    return len(others) > 0 and bool((np.abs(others - u).max(1) < distance).any())

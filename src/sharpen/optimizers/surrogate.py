@@ -13,7 +13,7 @@ from sharpen.optimizers.acquisition import Acquisition, Price, best_first
 from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.observations import Observations
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
-from sharpen.space.encoding import Cube
+from sharpen.space.encoding import Cube, is_near
 from sharpen.trial import Config, Trial
 
 SMALLEST_VARIANCE = 1e-12
@@ -175,4 +175,4 @@ def _feasibility(cube: Cube, known: Observations, theta: Floats) -> Posterior | 
 def _is_next_to_one(model: Surrogate, u: Floats) -> bool:
     """Return whether a trial is so near that another would say nothing new."""
     outcome = model.acquisition.outcome
-    return outcome is not None and bool((np.abs(outcome.x - u).max(1) < NEAREST).any())
+    return outcome is not None and is_near(model.cube, u, outcome.x, NEAREST)

@@ -106,6 +106,23 @@ class Cube:
         return self.space.from_unit(point.tolist())
 
 
+def is_near(cube: Cube, u: Floats, others: Floats, distance: float) -> bool:
+    """Return whether the configuration at a point is next to one of others.
+
+    A point that a model names lies between the values of a rounded parameter, and those may be further apart
+    than the distance: so it is the coordinates of the configuration that count.
+
+    Args:
+        cube: The coordinates.
+        u: The point. (D,)
+        others: Coordinates of configurations. (M, D)
+        distance: How far away nothing is next to it any more, in the coordinate that differs most.
+    """
+    if not len(others):
+        return False
+    return bool((np.abs(others - cube.encode([cube.decode(u)])).max(1) < distance).any())
+
+
 def cube_of(space: Space) -> Cube:
     """Return the coordinates of a space."""
     axes: list[Axis] = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sharpen.optimizers.port import Done, Optimizer, Wait
-from sharpen.space import Choice, Constant, Float, Space
+from sharpen.space import Choice, Constant, Float, Int, Space
 from sharpen.testing.histories import COUNTABLE, HISTORIES, SPACES, history
 from sharpen.trial import Proposal, Trial, TrialState
 
@@ -110,6 +110,15 @@ class OptimizerContract:
         found = self._follow(space, 13)
         assert len({space.key(t.config) for t in found}) == 13
         assert all(space.contains(t.config) and space.allows(t.config) for t in found)
+
+    def test_whole_numbers_beside_a_real_one_are_no_reason_to_repeat(self) -> None:
+        """Few values at the lower end of a logarithmic range: what a model names is rounded to them."""
+        if not self.takes_real_numbers:
+            return
+        whole = Int(8, 2048, log=True)
+        space = Space({"lr": Float(1e-5, 1e-1, log=True), "n": whole, "m": whole})
+        found = self._follow(space, 24)
+        assert len({space.key(t.config) for t in found}) == len(found)
 
     def test_what_is_running_is_not_proposed_again(self) -> None:
         """Eleven of twelve values have been handed out."""
