@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,25 @@ def test_a_method_that_is_there_runs(
     assert canonical in said
 
 
+def test_who_writes_the_population_as_the_number_of_trials_gets_whole_trainings(home: Path) -> None:
+    members = ("population_size=2", "perturbation_interval=64")
+    small = [f"hydra.sweeper.sweeper_kwargs.{word}" for word in members]
+    plus = [word.replace("break_step=64", "break_step=128") for word in PLUS]
+    code, said = run(home, "-m", "sweeper=pb2_pbt", "hydra.sweeper.n_trials=2", *small, *plus)
+    assert code == 0, said
+    assert "n_trials: 2 is read as the members of the population: n_trials: 5" in said
+    history = rows(home / "outputs" / "ppo_sweep" / "latest" / "runhistory.csv")
+    assert sorted(row["budget"] for row in history) == ["128.0", "128.0", "128.0", "64.0", "64.0"]
+
+
+@pytest.mark.parametrize("name", ["smac", "dehb"])
+def test_a_look_whether_it_is_installed(name: str) -> None:
+    line = f"from hydra_plugins.hyper_{name} import Hyper{name.upper()}Config; print('{name.upper()} OK')"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{name.upper()} OK\n"
+    assert f"override hydra/sweeper: Hyper{name.upper()}" in done.stderr
+
+
 def test_the_tree_of_the_examples_can_be_composed() -> None:
     for agent in ("ppo", "sac", "ddpg", "modsac"):
         done = hydra(
@@ -183,18 +204,21 @@ def test_the_tree_of_the_examples_can_be_composed() -> None:
         assert f"agent: {agent}" in done.stdout
 
 
-def test_local_importance_names_the_parameter_that_matters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("typed", ["hydra.sweeper.sweeper_kwargs.data_path={}", ""])
+def test_local_importance_names_the_parameter_that_matters(tmp_path: Path, typed: str) -> None:
     lines = ["config_id,budget,fold_id,seed,performance,learning_rate,gamma"]
     for at in range(40):
         rate, gamma = 1e-5 * 10 ** (2 * (at % 8) / 7), 0.95 + 0.049 * (at // 8) / 4
         lines += [f"{at},1.0,{fold},1,{(at % 8 - 3) ** 2 + fold},{rate},{gamma}" for fold in (0, 1)]
-    table = tmp_path / "runhistory.csv"
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    table = tmp_path / "outputs" / "ppo_sweep" / "latest" / "runhistory.csv"
+    table.parent.mkdir(parents=True)
     table.write_text("\n".join(lines) + "\n")
     done = hydra(
-        EXAMPLES.parent,
+        tmp_path,
         "--config-name=alpaca_ppo_lpi",
         "-m",
-        f"hydra.sweeper.sweeper_kwargs.data_path={table}",
+        *[word.format(table) for word in [typed] if word],
         "hydra.sweeper.search_space={hyperparameters:{learning_rate:{type:uniform_float,lower:1e-5,upper:1e-3,log:true},"
         "gamma:{type:uniform_float,lower:0.95,upper:0.999}}}",
         program="examples/hpo_alpaca_vecenv.py",

@@ -67,9 +67,10 @@ def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
     out = app / "out" / "bowl"
     before = (out / "runhistory.csv").read_text()
     sweep = json.loads((out / "sharpen.json").read_text())["sweep"]
-    again = hydra(app, "-m", "hydra.sweeper.n_trials=3", "fold_id=0")
+    again = hydra(app, "-m", "hydra.sweeper.n_trials=3", "fold_id=0", "hydra.sweep.dir=out/latest")
     assert again.returncode == 0, again.stderr
     after = (out / "runhistory.csv").read_text()
+    assert (app / "out" / "latest").readlink() == Path("bowl")
     assert after.startswith(before)
     assert len(after.splitlines()) == 1 + 3  # one job a configuration, for fold_id is set
     assert json.loads((out / "sharpen.json").read_text())["sweep"] == sweep
@@ -82,7 +83,7 @@ def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
         check=True,
     )
     assert [one["sweep"] for one in json.loads(listed.stdout)] == [sweep]
-    other = hydra(app, "-m", "hydra.sweeper.method=tpe", "fold_id=0")
+    other = hydra(app, "-m", "hydra.sweeper.method=tpe", "fold_id=0", f"hydra.sweep.dir={out}")
     assert other.returncode == 2
     assert "give the same words to go on with it, or another hydra.sweep.dir" in other.stderr
 

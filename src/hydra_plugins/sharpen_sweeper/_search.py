@@ -18,10 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper._results import Results
 from hydra_plugins.sharpen_sweeper._settings import ANALYSES, Settings, read_settings
-from hydra_plugins.sharpen_sweeper._translation import sweep_text
+from hydra_plugins.sharpen_sweeper._translation import run_cap, sweep_text
 from hydra_plugins.sharpen_sweeper._trial import base_of, groups_of
 from hydra_plugins.sharpen_sweeper._typed import read_typed
-from hydra_plugins.sharpen_sweeper._words import command_of, module_of_main, words_of
+from hydra_plugins.sharpen_sweeper._words import SWEEP_DIR, command_of, module_of_main, words_of
 from sharpen import spec
 from sharpen.agents.agent_process import AgentProcess
 from sharpen.agents.interrupts import interrupts
@@ -58,7 +58,8 @@ def search(
         from hydra_plugins.sharpen_sweeper._analysis import analyse  # noqa: PLC0415 - it imports a lot
 
         return analyse(settings)
-    folder = Path(config.hydra.sweep.dir)
+    settings = _with_cap(settings)
+    folder = _named(Path(config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     _link(folder)
@@ -80,6 +81,20 @@ def search(
     results.write_final(compose)
     _conclude(results, sweep_id, folder)
     return results.best
+
+
+def _named(folder: Path) -> Path:
+    """Return a folder by its own name, where it is given as ``latest``, which is to be another one soon."""
+    return folder.parent / folder.readlink() if folder.is_symlink() else folder
+
+
+def _with_cap(settings: Settings) -> Settings:
+    """Return the settings with the number of runs that is meant, and say it where another is written."""
+    cap = run_cap(settings)
+    if cap != settings.n_trials:
+        words = "hydra.sweeper.n_trials: %s is read as the members of the population: n_trials: %s counts"
+        log.warning(f"{words} their intervals", settings.n_trials, cap)
+    return replace(settings, n_trials=cap)
 
 
 def _sweep_of(client: Client, home: Path, folder: Path, settings: Settings, name: str) -> str:
@@ -115,12 +130,17 @@ def _check_same(reader: Reader, sweep_id: str, new: spec.Sweep, folder: Path) ->
         UsageError: The space, the method or the command is not the stored one.
     """
     row = reader.sweep(sweep_id)
-    old = spec.parse(row.spec, where=row.source)
-    if replace(old, source_text="", prior=()) != replace(new, source_text="", prior=()):
+    if _search_of(spec.parse(row.spec, where=row.source)) != _search_of(new):
         raise UsageError(
             f"{folder} holds sweep {sweep_id}, whose search space, method or command differs: give the same "
             "words to go on with it, or another hydra.sweep.dir"
         )
+
+
+def _search_of(sweep: spec.Sweep) -> spec.Sweep:
+    """Return what a sweep searches, however its folder is spelled."""
+    command = tuple(word for word in sweep.command if not word.startswith(SWEEP_DIR))
+    return replace(sweep, source_text="", prior=(), command=command)
 
 
 def _drive(home: Path, sweep_id: str, settings: Settings, results: Results, seen: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import yaml
 
 from hydra_plugins.sharpen_sweeper._settings import Settings
 from sharpen.errors import NotFound, UsageError
+from sharpen.optimizers.generations import Plan
 
 METRIC = "performance"
 EVALUATION = "evaluation"
@@ -46,6 +48,26 @@ def sweep_text(settings: Settings, name: str, program: str, command: Sequence[st
     if prior:
         document["prior"] = [dict(one) for one in prior]
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def run_cap(settings: Settings) -> int | None:
+    """Return how many runs there are at most; of a population that is one for each interval of each member.
+
+    Who writes the population's size as ``n_trials`` means whole trainings, so the intervals are counted then.
+
+    >>> from sharpen.spec.configspace import SearchSpace
+    >>> members = {"population": 20, "interval": 50000, "max_fidelity": 500000}
+    >>> run_cap(Settings("pb2", SearchSpace({}), 20, options=members))
+    200
+    >>> run_cap(Settings("pb2", SearchSpace({}), 30, options=members))
+    30
+    """
+    population, interval, most = (settings.options.get(n) for n in ("population", "interval", "max_fidelity"))
+    if settings.n_trials != population or not interval or not most:
+        return settings.n_trials
+    plan = Plan(int(population), interval, most, 0.5)
+    n_intervals = next(at for at in count() if plan.is_over(at))
+    return int(population) * n_intervals + len(first_configurations(settings))
 
 
 class _Dumper(yaml.SafeDumper):

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 NOT_REPEATED = re.compile(r"\+*hydra\.(sweep\.dir|sweeper\.n_trials|sweeper\.n_workers|sweeper\.scenario)=")
+SWEEP_DIR = "hydra.sweep.dir="
 SPECIAL = ("true", "false", "null", "nan", "inf")
 
 
@@ -75,9 +76,7 @@ def command_of(argv: Sequence[str], sweep_dir: Path, module: str) -> tuple[str, 
     start = ["${env}", "${interpreter}", *(["-m"] if module else []), "${program}"]
     kept = [word for word in argv[1:] if not NOT_REPEATED.match(word)]
     sets = [at for at, word in enumerate(kept) if "=" in word and not word.startswith("-")]
-    kept.insert(
-        sets[-1] + 1 if sets else len(kept), f"hydra.sweep.dir={quoted(str(sweep_dir))}"
-    )  # all in a row
+    kept.insert(sets[-1] + 1 if sets else len(kept), SWEEP_DIR + quoted(str(sweep_dir)))  # all in a row
     return program, [*start, *kept]
 
 

@@ -8,6 +8,8 @@ line without a ``+``.
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -59,6 +61,24 @@ def node(constructor: str | None) -> dict[str, Any]:
     kwargs: dict[str, Any] = {**within, "optimizer_kwargs": dict.fromkeys(OPTIMIZER_KEYS)}
     keys: dict[str, Any] = dict.fromkeys((*HYPERSWEEPER_KEYS, *OWN_KEYS, "max_batch_size", "params"))
     return {"_target_": TARGET, "opt_constructor": constructor, **keys, "sweeper_kwargs": kwargs}
+
+
+def configuration_of(name: str) -> Callable[[str], dict[str, Any]]:
+    """Return what a module under Hypersweeper's name answers with: a configuration, and a line that says so.
+
+    Args:
+        name: As ``override hydra/sweeper`` has it.
+    """
+
+    def answer(attribute: str) -> dict[str, Any]:
+        if attribute != f"{name}Config":
+            raise AttributeError(attribute)
+        print(
+            f"sharpen: {attribute} is its own: choose it by 'override hydra/sweeper: {name}'", file=sys.stderr
+        )
+        return node(NAMES[name])
+
+    return answer
 
 
 def register() -> None:
