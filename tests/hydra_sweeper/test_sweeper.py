@@ -63,15 +63,20 @@ def test_a_sweep_averages_over_folds_and_writes_the_known_files(app: Path) -> No
 
 
 def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
-    assert hydra(app, "-m", "hydra.sweeper.n_trials=2", "fold_id=0").returncode == 0
+    words = ("-m", "fold_id=0", "hydra.sweeper.seed=3", "hydra.sweeper.n_workers=1")
+    assert hydra(app, *words, "hydra.sweeper.n_trials=2").returncode == 0
     out = app / "out" / "bowl"
     before = (out / "runhistory.csv").read_text()
     sweep = json.loads((out / "sharpen.json").read_text())["sweep"]
-    again = hydra(app, "-m", "hydra.sweeper.n_trials=3", "fold_id=0", "hydra.sweep.dir=out/latest")
+    again = hydra(app, *words, "hydra.sweeper.n_trials=3", "hydra.sweep.dir=out/latest")
     assert again.returncode == 0, again.stderr
     after = (out / "runhistory.csv").read_text()
     assert (app / "out" / "latest").readlink() == Path("bowl")
     assert after.startswith(before)
+    incumbents = rows(out / "incumbent.csv")
+    assert [row["config_id"] for row in incumbents] == ["1", "3"]
+    for row in incumbents:  # one run at a time: the whole cannot take less than the runs
+        assert float(row["total_wallclock_time"]) > float(row["total_optimization_time"]) - 0.002
     assert len(after.splitlines()) == 1 + 3  # one job a configuration, for fold_id is set
     assert json.loads((out / "sharpen.json").read_text())["sweep"] == sweep
     listed = subprocess.run(
@@ -83,7 +88,7 @@ def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
         check=True,
     )
     assert [one["sweep"] for one in json.loads(listed.stdout)] == [sweep]
-    other = hydra(app, "-m", "hydra.sweeper.method=tpe", "fold_id=0", f"hydra.sweep.dir={out}")
+    other = hydra(app, *words, "hydra.sweeper.method=tpe", f"hydra.sweep.dir={out}")
     assert other.returncode == 2
     assert "give the same words to go on with it, or another hydra.sweep.dir" in other.stderr
 

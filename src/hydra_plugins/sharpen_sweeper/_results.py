@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,6 @@ class Results:
         self._metric = spec.parse(reader.sweep(sweep_id).spec).metric
         self._written = _column(folder / RUNHISTORY, "config_id")
         self._incumbents = _column(folder / INCUMBENT, "config_id")
-        self._began = time.monotonic()
         self.best: float | None = None
         self.best_run = ""
         (folder / "checkpoints").mkdir(exist_ok=True)
@@ -105,7 +103,7 @@ class Results:
             "budget": 1.0 if run.fidelity is None else run.fidelity,
             "performance": run.score,
             "budget_used": spent,
-            "total_wallclock_time": round(time.monotonic() - self._began, 3),
+            "total_wallclock_time": round(_span_s(ended), 3),
             "total_optimization_time": round(busy_s, 3),
             **self._hyperparameters(run),
         }
@@ -135,6 +133,12 @@ _INCUMBENT = [
 def _had(run: RunRow) -> Mapping[str, Any]:
     """Return what the search chose, with what was made smaller where memory ran out."""
     return {**run.config, **run.summary.get(SMALLER, {})}
+
+
+def _span_s(ended: Sequence[RunRow]) -> float:
+    """Return the seconds from the first start to the last end, whoever has gone on with the sweep."""
+    starts = [one.started_at for one in ended if one.started_at]
+    return max(one.ended_at or 0.0 for one in ended) - min(starts) if starts else 0.0
 
 
 def _words(run: RunRow) -> str:

@@ -62,12 +62,13 @@ def run_cap(settings: Settings) -> int | None:
     >>> run_cap(Settings("pb2", SearchSpace({}), 30, options=members))
     30
     """
-    population, interval, most = (settings.options.get(n) for n in ("population", "interval", "max_fidelity"))
-    if settings.n_trials != population or not interval or not most:
-        return settings.n_trials
-    plan = Plan(int(population), interval, most, 0.5)
+    n, options = settings.n_trials, settings.options
+    interval, most = options.get("interval"), options.get("max_fidelity")
+    if n is None or n != options.get("population") or not interval or not most:
+        return n
+    plan = Plan(n, float(interval), float(most), 0.5)
     n_intervals = next(at for at in count() if plan.is_over(at))
-    return int(population) * n_intervals + len(first_configurations(settings))
+    return n * n_intervals + len(first_configurations(settings))
 
 
 class _Dumper(yaml.SafeDumper):
