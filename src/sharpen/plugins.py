@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sharpen.errors import MissingExtra, UsageError
-from sharpen.hints import nearest
+from sharpen.hints import join, nearest
 
 _WORDS = {
     int: "a whole number",
@@ -87,6 +87,8 @@ class Family:
         known = self.settings(kind)
         chosen = dict(given or {})
         for setting, value in chosen.items():
+            if setting not in known:
+                raise self._unknown(name, known, setting)
             _check(name, known, setting, value)
         if inner is not None and any(f.name == self.inner for f in _fields(kind)):
             chosen[self.inner] = inner
@@ -94,6 +96,21 @@ class Family:
             return kind(**chosen)
         except ValueError as error:  # what another package's class says of a setting that makes no sense
             raise UsageError(f"{name}: {error}", owner=name) from error
+
+    def _unknown(self, owner: str, known: Mapping[str, Any], setting: str) -> UsageError:
+        """Return what to say of a setting that a thing does not have: what is meant, or who has it."""
+        meant = nearest(setting, known)
+        others = [] if meant else [name for name in self.table if setting in self._settings_of(name)]
+        whose = f": {join(others)} {'has' if len(others) == 1 else 'have'} it." if others else "."
+        has = ", ".join(known) or "none"
+        words = f"{owner} has no setting {setting!r}{meant or whose} It has: {has}"
+        return UsageError(words, owner=owner, setting=setting)
+
+    def _settings_of(self, name: str) -> Collection[str]:
+        try:
+            return self.settings(self.load(name))
+        except (MissingExtra, ImportError):  # its library is not here, so it is no help either
+            return ()
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}
@@ -137,11 +154,6 @@ def _fields(kind: Any) -> Sequence[dataclasses.Field[Any]]:
 
 
 def _check(owner: str, known: Mapping[str, Any], name: str, value: Any) -> None:
-    if name not in known:
-        has = ", ".join(known) or "none"
-        raise UsageError(
-            f"{owner} has no setting {name!r}{_hint(name, known)} It has: {has}", owner=owner, setting=name
-        )
     if not _fits(value, known[name]):
         raise UsageError(
             f"{owner}: {name} must be {_words(known[name])}, not {value!r}", owner=owner, setting=name

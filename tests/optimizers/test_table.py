@@ -36,6 +36,7 @@ def test_options_are_the_settings_of_the_dataclass() -> None:
     [
         ("gp", {"n_startup": 5}, "gp has no setting 'n_startup'; did you mean 'n_startup_trials'"),
         ("grid", {"zzz": 5}, "grid has no setting 'zzz'. It has: retries"),
+        ("dehb", {"prior_weight": 3}, "no setting 'prior_weight': bayes, gp, smac have it. It has: max_"),
         ("random", {"zzz": 5}, "It has: none"),
         ("random", {"seed": 5}, "no setting 'seed'"),
         ("gp", {"_keys": 5}, "no setting '_keys'"),
