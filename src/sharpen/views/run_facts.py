@@ -67,6 +67,8 @@ class RunFacts:
 
     def of(self, row: TrackedRun) -> dict[str, Any]:
         """Return what filters and orders go by; the summary is empty before :meth:`read_last`."""
+        began = row.started_at or row.created_at
+        heard = row.ended_at or row.heartbeat_at or row.created_at
         return {
             "name": row.id,
             "display_name": row.display_name or row.id,
@@ -77,7 +79,8 @@ class RunFacts:
             "config": self.config(row),
             "summary_metrics": self.summary(row) if self._last is not None else {},
             "created_at": row.created_at,
-            "heartbeat_at": row.ended_at or row.heartbeat_at or row.created_at,
+            "heartbeat_at": heard,
+            "duration": max(0.0, heard - began),
             "job_type": row.job_type,
             "notes": row.note,
         }

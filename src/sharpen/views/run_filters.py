@@ -60,10 +60,21 @@ def _is_among(found: Any, wanted: Any) -> bool:
     return any(_equals(found, one) for one in cast("list[Any]", wanted if isinstance(wanted, list) else []))
 
 
+def _has_all(found: Any, wanted: Any) -> bool:
+    each = cast("list[Any]", wanted if isinstance(wanted, list) else [])
+    return bool(each) and all(_equals(found, one) for one in each)
+
+
+def _has_size(found: Any, wanted: Any) -> bool:
+    return isinstance(found, list) and len(cast("list[Any]", found)) == wanted
+
+
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$eq": _equals,
     "$ne": lambda found, wanted: not _equals(found, wanted),
     "$in": _is_among,
+    "$all": _has_all,
+    "$size": _has_size,
     "$nin": lambda found, wanted: not _is_among(found, wanted),
     "$gt": _compared(lambda a, b: a > b),
     "$gte": _compared(lambda a, b: a >= b),
@@ -134,6 +145,8 @@ def value_at(facts: Mapping[str, Any], key: str) -> Any:
 
     >>> value_at({"summary_metrics": {"val/a.b": 1}}, "summary_metrics.val/a.b")
     1
+    >>> value_at({"config": {"opt.adam": {"lr": 2}, "opt": {"name": "adam"}}}, "config.opt.adam.lr")
+    2
     """
     head, _, rest = key.partition(".")
     head = ALIASES.get(head, head)
@@ -151,9 +164,10 @@ def _inside(found: Any, rest: str) -> Any:
     inner = cast("dict[str, Any]", found)
     if rest in inner:
         return inner[rest]
-    head, _, tail = rest.partition(".")
-    if head in inner:
-        return _inside(inner[head], tail) if tail else inner[head]
+    for dot in (place for place, letter in enumerate(rest) if letter == "."):
+        deeper = _inside(inner.get(rest[:dot]), rest[dot + 1 :])
+        if deeper is not MISSING:
+            return deeper
     return MISSING
 
 

@@ -155,16 +155,18 @@ def _type(name: str) -> dict[str, Any]:
     return {"id": name, "name": name, "description": "", "createdAt": when(0.0)}
 
 
-def type_of_project(ctx: Context, project: str, name: str) -> dict[str, Any]:
+def type_of_project(ctx: Context, project: str, type: str) -> dict[str, Any]:
     """Return a type of a project's artifacts, with its collections."""
 
     def of_type(info: Any, first: int | None = None, after: str | None = None, **more: Any) -> dict[str, Any]:
-        return collection_page(ctx, project, name, first, after)
+        return collection_page(ctx, project, type, first, after)
 
     def one(info: Any, name: str) -> dict[str, Any] | None:
-        return collection(ctx, f"{project}/{name}")
+        return (
+            collection(ctx, f"{project}/{name}") if name in project_collections(ctx, project, type) else None
+        )
 
-    return _type(name) | {"artifactCollection": one, "artifactCollections": of_type}
+    return _type(type) | {"artifactCollection": one, "artifactCollections": of_type}
 
 
 def types_of_project(ctx: Context, project: str) -> list[dict[str, Any]]:

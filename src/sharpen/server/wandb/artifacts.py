@@ -57,7 +57,7 @@ def of_project(ctx: Context, project: str) -> dict[str, Any]:
             ctx, project, None, first, after
         ),
         "artifactType": lambda info, name: views.type_of_project(ctx, project, name),
-        "artifactTypes": lambda info, first=None, after=None: views.page(
+        "artifactTypes": lambda info, first=None, after=None, includeAll=False: views.page(  # noqa: N803
             views.types_of_project(ctx, project), first, after
         ),
     }

@@ -13,6 +13,7 @@ from sharpen.server.wandb import (
     artifact_views,
     artifacts,
     files,
+    registries,
     run_changes,
     runs,
     sweeps,
@@ -26,7 +27,12 @@ def root(ctx: Context) -> dict[str, Any]:
     return {
         "viewer": viewer.user(ctx),
         "serverInfo": viewer.server_info(),
-        "entity": lambda info, name=None: viewer.entity(name),
+        "entity": lambda info, name=None: _entity(ctx),
+        "organization": lambda info, name=None: {
+            **viewer.organization(),
+            "name": registries.organization_name(name),
+            "orgEntity": _entity(ctx) | {"entityType": "organization", "members": []},
+        },
         "project": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "model": lambda info, name=None, entityName=None: project(ctx, name),  # noqa: N803
         "models": lambda info, first=None, after=None, **of: page(_projects(ctx), first, after),
@@ -46,7 +52,28 @@ def root(ctx: Context) -> dict[str, Any]:
         "upsertSweep": lambda info, input: sweeps.upsert(ctx, input),
         "createAgent": lambda info, input: sweeps.join(ctx, input["sweep"], input.get("host")),
         "agentHeartbeat": lambda info, input: sweeps.heartbeat(ctx, input["id"], input.get("runState")),
+        "createProjectMembers": lambda info, input: registries.refuse_members(),
+        "deleteProjectMembers": lambda info, input: registries.refuse_members(),
         "upsertModel": lambda info, input: _made(ctx, input.get("name")),
+    }
+
+
+def _entity(ctx: Context) -> dict[str, Any]:
+    """Return the owner of all projects and registries."""
+
+    def one(info: Any, name: str | None = None) -> dict[str, Any] | None:
+        is_missing = (name or "").startswith(registries.PREFIX) and name not in registries.names(ctx)
+        return None if is_missing else project(ctx, name)
+
+    def of_registries(info: Any, first: int | None = None, after: str | None = None, **which: Any) -> Any:
+        found = registries.names_that_fit(ctx, **which)
+        return page([project(ctx, name) for name in found], first, after)
+
+    return viewer.entity() | {
+        "project": one,
+        "projects": of_registries,
+        "artifactCollections": lambda info, **which: registries.collection_page(ctx, **which),
+        "artifactMemberships": lambda info, **which: registries.membership_page(ctx, **which),
     }
 
 
@@ -65,6 +92,10 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
         "entity": viewer.entity(),
         "description": "",
         "createdAt": when(0.0),
+        "updatedAt": when(0.0),
+        "allowAllArtifactTypesInRegistry": True,
+        "members": [registries.member(viewer.user(ctx)["username"])],
+        "teamMembers": [],
         "user": viewer.user(),
         "access": "PRIVATE",
         "isBenchmark": False,
