@@ -236,6 +236,20 @@ def test_a_file_stream_that_is_none_is_400(ask, part):
     assert stream(ask, "../../etc", files={}).status_code in (400, 404)
 
 
+@pytest.mark.parametrize("name", ["output.log", "wandb-events.jsonl", "wandb-history.jsonl"])
+@pytest.mark.parametrize("offset", [2**63, 10**30])
+def test_a_line_that_no_store_can_number_is_400(ask, name, offset):
+    ask(body=gql('mutation { upsertBucket(input: {name: "alone", modelName: "p"}) { inserted } }'))
+    part = {"offset": offset, "content": ["{}"]}
+    assert stream(ask, "alone", files={name: part}).status_code == 400
+
+
+def test_an_exit_code_that_no_process_has_ends_a_run(ask, home):
+    ask(body=gql('mutation { upsertBucket(input: {name: "alone", modelName: "p"}) { inserted } }'))
+    assert stream(ask, "alone", complete=True, exitcode=10**30).status_code == 200
+    assert Reader(home).tracked.run("alone").state == "failed"
+
+
 NAMES = ["../../escape", "/etc/passwd", "a/../../b", "ünï/çode.txt", "output.log"]
 
 

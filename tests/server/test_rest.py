@@ -151,6 +151,20 @@ def test_a_refusal_says_why(site, path, status, words):
     assert words in answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/sweeps", "GET, HEAD"),
+        ("DELETE", "/models/a/b", "GET, HEAD"),
+        ("GET", "/sweeps/x/stop", "POST"),
+    ],
+)
+def test_a_method_that_an_address_does_not_answer_is_405(site, method, path, allowed):
+    answer = site.ask(f"{ROOT}{path}", method, key=site.keys["admin"])
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert f"not {method}" in answer.json()["message"]
+
+
 def test_the_document_and_its_page_are_for_all(site):
     document = site.ask(f"{ROOT}/openapi.json").json()
     assert document["openapi"] == "3.1.0"

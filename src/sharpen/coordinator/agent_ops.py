@@ -161,6 +161,7 @@ def _leads(session: Session, run_id: str, token: int) -> Reply:
 
 def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
     session.grant(run_id, token)
+    tracking_ops.check_line(run_id, first_line)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
     session.writer.put_console(row | {"at": session.clock.time()})
     return {}

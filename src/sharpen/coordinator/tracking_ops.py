@@ -189,6 +189,7 @@ def _machine_metrics(
 ) -> Reply:
     """Keep what the run's machine did: (Unix seconds, figures by name), in place of the same lines."""
     session.grant(run_id, token)
+    check_line(run_id, first_line + len(rows))
     if rows:
         lines = [
             {"run_id": run_id, "token": token, "line": first_line + i, "metrics": dumps(figures), "at": at}
@@ -196,6 +197,16 @@ def _machine_metrics(
         ]
         session.writer.put_machine_metrics(lines)
     return {}
+
+
+def check_line(run_id: str, line: Any) -> None:
+    """Refuse what is no number of a line.
+
+    Raises:
+        UsageError: So it is.
+    """
+    if isinstance(line, bool) or not isinstance(line, int) or not 0 <= line <= LARGEST:
+        raise UsageError(f"{run_id}: a line is a whole number from 0 to {LARGEST}")
 
 
 def _overwrite(session: Session, run_id: str, token: int) -> Reply:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.jsonable import null_for_nan
@@ -106,12 +106,14 @@ class RestRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        asked = [Route(one.path, self._answered(one), methods=[one.method]) for one in self._endpoints]
+        asked = self._asked = [
+            Route(one.path, self._answered(one), methods=[one.method]) for one in self._endpoints
+        ]
         return [
             Route(ROOT, self._page),
             Route(f"{ROOT}/openapi.json", self._openapi),
             *asked,
-            Route(f"{ROOT}/{{rest:path}}", _nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route(f"{ROOT}/{{rest:path}}", self._nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
 
     def _answered(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -132,6 +134,16 @@ class RestRoutes:
 
         return answered
 
+    async def _nothing(self, request: Request) -> Response:
+        path = request.url.path[:200]
+        here = [route for route in self._asked if route.matches(request.scope)[0] is not Match.NONE]
+        methods = sorted({method for route in here for method in route.methods or ()})
+        if not methods:
+            return _refusal(404, f"there is nothing at {path}: {ROOT} lists what there is")
+        answer = _refusal(405, f"{path} answers {' and '.join(methods)}, not {request.method}")
+        answer.headers["Allow"] = ", ".join(methods)
+        return answer
+
     async def _openapi(self, request: Request) -> Response:
         return JSONResponse(self._document)
 
@@ -148,10 +160,6 @@ def _found(endpoint: Endpoint, request: Request) -> Response:
         return FileResponse(found, media_type="application/octet-stream", headers=SAFE | attached)
     text = json.dumps(null_for_nan(asdict(found)), separators=(",", ":"), allow_nan=False)
     return Response(text.encode(errors="replace"), media_type="application/json", headers=SAFE)
-
-
-async def _nothing(request: Request) -> Response:
-    return _refusal(404, f"there is nothing at {request.url.path[:200]}: {ROOT} lists what there is")
 
 
 def _refusal(status: int, message: str) -> Response:

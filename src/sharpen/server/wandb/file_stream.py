@@ -14,12 +14,14 @@ from sharpen.jsonable import number
 from sharpen.server.wandb.context import Context
 from sharpen.server.wandb.run_changes import revive
 from sharpen.store.rows import TrackedRun
+from sharpen.store.schema import LARGEST
 from sharpen.trial import TrialState
 
 HISTORY, SUMMARY, CONSOLE = "wandb-history.jsonl", "wandb-summary.json", "output.log"
 EVENTS = "wandb-events.jsonl"
 TIMES = ("_timestamp", "_runtime")
 LONGEST_LINE = 10 << 20  # letters
+LARGEST_CODE = 2**31 - 1  # of a process that ended
 STAMP = re.compile(r"^(?:ERROR )?\d{4}-\d\d-\d\dT[\d:.]+Z? ")
 STOP = {"stopped": True}
 Request = tuple[str, dict[str, Any]]
@@ -86,6 +88,8 @@ def _chunk(part: Any) -> tuple[int, Sequence[str]]:
             lines = cast("list[str]", content)
         case _:
             raise UsageError("a part of a file stream has an offset and content, a list of lines")
+    if offset > LARGEST:
+        raise UsageError(f"an offset is at most {LARGEST}")
     if any(len(line) > LONGEST_LINE for line in lines):
         raise UsageError(f"a line has at most {LONGEST_LINE:,} letters")
     return max(offset, 0), lines
@@ -133,7 +137,7 @@ def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Reque
 
 
 def _end(ctx: Context, row: TrackedRun, exit_code: Any) -> None:
-    code = exit_code if isinstance(exit_code, int) else 0
+    code = max(-LARGEST_CODE, min(exit_code, LARGEST_CODE)) if isinstance(exit_code, int) else 0
     words = ""
     if code:
         lines = [line for line in ctx.engine.reader.console(row.id).splitlines() if line.strip()]
