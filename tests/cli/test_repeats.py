@@ -11,9 +11,10 @@ from rich.console import Console
 from cli.conftest import PROGRAMS
 from cli.programs.seeded import LUCKY_SEED
 from faults.bench import Bench
-from sharpen.cli.live import LiveTable, Snapshot
+from sharpen.cli.live import LiveTable, headline
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
+from sharpen.views.snapshot import Snapshot
 
 SPACE = "parameters:\n  tilt: {values: [0, 1]}\n"
 SEEDS = [repeat_seed(LUCKY_SEED, repeat) for repeat in range(3)]
@@ -79,7 +80,7 @@ def test_the_best_mean_wins_over_the_best_run(sharpen, repeated, store):
 
 def test_the_live_table_names_the_best_mean_and_shows_its_runs(store):
     sweep_id = Reader(store).sweep("last").id
-    said = Snapshot(Reader(store), sweep_id).headline(1)
+    said = headline(Snapshot.read(Reader(store), sweep_id), 1)
     assert "best score 0.5 (run 1, mean of 3 seeds, from 0.5 to 0.5)" in said
     console = Console(file=io.StringIO(), width=120)
     console.print(LiveTable(Reader(store), sweep_id, 1, console)._drawn())
@@ -122,9 +123,9 @@ def test_while_repeats_are_missing_there_is_no_best(sharpen, tmp_path):
 
 def test_a_configuration_that_lost_its_first_run_is_canceled(sharpen, store):
     sweep_id = Reader(store).sweep("last").id
-    before = Snapshot(Reader(store), sweep_id)
+    before = Snapshot.read(Reader(store), sweep_id)
     assert sharpen("delete", "last-1", "--yes", home=store).exit_code == 0
-    for now in (Snapshot(Reader(store), sweep_id), Snapshot(Reader(store), sweep_id, before)):
+    for now in (Snapshot.read(Reader(store), sweep_id), before.refreshed(Reader(store))):
         assert [(one.row.number, one.row.state) for one in now.configurations] == [
             (2, "canceled"),
             (4, "finished"),

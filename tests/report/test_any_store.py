@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sharpen.cli.live import Snapshot
+from sharpen.cli.live import headline
 from sharpen.permutation import SUMMARY_KEY, PermutationTest
 from sharpen.report import front, leaderboard, verdict, verdict_figures, write_html
 from sharpen.store.queries import Reader
 from sharpen.views.permuted_search import PermutedWinner, folder_of, keep
+from sharpen.views.snapshot import Snapshot
 
 from .stores import FACTS, Lab, bars, returns_frame
 from .test_html import Page
@@ -196,7 +197,7 @@ def test_the_verdict_and_the_report_appear(text, fates, look, status, is_second)
         console = Console(width=300, record=True, file=io.StringIO())
         console.print(leaderboard(analysis), front(analysis), *verdict(analysis))
         printed = console.export_text()
-        Snapshot(Reader(lab.home), lab.sweep_id).headline(1)
+        headline(Snapshot.read(Reader(lab.home), lab.sweep_id), 1)
     for words in (page.text, " ".join(printed.split())):
         assert analysis.judgement.headline in words
         if 0 < n_kept(fates) < len(fates):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sharpen.cli.live import Snapshot
 from sharpen.overfit import expected_max_sharpe, moments, pbo, probability_above
 from sharpen.report import leaderboard, verdict, write_html
 from sharpen.store.queries import Reader
+from sharpen.views.snapshot import Snapshot
 
 from .stores import FACTS, SPEC, annual, returns_frame, rows_of
 
@@ -193,7 +193,7 @@ def test_a_seed_that_broke_a_constraint_is_why_no_configuration_wins(lab) -> Non
         f"No configuration kept the constraints under all of its seeds: {said}."
     )
     reader = Reader(lab.home)
-    assert Snapshot(reader, lab.sweep_id).why_none == (
+    assert Snapshot.read(reader, lab.sweep_id).why_none == (
         f"no configuration kept the constraints under all of its seeds: {said}"
     )
 
@@ -205,4 +205,4 @@ def test_a_configuration_that_kept_the_constraints_wins_over_those_that_did_not(
     found = lab.analysis()
     assert found.best is not None
     assert found.best.number == 4
-    assert Snapshot(Reader(lab.home), lab.sweep_id).why_none == ""
+    assert Snapshot.read(Reader(lab.home), lab.sweep_id).why_none == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from sharpen.errors import SharpenError
 from sharpen.facts import LOCKBOX_HASH, LockboxFacts
 from sharpen.jsonable import number
 from sharpen.store.configurations import seed_of
-from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-from sharpen.views.lockbox import used_by
+from sharpen.views.lockbox import SeenLockbox
 
 
 def default_config(sweep: SweepRow) -> dict[str, Any]:
@@ -40,9 +39,10 @@ def gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
 
 
 def open_lockbox(
-    reader: Reader,
+    home: Path,
     sweep: SweepRow,
     run: RunRow,
+    used: Sequence[SeenLockbox],
     store: Callable[[dict[str, Any]], object],
     watch: Watch = lambda place, text: None,
 ) -> dict[str, Any]:
@@ -51,16 +51,18 @@ def open_lockbox(
     Both are at work at once, where there are two cores.
 
     Args:
-        reader: The store.
+        home: The store's folder.
         sweep: Whose program and folder.
         run: Whose configuration; it has finished.
+        used: The sweeps that have used the lockbox's bars.
         store: Keeps the result; it is called as each configuration comes to its end.
         watch: Is told what the programs print: place 0 is the run's configuration, 1 the default.
 
     Raises:
         SharpenError: The program failed, the data changed, or the two cannot stand side by side.
     """
-    home, result = reader.home, _known_before(reader, run)
+    result: dict[str, Any] = {LOCKBOX_HASH: LockboxFacts.of_summary(run.summary).digest}
+    result |= {"used_by": [one.stored() for one in used]} if used else {}
     with closing(_both(home, sweep, run, watch)) as ended:
         try:
             chosen = _sound(sweep, next(ended))
@@ -82,13 +84,6 @@ def open_lockbox(
     if refusal:
         raise refusal
     return result
-
-
-def _known_before(reader: Reader, run: RunRow) -> dict[str, Any]:
-    """Return what a result says of the lockbox itself."""
-    result: dict[str, Any] = {LOCKBOX_HASH: LockboxFacts.of_summary(run.summary).digest}
-    used = used_by(reader, run)
-    return result | ({"used_by": [each.stored() for each in used]} if used else {})
 
 
 def _both(home: Path, sweep: SweepRow, run: RunRow, watch: Watch) -> Generator[StageRun]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sharpen import spec
-from sharpen.cli.live import Snapshot, of_seeds
+from sharpen.cli.live import of_seeds
 from sharpen.cli.pareto_front import headline, scores
 from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
@@ -19,6 +19,7 @@ from sharpen.store.configurations import Configuration, seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
+from sharpen.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from sharpen.overfit import Comparison

@@ -17,7 +17,6 @@ import sqlalchemy as sa
 
 from sharpen import __version__
 from sharpen.cli.printing import json_option, print_rows
-from sharpen.cli.resolve import dead_agents
 from sharpen.coordinator import hostname
 from sharpen.errors import NotFound, SharpenError
 from sharpen.extras import EXTRAS
@@ -29,6 +28,7 @@ from sharpen.store.place import FILE, database_url, find, without_password
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.views.dead_agents import dead_agents
 from sharpen.wire import Client, address_of, open_channel
 
 LITTLE_BYTES = 1 << 30

@@ -12,7 +12,7 @@ import click
 
 from sharpen import spec
 from sharpen.cli.best_run import show_best
-from sharpen.cli.live import Snapshot
+from sharpen.cli.live import table_row
 from sharpen.cli.pareto_front import chosen, print_front
 from sharpen.cli.printing import (
     duration,
@@ -24,7 +24,7 @@ from sharpen.cli.printing import (
     when,
 )
 from sharpen.cli.project_runs import print_project, print_tracked_run
-from sharpen.cli.resolve import as_they_are, has_agents, target
+from sharpen.cli.resolve import target
 from sharpen.cli.run_info import print_run
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, SharpenError, UsageError
@@ -34,7 +34,9 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
+from sharpen.views.dead_agents import has_agents, lost_as_waiting
 from sharpen.views.pareto_front import pareto_front
+from sharpen.views.snapshot import Snapshot
 from sharpen.views.violations import counts, violations
 
 FOLLOW_S = 0.5
@@ -87,7 +89,7 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
         return
     row = reader.sweep(found.id)
     read = spec.parse(row.spec, where=row.source)
-    runs = as_they_are(reader, row.id, reader.runs(row.id))
+    runs = lost_as_waiting(reader, row.id, reader.runs(row.id))
     facts: dict[str, Any] = {
         "sweep": row.id,
         "name": row.name,
@@ -143,7 +145,7 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
       sharpen best last --run 7
     """
     reader = Reader(home)
-    now = Snapshot(reader, reader.sweep(sweep).id)
+    now = Snapshot.read(reader, sweep)
     if run is None and now.why_none:
         raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see 'sharpen runs {now.sweep.id}'")
     if run is None and now.has_several:
@@ -190,12 +192,9 @@ def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **wh
 def _runs_of_sweep(
     reader: Reader, sweep: str, as_json: bool, states: Sequence[str], tag: str | None, deleted: bool
 ) -> None:
-    now = Snapshot(reader, reader.sweep(sweep).id)
-    listed = as_they_are(reader, now.sweep.id, now.runs)
-    if deleted:
-        listed = [run for run in reader.runs(now.sweep.id, deleted=True) if run.deleted_at is not None]
-        now.progress |= reader.progress(now.sweep.id, deleted=True)
-        now.violations = violations(reader, listed, now.spec.constraints)
+    now = Snapshot.read(reader, sweep)
+    now = now.of_deleted(reader) if deleted else now
+    listed = lost_as_waiting(reader, now.sweep.id, now.runs)
     if tag is not None:
         listed = [run for run in listed if tag in run.tags]
     if states:
@@ -205,7 +204,7 @@ def _runs_of_sweep(
         return
     is_tagged = any(run.tags for run in listed)
     rows = [
-        now.row(run) | {"run": run.id} | ({"tags": ", ".join(run.tags)} if is_tagged else {})
+        table_row(now, run) | {"run": run.id} | ({"tags": ", ".join(run.tags)} if is_tagged else {})
         for run in listed
     ]
     kind = "deleted runs" if deleted else "runs" if tag is None else f"runs tagged {tag!r}"

@@ -6,7 +6,6 @@ import shlex
 from typing import Any
 
 from sharpen import spec
-from sharpen.cli.live import Snapshot
 from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
@@ -14,6 +13,7 @@ from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState
+from sharpen.views.snapshot import Snapshot
 
 
 def print_front(now: Snapshot, as_json: bool) -> None:

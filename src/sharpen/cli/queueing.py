@@ -12,7 +12,7 @@ import click
 
 from sharpen import spec
 from sharpen.cli.printing import json_option, print_rows
-from sharpen.cli.resolve import as_they_are, has_agents, opened
+from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.hints import join, refuse
@@ -22,6 +22,7 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.sweep.queued_configs import complete_all
 from sharpen.trial import FAILURES, TrialState
+from sharpen.views.dead_agents import has_agents, lost_as_waiting
 from sharpen.wire import Client
 
 Point = Mapping[str, Any]
@@ -142,7 +143,7 @@ def _say(reader: Reader, before: SweepRow, answer: Mapping[str, Any], as_json: b
 
 
 def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
-    live = as_they_are(reader, sweep.id, reader.live_runs(sweep.id))
+    live = lost_as_waiting(reader, sweep.id, reader.live_runs(sweep.id))
     waiting = [run for run in live if run.state == TrialState.PENDING]
     rows = [_row(run, as_json) for run in waiting]
     print_rows(rows, as_json, f"no run of sweep {sweep.id} waits")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 
-from sharpen.coordinator import connect, hostname, process_identity
+from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.store.place import find
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow, TrackedRun
-from sharpen.trial import TrialState
+from sharpen.store.rows import SweepRow, TrackedRun
 from sharpen.wire import Client
 
 
@@ -68,27 +67,3 @@ def target(reader: Reader, word: str) -> Target:
     if run is None and "-" in word:
         run = reader.tracked.run(reader.run(word).id)
     return Target(reader.sweep(word).id) if run is None else Target(run.id, run)
-
-
-def has_agents(reader: Reader, sweep_id: str) -> bool:
-    """Return whether an agent works on a sweep: its process lives, or, on another host, it holds a run."""
-    holders = {run.agent_id for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING}
-    agents, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
-    return any(name not in dead if host == hostname() else name in holders for name, host, *_ in agents)
-
-
-def dead_agents(reader: Reader, sweep_id: str) -> set[str]:
-    """Return the agents of this machine that have worked on a sweep and are no more."""
-    agents = reader.agents(sweep_id)
-    return {name for name, host, pid, mark in agents if host == hostname() and process_identity(pid) != mark}
-
-
-def as_they_are(reader: Reader, sweep_id: str, runs: Sequence[RunRow]) -> list[RunRow]:
-    """Return the runs of a sweep, those of dead agents as waiting, which nobody may have written down yet."""
-    dead = dead_agents(reader, sweep_id) if any(run.state == TrialState.RUNNING for run in runs) else ()
-    return [
-        replace(run, state=TrialState.PENDING, reason=f"agent {run.agent_id} died")
-        if run.state == TrialState.RUNNING and run.agent_id in dead
-        else run
-        for run in runs
-    ]

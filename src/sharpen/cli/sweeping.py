@@ -16,10 +16,10 @@ from sharpen.agents.interrupts import interrupts
 from sharpen.cli import exits
 from sharpen.cli.conclude import conclude
 from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
-from sharpen.cli.live import Snapshot, view
+from sharpen.cli.live import view
 from sharpen.cli.options import population_option, store_options
 from sharpen.cli.person import person
-from sharpen.cli.resolve import check_cap, has_agents, opened
+from sharpen.cli.resolve import check_cap, opened
 from sharpen.cli.supervise import drive, n_cores
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
@@ -30,6 +30,8 @@ from sharpen.hints import Problem, count
 from sharpen.jsonable import LARGEST_INTEGER
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
+from sharpen.views.dead_agents import has_agents
+from sharpen.views.snapshot import Snapshot
 from sharpen.wire import Client
 
 file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -295,7 +297,7 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     if row.status == SweepStatus.FAILED:
         echo(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
         sys.exit(exits.FAILED)
-    now = Snapshot(reader, sweep_id)
+    now = Snapshot.read(reader, sweep_id)
     why = now.why_none if now.spec.has_metric else ""
     if why and row.status != SweepStatus.CANCELED:
         words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"

@@ -130,10 +130,11 @@ def take_look(
     look_id = secrets.token_hex(8)
     with connect(home) as client:
         client.call("look", look_id=look_id, run_id=row.id, who=getpass.getuser())
-        if warning := no_lockbox(used_by(reader, row)):
+        used = used_by(reader, row)
+        if warning := no_lockbox(used):
             echo(f"warning: {warning}\n", err=True)
         result = open_lockbox(
-            reader, sweep, row, lambda found: client.call("looked", look_id=look_id, result=found), watch
+            home, sweep, row, used, lambda found: client.call("looked", look_id=look_id, result=found), watch
         )
     n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
     is_default = row.config == default_config(sweep)

@@ -47,7 +47,7 @@ class SeenLockbox:
 
 def no_lockbox(seen: Iterable[SeenLockbox]) -> str:
     """Return a sentence on a lockbox that sweeps have used; empty when none did."""
-    parts = "; ".join(each.sentence for each in seen)
+    parts = "; ".join(sweep.sentence for sweep in seen)
     return f"These bars are no lockbox: {parts}. Figures of them are not out of sample." if parts else ""
 
 
@@ -94,4 +94,4 @@ def _is_same_market(one: BarsFacts, other: BarsFacts) -> bool:
 
 def of_result(result: Mapping[str, Any] | None) -> tuple[SeenLockbox, ...]:
     """Return what the stored result of an opening says of sweeps that had used its bars."""
-    return tuple(SeenLockbox(**each) for each in (result or {}).get("used_by", ()))
+    return tuple(SeenLockbox(**sweep) for sweep in (result or {}).get("used_by", ()))
