@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import shutil
 import sqlite3
 import time
@@ -189,6 +190,14 @@ def test_the_default_keeps_the_constants_of_the_sweep(bars):
     assert [found[name]["metrics"]["lockbox/tilt"] for name in ("chosen", "default")] == [3, 0]
     assert found["default"]["baseline_sharpe"] == found["chosen"]["baseline_sharpe"]
     assert found["lockbox/hash"] == "end of mine v1"
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="both are at work at once on two cores")
+def test_a_file_that_both_sides_write_is_refused(bars):
+    (bars.work / "shares").touch()
+    said = bars.call("validate", "last-1")
+    words = " ".join((said.stdout + said.stderr).split())
+    assert "another configuration, which is at work too, has written and kept this file" in words
 
 
 def test_a_default_that_saw_other_bars_is_refused(bars):

@@ -17,6 +17,7 @@ from sharpen import facts, spec
 from sharpen.agents.assign import assignment, variable
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
+from sharpen.agents.scratch import CLAIMS
 from sharpen.errors import SharpenError
 from sharpen.space import Space
 from sharpen.store.rows import RunRow, SweepRow
@@ -171,6 +172,7 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     read = replace(read, space=Space(given))
     more = {"channel": address_of(home), "results": str(results), "seed": task.seed, "stage": task.stage}
     more |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
+    more |= {"claims": str(folder.parent / CLAIMS)}  # several are at work at once
     config = read.with_budget(task.config, task.fidelity)
     assigned = variable(assignment(read, config, folder / "scratch", **more))
     invocation = spec.invocation(read, config, sys.executable, os.environ, str(folder / "config.json"))

@@ -114,8 +114,9 @@ class FileClaims:
         except BlockingIOError:
             other = os.read(lock, 200).decode(errors="replace")
             os.close(lock)
+            who = f"run {other}" if other else "another configuration"
             raise UsageError(
-                f"{path}: run {other}, which is at work too, has written and kept this file, so that it may "
+                f"{path}: {who}, which is at work too, has written and kept this file, so that it may "
                 f"hold what that run has written. Write it in run.dir, a folder of this run's own: "
                 f"run.dir / {path.name!r}"
             ) from None
