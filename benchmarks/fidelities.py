@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from optimizers import MARKET, TREES, _booster, _data, mean_ranks, rank_intervals
+from optimizers import mean_ranks, rank_intervals
+from search_problems import MARKET, TREES, booster, data
 from sharpen.arrays import Floats
 from sharpen.optimizers import make
 from sharpen.seeds import rng_for, seed_for
@@ -199,8 +200,8 @@ def _boosted(name: str, kind: str, metric: str) -> Callable[[Config, int], float
     from sklearn.model_selection import cross_val_score
 
     def run(config: Config, budget: int) -> float:
-        x, y = _data(name)
-        model = _booster(kind)({**config, "n_estimators": budget})
+        x, y = data(name)
+        model = booster(kind)({**config, "n_estimators": budget})
         return float(cross_val_score(model, x, y, cv=3, scoring=metric).mean())
 
     return run
