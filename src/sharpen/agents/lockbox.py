@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,21 @@ def gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
     return metric.larger_is_better(one) - metric.larger_is_better(two)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a lockbox showed.
+
+    Attributes:
+        result: Of both sides, as stored.
+        gained_by: By how much the chosen configuration is better than the default; None where nobody can say.
+        is_default: Whether it is the default.
+    """
+
+    result: Mapping[str, Any]
+    gained_by: float | None
+    is_default: bool
+
+
 def open_lockbox(
     home: Path,
     sweep: SweepRow,
@@ -45,7 +61,7 @@ def open_lockbox(
     used: Sequence[SeenLockbox],
     store: Callable[[dict[str, Any]], object],
     watch: Watch = lambda place, text: None,
-) -> dict[str, Any]:
+) -> Opened:
     """Return what a run's configuration and the program's own default showed on the lockbox.
 
     Both are at work at once, where there are two cores.
@@ -83,7 +99,7 @@ def open_lockbox(
     store(result)
     if refusal:
         raise refusal
-    return result
+    return Opened(result, gain(sweep, result), run.config == default_config(sweep))
 
 
 def _both(home: Path, sweep: SweepRow, run: RunRow, watch: Watch) -> Generator[StageRun]:

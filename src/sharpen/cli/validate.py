@@ -123,7 +123,7 @@ def take_look(
         SharpenError: The program failed, the data changed, or it and the default cannot stand side by side.
     """
     # they read returns, which --help and a bare installation do without
-    from sharpen.agents.lockbox import default_config, gain, open_lockbox  # noqa: PLC0415
+    from sharpen.agents.lockbox import open_lockbox  # noqa: PLC0415
     from sharpen.views.lockbox import no_lockbox, used_by  # noqa: PLC0415
 
     sweep = reader.sweep(row.sweep_id)
@@ -133,12 +133,12 @@ def take_look(
         used = used_by(reader, row)
         if warning := no_lockbox(used):
             echo(f"warning: {warning}\n", err=True)
-        result = open_lockbox(
+        opened = open_lockbox(
             home, sweep, row, used, lambda found: client.call("looked", look_id=look_id, result=found), watch
         )
-    n_looks, at_bars = _n_shown(reader.looks(sweep.id)), _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
-    is_default = row.config == default_config(sweep)
-    return TakenLook(row, result, n_looks, at_bars, gain(sweep, result), is_default, warning)
+    n_looks = _n_shown(reader.looks(sweep.id))
+    at_bars = _n_shown(reader.looks_at([opened.result[LOCKBOX_HASH]]))
+    return TakenLook(row, opened.result, n_looks, at_bars, opened.gained_by, opened.is_default, warning)
 
 
 def _lines(result: Mapping[str, Any], n_looks: int, at_bars: int) -> list[str]:
