@@ -22,7 +22,7 @@ from sharpen.agents.orphans import MARK, adopt_orphans, child_pids, end_orphans
 from sharpen.agents.output import last_words
 from sharpen.agents.program_starter import ProgramStarter
 from sharpen.agents.scratch import ScratchFolders
-from sharpen.agents.slots import KILL_AFTER_S, HeldRun, Slot
+from sharpen.agents.slots import KILL_AFTER_S, LeasedRun, Slot
 from sharpen.agents.smaller_runs import SmallerRuns
 from sharpen.agents.watcher import Watcher
 from sharpen.coordinator import hostname, process_identity
@@ -219,7 +219,7 @@ class LocalAgent:
         self._over = None
         if self._n_left is not None:
             self._n_left -= len(leased)
-        runs = [HeldRun(run["run_id"], run["token"]) for run in leased]
+        runs = [LeasedRun(run["run_id"], run["token"]) for run in leased]
         self._n_new = leased[-1].get("n_left")
         leased = [self._smaller.leased(run) for run in leased]
         try:
@@ -244,7 +244,7 @@ class LocalAgent:
                 with contextlib.suppress(Refused):
                     self._client.call("summarize", **run.lease, values=said)
 
-    def _cannot_start(self, runs: list[HeldRun], why: str) -> None:
+    def _cannot_start(self, runs: list[LeasedRun], why: str) -> None:
         reason = last_words(why.splitlines())
         for run in runs:
             self._folders.clear(run.run_id, run.token)
@@ -276,10 +276,10 @@ class LocalAgent:
             self._see_to(slot, now)
 
     def _beat(self) -> None:
-        held = [(run.run_id, run.token) for slot in self._slots for run in slot.held]
+        held = [(run.run_id, run.token) for slot in self._slots for run in slot.leased]
         answer = self._client.call("beat", sweep_id=self._row.id, agent_id=self.id, held=held)
         for slot in self._slots:
-            slot.hear(answer)
+            slot.take_answer(answer)
 
     def _see_to(self, slot: Slot, now: float) -> None:
         exit_code = slot.program.exit_code
@@ -316,8 +316,8 @@ class LocalAgent:
         When a program with several runs fails, one of them or their number is to blame: they are tried again
         in programs of half as many, and one that fails alone has failed.
         """
-        n = len(slot.held)
-        if exit_code == 0 or n <= 1 or any(run.is_stopping for run in slot.held):
+        n = len(slot.leased)
+        if exit_code == 0 or n <= 1 or any(run.is_stopping for run in slot.leased):
             if n != 1 or exit_code == 0 or not self._is_tried_again(slot, exit_code):
                 self._ended += slot.ends(exit_code)
             return
@@ -330,7 +330,7 @@ class LocalAgent:
 
     def _is_tried_again(self, slot: Slot, exit_code: int) -> bool:
         """Give a run that ran out of memory back, to take it again with less, if the sweep wants that."""
-        (run,), said = slot.held, slot.program.output.last_words()
+        (run,), said = slot.leased, slot.program.output.last_words()
         sentence = "" if run.is_stopping else self._smaller.try_again(run.run_id, exit_code, said)
         if advice := sentence or self._smaller.advice(run.run_id, exit_code, said):
             self._tell(advice)
@@ -344,7 +344,7 @@ class LocalAgent:
             try:
                 self._client.call(what, **arguments)
             except Refused:
-                slot.held[0].is_lost = True
+                slot.leased[0].is_lost = True
 
     def _give_back(self) -> None:
         """End every program, gently at first, and put its run back into the queue."""
@@ -374,7 +374,7 @@ class LocalAgent:
 
     def _release(self, slot: Slot) -> None:
         self._flush(slot)
-        for run in slot.held:
+        for run in slot.leased:
             with contextlib.suppress(Refused):
                 self._client.call("release", **run.lease)
 

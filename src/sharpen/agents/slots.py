@@ -16,7 +16,7 @@ KILL_AFTER_S = 5.0
 
 
 @dataclass
-class HeldRun:
+class LeasedRun:
     """A run under a lease, and what has become of it.
 
     Attributes:
@@ -51,34 +51,34 @@ class Slot:
         signals_due: When which signals are due, after it was told to end and goes on.
     """
 
-    runs: Sequence[HeldRun]
+    runs: Sequence[LeasedRun]
     program: Program
     gpus: Claim
     flushed_at: float
     signals_due: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
 
     @property
-    def held(self) -> list[HeldRun]:
+    def leased(self) -> list[LeasedRun]:
         """The runs of which something may still be said."""
         return [run for run in self.runs if not run.is_lost]
 
-    def hear(self, answer: Mapping[str, Any]) -> None:
+    def take_answer(self, answer: Mapping[str, Any]) -> None:
         """Take in what a beat was answered, and end the program when none of its runs is to go on.
 
         A program with several runs is told at the next figure of each that it logs; signals are for all.
         """
-        before = [run for run in self.held if not run.is_cancelled]
-        for run in self.held:
+        before = [run for run in self.leased if not run.is_cancelled]
+        for run in self.leased:
             run.is_lost = [run.run_id, run.token] in answer["lost"]
             run.is_cancelled = run.is_cancelled or run.run_id in answer["cancel"]
             run.is_stopping = run.is_stopping or run.is_cancelled or run.run_id in answer["stop"]
-        now, held = time.monotonic(), self.held
-        if not held:
+        now, leased = time.monotonic(), self.leased
+        if not leased:
             self._end_lost(now)
-        elif before and all(run.is_cancelled for run in held):
+        elif before and all(run.is_cancelled for run in leased):
             self.program.terminate(signal.SIGTERM)
             self.signals_due = [(now + KILL_AFTER_S, signal.SIGKILL)]
-        elif all(run.is_stopping for run in held) and not self.signals_due:
+        elif all(run.is_stopping for run in leased) and not self.signals_due:
             # the answer to its report said so too: the signals are for a program that does not listen
             term_at = now + TERM_AFTER_S
             self.signals_due = [(term_at, signal.SIGTERM), (term_at + KILL_AFTER_S, signal.SIGKILL)]
@@ -98,17 +98,17 @@ class Slot:
 
     def take_output(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the requests that hand over new output: it is kept with the first run."""
-        held = self.held
-        if not held:
+        leased = self.leased
+        if not leased:
             return []
         first_line, text = self.program.output.take()
-        return [("console", held[0].lease | {"first_line": first_line, "text": text})] if text else []
+        return [("console", leased[0].lease | {"first_line": first_line, "text": text})] if text else []
 
     def ends(self, exit_code: int) -> list[tuple[str, dict[str, Any]]]:
         """Return the requests that say how the runs of a program that has left have ended."""
         requests = self.take_output()
         reason = self.program.output.last_words()
-        for run in self.held:
+        for run in self.leased:
             if run is not self.runs[0]:
                 text = f"What this process printed is with {self.runs[0].run_id}: it carried out both.\n"
                 requests.append(("console", run.lease | {"first_line": 0, "text": text}))

@@ -77,7 +77,7 @@ class Committer:
 
     def _hear(self, sweep_id: str, answer: Proposed) -> None:
         with contextlib.suppress(StoreError):  # the disk may be full for a while: it is asked again
-            self._coordinator.hear(sweep_id, answer)
+            self._coordinator.take_proposal(sweep_id, answer)
         self._tell_watchers()
         self._ask_slow_methods()
 

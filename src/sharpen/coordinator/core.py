@@ -116,7 +116,7 @@ class Coordinator:
     def questions(self) -> dict[str, Question]:
         """Return what slow search methods are to be asked now, by sweep; each is given out once.
 
-        Whoever takes one asks it, in another thread, and brings what came of it to :meth:`hear`.
+        Whoever takes one asks it, in another thread, and brings what came of it to :meth:`take_proposal`.
         """
         found: dict[str, Question] = {}
         for sweep_id, sweep in self._session.open.items():
@@ -126,7 +126,7 @@ class Coordinator:
         self._thinking |= set(found)
         return found
 
-    def hear(self, sweep_id: str, event: Proposed) -> None:
+    def take_proposal(self, sweep_id: str, event: Proposed) -> None:
         """Take in what a search method answered.
 
         Raises:

@@ -82,7 +82,7 @@ class AgentProcess:
 
     host: str
     pid: int
-    born: str
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class LiveRun:
     Attributes:
         token: Only who has this one may write.
         pid: The writer's process; None when nobody said.
-        born: What tells that process from others.
+        identity: What tells that process from others.
         heard_at: When it was last heard of, on the clock that never jumps.
         stop: Why it was told to end; empty while it was not.
         kept_at: Its ``heard_at`` when a heartbeat was last written.
@@ -100,7 +100,7 @@ class LiveRun:
 
     token: int
     pid: int | None
-    born: str | None
+    identity: str | None
     heard_at: float
     stop: str = ""
     kept_at: float = 0.0
@@ -144,8 +144,8 @@ class Session:
             sweep = spec.parse(row.spec, where=row.source)
             state = restore(self.reader, row, sweep, self.clock.monotonic())
             self.open[sweep_id] = OpenSweep(sweep, state)
-            for name, host, pid, born in self.reader.agents(sweep_id):
-                self.agents[name] = AgentProcess(host, pid, born)
+            for name, host, pid, identity in self.reader.agents(sweep_id):
+                self.agents[name] = AgentProcess(host, pid, identity)
         return self.open[sweep_id]
 
     def advance(self, sweep_id: str, event: Event) -> Effect | None:
@@ -182,7 +182,7 @@ class Session:
         now = self.clock.monotonic()
         found: dict[str, str] = {}
         for run_id, live in self.tracked.items():
-            if live.pid is not None and live.born and processes.is_dead(live.pid, live.born):
+            if live.pid is not None and live.identity and processes.is_dead(live.pid, live.identity):
                 found[run_id] = f"its process {live.pid} died"
             elif now - live.heard_at > SILENCE_S:
                 found[run_id] = f"nothing was heard of it for {SILENCE_S:g} s"
@@ -203,4 +203,4 @@ class Session:
     def is_dead(self, agent_id: str) -> bool:
         """Return whether an agent of this machine is no more; False for one of another machine."""
         agent = self.agents.get(agent_id)
-        return agent is not None and processes.is_dead(agent.pid, agent.born)
+        return agent is not None and processes.is_dead(agent.pid, agent.identity)

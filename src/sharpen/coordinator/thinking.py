@@ -17,12 +17,12 @@ SWITCH_S = (
 )
 
 
-def start(question: Question, hear: Callable[[Proposed], None]) -> None:
+def start(question: Question, take: Callable[[Proposed], None]) -> None:
     """Ask a search method in another thread, which does not keep the process from ending.
 
     Args:
         question: What to ask.
-        hear: Is called with the answer, in the event loop that this is called from.
+        take: Is called with the answer, in the event loop that this is called from.
     """
     loop = asyncio.get_running_loop()
     sys.setswitchinterval(SWITCH_S)
@@ -33,6 +33,6 @@ def start(question: Question, hear: Callable[[Proposed], None]) -> None:
         if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
             one_thread()
         with contextlib.suppress(RuntimeError):  # the loop has been closed: another host will ask again
-            loop.call_soon_threadsafe(hear, answer)
+            loop.call_soon_threadsafe(take, answer)
 
     threading.Thread(target=run, name="sharpen-search", daemon=True).start()

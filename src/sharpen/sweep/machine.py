@@ -22,7 +22,7 @@ def step(state: SweepState, event: Event) -> Outcome:
 
 _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.LeaseAsked: agent_events.lease,
-    events.Proposed: searching.hear,
+    events.Proposed: searching.take_proposal,
     events.Reported: agent_events.report,
     events.CheckpointSaved: agent_events.save_checkpoint,
     events.ProgramExited: agent_events.leave,

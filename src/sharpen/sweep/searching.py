@@ -68,7 +68,7 @@ def question(state: SweepState) -> Question | None:
     return _question(state, min(n, room)) if n else None
 
 
-def hear(state: SweepState, event: Proposed) -> Outcome:
+def take_proposal(state: SweepState, event: Proposed) -> Outcome:
     """Take in what a slow search method answered."""
     if not state.status.is_open:
         return state, []
