@@ -16,6 +16,7 @@ import click
 import sqlalchemy as sa
 
 from sharpen import __version__
+from sharpen.cli.doctor_ray import ray_words
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.coordinator import hostname
 from sharpen.errors import NotFound, SharpenError
@@ -51,7 +52,7 @@ class Finding:
 @json_option
 @click.pass_obj
 def doctor(home: Path, as_json: bool) -> None:
-    """Look at the store, who holds it, the disk, the clock, the versions and the agents.
+    """Look at the store, who holds it, the disk, the clock, the versions, Ray and the agents.
 
     Each line says how one of them is, and what to do. It changes nothing. The exit code is 1 when there is a
     problem; a warning is none.
@@ -70,6 +71,9 @@ def doctor(home: Path, as_json: bool) -> None:
 def _findings(home: Path) -> Iterator[Finding]:
     yield _versions()
     yield _disk(home)
+    is_well, words = ray_words()
+    if words:
+        yield Finding("ray", "ok" if is_well else "warning", words)
     try:
         find(home)
         reader = Reader(home)

@@ -86,7 +86,7 @@ def open_placement(request: Request) -> RayTasks:
     try:
         ray.init(address=request.address, runtime_env=shipped, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
-        raise SharpenError(f"no Ray cluster at {request.address}: {first_sentence(problem)}") from problem
+        raise SharpenError(f"Ray at {request.address} cannot be used: {first_sentence(problem)}") from problem
     if words := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
         print(words, file=sys.stderr, flush=True)
     return RayTasks(ray, Head(question(ray)), request)

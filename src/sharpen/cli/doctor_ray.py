@@ -1,0 +1,53 @@
+"""What doctor says of Ray, which takes too long to import for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ANSWER_S = 1.0
+DEFAULT_PORT = 6379
+
+
+def ray_words(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
+    """Return whether all is well with Ray, and what to say; an empty sentence where it is not installed.
+
+    The cluster is the one that ``--ray auto`` tries first: what RAY_ADDRESS names, or the last that was
+    started on this machine.
+    """
+    try:
+        installed = f"Ray {version('ray')}"
+    except PackageNotFoundError:
+        return True, ""
+    address = environment.get("RAY_ADDRESS", "") or _last_started(environment)
+    if not address:
+        return True, f"{installed}; no cluster of this machine, so '--ray' needs an address"
+    if not _answers(address):
+        return False, f"{installed}; nobody answers at {address}: start it with 'ray start --head'"
+    words = f"{installed}; a cluster answers at {address}"
+    if environment.get("RAY_AUTH_MODE") != "token":
+        return (
+            False,
+            f"{words}; whoever reaches it can run code there: set RAY_AUTH_MODE=token on all machines",
+        )
+    return True, words
+
+
+def _last_started(environment: Mapping[str, str]) -> str:
+    try:
+        folder = Path(environment.get("RAY_TMPDIR", "/tmp"))  # noqa: S108 - it is Ray's own
+        return (folder / "ray" / "ray_current_cluster").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition("://")[2].partition(":")
+    try:
+        with socket.create_connection((host, int(port or DEFAULT_PORT)), ANSWER_S):
+            return True
+    except (OSError, ValueError):
+        return False
