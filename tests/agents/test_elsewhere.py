@@ -11,7 +11,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.elsewhere.keeping import MAX_FAILURES, Keeper
+from sharpen.agents.elsewhere.keeping import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.elsewhere.placements import open_placement
 from sharpen.agents.elsewhere.process import carry_out
 from sharpen.agents.elsewhere.request import Request
@@ -75,6 +75,13 @@ def test_agents_end_when_one_dies_again_and_again():
     with pytest.raises(SharpenError, match=rf"agent 1 ended with code 1 \(words\), {MAX_FAILURES} times"):
         Keeper(placement, 2, lambda _: None, Clock()).work(stop=[])
     assert placement.told == [1]
+
+
+def test_agents_that_refuse_what_they_are_told_are_not_started_for_ever():
+    placement = Placement({0: [2, 2, 2]})
+    with pytest.raises(SharpenError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
+        Keeper(placement, 1, lambda _: None, Clock()).work(stop=[])
+    assert placement.started == [0] * MAX_REFUSALS
 
 
 def test_agents_end_when_they_are_told_to():

@@ -12,6 +12,8 @@ from sharpen.errors import SharpenError
 WAIT_S = 0.5
 LONGEST_PAUSE_S = 30.0
 MAX_FAILURES = 20  # of one agent, one after the other
+REFUSED = 2  # the exit code of an agent that cannot do what it was told to
+MAX_REFUSALS = 3  # the next node may have what this one lacks
 STEADY_S = 60.0  # one that lived for so long had begun well
 
 
@@ -70,8 +72,9 @@ class Keeper:
         lived_s = self._now() - self._began[n]
         self._n_failures[n] = 1 if lived_s > STEADY_S else self._n_failures[n] + 1
         how = f"agent {n + 1} ended with code {code}" + (f" ({words})" if words else "")
-        if self._n_failures[n] >= MAX_FAILURES:
-            raise SharpenError(f"{how}, {MAX_FAILURES} times")
+        most = MAX_REFUSALS if code == REFUSED else MAX_FAILURES
+        if self._n_failures[n] >= most:
+            raise SharpenError(f"{how}, {most} times")
         pause_s = min(LONGEST_PAUSE_S, 2.0 ** (self._n_failures[n] - 1))
         self._say(f"{how}; another starts in {pause_s:g} s")
         self._due[n] = self._now() + pause_s

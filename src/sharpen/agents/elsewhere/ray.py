@@ -60,7 +60,7 @@ class RayTasks:
 
     def _how(self, agent: Any) -> tuple[int, str]:
         try:
-            return self._ray.get(agent)
+            return self._ray.get(agent, timeout=LEAVING_S)
         except self._ray.exceptions.RayError as problem:  # the worker or its node died
             return KILLED, first_sentence(problem)
 
