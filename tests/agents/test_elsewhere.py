@@ -25,6 +25,8 @@ from sharpen.server.auth import KeyFile
 from sharpen.spec import Resources
 from sharpen.store.queries import Reader
 
+HERE = {"python": sys.executable}
+
 
 class Placement:
     """Starts nothing; agents end as they were told to beforehand."""
@@ -224,6 +226,16 @@ def test_where_there_is_no_cluster_it_is_said_at_once(monkeypatch):
     request = Request("slurm", "", "http://127.0.0.1:9", "secret", "k3")
     with pytest.raises(SharpenError, match="no agents were started"):
         keep_agents(request, lambda: True, [], lambda _: None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_ssh")
+def test_agents_that_end_again_and_again_are_given_up():
+    request = Request("ssh", "gpu1", "http://127.0.0.1:9", "", "k3", words=("--no-such",), settings=HERE)
+    said = []
+    with pytest.raises(SharpenError, match="the agents ended again and again"):
+        keep_agents(request, lambda: True, [], said.append)
+    assert said == []
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from sharpen.agents.elsewhere.keeping import Keeper
+from sharpen.agents.elsewhere.keeping import GaveUp, Keeper
 from sharpen.agents.elsewhere.placements import open_placement
 from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.elsewhere.watching import NOT_THERE
+from sharpen.agents.elsewhere.watching import GAVE_UP, NOT_THERE
 from sharpen.agents.interrupts import interrupts
 from sharpen.errors import SharpenError
 
@@ -32,7 +32,7 @@ def main() -> int:
             return INTERRUPTED if seen else 0
     except SharpenError as problem:
         _say(f"sharpen: {problem.message}")
-        return 1
+        return GAVE_UP if isinstance(problem, GaveUp) else 1
 
 
 if __name__ == "__main__":

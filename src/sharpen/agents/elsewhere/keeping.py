@@ -17,6 +17,10 @@ MAX_REFUSALS = 3  # the next node may have what this one lacks
 STEADY_S = 60.0  # one that lived for so long had begun well
 
 
+class GaveUp(SharpenError):
+    """An agent has ended too often for another to be started."""
+
+
 class Keeper:
     """Starts agents through a placement, and another where one has died.
 
@@ -46,7 +50,8 @@ class Keeper:
         """Return when every agent has ended well, or have them end when there is something in ``stop``.
 
         Raises:
-            SharpenError: One died again and again.
+            GaveUp: One died again and again.
+            SharpenError: The placement is lost.
         """
         try:
             while not stop and (self._due or self._at_work):
@@ -74,7 +79,7 @@ class Keeper:
         how = f"agent {n + 1} ended with code {code}" + (f" ({words})" if words else "")
         most = MAX_REFUSALS if code == REFUSED else MAX_FAILURES
         if self._n_failures[n] >= most:
-            raise SharpenError(f"{how}, {most} times")
+            raise GaveUp(f"{how}, {most} times")
         pause_s = min(LONGEST_PAUSE_S, 2.0 ** (self._n_failures[n] - 1))
         self._say(f"{how}; another starts in {pause_s:g} s")
         self._due[n] = self._now() + pause_s

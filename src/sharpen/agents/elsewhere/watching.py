@@ -15,6 +15,8 @@ from sharpen.errors import SharpenError
 
 NOT_THERE = 3
 """The exit code of one that found no cluster, or not what it takes to start agents there."""
+GAVE_UP = 4
+"""The exit code of one whose agents ended again and again."""
 POLL_S = 0.2
 LOOK_S = 2.0
 OVER_GRACE_S = 10.0  # for agents to hear by themselves that there is no more to do
@@ -58,6 +60,8 @@ def keep_agents(
                 return "no more runs"  # those that still wait for room are not needed
             if code == NOT_THERE and n_starts == 1:
                 raise SharpenError("no agents were started")  # it has said why
+            if code == GAVE_UP:
+                raise SharpenError("the agents ended again and again")  # the same
             if code is not None:
                 n_deaths = 1 if now - began > STEADY_S else n_deaths + 1
                 _pause(code, n_deaths, stop, say)
