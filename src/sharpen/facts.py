@@ -20,11 +20,15 @@ SKETCH: Final = "data/sketch"
 LOCKBOX_HASH: Final = "lockbox/hash"
 LOCKBOX_FIRST: Final = "lockbox/first"
 INFEASIBLE: Final = "infeasible"
+SMALLER: Final = "smaller"
+PROPOSED: Final = "config/proposed"
+OUT_OF_MEMORY: Final = "out_of_memory"
 VERSIONS: Final = "versions"
 CODE: Final = "program/files"
-"""Keys of a run's summary."""
+"""Keys of a run's summary. What ``smaller`` maps parameters to is what the run counts for from then on;
+``config/proposed`` is then what the search had proposed."""
 
-FOR_THE_REPORT: Final = frozenset((HASH, SKETCH, LOCKBOX_HASH, VERSIONS, CODE))
+FOR_THE_REPORT: Final = frozenset((HASH, SKETCH, LOCKBOX_HASH, VERSIONS, CODE, PROPOSED))
 """Keys whose values tell a reader nothing."""
 
 BASELINE: Final = "baseline/sharpe"

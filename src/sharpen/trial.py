@@ -122,6 +122,7 @@ class Trial:
         parent: The number of the trial that it continues or mutates; None for none.
         fidelity: How much is spent on it, in the sweep's units of budget; None for the whole.
         checkpoint: The newest that it has stored; None for none.
+        proposed: What the search had proposed, where the run had to do with less; None for ``config``.
     """
 
     number: int
@@ -138,6 +139,16 @@ class Trial:
     parent: int | None = None
     fidelity: float | None = None
     checkpoint: Checkpoint | None = None
+    proposed: Config | None = None
+
+    @property
+    def asked(self) -> Config:
+        """What the search had proposed; ``config`` is what was evaluated.
+
+        >>> Trial(1, {"x": 4}, proposed={"x": 8}).asked, Trial(1, {"x": 4}).asked
+        ({'x': 8}, {'x': 4})
+        """
+        return self.config if self.proposed is None else self.proposed
 
     @property
     def is_infeasible(self) -> bool:

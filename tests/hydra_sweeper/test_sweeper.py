@@ -29,6 +29,12 @@ def hydra(folder: Path, *words: str, program: str = "bowl.py") -> subprocess.Com
     )
 
 
+def sharpen(folder: Path, *words: str) -> str:
+    """Return what a verb of the command line prints."""
+    argv = [sys.executable, "-m", "sharpen", *words]
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
 def rows(path: Path) -> Rows:
     """Return the rows of a table."""
     with path.open(newline="") as file:
@@ -138,6 +144,28 @@ def test_a_job_that_is_tried_again_with_less_is_told_with_what_it_had(app: Path)
     assert row["x"] == "1"
     assert float(row["performance"]) == pytest.approx(0.7**2)
     assert yaml.safe_load((app / "out" / "bowl" / "final_config.yaml").read_text())["x"] == 1
+    assert "; out of memory: x 3." in done.stdout + done.stderr
+    (best,) = [json.loads(sharpen(app, "best", "last", "--json"))]
+    assert best["config"]["x"] == 1
+    assert best["proposed"]["x"] > 3
+    assert "evaluated with less: x 3." in sharpen(app, "best", "last")
+    (mean,) = json.loads(sharpen(app, "aggregate", "last", "--json"))
+    assert mean["config"]["x"] == 1
+    assert mean["less"].startswith("x 3.")
+    (run,) = csv.DictReader(sharpen(app, "export", "last").splitlines())
+    assert run["config.x"] == "1"
+    sharpen(app, "export", "last", "--to", "deepcave", "-o", "cave")
+    (trial,) = rows(app / "cave" / "trials.csv")
+    assert trial["x"] == "1"
+    assert [row["lower"] for row in rows(app / "cave" / "configspace.csv") if row["name"] == "x"] == ["1"]
+    sharpen(app, "export", "last", "--to", "optuna", "-o", "study.db")  # its distributions hold every value
+
+
+def test_a_job_that_had_to_do_with_less_lets_the_later_ones_do_so_too(app: Path) -> None:
+    words = ("x=interval(3,4)", "fail_at=2", "memory=true", "hydra.sweeper.on_oom=halve:x")
+    assert hydra(app, "-m", *words, "hydra.sweeper.n_trials=1", "seed=5").returncode == 0
+    first, second = rows(app / "out" / "bowl" / "runhistory.csv")
+    assert (first["x"], second["x"], first["fold_id"], second["fold_id"]) == ("1", "1", "0", "1")
 
 
 def test_what_the_command_line_sweeps_over_is_searched(app: Path) -> None:

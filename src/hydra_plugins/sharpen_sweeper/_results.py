@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from hydra_plugins.sharpen_sweeper._settings import Settings
-from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, SMALLER
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC
 from sharpen import spec
-from sharpen.facts import INFEASIBLE
+from sharpen.facts import INFEASIBLE, OUT_OF_MEMORY, SMALLER
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import UNENDED, Reader
 from sharpen.store.rows import ReportRow, RunRow
@@ -131,7 +131,7 @@ _INCUMBENT = [
 
 
 def _had(run: RunRow) -> Mapping[str, Any]:
-    """Return what the search chose, with what was made smaller where memory ran out."""
+    """Return what the run was evaluated at, with keys that are no parameters but were made smaller."""
     return {**run.config, **run.summary.get(SMALLER, {})}
 
 
@@ -143,7 +143,8 @@ def _span_s(ended: Sequence[RunRow]) -> float:
 
 def _words(run: RunRow) -> str:
     if run.score is not None:
-        return f"{run.state}, {METRIC} {run.score:.6g}"
+        less = run.summary.get(OUT_OF_MEMORY)
+        return f"{run.state}, {METRIC} {run.score:.6g}" + (f"; out of memory: {less}" if less else "")
     why = "infeasible" if run.state == TrialState.FINISHED else run.state
     reason = run.reason or run.summary.get(INFEASIBLE)
     return f"{why}: {reason}" if reason else why

@@ -18,8 +18,6 @@ from sharpen.optimizers.generations import Plan
 METRIC = "performance"
 EVALUATION = "evaluation"
 """What a job gave, beside the mean over the jobs so far under :data:`METRIC`."""
-SMALLER = "smaller"
-"""Where a run's summary keeps the values that it had in the end, where memory ran out with those chosen."""
 MOST_WARM = 10
 
 

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -22,21 +22,20 @@ from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
 from hydra_plugins.sharpen_sweeper._in_process import InProcess
 from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
-from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, SMALLER, typed_value
+from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
 from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
-from sharpen.facts import INFEASIBLE, RETURNS
+from sharpen.facts import INFEASIBLE, OUT_OF_MEMORY, RETURNS, SMALLER
 from sharpen.sweep.out_of_memory import halved, reason
 from sharpen.tracking.assignment import read_assignment
 
 log = logging.getLogger("sharpen.hydra")
 
 IN_PROCESS = "BasicLauncher"
-OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")
-OUT_OF_MEMORY_SUMMARY = "out_of_memory"
+MEMORY_ERRORS = ("MemoryError", "OutOfMemoryError")
 STAGE, PERMUTATION = "stage", "permutation_seed"
 """Keys of a program that is to know the lockbox and permuted bars."""
 
@@ -183,6 +182,7 @@ class Jobs:
         base: The configuration of a job before the search chooses anything.
         number: The run's, which names the folder.
         checkpoints: Where they save and load.
+        smaller: What a job has had to do with less of: so do those after it.
     """
 
     launcher: Launcher | InProcess
@@ -193,6 +193,7 @@ class Jobs:
     base: Mapping[str, Any]
     number: str
     checkpoints: Checkpoints
+    smaller: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], Outcome]]:
         """Yield each job's place and what it gave, in order; one by one where they share this process."""
@@ -206,7 +207,7 @@ class Jobs:
 
     def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
-        told = {**self.chosen, **place, **self.checkpoints.words(at)}
+        told = {**self.chosen, **self.smaller, **place, **self.checkpoints.words(at)}
         return [*self.words, *words_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
 
     def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> Outcome:
@@ -214,19 +215,20 @@ class Jobs:
         if result.status == JobStatus.COMPLETED:
             return outcome_of(result)
         error: Any = cast("Any", result)._return_value
-        if type(error).__name__ not in OUT_OF_MEMORY:
+        if type(error).__name__ not in MEMORY_ERRORS:
             raise error
         smaller = self._smaller(words)
         config = {**dict(_flat(self.base)), **self.chosen}
         if smaller is None:
-            run.summary[OUT_OF_MEMORY_SUMMARY] = f"job {at}: {error}"
+            run.summary[OUT_OF_MEMORY] = f"job {at}: {error}"
             run.summary[INFEASIBLE] = reason(type(error).__name__, config)
             log.warning("job %d: %s", at, run.summary[INFEASIBLE])
             return Outcome(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
         name, _, value = smaller[-1].lstrip("+").partition("=")
-        run.summary[OUT_OF_MEMORY_SUMMARY] = f"{name} {config.get(name)} -> {value}"
-        run.summary[SMALLER] = {name: typed_value(value)}
+        run.summary[OUT_OF_MEMORY] = f"{name} {config.get(name)} -> {value}"
+        self.smaller[name] = typed_value(value)
+        run.summary[SMALLER] = dict(self.smaller)
         again = self.launcher.launch([smaller], initial_job_idx=at)[0]
         return self._value(again, smaller, at, run)
 

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from sharpen.facts import OUT_OF_MEMORY, SMALLER
 from sharpen.spec import Sweep
-from sharpen.sweep.out_of_memory import halved, is_out_of_memory, sizes
+from sharpen.sweep.out_of_memory import halved, is_out_of_memory, less, sizes
 
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-SUMMARY = "out_of_memory"
 
 
 class SmallerRuns:
@@ -28,17 +28,15 @@ class SmallerRuns:
 
     def leased(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Return a run as it was leased, with the smaller configuration that it is to be tried with."""
-        self._configs[run["run_id"]] = run["config"]
+        self._configs.setdefault(run["run_id"], run["config"])
         smaller = self._smaller.get(run["run_id"])
         return {**run, "config": smaller} if smaller else dict(run)
 
     def said_of(self, run_id: str) -> dict[str, Any]:
         """Return what the summary of a run is to say of its other configuration; empty when it has none."""
         smaller, asked = self._smaller.get(run_id, {}), self._configs[run_id]
-        changed = [
-            f"{name} {asked[name]} -> {value}" for name, value in smaller.items() if asked[name] != value
-        ]
-        return {SUMMARY: ", ".join(changed)} if changed else {}
+        changed = {name: value for name, value in smaller.items() if asked[name] != value}
+        return {OUT_OF_MEMORY: less(asked, smaller), SMALLER: changed} if changed else {}
 
     def try_again(self, run_id: str, exit_code: int, last_words: str) -> str:
         """Return a sentence when a program that failed is to be tried again with less, else an empty one.

@@ -51,7 +51,8 @@ def aggregate(home: Path, sweep: str, as_json: bool) -> None:
         figures = {"run": one.number, "mean": one.mean, "std": one.std, "count": one.count}
         budget = {"budget": one.fidelity} if has_budget else {}
         varying = {name: value for name, value in one.config.items() if name not in read.constants}
-        rows.append({**figures, **budget, **varying})
+        halved = {"out of memory": one.less} if any(other.less for other in found) else {}
+        rows.append({**figures, **budget, **varying, **halved})
     print_rows(rows, as_json, f"no run of sweep {row.id} has ended")
 
 

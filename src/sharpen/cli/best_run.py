@@ -18,6 +18,7 @@ from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow
+from sharpen.sweep.out_of_memory import less
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
 from sharpen.views.snapshot import Snapshot
 
@@ -67,6 +68,7 @@ class BestRun:
         top, now = self.found.row, self.now
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
         facts |= {"score": top.score, "config": top.config}
+        facts |= {"proposed": top.proposed} if top.proposed else {}
         facts |= {"scores": scores(now, top)} if now.has_several else {}
         artifacts = {file.name: str(file.path) for file in self.files}
         facts |= {"metrics": self.metrics, "artifacts": artifacts, "command": self.command}
@@ -85,6 +87,8 @@ class BestRun:
             _print_table({name: shown(value) for name, value in row.items()} for row in self.seeds)
             echo("")
         _print_table({"parameter": name, "value": shown(value)} for name, value in top.config.items())
+        if halved := less(top.proposed, top.config):
+            echo(f"\nout of memory as proposed, evaluated with less: {halved}")
         echo("")
         _print_table({"metric": name, "value": shown(value)} for name, value in self.metrics.items())
         self._print_evidence()

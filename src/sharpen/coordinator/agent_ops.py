@@ -12,7 +12,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from sharpen import spec
 from sharpen.coordinator import control_ops, registry_ops, tracking_ops
@@ -20,6 +20,7 @@ from sharpen.coordinator.restoring import rules_for, watched_in
 from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
 from sharpen.store.port import Row, Writer
@@ -28,7 +29,15 @@ from sharpen.store.rows import SweepFile
 from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, Over
-from sharpen.sweep.events import Beat, CheckpointSaved, LeaseAsked, ProgramExited, Released, Reported
+from sharpen.sweep.events import (
+    Beat,
+    CheckpointSaved,
+    LeaseAsked,
+    MadeSmaller,
+    ProgramExited,
+    Released,
+    Reported,
+)
 from sharpen.threads import one_thread
 from sharpen.trial import finite
 
@@ -168,8 +177,12 @@ def _console(session: Session, run_id: str, token: int, first_line: int, text: s
 
 
 def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]) -> Reply:
-    session.grant(run_id, token)
+    grant = session.grant(run_id, token)
     session.writer.merge_summary(run_id, values)
+    smaller = values.get(SMALLER)
+    if isinstance(smaller, dict) and grant.sweep_id is not None and grant.number is not None:
+        event = MadeSmaller(grant.number, token, cast("dict[str, Any]", smaller))
+        session.advance(grant.sweep_id, event)
     return {}
 
 

@@ -30,6 +30,7 @@ from sharpen.sweep import (
 )
 from sharpen.sweep.imputing import Impute
 from sharpen.sweep.missing_metric import failure_signature
+from sharpen.sweep.out_of_memory import as_searched
 from sharpen.sweep.trials import blank
 from sharpen.threads import one_thread
 from sharpen.trial import FAILURES, Trial, TrialState, finite
@@ -165,7 +166,7 @@ def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: f
             kept = _last_kept(run, rules)
             live = _waiting(run, reports, sweep.metric, kept)
             watched = reports.watched_up_to(rules.watched, kept) if kept >= 0 else {}
-        found[run.number] = replace(live, watched=watched)
+        found[run.number] = replace(live, trial=as_searched(sweep.space, live.trial), watched=watched)
     return found
 
 
@@ -214,6 +215,7 @@ def _trial(run: RunRow, reports: ReportLog) -> Trial:
         parent=run.parent,
         fidelity=run.fidelity,
         checkpoint=_checkpoint(run.checkpoint),
+        proposed=run.proposed,
     )
 
 
@@ -245,10 +247,12 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], cache: ReportCache) -> list[T
             row.parent,
             row.fidelity,
             None if row.checkpoint is None else _checkpoint(json.loads(row.checkpoint)),
+            row.proposed,
         )
         for row in rows
     ]
-    return [blank(trial) if row.is_deleted else trial for trial, row in zip(found, rows, strict=True)]
+    seen = [as_searched(sweep.space, trial) for trial in found]
+    return [blank(trial) if row.is_deleted else trial for trial, row in zip(seen, rows, strict=True)]
 
 
 def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:

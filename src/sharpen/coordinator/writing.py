@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sharpen.errors import NotFound
+from sharpen.facts import PROPOSED
 from sharpen.jsonable import dumps
 from sharpen.spec import Sweep
 from sharpen.store.port import Writer
@@ -19,6 +20,7 @@ from sharpen.sweep.effects import (
     KeepCheckpoint,
     LeaseRun,
     RequeueRun,
+    SetConfig,
     SetElapsed,
     SetLimits,
     SetStatus,
@@ -80,6 +82,9 @@ def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float)
             values = {"state": trial.state.value, "exit_code": exit_code, "reason": reason, "ended_at": at}
             values |= _scores(spec, effect)
             writer.end_run(run_id(sweep_id, trial.number), values)
+        case SetConfig(number, config, proposed):
+            writer.set_run(run_id(sweep_id, number), {"config": dumps(config)})
+            writer.merge_summary(run_id(sweep_id, number), {PROPOSED: dict(proposed)})
         case RequeueRun(number) | StopRun(number) | KeepCheckpoint(number) | DeleteRun(number):
             writer.set_run(run_id(sweep_id, number), _of_run(effect, at))
         case _:

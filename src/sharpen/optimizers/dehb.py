@@ -102,7 +102,7 @@ class _Search:
     def fill(self, slot: Slot) -> Proposal:
         """Return what is to be evaluated at a place of the schedule."""
         if slot.is_first_pass and slot.below is not None:
-            tried = {self.space.key(t.config) for t in self.past if t.fidelity == slot.fidelity}
+            tried = {self.space.key(t.asked) for t in self.past if t.fidelity == slot.fidelity}
             below = ranked([t for t in self.past if t.fidelity == slot.below])
             for trial in (t for t in below if self.space.key(t.config) not in tried):
                 return Proposal(trial.config, trial.number, ABOVE, slot.fidelity)

@@ -46,15 +46,15 @@ class GridSearch:
         >>> [dict(p.config) for p in GridSearch().ask(space, [], 3, np.random.default_rng(0))]
         [{'a': 1, 'b': True}, {'a': 1, 'b': False}, {'a': 2, 'b': True}]
         """
-        last = next((t for t in reversed(history) if t.origin == "grid" and space.contains(t.config)), None)
+        last = next((t for t in reversed(history) if t.origin == "grid" and space.contains(t.asked)), None)
         # a retried point is not the furthest one: its own place says how far the grid has come
         if self.retries and last is not None:
-            of_grid = (t for t in history if t.origin == "grid" and space.contains(t.config))
-            last = max(of_grid, key=lambda t: place(space, t.config))
+            of_grid = (t for t in history if t.origin == "grid" and space.contains(t.asked))
+            last = max(of_grid, key=lambda t: place(space, t.asked))
         elsewhere = {
-            space.key(t.config) for t in history if t.origin != "grid" and t.state is not TrialState.CANCELED
+            space.key(t.asked) for t in history if t.origin != "grid" and t.state is not TrialState.CANCELED
         }
-        ahead = points(space, after=None if last is None else last.config)
+        ahead = points(space, after=None if last is None else last.asked)
         if elsewhere:
             ahead = (config for config in ahead if space.key(config) not in elsewhere)
         found = list(itertools.islice(ahead, n))
@@ -76,7 +76,7 @@ def unfinished(space: Space, history: Sequence[Trial], retries: int) -> Iterator
     decided: set[str] = set()
     n_tried: Counter[str] = Counter()
     for trial in history:
-        key = space.key(trial.config)
+        key = space.key(trial.asked)
         n_tried[key] += 1
         if trial.state not in UNDECIDED:
             decided.add(key)

@@ -18,7 +18,7 @@ from typing import Any
 from sharpen.space import Choice, Dimension, Rounded, Weighted
 from sharpen.spec import Sweep
 from sharpen.store.rows import RunRow
-from sharpen.sweep.out_of_memory import is_out_of_memory
+from sharpen.sweep.out_of_memory import is_out_of_memory, with_smaller
 from sharpen.trial import TrialState
 
 TRIALS, SPACE = "trials.csv", "configspace.csv"
@@ -38,7 +38,8 @@ def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
     columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
     _write(folder / TRIALS, columns, first)
     given: Mapping[str, Any] = sweep.prior[0] if sweep.prior else {}
-    rows = [{"name": name, **_row(one, given.get(name))} for name, one in varying.items()]
+    seen = {name: [run.config[name] for run in ended if name in run.config] for name in varying}
+    rows = [{"name": name, **_row(one, given.get(name), seen[name])} for name, one in varying.items()]
     n_items = max((sum(key.startswith("item_") for key in row) for row in rows), default=0)
     _write(folder / SPACE, [*COLUMNS, *(f"item_{k}" for k in range(n_items))], rows)
     return len(ended)
@@ -84,10 +85,13 @@ def _category(value: Any) -> str:
     return str(value) if is_word else f"c_{value}"
 
 
-def _row(dimension: Dimension, default: Any) -> dict[str, Any]:
-    """Return a parameter's row; its default is that of the sweep, or else a value in the middle."""
+def _row(dimension: Dimension, default: Any, seen: Sequence[Any]) -> dict[str, Any]:
+    """Return a parameter's row; its default is that of the sweep, or else a value in the middle.
+
+    Its values are those of the space, and those that runs had to do with where memory ran out.
+    """
     if isinstance(dimension, Choice | Weighted):
-        options = dimension.options
+        options = with_smaller(dimension.options, seen)
         items = {f"item_{k}": _category(option) for k, option in enumerate(options)}
         chosen = _category(options[0] if default is None else default)
         return {"type": "categorical", "default": chosen, "ordered": False, **items}
@@ -96,7 +100,7 @@ def _row(dimension: Dimension, default: Any) -> dict[str, Any]:
     return {
         "type": "integer" if is_whole else "float",
         "log": bool(getattr(inner, "log", False)),
-        "lower": dimension.from_unit(0.0),
+        "lower": min(dimension.from_unit(0.0), *seen, math.inf),
         "upper": dimension.from_unit(1.0),
         "default": dimension.from_unit(0.5) if default is None else default,
         "distribution": "uniform",

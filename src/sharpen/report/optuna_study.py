@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
@@ -13,6 +14,7 @@ from typing import Any
 from sharpen.space import Choice, Constant, Dimension, Rounded, Weighted
 from sharpen.spec import Sweep
 from sharpen.store.rows import RunRow
+from sharpen.sweep.out_of_memory import with_smaller
 from sharpen.trial import TrialState
 
 STATES = {TrialState.FINISHED: "COMPLETE", TrialState.RUNNING: "RUNNING", TrialState.PENDING: "WAITING"}
@@ -32,20 +34,27 @@ def write_study(sweep: Sweep, name: str, runs: Sequence[RunRow], file: Path) -> 
     study = optuna.create_study(
         storage=f"sqlite:///{file}", study_name=name, direction=sweep.metric.goal, load_if_exists=False
     )
-    distributions = {key: _distribution(optuna, one) for key, one in sweep.space.dimensions.items()}
-    trials = [_trial(optuna, run, distributions) for run in runs if TrialState(run.state).is_final]
+    ended = [run for run in runs if TrialState(run.state).is_final]
+    distributions = {
+        key: _distribution(optuna, one, [run.config[key] for run in ended if key in run.config])
+        for key, one in sweep.space.dimensions.items()
+    }
+    trials = [_trial(optuna, run, distributions) for run in ended]
     study.add_trials(trials)
     return len(trials)
 
 
-def _distribution(optuna: Any, dimension: Dimension) -> Any:
+def _distribution(optuna: Any, dimension: Dimension, seen: Sequence[Any]) -> Any:
+    """Return a parameter's distribution, with the values that runs had to do with where memory ran out."""
     kinds = optuna.distributions
     if isinstance(dimension, Constant):
         return kinds.CategoricalDistribution([_plain(dimension.value)])
     if isinstance(dimension, Choice | Weighted):
-        return kinds.CategoricalDistribution([_plain(option) for option in dimension.options])
+        return kinds.CategoricalDistribution(
+            [_plain(option) for option in with_smaller(dimension.options, seen)]
+        )
     inner: Any = dimension.dimension if isinstance(dimension, Rounded) else dimension
-    low, high = dimension.from_unit(0.0), dimension.from_unit(1.0)
+    low, high = min(dimension.from_unit(0.0), *seen, math.inf), dimension.from_unit(1.0)
     is_log = bool(getattr(inner, "log", False)) and low > 0
     is_whole = isinstance(dimension.from_unit(0.5), int)
     make = kinds.IntDistribution if is_whole else kinds.FloatDistribution

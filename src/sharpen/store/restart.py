@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from sharpen.facts import PROPOSED
 from sharpen.store import schema
 from sharpen.store.rows import EndedRow
 from sharpen.store.schema import LARGEST
@@ -18,7 +19,8 @@ from sharpen.trial import TrialState
 AT_ONCE = 500  # ids in one question
 ENDED_RUNS = sa.text("""
     SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
-        repeat, repeat_of, cost, parent, fidelity, checkpoint
+        repeat, repeat_of, cost, parent, fidelity, checkpoint,
+        CASE WHEN summary LIKE :proposed THEN summary END
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
 """)
 # CROSS JOIN: run by run, each by its primary key; else SQLite sorts the reports of all sweeps
@@ -92,11 +94,12 @@ class RestartReader:
 
     def ended_runs(self, sweep_id: str) -> list[EndedRow]:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
-        rows: list[Any] = self._stream(ENDED_RUNS, {"sweep_id": sweep_id}, _all)
+        values = {"sweep_id": sweep_id, "proposed": f'%"{PROPOSED}"%'}
+        rows: list[Any] = self._stream(ENDED_RUNS, values, _all)
         configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
         return [
-            EndedRow(number, state, config, *rest)
-            for (number, state, _, *rest), config in zip(rows, configs, strict=True)
+            EndedRow._make([number, state, config, *rest, _proposed(said)])
+            for (number, state, _, *rest, said), config in zip(rows, configs, strict=True)
         ]
 
     def ended_values(self, sweep_id: str, resume: bool) -> Columns:
@@ -182,3 +185,7 @@ def _columns(batches: Iterator[Batch]) -> Columns:
 
 def _all(batches: Iterator[Batch]) -> list[Any]:
     return [row for batch in batches for row in batch]
+
+
+def _proposed(summary: str | None) -> dict[str, Any] | None:
+    return None if summary is None else json.loads(summary).get(PROPOSED)

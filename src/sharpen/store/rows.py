@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sharpen.errors import StoreError
+from sharpen.facts import PROPOSED
 from sharpen.trial import TrialState
 
 
@@ -33,6 +34,7 @@ class EndedRow(NamedTuple):
     parent: int | None
     fidelity: float | None
     checkpoint: str | None
+    proposed: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class SweepRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them."""
+    """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them.
+
+    ``config`` is what the score is of.
+    """
 
     id: str
     sweep_id: str
@@ -113,6 +118,11 @@ class RunRow:
     repeat_of: int | None = None
     cost: float | None = None
     fidelity: float | None = None
+
+    @property
+    def proposed(self) -> dict[str, Any] | None:
+        """What the search had proposed, where the memory did not hold it; None where that is ``config``."""
+        return self.summary.get(PROPOSED)
 
 
 @dataclass(frozen=True, slots=True)

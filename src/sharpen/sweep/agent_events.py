@@ -16,6 +16,7 @@ from sharpen.sweep.effects import (
     NothingNow,
     Over,
     Rejected,
+    SetConfig,
     SetElapsed,
     StopRun,
 )
@@ -24,13 +25,14 @@ from sharpen.sweep.events import (
     Beat,
     CheckpointSaved,
     LeaseAsked,
+    MadeSmaller,
     ProgramExited,
     Released,
     Reported,
     Ticked,
 )
 from sharpen.sweep.missing_metric import instead
-from sharpen.sweep.out_of_memory import is_out_of_memory
+from sharpen.sweep.out_of_memory import as_searched, is_out_of_memory, smaller_values
 from sharpen.sweep.out_of_memory import reason as out_of_memory
 from sharpen.sweep.plugin_calls import PluginError, should_stop
 from sharpen.sweep.repeats import RERUN
@@ -178,6 +180,20 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
     checkpoint = Checkpoint(event.digest, event.step)
     state = with_live(state, replace(live, trial=replace(live.trial, checkpoint=checkpoint)))
     return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
+
+
+def make_smaller(state: SweepState, event: MadeSmaller) -> Outcome:
+    """Let a run count for smaller values of its parameters, for the search and for every view."""
+    live = leased(state, event.number, event.token)
+    if isinstance(live, Rejected):
+        return state, [live]
+    trial = live.trial
+    config = {**trial.config, **smaller_values(event.values, trial.config)}
+    if config == trial.config:
+        return state, [Accepted()]
+    seen = as_searched(state.rules.space, replace(trial, config=config, proposed=trial.asked))
+    written = SetConfig(event.number, config, trial.asked)
+    return with_live(state, replace(live, trial=seen)), [written, Accepted()]
 
 
 def leave(state: SweepState, event: ProgramExited) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sharpen.sweep.status import SweepStatus
-from sharpen.trial import Checkpoint, Trial
+from sharpen.trial import Checkpoint, Config, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,15 @@ class KeepCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SetConfig:
+    """Write what a run is evaluated at, where that is less than what was proposed."""
+
+    number: int
+    config: Config
+    proposed: Config
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteRun:
     """Write that a run is to be forgotten."""
 
@@ -167,6 +176,7 @@ Effect = (
     | SetLimits
     | SetElapsed
     | KeepCheckpoint
+    | SetConfig
     | DeleteRun
     | DeleteSweep
     | Granted

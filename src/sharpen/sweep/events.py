@@ -53,6 +53,15 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeSmaller:
+    """A run goes on with smaller values, for the memory does not hold what was proposed."""
+
+    number: int
+    token: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramExited:
     """A program ended: its exit code (negative for a signal) and the last words that tell failures apart.
 
@@ -178,6 +187,7 @@ Event = (
     | Proposed
     | Reported
     | CheckpointSaved
+    | MadeSmaller
     | ProgramExited
     | Beat
     | Released

@@ -25,6 +25,7 @@ _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.Proposed: searching.take_proposal,
     events.Reported: agent_events.report,
     events.CheckpointSaved: agent_events.save_checkpoint,
+    events.MadeSmaller: agent_events.make_smaller,
     events.ProgramExited: agent_events.leave,
     events.Beat: agent_events.beat,
     events.Released: agent_events.release,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+from sharpen.space import Space
+from sharpen.space.dimensions import is_number, same
+from sharpen.trial import Trial
 
 MOST_NAMED = 5
 _SIGNS = re.compile(
@@ -60,6 +65,59 @@ def halved(rule: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
     if how != HALVE or not _is_size(value):
         return None
     return {**config, name: int(value) // 2}
+
+
+def smaller_values(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some values that are numbers below what a configuration has under their names.
+
+    >>> smaller_values({"width": 31, "depth": 9, "n_workers": 1}, {"width": 62, "depth": 8})
+    {'width': 31}
+    """
+    known = {name: config[name] for name in values if _is_size(config.get(name))}
+    return {
+        name: values[name] for name, now in known.items() if is_number(values[name]) and values[name] < now
+    }
+
+
+def as_searched(space: Space, trial: Trial) -> Trial:
+    """Return a trial as the search method sees it.
+
+    A configuration that was made smaller than the space allows is none that a method could learn from, or
+    propose again: it sees what it had proposed, and what came of that.
+
+    >>> from sharpen.space import Int
+    >>> space = Space({"width": Int(16, 64)})
+    >>> as_searched(space, Trial(1, {"width": 31}, proposed={"width": 62})).config
+    {'width': 31}
+    >>> as_searched(space, Trial(1, {"width": 15}, proposed={"width": 62})).config
+    {'width': 62}
+    """
+    if trial.proposed is None or (space.contains(trial.config) and space.allows(trial.config)):
+        return trial
+    return replace(trial, config=trial.proposed, proposed=None)
+
+
+def with_smaller(options: Sequence[Any], seen: Sequence[Any]) -> list[Any]:
+    """Return a parameter's options, and behind them the values that runs had instead.
+
+    >>> with_smaller((32, 64), [64, 16, 16])
+    [32, 64, 16]
+    """
+    found = list(options)
+    for value in seen:
+        if not any(same(value, option) for option in found):
+            found.append(value)
+    return found
+
+
+def less(asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:
+    """Return in words what a run had to do with less of than the search had proposed; empty for nothing.
+
+    >>> less({"width": 62, "lr": 0.1}, {"width": 31, "lr": 0.1}), less(None, {"width": 31})
+    ('width 62 -> 31', '')
+    """
+    changed = {name: value for name, value in (asked or {}).items() if config.get(name) != value}
+    return ", ".join(f"{name} {value} -> {config.get(name)}" for name, value in changed.items())
 
 
 def _is_size(value: Any) -> bool:

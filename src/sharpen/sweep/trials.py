@@ -27,6 +27,7 @@ def blank(trial: Trial) -> Trial:
         repeat_of=trial.repeat_of,
         parent=trial.parent,
         fidelity=trial.fidelity,
+        proposed=trial.proposed,
     )
 
 

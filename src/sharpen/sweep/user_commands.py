@@ -198,7 +198,7 @@ def _is_known(state: SweepState, run: RunAdded) -> bool:
     if not 1 <= run.number <= state.n_created:
         return False
     known = state.trials[run.number - 1]
-    return (known.config, known.origin) == (run.config, run.origin)
+    return (known.asked, known.origin) == (run.config, run.origin)
 
 
 def _runs_with(state: SweepState, event: RunsAdded) -> int:

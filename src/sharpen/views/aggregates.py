@@ -10,6 +10,7 @@ from typing import Any
 
 from sharpen.spec import Metric
 from sharpen.store.rows import ReportRow, RunRow
+from sharpen.sweep.out_of_memory import less
 from sharpen.trial import TrialState
 
 EVALUATION = "evaluation"
@@ -28,6 +29,7 @@ class Aggregate:
         config: The parameters.
         fidelity: What its runs could spend; None for the whole.
         is_whole: Whether a run of it finished: one that was stopped early has the values of fewer folds.
+        less: What its runs had to do with less of than the search had proposed, in words; empty for nothing.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Aggregate:
     config: Mapping[str, Any]
     fidelity: float | None = None
     is_whole: bool = True
+    less: str = ""
 
 
 def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
@@ -92,7 +95,10 @@ def _aggregate(runs: Sequence[RunRow], values: Mapping[str, list[float]], by_fol
     finite = len(every) > 1 and all(map(math.isfinite, every))
     std = statistics.stdev(every) if finite else math.nan
     is_whole = any(run.state == TrialState.FINISHED for run in runs)
-    return Aggregate(runs[0].number, mean, std, len(every), runs[0].config, runs[0].fidelity, is_whole)
+    halved = (less(run.proposed, run.config) for run in runs)
+    words = "; ".join(dict.fromkeys(one for one in halved if one))
+    first = runs[0]
+    return Aggregate(first.number, mean, std, len(every), first.config, first.fidelity, is_whole, words)
 
 
 def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, float]]:
