@@ -1,4 +1,4 @@
-"""Print constraints that hold what the product needs to the lowest versions of its ranges: lowest.py EXTRA..."""
+"""Print constraints that hold what the product needs to the lowest of its ranges: lowest.py EXTRA..."""
 
 import re
 import sys
