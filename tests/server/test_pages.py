@@ -250,6 +250,17 @@ def test_a_run_of_no_sweep_has_a_page_too(site, keys):
     assert "alone" in site.ask("/local/quantbot?alone=1", key=keys["read"]).text
 
 
+def test_what_the_client_keeps_for_itself_is_on_no_page(site, keys):
+    for name in ("one", "two"):
+        config = {"lr": 0.25, "_wandb": {"cli_version": "0.31"}}
+        site.client.call("create_run", run_id=name, project="quantbot", key=name, config=config)
+    for path in ("/local/quantbot/runs/one", "/local/quantbot/compare?run=one&run=two"):
+        answer = site.ask(path, key=keys["read"])
+        assert answer.status_code == 200
+        assert "0.25" in answer.text
+        assert "_wandb" not in answer.text
+
+
 def test_the_best_so_far_counts_what_a_best_run_may_be():
     metric = Metric("loss")
     runs = [

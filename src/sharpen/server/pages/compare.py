@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.server.pages import charts
-from sharpen.server.pages.run import MOST_CHARTS, history, series, summary
+from sharpen.server.pages.run import MOST_CHARTS, configuration, history, series, summary
 from sharpen.server.pages.scales import Scale
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
@@ -51,7 +51,7 @@ def compare(reader: Reader, ids: Sequence[str]) -> Comparison:
     names = sorted({name for lines in each for name in lines})[:MOST_CHARTS]
     return Comparison(
         tuple(runs),
-        _rows([run.config for run in runs]),
+        _rows([configuration(run) for run in runs]),
         _rows([summary(reader, run, rows) for run, rows in zip(runs, logged, strict=True)]),
         tuple(_chart(name, [lines.get(name) for lines in each]) for name in names),
     )

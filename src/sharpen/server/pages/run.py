@@ -40,6 +40,7 @@ class RunPage:
         n_charts_left_out: How many metrics have none here.
         machine: A chart of each figure of the machine that it ran on, by minutes since its start.
         n_rows: How many rows its history has.
+        config: Its configuration, without what a client keeps there for itself.
         summary: Its summary, and the last value of each metric.
         log: The end of what it printed.
         is_log_cut: Whether there was more.
@@ -54,6 +55,7 @@ class RunPage:
     n_charts_left_out: int
     machine: tuple[charts.Chart, ...]
     n_rows: int
+    config: Mapping[str, Any]
     summary: Mapping[str, Any]
     log: str
     is_log_cut: bool
@@ -79,6 +81,7 @@ def run_page(reader: Reader, run: TrackedRun) -> RunPage:
         n_charts_left_out=max(0, len(lines) - MOST_CHARTS),
         machine=tuple(charts.line(one) for one in machine(reader, run)[:MOST_CHARTS]),
         n_rows=n_rows,
+        config=configuration(run),
         summary=summary(reader, run, rows),
         log=log[-MOST_LOG_CHARS:],
         is_log_cut=len(log) > MOST_LOG_CHARS,
@@ -135,6 +138,11 @@ def is_number(value: Any) -> bool:
         return math.isfinite(float(value))
     except OverflowError:
         return False
+
+
+def configuration(run: TrackedRun) -> dict[str, Any]:
+    """Return a run's configuration, without what a client keeps there for itself."""
+    return {name: value for name, value in run.config.items() if not name.startswith("_")}
 
 
 def summary(reader: Reader, run: TrackedRun, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
