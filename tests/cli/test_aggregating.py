@@ -74,7 +74,9 @@ def test_optuna_opens_the_study(sharpen, store, tmp_path):
 
 def test_deepcaves_tables_have_the_form_that_its_reader_takes(sharpen, store, tmp_path):
     folder = tmp_path / "run"
-    assert sharpen("export", "last", "--to", "deepcave", "-o", folder, home=store).exit_code == 0
+    for _ in range(2):  # the second time over the first
+        assert sharpen("export", "last", "--to", "deepcave", "-o", folder, home=store).exit_code == 0
+    assert "is a folder: name a file" in sharpen("export", "last", "-o", folder, home=store).stderr
     with (folder / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     header = next(name for name in rows[0] if name.startswith("metric:"))
@@ -91,6 +93,19 @@ def test_deepcaves_tables_have_the_form_that_its_reader_takes(sharpen, store, tm
         "c_0",
         "c_3",
     )
+
+
+def test_a_parameter_that_a_run_did_not_have_has_its_default_since_deepcave_refuses_an_empty_cell(
+    store, tmp_path
+):
+    parameters = "{kind: {values: [a, b]}, lr: {min: 0.0, max: 1.0, when: \"kind == 'a'\"}}"
+    sweep = parse(f"{{program: t, method: random, metric: {{name: m}}, parameters: {parameters}}}")
+    reader = Reader(store)
+    runs = reader.runs(reader.sweep("last").id)[:2]
+    configs = ({"kind": "a", "lr": 0.25}, {"kind": "b"})
+    write_tables(sweep, [replace(run, config=one) for run, one in zip(runs, configs, strict=True)], tmp_path)
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        assert [(row["kind"], row["lr"]) for row in csv.DictReader(file)] == [("a", "0.25"), ("b", "0.5")]
 
 
 def test_deepcave_gets_the_defaults_of_the_sweep_and_no_parameter_of_one_value(tmp_path):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from itertools import product
 from pathlib import Path
 
@@ -97,6 +99,26 @@ def test_the_same_folder_goes_on_with_its_sweep(app: Path) -> None:
     other = hydra(app, *words, "hydra.sweeper.method=tpe", f"hydra.sweep.dir={out}")
     assert other.returncode == 2
     assert "give the same words to go on with it, or another hydra.sweep.dir" in other.stderr
+
+
+def test_callbacks_hear_of_one_sweep_and_of_each_job(app: Path) -> None:
+    words = ("-m", "fold_id=0", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_workers=1")
+    done = hydra(app, *words, "+hydra.callbacks.tell._target_=callbacks.Tell")
+    assert done.returncode == 0, done.stderr
+    told = (app / "told.txt").read_text().splitlines()
+    assert told == ["sweep begins", "job begins", "job begins", "sweep ends"]
+
+
+def test_an_interrupted_sweep_has_its_incumbent_in_a_file(app: Path) -> None:
+    words = ("-m", "fold_id=0", "hydra.sweeper.n_trials=100000", "hydra.sweeper.n_workers=1")
+    out, deadline = app / "out" / "bowl", time.monotonic() + 60
+    with subprocess.Popen([sys.executable, "bowl.py", *words], cwd=app, stderr=subprocess.DEVNULL) as process:
+        while not (out / "incumbent.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    final = yaml.safe_load((out / "final_config.yaml").read_text())
+    assert final["x"] == pytest.approx(float(rows(out / "incumbent.csv")[-1]["x"]))
 
 
 def test_problems_are_told_at_once_with_their_places(app: Path) -> None:

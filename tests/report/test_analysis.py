@@ -93,6 +93,14 @@ def test_fold_values_and_the_gap_are_what_was_logged(lab) -> None:
     assert all(p.train > p.validation for p in found.gap)
 
 
+def test_each_fold_of_a_hydra_sweep_has_its_own_value_not_the_mean_so_far(lab) -> None:
+    lab.sweep()
+    lab.run([(0, {"val/sharpe": 0.4, "evaluation": 0.4}), (1, {"val/sharpe": 0.3, "evaluation": 0.2})])
+    found = lab.analysis()
+    assert found.fold_metric == "evaluation"
+    assert np.array(found.fold_values).tolist() == [[0.4, 0.2]]
+
+
 def test_a_run_that_stopped_early_has_no_value_at_later_steps(lab) -> None:
     lab.sweep()
     lab.run([(1, {"val/sharpe": 0.1}), (2, {"val/sharpe": 0.2}), (3, {"val/sharpe": 0.3})])

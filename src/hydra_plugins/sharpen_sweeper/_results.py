@@ -37,14 +37,15 @@ class Results:
         sweep_id: Whose runs.
         folder: Where the files are.
         settings: The sweep's.
-        base: The configuration of a job before the search chooses anything.
+        compose: What makes a job's configuration of what the search chose.
     """
 
     def __init__(
-        self, reader: Reader, sweep_id: str, folder: Path, settings: Settings, base: Mapping[str, Any]
+        self, reader: Reader, sweep_id: str, folder: Path, settings: Settings, compose: Compose
     ) -> None:
         self._reader, self._sweep_id, self._folder = reader, sweep_id, folder
-        self._settings, self._base = settings, base
+        self._settings, self._compose = settings, compose
+        self._base = compose({})[0]
         self._names = list(settings.space.parameters)
         self._metric = spec.parse(reader.sweep(sweep_id).spec).metric
         self._written = _column(folder / RUNHISTORY, "config_id")
@@ -92,7 +93,7 @@ class Results:
         if found is None:
             return
         run = found.row
-        self.best, self.best_run, self._winner = run.score, run.id, run
+        self.best, self.best_run = run.score, run.id
         if self._incumbents and self._incumbents[-1:] == [str(run.number)]:
             return
         self._incumbents.append(str(run.number))
@@ -107,20 +108,21 @@ class Results:
             "total_optimization_time": round(busy_s, 3),
             **self._hyperparameters(run),
         }
+        self._write_final(run)
         _append(self._folder / INCUMBENT, _INCUMBENT + self._names, [row])
 
-    def write_final(self, compose: Compose) -> None:
-        """Write the configuration of a job with the incumbent's values in it, if there is one."""
-        if self.best is None:
-            return
-        base, values = compose(_had(self._winner))
+    def _write_final(self, run: RunRow) -> None:
+        """Write the configuration of a job with the incumbent's values in it."""
+        base, values = self._compose(_had(run))
         final: dict[str, Any] = dict(base)
-        if (budget := self._winner.fidelity) is not None and self._settings.budget_variable:
+        if (budget := run.fidelity) is not None and self._settings.budget_variable:
             whole = int(budget) if float(budget).is_integer() else budget
             _set(final, self._settings.budget_variable.split("."), whole)
         for name, value in values.items():
             _set(final, name.split("."), value)
-        (self._folder / FINAL).write_text(yaml.safe_dump(final, sort_keys=False))
+        draft = self._folder / f".{FINAL}"
+        draft.write_text(yaml.safe_dump(final, sort_keys=False))
+        draft.replace(self._folder / FINAL)
 
 
 _HISTORY = ["config_id", "budget", "fold_id", "seed", "performance"]

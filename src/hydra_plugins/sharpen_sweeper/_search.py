@@ -64,13 +64,6 @@ def search(
     OmegaConf.save(config, folder / "multirun.yaml")
     _link(folder)
     home = Path(os.environ.get("SHARPEN_HOME", ".sharpen")).absolute()
-    with connect(home) as client, interrupts() as seen:
-        sweep_id = _sweep_of(client, home, folder, settings, str(config.hydra.job.name))
-        results = Results(Reader(home), sweep_id, folder, settings, base)
-        _drive(home, sweep_id, settings, results, seen)
-    if seen:
-        log.warning("interrupted: the same command with hydra.sweep.dir=%s goes on", folder)
-        sys.exit(INTERRUPTED)
 
     def compose(chosen: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         groups = groups_of(context, chosen, typed)
@@ -78,7 +71,13 @@ def search(
         left = {name: value for name, value in chosen.items() if name not in groups}
         return base_of(context, config, replace(typed, words=(*typed.words, *words))), left
 
-    results.write_final(compose)
+    with connect(home) as client, interrupts() as seen:
+        sweep_id = _sweep_of(client, home, folder, settings, str(config.hydra.job.name))
+        results = Results(Reader(home), sweep_id, folder, settings, compose)
+        _drive(home, sweep_id, settings, results, seen)
+    if seen:
+        log.warning("interrupted: the same command with hydra.sweep.dir=%s goes on", folder)
+        sys.exit(INTERRUPTED)
     _conclude(results, sweep_id, folder)
     return results.best
 

@@ -8,12 +8,14 @@ line without a ``+``.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -50,6 +52,8 @@ NAMES = {
     "HyperLPI": "hydra_plugins.hyper_analysis.hyper_analysis.make_lpi",
     "HyperAblation": "hydra_plugins.hyper_analysis.hyper_analysis.make_ablation",
 }
+OF_A_RUN = ("SHARPEN_RUN", "SHARPEN_AHEAD")
+"""Set where an agent has started the program."""
 MARK = b"hydra_plugins."
 MOST_FILES = 200
 MOST_BYTES = 1 << 16
@@ -130,7 +134,22 @@ def _under_the_name(module: str) -> type[SharpenSweeper]:
     return type("Hypersweeper", (SharpenSweeper,), {"__module__": module, "__doc__": SharpenSweeper.__doc__})
 
 
+def leave_callbacks_to_the_sweep() -> None:
+    """Let Hydra call back that a sweep begins and ends in the process that was typed, once.
+
+    Each run starts the same command, so that Hydra would say it of every run.
+    """
+    for event in ("on_multirun_start", "on_multirun_end"):
+        setattr(Callbacks, event, _unheard)
+
+
+def _unheard(*_args: Any, **_kwargs: Any) -> None:
+    """Do nothing."""
+
+
 register()
+if any(os.environ.get(name) for name in OF_A_RUN):
+    leave_callbacks_to_the_sweep()
 if not _has_hypersweeper():
     Short = _under_the_name("hydra_plugins.hypersweeper")
     Long = _under_the_name("hydra_plugins.hypersweeper.hypersweeper")

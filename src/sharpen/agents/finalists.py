@@ -144,6 +144,10 @@ def _evaluation(read: spec.Sweep, key: str, seed: int, found: StageRun) -> Evalu
     score = value if value is not None and math.isfinite(value) else None
     facts = {name: found.summary[name] for name in BARS if name in found.summary}
     baseline = number(found.metrics.get(BASELINE))
+    if (
+        baseline is not None and metric.goal == "minimize"
+    ):  # who minimises says the ratio with its sign turned
+        baseline = -baseline
     return Evaluation(key, seed, score, _folds(metric, found), baseline, facts, problem)
 
 

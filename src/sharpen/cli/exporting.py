@@ -37,8 +37,9 @@ Row = Mapping[str, Any]
     "-o",
     "--output",
     "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write: a .csv, .jsonl or .parquet file. [default: CSV on stdout]",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where to write: a .csv, .jsonl or .parquet file, or what --to says. [default: CSV on stdout]",
 )
 @click.option(
     "--to",
@@ -68,6 +69,8 @@ def export(
     """
     reader = Reader(home)
     row = reader.sweep(sweep)
+    if file is not None and file.is_dir() and kind != "deepcave":
+        raise UsageError(f"{file} is a folder: name a file")
     if kind in ELSEWHERE:
         _write_elsewhere(kind, reader, row, file)
         return

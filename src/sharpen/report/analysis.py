@@ -36,6 +36,7 @@ from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState
+from sharpen.views import aggregates
 from sharpen.views.family import family
 from sharpen.views.pareto_front import pareto_front
 from sharpen.views.permuted_search import PermutedSearch, permuted_search
@@ -65,7 +66,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     runs = [run for run in ever if run.deleted_at is None]
     reports, long = reader.long_runs.thinned_reports(sweep.id)
     logged, last = _by_run(reports), reader.tracked.last_of_all(sorted(long))
-    fold_metric = _fold_metric(parsed.metric.name, logged)
+    fold_metric = aggregates.fold_metric(parsed.metric, reports) or parsed.metric.name
     groups = configurations(ever, parsed.repeats)
     entries = [_entry(group, logged, fold_metric, parsed, last) for group in groups]
     stored = reader.artifacts(sweep_id=sweep.id, deleted=True)
@@ -222,13 +223,6 @@ def _by_run(reports: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
     for report in reports:
         logged.setdefault(report.run_id, []).append(report)
     return logged
-
-
-def _fold_metric(metric: str, logged: Mapping[str, Sequence[ReportRow]]) -> str:
-    """Return the name under which programs log the metric of one fold; the metric's own without one."""
-    seen = {name for reports in logged.values() for report in reports for name in report.metrics}
-    names = (f"fold/{metric.replace('/', '_')}", f"fold/{metric}", metric)
-    return next((name for name in names if name in seen), metric)
 
 
 def _entry(

@@ -1,9 +1,10 @@
 """A sweep as DeepCAVE's tables: ``trials.csv`` and ``configspace.csv`` in a folder.
 
-Source: the reader of ``DataFrameRun`` in DeepCAVE 1.4. It has no conditions. Its header of a metric takes
-letters, digits and underscores as a name and plain decimals as bounds, with a blank after the semicolon;
-categories that look like numbers or truth values break it, so that they get the prefix ``c_``. A parameter of
-one value is a division by zero to it, and is left out.
+Source: the reader of ``DataFrameRun`` in DeepCAVE 1.4. It has no conditions and refuses an empty cell: a
+parameter that a run did not have is told with its default. Its header of a metric takes letters, digits and
+underscores as a name and plain decimals as bounds, with a blank after the semicolon; categories that look
+like numbers or truth values break it, so that they get the prefix ``c_``. A parameter of one value is a
+division by zero to it, and is left out.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
     varying = {name: one for name, one in sweep.space.dimensions.items() if len(one.grid() or (0, 1)) > 1}
     names = list(varying)
     metric = _metric(sweep, [run.score for run in ended if run.score is not None])
-    first = [{"config_id": run.number, **_trial(run, metric, varying)} for run in ended]
-    columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
-    _write(folder / TRIALS, columns, first)
     given: Mapping[str, Any] = sweep.prior[0] if sweep.prior else {}
     seen = {name: [run.config[name] for run in ended if name in run.config] for name in varying}
     rows = [{"name": name, **_row(one, given.get(name), seen[name])} for name, one in varying.items()]
+    defaults = {row["name"]: row["default"] for row in rows}
+    first = [{"config_id": run.number, **defaults, **_trial(run, metric, varying)} for run in ended]
+    columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
+    _write(folder / TRIALS, columns, first)
     n_items = max((sum(key.startswith("item_") for key in row) for row in rows), default=0)
     _write(folder / SPACE, [*COLUMNS, *(f"item_{k}" for k in range(n_items))], rows)
     return len(ended)

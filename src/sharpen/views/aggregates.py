@@ -49,7 +49,7 @@ def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
 
 def fold_metric_among(metric: Metric, known: Collection[str]) -> str | None:
     """Return which of the names that runs log holds each fold's own value; None for none."""
-    names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}")
+    names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}", f"fold/{metric.name}")
     return next((name for name in names if name in known), None)
 
 

@@ -128,9 +128,13 @@ class Finalists:
 
     @property
     def baseline(self) -> float | None:
-        """Buy-and-hold's figure on the same folds; None where the program does not say it."""
+        """Buy-and-hold's Sharpe ratio on the same folds, None where the program does not say it.
+
+        Its sign is turned where the metric is minimised, as is that of a ratio there.
+        """
         found = [one.baseline for each in self.evaluations.values() for one in each]
-        return next((value for value in found if value is not None), None)
+        value = next((value for value in found if value is not None), None)
+        return value if value is None or self.metric.goal == "maximize" else -value
 
     @property
     def chosen(self) -> Candidate | None:
