@@ -114,7 +114,7 @@ class InternalError(SharpenError):
 
 
 class Refused(SharpenError):
-    """The coordinator refused a request; ``facts["why"]`` is one of ``stale``, ``ended``, ``illegal``."""
+    """The coordinator refused a request; ``facts["why"]`` is ``stale``, ``ended``, ``illegal``, ``limit``."""
 
 
 class Unreachable(SharpenError):

@@ -26,6 +26,7 @@ from sharpen.http import server_of, shown
 from sharpen.store import bucket, schema
 from sharpen.store.permissions import open_to_others
 from sharpen.store.place import FILE, database_url, find, without_password
+from sharpen.store.project_use import limits_of, project_uses
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
@@ -83,7 +84,14 @@ def _findings(home: Path) -> Iterator[Finding]:
     except SharpenError as problem:
         yield Finding("store", "problem", problem.message)
         return
-    looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (_store, _files, _lock, _clock, _agents)
+    looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (
+        _store,
+        _files,
+        _lock,
+        _clock,
+        _limits,
+        _agents,
+    )
     for look in looks:
         try:
             yield from look(home, reader)
@@ -192,6 +200,23 @@ def _clock(home: Path, reader: Reader) -> Iterator[Finding]:
             yield Finding("clock", "warning", words)
             return
     yield Finding("clock", "ok", "not behind the store")
+
+
+def _limits(_home: Path, reader: Reader) -> Iterator[Finding]:
+    if not limits_of(reader):
+        return
+    for use in project_uses(reader):
+        pairs = (
+            (use.n_at_work, use.limits.runs_at_once, "runs at work"),
+            (use.n_runs, use.limits.runs, "runs made"),
+            (use.n_bytes, use.limits.n_bytes, "bytes"),
+        )
+        words = ", ".join(f"{n:,} of {most:,} {what}" for n, most, what in pairs if most is not None)
+        if words:
+            is_full = any(most is not None and n >= most for n, most, _ in pairs[1:])
+            full = "; nothing more fits: 'sharpen project limit' raises it" if is_full else ""
+            project = f"project {use.limits.project}: {words}{full}"
+            yield Finding("limits", "warning" if is_full else "ok", project)
 
 
 def _agents(home: Path, reader: Reader) -> Iterator[Finding]:

@@ -60,6 +60,7 @@ VERBS = {
     "serve": "serve",
     "key": "key",
     "store": "storing",
+    "project": "project",
     "doctor": "doctor",
     "backup": "upkeep",
     "gc": "upkeep",

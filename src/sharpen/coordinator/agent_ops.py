@@ -16,8 +16,9 @@ from typing import Any, cast
 
 from sharpen import spec
 from sharpen.coordinator import control_ops, registry_ops, tracking_ops
+from sharpen.coordinator.project_limits import FULL
 from sharpen.coordinator.restoring import rules_for, watched_in
-from sharpen.coordinator.session import AgentProcess, OpenSweep, Reply, Session
+from sharpen.coordinator.session import AgentProcess, Grant, OpenSweep, Reply, Session
 from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.facts import SMALLER
@@ -91,6 +92,10 @@ def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
     n_modules = len(sys.modules)
     try:
         answer = session.advance(sweep_id, LeaseAsked(agent_id, key, session.clock.monotonic()))
+    except Refused as refusal:
+        if refusal.facts.get("why") != FULL:
+            raise
+        answer = Over(session.sweep(sweep_id).state.status, refusal.message)
     finally:
         if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
             one_thread()
@@ -191,6 +196,7 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
+    session.projects.refuse_bytes(_project_of(session, grant), row, session.writer)
     session.writer.put_artifact(row | {"at": session.clock.time()})
     if about["type"] == CHECKPOINT and grant.sweep_id is not None and grant.number is not None:
         said = metadata.get("step")
@@ -203,6 +209,13 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
                 note(session.reader.home, before.digest)
         session.advance(grant.sweep_id, CheckpointSaved(grant.number, token, about["digest"], step))
     return {}
+
+
+def _project_of(session: Session, grant: Grant) -> str:
+    """Return whose limits the run of a grant counts for."""
+    if grant.sweep_id is not None:
+        return session.sweep(grant.sweep_id).spec.project
+    return session.tracked[grant.run_id].project
 
 
 def _exit(session: Session, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from sharpen.coordinator.project_limits import NAMES as PROJECT_LIMITS
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.tracking_ops import cancel_tracked
 from sharpen.coordinator.writing import run_id, split_run_id
@@ -49,6 +50,19 @@ def _where(session: Session, sweep_id: str) -> Reply:
     state = session.sweep(sweep_id).state
     n_running = sum(live.lease is not None for live in state.live.values())
     return {"status": state.status, "run_cap": state.rules.run_cap, "n_running": n_running}
+
+
+def _limit_project(session: Session, project: str, limits: Mapping[str, int | None]) -> Reply:
+    """Change limits of a project, and return all of them; None takes one away."""
+    if not project.strip() or not project.isprintable():
+        raise UsageError(f"{project!r:.60} is no name of a project: it is text of one line")
+    for name, most in limits.items():
+        if name not in PROJECT_LIMITS:
+            raise UsageError(f"no limit {name!r:.60}; there are: {', '.join(PROJECT_LIMITS)}")
+        is_number = isinstance(most, int) and not isinstance(most, bool)
+        if most is not None and not (is_number and 0 <= most <= LARGEST_INTEGER):
+            raise UsageError(f"{name}: {most!r:.60} is no number from 0 to {LARGEST_INTEGER}")
+    return asdict(session.projects.change(project, limits, session.writer))
 
 
 def _pause(session: Session, sweep_id: str) -> Reply:
@@ -216,6 +230,7 @@ def _label(session: Session, kind: Kind, target: str, values: Mapping[str, Any])
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {
+    "limit_project": _limit_project,
     "pause": _pause,
     "reopen": _reopen,
     "stop": _stop,

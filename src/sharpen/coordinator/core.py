@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen.coordinator.agent_ops import OPERATIONS
+from sharpen.coordinator.project_limits import Limits
 from sharpen.coordinator.session import Clock, LiveRun, Reply, Session, SteadyClock
 from sharpen.coordinator.tracking_ops import end_run
 from sharpen.errors import Refused, SharpenError, UsageError
 from sharpen.store.backends import backend_of
+from sharpen.store.project_use import limits_of
 from sharpen.sweep import Question, question
 from sharpen.sweep.events import AgentLost, Event, Proposed, Ticked
 from sharpen.trial import TrialState
@@ -41,6 +43,9 @@ class Coordinator:
         try:
             reader = self._store.reader()
             self._session = Session(reader, SteadyClock(clock, reader.newest_date()))
+            self._session.projects.limits = {
+                row.project: Limits(row.runs_at_once, row.runs, row.n_bytes) for row in limits_of(reader)
+            }
             self._open()
         except BaseException:
             self.close()
@@ -53,7 +58,7 @@ class Coordinator:
                     self._session.sweep(row.id)
         now = self._session.clock.monotonic()
         for run in self._session.reader.tracked.running():  # whoever writes it has its full time again
-            self._session.tracked[run.id] = LiveRun(run.token, run.pid, run.born, now, run.stop)
+            self._session.tracked[run.id] = LiveRun(run.token, run.pid, run.born, now, run.stop, run.project)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to a batch of requests; all that they changed is on the disk by then."""
@@ -84,12 +89,12 @@ class Coordinator:
     def _transaction(self) -> Generator[None]:
         """Give the session a transaction; when it fails, memory is as it was before, like the store."""
         session = self._session
-        before = dict(session.open), dict(session.agents), dict(session.tracked)
+        before = dict(session.open), dict(session.agents), dict(session.tracked), session.projects.copy()
         try:
             with self._store.transaction() as session.writer:
                 yield
         except BaseException:
-            session.open, session.agents, session.tracked = before
+            session.open, session.agents, session.tracked, session.projects = before
             raise
 
     def reset_leases(self) -> None:
@@ -109,6 +114,9 @@ class Coordinator:
         """
         state = self._session.sweep(sweep_id).state
         n_waiting = sum(live.lease is None for live in state.live.values())
+        project = self._session.sweep(sweep_id).spec.project
+        if self._session.projects.of(project).runs_at_once is not None:
+            n_waiting = [n_waiting, self._session.is_full(project)]
         limits = [state.rules.run_cap, state.rules.max_failures, state.rules.time_cap_s]
         made = [len(state.proposed), state.exhausted]
         return [state.status, state.n_created, state.n_ended, n_waiting, *made, *limits]

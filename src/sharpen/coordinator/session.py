@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sharpen import spec
+from sharpen.coordinator.project_limits import ProjectLimits
 from sharpen.coordinator.restoring import restore
 from sharpen.coordinator.writing import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, leased, step
-from sharpen.sweep.effects import CreateRun, Effect, Rejected
+from sharpen.sweep.effects import CreateRun, Effect, LeaseRun, NothingNow, Rejected
 from sharpen.sweep.events import Event
 from sharpen.wire import processes
 
@@ -95,6 +96,7 @@ class LiveRun:
         identity: What tells that process from others.
         heard_at: When it was last heard of, on the clock that never jumps.
         stop: Why it was told to end; empty while it was not.
+        project: Whose limits it counts for.
         kept_at: Its ``heard_at`` when a heartbeat was last written.
     """
 
@@ -103,6 +105,7 @@ class LiveRun:
     identity: str | None
     heard_at: float
     stop: str = ""
+    project: str = ""
     kept_at: float = 0.0
 
 
@@ -125,6 +128,7 @@ class Session:
         open: Sweeps in memory, by id.
         agents: Processes that have joined them, by agent id.
         tracked: Runs of no sweep that are being written, by id.
+        projects: What limits there are.
         writer: The transaction that is open; set anew for each.
     """
 
@@ -134,6 +138,7 @@ class Session:
     open: dict[str, OpenSweep] = field(default_factory=dict[str, OpenSweep])
     agents: dict[str, AgentProcess] = field(default_factory=dict[str, AgentProcess])
     tracked: dict[str, LiveRun] = field(default_factory=dict[str, LiveRun])
+    projects: ProjectLimits = field(default_factory=ProjectLimits)
 
     def sweep(self, sweep_id: str) -> OpenSweep:
         """Return a sweep in memory, read from the store when it is not there yet."""
@@ -149,16 +154,36 @@ class Session:
         return self.open[sweep_id]
 
     def advance(self, sweep_id: str, event: Event) -> Effect | None:
-        """Move a sweep by an event, write what that says, and return the answer."""
+        """Move a sweep by an event, write what that says, and return the answer.
+
+        While its project has as many runs at work as may be, nobody gets one of them.
+
+        Raises:
+            Refused: Its project may make no more runs; nothing has changed.
+        """
         sweep = self.sweep(sweep_id)
         state, effects = step(sweep.state, event)
+        if any(isinstance(effect, LeaseRun) for effect in effects) and self.is_full(sweep.spec.project):
+            return NothingNow()
         new = [(effect, self.clock.time()) for effect in effects if isinstance(effect, CreateRun)]
         if new:
+            self.projects.count(sweep.spec.project, len(new), self.writer)
             create(self.writer, sweep_id, new)
         for effect in effects:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)
         return effects[-1] if effects else None
+
+    def n_at_work(self, project: str) -> int:
+        """Return how many runs of a project are at work, of its sweeps or of programs alone."""
+        sweeps = [sweep for sweep in self.open.values() if sweep.spec.project == project]
+        n_leases = sum(live.lease is not None for sweep in sweeps for live in sweep.state.live.values())
+        return n_leases + sum(live.project == project for live in self.tracked.values())
+
+    def is_full(self, project: str) -> bool:
+        """Return whether a project has as many runs at work as its limit allows."""
+        most = self.projects.of(project).runs_at_once
+        return most is not None and self.n_at_work(project) >= most
 
     def grant(self, run_id: str, token: int) -> Grant:
         """Return what a token lets its holder write: a run that is leased, or one of no sweep.

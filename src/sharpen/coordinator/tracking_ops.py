@@ -59,11 +59,11 @@ def _create_run(
     if known is not None and known["lease_key"] == key:
         return _granted(session, known)
     owner = {"pid": process.get("pid"), "born": process.get("born")}
+    _refuse_at_work(session, run_id, project)
     if known is None:
-        if resume == "must":
-            raise NotFound(f"no run {run_id!r} to resume: leave resume out, or say resume='allow'")
-        _refuse_others_ids(session, run_id)
+        _refuse_new(session, run_id, resume)
         base = _base(session, fork)
+        session.projects.count(project, 1, session.writer)
         row = {"id": run_id, "project": project, "state": TrialState.RUNNING, "reason": "", "config": "{}"}
         row |= {"program_config": dumps(config), "token": 1, "lost": 0, "lease_key": key, "stop": ""}
         row |= {"summary": "{}", "tags": dumps(sorted(set(tags))), **labels, **owner}
@@ -127,8 +127,16 @@ def _check_labels(labels: Mapping[str, Any], allowed: Sequence[str]) -> None:
             raise UsageError(f"{name} of a run is text, not {value!r:.60}")
 
 
-def _refuse_others_ids(session: Session, run_id: str) -> None:
-    """Refuse an id that names something else, or may come to do so."""
+def _refuse_at_work(session: Session, run_id: str, project: str) -> None:
+    """Refuse a run that would be one too many of its project at work."""
+    if run_id not in session.tracked:
+        session.projects.refuse_at_work(project, session.n_at_work(project))
+
+
+def _refuse_new(session: Session, run_id: str, resume: str) -> None:
+    """Refuse a new run that must not be new, and an id that names something else, or may come to do so."""
+    if resume == "must":
+        raise NotFound(f"no run {run_id!r} to resume: leave resume out, or say resume='allow'")
     sweep_id, _, number = run_id.rpartition("-")
     if session.writer.tags("sweep", run_id) is not None:
         raise UsageError(f"{run_id} is the id of a sweep: choose another for the run")
@@ -154,7 +162,7 @@ def _refuse_resumption(known: Row, run_id: str, project: str, resume: str) -> No
 def _granted(session: Session, row: Row) -> Reply:
     """Remember who writes a run, and return what the writer has to know of it."""
     run_id, now = row["id"], session.clock.monotonic()
-    session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"])
+    session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"], row["project"])
     n_lines: int = row["n_lines"]
     newest = session.reader.tracked.history(run_id, n_lines - 1) if n_lines else ()
     reply: Reply = {"run_id": run_id, "token": row["token"], "n_lines": n_lines}
@@ -258,6 +266,9 @@ def _attach(session: Session, run_id: str, name: str, **about: Any) -> Reply:
         raise NotFound(f"no run {run_id!r}")
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(about["metadata"])}
+    sweep_id = known["sweep_id"]
+    project = known["project"] if sweep_id is None else session.sweep(sweep_id).spec.project
+    session.projects.refuse_bytes(project, row, session.writer)
     session.writer.put_artifact(row | {"at": session.clock.time()})
     return {}
 

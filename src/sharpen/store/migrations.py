@@ -23,6 +23,7 @@ from sharpen.store.versions import (
     VERSION_6,
     VERSION_7,
     VERSION_8,
+    VERSION_9,
 )
 
 Step = Callable[[sa.Connection], None]
@@ -64,6 +65,7 @@ STEPS: Mapping[int, Step] = {
     6: _of_metrics_logged_last,
     7: _by(VERSION_7),
     8: _by(VERSION_8),
+    9: _by(VERSION_9),
 }
 
 

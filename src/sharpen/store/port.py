@@ -200,6 +200,18 @@ class Writer(Protocol):
         """Write the next entry of the audit log."""
         ...
 
+    def set_limits(self, project: str, limits: Row) -> None:
+        """Write the limits of a project, in place of those that it had."""
+        ...
+
+    def n_runs_of(self, project: str) -> int:
+        """Return how many runs a project's sweeps and its programs alone have made, deleted ones too."""
+        ...
+
+    def n_bytes_of(self, project: str, run_id: str, name: str) -> int:
+        """Return the bytes of all files that these runs have kept, but for one of a run and name."""
+        ...
+
     def every_row(self, table: str) -> Generator[Row]:
         """Yield all rows of a table in the order of its primary key, texts by their bytes; for copies.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 8
+VERSION = 9
 LARGEST = 2**63 - 1  # of SQLite's integers
 COUNTS_FROM = "rows logged under earlier tokens do not count"
 
@@ -134,6 +134,9 @@ reports = sa.Table(
     sqlite_with_rowid=False,
 )
 
+owner: sa.ColumnElement[str] = sa.case((runs.c.sweep_id.is_(None), runs.c.project), else_=sweeps.c.project)
+"""The project whose limits a run counts for: its sweep's, whatever label the run has."""
+
 OF_NEWEST_LEASE = sa.and_(reports.c.run_id == runs.c.id, reports.c.token == runs.c.token)
 """Joins a run with its reports that count."""
 
@@ -225,6 +228,15 @@ aliases = sa.Table(
     sa.Column("version", INTEGER, nullable=False),
     sa.Column("who", TEXT, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
+)
+
+project_limits = sa.Table(
+    "project_limits",
+    metadata,
+    sa.Column("project", TEXT, primary_key=True),
+    sa.Column("runs_at_once", INTEGER, comment="the most at work; null for any number"),
+    sa.Column("runs", INTEGER, comment="the most that are ever made; null for any number"),
+    sa.Column("n_bytes", INTEGER, comment="the most that their files may weigh; null for any"),
 )
 
 audit = sa.Table(

@@ -18,6 +18,7 @@ AT_ONCE = 1000  # rows in memory
 BEFORE_GRANTS = 0  # the first grant of a run has the token 1
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
 WHICH: sa.BindParameter[str] = sa.bindparam("which")
+OWNED = schema.runs.outerjoin(schema.sweeps, schema.sweeps.c.id == schema.runs.c.sweep_id)
 # asked at nearly every request: made once
 RUN = sa.select(schema.runs).where(schema.runs.c.id == WHICH)
 TAGS = {
@@ -305,6 +306,24 @@ class SqlWriter:
     def add_audit(self, row: Row) -> None:
         """Write the next entry of the audit log."""
         self._connection.execute(schema.audit.insert(), dict(row))
+
+    def set_limits(self, project: str, limits: Row) -> None:
+        """Write the limits of a project."""
+        self._put(schema.project_limits, {"project": project, **limits})
+
+    def n_runs_of(self, project: str) -> int:
+        """Return how many runs a project has made."""
+        runs_of = sa.select(sa.func.count()).select_from(OWNED).where(schema.owner == project)
+        return self._connection.execute(runs_of).scalar_one()
+
+    def n_bytes_of(self, project: str, run_id: str, name: str) -> int:
+        """Return the bytes of a project's files but for one."""
+        a = schema.artifacts.c
+        others = sa.or_(a.run_id != run_id, a.name != name)
+        weight = sa.select(sa.func.coalesce(sa.func.sum(a.n_bytes), 0)).select_from(
+            OWNED.join(schema.artifacts, a.run_id == schema.runs.c.id)
+        )
+        return int(self._connection.execute(weight.where(schema.owner == project, others)).scalar_one())
 
     def every_row(self, table: str) -> Generator[Row]:
         """Yield all rows of a table, by primary key."""

@@ -313,3 +313,15 @@ VERSION_8 = (
     ) WITHOUT ROWID
     """,
 )
+
+VERSION_9 = (
+    """
+    CREATE TABLE project_limits (
+        project TEXT NOT NULL,
+        runs_at_once INTEGER,
+        runs INTEGER,
+        n_bytes INTEGER,
+        PRIMARY KEY (project)
+    )
+    """,
+)
