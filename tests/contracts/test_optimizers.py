@@ -90,7 +90,10 @@ class TestPb2(_Row):
     options = MappingProxyType({"population": 40})
 
 
-ELSEWHERE = {"smac"}  # tests/optimizers/test_smac.py, where a stand-in takes the library's place
+ELSEWHERE = {
+    "smac",  # tests/optimizers/test_smac.py, where a stand-in takes the library's place
+    "queued",  # tests/sweep/test_queued_method.py: it proposes nothing
+}
 
 
 def test_every_row_of_the_name_table_is_under_the_suite() -> None:

@@ -1,12 +1,18 @@
-"""A server on a port of its own, as `sharpen serve` starts it, and the stock client's environment."""
+"""A server on a port of its own, the stock client's environment, and requests to an application."""
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+
+from sharpen.coordinator import connect
+from sharpen.server.app import application
+from sharpen.server.auth import KeyFile
 
 SWEEP = """\
 program: train.py
@@ -68,3 +74,39 @@ def server(tmp_path):
         process.terminate()
         process.wait(30)
         process.stdout.close()
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def engine(home):
+    with connect(home) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(home, engine):
+    """Post to the application, with a key of a scope."""
+    return asking(home, engine)
+
+
+def asking(home, engine, **more):
+    import anyio
+
+    keys = {scope: KeyFile(home).add(scope=scope) for scope in ("read", "agent", "admin")}
+    app = application(home, engine, **more)
+
+    def post(path="/graphql", body=None, scope="admin", method="POST", content=None):
+        async def send():
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                auth = ("api", keys[scope]) if scope else None
+                data = content if content is not None else json.dumps(body).encode()
+                return await client.request(method, path, content=data, auth=auth)
+
+        return anyio.run(send)
+
+    return post

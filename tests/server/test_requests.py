@@ -5,51 +5,12 @@ import json
 import subprocess
 import sys
 
-import httpx
 import pytest
 
-from sharpen.coordinator import connect
-from sharpen.server.app import application
 from sharpen.server.auth import KeyFile
 from sharpen.store.queries import Reader
 
-from .conftest import SWEEP
-
-
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def engine(home):
-    with connect(home) as client:
-        yield client
-
-
-@pytest.fixture
-def ask(home, engine):
-    """Post to the application, with a key of a scope."""
-    return asking(home, engine)
-
-
-def asking(home, engine, **more):
-    import anyio
-
-    keys = {scope: KeyFile(home).add(scope=scope) for scope in ("read", "agent", "admin")}
-    app = application(home, engine, **more)
-
-    def post(path="/graphql", body=None, scope="admin", method="POST", content=None):
-        async def send():
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-                auth = ("api", keys[scope]) if scope else None
-                data = content if content is not None else json.dumps(body).encode()
-                return await client.request(method, path, content=data, auth=auth)
-
-        return anyio.run(send)
-
-    return post
+from .conftest import SWEEP, asking
 
 
 def gql(query, **variables):
@@ -330,20 +291,3 @@ def test_without_its_prior_runs_no_sweep_is_made(ask, home):
     for filters in ("[", '{"$or": 3}', '{"$or": [3]}', '"x"'):
         assert "errors" in ask(body=gql(PRIOR, c=SWEEP, p=filters)).json(), filters
     assert len(Reader(home).sweeps()) == 1
-
-
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [("controller: {type: local}", "--controller"), ("scheduler: {engine: ax}", "optimizer")],
-)
-def test_a_search_that_another_program_is_to_steer_is_refused(ask, home, key, words):
-    ask(body=gql("{ viewer { id } }"))
-    (problem,) = ask(body=gql(NEW, c=f"{SWEEP}{key}\n")).json()["errors"]
-    assert words in problem["message"]
-    assert Reader(home).sweeps() == []
-
-
-def test_a_local_controller_of_a_sweep_is_told_that_there_is_none(ask):
-    sweep, _ = begin(ask)
-    text = f'mutation {{ upsertSweep(input: {{id: "{sweep}", controller: "{{x}}"}}) {{ sweep {{ name }} }} }}'
-    assert "the server itself chooses" in ask(body=gql(text)).json()["errors"][0]["message"]

@@ -21,6 +21,7 @@ from sharpen.sweep import RERUN
 from sharpen.sweep.effects import Rejected
 from sharpen.sweep.events import (
     Canceled,
+    Closed,
     Event,
     LimitsSet,
     Paused,
@@ -29,6 +30,7 @@ from sharpen.sweep.events import (
     RunCanceled,
     RunDeleted,
     RunsAdded,
+    RunStopped,
     Stopped,
     SweepDeleted,
 )
@@ -122,6 +124,25 @@ def _check_limit(name: str, value: Any) -> None:
 def _add(session: Session, sweep_id: str, key: str, points: Sequence[Mapping[str, Any]]) -> Reply:
     configs = complete_all(session.sweep(sweep_id).state.rules.space, points)
     return _create(session, sweep_id, key, [_Addition(config, "queued") for config in configs])
+
+
+def _schedule(session: Session, sweep_id: str, key: str, config: Mapping[str, Any] | None) -> Reply:
+    """Let a configuration wait that a program chose, within the cap; None when it has no more.
+
+    Where there is no room the answer names no run.
+    """
+    state = session.sweep(sweep_id).state
+    if config is None:
+        return {"runs": [], **_steer(session, sweep_id, Closed())}
+    is_new = not session.writer.runs_of_request(sweep_id, key)
+    if is_new and (state.is_full or not state.status.is_open):
+        return {"runs": [], **_where(session, sweep_id)}
+    return _add(session, sweep_id, key, [config])
+
+
+def _stop_run(session: Session, run_id: str, reason: str) -> Reply:
+    sweep_id, n = _place(session, run_id)
+    return _steer(session, sweep_id, RunStopped(n, _said(reason)))
 
 
 def _rerun(session: Session, run_id: str, key: str) -> Reply:
@@ -238,6 +259,8 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "cancel_run": _cancel_run,
     "edit": _edit,
     "add": _add,
+    "schedule": _schedule,
+    "stop_run": _stop_run,
     "rerun": _rerun,
     "delete": _delete,
     "note": _note,

@@ -42,6 +42,7 @@ OPTIMIZERS: Mapping[str, str] = {
     "pb2": "sharpen.optimizers.pb2:Pb2",
     "smac": "sharpen.optimizers.smac:Smac",
     "hebo": "sharpen.optimizers.hebo:Hebo",
+    "queued": "sharpen.optimizers.queued:Queued",
 }
 """Where each method is, as an entry point says it; a module is imported when its method is asked for."""
 

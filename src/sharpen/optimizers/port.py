@@ -36,7 +36,8 @@ class Optimizer(Protocol):
         """Return up to ``n`` configurations to evaluate next, all different where the space allows it.
 
         A method that works by generations answers :class:`Wait` while a generation is at work. It may only
-        wait while a trial is pending or running. No proposal at all means the same as :class:`Done`.
+        wait while a trial is pending or running, unless its attribute ``may_wait_idle`` is true: then
+        somebody else queues what is run. No proposal at all means the same as :class:`Done`.
 
         Args:
             space: What may vary.

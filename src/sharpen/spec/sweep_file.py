@@ -33,11 +33,12 @@ from sharpen.spec.shorthands import SHORTHANDS, constants, resources
 from sharpen.spec.stopping import early_terminate
 from sharpen.spec.synonyms import nearest
 
-WITHOUT_METRIC = ("grid", "random")
+WITHOUT_METRIC = ("grid", "random", "queued")
 """Methods that learn nothing, so that they need no metric; such a sweep has no winner and no verdict."""
 METHODS = (
     *("random", "grid", "bayes", "tpe", "gp", "cmaes", "nsga2", "smac", "hebo"),
     *("hyperband", "asha", "bohb", "dehb", "pbt", "pb2"),  # these spend a budget, or train on
+    "queued",  # somebody else chooses
 )
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
 
@@ -138,7 +139,7 @@ def _between_keys(root: Node, values: dict[str, Any]) -> dict[str, Any]:
         "stop": values["early_terminate"],
         "time_cap_s": values["time_cap"],
         "ignored": tuple(name for name in IGNORED if name in root.value),
-        **_metrics(root, values),
+        **_metrics(root, values, method),
         **space,
     }
 
@@ -157,10 +158,11 @@ def _method(root: Node, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return "", options
 
 
-def _metrics(root: Node, values: dict[str, Any]) -> dict[str, Any]:
+def _metrics(root: Node, values: dict[str, Any], method: str) -> dict[str, Any]:
     several = values["metrics"] or ()
     given = [name for name in ("metric", "metrics") if name in root.value]
-    if not given and values["method"] in WITHOUT_METRIC and not values["early_terminate"]:
+    may_lack = values["method"] in WITHOUT_METRIC or method == "queued"
+    if not given and may_lack and not values["early_terminate"]:
         return {"metric": Metric(""), "metrics": ()}
     if not given:
         root.child("metric", None).wrong("is missing: give the metric's name and goal")
@@ -266,8 +268,8 @@ _OWN = {
     "resources": Key(resources, "What one run needs.", default=Resources()),
 }
 IGNORED = {
-    "controller": Key(mapping, "W&B's choice of where the search runs: no effect here."),
-    "scheduler": Key(mapping, "W&B's custom schedulers: no effect here; see optimizer."),
+    "controller": Key(mapping, "W&B's choice of where the search runs: only a server heeds it."),
+    "scheduler": Key(mapping, "W&B's sweep scheduler: only a server heeds it; see optimizer."),
     "apiVersion": Key(text, "W&B's version of the format: no effect here."),
     "kind": Key(one_of(("sweep",)), "W&B's name of the format: no effect here."),
     "job": Key(text, "W&B Launch: no effect here; name a program."),

@@ -34,7 +34,7 @@ from sharpen.sweep.events import (
 from sharpen.sweep.missing_metric import instead
 from sharpen.sweep.out_of_memory import as_searched, is_out_of_memory, smaller_values
 from sharpen.sweep.out_of_memory import reason as out_of_memory
-from sharpen.sweep.plugin_calls import PluginError, should_stop
+from sharpen.sweep.plugin_calls import PluginError, may_wait_idle, should_stop
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.searching import fail, next_proposal
 from sharpen.sweep.state import Lease, Live, SweepState
@@ -81,7 +81,8 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
     if waiting is not None:
         state, granting = _grant(state, event, state.live[waiting])
         return state, [*effects, *granting]
-    if state.live or (state.askers and not state.is_full):
+    awaits_more = state.askers or may_wait_idle(state.rules.optimizer)
+    if state.live or (awaits_more and not state.is_full):
         return state, [*effects, NothingNow()]
     state, ending = finish_if_done(state)
     return state, [*effects, *ending, Over(state.status, state.reason)]

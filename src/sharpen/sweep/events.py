@@ -139,6 +139,19 @@ class RunCanceled:
 
 
 @dataclass(frozen=True, slots=True)
+class RunStopped:
+    """Somebody who judges runs in place of a stop rule wants one to end now; what it reported counts."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Whoever queues what is run has nothing more: the sweep ends with the last of its runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunAdded:
     """Somebody wants a configuration to be tried; ``number`` is what the run is to be called.
 
@@ -198,6 +211,8 @@ Event = (
     | Stopped
     | Canceled
     | RunCanceled
+    | RunStopped
+    | Closed
     | RunAdded
     | RunsAdded
     | LimitsSet

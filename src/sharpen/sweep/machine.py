@@ -36,6 +36,8 @@ _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.Stopped: user_commands.stop,
     events.Canceled: user_commands.cancel,
     events.RunCanceled: user_commands.cancel_run,
+    events.RunStopped: user_commands.stop_run,
+    events.Closed: user_commands.close,
     events.RunAdded: user_commands.add,
     events.RunsAdded: user_commands.add_all,
     events.LimitsSet: user_commands.set_limits,

@@ -65,11 +65,17 @@ def refuse_idle_wait(optimizer: Optimizer, *, is_at_work: bool) -> None:
     """Refuse a search method that waits for nothing.
 
     Raises:
-        PluginError: No trial is pending or running, so it would wait for ever.
+        PluginError: No trial is pending or running, so it would wait for ever, and it is none of those that
+            wait for what is queued.
     """
-    if not is_at_work:
+    if not is_at_work and not may_wait_idle(optimizer):
         with _blaming("search method", optimizer):
             raise ValueError("it waits, and no trial is pending or running")
+
+
+def may_wait_idle(optimizer: Optimizer) -> bool:
+    """Return whether a search method waits for what somebody else queues."""
+    return bool(getattr(optimizer, "may_wait_idle", False))
 
 
 def should_stop(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> StopDecision:

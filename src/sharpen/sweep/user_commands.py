@@ -20,6 +20,7 @@ from sharpen.sweep.effects import (
 )
 from sharpen.sweep.events import (
     Canceled,
+    Closed,
     LimitsSet,
     Paused,
     Reopened,
@@ -27,6 +28,7 @@ from sharpen.sweep.events import (
     RunCanceled,
     RunDeleted,
     RunsAdded,
+    RunStopped,
     Stopped,
     SweepDeleted,
 )
@@ -102,6 +104,19 @@ def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
     return state, [Rejected("ended", f"run {event.number} has ended as {now}: there is nothing to cancel")]
 
 
+def stop_run(state: SweepState, event: RunStopped) -> Outcome:
+    """Tell a run to end, as a stop rule does; one that waits is canceled, for it has reported nothing."""
+    live = state.live.get(event.number)
+    if live is None or live.lease is None:
+        return cancel_run(state, RunCanceled(event.number, event.reason))
+    if live.stop:
+        return state, [Accepted()]
+    return with_live(state, replace(live, stop=event.reason)), [
+        StopRun(event.number, event.reason),
+        Accepted(),
+    ]
+
+
 def _cancel(state: SweepState, live: Live, reason: str) -> Outcome:
     if live.lease is None:
         return end(state, live, TrialState.CANCELED, None, reason)
@@ -126,6 +141,20 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
     state, effects = set_status(state, SweepStatus.RUNNING, "")
     state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
+
+
+def close(state: SweepState, event: Closed) -> Outcome:
+    """Let no run be made any more, not even by who queues them: the sweep ends with the last of its runs.
+
+    Its cap, which a restart reads, says so. A sweep without a run has no such cap, and is stopped.
+    """
+    if not state.status.is_open:
+        return state, [Accepted()]
+    if not state.n_created:
+        return stop(state, Stopped())
+    rules = state.rules
+    n_owed = state.configurations.n_lacking(rules.repeats) if rules.repeats > 1 else 0
+    return set_limits(state, LimitsSet(state.n_created + n_owed, rules.max_failures, rules.time_cap_s))
 
 
 def set_limits(state: SweepState, event: LimitsSet) -> Outcome:

@@ -30,7 +30,7 @@ from sharpen.views.plain_runs import PlainRuns, all_plain_runs, by_bars
 from sharpen.views.returns import Series, read_file
 from sharpen.views.trials import FiguresCache, Trials, trials_of
 
-LEARNS_NOT = ("random", "grid")
+LEARNS_NOT = ("random", "grid", "queued")  # the last as far as nobody queues by what came out
 QUEUED = "queued"  # the origin of a run that somebody asked for
 MAX_MARKETS = 20  # of a sweep, that are compared with those of another
 

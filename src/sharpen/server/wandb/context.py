@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.server.auth import Key, Signer
@@ -65,6 +67,33 @@ def when(at: float | None) -> str | None:
     '1970-01-01T00:00:00Z'
     """
     return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def json_object(text: str, name: str) -> dict[str, Any]:
+    """Return what a text of JSON holds, which is an object.
+
+    Raises:
+        UsageError: It is none; ``name`` says where.
+    """
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{name} is JSON: {problem}") from problem
+    if not isinstance(found, dict):
+        raise UsageError(f"{name} is a JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def unwrapped(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the client's wrapping.
+
+    >>> unwrapped({"x": {"value": 1}, "y": 2})
+    {'x': 1, 'y': 2}
+    """
+    return {
+        name: cast("dict[str, Any]", each)["value"] if isinstance(each, dict) and "value" in each else each
+        for name, each in config.items()
+    }
 
 
 def page(nodes: list[Any], first: int | None = None, after: str | None = None) -> dict[str, Any]:

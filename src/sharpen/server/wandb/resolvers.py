@@ -16,6 +16,7 @@ from sharpen.server.wandb import (
     registries,
     run_changes,
     runs,
+    steering,
     sweeps,
     viewer,
 )
@@ -50,6 +51,7 @@ def root(ctx: Context) -> dict[str, Any]:
         "markRunFilesUploaded": {"success": True},
         "notifyScriptableRunAlert": lambda info, input: run_changes.alert(ctx, input),
         "upsertSweep": lambda info, input: sweeps.upsert(ctx, input),
+        "enqueueSweepRun": lambda info, input: steering.enqueue(ctx, input["id"], input["config"]),
         "createAgent": lambda info, input: sweeps.join(ctx, input["sweep"], input.get("host")),
         "agentHeartbeat": lambda info, input: sweeps.heartbeat(ctx, input["id"], input.get("runState")),
         "createProjectMembers": lambda info, input: registries.refuse_members(),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from collections.abc import Mapping
 from typing import Any, cast
 
 from sharpen.errors import UsageError
-from sharpen.server.wandb import runs
-from sharpen.server.wandb.context import DEFAULT_PROJECT, Context
+from sharpen.server.wandb import runs, steering
+from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, json_object, unwrapped
 from sharpen.store.rows import TrackedRun
 from sharpen.store.schema import LARGEST
 from sharpen.trial import TrialState
@@ -102,29 +101,10 @@ def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("tags") is not None:
         changes["tags"] = [tag for tag in given["tags"] if isinstance(tag, str) and tag.strip()]
     if given.get("config"):
-        config = _object(given["config"], "config")
-        changes["config"] = {name: _unwrapped(value) for name, value in config.items()}
+        changes["config"] = unwrapped(json_object(given["config"], "config"))
     if given.get("summaryMetrics"):
-        changes["summary"] = _object(given["summaryMetrics"], "summaryMetrics")
+        changes["summary"] = json_object(given["summaryMetrics"], "summaryMetrics")
     return changes
-
-
-def _unwrapped(value: Any) -> Any:
-    match value:
-        case {"value": inner}:
-            return inner
-        case _:
-            return value
-
-
-def _object(text: str, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{name} is JSON: {problem}") from problem
-    if not isinstance(found, dict):
-        raise UsageError(f"{name} is a JSON object")
-    return cast("dict[str, Any]", found)
 
 
 def delete(ctx: Context, run_id: str) -> dict[str, Any]:
@@ -139,8 +119,12 @@ def delete(ctx: Context, run_id: str) -> dict[str, Any]:
 
 
 def stop(ctx: Context, run_id: str) -> dict[str, Any]:
-    """Tell a run to end."""
+    """Tell a run to end; what one of a steered sweep has reported counts, for its scheduler judges it."""
     ctx.need("agent")
+    row = ctx.engine.reader.tracked.run(run_id)
+    if row is not None and row.sweep_id is not None and steering.is_steered(ctx, row.sweep_id):
+        steering.stop(ctx, run_id)
+        return {"success": True}
     ctx.engine.call("cancel_run", run_id=run_id, reason="stopped through the W&B client")
     return {"success": True}
 

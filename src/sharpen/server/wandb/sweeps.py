@@ -15,7 +15,7 @@ import yaml
 
 from sharpen import spec
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.server.wandb import runs
+from sharpen.server.wandb import runs, steering
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, Gone, page, when
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import RunRow, SweepRow
@@ -35,9 +35,6 @@ ANYWHERE = ""  # the folder of a sweep that the client made: it does not say whi
 VERBS = {"PAUSED": "pause", "RUNNING": "reopen", "FINISHED": "stop"}
 VANISHED = "the program ended without a word to the server"
 TERMINATED = -15
-HERE = "the server itself chooses what to run next, by any method of docs/sweep-files.md"
-LOCAL_CONTROLLER = f"{HERE}; leave out --controller and 'controller: type: local', and start 'wandb agent'"
-NO_SCHEDULER = f"{HERE}; leave out 'scheduler:', and name a method or an optimizer"
 RUN_AGAIN = "the configurations of these runs are run again first, so that the sweep judges them as its own"
 
 
@@ -77,15 +74,15 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
         "method": read.method,
         "state": STATES[SweepStatus(row.status)],
         "description": read.description,
-        "config": row.spec,
+        "config": steering.as_written(row.spec),
         "createdAt": when(row.created_at),
         "updatedAt": when(row.ended_at or row.created_at),
         "heartbeatAt": when(row.ended_at or row.created_at),
         "earlyStopJobRunning": read.stop is not None,
         "bestLoss": lambda info: _best_loss(ctx, row, read),
-        "controller": "{}",
-        "controllerRunName": None,
-        "scheduler": None,
+        "controller": lambda info: steering.controller(ctx, row.id),
+        "controllerRunName": f"{row.id}{steering.LOG_OF_SCHEDULER}",
+        "scheduler": lambda info: steering.scheduler(ctx, row.id),
         "priorRuns": page([]),
         "runCount": sum(row.n_runs.values()),
         "runCountExpected": row.run_cap,
@@ -106,8 +103,10 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     """Make a sweep, or change the state of one.
 
     Raises:
-        UsageError: Its file has faults, or there is no such sweep or state.
+        UsageError: Its file has faults, or there is no such sweep or state, or it is W&B Launch's.
     """
+    if given.get("launchScheduler") not in (None, "", "null"):
+        raise UsageError(steering.LAUNCH)
     if given.get("id"):
         return {"sweep": _steered(ctx, given["id"], given), "configValidationWarnings": []}
     ctx.need("agent")
@@ -149,7 +148,7 @@ def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
 
 
 def _with_project(text: str, project: str | None) -> str:
-    """Return a sweep file that names its project, and says where its agents call a function.
+    """Return a sweep file that names its project, and says where its agents call a function or who steers it.
 
     The client sends the file's own project when neither ``--project`` nor its settings name another.
     """
@@ -157,37 +156,22 @@ def _with_project(text: str, project: str | None) -> str:
         read: Any = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as problem:
         raise UsageError(f"the sweep file is no YAML: {problem}") from problem
-    if isinstance(read, dict):
-        _refuse_elsewhere(cast("dict[str, Any]", read))
     if not isinstance(read, dict):
         return text
-    said = cast("dict[str, Any]", read)
+    said = steering.taken_over(cast("dict[str, Any]", read))
     more: dict[str, Any] = {} if project in (None, "", said.get("project")) else {"project": project}
     if "program" not in said and "command" not in said:
         more["program"] = spec.FUNCTION
-    return yaml.safe_dump({**said, **more}, sort_keys=False) if more else text
-
-
-def _refuse_elsewhere(read: Mapping[str, Any]) -> None:
-    """Refuse a sweep whose configurations another program is to choose: it would wait for ever.
-
-    Raises:
-        UsageError: So it is.
-    """
-    controller, scheduler = read.get("controller"), read.get("scheduler")
-    if isinstance(controller, dict) and cast("dict[str, Any]", controller).get("type") == "local":
-        raise UsageError(f"$.controller: {LOCAL_CONTROLLER}")
-    if scheduler:
-        raise UsageError(f"$.scheduler: {NO_SCHEDULER}")
+    return yaml.safe_dump({**said, **more}, sort_keys=False) if more or said != read else text
 
 
 def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    ctx.need("admin")
+    state = given.get("state")
+    ctx.need("admin" if state or given.get("displayName") else "agent")
     if _row(ctx, sweep_id) is None:
         raise UsageError(f"no sweep {sweep_id!r}")
-    state = given.get("state")
-    if given.get("controller") not in (None, "", "{}"):
-        raise UsageError(LOCAL_CONTROLLER)
+    if given.get("controller"):
+        steering.obey(ctx, sweep_id, given["controller"])
     if state in ("CANCELED", "CANCELLED"):
         ctx.engine.call("cancel", sweep_id=sweep_id, reason="canceled through the W&B client")
     elif state in VERBS:
