@@ -203,3 +203,13 @@ def test_what_the_command_line_sweeps_over_is_searched(app: Path) -> None:
     assert final["shape"] == {"lift": 0.0}
     assert "x" not in history[0]
     assert "x: is set on the command line, so that it stays fixed" in done.stdout + done.stderr
+
+
+def test_what_the_sweepers_params_sweep_over_is_searched_as_if_it_were_typed(app: Path) -> None:
+    swept = "+hydra.sweeper.params={x:'0.1,0.2',kind:b,seed:'5'}"
+    words = ("hydra.sweeper.search_space=null", "hydra.sweeper.method=grid", "fold_id=0", "seed=9")
+    done = hydra(app, "-m", swept, *words)
+    assert done.returncode == 0, done.stderr
+    history = rows(app / "out" / "bowl" / "runhistory.csv")
+    assert sorted((row["x"], row["seed"]) for row in history) == [("0.1", "9"), ("0.2", "9")]
+    assert yaml.safe_load((app / "out" / "bowl" / "final_config.yaml").read_text())["kind"] == "b"

@@ -49,7 +49,7 @@ def search(
     Raises:
         SharpenError: The configuration has problems, or the store or the agent cannot work.
     """
-    typed = read_typed(arguments)
+    typed = read_typed(arguments, config.hydra.sweeper.get("params"))
     base = base_of(context, config, typed)
     settings = read_settings(config, base, typed)
     for path, sentence in settings.notes:

@@ -46,7 +46,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     Raises:
         UsageError: A job gives no number, or the program does not know the stage.
     """
-    typed = read_typed(arguments)
+    typed = read_typed(arguments, config.hydra.sweeper.get("params"))
     composed = composed_for(context, config, typed)
     base = without_hydra(composed)
     settings = read_settings(config, base, typed, is_run=True)

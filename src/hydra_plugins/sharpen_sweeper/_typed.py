@@ -29,15 +29,25 @@ class Typed:
     signs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def read_typed(arguments: Sequence[str]) -> Typed:
+def read_typed(arguments: Sequence[str], params: Mapping[str, Any] | None = None) -> Typed:
     """Return what a command line sets.
+
+    Args:
+        arguments: Its words.
+        params: ``hydra.sweeper.params``, where Hydra's own sweepers keep such words: what is typed wins.
 
     Raises:
         UsageError: A word sweeps in a way that no parameter can.
 
+    >>> read_typed(["x=1,2"], {"x": "3,4", "y": "interval(0,1)"}).swept
+    {'y': {'min': 0.0, 'max': 1.0}, 'x': {'values': [1, 2]}}
     >>> read_typed(["gpu_id=0", "lr=0.1,0.2", "gamma=interval(0.9,0.99)"]).swept
     {'lr': {'values': [0.1, 0.2]}, 'gamma': {'min': 0.9, 'max': 0.99}}
     """
+    typed = OverridesParser.create().parse_overrides(list(arguments))
+    keys = {one.get_key_element().lstrip("+~") for one in typed}
+    kept = [f"{key}={value}" for key, value in (params or {}).items() if key.lstrip("+~") not in keys]
+    arguments = [*kept, *arguments]
     words: list[str] = []
     fixed: set[str] = set()
     swept: dict[str, dict[str, Any]] = {}
