@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from sharpen.errors import UsageError
 
 DEEPEST = 100
+
+HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 LARGEST_INTEGER = 2**53
 """The largest whole number that every reader of JSON keeps exactly."""
@@ -25,6 +28,25 @@ def dumps(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
     except ValueError:
         return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
+
+
+def refuse_half_letters(text: bytes, value: Any) -> None:
+    r"""Refuse what escapes half of a surrogate pair: no database and no page can hold such text.
+
+    Args:
+        text: JSON.
+        value: What it says.
+
+    Raises:
+        UsageError: So it does.
+
+    >>> refuse_half_letters(rb'"\ud83d\ude00"', "😀")
+    """
+    if HALF_LETTER.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UsageError("text that is not UTF-8: it holds half of a surrogate pair") from None
 
 
 def number(value: Any) -> float | None:

@@ -167,9 +167,11 @@ def test_only_finished_feasible_trials_count():
         *_trials(12),
         *_trials(5, state=TrialState.STOPPED),
         *_trials(5, score=None),
+        *_trials(5, score=np.inf),
         *_trials(5, violation=1.0),
+        *_trials(3, score=0.0),
     ]
-    assert len(observe(space, trials).scores) == 12
+    assert sorted(observe(space, trials).scores) == [0.0] * 3 + [1.0] * 12
 
 
 def test_too_few_trials_are_refused():

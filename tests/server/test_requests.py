@@ -127,6 +127,8 @@ def test_what_a_scope_does_not_allow_is_403(ask):
         {"query": "{ nothing }"},
         {"query": "{ viewer { id } }", "variables": 3},
         {"query": "{ a " + "{ a " * 40 + "}" * 41},
+        {"query": "{ a " + "{ a " * 150 + "}" * 151},
+        {"query": "{ a " + "{ a " * 2400 + "}" * 2401},
         {"query": "{ viewer { " + "id " * 6000 + "} }"},
     ],
 )
@@ -166,6 +168,7 @@ def test_an_agent_has_one_run_at_a_time_and_leaves_at_the_end(ask, home):
     for _ in range(2):  # the client sends again what was not answered
         assert stream(ask, first["run_id"], files=files).json() == {}
     assert stream(ask, first["run_id"], complete=True, exitcode=0).json() == {}
+    assert beat(ask, agent, **{first["run_id"]: 1}) == []  # its program has more to do, and is let be
     (second,) = beat(ask, agent)
     assert second["run_id"] != first["run_id"]
     (last,) = beat(ask, agent)  # the second has vanished: it is settled here
@@ -188,7 +191,15 @@ def test_a_canceled_run_is_stopped_and_settled(ask, home):
 
 @pytest.mark.parametrize(
     "part",
-    [3, {}, {"offset": "0", "content": []}, {"offset": 0, "content": [3]}, {"offset": 0, "content": ["{"]}],
+    [
+        3,
+        {},
+        {"offset": "0", "content": []},
+        {"offset": 2**64, "content": ["{}"]},
+        {"offset": 0, "content": [3]},
+        {"offset": 0, "content": ["{"]},
+        {"offset": 0, "content": [r'{"loss": 1, "word": "\ud800"}']},
+    ],
 )
 def test_a_file_stream_that_is_none_is_400(ask, part):
     _, agent = begin(ask)

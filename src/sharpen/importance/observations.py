@@ -57,8 +57,8 @@ def observe(space: Space, trials: Sequence[Trial], fidelity: float | None = None
     Raises:
         UsageError: Fewer than :data:`MIN_TRIALS` are left, or no parameter varies.
     """
-    scored = [t for t in trials if t.state is TrialState.FINISHED and t.score is not None]
-    scored = [t for t in scored if not t.is_infeasible and math.isfinite(t.score or math.nan)]
+    finished = [t for t in trials if t.state is TrialState.FINISHED and not t.is_infeasible]
+    scored = [t for t in finished if t.score is not None and math.isfinite(t.score)]
     if fidelity is None:
         fidelity = max((t.fidelity for t in scored if t.fidelity is not None), default=None)
     kept = [t for t in scored if t.fidelity == fidelity]

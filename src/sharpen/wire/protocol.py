@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sharpen import errors
-from sharpen.jsonable import dumps
+from sharpen.jsonable import dumps, refuse_half_letters
 
 PROTOCOL = 2
 MAX_MESSAGE_BYTES = 64 << 20
@@ -60,6 +60,10 @@ def decode_requests(message: bytes) -> list[Request]:
         ProtocolError: It holds none that this version can answer.
     """
     found = _parsed(message)
+    try:
+        refuse_half_letters(message, found)
+    except errors.UsageError as problem:
+        raise ProtocolError(problem.message) from None
     if not isinstance(found, dict) or "protocol" not in found:
         raise _of_the_first_version(found)
     envelope = cast("dict[str, Any]", found)

@@ -29,6 +29,7 @@ from sharpen.server.wandb.resolvers import root
 
 MOST_TOKENS = 5_000
 DEEPEST = 20
+TOO_DEEP = f"a query nests at most {DEEPEST} deep"
 LONGEST_QUERY = 50_000  # letters
 TEXTS_KEPT = 512
 _READING = Lock()
@@ -57,26 +58,25 @@ def _read(query: str) -> DocumentNode | tuple[GraphQLError, ...]:
         document = parse(query, max_tokens=MOST_TOKENS)
     except GraphQLError as problem:
         return (problem,)
-    if _depth(document) > DEEPEST:
-        return (GraphQLError(f"a query nests at most {DEEPEST} deep"),)
+    except RecursionError:
+        return (GraphQLError(TOO_DEEP),)
+    if _is_deeper(document, DEEPEST):
+        return (GraphQLError(TOO_DEEP),)
     return tuple(validate(schema(), document)) or document
 
 
-def _depth(node: Any) -> int:
-    """Return how deep fields nest; a fragment's are counted where it is written."""
+def _is_deeper(node: Any, n_levels: int) -> bool:
+    """Return whether fields nest deeper than this; a fragment's are counted where it is written."""
     if isinstance(node, tuple | list):
-        return max((_depth(each) for each in node), default=0)  # pyright: ignore[reportUnknownVariableType]
+        return any(_is_deeper(each, n_levels) for each in node)  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(node, Node):
-        return 0
-    inner = max(
-        (
-            _depth(getattr(node, key))
-            for key in ("definitions", "selection_set", "selections")
-            if getattr(node, key, None) is not None
-        ),
-        default=0,
-    )
-    return inner + isinstance(node, FieldNode)
+        return False
+    if isinstance(node, FieldNode):
+        if n_levels == 0:
+            return True
+        n_levels -= 1
+    parts = (getattr(node, key, None) for key in ("definitions", "selection_set", "selections"))
+    return any(_is_deeper(part, n_levels) for part in parts)
 
 
 def answer(ctx: Context, body: Any) -> tuple[int, dict[str, Any]]:

@@ -113,8 +113,7 @@ def _metrics(line: Mapping[str, Any], kept: Sequence[str] = ()) -> dict[str, Any
 
 
 def _summary(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
-    kept = () if row.sweep_id else (*TIMES, "_step")
-    values = _metrics(_object(content[-1]), kept)
+    values = _metrics(_object(content[-1]), (*TIMES, "_step"))
     return [("summarize", {"values": values})] if values else []
 
 
@@ -127,8 +126,8 @@ def _system(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Reques
 
 
 def _at(line: Mapping[str, Any]) -> float:
-    at = line.get("_timestamp")
-    return at if isinstance(at, int | float) and math.isfinite(at) else time.time()
+    at = number(line.get("_timestamp"))
+    return at if at is not None and math.isfinite(at) else time.time()
 
 
 def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:

@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
+from sharpen.jsonable import refuse_half_letters
 from sharpen.server.auth import KeyFile, Signer, key_of
 from sharpen.server.engine import Engine
 from sharpen.server.wandb import artifact_uploads, artifact_views, execution, file_stream
@@ -27,7 +28,6 @@ from sharpen.store.uploads import MD5, remember
 
 MOST_BODY_BYTES = 32 << 20
 MOST_UPLOAD_BYTES = 64 << 30
-HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 NO_KEY = "no valid key: make one with 'sharpen key add', and set WANDB_API_KEY"
 SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -76,12 +76,16 @@ class WandbRoutes:
             return _refusal(401, NO_KEY)
         ctx = Context(self._engine, key, self._signer, str(request.base_url).rstrip("/"), self._n_slots)
         try:
-            body = _read(await _body(request))
-        except (ValueError, RecursionError) as problem:
-            is_half = isinstance(problem, UnicodeEncodeError)
-            return _refusal(400, "the body has half a letter" if is_half else "the body is no JSON")
+            text = await _body(request)
         except UsageError as problem:
             return _refusal(413, problem.message)
+        try:
+            body = json.loads(text)
+            refuse_half_letters(text, body)
+        except (ValueError, RecursionError):
+            return _refusal(400, "the body is no JSON")
+        except UsageError as problem:
+            return _refusal(400, problem.message)
         try:
             status, found = await asyncio.to_thread(call, ctx, body)
         except SharpenError as problem:
@@ -152,19 +156,6 @@ class WandbRoutes:
             "Content-Security-Policy": "sandbox",
         }
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
-
-
-def _read(body: bytes) -> Any:
-    """Return what a body says in JSON.
-
-    Raises:
-        ValueError: It is no JSON.
-        UnicodeEncodeError: It escapes half of a letter, which no text in a database may have.
-    """
-    found = json.loads(body)
-    if HALF_LETTER.search(body):
-        json.dumps(found, ensure_ascii=False).encode()
-    return found
 
 
 async def _body(request: Request) -> bytes:

@@ -222,12 +222,18 @@ def heartbeat(ctx: Context, agent_id: str, run_state: str | None) -> dict[str, A
     held = [run for run in held if run.id in at_work]
     pairs = [(run.id, run.token) for run in held]
     told = ctx.engine.call("beat", sweep_id=sweep_id, agent_id=agent_id, held=pairs)
-    ours = {run.id for run in held}
-    stop = {*told["stop"], *told["cancel"], *(run_id for run_id, _ in told["lost"]), *(at_work - ours)}
+    elsewhere = {run_id for run_id in at_work - {run.id for run in held} if not _has_ended(ctx, run_id)}
+    stop = {*told["stop"], *told["cancel"], *(run_id for run_id, _ in told["lost"]), *elsewhere}
     commands = [{"type": "stop", "run_id": run_id} for run_id in sorted(stop & at_work)]
     if not commands:
         commands = _next(ctx, sweep, agent_id, len(at_work))
     return {"agent": {"id": agent_id}, "commands": json.dumps(commands)}
+
+
+def _has_ended(ctx: Context, run_id: str) -> bool:
+    """Return whether a run ended by itself: its program may have more to do, and ends when it likes."""
+    run = ctx.engine.reader.tracked.run(run_id)
+    return run is not None and run.state in (TrialState.FINISHED, TrialState.FAILED)
 
 
 def _settle(ctx: Context, run: RunRow) -> None:
