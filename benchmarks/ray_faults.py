@@ -109,12 +109,20 @@ class Node:
     def lose(self) -> None:
         """Take away the whole machine."""
         while found := self.processes():
-            for one in found:
+            for one in [*found, *children_of(found)]:
                 kill(one)
             psutil.wait_procs(found, timeout=1.0)
         if self._process is not None:
             self._process.wait()
             self._process = None
+
+
+def children_of(found: Sequence[psutil.Process]) -> list[psutil.Process]:
+    children: list[psutil.Process] = []
+    for one in found:
+        with contextlib.suppress(psutil.Error):
+            children += one.children(recursive=True)
+    return children
 
 
 def command(one: psutil.Process) -> str:

@@ -17,6 +17,7 @@ from sharpen.agents.elsewhere.process import carry_out
 from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.elsewhere.watching import keep_agents
 from sharpen.cli import main
+from sharpen.cli import served as serving
 from sharpen.cli.elsewhere import Elsewhere
 from sharpen.cli.served import address_towards, served
 from sharpen.errors import SharpenError, UsageError
@@ -311,6 +312,26 @@ def test_a_store_is_served_for_as_long_as_agents_need_it(tmp_path):
     assert KeyFile(home).all() == []
     with pytest.raises(OSError, match="refused"):
         connection.send("GET", "/healthz")
+
+
+KILLED_AT_FIRST = """
+import os, pathlib, sys, time
+tried = pathlib.Path(sys.argv[1]) / "tried"
+tried.write_text(tried.read_text() + "x" if tried.exists() else "x")
+if len(tried.read_text()) < {n_starts}:
+    os.kill(os.getpid(), 9)
+print("serving at http://127.0.0.1:1", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(serving, "SERVE", (sys.executable, "-c", KILLED_AT_FIRST.format(n_starts=3)))
+    with served(tmp_path, "127.0.0.1", "auto") as site:
+        assert site.url == "http://127.0.0.1:1"
+    monkeypatch.setattr(serving, "SERVE", (sys.executable, "-c", KILLED_AT_FIRST.format(n_starts=99)))
+    with pytest.raises(SharpenError, match="it was killed again and again"), served(tmp_path, "x", "auto"):
+        pass
 
 
 def test_this_machine_has_an_address_for_others():

@@ -23,6 +23,7 @@ from sharpen.store.permissions import own_folder
 
 END_GRACE_S = 10.0
 POLL_S = 0.05
+MAX_KILLED = 3
 SERVE = (sys.executable, "-m", "sharpen", "--home")
 SAID = re.compile(r" at (https?://\S+)\n")
 ANYWHERE = ("auto", "local", "")
@@ -110,6 +111,15 @@ def address_towards(cluster: str) -> str:
 
 
 def _start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server, again where it is killed before it is there."""
+    for _ in range(MAX_KILLED):
+        process, url = _try_to_start(home, host, port)
+        if process.poll() is None:
+            return process, url
+    raise SharpenError("no server for agents elsewhere: it was killed again and again")
+
+
+def _try_to_start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
     log = home / "logs" / "served.log"
     own_folder(log.parent)
     with log.open("wb") as file:
@@ -122,7 +132,10 @@ def _start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], s
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
         )
     while not (found := SAID.search(log.read_text(errors="replace"))):
-        if process.poll() is not None:
+        code = process.poll()
+        if code is not None and code < 0:
+            return process, ""
+        if code is not None:
             words = log.read_text(errors="replace").strip().splitlines()
             raise SharpenError(f"no server for agents elsewhere: {words[-1] if words else 'it died'}")
         time.sleep(POLL_S)
