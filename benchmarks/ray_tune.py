@@ -1,4 +1,4 @@
-"""The same trials on Ray Tune and on sharpen: what each costs, and how soon a killed one is at work again.
+"""The same trials on Ray Tune and on sharpen: how long they take, and how soon a killed one is at work again.
 
     python benchmarks/ray_tune.py [--noops 60] [--xgboost 24] [--kills 5]
 
@@ -7,8 +7,7 @@ One Ray head with two processors runs on this machine for Ray Tune and for ``sha
 with the same configurations: each trial draws its own by its number. Ours ends with a verdict and a report.
 
 A trial is killed (``kill -9`` of the process that trains) three seconds after it has begun; what is timed is
-how long until it begins again, in seconds, the median of some. CPU seconds are of all processes, with their
-start and end, the cluster's too.
+how long until it begins again, in seconds, the median of some.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -29,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -117,10 +114,9 @@ print(len(results), results.num_errors, results.get_best_result().metrics["loss"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a sweep took: seconds on the clock and of processors, and the best loss."""
+    """What a sweep took, in seconds with its start and end, and the best loss."""
 
     wall_s: float
-    cpu_s: float
     best: float
 
 
@@ -184,23 +180,14 @@ class Ways:
         return best
 
 
-def cpu_s() -> float:
-    """Return the processor seconds of the processes below this one, those that have ended among them."""
-    total = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    for one in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            total += sum(one.cpu_times()[:4])
-    return total
-
-
 def cost(ways: Ways, way: str, name: str, n: int) -> Cost:
     """Run a sweep."""
-    began, cpu_before = time.perf_counter(), cpu_s()
+    began = time.perf_counter()
     process = ways.all[way](name, n)
     said, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"{way} failed: {ways.errors()}")
-    return Cost(time.perf_counter() - began, cpu_s() - cpu_before, ways.best(way, said, n))
+    return Cost(time.perf_counter() - began, ways.best(way, said, n))
 
 
 def recovery_s(ways: Ways, way: str, n_kills: int) -> float:
@@ -269,7 +256,7 @@ def main() -> None:
     asked.add_argument("--xgboost", type=int, default=24)
     asked.add_argument("--kills", type=int, default=5)
     given = asked.parse_args()
-    table = Table("sweep", "way", "wall s", "s a trial", "CPU s a trial", "ratio of CPU", "best loss")
+    table = Table("sweep", "way", "wall s", "s a trial", "Ray Tune / this", "best loss")
     with tempfile.TemporaryDirectory(prefix="rt") as room:
         os.environ |= {"BEGUN": str(Path(room) / "begun"), "PYTHONPATH": room}
         with head(Path(room)) as address:
@@ -278,8 +265,8 @@ def main() -> None:
             for name, n in (("noop", given.noops), ("xgboost", given.xgboost)):
                 costs = {way: cost(ways, way, name, n) for way in ways.all}
                 for way, found in costs.items():
-                    ratio = costs["Ray Tune"].cpu_s / found.cpu_s
-                    figures = [f"{found.wall_s:.1f}", f"{found.wall_s / n:.3f}", f"{found.cpu_s / n:.3f}"]
+                    ratio = costs["Ray Tune"].wall_s / found.wall_s
+                    figures = [f"{found.wall_s:.1f}", f"{found.wall_s / n:.3f}"]
                     table.add_row(f"{name}, {n}", way, *figures, f"{ratio:.2f}", f"{found.best:.6f}")
             again = {way: recovery_s(ways, way, given.kills) for way in ways.all}
     console = Console(width=110)
