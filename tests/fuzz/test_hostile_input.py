@@ -148,6 +148,8 @@ def test_a_request_of_any_shape_gets_a_reply(op: Any, args: Any) -> None:
         for request in ({"op": op, "args": args}, {"op": "ping", "args": args}, {"op": op}, {}):
             (reply,) = made.answer([json.loads(dumps(request))])
             assert set(reply) in ({"ok"}, {"error"})
+            if not isinstance(request.get("op"), str) or not isinstance(request.get("args", {}), dict):
+                assert reply["error"]["kind"] == "UsageError"
 
 
 # -- sweep files

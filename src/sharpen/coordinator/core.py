@@ -164,11 +164,14 @@ class Coordinator:
         self._store.close()
 
     def _reply(self, request: Request) -> Reply:
-        operation = OPERATIONS.get(request.get("op", ""))
+        op, args = request.get("op"), request.get("args", {})
+        operation = OPERATIONS.get(op) if isinstance(op, str) else None
         if operation is None:
-            return _error(UsageError(f"no request {request.get('op')!r}; there are: {', '.join(OPERATIONS)}"))
+            return _error(UsageError(f"no request {op!r:.200}; there are: {', '.join(OPERATIONS)}"))
+        if not isinstance(args, dict):
+            return _error(UsageError(f"request {op}: its args are a mapping of names, not {args!r:.200}"))
         try:
-            return {"ok": operation(self._session, **request.get("args", {}))}
+            return {"ok": operation(self._session, **args)}
         except (UsageError, Refused) as refusal:  # raised before anything is written
             return _error(refusal)
 
