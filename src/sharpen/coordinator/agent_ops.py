@@ -95,7 +95,8 @@ def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
     except Refused as refusal:
         if refusal.facts.get("why") != FULL:
             raise
-        answer = Over(session.sweep(sweep_id).state.status, refusal.message)
+        state = session.sweep(sweep_id).state
+        answer = NothingNow() if state.live else Over(state.status, refusal.message)  # one may come back
     finally:
         if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
             one_thread()
