@@ -12,6 +12,9 @@ beside it what the verdict needs: which bars it saw, and in its folder the retur
 from __future__ import annotations
 
 import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,11 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from sharpen.folds import Fold
+    from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
-    from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
+    from sharpen.objectives.rl.portfolio import Keep, Outcome, PortfolioSettings
 
 log = logging.getLogger(__name__)
 
+TOLD_EVERY_S = 10.0
 SAME = {"num_envs": "n_envs"}
 """Names of ElegantRL's demo for settings of the agents here."""
 
@@ -98,11 +103,34 @@ def train_on(data: MarketData, fold: Fold, settings: PortfolioSettings, config: 
         found = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
         begun = found.folds.get(fold.number)
     job = Job(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
-    outcome = train(data, [job], device_of(config))[0]
+    outcome = train(
+        data, [job], device_of(config), telling(fold, settings.break_step, int(config["n_folds"]))
+    )[0]
     if config["save"] and outcome.checkpoint is not None:
         kept = checkpoints.RunCheckpoint(about, (), {fold.number: outcome.checkpoint})
         checkpoints.save(kept, Path(config["save"]))
     return outcome
+
+
+def telling(fold: Fold, break_step: int, n_folds: int) -> Keep:
+    """Return what says on stderr, every few seconds, how far the training is."""
+    place = f"fold {fold.number} of {n_folds}" if fold.number else "the lockbox"
+    began = told_at = time.monotonic()
+    print(f"{place}: {break_step:,} steps of training", file=sys.stderr, flush=True)
+
+    def tell(at_work: Callable[[], Mapping[int, FoldCheckpoint]]) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if now - told_at < TOLD_EVERY_S:
+            return
+        told_at = now
+        for one in at_work().values():
+            looked = "" if one.best.weights is None else f", best Sharpe on the tail {one.best.sharpe:.2f}"
+            done = f"{min(one.n_steps, break_step):,} of {break_step:,} steps"
+            line = f"{place}: {done}, {now - began:.0f} s{looked}"
+            print(line, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def settings_of(cfg: DictConfig) -> dict[str, Any]:

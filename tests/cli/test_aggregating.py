@@ -39,11 +39,15 @@ def test_what_was_stopped_early_comes_after_what_had_all_folds(store):
     ]
 
 
-def test_a_sweep_compares_with_itself(sharpen, store):
-    (row,) = json.loads(sharpen("compare", "last", "last", "--json", home=store).stdout)
-    assert (row["method"], row["sweeps"]) == ("grid", 2)
-    assert row["1"] == [mean(0, N_FOLDS)] * 2
-    assert row["2"] == [mean(1, N_FOLDS)] * 2
+def test_a_sweep_is_compared_once(sharpen, store):
+    (row,) = json.loads(sharpen("compare", "last", "--json", home=store).stdout)
+    assert (row["method"], row["sweeps"]) == ("grid", 1)
+    assert row["1"] == [mean(0, N_FOLDS)]
+    assert row["2"] == [mean(1, N_FOLDS)]
+    sweep_id = Reader(store).sweep("last").id
+    twice = sharpen("compare", "last", sweep_id[:5], home=store)
+    assert (twice.exit_code, twice.stdout) == (2, "")
+    assert f"sweep {sweep_id} is named twice: name each sweep once" in twice.stderr
 
 
 def test_a_cheap_look_costs_its_share_and_is_no_result(store):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import polars as pl
 import pytest
 
 from cli.programs.strategy import N_FOLDS, mean
@@ -57,3 +58,13 @@ def test_a_folder_that_is_missing_is_said_in_a_line(store, sharpen):
     assert said.exit_code == 2
     assert said.stderr.splitlines()[-1].endswith("runs.csv: No such file or directory")
     assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_kind_that_is_named_is_written_whatever_the_file_is_called(sharpen, store):
+    said = sharpen("export", "last", "--to", "parquet", "-o", store / "runs.pq", home=store)
+    assert said.exit_code == 0
+    assert pl.read_parquet(store / "runs.pq").height == len(
+        Reader(store).runs(Reader(store).sweep("last").id)
+    )
+    odd = sharpen("export", "last", "--to", "parquet", "-o", store / "runs.csv", home=store)
+    assert (odd.exit_code, "--to parquet writes a .parquet file" in odd.stderr) == (2, True)

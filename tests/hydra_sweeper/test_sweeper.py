@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sharpen.agents.finalists import candidates, top_runs
+from sharpen.store.queries import Reader
+
 Rows = list[dict[str, str]]
 
 
@@ -213,3 +216,71 @@ def test_what_the_sweepers_params_sweep_over_is_searched_as_if_it_were_typed(app
     history = rows(app / "out" / "bowl" / "runhistory.csv")
     assert sorted((row["x"], row["seed"]) for row in history) == [("0.1", "9"), ("0.2", "9")]
     assert yaml.safe_load((app / "out" / "bowl" / "final_config.yaml").read_text())["kind"] == "b"
+
+
+def test_defaults_of_some_parameters_leave_the_others_at_what_the_program_has(app: Path) -> None:
+    conf = app / "conf" / "bowl.yaml"
+    text = conf.read_text().replace("choices: [a, b]", "choices: [c, b, a]")
+    more = "        size: {type: uniform_int, lower: 8, upper: 64}\n"
+    more += "        mode: {type: categorical, choices: [one, two]}\n"
+    text = text.replace("choices: [c, b, a]}\n", "choices: [c, b, a]}\n" + more)
+    conf.write_text(text.replace("kind: a\n", "kind: a\nsize: 16\nmode: none\n"))
+    done = hydra(app, "-m", "fold_id=0", "hydra.sweeper.n_trials=1")
+    assert done.returncode == 0, done.stderr
+    (row,) = rows(app / "out" / "bowl" / "runhistory.csv")
+    # x has a default; kind and size are the program's own; its mode is none of the choices: the first
+    assert (row["x"], row["kind"], row["size"], row["mode"]) == ("0.5", "a", "16", "one")
+    reader = Reader(app / ".sharpen")
+    sweep = reader.sweep("last")
+    *_, default = candidates(sweep, top_runs(reader, sweep, 1), None)
+    assert default.config == reader.runs(sweep.id)[0].config
+
+
+@pytest.mark.parametrize("n_trials", ["0", "-3", "many", "2.5"])
+def test_a_number_of_trials_that_is_none_is_refused_before_anything_is_made(app: Path, n_trials: str) -> None:
+    done = hydra(app, "-m", f"hydra.sweeper.n_trials={n_trials}")
+    assert done.returncode == 2
+    assert "hydra.sweeper.n_trials: is" in done.stderr
+    assert "give a whole number, 1 or more" in done.stderr
+    assert not (app / "out").exists()
+    assert not (app / ".sharpen").exists()
+
+
+def test_the_command_before_an_extension_says_that_there_is_nothing_more_to_run(app: Path) -> None:
+    for n_trials in (1, 2):
+        assert hydra(app, "-m", "fold_id=0", f"hydra.sweeper.n_trials={n_trials}").returncode == 0
+    again = hydra(app, "-m", "fold_id=0", "hydra.sweeper.n_trials=1")
+    assert again.returncode == 0, again.stderr
+    said = again.stdout + again.stderr
+    assert "it has 2 runs already, and n_trials is 1: nothing more to run" in said
+    assert len(rows(app / "out" / "bowl" / "runhistory.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("sys.exit(3)", "job 0: the function called sys.exit(3): let it return the number to minimise"),
+        ("return float('-inf')", "job 0: it gave -inf"),
+        ("return float('nan')", "job 0: it gave NaN"),
+    ],
+)
+def test_a_function_that_gives_no_number_has_a_reason(app: Path, how: str, said: str) -> None:
+    program = (app / "bowl.py").read_text()
+    program = program.replace("    return (cfg.x", f"    {how}\n    return (cfg.x")
+    (app / "bowl.py").write_text(program.replace("import os\n", "import os\nimport sys\n"))
+    done = hydra(app, "-m", "fold_id=0", "hydra.sweeper.n_trials=1")
+    assert done.returncode == 1
+    assert said in done.stdout + done.stderr
+
+
+def test_a_name_that_yaml_reads_as_a_truth_value_is_to_be_quoted(app: Path) -> None:
+    conf = app / "conf" / "bowl.yaml"
+    forbidden = "      forbiddens: [{type: EQUALS, name: on, value: 1}]\n"
+    added = "        on: {type: uniform_int, lower: 1, upper: 4}\n" + forbidden
+    conf.write_text(conf.read_text().replace("choices: [a, b]}\n", "choices: [a, b]}\n" + added))
+    done = hydra(app, "-m")
+    assert done.returncode == 2
+    assert "hydra.sweeper.search_space.hyperparameters.True: is true or false to YAML" in done.stderr
+    assert "put the name in quotes, as in 'on'" in done.stderr
+    assert "hydra.sweeper.search_space.forbiddens[0]: names True" in done.stderr
+    assert not (app / "out").exists()

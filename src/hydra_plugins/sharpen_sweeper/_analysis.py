@@ -14,7 +14,7 @@ from sharpen.trial import Trial, TrialState
 
 
 def analyse(settings: Settings) -> None:
-    """Print what mattered in a runhistory: local importance around the best, or the steps from the middle.
+    """Print what mattered in a runhistory: local importance around the best, or the steps from the defaults.
 
     Raises:
         UsageError: No runhistory is named, or it holds too few configurations.
@@ -31,14 +31,15 @@ def analyse(settings: Settings) -> None:
         for share in importance.local_importance(forest, seen.cube, best):
             print(f"{' x '.join(share.names):<24} {share.value:.3f}  ({share.low:.2f} to {share.high:.2f})")
     else:
-        middle = seen.cube.snap(0.5 + 0.0 * seen.points[:1])[0]
-        for step in importance.ablation(forest, seen.cube, middle, best):
+        prior = spec.parse(text).prior
+        start = seen.cube.encode(prior[:1]) if prior else 0.5 + 0.0 * seen.points[:1]
+        for step in importance.ablation(forest, seen.cube, seen.cube.snap(start)[0], best):
             print(f"{step.name:<24} {step.gain:+.4g}")
     print(evidence.sentence, file=sys.stderr)
 
 
 def _as_random(settings: Settings) -> Settings:
-    return Settings(method="random", space=settings.space, maximize=settings.maximize)
+    return Settings(method="random", space=settings.space, maximize=settings.maximize, own=settings.own)
 
 
 def _trials(path: Path, settings: Settings) -> list[Trial]:

@@ -60,6 +60,10 @@ def search(
         return analyse(settings)
     settings = _with_cap(settings)
     folder = _named(Path(config.hydra.sweep.dir))
+    program, command = command_of(sys.argv, folder, module_of_main())
+    text = sweep_text(settings, str(config.hydra.job.name), program, command)
+    parsed = spec.parse(text, where="hydra.sweeper, as a sweep file")
+    rules_for(parsed, 0, settings.n_trials)  # a setting that the method does not have is told before all else
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
     _link(folder)
@@ -72,7 +76,7 @@ def search(
         return base_of(context, config, replace(typed, words=(*typed.words, *words))), left
 
     with connect(home) as client, interrupts() as seen:
-        sweep_id = _sweep_of(client, home, folder, settings, str(config.hydra.job.name))
+        sweep_id = _sweep_of(client, home, folder, settings, (text, parsed))
         results = Results(Reader(home), sweep_id, folder, settings, compose)
         _drive(home, sweep_id, settings, results, seen)
     if seen:
@@ -96,18 +100,22 @@ def _with_cap(settings: Settings) -> Settings:
     return replace(settings, n_trials=cap)
 
 
-def _sweep_of(client: Client, home: Path, folder: Path, settings: Settings, name: str) -> str:
-    """Return the id of the folder's sweep: the one that it has, reopened, or a new one."""
-    program, command = command_of(sys.argv, folder, module_of_main())
-    text = sweep_text(settings, name, program, command)
-    parsed = spec.parse(text, where=f"{folder}/multirun.yaml")
-    rules_for(parsed, 0, settings.n_trials)  # a setting that the method does not have is told before all else
+def _sweep_of(
+    client: Client, home: Path, folder: Path, settings: Settings, file: tuple[str, spec.Sweep]
+) -> str:
+    """Return the id of the folder's sweep: the one that it has, reopened, or a new one of a sweep file."""
+    text, parsed = file
     about = folder / ABOUT
     if about.exists():
         sweep_id = json.loads(about.read_text())["sweep"]
-        _check_same(Reader(home), sweep_id, parsed, folder)
-        answer = client.call("reopen", sweep_id=sweep_id, run_cap=settings.n_trials)
+        reader = Reader(home)
+        _check_same(reader, sweep_id, parsed, folder)
+        n_runs, n_trials = reader.sweep(sweep_id).n_created, settings.n_trials
+        cap = None if n_trials is None else max(n_trials, n_runs)
+        answer = client.call("reopen", sweep_id=sweep_id, run_cap=cap)
         log.info("going on with sweep %s, which is %s", sweep_id, answer["status"])
+        if n_trials is not None and n_runs >= n_trials and not SweepStatus(answer["status"]).is_open:
+            log.info("it has %d runs already, and n_trials is %d: nothing more to run", n_runs, n_trials)
         return sweep_id
     place = {"source": str(folder / "multirun.yaml"), "workdir": str(Path.cwd())}
     words: dict[str, Any] = {
@@ -118,7 +126,7 @@ def _sweep_of(client: Client, home: Path, folder: Path, settings: Settings, name
     }
     sweep_id = client.call("create_sweep", key=secrets.token_hex(16), **words)["sweep_id"]
     about.write_text(json.dumps({"sweep": sweep_id, "store": str(home)}) + "\n")
-    log.info("sweep %s (%s) in %s: sharpen runs %s lists its runs", sweep_id, name, folder, sweep_id)
+    log.info("sweep %s (%s) in %s: sharpen runs %s lists its runs", sweep_id, parsed.name, folder, sweep_id)
     return sweep_id
 
 

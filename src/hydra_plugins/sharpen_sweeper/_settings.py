@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -61,6 +61,7 @@ class Settings:
         early_terminate: When to end a configuration before its last fold, as in a sweep file.
         on_oom: What to do about a job that runs out of memory: ``halve:KEY``, or nothing.
         data_path: The runhistory of an analysis.
+        own: What the program's configuration has, by its full names, and which option of each group.
         notes: What was read in another spelling: (place, sentence).
     """
 
@@ -84,6 +85,7 @@ class Settings:
     early_terminate: Mapping[str, Any] | None = None
     on_oom: str = ""
     data_path: str = ""
+    own: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[Problem, ...] = ()
 
 
@@ -115,7 +117,21 @@ def read_settings(
     settings = _settings(flat, space, (base, typed), reading)
     if reading.problems:
         raise refuse("the sweeper's configuration", reading.problems)
-    return settings
+    chosen = _plain(OmegaConf.select(config, "hydra.runtime.choices"))
+    return replace(settings, own={**chosen, **dict(flat_values(base))})
+
+
+def flat_values(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a configuration by their full names.
+
+    >>> dict(flat_values({"net": {"dims": [64, 32]}, "lr": 0.1}))
+    {'net.dims': [64, 32], 'lr': 0.1}
+    """
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat_values(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _as_typed(space: SearchSpace, typed: Typed, reading: _Reading) -> SearchSpace:
@@ -255,11 +271,14 @@ def _settings(
     n_trials = get("n_trials", scenario.get("n_trials"))
     if n_trials is None and method not in ANALYSES and not reading.is_run:
         reading.wrong("hydra.sweeper.n_trials", "is missing: say how many configurations to try")
+    if n_trials is not None and (type(n_trials) is not int or n_trials < 1):
+        reading.wrong("hydra.sweeper.n_trials", f"is {n_trials!r}: give a whole number, 1 or more")
+        n_trials = None
     _check_on_oom(str(get("on_oom", "")), flat, reading)
     return Settings(
         method=method,
         space=space,
-        n_trials=None if n_trials is None else int(n_trials),
+        n_trials=n_trials,
         n_workers=get("n_workers", scenario.get("n_workers")),
         options=method_options(method, flat, base, reading.note),
         folds=folds,

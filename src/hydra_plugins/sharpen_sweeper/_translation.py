@@ -12,8 +12,10 @@ from typing import Any, cast
 import yaml
 
 from hydra_plugins.sharpen_sweeper._settings import Settings
+from sharpen import spec
 from sharpen.errors import NotFound, UsageError
 from sharpen.optimizers.generations import Plan
+from sharpen.space import Space
 
 METRIC = "performance"
 EVALUATION = "evaluation"
@@ -42,9 +44,14 @@ def sweep_text(settings: Settings, name: str, program: str, command: Sequence[st
         document["forbidden"] = [dict(one) for one in settings.space.forbidden]
     if settings.early_terminate:
         document["early_terminate"] = dict(settings.early_terminate)
-    prior = first_configurations(settings)
+    space = spec.parse(_dump(document), where="hydra.sweeper").space if settings.space.default else None
+    prior = first_configurations(settings, space)
     if prior:
         document["prior"] = [dict(one) for one in prior]
+    return _dump(document)
+
+
+def _dump(document: Mapping[str, Any]) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -81,9 +88,33 @@ def _text(dumper: Any, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def first_configurations(settings: Settings) -> list[Mapping[str, Any]]:
-    """Return the configurations to try first: the defaults that are given, then those to start warm from."""
-    found = [settings.space.default] if settings.space.default else []
+def whole_default(settings: Settings, space: Space) -> Mapping[str, Any]:
+    """Return the configuration of the defaults; empty where none is given.
+
+    A parameter without one has the value that the program's own configuration has. Where that is none of the
+    space, it has the first of its choices; a number is left out, which is its middle.
+    """
+    given = settings.space.default
+    if not all(name in space.dimensions and space.dimensions[name].contains(given[name]) for name in given):
+        return given  # what is wrong with it is told where the sweep is read
+    found = dict(given)
+    for name in [name for name in space.dimensions if name not in given]:
+        values = [settings.own[name]] if name in settings.own else []
+        values += cast("list[Any]", settings.space.parameters.get(name, {}).get("values") or [])[:1]
+        fit = [value for value in values if space.dimensions[name].contains(value)]
+        found |= {name: fit[0]} if fit else {}
+    config = space.complete(found)
+    fitting = {name: value for name, value in found.items() if name in config or name in given}
+    return fitting if space.allows(config) else given
+
+
+def first_configurations(settings: Settings, space: Space | None = None) -> list[Mapping[str, Any]]:
+    """Return the configurations to try first: the defaults, then those to start warm from.
+
+    Without the space the defaults are those that are given.
+    """
+    default = settings.space.default if space is None else whole_default(settings, space)
+    found = [default] if default else []
     found += settings.warmstart
     if settings.warmstart_file:
         found += best_of_file(Path(settings.warmstart_file), settings, MOST_WARM)

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
 from hydra_plugins.sharpen_sweeper._in_process import InProcess
 from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
-from hydra_plugins.sharpen_sweeper._settings import Settings, read_settings
+from hydra_plugins.sharpen_sweeper._settings import Settings, flat_values, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
 from hydra_plugins.sharpen_sweeper._words import override, words_of
@@ -57,7 +57,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     wait_for_run()  # until here all runs of the sweep are alike
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
-        chosen = dict(_flat(run.config))
+        chosen = dict(flat_values(run.config))
         if settings.budget_variable and run.fidelity is not None:
             chosen[settings.budget_variable] = _whole(run.fidelity)
         number = assigned.run_id.rpartition("-")[2]
@@ -83,8 +83,8 @@ def _report(run: tracking.Run, jobs: Jobs) -> None:
             outcomes.append(one)
             if step == 0 and one.summary:
                 run.summary.update(dict(one.summary))
-            if math.isnan(one.value) and INFEASIBLE not in run.summary:
-                run.summary[INFEASIBLE] = f"job {step}: {one.summary.get(INFEASIBLE, 'it gave NaN')}"
+            if not math.isfinite(one.value) and INFEASIBLE not in run.summary:
+                run.summary[INFEASIBLE] = f"job {step}: {one.summary.get(INFEASIBLE, _gave(one.value))}"
             numbers = {name: each for name, each in place.items() if isinstance(each, int | float)}
             about = {f"{EVALUATION}/{name}": each for name, each in numbers.items()}
             mean = math.fsum(each.value for each in outcomes) / len(outcomes)
@@ -93,6 +93,10 @@ def _report(run: tracking.Run, jobs: Jobs) -> None:
     finally:
         if join_returns(outcomes, run.dir / RETURNS_FILE):
             run.log_artifact(run.dir / RETURNS_FILE, name=RETURNS, type=RETURNS)
+
+
+def _gave(value: float) -> str:
+    return f"it gave {'NaN' if math.isnan(value) else value}"
 
 
 def _with_seed(settings: Settings, base: Mapping[str, Any], seed: int) -> Settings:
@@ -202,8 +206,25 @@ class Jobs:
         for start in range(0, len(every), size):
             batch = every[start : start + size]
             words = [self._words(place, start + k, len(every)) for k, place in enumerate(batch)]
-            for k, result in enumerate(self.launcher.launch(words, initial_job_idx=start)):
+            for k, result in enumerate(self._launched(words, start)):
                 yield batch[k], self._value(result, words[k], start + k, run)
+
+    def _launched(self, words: Sequence[Sequence[str]], start: int) -> Sequence[JobReturn]:
+        """Return what jobs gave.
+
+        Raises:
+            UsageError: The function ended the program.
+        """
+        try:
+            return self.launcher.launch(words, initial_job_idx=start)
+        except tracking.Stopped:
+            raise
+        except SystemExit as ended:
+            code = 0 if ended.code is None else ended.code
+            sentence = (
+                f"job {start}: the function called sys.exit({code!r}): let it return the number to minimise"
+            )
+            raise UsageError(sentence) from ended
 
     def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
@@ -218,7 +239,7 @@ class Jobs:
         if type(error).__name__ not in MEMORY_ERRORS:
             raise error
         smaller = self._smaller(words)
-        config = {**dict(_flat(self.base)), **self.chosen}
+        config = {**dict(flat_values(self.base)), **self.chosen}
         if smaller is None:
             run.summary[OUT_OF_MEMORY] = f"job {at}: {error}"
             run.summary[INFEASIBLE] = reason(type(error).__name__, config)
@@ -229,14 +250,14 @@ class Jobs:
         run.summary[OUT_OF_MEMORY] = f"{name} {config.get(name)} -> {value}"
         self.smaller[name] = typed_value(value)
         run.summary[SMALLER] = dict(self.smaller)
-        again = self.launcher.launch([smaller], initial_job_idx=at)[0]
+        again = self._launched([smaller], at)[0]
         return self._value(again, smaller, at, run)
 
     def _smaller(self, words: list[str]) -> list[str] | None:
         """Return the words with the memory's parameter halved; None when that is not wanted."""
         _, _, name = self.settings.on_oom.partition(":")
         written = next((word for word in reversed(words) if word.lstrip("+").startswith(f"{name}=")), None)
-        now = typed_value(written.partition("=")[2]) if written else dict(_flat(self.base)).get(name)
+        now = typed_value(written.partition("=")[2]) if written else dict(flat_values(self.base)).get(name)
         less = halved(self.settings.on_oom, {name: now})
         return None if less is None else [*words, override(name, less[name])]
 
@@ -244,14 +265,6 @@ class Jobs:
 def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:
     plugins = Plugins.instance()
     return plugins.instantiate_launcher(hydra_context=context, task_function=task, config=config)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _whole(fidelity: float) -> float | int:

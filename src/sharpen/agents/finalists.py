@@ -63,10 +63,15 @@ def previous_best(reader: Reader, sweep: SweepRow) -> RunRow | None:
 
 
 def candidates(sweep: SweepRow, tops: Sequence[RunRow], previous: RunRow | None) -> tuple[Candidate, ...]:
-    """Return what is to be carried out: the finalists, the default and the previous best, if there is one."""
+    """Return what is to be carried out: the finalists, the default and the previous best, if there is one.
+
+    The default is what the sweep was told to try first, as for ablation, or else what the program has.
+    """
     found = [_candidate(row, "finalist") for row in tops]
     fidelity = tops[0].fidelity
-    found.append(Candidate(DEFAULT, "default", sweep.id, default_config(sweep), fidelity))
+    prior = spec.parse(sweep.spec, where=sweep.source).prior
+    default = prior[0] if prior else default_config(sweep)
+    found.append(Candidate(DEFAULT, "default", sweep.id, default, fidelity))
     if previous is not None:
         found.append(_candidate(previous, PREVIOUS))
     return tuple(found)

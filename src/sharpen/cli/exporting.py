@@ -82,7 +82,7 @@ def export(
         _write_csv(table, sys.stdout)
         return
     try:
-        n_rows = _write(table, file)
+        n_rows = _write(table, file, file.suffix if kind is None else f".{kind}")
     except OSError as problem:
         raise UsageError(f"cannot write {file}: {problem.strerror}") from problem
     echo(f"{n_rows} rows: {file}", err=True)
@@ -96,25 +96,25 @@ class _Table:
     rows: Iterable[Row]
 
 
-def _write(table: _Table, file: Path) -> int:
-    """Write rows as the file's ending says; return how many."""
-    if file.suffix == ".parquet":
+def _write(table: _Table, file: Path, form: str) -> int:
+    """Write rows in a form, which is called by the ending of its files; return how many."""
+    if form == ".parquet":
         rows = list(table.rows)
         _write_parquet(rows, file)
         return len(rows)
     with _replaced(file) as text:
-        if file.suffix == ".csv":
+        if form == ".csv":
             return _write_csv(table, text)
         return sum(1 for row in table.rows if text.write(json.dumps(row) + "\n"))
 
 
 def _check_names(kind: str | None, file: Path | None) -> None:
     """Refuse a file whose name says something else than --to, or nothing that is known."""
-    if kind is not None and file is not None and file.suffix != f".{kind}":
+    if kind is not None and file is not None and file.suffix in set(FORMATS) - {f".{kind}"}:
         raise UsageError(f"{file}: --to {kind} writes a .{kind} file: name one")
     if file is None and kind == "parquet":
         raise UsageError("--to parquet needs -o FILE.parquet: a table of bytes is nothing to print")
-    if file is not None and file.suffix not in FORMATS:
+    if kind is None and file is not None and file.suffix not in FORMATS:
         raise UsageError(f"{file}: call it *{' or *'.join(FORMATS)}, which says how to write it")
 
 

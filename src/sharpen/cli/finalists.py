@@ -59,7 +59,8 @@ def finalists(home: Path, sweep: str, as_json: bool, **options: Any) -> None:
     """Run the best configurations of SWEEP once more, compare them, and open the lockbox for the best.
 
     Each finalist is trained on every fold with seeds that the search has not used. Beside it stand the
-    program's default and the previous best, trained alike. Differences are paired by fold, and the p-values
+    default, which is the first of the sweep's `prior` or else what the program has, and the previous best,
+    trained alike. Differences are paired by fold, and the p-values
     allow for how many comparisons there are. Then the lockbox is opened, once, for the finalist of the best
     mean; the look is counted. A sweep whose lockbox has been opened keeps it closed.
 

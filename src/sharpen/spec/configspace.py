@@ -39,6 +39,9 @@ CONDITION_SIGNS = {"EQ": "==", "IN": "in", "NEQ": "!=", "LT": "<", "GT": ">"}
 SECTIONS = ("hyperparameters", "conditions", "forbiddens", "seed", "name", "meta")
 
 
+READ_AS_BOOL = "is true or false to YAML, as on, off, yes and no are: put the name in quotes, as in 'on'"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
     """A space in the words of a sweep file.
@@ -101,7 +104,7 @@ def read_search_space(value: Any, path: str, problems: list[Problem]) -> SearchS
             parameters[name], given = read
             default |= {} if given is None else {name: given}
     _add_conditions(value.get("conditions") or [], f"{path}.conditions", parameters, reading)
-    forbidden = _forbidden(value.get("forbiddens") or [], f"{path}.forbiddens", reading)
+    forbidden = _forbidden(value.get("forbiddens") or [], f"{path}.forbiddens", parameters, reading)
     notes = tuple((place, sentence) for sentence, place in reading.notes.items())
     return SearchSpace(parameters, forbidden, default, notes)
 
@@ -133,7 +136,9 @@ def _entries(value: Any, path: str, reading: _Reading) -> list[tuple[str, dict[s
         reading.wrong(path, f"is {describe(value)}: give at least one hyperparameter, as NAME: {{type: …}}")
     found: list[tuple[str, dict[str, Any], str]] = []
     for name, entry in pairs:
-        if isinstance(entry, Mapping):
+        if isinstance(name, bool):
+            reading.wrong(f"{path}.{name}", READ_AS_BOOL)
+        elif isinstance(entry, Mapping):
             found.append((str(name), dict(cast("Mapping[str, Any]", entry)), f"{path}.{name}"))
         else:
             reading.wrong(
@@ -286,11 +291,16 @@ def _expression(condition: Mapping[str, Any]) -> str:
     return f"{condition['parent']} {CONDITION_SIGNS[kind]} {wanted!r}"
 
 
-def _forbidden(clauses: Any, path: str, reading: _Reading) -> tuple[Mapping[str, Any], ...]:
+def _forbidden(
+    clauses: Any, path: str, parameters: Mapping[str, Any], reading: _Reading
+) -> tuple[Mapping[str, Any], ...]:
     found: list[Mapping[str, Any]] = []
     for at, clause in enumerate(clauses):
         parts = clause.get("clauses", [clause]) if clause.get("type") == "AND" else [clause]
-        if all(part.get("type") in ("EQUALS", "IN") for part in parts):
+        odd = [repr(part.get("name")) for part in parts if part.get("name") not in parameters]
+        if odd:
+            reading.wrong(f"{path}[{at}]", f"names {', '.join(odd)}, which must all be hyperparameters")
+        elif all(part.get("type") in ("EQUALS", "IN") for part in parts):
             found.append({part["name"]: part.get("value", part.get("values")) for part in parts})
         else:
             reading.wrong(f"{path}[{at}]", "only EQUALS, IN, and AND of these are known")
