@@ -21,14 +21,16 @@ LOCKBOX_HASH: Final = "lockbox/hash"
 LOCKBOX_FIRST: Final = "lockbox/first"
 INFEASIBLE: Final = "infeasible"
 SMALLER: Final = "smaller"
+NO_STAGE: Final = "program/no_stage"
 PROPOSED: Final = "config/proposed"
 OUT_OF_MEMORY: Final = "out_of_memory"
 VERSIONS: Final = "versions"
 CODE: Final = "program/files"
 """Keys of a run's summary. What ``smaller`` maps parameters to is what the run counts for from then on;
-``config/proposed`` is then what the search had proposed."""
+``config/proposed`` is then what the search had proposed. ``program/no_stage``: the program cannot be told
+that the lockbox is meant."""
 
-FOR_THE_REPORT: Final = frozenset((HASH, SKETCH, LOCKBOX_HASH, VERSIONS, CODE, PROPOSED))
+FOR_THE_REPORT: Final = frozenset((HASH, SKETCH, LOCKBOX_HASH, VERSIONS, CODE, PROPOSED, NO_STAGE))
 """Keys whose values tell a reader nothing."""
 
 BASELINE: Final = "baseline/sharpe"

@@ -284,3 +284,12 @@ def test_a_name_that_yaml_reads_as_a_truth_value_is_to_be_quoted(app: Path) -> N
     assert "put the name in quotes, as in 'on'" in done.stderr
     assert "hydra.sweeper.search_space.forbiddens[0]: names True" in done.stderr
     assert not (app / "out").exists()
+
+
+def test_finalists_say_first_that_the_program_cannot_be_told_of_the_lockbox(app: Path) -> None:
+    assert hydra(app, "-m", "fold_id=0", "hydra.sweeper.n_trials=1").returncode == 0
+    argv = [sys.executable, "-m", "sharpen", "finalists", "last", "--seeds", "1"]
+    said = subprocess.run(argv, cwd=app, capture_output=True, text=True, timeout=120, check=True).stderr
+    first, *_ = said.splitlines()
+    assert first.startswith("warning: the program had no key 'stage'")
+    assert first.endswith("or give --no-lockbox")

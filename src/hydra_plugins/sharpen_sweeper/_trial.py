@@ -28,7 +28,7 @@ from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
 from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
-from sharpen.facts import INFEASIBLE, OUT_OF_MEMORY, RETURNS, SMALLER
+from sharpen.facts import INFEASIBLE, NO_STAGE, OUT_OF_MEMORY, RETURNS, SMALLER
 from sharpen.sweep.out_of_memory import halved, reason
 from sharpen.tracking.assignment import read_assignment
 
@@ -67,6 +67,8 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
             settings = _with_seed(settings, base, run.seed)
             chosen |= _staged(run, base)
             number = _place(run, chosen)
+        elif STAGE not in base:
+            run.summary[NO_STAGE] = True
         if run.stage == "lockbox":
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)

@@ -17,6 +17,7 @@ from sharpen import spec
 from sharpen.cli.printing import json_option, print_json, shown, stderr, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
+from sharpen.facts import NO_STAGE
 from sharpen.jsonable import null_for_nan
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 LIMITS = (
     "The finalists were chosen on these folds. Fresh seeds take away the luck of the seed, not that of the"
     " bars: only the lockbox does. Folds are paired, each as its mean over the seeds."
+)
+WITHOUT_STAGE = (
+    "the program had no key 'stage' when these runs were made. If it still has none, the lockbox will show"
+    " nothing: add 'stage: search' and 'permutation_seed: null' to its configuration, or give --no-lockbox"
 )
 RESULT = "finalists.json"
 
@@ -101,6 +106,8 @@ class _Call:
         from sharpen.views.finalists import figures, folder_of  # noqa: PLC0415
 
         tops = room.top_runs(self.reader, self.sweep, self.top)
+        if self.lockbox and any(row.summary.get(NO_STAGE) for row in tops):
+            echo(f"warning: {WITHOUT_STAGE}", err=True)
         found = self._compared(tops)
         facts: dict[str, Any] = {"sweep": self.sweep.id, **figures(found)}
         if not self.as_json:
