@@ -2,6 +2,8 @@
 
     python benchmarks/ray_tune.py [--noops 60] [--xgboost 24] [--kills 5]
 
+It needs ``pip install 'ray[tune]'``.
+
 One Ray head with two processors runs on this machine for Ray Tune and for ``sharpen run --ray``; without
 ``--ray`` the agent is here. All have two trials at a time and train by the same function on the same data,
 with the same configurations: each trial draws its own by its number. Ours ends with a verdict and a report.
