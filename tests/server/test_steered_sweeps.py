@@ -193,6 +193,6 @@ def test_the_sweep_scheduler_of_the_client_searches_with_optuna(steered):
     quick = ("--batch-size", "2", "--poll-interval", "0.3")
     scheduler = steered.start("wandb", "sweep-scheduler", f"local/quant/{sweep}", *quick)
     steered.work(sweep)
-    assert scheduler.wait(60) == 0
+    scheduler.communicate(timeout=60)
     assert steered.status(sweep) == "finished"
     assert [state for _, state in steered.runs(sweep)] == ["finished"] * 3

@@ -36,6 +36,7 @@ from sharpen.sweep.events import (
     Beat,
     Canceled,
     CheckpointSaved,
+    Closed,
     Event,
     LeaseAsked,
     LimitsSet,
@@ -48,6 +49,7 @@ from sharpen.sweep.events import (
     RunCanceled,
     RunDeleted,
     RunsAdded,
+    RunStopped,
     Stopped,
     SweepDeleted,
     Ticked,
@@ -309,6 +311,22 @@ class Sweeping(RuleBasedStateMachine):
             assert now.is_canceled if now else self.ended[number].state is TrialState.CANCELED
         elif isinstance(answer, Accepted):
             assert self.state.trials[number - 1].state is TrialState.CANCELED
+
+    @rule(number=NUMBERS)
+    def stop_run(self, number: int) -> None:
+        live = self.state.live.get(number)
+        answer = self.send(RunStopped(number, "poor"))
+        if live is not None:
+            assert answer == Accepted()
+            now = self.state.live.get(number)
+            assert now.stop if now else self.ended[number].state is TrialState.CANCELED
+
+    @rule()
+    def close(self) -> None:
+        was_open = self.state.status.is_open
+        assert self.send(Closed()) == Accepted()
+        if was_open and self.state.status.is_open:
+            assert self.state.n_left == self.state.configurations.n_lacking(self.state.rules.repeats)
 
     @rule(
         origin=st.sampled_from(["rerun", "queued"]),
