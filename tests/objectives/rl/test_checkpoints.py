@@ -82,6 +82,15 @@ def test_a_run_with_more_to_spend_goes_on_with_its_own_hyperparameters(data, tmp
     assert [k.n_steps for k in kept[-1:]] == [2048]
     moved = kept[-1].member["ppo/weights"] - ended.checkpoint.member["ppo/weights"]
     assert 0 < float(moved.abs().max()) < 1e-6  # the weights of the one, the rate of the other
+    assert outcome.figures["best_step"] > 1024  # its score is not that of the other's best weights
+
+
+def test_the_same_run_with_more_to_spend_keeps_its_best_weights(data, tmp_path):
+    first = PortfolioSettings.of(QUICK)
+    (ended,) = train(data, [Job(first, FOLD, 0, is_parent=True)])
+    more = PortfolioSettings.of({**QUICK, "break_step": 2048})
+    found = checkpoints.go_on(RunCheckpoint(first.flat, (), {1: ended.checkpoint}), more.flat)
+    assert found.folds[1].best is ended.checkpoint.best
 
 
 def test_what_cannot_go_on_is_refused(tmp_path):

@@ -128,7 +128,8 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
     """Return what a run begins from, given a checkpoint: its own, or that of the run it goes on from.
 
     The latter had a smaller budget. Its members go on with the hyperparameters of the new run, and its folds
-    are judged anew at the new budget.
+    are judged anew at the new budget. Where the new run has other hyperparameters, the best weights of the
+    old one are forgotten: its score is its own, and what was best in one market need not be so in another.
 
     Args:
         found: The checkpoint.
@@ -156,8 +157,12 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
         return found
     if before > now:
         raise UsageError(f"the checkpoint to go on from is of {before} steps, and {BUDGET} is {now}")
+    is_same = all(found.settings.get(name) == value for name, value in settings.items() if name != BUDGET)
     folds = {
-        number: replace(fold, n_checks=0, first_step=fold.n_steps) for number, fold in found.folds.items()
+        number: replace(
+            fold, best=fold.best if is_same else BestWeights(), n_checks=0, first_step=fold.n_steps
+        )
+        for number, fold in found.folds.items()
     }
     return RunCheckpoint(settings, (), folds)
 
