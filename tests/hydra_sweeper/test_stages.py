@@ -27,22 +27,24 @@ def sharpen(folder: Path, *words: str) -> Result:
 
 @pytest.mark.slow
 def test_returns_make_a_verdict_and_every_stage_is_carried_out(app: Path) -> None:
-    done = hydra(app, "-m", "hydra.sweeper.n_trials=1", program="walker.py")
+    done = hydra(app, "-m", "hydra.sweeper.n_trials=2", program="walker.py")
     assert done.returncode == 0, done.stderr
     reader = Reader(app / ".sharpen")
-    (one,) = reader.runs(reader.sweep("last").id)
+    one, other = reader.runs(reader.sweep("last").id)
     (kept,) = (file for file in reader.artifacts(run_id=one.id) if file.type == "returns")
     frame = pl.read_parquet(kept.path)
     assert (frame["fold"].to_list(), frame["time"].is_sorted()) == ([0] * 60 + [1] * 60, True)
     assert one.score == pytest.approx(-frame["ret"].mean())
     assert one.summary["data/hash"] == "walk"
     assert reader.reports(run_id=one.id)[-1].metrics["steps_here"] == 20
-    told = sharpen(app, "finalists", "last", "--top", "1", "--seeds", "1", "--json")
+    told = sharpen(app, "finalists", "last", "--top", "2", "--seeds", "1", "--json")
     assert told.exit_code == 0, told.stderr
     result = json.loads(told.stdout)
-    scores = [score for each in result["candidates"] for score in each["seeds"].values()]
-    assert scores[0] == scores[1] != one.score  # the fresh seed reaches the program; these are its defaults
-    assert (result["paired"], result["comparisons"][0]["n"]) == ("folds", 2)
+    scores = {each["name"]: list(each["seeds"].values()) for each in result["candidates"]}
+    assert scores[one.id] == scores["default"] != [one.score]  # a fresh seed; the first trial is the default
+    tests = {each["name"]: each for each in result["comparisons"]}
+    assert (result["paired"], tests[other.id]["n"]) == ("folds", 2)
+    assert tests[one.id]["why"] == "the same configuration"
     look = result["lockbox"]
     assert (look["looks"], look["chosen"]["n_bars"]) == (1, 60)
     assert set(look["chosen"]["metrics"]) == {"performance", "steps_here"}
