@@ -11,8 +11,6 @@ from sharpen.store import schema
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
 
-OWNED = schema.runs.outerjoin(schema.sweeps, schema.sweeps.c.id == schema.runs.c.sweep_id)
-
 
 @dataclass(frozen=True, slots=True)
 class LimitsRow:
@@ -52,8 +50,8 @@ def project_uses(reader: Reader) -> list[ProjectUse]:
     limits = {row.project: row for row in limits_of(reader)}
     at_work = sa.func.sum(sa.case((schema.runs.c.state == TrialState.RUNNING, 1), else_=0))
     columns = (schema.owner.label("project"), sa.func.count().label("n"), at_work.label("at_work"))
-    of_runs = _by_project(reader, sa.select(*columns).select_from(OWNED).group_by(schema.owner))
-    files = OWNED.join(schema.artifacts, schema.artifacts.c.run_id == schema.runs.c.id)
+    of_runs = _by_project(reader, sa.select(*columns).select_from(schema.OWNED).group_by(schema.owner))
+    files = schema.OWNED.join(schema.artifacts, schema.artifacts.c.run_id == schema.runs.c.id)
     weight = sa.func.sum(schema.artifacts.c.n_bytes).label("n")
     query = sa.select(schema.owner.label("project"), weight).select_from(files).group_by(schema.owner)
     of_files = _by_project(reader, query)

@@ -137,6 +137,9 @@ reports = sa.Table(
 owner: sa.ColumnElement[str] = sa.case((runs.c.sweep_id.is_(None), runs.c.project), else_=sweeps.c.project)
 """The project whose limits a run counts for: its sweep's, whatever label the run has."""
 
+OWNED = runs.outerjoin(sweeps, sweeps.c.id == runs.c.sweep_id)
+"""Runs with their sweeps, where there is one: what :data:`owner` is asked of."""
+
 OF_NEWEST_LEASE = sa.and_(reports.c.run_id == runs.c.id, reports.c.token == runs.c.token)
 """Joins a run with its reports that count."""
 

@@ -18,7 +18,6 @@ AT_ONCE = 1000  # rows in memory
 BEFORE_GRANTS = 0  # the first grant of a run has the token 1
 TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
 WHICH: sa.BindParameter[str] = sa.bindparam("which")
-OWNED = schema.runs.outerjoin(schema.sweeps, schema.sweeps.c.id == schema.runs.c.sweep_id)
 # asked at nearly every request: made once
 RUN = sa.select(schema.runs).where(schema.runs.c.id == WHICH)
 TAGS = {
@@ -313,7 +312,7 @@ class SqlWriter:
 
     def n_runs_of(self, project: str) -> int:
         """Return how many runs a project has made."""
-        runs_of = sa.select(sa.func.count()).select_from(OWNED).where(schema.owner == project)
+        runs_of = sa.select(sa.func.count()).select_from(schema.OWNED).where(schema.owner == project)
         return self._connection.execute(runs_of).scalar_one()
 
     def n_bytes_of(self, project: str, run_id: str, name: str) -> int:
@@ -321,7 +320,7 @@ class SqlWriter:
         a = schema.artifacts.c
         others = sa.or_(a.run_id != run_id, a.name != name)
         weight = sa.select(sa.func.coalesce(sa.func.sum(a.n_bytes), 0)).select_from(
-            OWNED.join(schema.artifacts, a.run_id == schema.runs.c.id)
+            schema.OWNED.join(schema.artifacts, a.run_id == schema.runs.c.id)
         )
         return int(self._connection.execute(weight.where(schema.owner == project, others)).scalar_one())
 
