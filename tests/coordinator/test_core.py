@@ -357,8 +357,8 @@ BAD: list[tuple[str, dict[str, Any], type[SharpenError], str]] = [
     ("release", {"run_id": "a-b", "token": 1}, NotFound, "no run 'a-b'"),
     ("look", {"look_id": "l", "run_id": "a-1", "who": "me"}, NotFound, "no run 'a-1'"),
     ("looked", {"look_id": "l", "result": {}}, NotFound, "no look 'l'"),
-    ("ping", {"extra": 1}, InternalError, "TypeError"),
-    ("lease", {}, InternalError, "TypeError"),
+    ("ping", {"extra": 1}, UsageError, "request ping: got an unexpected keyword argument 'extra'"),
+    ("lease", {}, UsageError, "request lease: missing a required argument: 'sweep_id'"),
 ]
 
 
@@ -678,8 +678,8 @@ def test_the_optimizer_is_told_of_failed_runs_what_the_file_says(
 def test_an_error_that_nobody_foresaw_is_logged_with_where_it_was_and_answered_with_an_id(
     harness: CoordinatorHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(InternalError, match=r"'pause'.*bogus") as problem:
-        harness.ask("pause", bogus=1)
+    with pytest.raises(InternalError, match=r"'summarize'.*TypeError") as problem:
+        harness.ask("summarize", **harness.held(harness.create(), "k"), values=3)
     [record] = caplog.records
     assert problem.value.facts["id"] in record.getMessage()
     assert record.exc_info is not None

@@ -167,11 +167,12 @@ def _next(sweep: SweepRow, n_waiting: int) -> str:
     then = "then" if n_waiting else "next"
     read = spec.parse(sweep.spec, where=sweep.source)
     method = read.method if read.repeats == 1 else f"{read.method} (each {read.repeats} times)"
+    source = "whatever is added" if read.method == "queued" else f"whatever method {method} proposes"
     if room is None:
-        return f"{then}: whatever method {method} proposes, without a cap"
+        return f"{then}: {source}, without a cap"
     if room <= 0:
         return f"{then}: nothing, the run cap of {sweep.run_cap} is reached"
-    return f"{then}: whatever method {method} proposes, {room} more under the run cap of {sweep.run_cap}"
+    return f"{then}: {source}, {room} more under the run cap of {sweep.run_cap}"
 
 
 def _read(file: Path) -> list[Point]:

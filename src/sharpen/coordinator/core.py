@@ -8,9 +8,10 @@ acknowledged and nothing has changed. That is why every request may be repeated.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import secrets
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -174,6 +175,10 @@ class Coordinator:
             return {"ok": operation(self._session, **args)}
         except (UsageError, Refused) as refusal:  # raised before anything is written
             return _error(refusal)
+        except TypeError:
+            if wrong := _wrong_names(operation, cast("Mapping[str, Any]", args)):
+                return _error(UsageError(f"request {op}: {wrong}"))
+            raise
 
     def _overdue(self) -> list[tuple[str, Event]]:
         events: list[tuple[str, Event]] = []
@@ -185,6 +190,15 @@ class Coordinator:
             if leases or sweep.state.counted_at is not None:
                 events.append((sweep_id, Ticked(now)))
         return events
+
+
+def _wrong_names(operation: Callable[..., Reply], args: Mapping[str, Any]) -> str:
+    """Return which argument is missing, or is one too many; empty when they fit."""
+    try:
+        inspect.signature(operation).bind(None, **args)
+    except TypeError as problem:
+        return str(problem)
+    return ""
 
 
 def _error(problem: Exception, request: object = None) -> Reply:
