@@ -70,6 +70,11 @@ def test_the_folder_that_an_agent_gives_is_left_to_the_agent(
     assert (given / "m").exists()
 
 
+def write_later(file: Path) -> None:
+    later_ns = file.stat().st_mtime_ns + 10**9
+    os.utime(file, ns=(later_ns, later_ns))
+
+
 def test_of_two_runs_at_work_the_second_to_keep_a_shared_file_is_refused(tmp_path: Path) -> None:
     first, second = FileClaims(tmp_path / "claims", "s-1"), FileClaims(tmp_path / "claims", "s-2")
     file = tmp_path / "model.bin"
@@ -79,6 +84,9 @@ def test_of_two_runs_at_work_the_second_to_keep_a_shared_file_is_refused(tmp_pat
     with pytest.raises(UsageError, match=r"run s-1, which is at work too.*run\.dir / 'model\.bin'"):
         second.take(tmp_path / "claims" / ".." / "model.bin")
     first.close()
+    with pytest.raises(UsageError, match=r"run s-1, which has ended.*run\.dir / 'model\.bin'"):
+        second.take(file)  # it may have written before the first kept what was there
+    write_later(file)
     second.take(file)
     with pytest.raises(UsageError, match="run s-2, which is at work too"):
         FileClaims(tmp_path / "claims", "s-3").take(file)
@@ -109,7 +117,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", text], check=False)
     assert done.returncode == -9
-    FileClaims(tmp_path / "claims", "s-2").take(file)
+    second = FileClaims(tmp_path / "claims", "s-2")
+    write_later(file)
+    second.take(file)
 
 
 def test_files_in_the_run_s_own_folder_need_no_claim(tmp_path: Path) -> None:

@@ -172,7 +172,8 @@ def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Pa
     read = replace(read, space=Space(given))
     more = {"channel": address_of(home), "results": str(results), "seed": task.seed, "stage": task.stage}
     more |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
-    more |= {"claims": str(folder.parent / CLAIMS)}  # several are at work at once
+    if task.permutation_seed is None:  # several are at work at once; no file of a permuted history is kept
+        more |= {"claims": str(folder.parent / CLAIMS)}
     config = read.with_budget(task.config, task.fidelity)
     assigned = variable(assignment(read, config, folder / "scratch", **more))
     invocation = spec.invocation(read, config, sys.executable, os.environ, str(folder / "config.json"))

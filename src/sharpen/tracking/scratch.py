@@ -73,7 +73,8 @@ class FileClaims:
     """Files that a run has written and kept outside of its own folder: no two runs at work may share one.
 
     A claim is a lock on a file that is named by the path. The kernel gives it up when the process ends,
-    however it ends.
+    however it ends. It also says when the file was written that was kept, so that who began before that run
+    ended does not keep the same file as its own.
 
     Args:
         folder: Where the claims of a store's runs lie; None for a run that shares nothing.
@@ -90,19 +91,25 @@ class FileClaims:
         """Claim a file; one that nobody has written since the run began needs no claim.
 
         Raises:
-            UsageError: Another run at work has written and kept it.
+            UsageError: Another run has written and kept it since this one began.
         """
         path = path.resolve()
         if self._folder is None or path in self._held:
             return
-        is_written_now = path.stat().st_mtime_ns >= self._began_ns
+        written_ns = path.stat().st_mtime_ns
         lock = self._lock(path)
         if lock is None:
             return
-        if is_written_now:
-            self._held[path] = lock
-        else:
+        if written_ns < self._began_ns:
             os.close(lock)
+            return
+        other, _, kept_ns = os.pread(lock, 200, 0).decode(errors="replace").partition("\n")
+        if kept_ns == str(written_ns):  # by a run that has ended meanwhile: nobody has written it since
+            os.close(lock)
+            raise _shared(path, other, "which has ended")
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{self._run_id}\n{written_ns}".encode(), 0)
+        self._held[path] = lock
 
     def _lock(self, path: Path) -> int | None:
         assert self._folder is not None  # noqa: S101 - for the type checker
@@ -112,19 +119,12 @@ class FileClaims:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = os.read(lock, 200).decode(errors="replace")
+            other = os.pread(lock, 200, 0).decode(errors="replace").partition("\n")[0]
             os.close(lock)
-            who = f"run {other}" if other else "another configuration"
-            raise UsageError(
-                f"{path}: {who}, which is at work too, has written and kept this file, so that it may "
-                f"hold what that run has written. Write it in run.dir, a folder of this run's own: "
-                f"run.dir / {path.name!r}"
-            ) from None
+            raise _shared(path, other, "which is at work too") from None
         except OSError:  # a file system without locks
             os.close(lock)
             return None
-        os.ftruncate(lock, 0)
-        os.write(lock, self._run_id.encode())
         return lock
 
     def close(self) -> None:
@@ -133,3 +133,11 @@ class FileClaims:
             with contextlib.suppress(OSError):
                 os.close(lock)
         self._held.clear()
+
+
+def _shared(path: Path, other: str, what: str) -> UsageError:
+    who = f"run {other}" if other else "another configuration"
+    return UsageError(
+        f"{path}: {who}, {what}, has written and kept this file, so that it may hold what that run has "
+        f"written. Write it in run.dir, a folder of this run's own: run.dir / {path.name!r}"
+    )

@@ -112,8 +112,11 @@ class Identity:
 
 @pytest.mark.parametrize("agent", ["ppo", "sac", "ddpg", "modsac"])
 def test_every_agent_learns_to_repeat_what_it_sees(agent):
-    small = {"net_dims_0": 32, "net_dims_1": 0, "n_envs": 8, "batch_size": 64, "learning_rate": 0.01}
-    more = {"horizon_len": 64} if agent == "ppo" else {"buffer_init_size": 64, "repeat_times": 0.25}
+    small = {"net_dims_0": 32, "net_dims_1": 0, "n_envs": 8, "batch_size": 64}
+    if agent == "ppo":  # at a rate of 0.01 one seed in eight is still far off; which one, rounding decides
+        more = {"horizon_len": 64, "learning_rate": 0.003}
+    else:
+        more = {"buffer_init_size": 64, "repeat_times": 0.25, "learning_rate": 0.01}
     settings = AgentSettings.of({**small, **more, "agent": agent, "init_log_std": -1.0, "init_alpha": 0.1})
     population = Population([Member(settings, 1)], lambda m: Identity(len(m), m[0].agent.n_envs))
     population.train(8 * 64 * 25 if agent == "ppo" else 8 * 300)
