@@ -118,7 +118,7 @@ def test_a_sweep_from_the_file_to_the_best_model(desk):
     assert "is candidate now" in desk.type("sharpen artifact link xgb_classifier:v0 candidate")
     assert "is prod now" in desk.type("sharpen artifact link xgb_classifier:v0 prod")
     listed = {one["version"]: one["aliases"] for one in json.loads(desk.type("sharpen artifact ls --json"))}
-    assert listed["quantbot/xgb_classifier:v0"] == ["candidate", "prod"]
+    assert listed["quantbot/xgb_classifier:v0"] == ["candidate", "latest", "prod"]
 
 
 @pytest.mark.slow

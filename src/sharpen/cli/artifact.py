@@ -14,7 +14,7 @@ from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.gates import DEFAULT_GATES, rules_of
-from sharpen.registry.best_version import resolve_also_best
+from sharpen.registry.best_version import resolve_also_best, words_of
 from sharpen.registry.files import write_files
 from sharpen.registry.names import split
 from sharpen.store.blobs import open_blobs
@@ -143,13 +143,14 @@ def ls(home: Path, name: str | None, as_json: bool) -> None:
       sharpen artifact ls quantbot/xgb_classifier
     """
     reader = Reader(home)
-    chosen = [*collections(reader)] if name is None else [_found(reader, name)]
+    kinds = collections(reader)
+    chosen = [*kinds] if name is None else [_found(reader, name)]
     rows: list[dict[str, Any]] = []
     for collection in chosen:
-        pointing = aliases(reader, collection)
+        words = words_of(reader, collection, with_best=name is not None)
         for row in versions(reader, collection)[-1 if name is None else 0 :]:
-            names = [one.alias for one in pointing if one.version == row.version]
-            kind, size = collections(reader)[collection], sum(file.n_bytes for file in row.files)
+            names = words.get(row.version, [])
+            kind, size = kinds[collection], sum(file.n_bytes for file in row.files)
             facts = {
                 "version": row.name,
                 "type": kind,

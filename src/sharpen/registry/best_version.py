@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sharpen import spec
 from sharpen.errors import NotFound
-from sharpen.store.collection_rows import VersionRow, resolve, versions
+from sharpen.store.collection_rows import VersionRow, aliases, resolve, versions
+from sharpen.store.contents import NEWEST
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
 
@@ -26,6 +27,23 @@ def resolve_also_best(reader: Reader, collection: str, word: str) -> VersionRow:
         if found is None:
             raise
         return found
+
+
+def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict[int, list[str]]:
+    """Return what names each version, by its number: aliases, and those that move by themselves.
+
+    These are ``latest`` and, where nobody set it, ``best``, which reads all runs of a sweep.
+    """
+    found: dict[int, list[str]] = {}
+    for row in aliases(reader, collection):
+        found.setdefault(row.version, []).append(row.alias)
+    alive = versions(reader, collection)
+    is_set = any(BEST in words for words in found.values())
+    best = best_version(reader, collection) if with_best and not is_set else None
+    for word, row in ((NEWEST, alive[-1] if alive else None), (BEST, best)):
+        if row is not None:
+            found.setdefault(row.version, []).append(word)
+    return {version: sorted(words) for version, words in found.items()}
 
 
 def best_version(reader: Reader, collection: str) -> VersionRow | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.errors import NotFound, StoreError
+from sharpen.registry.best_version import words_of
 from sharpen.report import wording
 from sharpen.server.engine import Engine
 from sharpen.server.pages import run as run_page
@@ -200,9 +201,7 @@ class Answers:
         kind = collections(self._reader).get(name)
         if kind is None:
             raise NotFound(f"there is no model {name[:80]!r}")
-        pointed: dict[int, list[str]] = {}
-        for row in aliases(self._reader, name):
-            pointed.setdefault(row.version, []).append(row.alias)
+        pointed = words_of(self._reader, name)
         found = reversed(versions(self._reader, name))
         listed = [_version(row, pointed.get(row.version, [])) for row in found]
         return values.ModelDetails(self._model(name, kind), listed)
@@ -284,7 +283,7 @@ def _version(row: VersionRow, pointed: Sequence[str]) -> values.Version:
         name=row.name,
         version=row.version,
         digest=row.digest,
-        aliases=sorted(pointed),
+        aliases=list(pointed),
         run_id=row.run_id,
         author=row.author,
         created_at=row.created_at,
