@@ -96,6 +96,22 @@ def test_a_copy_made_under_load_holds_every_file_that_it_names(work, tmp_path):
     assert not list(tmp_path.glob(".sharpen-backup-*"))
 
 
+def test_a_file_that_goes_while_it_is_being_copied_is_left_out(work, tmp_path, monkeypatch):
+    work.one()
+    (work.home / "passing.txt").write_text("soon gone")
+
+    def looked_at(path):
+        if path.name == "passing.txt":
+            path.unlink()
+        return False
+
+    monkeypatch.setattr("sharpen.store.backup.is_database", looked_at)
+    back_up(work.home, tmp_path / "copy.tar")
+    home = unpacked(tmp_path / "copy.tar", tmp_path / "restored")
+    assert not (home / "passing.txt").exists()
+    assert len(Reader(home).artifacts(sweep_id=work.sweep)) == 1
+
+
 def test_what_was_brought_back_goes_on(work, tmp_path):
     work.one()
     (work.home / "keys.json").write_text("{}")

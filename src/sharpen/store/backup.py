@@ -7,6 +7,7 @@ whatever is written meanwhile, and an upload that was under way goes on with it.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sqlite3
@@ -118,7 +119,8 @@ def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:
     except FileNotFoundError:  # gone meanwhile
         return
     if is_plain:
-        tar.add(path, name, filter=_private)
+        with contextlib.suppress(FileNotFoundError):  # gone since: nothing of it is in the copy yet
+            tar.add(path, name, filter=_private)
         return
     copy = room / "other"
     copy_database(path, copy)
