@@ -16,6 +16,14 @@ from pathlib import Path
 SWITCH = "sharpen-switch"
 OBSERVER = "10.77.0.1"
 NOBODY = "02:00:00:00:00:99"  # a hardware address that no machine has
+SWEEP = """\
+program: train.py
+project: machines
+method: random
+run_cap: %d
+metric: {name: loss, goal: minimize}
+parameters: {x: {min: 0.0, max: 1.0}}
+"""
 
 
 def ip(words: str) -> None:

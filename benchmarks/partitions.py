@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from network_namespaces import address, cut, heal, machines, on, sharpen_on
+from network_namespaces import SWEEP, address, cut, heal, machines, on, sharpen_on
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from postgres_server import FAST, PostgresServer
@@ -55,14 +55,6 @@ with tracking.init() as run, open(f"acknowledged-{socket.gethostname()}", "a") a
         run.flush()
         file.write(json.dumps([about["run_id"], about["token"], step, value]) + "\\n")
         file.flush()
-"""
-SWEEP = """\
-program: train.py
-project: machines
-method: random
-run_cap: %d
-metric: {name: loss, goal: minimize}
-parameters: {x: {min: 0.0, max: 1.0}}
 """
 AGAIN = 'while :; do "$@"; echo "the server ended with $?"; sleep 1; done'
 

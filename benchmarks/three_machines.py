@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from network_namespaces import address, machines, pids, plug_in_cable, pull_cable, sharpen_on
+from network_namespaces import SWEEP, address, machines, pids, plug_in_cable, pull_cable, sharpen_on
 
 PROGRAM = """\
 import time
@@ -32,14 +32,6 @@ with tracking.init() as run:
     for step in range(6):
         run.log({"loss": run.config.x + 6 - step}, step=step)
         time.sleep(1)
-"""
-SWEEP = """\
-program: train.py
-project: machines
-method: random
-run_cap: %d
-metric: {name: loss, goal: minimize}
-parameters: {x: {min: 0.0, max: 1.0}}
 """
 ADDRESS = f"http://{address(0)}:8420"
 SERVER, *MACHINES = (f"sharpen-{n}" for n in range(4))

@@ -78,6 +78,16 @@ class Site:
     def reader(self):
         return Reader(self.home)
 
+    def close(self):
+        """End what was started, and what that has started."""
+        for process in self.processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+            process.kill()
+            process.wait(10)
+            process.stderr.close()
+
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SHARPEN", "WANDB"))}
         own = {"SHARPEN_CACHE": str(self.folder / "cache"), "SHARPEN_API_KEY": self.key, "NO_COLOR": "1"}
@@ -143,13 +153,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.setenv("SHARPEN_CACHE", str(tmp_path / "cache"))
     here.server = here.serve()
     yield here
-    for process in here.processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-        process.kill()
-        process.wait(10)
-        process.stderr.close()
+    here.close()
 
 
 class Proxy:

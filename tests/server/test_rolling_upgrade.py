@@ -1,12 +1,10 @@
 """A server is upgraded while an agent of the version before is at work, and another comes after that."""
 
-import contextlib
 import json
 import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from faults.bench import until
@@ -57,13 +55,7 @@ def site(request, tmp_path):
         link(here.home, request.getfixturevalue("postgres").new_database())
     here.key = KeyFile(here.home).add("test")
     yield here
-    for process in here.processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-        process.kill()
-        process.wait(10)
-        process.stderr.close()
+    here.close()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sharpen import spec
 from sharpen.errors import NotFound
-from sharpen.store.collection_rows import VersionRow, aliases, resolve, versions
+from sharpen.store.collection_rows import VersionRow, pointed, resolve, versions
 from sharpen.store.contents import NEWEST
 from sharpen.store.queries import Reader
 from sharpen.trial import TrialState
@@ -34,9 +34,7 @@ def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict
 
     These are ``latest`` and, where nobody set it, ``best``, which reads all runs of a sweep.
     """
-    found: dict[int, list[str]] = {}
-    for row in aliases(reader, collection):
-        found.setdefault(row.version, []).append(row.alias)
+    found = pointed(reader, collection)
     alive = versions(reader, collection)
     is_set = any(BEST in words for words in found.values())
     best = best_version(reader, collection) if with_best and not is_set else None

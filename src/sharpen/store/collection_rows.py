@@ -87,6 +87,14 @@ def aliases(reader: Reader, collection: str | None = None) -> list[AliasRow]:
     ]
 
 
+def pointed(reader: Reader, collection: str) -> dict[int, list[str]]:
+    """Return the aliases of each version of a collection that has some, by its number."""
+    found: dict[int, list[str]] = {}
+    for row in aliases(reader, collection):
+        found.setdefault(row.version, []).append(row.alias)
+    return found
+
+
 def audit_rows(reader: Reader, collection: str | None = None) -> list[dict[str, Any]]:
     """Return the rows of the audit log, the oldest first; those of one collection when it is given."""
     a = schema.audit.c

@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sharpen.testing.stored_collections import COLLECTIONS
+
 SWEEP = {"id": "s", "key": "k", "name": "n", "status": "running", "spec": "", "source": "", "workdir": "/"}
 RUN: dict[str, Any] = {
     "sweep_id": "s",
@@ -340,49 +342,6 @@ def a_look_begins_once_and_ends_with_a_result(store: Any) -> None:
     assert [(one.who, one.result) for one in store.reader().looks("s")] == [("ann", {"a": {}})]
 
 
-def versions_are_numbered_and_hidden(store: Any) -> None:
-    """A number is not given twice; a version that is hidden has no content to be found by."""
-    row: dict[str, Any] = {"collection": "m", "files": "[]", "record": "{}", "figures": "{}", "author": "ann"}
-    row |= {"run_id": None, "created_at": 1.0}
-    with store.transaction() as writer:
-        assert (writer.collection_type("m"), writer.newest_version("m")) == (None, -1)
-        writer.create_collection({"name": "m", "type": "model", "created_at": 1.0})
-        for version in (0, 1):
-            writer.create_version(
-                row | {"version": version, "digest": "d", "run_id": None, "created_at": 1.0}
-            )
-        assert (writer.collection_type("m"), writer.newest_version("m")) == ("model", 1)
-        assert writer.version_of_digest("m", "d") == 1
-        writer.delete_version("m", 1, 2.0)
-        assert (writer.newest_version("m"), writer.version_of_digest("m", "d")) == (1, 0)
-        assert writer.version("m", 1)["deleted_at"] == 2.0
-        assert writer.version("m", 2) is None
-
-
-def an_alias_points_at_one_version(store: Any) -> None:
-    """Pointing it anew takes it from where it was."""
-    with store.transaction() as writer:
-        writer.create_collection({"name": "m", "type": "model", "created_at": 1.0})
-        for version in (0, 1):
-            writer.put_alias(
-                {"collection": "m", "alias": "best", "version": version, "who": "ann", "at": 1.0}
-            )
-        assert writer.aliases("m") == {"best": 1}
-        writer.remove_alias("m", "best")
-        assert writer.aliases("m") == {}
-
-
-def the_audit_log_keeps_its_order(store: Any) -> None:
-    """Each collection has its part of it; the newest entry is that of all."""
-    row = {"at": 0.1, "who": "ann", "action": "registered", "details": "{}", "previous": "", "hash": "h"}
-    with store.transaction() as writer:
-        assert writer.newest_audit() is None
-        for seq, collection in ((1, "m"), (2, "n"), (3, "m")):
-            writer.add_audit(row | {"seq": seq, "collection": collection})
-        assert [entry["seq"] for entry in writer.audit("m")] == [1, 3]
-        assert writer.newest_audit() == row | {"seq": 3, "collection": "m"}
-
-
 def every_row_comes_back_in_the_order_of_its_bytes(store: Any) -> None:
     """What copies need: rows as they were, and one order for all backends, whatever the language is."""
     names = ("B", "_", "a", "z", "é")
@@ -392,7 +351,7 @@ def every_row_comes_back_in_the_order_of_its_bytes(store: Any) -> None:
         assert list(writer.every_row("collections")) == rows
 
 
-CONTRACT: Mapping[str, Callable[[Any], None]] = {
+CONTRACT: Mapping[str, Callable[[Any], None]] = COLLECTIONS | {
     check.__name__: check
     for check in (
         what_a_block_writes_is_there_when_it_ends,
@@ -413,8 +372,5 @@ CONTRACT: Mapping[str, Callable[[Any], None]] = {
         what_the_machine_did_is_kept_by_line,
         labels_are_of_what_is_there,
         a_look_begins_once_and_ends_with_a_result,
-        versions_are_numbered_and_hidden,
-        an_alias_points_at_one_version,
-        the_audit_log_keeps_its_order,
     )
 }

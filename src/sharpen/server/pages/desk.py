@@ -14,7 +14,7 @@ from sharpen.server.lineage import users
 from sharpen.server.pages import charts
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
-from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, versions
+from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, pointed, versions
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
 
@@ -72,14 +72,11 @@ def model_page(reader: Reader, name: str) -> ModelPage:
     kind = collections(reader).get(name)
     if kind is None:
         raise NotFound(f"there is no model {name[:80]!r}: 'sharpen register RUN --as NAME' makes one")
-    pointed: dict[int, list[str]] = {}
-    for row in aliases(reader, name):
-        pointed.setdefault(row.version, []).append(row.alias)
     known, used = versions(reader, name), users(reader)
     return ModelPage(
         line=_line(reader, name, kind),
         versions=tuple(reversed(known)),
-        pointed=pointed,
+        pointed=pointed(reader, name),
         users={row.version: used[row.name] for row in known if row.name in used},
         audit=tuple(map(audit_entry, audit_rows(reader, name)))[::-1][:SHOWN],
         is_log_whole=not broken_links(audit_rows(reader)),
@@ -88,8 +85,8 @@ def model_page(reader: Reader, name: str) -> ModelPage:
 
 def _line(reader: Reader, name: str, kind: str) -> ModelLine:
     found = versions(reader, name)
-    pointed = {row.alias: row.version for row in aliases(reader, name)}
-    return ModelLine(name, kind, len(found), found[-1] if found else None, pointed)
+    points = {row.alias: row.version for row in aliases(reader, name)}
+    return ModelLine(name, kind, len(found), found[-1] if found else None, points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,8 @@ def _client_note(ctx: Context, client_id: str) -> Path:
 def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     """Announce an artifact; one of a content that is there already is committed at once."""
     ctx.need("agent")
-    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
     project = given.get("projectName") or DEFAULT_PROJECT
-    collection = f"{project}/{names[0]}"
+    collection = f"{project}/{_name(given)}"
     check_collection_name(collection)
     rows = reversed(versions(ctx.engine.reader, collection))
     same = next((row for row in rows if row.record.get("digest") == given["digest"]), None)
@@ -65,6 +64,11 @@ def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     write_note(announcement(ctx.engine.home, pending), {"given": kept, "collection": collection})
     _map_client(ctx, given, pending)
     return {"artifact": _pending(ctx, pending, kept, collection)}
+
+
+def _name(given: Mapping[str, Any]) -> str:
+    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
+    return names[0]
 
 
 def _map_client(ctx: Context, given: Mapping[str, Any], server_id: str) -> None:
@@ -208,13 +212,12 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
 def _attach(ctx: Context, given: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
     """Keep what the report and the registry read of a run with it, as its own agents' programs do."""
     run_id, kind = given.get("runName"), given["artifactTypeName"]
-    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
     if kind not in READ_OF_RUNS or not run_id or ctx.engine.reader.tracked.run(run_id) is None:
         return
     of_run = [file for file in files if file["name"] != views.MANIFEST]
     metadata = read_metadata(given) or {}
     for file in of_run:
-        name = names[0] if len(of_run) == 1 else f"{names[0]}/{file['name']}"
+        name = _name(given) if len(of_run) == 1 else f"{_name(given)}/{file['name']}"
         about = {"type": kind, "digest": file["digest"], "n_bytes": file["n_bytes"], "metadata": metadata}
         ctx.engine.call("attach", run_id=run_id, name=name, **about)
 
