@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,17 @@ from postgres_server import PostgresServer
 from s3_service import S3Service
 from server.test_agents_api import Proxy
 from sharpen.cli import main
+from sharpen.coordinator import connect
 from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.store import bucket
 from sharpen.store.backends import use_bucket, use_database
+from sharpen.store.backup import back_up
 from sharpen.store.blobs import LocalBlobs, blob_path, checked_path, put_file
 from sharpen.store.postgres import PostgresStore, open_reader
 from sharpen.store.replaced import YOUNG_S, note, remove_replaced
 from sharpen.store.sqlite import open_store
+
+SWEEP = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
 
 
 @pytest.fixture
@@ -212,6 +218,88 @@ def test_every_folder_of_a_database_has_the_same_bucket(
     home_at(tmp_path / "four", s3.new_bucket())
     with pytest.raises(UsageError, match=r"the files of this store are in s3://.*: remove .*/four/bucket"):
         PostgresStore(tmp_path / "four")
+
+
+@pytest.mark.postgres
+def test_a_store_with_its_files_in_a_bucket_goes_to_a_folder_and_back(
+    tmp_path: Path, s3: S3Service, url: str, postgres: PostgresServer
+) -> None:
+    """A database knows its bucket: whoever copies it from another machine needs no folder of it."""
+    one, two, three = (postgres.new_database() for _ in range(3))
+    home, folder, another = (tmp_path / name for name in ("home", "folder", "another"))
+    use_database(home, one)
+    model, config = stored_run(home_at(home, url), tmp_path)
+    back = copied("--home", tmp_path / "nowhere", "store", "copy", one, folder)
+    assert (back["n_files"], back["damaged"]) == (2, [])
+    assert blob_path(folder, model).read_bytes() == b"weights"
+    assert bucket.bucket_of(folder) is None
+    assert not (tmp_path / "nowhere").exists()
+    assert all(path.stat().st_mode & 0o77 == 0 for path in [folder, *folder.rglob("*")])
+
+    beside = s3.new_bucket()
+    there = copied("store", "copy", folder, two, "--blobs", beside)
+    assert (there["n_files"], there["digest"]) == (2, back["digest"])
+    assert content(beside, config) == content(url, config)
+    stays = copied("--home", tmp_path / "nowhere", "store", "copy", two, three)
+    assert (stays["n_files"], stays["digest"]) == (2, back["digest"])
+    use_database(another, three)
+    open_reader(another).dispose()
+    assert checked_path(another, model).read_bytes() == b"weights"
+    assert bucket.bucket_of(another) == beside
+
+    copied("store", "copy", folder, postgres.new_database(), "--switch", "--blobs", s3.new_bucket())
+    (folder / "blobs" / model[:2] / model[2:]).unlink()
+    assert checked_path(folder, model).read_bytes() == b"weights"
+
+
+def test_a_backup_has_every_file_of_the_bucket(tmp_path: Path, url: str) -> None:
+    home = home_at(tmp_path / "home", url)
+    stored_run(home, tmp_path)
+    shutil.rmtree(home / "blobs")  # only copies
+    found = back_up(home, tmp_path / "all.tar")
+    assert (found.n_blobs, found.damaged) == (2, ())
+
+
+@pytest.mark.postgres
+def test_a_folder_that_was_to_have_a_bucket_has_none_when_the_copy_fails(
+    tmp_path: Path, url: str, postgres: PostgresServer
+) -> None:
+    home = tmp_path / "home"
+    stored_run(home, tmp_path)
+    full = postgres.new_database()
+    copied("store", "copy", home, full)
+    done = ask("store", "copy", home, full, "--files", tmp_path / "files", "--blobs", url)
+    assert (done.exit_code, "is not empty" in done.stderr) == (2, True)
+    assert bucket.bucket_of(tmp_path / "files") is None
+    other = ask("--home", home, "store", "copy", full, tmp_path / "copy")
+    assert (other.exit_code, "has the files of another store" in other.stderr) == (2, True), other.output
+
+
+def stored_run(home: Path, tmp_path: Path) -> tuple[str, str]:
+    """Keep a model with a run, and what it was made of as its checkpoint; return their digests."""
+    with connect(home) as client:
+        place = {"source": "s.yaml", "workdir": "/"}
+        sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
+        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+        run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="1")["run"]
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        client.call("report", **lease, rows=[[1, {"loss": 0.5}]])
+        config, _ = put_file(home, file_of(tmp_path, b"layers"))
+        model, n_bytes = put_file(home, file_of(tmp_path, b"weights"))
+        kept = {"name": "model", "type": "model", "digest": model, "n_bytes": n_bytes}
+        client.call("artifact", **lease, **kept, metadata={"made of": config})
+        client.call("exit", **lease, exit_code=0, last_words="")
+    return model, config
+
+
+def ask(*words: object) -> Any:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def copied(*words: object) -> dict[str, Any]:
+    done = ask(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 def test_doctor_says_where_the_files_are(tmp_path: Path, url: str) -> None:

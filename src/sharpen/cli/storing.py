@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from sharpen.cli.printing import json_option, print_json, print_rows
 from sharpen.cli.terminal import echo
-from sharpen.errors import UsageError
+from sharpen.errors import NotFound, UsageError
 from sharpen.hints import count
 from sharpen.store import copying
-from sharpen.store.backends import use_database
+from sharpen.store.backends import backend_of, use_bucket, use_database
+from sharpen.store.bucket import bucket_of, check_bucket, link_bucket, unlink_bucket
 from sharpen.store.place import FILE, check_url, database_url, find, unlink, without_password
 from sharpen.store.replaced import keeping_replaced
 
@@ -40,21 +42,38 @@ def store() -> None:
     help="The folder with the files of a database's store. [default: the folder at the other end]",
 )
 @click.option("--switch", is_flag=True, help="Let the folder SOURCE use the database TARGET from now on.")
+@click.option(
+    "--blobs",
+    metavar="URL",
+    help="A bucket for the files of TARGET, as in s3://BUCKET/FOLDER. [default: that of SOURCE, where the"
+    " files stay where they are]",
+)
 @json_option
 @click.pass_obj
-def copy(home: Path, source: str, target: str, *, files: Path | None, switch: bool, as_json: bool) -> None:
+def copy(  # noqa: PLR0913 - each is a word of the command line
+    home: Path,
+    source: str,
+    target: str,
+    *,
+    files: Path | None,
+    switch: bool,
+    blobs: str | None,
+    as_json: bool,
+) -> None:
     """Copy the store SOURCE to TARGET, which must be empty; each is a folder or postgresql://….
 
     Rows are copied in one transaction, and compared one by one before it ends: a copy is whole, or is not
     there. Files that they name are checked by their SHA-256. The store may be at work; the copy is of one
     moment. The same digest of all rows is printed for the same rows, wherever they are.
 
-    The files of a store in a database lie in a folder. Towards a database they stay where they are; --files
-    copies them to another folder, which then stands for the database. From a database they are taken from
-    --files, or else from the store's folder (--home).
+    The files of a store in a database lie in a bucket or in a folder. Towards a database they stay where
+    they are; --files copies them to another folder, which then stands for the database, and --blobs to
+    another bucket. From a database they are taken from its bucket, from --files, or else from the store's
+    folder (--home).
 
     \b
       sharpen store copy .sharpen postgresql://db.lab/sharpen --switch
+      sharpen store copy .sharpen postgresql://db.lab/sharpen --blobs s3://desk/sharpen
       sharpen store copy .sharpen postgresql://db.lab/sharpen --files /mnt/desk/sharpen
       sharpen store copy postgresql://db.lab/sharpen home-again
     """
@@ -62,57 +81,150 @@ def copy(home: Path, source: str, target: str, *, files: Path | None, switch: bo
         raise UsageError("--switch: for a folder's store that goes to a database and leaves its files there")
     if source == target:
         raise UsageError(f"{without_password(source)}: SOURCE and TARGET are the same")
-    with _places(home, source, target, files) as (read_from, write_to, old_files, new_files):
-        if switch and not (read_from / FILE).exists():
-            raise UsageError(f"--switch: the store of {read_from} is in a database already")
-        lock = copying.alone(read_from) if switch else contextlib.nullcontext()
-        with lock, keeping_replaced(old_files):
-            copied = copying.copy_rows(read_from, write_to)
-            copying.copy_files(old_files, new_files, copied)
-            aside = copying.switch(read_from, target) if switch and not copied.damaged else None
+    with _places(home, source, target, files, blobs) as places:
+        if switch:
+            copied = _take_over(places, target, blobs)
+        else:
+            with keeping_replaced(places.files_from):
+                copied = _copy(places, places.files_to)
     _say(copied, as_json)
-    if aside is not None:
+    if switch and not copied.damaged:
+        aside = Path(source, copying.SET_ASIDE)
         echo(f"{source} uses {without_password(target)} from now on; what it was is {aside}", err=True)
-    elif _is_url(target) and files is None:
-        words = f"the files stay in {source}; --switch lets that folder use the database"
-        echo(words, err=True)
+    elif places.files_to == places.files_from:
+        words = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
+        more = "" if _is_url(source) else "; --switch lets that folder use the database"
+        echo(f"{words}{more}", err=True)
     if copied.damaged:
         raise SystemExit(1)
 
 
-@contextlib.contextmanager
-def _places(
-    home: Path, source: str, target: str, files: Path | None
-) -> Generator[tuple[Path, Path, Path, Path]]:
-    """Give the folders to read and write rows through, and those of the files at both ends.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that a store is copied through.
 
-    A folder that a copy was to make stand for a database does not when the copy fails.
+    Attributes:
+        rows_from: Whose store is read.
+        rows_to: Whose store is written.
+        files_from: Where files are taken from.
+        files_to: Where they are put; the same where they stay.
+        others_from: Whose other files, such as keys, are copied; None for nobody's.
+        bucket: What shall have the files of the copy; None for its folder.
+        is_passing: Whether a folder of these is gone at the end, so that its files are not to pile up.
     """
+
+    rows_from: Path
+    rows_to: Path
+    files_from: Path
+    files_to: Path
+    others_from: Path | None
+    bucket: str | None
+    is_passing: bool
+
+
+def _copy(places: Places, files_to: Path) -> copying.Copied:
+    copied = copying.copy_rows(places.rows_from, places.rows_to)
+    if places.bucket is not None:  # not before: a store that is there, and is refused, must not get it
+        link_bucket(places.rows_to, places.bucket)
+    copying.copy_files(places.files_from, files_to, copied, is_passing=places.is_passing)
+    if places.others_from is not None:
+        copying.copy_others(places.others_from, files_to)
+    if places.bucket is not None:
+        backend_of(places.rows_to).open_store(places.rows_to).close()  # tells a database of its bucket
+    return copied
+
+
+def _take_over(places: Places, target: str, blobs: str | None) -> copying.Copied:
+    """Copy a folder's store to a database, and let the folder use that, and a bucket if one is named.
+
+    Raises:
+        UsageError: Somebody works with it, or it uses a database or another bucket already.
+    """
+    home = places.rows_from
+    if not (home / FILE).exists():
+        raise UsageError(f"--switch: the store of {home} is in a database already")
+    if blobs is not None and bucket_of(home) not in (None, blobs):
+        raise UsageError(f"--switch: the files of {home} stay in {bucket_of(home)}: leave --blobs out")
+    with copying.alone(home), keeping_replaced(home):
+        copied = _copy(places, home)
+        if not copied.damaged:
+            if blobs is not None:
+                use_bucket(home, blobs)
+            copying.switch(home, target)
+    return copied
+
+
+@contextlib.contextmanager
+def _places(home: Path, source: str, target: str, files: Path | None, blobs: str | None) -> Generator[Places]:
+    """Give the folders that a copy goes through."""
     for place in (source, target):
         if "://" in place:
             check_url(place, "store copy")
+    if blobs is not None:
+        check_bucket(blobs)
     with tempfile.TemporaryDirectory(prefix="sharpen-copy-") as room:
-        if _is_url(source):
-            read_from = Path(room, "source")
-            use_database(read_from, source)
-            old_files = (files or home).absolute()
-            if database_url(old_files) not in (None, source):
-                raise UsageError(f"{old_files} has the files of another store: name the folder with --files")
-        else:
-            read_from = old_files = Path(source).absolute()
-            find(read_from)
-        if not _is_url(target):
-            write_to = new_files = Path(target).absolute()
-        else:
-            new_files = old_files if files is None or _is_url(source) else files.absolute()
-            write_to = Path(room, "target") if new_files == old_files else new_files
-            use_database(write_to, target)
-        try:
-            yield read_from, write_to, old_files, new_files
-        except BaseException:
-            if files is not None and write_to == new_files:
-                unlink(write_to)
-            raise
+        rows_from, files_from, others_from = _sources(home, source, files, Path(room, "source"))
+        own = (None if _is_url(source) else files) if _is_url(target) else Path(target)
+        rows_to = Path(room, "target") if own is None else own.absolute()
+        stays = own is None and blobs is None
+        files_to = files_from if stays else rows_to
+        is_passing = Path(room) in (files_from.parent, files_to.parent)
+        kept_in = blobs or (bucket_of(files_from) if stays else None)
+        others = others_from if own else None
+        with _linked(rows_to, target, kept_in):
+            yield Places(rows_from, rows_to, files_from, files_to, others, kept_in, is_passing)
+
+
+@contextlib.contextmanager
+def _linked(home: Path, target: str, bucket: str | None) -> Generator[None]:
+    """Let a folder stand for a database; when the copy fails it does not any more, nor for a bucket.
+
+    Raises:
+        UsageError: The database has its files in another bucket.
+    """
+    had_database, had_bucket = database_url(home) is not None, bucket_of(home) is not None
+    try:
+        if _is_url(target):
+            use_database(home, target)
+            with contextlib.suppress(NotFound):
+                backend_of(home).open_reader(home).dispose()  # tells the folder of the database's bucket
+        _refuse_another(home, target, bucket)
+        yield
+    except BaseException:
+        if not had_database:
+            unlink(home)
+        if not had_bucket:
+            unlink_bucket(home)
+        raise
+
+
+def _refuse_another(home: Path, target: str, bucket: str | None) -> None:
+    if bucket is not None and bucket_of(home) not in (None, bucket):
+        raise UsageError(
+            f"--blobs {bucket}: the files of {without_password(target)} are in {bucket_of(home)}"
+        )
+
+
+def _sources(home: Path, source: str, files: Path | None, room: Path) -> tuple[Path, Path, Path | None]:
+    """Return the folders with a store's rows, its files, and what else it has; None for no such folder.
+
+    Raises:
+        NotFound: There is no store.
+        UsageError: The folder that is to have the files has those of another store.
+    """
+    if not _is_url(source):
+        folder = Path(source).absolute()
+        find(folder)
+        return folder, folder, folder
+    use_database(room, source)
+    backend_of(room).open_reader(room).dispose()  # tells the folder of the database's bucket
+    folder = (files or home).absolute()
+    is_its_own = database_url(folder) == source
+    if bucket_of(room) is not None:
+        return room, folder if bucket_of(folder) == bucket_of(room) else room, folder if is_its_own else None
+    if not is_its_own and (database_url(folder) is not None or (files is None and (folder / FILE).exists())):
+        raise UsageError(f"{folder} has the files of another store: name the folder with --files")
+    return room, folder, folder
 
 
 def _is_url(place: str) -> bool:

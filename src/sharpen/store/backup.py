@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.errors import StoreError, UsageError
-from sharpen.store.blobs import blob_path, check_file
+from sharpen.store.blobs import blob_path
 from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.place import FILE, find_file
-from sharpen.store.references import named, needed, reading, with_lists
+from sharpen.store.references import checked, named, needed, reading
 from sharpen.store.replaced import keeping_replaced
 from sharpen.store.uploads import FOLDER as UPLOADS
 from sharpen.store.uploads import announced
@@ -82,21 +82,16 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
     draft, copy = room / "draft.tar", room / "database"
     uploads = announced(home)
     copy_database(home / FILE, copy)
-    every = with_lists(named(copy) | uploads.digests, lambda digest: blob_path(home, digest))
-    needs = needed(copy)
-    digests = sorted(digest for digest in every if digest in needs or blob_path(home, digest).exists())
-    damaged: list[str] = []
+    n_blobs, damaged = 0, list[str]()
     with draft.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(copy, FILE, filter=_private)
-            for digest in digests:
-                path = blob_path(home, digest)
-                try:
-                    check_file(path, digest)
-                except StoreError as problem:
-                    damaged.append(problem.message)
+            for digest, problem in checked(home, named(copy) | uploads.digests, needed(copy)):
+                if problem:
+                    damaged.append(problem)
                 else:
-                    tar.add(path, f"blobs/{digest[:2]}/{digest[2:]}", filter=_private)
+                    n_blobs += 1
+                    tar.add(blob_path(home, digest), f"blobs/{digest[:2]}/{digest[2:]}", filter=_private)
             for name, content in uploads.notes.items():
                 entry = tarfile.TarInfo(f"{UPLOADS}/{name}")
                 entry.size = len(content)
@@ -108,7 +103,7 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
         os.fsync(file.fileno())
     n_bytes = draft.stat().st_size
     draft.replace(target)
-    return Backup(len(digests) - len(damaged), n_bytes, tuple(damaged))
+    return Backup(n_blobs, n_bytes, tuple(damaged))
 
 
 def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:

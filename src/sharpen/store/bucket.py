@@ -68,6 +68,11 @@ def link_bucket(home: Path, url: str) -> None:
     draft.replace(home / LINK)
 
 
+def unlink_bucket(home: Path) -> None:
+    """Let a folder's files be in no bucket any more."""
+    (home / LINK).unlink(missing_ok=True)
+
+
 def check_bucket(url: str) -> None:
     """Refuse what is no bucket, or one in which nothing can be kept now.
 
@@ -108,6 +113,19 @@ def look(url: str) -> None:
         raise StoreError(
             f"{url} has no {MARK}, which is kept there first: the bucket, or its folder, is gone"
         )
+
+
+def has(home: Path, digest: str) -> bool:
+    """Return whether the bucket of a store, if it has one, has a file.
+
+    Raises:
+        Unreachable: The service did not answer for a long time.
+        StoreError: It lets nobody read.
+    """
+    if (url := bucket_of(home)) is None:
+        return False
+    room = _room(url, os.getpid())
+    return _patiently(url, lambda: room.system.get_file_info(room.path(digest)).is_file)
 
 
 def send(home: Path, source: Path, digest: str) -> None:

@@ -20,14 +20,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from sharpen.errors import StoreError, UsageError
-from sharpen.store import schema
+from sharpen.store import bucket, schema
 from sharpen.store.backends import backend_of
 from sharpen.store.backup import copy_database, is_database, other_files
-from sharpen.store.blobs import blob_path, check_file, put_file
+from sharpen.store.blobs import blob_path, put_file
 from sharpen.store.permissions import own_folder, tighten
 from sharpen.store.place import FILE, LINK, database_url, link, without_password
 from sharpen.store.port import Row, Writer
-from sharpen.store.references import IN_TEXT, WITHOUT, with_lists
+from sharpen.store.references import IN_TEXT, WITHOUT, checked
 from sharpen.store.sql_writer import every_row
 from sharpen.store.uploads import announced
 
@@ -89,32 +89,30 @@ def copy_rows(source: Path, target: Path) -> Copied:
     return copied
 
 
-def copy_files(source: Path, target: Path, copied: Copied) -> None:
-    """Check every file that the rows name, and copy it and the folder's other files where that is another.
+def copy_files(source: Path, target: Path, copied: Copied, *, is_passing: bool = False) -> None:
+    """Check every file that the rows name, and copy it where the target is another folder.
 
     Args:
-        source: The store's folder.
+        source: The store's folder; a file of its bucket is fetched.
         target: The copy's; the same when both shall use these files.
         copied: What :func:`copy_rows` returned; the files are counted in it.
+        is_passing: Whether to leave nothing in the folders of what a bucket has.
 
     Raises:
         StoreError: A file cannot be written.
     """
-    every = with_lists(copied.named | announced(source).digests, lambda digest: blob_path(source, digest))
-    for digest in sorted(every):
+    named = copied.named | announced(source).digests
+    for digest, problem in checked(source, named, copied.needed):
         path = blob_path(source, digest)
-        if digest not in copied.needed and not path.exists():
-            continue
-        try:
-            check_file(path, digest)
-        except StoreError as problem:
-            copied.damaged.append(problem.message)
+        if problem:
+            copied.damaged.append(problem)
             continue
         if source != target and put_file(target, path)[0] != digest:
             raise StoreError(f"{path} was changed while it was copied")
         copied.n_files += 1
-    if source != target:
-        _copy_others(source, target)
+        for home in (source, target):
+            if is_passing and bucket.bucket_of(home) is not None:
+                blob_path(home, digest).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -136,8 +134,8 @@ def alone(home: Path) -> Generator[None]:
         os.close(lock)
 
 
-def switch(home: Path, url: str) -> Path:
-    """Let a folder's store be in a database from now on; return where its own is kept.
+def switch(home: Path, url: str) -> None:
+    """Let a folder's store be in a database from now on; its own is kept as :data:`SET_ASIDE`.
 
     Args:
         home: The folder, with which nobody works meanwhile.
@@ -151,7 +149,6 @@ def switch(home: Path, url: str) -> Path:
             (home / f"{FILE}{ending}").replace(home / f"{SET_ASIDE}{ending}")
     (home / FILE).replace(aside)
     link(home, url)
-    return aside
 
 
 @contextlib.contextmanager
@@ -227,8 +224,10 @@ def _without_nul(value: Any) -> Any:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
-def _copy_others(source: Path, target: Path) -> None:
+def copy_others(source: Path, target: Path) -> None:
     """Copy what else is in a store's folder, such as keys and paper accounts."""
+    if source == target:
+        return
     for path in other_files(source):
         name = path.relative_to(source)
         if str(name) in (LINK, SET_ASIDE):

@@ -13,12 +13,15 @@ DATABASE_PREFIX = "store.db"  # the database, its log, and the copies that migra
 
 
 def own_folder(path: Path) -> None:
-    """Make a folder that only this user can enter, unless it is there.
+    """Make a folder that only this user can enter, unless it is there; and so those on the way to it.
 
     Raises:
         OSError: It cannot be made.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (*reversed(path.parents), path):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir(exist_ok=True)  # which is an error where a file is in its place
 
 
 def tighten(home: Path) -> None:

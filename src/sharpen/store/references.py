@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Container, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.errors import StoreError
-from sharpen.store.blobs import DIGEST, blob_path
+from sharpen.store import bucket
+from sharpen.store.blobs import DIGEST, blob_path, check_file
 from sharpen.store.place import FILE, find_file
 from sharpen.store.uploads import announced
 
@@ -69,6 +70,35 @@ def with_lists(digests: Iterable[str], place: Callable[[str], Path]) -> set[str]
         every |= listed
         fresh += listed
     return every
+
+
+def checked(home: Path, named: Iterable[str], needed: Container[str]) -> Generator[tuple[str, str]]:
+    """Give the blobs that a store names, and those that they list; one of a bucket is fetched.
+
+    Args:
+        home: The store's folder.
+        named: Digests, or what looks like some: those that are none of a blob are left out.
+        needed: Those of blobs that must be there.
+
+    Yields:
+        A digest, and what is wrong with its blob; empty where it is as it was kept.
+    """
+    left = sorted(named, reverse=True)
+    seen = set(left)
+    while left:
+        digest = left.pop()
+        path = blob_path(home, digest)
+        if digest not in needed and not path.exists() and not bucket.has(home, digest):
+            continue
+        try:
+            check_file(path, digest)
+        except StoreError as problem:
+            yield digest, problem.message
+            continue
+        more = sorted(set(_named_in(path)) - seen)
+        left += more
+        seen.update(more)
+        yield digest, ""
 
 
 def reading(database: Path) -> sqlite3.Connection:
