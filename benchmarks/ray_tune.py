@@ -260,7 +260,8 @@ def main() -> None:
     given = asked.parse_args()
     table = Table("sweep", "way", "wall s", "s a trial", "Ray Tune / this", "best loss")
     with tempfile.TemporaryDirectory(prefix="rt") as room:
-        os.environ |= {"BEGUN": str(Path(room) / "begun"), "PYTHONPATH": room}
+        path = os.pathsep.join([room, *filter(None, [os.environ.get("PYTHONPATH")])])
+        os.environ |= {"BEGUN": str(Path(room) / "begun"), "PYTHONPATH": path}
         with head(Path(room)) as address:
             (Path(room) / "work.py").write_text(WORK)
             ways = Ways(Path(room), address)

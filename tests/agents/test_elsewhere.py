@@ -13,13 +13,14 @@ from click.testing import CliRunner
 
 from sharpen.agents.elsewhere.keeping import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.elsewhere.placements import open_placement
-from sharpen.agents.elsewhere.process import carry_out
+from sharpen.agents.elsewhere.process import Ending, carry_out
 from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.elsewhere.watching import keep_agents
 from sharpen.cli import main
 from sharpen.cli import served as serving
 from sharpen.cli.elsewhere import Elsewhere
 from sharpen.cli.served import address_towards, served
+from sharpen.cli.working import _passed_on
 from sharpen.errors import SharpenError, UsageError
 from sharpen.http.connection import HttpConnection
 from sharpen.server.auth import KeyFile
@@ -32,8 +33,9 @@ HERE = {"python": sys.executable}
 class Placement:
     """Starts nothing; agents end as they were told to beforehand."""
 
-    def __init__(self, codes):
+    def __init__(self, codes, lived_s=None):
         self.codes = codes
+        self.lived_s = lived_s
         self.started = []
         self.told = []
 
@@ -47,7 +49,7 @@ class Placement:
             codes = self.codes[agent[0]]
             code = codes.pop(0) if codes else None
             if code is not None:
-                found.append((agent, code, "words"))
+                found.append((agent, Ending(code, "words", self.lived_s)))
         return found
 
     def end(self, agents):
@@ -55,10 +57,11 @@ class Placement:
 
 
 class Clock:
-    now = 0.0
+    def __init__(self, step_s=1.0):
+        self.now, self.step_s = 0.0, step_s
 
     def __call__(self):
-        self.now += 1.0
+        self.now += self.step_s
         return self.now
 
 
@@ -87,6 +90,18 @@ def test_agents_that_refuse_what_they_are_told_are_not_started_for_ever():
     assert placement.started == [0] * MAX_REFUSALS
 
 
+def test_the_time_that_an_agent_waited_for_room_is_no_sign_that_it_had_begun_well():
+    placement = Placement({0: [2, 2, 2]}, lived_s=1.0)
+    with pytest.raises(SharpenError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
+        Keeper(placement, 1, lambda _: None, Clock(3600.0)).work(stop=[])
+
+
+def test_an_agent_that_lived_long_may_die_often():
+    placement = Placement({0: [*[9] * 2 * MAX_FAILURES, 0]}, lived_s=3600.0)
+    Keeper(placement, 1, lambda _: None, Clock()).work(stop=[])
+    assert len(placement.started) == 2 * MAX_FAILURES + 1
+
+
 def test_agents_end_when_they_are_told_to():
     placement, stop = Placement({0: [], 1: []}), []
     keeper = Keeper(placement, 2, lambda _: None, Clock())
@@ -104,9 +119,10 @@ def test_no_key_is_among_the_words_of_a_command_line():
 
 
 def test_an_agent_says_how_it_ended():
-    code, words = carry_out(["agent"], {})
-    assert code == 2
-    assert "Missing argument" in words
+    ending = carry_out(["agent"], {})
+    assert ending.code == 2
+    assert "Missing argument" in ending.words
+    assert ending.lived_s > 0.0
 
 
 def test_an_agent_hears_of_its_parents_death(wait_until):
@@ -142,8 +158,8 @@ def agents_of(placement, address, settings, url="http://127.0.0.1:9"):
 
 def the_end(placement, agent):
     for _ in range(120):
-        for _, code, words in placement.ended([agent], 0.5):
-            return code, words
+        for _, ending in placement.ended([agent], 0.5):
+            return ending.code, ending.words
     pytest.fail("the agent has not ended")
 
 
@@ -244,12 +260,22 @@ def test_agents_that_end_again_and_again_are_given_up():
     [
         ("ray", (None, None), Resources(threads=2, gpu=0.25), (4.0, 0.5)),
         ("ray", (1.0, 0.25), Resources(threads=2, gpu=1.0), (1.0, 0.25)),
+        ("ray", (None, None), Resources(gpu=0.29), (2.0, 0.58)),
         ("slurm", (None, None), Resources(gpu=1.0), (2.0, 2.0)),
         ("ssh", (None, None), Resources(gpu=0.25), (2.0, 0.5)),
     ],
 )
 def test_an_agent_gets_what_its_runs_need(placement, asked, needs, shares):
     assert Elsewhere(placement, "", *asked, False, None, {}).shares(needs, 2) == shares
+
+
+def test_whole_gpus_are_whole_however_they_are_summed_up():
+    assert Elsewhere("ray", "", 1.0, None, False, None, {}).shares(Resources(gpu=0.07), 100) == (1.0, 7.0)
+
+
+def test_words_of_an_agent_are_passed_on_as_they_are():
+    words = _passed_on(1_234_567, 16, 0.5, cold=True)
+    assert words == ["--count", "1234567", "--population", "16", "--idle-timeout", "0.5", "--cold"]
 
 
 @pytest.mark.parametrize(

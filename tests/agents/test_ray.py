@@ -13,7 +13,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.elsewhere.ray import RayTasks, lack_of_room
+from sharpen.agents.elsewhere.ray import RayTasks, lack_of_room, set_by_ray
 from sharpen.agents.elsewhere.ray_head import SILENT_S, Head
 from sharpen.agents.elsewhere.request import Request
 from sharpen.cli import main
@@ -94,6 +94,22 @@ def test_what_fits_is_counted_by_node_and_by_gpu(share, n_room):
     assert f"room for {n_room} of 7 agents" in lack_of_room(nodes, request(n_agents=7, **share))
 
 
+@pytest.mark.parametrize("parts", [3, 5, 7, 10, 49])
+def test_as_many_parts_fit_as_the_share_says(parts):
+    share = 1.0 / parts
+    for given in ({"n_cpus": 0.0, "n_gpus": share}, {"n_cpus": share}):
+        assert lack_of_room([{"CPU": 1.0, "GPU": 1.0}], request(n_agents=parts, **given)) == ""
+
+
+def test_threads_are_what_the_user_says_and_not_what_ray_makes_of_processors(tmp_path):
+    before = tmp_path / "environ"
+    before.write_bytes(b"HOME=/root\0MY_OMP_NUM_THREADS=3\0")
+    assert set_by_ray(before) == ("OMP_NUM_THREADS",)
+    before.write_bytes(b"HOME=/root\0OMP_NUM_THREADS=3\0")
+    assert set_by_ray(before) == ()
+    assert set_by_ray(tmp_path / "none") == ()
+
+
 def test_no_node_has_room():
     words = lack_of_room([{"CPU": 2.0}], request(n_gpus=0.5))
     assert words.startswith("no node of the cluster has room for an agent (each: 1 CPU, 0.5 GPU)")
@@ -107,6 +123,7 @@ with tracking.init({"x": 0.0}) as run:
         run.log({"loss": run.config.x + step}, step=step)
         time.sleep(0.2)
     run.summary["gpu"] = os.environ["CUDA_VISIBLE_DEVICES"]
+    run.summary["threads"] = os.environ["OMP_NUM_THREADS"]
 """
 SWEEP = f"""
 program: train.py
@@ -114,7 +131,7 @@ command: [{sys.executable}, "${{program}}", "${{args}}"]
 method: random
 run_cap: {N_RUNS}
 metric: {{name: loss}}
-resources: {{gpu: 0.5}}
+resources: {{gpu: 0.25}}
 parameters: {{x: {{min: 0.0, max: 1.0}}}}
 """
 
@@ -174,7 +191,9 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
     words = [sys.executable, "-m", "sharpen", "--home", str(home), "agent", sweep_id, "--ray", head.address]
     said = folder / "said.log"
     with said.open("wb") as file:
-        agents = subprocess.Popen([*words, "--agents", "2", "--serve-host", "127.0.0.1"], stderr=file)
+        agents = subprocess.Popen(
+            [*words, "--agents", "1", "--slots", "2", "--serve-host", "127.0.0.1"], stderr=file
+        )
     try:
         wait_until(lambda: n_finished() >= 2, "the first runs", 100.0)
         head.lose()
@@ -186,7 +205,9 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
         head.lose()
     assert code == 0, said.read_text()
     assert "the process that keeps the agents ended" in said.read_text()
-    assert [(run.state, run.summary["gpu"]) for run in reader.runs(sweep_id)] == [("finished", "0")] * N_RUNS
+    runs = reader.runs(sweep_id)
+    assert [run.state for run in runs] == ["finished"] * N_RUNS
+    assert {(run.summary["gpu"], run.summary["threads"]) for run in runs} == {("0", "1")}
     assert {len(reader.reports(run_id=run.id)) for run in reader.runs(sweep_id)} == {3}
     wait_until(lambda: not working_on(sweep_id), "the end of all that worked on it")
 

@@ -60,3 +60,12 @@ def test_an_idle_agent_asks_almost_nothing_and_starts_a_new_run_at_once(shop, wa
     assert before.count("lease") <= 4, "not five a second"
     assert len(shop.runs(sweep_id)) == 3
     assert began[0] - resumed[0] < 1.0
+
+
+def test_an_agent_that_leaves_does_not_begin_to_wait(shop):
+    sweep_id = shop.sweep("true", values=(1, 2))
+    asked = []
+    shop.overhear(lambda op, _args, answer: asked.append(op) or answer)
+    LocalAgent(shop.client, shop.row(sweep_id)).work()
+    assert asked.count("exit") == 2
+    assert "watch" not in asked

@@ -6,9 +6,12 @@ import socket
 import subprocess
 import sys
 
+import pytest
 import uvicorn
+from starlette.requests import ClientDisconnect, Request
 
 from sharpen.server import ending
+from sharpen.server.agents_api.routes import _while_there
 from sharpen.server.ending import PatientServer, ToldOfTheEnd
 
 
@@ -83,3 +86,31 @@ def test_an_address_is_said_only_by_a_server_that_can_begin(tmp_path):
     assert done.returncode == 2
     assert "discord.yaml" in done.stderr
     assert done.stdout == ""
+
+
+def test_an_answer_is_given_up_when_the_one_who_waits_for_it_has_left():
+    ended = []
+
+    async def answer():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("answer")
+
+    async def leave():
+        await asyncio.sleep(0)
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(_while_there(Request({"type": "http"}, leave), answer()))
+    assert ended == ["answer"]
+
+
+def test_an_answer_reaches_the_one_who_waits_for_it():
+    async def answer():
+        return b"answer"
+
+    async def stay():
+        await asyncio.Event().wait()
+
+    assert asyncio.run(_while_there(Request({"type": "http"}, stay), answer())) == b"answer"

@@ -177,9 +177,11 @@ class LocalAgent:
                 self._start(runs, gpus)
                 continue
             gpus.release()
-            self._watcher.wait_for_a_change(self._client)
             if "over" in answers[-1]:  # until somebody lets it go on while our other slots are at work
                 self._over = answers[-1]["reason"] or answers[-1]["over"]
+                if not self._slots:
+                    break
+            self._watcher.wait_for_a_change(self._client)
         self._say_ended()
 
     def _question(self) -> dict[str, Any]:

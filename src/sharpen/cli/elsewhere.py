@@ -71,7 +71,7 @@ class Elsewhere:
             UsageError: Nobody gives such a part of several GPUs.
         """
         n_cpus = float(needs.threads * n_slots) if self.n_cpus is None else self.n_cpus
-        n_gpus = needs.gpu * n_slots if self.n_gpus is None else self.n_gpus
+        n_gpus = round(needs.gpu * n_slots, 4) if self.n_gpus is None else self.n_gpus  # 0.07 * 100 > 7
         given = {"ray": "Ray gives a part of one, or whole ones", "slurm": "Slurm gives whole ones"}
         if n_gpus % 1 and (self.placement == "slurm" or (self.placement == "ray" and n_gpus > 1)):
             raise UsageError(
@@ -88,7 +88,7 @@ class Elsewhere:
         else:
             words = ["--launcher", self.placement, *(["--hosts", self.address] if self.address else [])]
         for flag, share in ((FLAGS["cpus"], self.n_cpus), (FLAGS["gpus"], self.n_gpus)):
-            words += [] if share is None else [flag, f"{share:g}"]
+            words += [] if share is None else [flag, str(share)]
         if self.placement == "ssh":
             words += ["--python", self.settings["python"]]
         else:

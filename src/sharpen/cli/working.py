@@ -210,7 +210,7 @@ def _passed_on(
         "--population": population,
         "--idle-timeout": idle_timeout_s,
     }
-    words = [word for name, value in given.items() if value is not None for word in (name, f"{value:g}")]
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     return [*words, "--cold"] if cold else words
 
 

@@ -4,21 +4,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sharpen import spec
+from sharpen.agents.elsewhere.process import END_GRACE_S
 from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.elsewhere.watching import keep_agents
+from sharpen.agents.elsewhere.watching import begin_keeper, keep_agents
 from sharpen.agents.interrupts import interrupts
+from sharpen.agents.program import end_process
 from sharpen.cli.elsewhere import Elsewhere
 from sharpen.cli.served import served
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError
-from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepFile
 from sharpen.sweep import SweepStatus
 
+if TYPE_CHECKING:
+    from sharpen.store.queries import Reader
+
 PASSED_ON = ("SHARPEN_COLD",)
+
+
+class Look:
+    """Looks whether a sweep may still have runs to give.
+
+    Args:
+        home: The store's folder.
+        sweep_id: Which sweep.
+    """
+
+    def __init__(self, home: Path, sweep_id: str) -> None:
+        self._home, self._sweep_id = home, sweep_id
+
+    def is_open(self) -> bool:
+        """Return whether it may."""
+        try:
+            return SweepStatus(self._reader.sweep(self._sweep_id).status).is_open
+        except SharpenError:  # the store is away for a while
+            return True
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from sharpen.store.queries import Reader  # noqa: PLC0415 - the agents are on their way by now
+
+        return Reader(self._home)
 
 
 def work_elsewhere(
@@ -39,27 +70,24 @@ def work_elsewhere(
     """
     needs = spec.parse(sweep.spec, where=sweep.source).resources
     n_cpus, n_gpus = elsewhere.shares(needs, n_slots)
-    reader = Reader(home)
-
-    def is_open() -> bool:
-        try:
-            return SweepStatus(reader.sweep(sweep.id).status).is_open
-        except SharpenError:  # the store is away for a while
-            return True
-
-    with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.address) as site:
-        request = Request(
-            placement=elsewhere.placement,
-            address=elsewhere.address,
-            url=site.url,
-            key=site.key,
-            sweep_id=sweep.id,
-            n_agents=n_agents,
-            words=("--slots", str(n_slots), *words, *(["--ship"] if elsewhere.takes_bundle else [])),
-            n_cpus=n_cpus,
-            n_gpus=n_gpus,
-            ship=sweep.workdir if elsewhere.ship and not elsewhere.takes_bundle else "",
-            settings=elsewhere.settings,
-            environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-        )
-        return keep_agents(request, is_open, seen, lambda words: echo(words, err=True), site.look_after)
+    keeper = begin_keeper(elsewhere.placement)  # its library loads while the server starts
+    try:
+        with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.address) as site:
+            request = Request(
+                placement=elsewhere.placement,
+                address=elsewhere.address,
+                url=site.url,
+                key=site.key,
+                sweep_id=sweep.id,
+                n_agents=n_agents,
+                words=("--slots", str(n_slots), *words, *(["--ship"] if elsewhere.takes_bundle else [])),
+                n_cpus=n_cpus,
+                n_gpus=n_gpus,
+                ship=sweep.workdir if elsewhere.ship and not elsewhere.takes_bundle else "",
+                settings=elsewhere.settings,
+                environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            )
+            say, look = partial(echo, err=True), Look(home, sweep.id)
+            return keep_agents(request, look.is_open, seen, say, site.look_after, keeper)
+    finally:
+        end_process(keeper, END_GRACE_S)

@@ -1,11 +1,14 @@
-"""The process that keeps agents elsewhere: ``python -m sharpen.agents.elsewhere``, a request on its stdin."""
+"""The process that keeps agents elsewhere: ``python -m sharpen.agents.elsewhere``, a request on its stdin.
+
+Its one word is the name of the placement, whose library is loaded until the request comes.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from sharpen.agents.elsewhere.keeping import GaveUp, Keeper
-from sharpen.agents.elsewhere.placements import open_placement
+from sharpen.agents.elsewhere.placements import get_ready, open_placement
 from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.elsewhere.watching import GAVE_UP, NOT_THERE
 from sharpen.agents.interrupts import interrupts
@@ -20,7 +23,11 @@ def _say(words: str) -> None:
 
 def main() -> int:
     """Keep the agents of the request; return the exit code."""
-    request = Request.loads(sys.stdin.read())
+    get_ready(sys.argv[1])
+    told = sys.stdin.read()
+    if not told:  # there is no store to work on after all
+        return 0
+    request = Request.loads(told)
     try:
         placement = open_placement(request)  # a cluster's library may have handlers of its own
     except SharpenError as problem:

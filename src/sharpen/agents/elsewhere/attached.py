@@ -23,9 +23,9 @@ def main() -> int:
         is_over.set()
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-    code, words = carry_out(given["words"], given["environment"], is_over.is_set)
-    print(words, flush=True)
-    return code if code >= 0 else 128 - code
+    ending = carry_out(given["words"], given["environment"], is_over.is_set)
+    print(ending.words, flush=True)
+    return ending.code if ending.code >= 0 else 128 - ending.code
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sharpen.agents.elsewhere.placements import Placement
+from sharpen.agents.elsewhere.process import Ending
 from sharpen.errors import SharpenError
 
 WAIT_S = 0.5
@@ -67,17 +68,19 @@ class Keeper:
             del self._due[n]
             self._began[n] = now
             self._at_work[n] = self._placement.start(n)
-        for agent, code, words in self._placement.ended(list(self._at_work.values()), WAIT_S):
+        for agent, ending in self._placement.ended(list(self._at_work.values()), WAIT_S):
             n = next(n for n, known in self._at_work.items() if known is agent)
             del self._at_work[n]
-            if code:
-                self._again(n, code, words)
+            if ending.code:
+                self._again(n, ending)
 
-    def _again(self, n: int, code: int, words: str) -> None:
-        lived_s = self._now() - self._began[n]
+    def _again(self, n: int, ending: Ending) -> None:
+        lived_s = ending.lived_s  # the time in a queue is no sign that it had begun well
+        lived_s = self._now() - self._began[n] if lived_s is None else lived_s
         self._n_failures[n] = 1 if lived_s > STEADY_S else self._n_failures[n] + 1
-        how = f"agent {n + 1} ended with code {code}" + (f" ({words})" if words else "")
-        most = MAX_REFUSALS if code == REFUSED else MAX_FAILURES
+        said = f" ({ending.words})" if ending.words else ""
+        how = f"agent {n + 1} ended with code {ending.code}{said}"
+        most = MAX_REFUSALS if ending.code == REFUSED else MAX_FAILURES
         if self._n_failures[n] >= most:
             raise GaveUp(f"{how}, {most} times")
         pause_s = min(LONGEST_PAUSE_S, 2.0 ** (self._n_failures[n] - 1))

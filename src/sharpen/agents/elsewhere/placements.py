@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from sharpen.agents.elsewhere.process import Ending
 from sharpen.agents.elsewhere.request import Request
 
 PLACEMENTS: Mapping[str, str] = {
@@ -13,6 +15,9 @@ PLACEMENTS: Mapping[str, str] = {
     "slurm": "sharpen.agents.elsewhere.slurm",
     "ssh": "sharpen.agents.elsewhere.ssh",
 }
+
+LIBRARIES: Mapping[str, str] = {"ray": "ray", "slurm": "submitit", "ssh": "subprocess"}
+"""The library of each."""
 
 
 class Placement(Protocol):
@@ -22,13 +27,19 @@ class Placement(Protocol):
         """Have the agent of a number started, as soon as there is room for it."""
         ...
 
-    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
-        """Return those that have ended, with their exit codes and last words; wait a while for one."""
+    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
+        """Return those that have ended, and how; wait a while for one."""
         ...
 
     def end(self, agents: Sequence[Any]) -> None:
         """Have agents give their runs back and end; return when they have, or after a while."""
         ...
+
+
+def get_ready(name: str) -> None:
+    """Load what a placement needs, which takes a while; whether it is there is said when it is opened."""
+    with suppress(ImportError):
+        import_module(LIBRARIES[name])
 
 
 def open_placement(request: Request) -> Placement:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, TypeVar
 
 from sharpen.agents.program import die_with_parent, end_process
@@ -21,10 +22,28 @@ LONGEST_WORDS_BYTES = 4096
 Found = TypeVar("Found")
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an agent has ended.
+
+    Attributes:
+        code: Its exit code.
+        words: The last line that it said.
+        lived_s: For how long it was there; None where only whoever started it can guess.
+    """
+
+    code: int
+    words: str
+    lived_s: float | None = None
+
+
 def carry_out(
-    words: Sequence[str], environment: Mapping[str, str], is_over: Callable[[], bool] = lambda: False
-) -> tuple[int, str]:
-    """Run an agent to its end; return its exit code and the last line that it said.
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    is_over: Callable[[], bool] = lambda: False,
+    without: Collection[str] = (),
+) -> Ending:
+    """Run an agent to its end; return how that was.
 
     It gets a session of its own, so that it can end its programs in peace when this process is told to end;
     and a SIGTERM from the kernel when this process dies.
@@ -33,11 +52,14 @@ def carry_out(
         words: What follows ``sharpen``.
         environment: Variables to set.
         is_over: Whether it is to give its runs back and end.
+        without: Variables of this process that it does not get.
     """
+    began = time.monotonic()
+    inherited = {name: value for name, value in os.environ.items() if name not in without}
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "sharpen", *words],
-            env={**os.environ, **environment},
+            env={**inherited, **environment},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -49,7 +71,7 @@ def carry_out(
                 time.sleep(POLL_S)
         finally:
             end_process(process, END_GRACE_S)
-        return process.returncode, last_line(said)
+        return Ending(process.returncode, last_line(said), time.monotonic() - began)
 
 
 def wait_for_some(look: Callable[[], Sequence[Found]], wait_s: float) -> Sequence[Found]:

@@ -7,19 +7,25 @@ of its worker's death by a signal.
 
 from __future__ import annotations
 
+import atexit
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from sharpen.agents.elsewhere.process import LEAVING_S, carry_out
+from sharpen.agents.elsewhere.process import LEAVING_S, Ending, carry_out
 from sharpen.agents.elsewhere.ray_head import Head, first_sentence, question
 from sharpen.agents.elsewhere.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 
 KILLED = 137  # the exit code of a process that was killed
+THREADS = "OMP_NUM_THREADS"
+PARTS = 10_000  # of a processor or a GPU, as Ray counts them
+ROUNDING = 1e-6  # 0.29 * 10_000 is less than 2,900
 
 
 class RayTasks:
@@ -36,15 +42,16 @@ class RayTasks:
         self._head = head
         self._request = request
         # never run again by Ray itself: the agents are counted here
-        share = {"num_cpus": request.n_cpus, "num_gpus": request.n_gpus, "max_retries": 0}
-        self._task = ray.remote(**share)(carry_out)
+        n_cpus, n_gpus = (_n_parts(share) / PARTS for share in (request.n_cpus, request.n_gpus))
+        share = {"num_cpus": n_cpus, "num_gpus": n_gpus, "max_retries": 0}
+        self._task = ray.remote(**share)(carry_out_in_task)
 
     def start(self, n: int) -> Any:
         """Have an agent started as soon as a node has room for it."""
         named = self._task.options(name=f"sharpen agent {n + 1} of {self._request.sweep_id}")
         return named.remote(self._request.agent_words, self._request.agent_environment)
 
-    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
+    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
         """Return those that have ended.
 
         Raises:
@@ -56,13 +63,13 @@ class RayTasks:
             time.sleep(wait_s)
             return []
         done, _ = self._ray.wait(list(agents), num_returns=1, timeout=wait_s)
-        return [(agent, *self._how(agent)) for agent in done]
+        return [(agent, self._how(agent)) for agent in done]
 
-    def _how(self, agent: Any) -> tuple[int, str]:
+    def _how(self, agent: Any) -> Ending:
         try:
             return self._ray.get(agent, timeout=LEAVING_S)
         except self._ray.exceptions.RayError as problem:  # the worker or its node died
-            return KILLED, first_sentence(problem)
+            return Ending(KILLED, first_sentence(problem))
 
     def end(self, agents: Sequence[Any]) -> None:
         """Have agents end, those that still wait for room among them."""
@@ -71,6 +78,28 @@ class RayTasks:
         for agent in agents:
             self._ray.cancel(agent, force=False)  # a KeyboardInterrupt where the task waits for its agent
         self._ray.wait(list(agents), num_returns=len(agents), timeout=LEAVING_S)
+
+
+def carry_out_in_task(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
+    """Run an agent in a task; how many threads its programs have is for the sweep file to say."""
+    return carry_out(words, environment, without=set_by_ray(Path("/proc/self/environ")))
+
+
+def set_by_ray(before: Path) -> Sequence[str]:
+    """Return the variables that Ray has set for a task as they do not fit for the programs of an agent.
+
+    Ray has OMP_NUM_THREADS say how many processors the task has, where the user has not set it. These are
+    for all slots of the agent together.
+
+    Args:
+        before: What holds the variables with which this process began.
+    """
+    try:
+        began_with = before.read_bytes().split(b"\0")
+    except OSError:  # not Linux
+        return ()
+    is_users = any(word.startswith(f"{THREADS}=".encode()) for word in began_with)
+    return () if is_users else (THREADS,)
 
 
 def open_placement(request: Request) -> RayTasks:
@@ -87,6 +116,9 @@ def open_placement(request: Request) -> RayTasks:
         ray.init(address=request.address, runtime_env=shipped, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
         raise SharpenError(f"Ray at {request.address} cannot be used: {first_sentence(problem)}") from problem
+    atexit.register(
+        ray.shutdown
+    )  # before its own, which lets the logs that we do not show have half a second
     if words := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
         print(words, file=sys.stderr, flush=True)
     return RayTasks(ray, Head(question(ray)), request)
@@ -115,14 +147,21 @@ def lack_of_room(nodes: Sequence[Mapping[str, float]], request: Request) -> str:
 
 def _n_fit(node: Mapping[str, float], request: Request) -> int:
     """Return how many agents fit on a node; a share of a GPU comes from one GPU."""
-    n_fit = float(request.n_agents)
-    if request.n_cpus:
-        n_fit = min(n_fit, node.get("CPU", 0.0) // request.n_cpus)
-    if request.n_gpus:
-        n_gpus = node.get("GPU", 0.0)
-        by_gpus = n_gpus * (1.0 // request.n_gpus) if request.n_gpus < 1.0 else n_gpus // request.n_gpus
-        n_fit = min(n_fit, by_gpus)
-    return int(n_fit)
+    n_fit = min(request.n_agents, _n_times(request.n_cpus, node.get("CPU", 0.0)))
+    n_gpus = node.get("GPU", 0.0)
+    if 0.0 < request.n_gpus < 1.0:
+        return min(n_fit, int(n_gpus) * _n_times(request.n_gpus, 1.0))
+    return min(n_fit, _n_times(request.n_gpus, n_gpus))
+
+
+def _n_times(share: float, whole: float) -> int:
+    """Return how many times a share is in a whole; 1.0 // 0.1 is 9."""
+    return _n_parts(whole) // _n_parts(share) if share else sys.maxsize
+
+
+def _n_parts(share: float) -> int:
+    """Return how many of Ray's smallest parts a share is, rounded down so that a seventh fits seven times."""
+    return max(1, math.floor(share * PARTS + ROUNDING)) if share else 0
 
 
 EXCLUDED = [".sharpen", ".git", ".venv", "__pycache__", "outputs", "multirun"]

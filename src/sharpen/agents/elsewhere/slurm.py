@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sharpen.agents.elsewhere.process import LEAVING_S, carry_out, wait_for_some
+from sharpen.agents.elsewhere.process import LEAVING_S, Ending, carry_out, wait_for_some
 from sharpen.agents.elsewhere.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -39,10 +40,10 @@ class SlurmJobs:
             carry_out_in_job, self._request.agent_words, self._request.agent_environment
         )
 
-    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, int, str]]:
+    def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
         """Return those that have ended."""
         found = wait_for_some(lambda: [job for job in agents if job.done()], wait_s)
-        return [(job, *_how(job)) for job in found]
+        return [(job, _how(job)) for job in found]
 
     def end(self, agents: Sequence[Any]) -> None:
         """Cancel jobs, those that wait in the queue among them."""
@@ -51,17 +52,17 @@ class SlurmJobs:
         wait_for_some(lambda: agents if all(job.done(force_check=True) for job in agents) else (), LEAVING_S)
 
 
-def _how(job: Any) -> tuple[int, str]:
-    """Return how a job has ended: its agent's exit code and last words."""
+def _how(job: Any) -> Ending:
+    """Return how a job has ended, which is how its agent has."""
     problem = job.exception()
     if problem is None:
-        code, words = job.result()
-        return code, f"job {job.job_id}: {words}"
+        ending: Ending = job.result()
+        return replace(ending, words=f"job {job.job_id}: {ending.words}")
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    return KILLED, f"job {job.job_id}: {lines[-1]}"
+    return Ending(KILLED, f"job {job.job_id}: {lines[-1]}")
 
 
-def carry_out_in_job(words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+def carry_out_in_job(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
     """Run an agent in a job; when the job is canceled, the agent gives its runs back and ends."""
 
     def end(number: int, frame: Any) -> NoReturn:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from sharpen.agents.elsewhere.process import LEAVING_S, POLL_S, last_line, wait_for_some
+from sharpen.agents.elsewhere.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
 from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.program import die_with_parent, end_process
 
@@ -73,14 +73,14 @@ class SshAgents:
             process.stdin.flush()
         return Connection(host, process, said)
 
-    def ended(self, agents: Sequence[Connection], wait_s: float) -> Sequence[tuple[Connection, int, str]]:
+    def ended(self, agents: Sequence[Connection], wait_s: float) -> Sequence[tuple[Connection, Ending]]:
         """Return those that have ended."""
 
         def over() -> list[tuple[Connection, int]]:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
         found = wait_for_some(over, wait_s)
-        return [(one, code, f"{one.host}: {self._close(one)}") for one, code in found]
+        return [(one, Ending(code, f"{one.host}: {self._close(one)}")) for one, code in found]
 
     def end(self, agents: Sequence[Connection]) -> None:
         """Have agents end, all at once."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sharpen.agents.elsewhere.process import END_GRACE_S
 from sharpen.agents.elsewhere.request import Request
@@ -25,12 +26,28 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 120.0
 
 
+def begin_keeper(placement: str) -> subprocess.Popen[bytes]:
+    """Start the process that is to keep agents; it gets ready until it is told of them, which may be late.
+
+    Args:
+        placement: What starts the agents.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "sharpen.agents.elsewhere", placement],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # a cluster's library prints logs of its nodes
+        start_new_session=True,  # Ctrl-C is for us; we tell it
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
+    )
+
+
 def keep_agents(
     request: Request,
     is_open: Callable[[], bool],
     stop: Sequence[object],
     say: Callable[[str], None],
     each: Callable[[], None] = lambda: None,
+    begun: subprocess.Popen[bytes] | None = None,
 ) -> str:
     """Have agents work elsewhere until they have ended; return why they are no more.
 
@@ -40,11 +57,13 @@ def keep_agents(
         stop: When there is something in it, the agents are told to give their runs back.
         say: Is told what people should know.
         each: Is called now and then.
+        begun: The first process, where there is one by now.
 
     Raises:
         SharpenError: It dies again and again, or there is no cluster.
     """
-    process, began, n_starts, n_deaths = _start(request), time.monotonic(), 1, 0
+    process, began, n_starts, n_deaths = begun or begin_keeper(request.placement), time.monotonic(), 1, 0
+    _tell(process, request)
     look_at, closed_at = 0.0, None
     try:
         while not stop:
@@ -65,7 +84,8 @@ def keep_agents(
             if code is not None:
                 n_deaths = 1 if now - began > STEADY_S else n_deaths + 1
                 _pause(code, n_deaths, stop, say)
-                process, began, n_starts = _start(request), time.monotonic(), n_starts + 1
+                process, began, n_starts = begin_keeper(request.placement), time.monotonic(), n_starts + 1
+                _tell(process, request)
             time.sleep(POLL_S)
         return "interrupted"
     finally:
@@ -82,15 +102,9 @@ def _pause(code: int, n_deaths: int, stop: Sequence[object], say: Callable[[str]
         time.sleep(POLL_S)
 
 
-def _start(request: Request) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sharpen.agents.elsewhere"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,  # a cluster's library prints logs of its nodes
-        start_new_session=True,  # Ctrl-C is for us; we tell it
-        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
-    )
+def _tell(process: subprocess.Popen[bytes], request: Request) -> None:
     assert process.stdin is not None  # noqa: S101 - for the type checker
-    with process.stdin as pipe:  # not on the command line, where anybody can read it: a key is among it
-        pipe.write(request.dumps().encode())
-    return process
+    with suppress(BrokenPipeError), process.stdin as pipe:  # it has died, which is seen to
+        pipe.write(
+            request.dumps().encode()
+        )  # not on the command line, where anybody can read it: it has a key

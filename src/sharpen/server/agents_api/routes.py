@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
@@ -68,7 +69,9 @@ class AgentRoutes:
         except ValueError:
             raise UsageError("a message is one line of JSON") from None
         self._check(request, scope_of(requests))
-        return Response(await self._relay.exchange(message), media_type=JSON)
+        answer = self._relay.exchange(message)
+        is_wait = any(asked.get("op") == "watch" for asked in requests)
+        return Response(await (_while_there(request, answer) if is_wait else answer), media_type=JSON)
 
     async def rows(self, request: Request) -> Response:
         """Answer a query of a reader."""
@@ -121,6 +124,31 @@ class AgentRoutes:
         if not key.allows(scope):
             words = f"key {key.id} has the scope {key.scope!r}, and this needs {scope!r}"
             raise NotAllowed(f"{words}: 'sharpen key add --scope {scope}' makes one", status=403)
+
+
+async def _while_there(request: Request, answer: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return an answer that may take long, given up when the one who asked has left.
+
+    A server that ends would wait for it.
+
+    Raises:
+        ClientDisconnect: So it is.
+    """
+    answering, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientDisconnect
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Return when the one who asked has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _answered(answer: Answer) -> Answer:
