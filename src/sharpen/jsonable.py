@@ -25,7 +25,7 @@ def dumps(value: Any) -> str:
     '{"a":"NaN","b":1.5}'
     """
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
+        return _ENCODER.encode(value)
     except ValueError:
         return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
 
@@ -126,3 +126,6 @@ def _plain(value: Any) -> Any:
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return str(value)
     return scalar if isinstance(scalar, bool | int | float | str) else str(value)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain)

@@ -42,6 +42,9 @@ class _Rows:
         self.steps.append(step)
         self.values.append(value)
 
+    def is_behind(self, step: int) -> bool:
+        return not self.steps or step > self.steps[-1]
+
     def copied(self, n: int) -> _Rows:
         row = _Rows()
         row.steps, row.values = self.steps[:n], self.values[:n]
@@ -136,8 +139,11 @@ class ReportLog(Sequence[Report]):
         One with a step that is not behind all others costs a copy of them.
         """
         if not isinstance(reports, ReportLog):
-            reports = cls.of((known.step, known.value) for known in reports)
+            reports = cls.of((known.step, known.value) for known in reports) if reports else cls(_Rows(), 0)
         row = reports._row
+        if isinstance(row, _Rows) and len(row.steps) == reports._n and row.is_behind(report.step):
+            row.append(report.step, report.value)
+            return cls(row, len(row.steps))
         if isinstance(row, _UnreadRows) and reports._n == row.n_tail and report.step > row.last.step:
             row.append(report)
             return cls(row, row.n_tail)

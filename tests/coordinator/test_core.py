@@ -420,12 +420,13 @@ def test_a_bad_request_in_a_batch_does_not_hurt_the_others(
     same_on_disk(harness)
 
 
-def break_commits(engine: sa.Engine) -> Any:
+def break_commits(harness: CoordinatorHarness) -> Any:
     def fail(connection: sa.Connection) -> None:
         raise sa.exc.OperationalError("COMMIT", {}, sa.exc.DBAPIError("x", {}, Exception("disk I/O error")))
 
-    event.listen(engine, "commit", fail)
-    return lambda: event.remove(engine, "commit", fail)
+    writing = harness.coordinator._store.connection
+    event.listen(writing, "commit", fail)
+    return lambda: event.remove(writing, "commit", fail)
 
 
 def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(
@@ -434,7 +435,7 @@ def test_a_commit_that_fails_changes_nothing_and_the_request_may_be_repeated(
     sweep_id = harness.create()
     held = harness.held(sweep_id)
     before, states = dump(harness), harness.in_memory()
-    mend = break_commits(harness.coordinator._store.engine)
+    mend = break_commits(harness)
     requests = [
         {"op": "lease", "args": {"sweep_id": sweep_id, "agent_id": "a", "key": "k2"}},
         {"op": "report", "args": {**held, "rows": [[1, {"val/sharpe": 1.0}]]}},
@@ -458,7 +459,7 @@ def test_a_tick_that_cannot_be_written_changes_nothing(harness: CoordinatorHarne
     harness.held(sweep_id)
     states = harness.in_memory()
     harness.clock.now += 1000
-    mend = break_commits(harness.coordinator._store.engine)
+    mend = break_commits(harness)
     with pytest.raises(StoreError, match="cannot be written"):
         harness.coordinator.tick()
     assert harness.in_memory() == states
@@ -468,15 +469,11 @@ def test_a_tick_that_cannot_be_written_changes_nothing(harness: CoordinatorHarne
     same_on_disk(harness)
 
 
-def limit_pages(engine: sa.Engine, more: int | None) -> None:
-    """Let the database grow by so many pages only, on every pooled connection; None lifts the limit."""
-    connections = [engine.connect() for _ in range(5)]
-    for connection in connections:
-        n_pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        limit = 1 << 30 if more is None else n_pages + more
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
-    for connection in connections:
-        connection.close()
+def limit_pages(harness: CoordinatorHarness, more: int | None) -> None:
+    """Let the database grow by so many pages only; None lifts the limit."""
+    driver = harness.coordinator._store.connection.connection.driver_connection
+    (n_pages,) = driver.execute("PRAGMA page_count").fetchone()
+    driver.execute(f"PRAGMA max_page_count = {1 << 30 if more is None else n_pages + more}")
 
 
 def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
@@ -484,11 +481,13 @@ def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
 ) -> None:
     sweep_id = harness.create()
     held = harness.held(sweep_id)
-    limit_pages(harness.coordinator._store.engine, 1)
+    limit_pages(harness, 1)
     big = {"first_line": 0, "text": "x" * 200_000}
     states = harness.in_memory()
     with pytest.raises(StoreError, match="full"):
         harness.ask("console", **held, **big)
+    with pytest.raises(StoreError, match="full"):
+        harness.ask("report", **held, rows=[[1, {"text": big["text"]}]])
     replies = harness.coordinator.answer(
         [
             {"op": "console", "args": {**held, **big}},
@@ -498,7 +497,7 @@ def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
     assert [("error" in reply) for reply in replies] == [True, False], "a small one still fits"
     assert harness.in_memory() != states
     same_on_disk(harness)
-    limit_pages(harness.coordinator._store.engine, None)
+    limit_pages(harness, None)
     assert harness.ask("console", **held, **big) == {}
     with harness.coordinator._store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"

@@ -171,7 +171,7 @@ class Session:
             create(self.writer, sweep_id, new)
         for effect in effects:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
-        self.open[sweep_id] = replace(sweep, state=state)
+        self.open[sweep_id] = OpenSweep(sweep.spec, state)
         return effects[-1] if effects else None
 
     def n_at_work(self, project: str) -> int:

@@ -40,6 +40,7 @@ class SqlWriter:
         self, connection: sa.Connection, statements: Statements, insert: Insert, version: int
     ) -> None:
         self._connection = connection
+        self._cursor = connection.connection.cursor()
         self._statements = statements
         self._insert = insert
         self._version = version
@@ -63,7 +64,7 @@ class SqlWriter:
 
     def create_runs(self, rows: Sequence[Row]) -> None:
         """Write new runs."""
-        self._statements.insert_run.execute_all(self._connection, rows)
+        self._statements.insert_run.execute_all(self._cursor, rows)
 
     def runs_of_request(self, sweep_id: str, key: str) -> list[str]:
         """Return the ids of the runs that a request added, by number."""
@@ -79,11 +80,11 @@ class SqlWriter:
 
     def lease_run(self, run_id: str, values: Row, from_step: int | None) -> None:
         """Give a run to an agent."""
-        self._statements.lease_run.execute(self._connection, {**values, "which": run_id})
+        self._statements.lease_run.execute(self._cursor, {**values, "which": run_id})
         token = values["token"]
         if from_step is not None:
             given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
-            self._statements.carry_over.execute(self._connection, given)
+            self._statements.carry_over.execute(self._cursor, given)
         if token > 1:
             self._recount(run_id, token)
             self.rewind_history(run_id, token, from_step)
@@ -145,7 +146,7 @@ class SqlWriter:
             }
             for line, step, metrics in lines
         ]
-        self._statements.append_history.execute_all(self._connection, rows)
+        self._statements.append_history.execute_all(self._cursor, rows)
         self.keep_last(run_id, [(step, metrics) for _, step, metrics in lines])
         self.set_run(run_id, {"n_lines": lines[-1][0] + 1, "heartbeat_at": at})
 
@@ -162,11 +163,11 @@ class SqlWriter:
                 {"run_id": run_id, "name": name, "step": step, "value": dumps(value)}
                 for name, (step, value) in last.items()
             ]
-            self._statements.put_last.execute_all(self._connection, values)
+            self._statements.put_last.execute_all(self._cursor, values)
 
     def end_run(self, run_id: str, values: Row) -> None:
         """Write how a run ended."""
-        self._statements.end_run.execute(self._connection, {**values, "which": run_id})
+        self._statements.end_run.execute(self._cursor, {**values, "which": run_id})
 
     def set_run(self, run_id: str, values: Row) -> None:
         """Change columns of a run."""
@@ -174,12 +175,12 @@ class SqlWriter:
 
     def put_report(self, row: Row) -> None:
         """Write the metrics of a step."""
-        self._statements.put_report.execute(self._connection, row)
+        self._statements.put_report.execute(self._cursor, row)
 
     def count_reports(self, run_id: str, n_new: int, n_scored: int) -> None:
         """Add to how many reports count."""
         given = {"which": run_id, "new_n_reports": n_new, "new_n_scored": n_scored}
-        self._statements.count_reports.execute(self._connection, given)
+        self._statements.count_reports.execute(self._cursor, given)
 
     def report(self, run_id: str, token: int, step: int) -> Row | None:
         """Return what is there of a step."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +26,7 @@ from sharpen.store.place import FILE, find
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
 from sharpen.store.sqlite_file import refuse_foreign
-from sharpen.store.statements import Statements
+from sharpen.store.statements import Statement, Statements
 
 BUSY_TIMEOUT_MS = 10_000
 FULL_DISK = "; the disk is full: make room"
@@ -151,14 +151,16 @@ def _engine(path: Path, *pragmas: str, creator: Callable[[], sqlite3.Connection]
             connection.execute(pragma)
 
     def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        BEGIN.execute(connection.connection.cursor(), {})
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
 
 
-STATEMENTS = Statements(dialects.dialect(paramstyle="named"), dialects.insert)  # pyright: ignore[reportUnknownMemberType]
+DIALECT: Any = dialects.dialect(paramstyle="named")  # pyright: ignore[reportUnknownMemberType]
+BEGIN = Statement(sa.text("BEGIN"), DIALECT)
+STATEMENTS = Statements(DIALECT, dialects.insert)
 OURS = (IntegrityError, ProgrammingError)  # what was to be written is wrong, and would be the next time
 
 
@@ -168,20 +170,24 @@ class SqliteStore:
     Attributes:
         home: The store's folder.
         engine: Connections to the database.
+        connection: The one that writes.
     """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.engine = open_writer(home)
+        self.connection = self.engine.connect()
 
     @contextmanager
     def transaction(self) -> Generator[SqlWriter]:
         """Give a transaction."""
         try:
-            with self.engine.begin() as connection:
-                yield SqlWriter(connection, STATEMENTS, dialects.insert, schema.VERSION)
-        except DatabaseError as problem:
-            if isinstance(problem, OURS):
+            with self.connection.begin():
+                yield SqlWriter(self.connection, STATEMENTS, dialects.insert, schema.VERSION)
+        except BaseException as problem:
+            with suppress(sqlite3.Error):  # a commit that failed may have left the transaction open
+                self.connection.connection.rollback()
+            if not isinstance(problem, DatabaseError) or isinstance(problem, OURS):
                 raise
             raise StoreError(f"the store cannot be written: {problem.orig}") from problem
 
@@ -195,6 +201,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the database."""
+        self.connection.close()
         self.engine.dispose()
 
 

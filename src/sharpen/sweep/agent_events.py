@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
 from sharpen.sweep.effects import (
     Accepted,
@@ -75,33 +74,38 @@ def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
     if state.status is not SweepStatus.RUNNING:
         return state, [Over(state.status, state.reason)]
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
-    effects: list[Effect] = []
-    if waiting is None:
-        state, effects, waiting = _begin(state, event.key)
-    if waiting is not None:
-        state, granting = _grant(state, event, state.live[waiting])
-        return state, [*effects, *granting]
+    return _lease_new(state, event) if waiting is None else _grant(state, event, state.live[waiting])
+
+
+def _lease_new(state: SweepState, event: LeaseAsked) -> Outcome:
+    """Grant a run that is made for it; where none may be, say whether to ask again."""
+    state, trial = _begin(state, event.key)
+    if trial is not None:
+        state, granting = _grant(state, event, Live(trial))
+        return state, [CreateRun(trial), *granting]
     awaits_more = state.askers or may_wait_idle(state.rules.optimizer)
     if state.live or (awaits_more and not state.is_full):
-        return state, [*effects, NothingNow()]
+        return state, [NothingNow()]
     state, ending = finish_if_done(state)
-    return state, [*effects, *ending, Over(state.status, state.reason)]
+    return state, [*ending, Over(state.status, state.reason)]
 
 
 def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
     number, token = live.trial.number, live.token + 1
-    live = replace(
+    resumed = _begin_from(state, live.trial)
+    live = with_changes(
         live,
-        trial=replace(live.trial, state=TrialState.RUNNING),
+        trial=with_changes(live.trial, state=TrialState.RUNNING),
         lease=Lease(event.agent, event.key, event.now + state.rules.lease_s),
         token=token,
-        resumed=_begin_from(state, live.trial),
+        resumed=resumed,
+        last_step=-1 if resumed is None else resumed.step,
     )
-    live = replace(live, last_step=-1 if live.resumed is None else live.resumed.step)
     state = with_live(state, live)
-    state = replace(state, counted_at=event.now if state.counted_at is None else state.counted_at)
-    is_inherited = live.resumed is not None and live.resumed is not live.trial.checkpoint
-    leased = LeaseRun(number, event.agent, event.key, token, live.resumed, is_inherited)
+    if state.counted_at is None:
+        state = with_changes(state, counted_at=event.now)
+    is_inherited = resumed is not None and resumed is not live.trial.checkpoint
+    leased = LeaseRun(number, event.agent, event.key, token, resumed, is_inherited)
     return state, [leased, Granted(number, token)]
 
 
@@ -114,10 +118,10 @@ def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:
     return state.trials[trial.parent - 1].checkpoint
 
 
-def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Effect], int | None]:
-    """Create the next repeat that is due, or else the run of a new configuration, if the cap has room."""
+def _begin(state: SweepState, key: str) -> tuple[SweepState, Trial | None]:
+    """Return the next repeat that is due, or else the trial of a new configuration, if the cap has room."""
     if state.is_full:
-        return state, [], None
+        return state, None
     number = state.n_created + 1
     if state.configurations.lacking:
         first, repeat = state.configurations.next_repeat()
@@ -131,12 +135,12 @@ def _begin(state: SweepState, key: str) -> tuple[SweepState, list[Effect], int |
             parent=state.configurations.parent_of_repeat(known, repeat),
             fidelity=known.fidelity,
         )
-        return with_live(state, Live(trial)), [CreateRun(trial)], number
+        return state, trial
     state, chosen = next_proposal(state, key)
     if chosen is None:
-        return state, [], None
+        return state, None
     trial = Trial(number, chosen.config, origin=chosen.origin, parent=chosen.parent, fidelity=chosen.fidelity)
-    return with_live(state, Live(trial)), [CreateRun(trial)], number
+    return state, trial
 
 
 def report(state: SweepState, event: Reported) -> Outcome:
@@ -146,14 +150,19 @@ def report(state: SweepState, event: Reported) -> Outcome:
         return state, [live]
     rules, trial = state.rules, live.trial
     is_new = event.value is not None and event.step > (trial.reports[-1].step if trial.reports else -1)
-    lease = replace(lease_of(live), deadline=event.now + rules.lease_s)
-    live = replace(live, lease=lease, last_step=max(live.last_step, event.step))
-    if event.watched:
-        live = replace(live, watched={**live.watched, **_logged(live, event)})
-    if event.value is None or not is_new or live.stop:
-        return with_live(state, live), [Accepted(live.stop)]
-    trial = replace(trial, reports=ReportLog.after(trial.reports, Report(event.step, event.value)))
-    state = with_live(state, replace(live, trial=trial))
+    counts = event.value is not None and is_new and not live.stop
+    if event.value is not None and counts:
+        trial = with_changes(trial, reports=ReportLog.after(trial.reports, Report(event.step, event.value)))
+    live = with_changes(
+        live,
+        trial=trial,
+        lease=_renewed(live, event.now + rules.lease_s),
+        last_step=max(live.last_step, event.step),
+        watched={**live.watched, **_logged(live, event)} if event.watched else live.watched,
+    )
+    state = with_live(state, live)
+    if not counts:
+        return state, [Accepted(live.stop)]
     try:
         decision = should_stop(rules.stopper, trial, state.trials)
     except PluginError as error:
@@ -161,8 +170,14 @@ def report(state: SweepState, event: Reported) -> Outcome:
         return state, [*failing, Accepted()]
     if not decision.stop:
         return state, [Accepted()]
-    state = with_live(state, replace(live, trial=trial, stop=decision.reason))
+    state = with_live(state, with_changes(live, stop=decision.reason))
     return state, [StopRun(event.number, decision.reason), Accepted(decision.reason)]
+
+
+def _renewed(live: Live, deadline: float) -> Lease:
+    """Return the lease of a run that is leased, until later."""
+    lease = lease_of(live)
+    return Lease(lease.agent, lease.key, deadline)
 
 
 def _logged(live: Live, event: Reported) -> dict[str, ReportLog]:
@@ -179,7 +194,7 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
     if isinstance(live, Rejected):
         return state, [live]
     checkpoint = Checkpoint(event.digest, event.step)
-    state = with_live(state, replace(live, trial=replace(live.trial, checkpoint=checkpoint)))
+    state = with_live(state, with_changes(live, trial=with_changes(live.trial, checkpoint=checkpoint)))
     return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
 
 
@@ -192,9 +207,9 @@ def make_smaller(state: SweepState, event: MadeSmaller) -> Outcome:
     config = {**trial.config, **smaller_values(event.values, trial.config)}
     if config == trial.config:
         return state, [Accepted()]
-    seen = as_searched(state.rules.space, replace(trial, config=config, proposed=trial.asked))
+    seen = as_searched(state.rules.space, with_changes(trial, config=config, proposed=trial.asked))
     written = SetConfig(event.number, config, trial.asked)
-    return with_live(state, replace(live, trial=seen)), [written, Accepted()]
+    return with_live(state, with_changes(live, trial=seen)), [written, Accepted()]
 
 
 def leave(state: SweepState, event: ProgramExited) -> Outcome:
@@ -241,8 +256,8 @@ def beat(state: SweepState, event: Beat) -> Outcome:
         if isinstance(live, Rejected):
             lost.append((number, token))
             continue
-        lease = replace(lease_of(live), deadline=event.now + state.rules.lease_s)
-        state = with_live(state, replace(live, lease=lease))
+        lease = _renewed(live, event.now + state.rules.lease_s)
+        state = with_live(state, with_changes(live, lease=lease))
         if live.stop:
             stop[number] = live.stop
         if live.is_canceled:
@@ -297,13 +312,13 @@ def _count(state: SweepState, now: float) -> Outcome:
     """Add the time since it was last counted, when that is worth a line or the sweep falls idle."""
     is_at_work = any(live.lease is not None for live in state.live.values())
     if state.counted_at is None:
-        return (replace(state, counted_at=now) if is_at_work else state), []
+        return (with_changes(state, counted_at=now) if is_at_work else state), []
     passed_s = now - state.counted_at
     cap = state.rules.time_cap_s
     is_up = cap is not None and passed_s > 0 and state.elapsed_s + passed_s >= cap
     if is_at_work and passed_s < COUNT_S and not is_up:
         return state, []
     elapsed_s = state.elapsed_s + passed_s
-    state = replace(state, elapsed_s=elapsed_s, counted_at=now if is_at_work else None)
+    state = with_changes(state, elapsed_s=elapsed_s, counted_at=now if is_at_work else None)
     state, ending = finish_if_done(state)
     return state, [SetElapsed(elapsed_s), *ending]

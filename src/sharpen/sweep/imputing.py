@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from sharpen.frozen import with_changes
 from sharpen.trial import FAILURES, Trial, TrialState
 
 
@@ -48,7 +49,7 @@ class Impute:
         if how == "best":
             values = [max(values, default=worst)]
         score = values[-1] if values else worst
-        return replace(trial, state=TrialState.FINISHED, score=score, reports=())
+        return with_changes(trial, state=TrialState.FINISHED, score=score, reports=())
 
     def _how(self, trial: Trial) -> str | None:
         if trial.state in FAILURES:

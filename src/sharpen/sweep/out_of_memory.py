@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from sharpen.frozen import with_changes
 from sharpen.space import Space
 from sharpen.space.dimensions import is_number, same
 from sharpen.trial import Trial
@@ -94,7 +94,7 @@ def as_searched(space: Space, trial: Trial) -> Trial:
     """
     if trial.proposed is None or (space.contains(trial.config) and space.allows(trial.config)):
         return trial
-    return replace(trial, config=trial.proposed, proposed=None)
+    return with_changes(trial, config=trial.proposed, proposed=None)
 
 
 def with_smaller(options: Sequence[Any], seen: Sequence[Any]) -> list[Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import overload
 
+from sharpen.frozen import with_changes
 from sharpen.sweep.trials import Trials
 from sharpen.trial import UNDECIDED, Report, Trial, TrialState
 
@@ -126,7 +127,7 @@ def _by_place(folded: Trial, members: Sequence[tuple[int, ...]] | Sequence[int])
     if folded.parent is None:
         return folded
     firsts = [row if isinstance(row, int) else row[0] for row in members]
-    return replace(folded, parent=bisect_left(firsts, folded.parent) + 1)
+    return with_changes(folded, parent=bisect_left(firsts, folded.parent) + 1)
 
 
 def lacks(runs: Sequence[Trial], repeats: int) -> bool:
@@ -168,8 +169,8 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
     each = [run.scores for run in runs if run.scores]
     scores = () if score is None or len(each) < len(runs) else tuple(map(_mean, zip(*each, strict=True)))
     costs = [run.cost for run in runs if run.cost is not None]
-    found = replace(found, violation=_mean([run.violation for run in runs]))
-    return replace(found, score=score, scores=scores, cost=_mean(costs) if costs else None)
+    found = with_changes(found, violation=_mean([run.violation for run in runs]))
+    return with_changes(found, score=score, scores=scores, cost=_mean(costs) if costs else None)
 
 
 def _state(runs: Sequence[Trial], repeats: int) -> TrialState:

@@ -7,10 +7,11 @@ thread: :func:`question` says what, and the answer is the event :class:`~sharpen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from sharpen.frozen import with_changes
 from sharpen.optimizers import Done, Optimizer, Wait
 from sharpen.seeds import rng_for
 from sharpen.space import Space
@@ -72,18 +73,18 @@ def take_proposal(state: SweepState, event: Proposed) -> Outcome:
     """Take in what a slow search method answered."""
     if not state.status.is_open:
         return state, []
-    state = replace(state, askers=frozenset())
+    state = with_changes(state, askers=frozenset())
     if event.broken:
         return fail(state, event.broken)
     if isinstance(event.answer, Done):
-        return finish_if_done(replace(state, exhausted=True))
+        return finish_if_done(with_changes(state, exhausted=True))
     if isinstance(event.answer, Wait):
         try:
             refuse_idle_wait(state.rules.optimizer, is_at_work=bool(state.live))
         except PluginError as error:
             return fail(state, str(error))
-        return replace(state, waits_since=state.n_ended), []
-    return replace(state, proposed=tuple(event.answer)), []
+        return with_changes(state, waits_since=state.n_ended), []
+    return with_changes(state, proposed=tuple(event.answer)), []
 
 
 def next_proposal(state: SweepState, key: str) -> tuple[SweepState, Proposal | None]:
@@ -101,20 +102,20 @@ def next_proposal(state: SweepState, key: str) -> tuple[SweepState, Proposal | N
         return state, None
     if state.n_prior < len(rules.prior):
         chosen = Proposal(rules.prior[state.n_prior], origin="prior", fidelity=rules.whole_fidelity)
-        return replace(state, n_prior=state.n_prior + 1), chosen
+        return with_changes(state, n_prior=state.n_prior + 1), chosen
     if not rules.is_slow_search:
         return _ask_now(state)
     if not state.proposed:
-        return replace(state, askers=state.askers | {key}), None
+        return with_changes(state, askers=state.askers | {key}), None
     chosen, *others = state.proposed
-    return replace(state, proposed=tuple(others)), _by_run(state, chosen)
+    return with_changes(state, proposed=tuple(others)), _by_run(state, chosen)
 
 
 def _ask_now(state: SweepState) -> tuple[SweepState, Proposal | None]:
     asked = _question(state, 1)
     answer = propose(asked.optimizer, asked.space, asked.history, asked.n, asked.rng)
     if isinstance(answer, Done):
-        return replace(state, exhausted=True), None
+        return with_changes(state, exhausted=True), None
     if isinstance(answer, Wait):
         refuse_idle_wait(asked.optimizer, is_at_work=bool(state.live))
         return state, None
@@ -137,4 +138,4 @@ def _by_run(state: SweepState, chosen: Proposal) -> Proposal:
     """Return a proposal whose parent is a run: with repeats a method sees configurations."""
     if state.rules.repeats == 1 or chosen.parent is None:
         return chosen
-    return replace(chosen, parent=state.configurations.first_run(chosen.parent))
+    return with_changes(chosen, parent=state.configurations.first_run(chosen.parent))

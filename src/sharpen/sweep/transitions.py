@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
+from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
 from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
 from sharpen.sweep.missing_metric import failure_signature
@@ -36,15 +37,16 @@ def lease_of(live: Live) -> Lease:
 def with_live(state: SweepState, live: Live) -> SweepState:
     """Return the state with a run that has not ended as given."""
     number = live.trial.number
-    state = replace(state, live={**state.live, number: live})
-    known = number <= len(state.trials) and state.trials[number - 1] is live.trial
-    return state if known else with_trial(state, live.trial)
+    at_work = {**state.live, number: live}
+    if number <= len(state.trials) and state.trials[number - 1] is live.trial:
+        return with_changes(state, live=at_work)
+    return with_trial(state, live.trial, live=at_work)
 
 
 def with_new(state: SweepState, added: Sequence[Live]) -> SweepState:
     """Return the state with runs that begin to wait, each of a configuration of its own or a rerun."""
     trials = [live.trial for live in added]
-    state = replace(
+    state = with_changes(
         state,
         trials=state.trials.longer(trials),
         live={**state.live, **{live.trial.number: live for live in added}},
@@ -52,21 +54,20 @@ def with_new(state: SweepState, added: Sequence[Live]) -> SweepState:
     if state.rules.repeats == 1:
         return state
     firsts = [trial for trial in trials if trial.origin != RERUN]
-    return replace(state, configurations=state.configurations.longer(firsts, state.rules.repeats))
+    return with_changes(state, configurations=state.configurations.longer(firsts, state.rules.repeats))
 
 
-def with_trial(state: SweepState, trial: Trial) -> SweepState:
-    """Return the state with a trial as given, and with what that says of its configuration."""
-    state = replace(state, trials=state.trials.put(trial))
-    if state.rules.repeats == 1:
-        return state
-    found = state.configurations.changed(state.trials, trial.number, state.rules.repeats)
-    return replace(state, configurations=found)
+def with_trial(state: SweepState, trial: Trial, **others: Any) -> SweepState:
+    """Return the state with a trial as given, with what that says of its configuration, and other changes."""
+    trials = state.trials.put(trial)
+    if state.rules.repeats > 1:
+        others["configurations"] = state.configurations.changed(trials, trial.number, state.rules.repeats)
+    return with_changes(state, trials=trials, **others)
 
 
 def set_status(state: SweepState, status: SweepStatus, reason: str) -> Outcome:
     """Return the state in another status, and the words that write it."""
-    state = replace(state, status=status, reason=reason)
+    state = with_changes(state, status=status, reason=reason)
     return state, [SetStatus(status, reason, state.rules.run_cap, state.n_forgiven)]
 
 
@@ -97,11 +98,12 @@ def end(
     """
     trial = _scored(state, live, how)
     if not is_scored:
-        trial = replace(trial, score=None, scores=())
+        trial = with_changes(trial, score=None, scores=())
     failed = how in FAILURES
     is_same = failed and failure_signature(reason) == failure_signature(state.last_failure)
-    state = replace(
-        with_trial(state, trial),
+    state = with_trial(
+        state,
+        trial,
         live={n: other for n, other in state.live.items() if n != trial.number},
         last_failure=reason if failed else "",
         n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
@@ -127,11 +129,11 @@ def leads(state: SweepState, live: Live) -> bool:
 def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
     value = live.trial.reports[-1].value if live.trial.reports else math.nan
     if how not in (TrialState.FINISHED, TrialState.STOPPED):
-        return replace(live.trial, state=how)
+        return with_changes(live.trial, state=how)
     score = value if math.isfinite(value) else None
     scores, violation, cost = _assessed(state, live)
     scores = () if score is None or not scores else (score, *scores[1:])
-    return replace(live.trial, state=how, score=score, scores=scores, violation=violation, cost=cost)
+    return with_changes(live.trial, state=how, score=score, scores=scores, violation=violation, cost=cost)
 
 
 def _assessed(state: SweepState, live: Live) -> Assessment:
@@ -203,7 +205,7 @@ def requeue(state: SweepState, live: Live, reason: str, *, was_killed: bool = Fa
         reason: What happened.
         was_killed: Whether that was to its program, for want of memory perhaps: that is hardly chance.
     """
-    live = replace(live, lost=live.lost + 1)
+    live = with_changes(live, lost=live.lost + 1)
     if live.lost < (state.rules.max_attempts if was_killed else state.rules.max_lost):
         return back_to_queue(state, live, reason)
     words = f"lost {live.lost} {'time' if live.lost == 1 else 'times'}; {reason}"
@@ -215,9 +217,11 @@ def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
     """Let a run wait again, with what its newest checkpoint holds when it can go on from there."""
     saved = live.trial.checkpoint if state.rules.resume else None
     last = -1 if saved is None else saved.step
-    trial = replace(live.trial, state=TrialState.PENDING, reports=up_to(live.trial.reports, last))
+    trial = with_changes(live.trial, state=TrialState.PENDING, reports=up_to(live.trial.reports, last))
     watched = {name: kept for name, log in live.watched.items() if len(kept := log.up_to(last))}
-    live = replace(live, trial=trial, lease=None, last_step=-1, stop="", is_canceled=False, watched=watched)
+    live = with_changes(
+        live, trial=trial, lease=None, last_step=-1, stop="", is_canceled=False, watched=watched
+    )
     return with_live(state, live), [RequeueRun(trial.number, live.lost, reason)]
 
 

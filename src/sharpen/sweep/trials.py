@@ -57,9 +57,10 @@ class Trials(Sequence[Trial]):
         place, n = divmod(trial.number - 1, CHUNK)
         if place == len(self.chunks):
             return Trials((*self.chunks, (trial,)))
-        chunk = self.chunks[place]
-        chunk = (*chunk[:n], trial, *chunk[n + 1 :])
-        return Trials((*self.chunks[:place], chunk, *self.chunks[place + 1 :]))
+        chunks, chunk = list(self.chunks), list(self.chunks[place])
+        chunk[n : n + 1] = [trial]
+        chunks[place] = tuple(chunk)
+        return Trials(tuple(chunks))
 
     def longer(self, trials: Iterable[Trial]) -> Trials:
         """Return the same with more trials, which must come by number, right after the last."""

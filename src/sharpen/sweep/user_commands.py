@@ -6,8 +6,7 @@ nothing when it has been done already.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from sharpen.frozen import with_changes
 from sharpen.sweep.effects import (
     Accepted,
     CreateRun,
@@ -111,7 +110,7 @@ def stop_run(state: SweepState, event: RunStopped) -> Outcome:
         return cancel_run(state, RunCanceled(event.number, event.reason))
     if live.stop:
         return state, [Accepted()]
-    return with_live(state, replace(live, stop=event.reason)), [
+    return with_live(state, with_changes(live, stop=event.reason)), [
         StopRun(event.number, event.reason),
         Accepted(),
     ]
@@ -122,7 +121,7 @@ def _cancel(state: SweepState, live: Live, reason: str) -> Outcome:
         return end(state, live, TrialState.CANCELED, None, reason)
     if live.is_canceled:
         return state, [Accepted()]
-    state = with_live(state, replace(live, stop=reason, is_canceled=True))
+    state = with_live(state, with_changes(live, stop=reason, is_canceled=True))
     return state, [StopRun(live.trial.number, reason, is_canceled=True), Accepted()]
 
 
@@ -133,11 +132,11 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
         return state, [refusal]
     if used_up := time_is_up(state):
         return state, [_illegal(f"{used_up}: give it more with 'sharpen edit --time-cap'")]
-    state = replace(state, rules=replace(state.rules, run_cap=cap))
+    state = with_changes(state, rules=with_changes(state.rules, run_cap=cap))
     if state.is_done and state.status is not SweepStatus.RUNNING:
         state, effects = set_status(state, state.status, state.reason)
         return state, [*effects, Accepted()]
-    state = replace(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
+    state = with_changes(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
     state, effects = set_status(state, SweepStatus.RUNNING, "")
     state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
@@ -164,7 +163,7 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
     was_full = state.status is SweepStatus.FINISHED and state.is_full
     was_late = _is_late(state)
     limits = {name: getattr(event, name) for name in ("run_cap", "max_failures", "time_cap_s")}
-    state = replace(state, rules=replace(state.rules, **limits))
+    state = with_changes(state, rules=with_changes(state.rules, **limits))
     effects: list[Effect] = [SetLimits(**limits)]
     if (was_full and not state.is_full) or (was_late and not time_is_up(state)):
         state, more = set_status(state, SweepStatus.RUNNING, "")
@@ -199,8 +198,8 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
     effects: list[Effect] = []
     needed, cap = _runs_with(state, event), state.rules.run_cap
     if cap is not None and cap < needed:
-        rules = replace(state.rules, run_cap=needed)
-        state = replace(state, rules=rules)
+        rules = with_changes(state.rules, run_cap=needed)
+        state = with_changes(state, rules=rules)
         effects.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
     trials = [_added(state, run) for run in event.runs]
     pairs = list(zip(trials, event.runs, strict=True))
@@ -257,7 +256,7 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
     if live is not None and live.lease is not None:
         return state, [_illegal(f"run {number} is running: cancel it first")]
     effects: list[Effect] = []
-    state = replace(state, deleted=state.deleted | {number}, exhausted=False)
+    state = with_changes(state, deleted=state.deleted | {number}, exhausted=False)
     if live is not None:
         state, more = end(state, live, TrialState.CANCELED, None, "deleted")
         effects += without_answer(more)
@@ -275,7 +274,7 @@ def delete_sweep(state: SweepState, event: SweepDeleted) -> Outcome:
     effects: list[Effect] = []
     if state.status.is_open or state.live:
         state, effects = cancel(state, Canceled("deleted"))
-    return replace(state, is_deleted=True), [*without_answer(effects), DeleteSweep(), Accepted()]
+    return with_changes(state, is_deleted=True), [*without_answer(effects), DeleteSweep(), Accepted()]
 
 
 def _refused(state: SweepState, cap: int | None) -> Rejected | None:
