@@ -6,6 +6,7 @@ then it runs as ``nobody``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -126,16 +127,22 @@ class PostgresServer:
         """Return the address of a database."""
         return f"postgresql://{USER}@{self._host}:{self.port}/{database}"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """End it as a power cut would."""
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End it, and every connection with it."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.is_up:
             self._process.send_signal(signal.SIGINT)
             self._process.wait()
 

@@ -11,6 +11,7 @@ import pytest
 from faults.bench import Bench, kill, until
 from faults.programs.crowd import N_STEPS, score
 from sharpen.errors import Unreachable
+from sharpen.store.place import link
 from sharpen.wire import Client, UnixChannel
 
 N_MEMBERS = 10
@@ -77,10 +78,13 @@ def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_loa
         print(f"{len(waits)} calls, the longest {waits[-1]:.2f} s, the median {waits[len(waits) // 2]:.4f} s")
 
 
+@pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 @pytest.mark.parametrize("moment", ["amid the batch", "before the commit", "before the answers"])
-def test_a_host_killed_in_a_transaction_of_several_clients(tmp_path, moment):
+def test_a_host_killed_in_a_transaction_of_several_clients(tmp_path, request, moment, backend):
     n_runs = 8
     with Bench(tmp_path) as bench:
+        if backend == "postgres":
+            link(bench.home, request.getfixturevalue("postgres").new_database())
         sweep_id = bench.create(n_runs)
         host = bench.start_program("doomed_host.py", moment, "10")
         assert host.stdout.readline() == "up\n"

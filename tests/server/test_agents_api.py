@@ -5,10 +5,8 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from faults.bench import until
+from proxy import Proxy
 from sharpen.errors import UsageError
 from sharpen.http import folder_of
 from sharpen.server.auth import KeyFile
@@ -154,58 +153,6 @@ def site(tmp_path, monkeypatch):
     here.server = here.serve()
     yield here
     here.close()
-
-
-class Proxy:
-    """Passes connections on, until it is cut: then it drops them and lets nobody in, until it is mended."""
-
-    def __init__(self, port):
-        self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._is_cut = False
-        self._open = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                if self._is_cut:
-                    near.close()
-                    continue
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._open |= {near, far}
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
-
-    def _pump(self, one, other):
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                if not self._is_cut:
-                    other.sendall(data)
-        for each in (one, other):
-            self._open.discard(each)
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def cut(self):
-        self._is_cut = True
-        for each in list(self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def mend(self):
-        self._is_cut = False
-
-    def close(self):
-        self.cut()
-        self._listener.close()
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from pyarrow import fs
 
 from postgres_server import PostgresServer
+from proxy import Proxy
 from s3_service import S3Service
-from server.test_agents_api import Proxy
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError, Unreachable, UsageError

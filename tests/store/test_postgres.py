@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from postgres_server import PostgresServer
-from sharpen.errors import NotFound, StoreError, StoreHeld
+from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import backends
 from sharpen.store.place import database_url, link
 from sharpen.store.postgres import PostgresStore, open_reader
@@ -137,4 +137,27 @@ def test_an_older_store_gets_what_it_lacks(leader: PostgresStore, url: str) -> N
 def test_a_slip_of_the_pen_is_not_remembered(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be used"):
         backends.use_database(tmp_path, "postgresql://127.0.0.1:1/x")
+    assert database_url(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "postgresql://ann:se/cret@db.lab/desk",
+            "a port is a number; special characters of a user",
+        ),
+        ("postgresql://ann:se%cret@db.lab/desk", "special characters of a user or password"),
+        ("postgresql://ann:se@cret@db.lab:x/desk", "special characters of a user or password"),
+        ("postgresql://ann@db.lab/desk?pool_size=9", 'invalid URI query parameter: "pool_size"'),
+        ("postgresql://db.lab:5432,two:x/desk", "a port is a number"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_refused_without_its_password(
+    tmp_path: Path, address: str, told: str
+) -> None:
+    with pytest.raises(UsageError) as problem:
+        backends.use_database(tmp_path, address)
+    assert told in problem.value.message
+    assert "cret" not in problem.value.message
     assert database_url(tmp_path) is None

@@ -35,6 +35,7 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import has_agents, lost_as_waiting
+from sharpen.views.held_back import held_back
 from sharpen.views.pareto_front import pareto_front
 from sharpen.views.snapshot import Snapshot
 from sharpen.views.violations import counts, violations
@@ -54,6 +55,7 @@ def ls(home: Path, as_json: bool) -> None:
     reader = Reader(home)
     rows: list[dict[str, Any]] = []
     damaged: list[str] = []
+    projects: set[str] = set()
     for sweep in reader.sweeps(damaged=damaged):
         row = {"sweep": sweep.id, "name": sweep.name}
         try:
@@ -63,7 +65,11 @@ def ls(home: Path, as_json: bool) -> None:
             damaged.append(f"sweep {sweep.id}: {' '.join(problem.message.split())}")
             continue
         rows.append(row | {"created": when(sweep.created_at)})
+        projects |= {sweep.project} if SweepStatus(sweep.status).is_open else set()
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
+    for project, words in held_back(reader).items():
+        if project in projects:
+            echo(words, err=True)
     for words in damaged:
         echo(f"left out: {words}", err=True)
 
@@ -95,6 +101,7 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
         "name": row.name,
         "status": _status(reader, row),
         "reason": row.reason,
+        "waits": held_back(reader).get(row.project) if SweepStatus(row.status).is_open else None,
         "runs": dict(sorted(Counter(run.state for run in runs).items())),
         **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,

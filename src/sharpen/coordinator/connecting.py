@@ -33,8 +33,11 @@ class Hosting:
         self._hosts: list[Host] = []
         self.is_known = False
 
-    def host_if_free(self) -> None:
+    def host_if_free(self) -> StoreError | None:
         """Begin to host, unless another process does; a database that was there and is away may come back.
+
+        Returns:
+            Why that is not possible just now; None when there is no reason to be told.
 
         Raises:
             StoreError: The store cannot be opened, and never could.
@@ -49,14 +52,15 @@ class Hosting:
             self._held_since = self._held_since or now
             if now - self._held_since > self._held_s:
                 raise
-            return
-        except StoreError:
+            return None
+        except StoreError as problem:
             if not self.is_known:
                 raise
-            return
+            return problem
         self._held_since = None
         if host is not None:
             self._hosts.append(host)
+        return None
 
     def close(self) -> None:
         """Host no more."""

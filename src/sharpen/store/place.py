@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.http import server_of
@@ -105,13 +104,11 @@ def without_password(url: str) -> str:
 
     >>> without_password("postgresql://ann:secret@db.lab/sharpen?password=secret")
     'postgresql://ann:***@db.lab/sharpen?password=***'
+    >>> without_password("postgresql://ann:se/cr@t@db.lab:5432/sharpen")  # not as it should be written
+    'postgresql://ann:***@db.lab:5432/sharpen'
     """
     hidden = re.sub(r"(password=)[^&]*", r"\1***", url)
-    try:
-        password = urlsplit(hidden).password
-    except ValueError:
-        return hidden
-    return hidden if password is None else hidden.replace(f":{password}@", ":***@", 1)
+    return re.sub(r"(://[^:/?@]*):(?!\d+[/?][^@]*[?]).*@", r"\1:***@", hidden)
 
 
 def _write(home: Path, url: str) -> None:

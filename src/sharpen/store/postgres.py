@@ -21,7 +21,7 @@ from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import psycopg as dialects
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
 from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import schema
@@ -29,7 +29,9 @@ from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.bucket import bucket_of, link_bucket
 from sharpen.store.permissions import own_folder
 from sharpen.store.place import database_url, without_password
+from sharpen.store.postgres_address import parameters
 from sharpen.store.postgres_schema import bring_up_to_date, files, state
+from sharpen.store.postgres_silence import SilenceWatch
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
 from sharpen.store.statements import Statements
@@ -37,23 +39,14 @@ from sharpen.store.statements import Statements
 CHECK_EVERY_S = 1.0
 PATIENCE_S = 60.0
 PAUSE_S = 0.2
+SILENCE_S = 20.0  # a third of what a client waits
 STATEMENTS = Statements(dialects.dialect(paramstyle="pyformat"), postgresql.insert)  # pyright: ignore[reportUnknownMemberType]
-NETWORK = {
-    # a machine that is gone without a word is found out after some four seconds, at either end
-    "connect_timeout": "5",
-    "keepalives": "1",
-    "keepalives_idle": "2",
-    "keepalives_interval": "1",
-    "keepalives_count": "2",
-    "tcp_user_timeout": "4000",
-    "application_name": "sharpen",
-    "client_encoding": "utf8",
-}
 PATIENT = {
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "4000",
+    "client_connection_check_interval": "1s",  # while it waits for somebody's lock, too
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
@@ -62,6 +55,8 @@ PATIENT = {
 """What the server shall think of the leader's session, whatever its defaults are."""
 LATER = ("08", "25006", "40", "53", "55", "57", "58")
 """What may succeed later, as SQLSTATE begins: lost connections, conflicts, full disks, a server that ends."""
+READ_ONLY = "25006"
+"""What a server says that has become a replica: a new connection may find the first elsewhere."""
 GONE = "the connection to the database was lost: whoever holds the store next goes on"
 
 
@@ -74,17 +69,18 @@ class PostgresStore:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._url = _url(home)
         own_folder(home)
         self._is_lost = False
         self._seen_at = time.monotonic()
-        self._engine = _engine(self._url, {}, pool_size=1, max_overflow=0)
+        self._engine = _engine(home, pool_size=1, max_overflow=0)
         self._readers: sa.Engine | None = None
         self._connection: sa.Connection | None = None
+        self._watch: SilenceWatch | None = None
         try:
             with _at(home):
                 self._connection = self._engine.connect()
                 self._epoch = _lead(self._connection, home)
+                self._watch = SilenceWatch(self._connection, SILENCE_S)
         except BaseException:
             self.close()
             raise
@@ -92,9 +88,9 @@ class PostgresStore:
     @contextmanager
     def transaction(self) -> Generator[SqlWriter]:
         """Give a transaction."""
-        connection = self._open_connection()
+        connection, watch = self._open_connection()
         try:
-            with _at(self.home):
+            with _at(self.home), watch.until_heard():
                 transaction = connection.begin()
                 try:
                     yield SqlWriter(connection, STATEMENTS, postgresql.insert, schema.VERSION)
@@ -103,9 +99,14 @@ class PostgresStore:
                     with contextlib.suppress(DBAPIError):
                         transaction.rollback()
                     raise
-                self._commit(transaction)
+                with watch.asking():
+                    self._commit(transaction)
+        except StoreError as problem:
+            self._is_lost = self._is_lost or _sqlstate(problem.__cause__) == READ_ONLY
+            raise
         finally:
-            self._is_lost = self._is_lost or _is_broken(connection)
+            if self._is_lost or _is_broken(connection):
+                self._lose()
         self._seen_at = time.monotonic()
 
     def _commit(self, transaction: sa.RootTransaction) -> None:
@@ -124,34 +125,42 @@ class PostgresStore:
             self._is_lost = True
             raise StoreError("another process has begun to write to the store: this one may no longer")
 
-    def _open_connection(self) -> sa.Connection:
-        if self._connection is None or self._is_lost:
+    def _open_connection(self) -> tuple[sa.Connection, SilenceWatch]:
+        if self._connection is None or self._watch is None or self._is_lost:
             raise StoreError(f"the store cannot be written: {GONE}")
-        return self._connection
+        return self._connection, self._watch
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        if self._watch is not None:
+            self._watch.close()
 
     def holds(self) -> bool:
         """Return whether this process still leads; asks the database when it has not lately."""
-        connection = self._connection
-        is_due = time.monotonic() - self._seen_at > CHECK_EVERY_S
-        if connection is not None and not self._is_lost and is_due:
-            try:
-                with connection.begin():
-                    found = connection.execute(sa.select(state.c.epoch)).scalar()
-                self._is_lost = found != self._epoch
-            except DBAPIError:
-                self._is_lost = True
+        if not self._is_lost and time.monotonic() - self._seen_at > CHECK_EVERY_S:
+            if not self._is_leading():
+                self._lose()
             self._seen_at = time.monotonic()
         return not self._is_lost
+
+    def _is_leading(self) -> bool:
+        connection, watch = self._open_connection()
+        try:
+            with watch.until_heard(), connection.begin():
+                return connection.execute(sa.select(state.c.epoch)).scalar() == self._epoch
+        except DBAPIError:
+            return False
 
     def reader(self) -> Reader:
         """Return what reads the store, outside of transactions."""
         if self._readers is None:
-            self._readers = _engine(self._url, {}, isolation_level="AUTOCOMMIT", pool_size=1)
+            self._readers = _engine(self.home, isolation_level="AUTOCOMMIT", pool_size=1)
         return Reader(self.home, self._readers)
 
     def close(self) -> None:
         """Give up the connections, and with them the lock."""
-        connection, self._connection, self._is_lost = self._connection, None, True
+        self._lose()
+        connection, self._connection = self._connection, None
         if connection is not None:
             if not connection.invalidated:
                 connection.detach()  # so that closing it ends the session, too
@@ -179,7 +188,7 @@ def check(home: Path) -> None:
         UsageError: Its address cannot be read.
         StoreError: It cannot be reached, or refuses this user.
     """
-    engine = _engine(_url(home), {})
+    engine = _engine(home)
     try:
         with _at(home), engine.connect():
             pass
@@ -194,9 +203,7 @@ def open_reader(home: Path) -> sa.Engine:
         NotFound: There is no store in the database.
         StoreError: It cannot be reached, or another version of sharpen wrote it.
     """
-    url = _url(home)
-    read_only = {"options": "-c default_transaction_read_only=on"}
-    engine = _engine(url, read_only, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    engine = _engine(home, only_reads=True, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     try:
         with _at(home), engine.connect() as connection:
             is_there = connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar()
@@ -290,32 +297,14 @@ SET = sa.text("SELECT set_config(name, :value, false) FROM pg_settings WHERE nam
 LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended('sharpen store in ' || current_schema(), 0))")
 
 
-def _url(home: Path) -> sa.URL:
-    """Return the address of a folder's database.
-
-    Raises:
-        UsageError: The folder names none, or none that can be read.
-    """
-    text = database_url(home)
-    if text is None:
-        raise UsageError(f"{home} names no database: give one with --store postgresql://USER@HOST/DATABASE")
-    try:
-        found = sa.make_url(text).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError) as problem:
-        raise UsageError(f"{without_password(text)} is no address of a database: {problem}") from problem
-    return found.update_query_dict({name: v for name, v in NETWORK.items() if name not in found.query})
-
-
-def _engine(url: sa.URL, options: dict[str, str], **more: Any) -> sa.Engine:
-    given = dict(url.query)
-    if "options" in options and "options" in given:
-        options = {"options": f"{given['options']} {options['options']}"}
-    engine = sa.create_engine(url.update_query_dict(options), **more)
+def _engine(home: Path, *, only_reads: bool = False, **more: Any) -> sa.Engine:
+    engine = sa.create_engine("postgresql+psycopg://", connect_args=parameters(home), **more)
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.adapters.register_dumper(str, WithoutNul)
-        # the server knows these statements by heart after five times; a pooler between would mix them up
-        connection.prepare_threshold = None if "pgbouncer" in given else 5
+        if only_reads:  # not from the first: target_session_attrs=read-write would find no host then
+            connection.execute("SET default_transaction_read_only = on")
+            connection.commit()
 
     event.listen(engine, "connect", prepare)
     return engine
@@ -336,13 +325,17 @@ def _is_broken(connection: sa.Connection) -> bool:
     return driver is None or driver.closed or driver.broken
 
 
+def _sqlstate(problem: BaseException | None) -> str | None:
+    return getattr(getattr(problem, "orig", None), "sqlstate", None)
+
+
 @contextmanager
 def _at(home: Path) -> Generator[None]:
     """Turn what may succeed later into errors of the store."""
     try:
         yield
     except DBAPIError as problem:
-        sqlstate: str | None = getattr(problem.orig, "sqlstate", None)
+        sqlstate = _sqlstate(problem)
         if sqlstate is not None and not sqlstate.startswith((*LATER, "28", "3D", "42501")):
             raise
         words = " ".join(str(problem.orig).split())

@@ -18,8 +18,8 @@ class Client:
 
     Args:
         channel: What carries the messages.
-        host_if_free: Called when nobody answers; may start a host in this process. None for a process
-            that must never host, such as a training script.
+        host_if_free: Called when nobody answers; may start a host in this process, or return why it cannot
+            just now. None for a process that must never host, such as a training script.
         patience_s: How long to go on trying before :class:`~sharpen.errors.Unreachable`; what suits the
             channel by default. It may be changed while a call is under way.
     """
@@ -27,7 +27,7 @@ class Client:
     def __init__(
         self,
         channel: Channel,
-        host_if_free: Callable[[], object] | None = None,
+        host_if_free: Callable[[], errors.StoreError | None] | None = None,
         patience_s: float | None = None,
     ) -> None:
         self.channel = channel
@@ -65,7 +65,7 @@ class Client:
         """Return the answers to some requests; try again while nobody can answer."""
         message = encode_requests(requests)
         began = time.monotonic()
-        pause_s = 0.01
+        pause_s, hindrance = 0.01, None
         while True:
             try:
                 replies = decode_replies(self.channel.exchange(message, self.patience_s), len(requests))
@@ -78,13 +78,16 @@ class Client:
             except OSError as problem:
                 self.close()
                 if time.monotonic() - began > self.patience_s:
-                    raise self._unreachable(problem) from problem
+                    raise self._unreachable(problem, hindrance) from problem
             if self._host_if_free is not None:
-                self._host_if_free()
+                hindrance = self._host_if_free()
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 0.5)
 
-    def _unreachable(self, problem: OSError) -> errors.Unreachable:
+    def _unreachable(self, problem: OSError, hindrance: errors.StoreError | None) -> errors.Unreachable:
+        if hindrance is not None:
+            words = f"{hindrance.message}; it has been tried for {self.patience_s:g} s"
+            return errors.Unreachable(words)
         place = self.channel.address.removeprefix("unix:")
         sentence = f"no coordinator answered for {place} within {self.patience_s:g} s: {problem}"
         return errors.Unreachable(

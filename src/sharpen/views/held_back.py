@@ -1,0 +1,24 @@
+"""Projects whose limits hold runs back, in a sentence each."""
+
+from __future__ import annotations
+
+from sharpen.store.project_use import ProjectUse, limits_of, project_uses
+from sharpen.store.queries import Reader
+
+
+def held_back(reader: Reader) -> dict[str, str]:
+    """Return why no run of a project begins, by project; those below their limits are left out."""
+    if not limits_of(reader):
+        return {}
+    return {use.limits.project: words for use in project_uses(reader) if (words := _why(use))}
+
+
+def _why(use: ProjectUse) -> str:
+    limits = use.limits
+    if limits.runs is not None and use.n_runs >= limits.runs:
+        words = f"has made {use.n_runs:,} of {limits.runs:,} runs, and makes no more"
+        return f"project {limits.project} {words}: 'sharpen project limit' raises it"
+    if limits.runs_at_once is not None and use.n_at_work >= limits.runs_at_once:
+        words = f"has {use.n_at_work:,} of {limits.runs_at_once:,} runs at work"
+        return f"project {limits.project} {words}: the others wait for one to end"
+    return ""
