@@ -40,7 +40,7 @@ HOST = """
 import json, resource, sys, time
 from pathlib import Path
 from sharpen import optimizers, stoppers, tracking  # noqa: F401 - so that the clock leaves them out
-from sharpen.coordinator import restoring  # noqa: F401
+from sharpen.coordinator import restore  # noqa: F401
 from sharpen.coordinator.host import try_host
 from sharpen.wire import Client, UnixChannel
 home, words = Path(sys.argv[1]), json.loads(sys.argv[2])

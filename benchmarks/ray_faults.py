@@ -253,7 +253,7 @@ def program(site: Site, sweep: Sweep) -> bool:
 
 
 def keeper(site: Site, sweep: Sweep) -> bool:
-    return site.kill_one("sharpen.agents.elsewhere")
+    return site.kill_one("sharpen.agents.remote")
 
 
 def server(site: Site, sweep: Sweep) -> bool:

@@ -76,7 +76,7 @@ def fill(
     value_of: Callable[[Mapping[str, Any]], float] | None = None,
 ) -> None:
     """Write a sweep of finished runs past the coordinator; without a function the scores are random."""
-    from sharpen.store.place import FILE
+    from sharpen.store.location import FILE
     from sharpen.store.sqlite import open_writer
 
     open_writer(home).dispose()

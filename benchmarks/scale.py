@@ -32,7 +32,7 @@ import numpy as np
 import psutil
 
 from restore import SWEEP, fill, measured, probe
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.store.queries import Reader
 from sharpen.views.run_lines import run_lines
 from sharpen.wire import Client, UnixChannel

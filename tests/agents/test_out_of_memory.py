@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sharpen import spec
-from sharpen.coordinator.restoring import restore
+from sharpen.coordinator.restore import restore
 
 from .conftest import TRIED, Workshop
 

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.elsewhere.ray import RayTasks, lack_of_room, set_by_ray
-from sharpen.agents.elsewhere.ray_head import SILENT_S, Head
-from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.remote.ray import RayTasks, lack_of_room, set_by_ray
+from sharpen.agents.remote.ray_head import SILENT_S, Head
+from sharpen.agents.remote.request import Request
 from sharpen.cli import main
 from sharpen.errors import SharpenError
 from sharpen.store.queries import Reader

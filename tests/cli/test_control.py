@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from faults.bench import Bench, until
 from sharpen.errors import StoreError
+from sharpen.store.location import FILE
 from sharpen.store.migrations import STEPS, migrate
-from sharpen.store.place import FILE
 from sharpen.store.queries import Reader
 from sharpen.wire import Client
 

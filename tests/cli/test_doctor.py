@@ -67,7 +67,7 @@ def test_a_full_disk_an_open_store_and_a_clock_that_is_behind_are_said(home, mon
 
 @pytest.mark.postgres
 def test_a_database_is_looked_at(tmp_path, postgres):
-    from sharpen.store.place import link
+    from sharpen.store.location import link
 
     link(tmp_path / "store", postgres.new_database())
     with connect(tmp_path / "store"):

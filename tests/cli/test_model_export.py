@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 
 xgboost = pytest.importorskip("xgboost")
 lightgbm = pytest.importorskip("lightgbm")

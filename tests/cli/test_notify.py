@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 
 pytest.importorskip("httpx")
 

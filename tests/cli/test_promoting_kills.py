@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .test_promoting import home_with
+from .test_promote import home_with
 
 PROGRAM = Path(__file__).parents[1] / "faults" / "programs" / "doomed_verb.py"
 EASY = "{candidate: {verdict: null, deflated_sharpe: null, search_p: null, pbo: null, folds_positive: null}}"

@@ -137,7 +137,7 @@ def test_an_export_that_breaks_leaves_the_old_file(evil, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sharpen.cli.exporting._write_csv", fail)
+    monkeypatch.setattr("sharpen.cli.export._write_csv", fail)
     done = ask(evil, "export", "last", "-o", str(file))
     assert (done.exit_code, "No space left" in done.output) == (2, True)
     assert file.read_text() == "precious"

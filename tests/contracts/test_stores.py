@@ -9,7 +9,7 @@ import pytest
 
 import sharpen
 from sharpen.store.backends import BACKENDS, backend
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.testing.stores import CONTRACT
 
 SOURCES = Path(sharpen.__file__).parent

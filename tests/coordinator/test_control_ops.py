@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from sharpen import spec
 from sharpen.coordinator.core import Coordinator
-from sharpen.coordinator.restoring import Assess, rules_for
+from sharpen.coordinator.restore import Assess, rules_for
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader

@@ -380,7 +380,7 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
         return {}
 
     monkeypatch.setattr("sharpen.coordinator.committer.TICK_S", tick_s)
-    monkeypatch.setattr("sharpen.coordinator.restoring.Rules", partial(Rules, lease_s=tick_s))
+    monkeypatch.setattr("sharpen.coordinator.restore.Rules", partial(Rules, lease_s=tick_s))
     monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "last": last})
     with connect(tmp_path) as client:
         grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")

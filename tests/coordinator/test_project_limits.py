@@ -16,7 +16,7 @@ from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.errors import Refused, UsageError
 from sharpen.store.backends import backend
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.store.project_use import project_uses
 from sharpen.store.queries import Reader
 from sharpen.testing.stores import RUN, TRACKED

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.store import schema
-from sharpen.store.place import database_url
+from sharpen.store.location import database_url
 from sharpen.store.queries import Reader
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -11,7 +11,7 @@ import pytest
 from faults.bench import Bench, kill, until
 from faults.programs.crowd import N_STEPS, score
 from sharpen.errors import Unreachable
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.wire import Client, UnixChannel
 
 N_MEMBERS = 10

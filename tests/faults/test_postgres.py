@@ -21,7 +21,7 @@ from faults.test_hosts import assert_all_there, gather, written_down
 from postgres_server import PostgresServer
 from proxy import Proxy
 from sharpen.errors import StoreError, Unreachable
-from sharpen.store.place import database_url, link
+from sharpen.store.location import database_url, link
 from sharpen.wire import Client, UnixChannel
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -11,7 +11,7 @@ from coordinator.harness import SWEEP, CoordinatorHarness
 from faults.bench import Bench, ask
 from sharpen.coordinator import connect
 from sharpen.store import schema
-from sharpen.store.place import FILE
+from sharpen.store.location import FILE
 from store.test_migrations import old_store
 
 N_REPORTS = 3000

@@ -26,7 +26,7 @@ from sharpen.coordinator import connect
 from sharpen.errors import SharpenError
 from sharpen.server.app import application
 from sharpen.server.auth import KeyFile, Signer
-from sharpen.server.engine import Engine
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb import execution, file_stream
 from sharpen.server.wandb.context import Context
 

@@ -13,9 +13,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from sharpen.optimizers import gaussian, make
 from sharpen.optimizers.acquisition import Acquisition, Price, log_h
-from sharpen.optimizers.belief import Belief
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
+from sharpen.optimizers.user_prior import Belief
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
 from sharpen.space.encoding import cube_of, is_near
 from sharpen.trial import Trial, TrialState

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 from sharpen.features import compute
 
 from .worlds import panel_of

@@ -18,7 +18,7 @@ pytest.importorskip("starlette")
 from nacl.signing import SigningKey
 from starlette.applications import Starlette
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 from sharpen.coordinator import connect
 from sharpen.gates import DEFAULT_GATES
 from sharpen.registry.record import registration

@@ -29,9 +29,9 @@ import httpx
 from click.testing import CliRunner, Result
 from nacl.signing import SigningKey
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 from sharpen.cli import main
-from sharpen.cli.person import person
+from sharpen.cli.user_name import person
 from sharpen.server.discord.interactions import Job
 from sharpen.server.discord.work import keep
 from sharpen.store.audit import audit_entry

@@ -14,7 +14,7 @@ pytest.importorskip("httpx")
 
 import httpx
 
-from cli.test_promoting import home_with
+from cli.test_promote import home_with
 from sharpen.coordinator import connect
 from sharpen.errors import Refused, UsageError
 from sharpen.paper.kill_switch import KillSwitch

@@ -11,7 +11,7 @@ from faults.bench import until
 from server.test_agents_api import PROGRAM, SWEEP, Site, n_acks
 from sharpen.server.auth import KeyFile
 from sharpen.store import schema
-from sharpen.store.place import link
+from sharpen.store.location import link
 
 NEXT = """\
 import sys

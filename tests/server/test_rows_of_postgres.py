@@ -9,9 +9,9 @@ from sharpen.coordinator import connect
 from sharpen.errors import StoreError, UsageError
 from sharpen.server.agents_api.postgres_rows import refuse_strange
 from sharpen.server.agents_api.rows import Rows
-from sharpen.server.observed import _sizes
+from sharpen.server.observability import _sizes
 from sharpen.store import schema, server_rows
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.store.queries import Reader
 
 pytestmark = pytest.mark.postgres

@@ -25,7 +25,7 @@ from sharpen.store.backends import use_bucket, use_database
 from sharpen.store.backup import back_up
 from sharpen.store.blobs import LocalBlobs, blob_path, checked_path, put_file
 from sharpen.store.postgres import PostgresStore, open_reader
-from sharpen.store.replaced import YOUNG_S, note, remove_replaced
+from sharpen.store.replaced_checkpoints import YOUNG_S, note, remove_replaced
 from sharpen.store.sqlite import open_store
 
 SWEEP = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError
-from sharpen.store.place import FILE
+from sharpen.store.location import FILE
 from sharpen.store.queries import Reader
 from sharpen.store.sqlite import open_reader, open_writer
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from coordinator.harness import SWEEP, CoordinatorHarness
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
+from sharpen.store.location import FILE
 from sharpen.store.migrations import STEPS, migrate
-from sharpen.store.place import FILE
 from sharpen.store.queries import Reader
 from sharpen.store.sqlite import open_reader, open_writer
 

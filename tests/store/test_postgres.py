@@ -11,7 +11,7 @@ import pytest
 from postgres_server import PostgresServer
 from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import backends
-from sharpen.store.place import database_url, link
+from sharpen.store.location import database_url, link
 from sharpen.store.postgres import PostgresStore, open_reader
 from sharpen.store.queries import Reader
 from sharpen.testing.stores import SWEEP

@@ -17,7 +17,7 @@ from proxy import Proxy
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError, Unreachable
 from sharpen.store import postgres as module
-from sharpen.store.place import link
+from sharpen.store.location import link
 from sharpen.store.postgres import PostgresStore
 from sharpen.store.queries import Reader
 from sharpen.testing.stores import SWEEP

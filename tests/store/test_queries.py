@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sharpen.errors import NotFound, StoreError
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path, put_file
-from sharpen.store.place import FILE
+from sharpen.store.location import FILE
 from sharpen.store.queries import AT_ONCE, Reader
 from sharpen.store.sqlite import open_writer
 

@@ -14,7 +14,7 @@ from sharpen.errors import NotFound
 from sharpen.store.backup import back_up
 from sharpen.store.blobs import blob_path, put_file
 from sharpen.store.queries import Reader
-from sharpen.store.replaced import are_noted, keeping_replaced, note, remove_replaced
+from sharpen.store.replaced_checkpoints import are_noted, keeping_replaced, note, remove_replaced
 
 RESUMING = """
 program: train.py
@@ -120,7 +120,7 @@ def test_nothing_goes_while_the_store_is_copied(harness, tmp_path):
 DYING = """
 import os, signal, sys, time
 from pathlib import Path
-from sharpen.store import replaced
+from sharpen.store import replaced_checkpoints
 from sharpen.store.queries import Reader
 from tests.coordinator.harness import CoordinatorHarness
 from sharpen.store.blobs import put_file
@@ -142,8 +142,8 @@ if when == "before":
 save("new")
 if when == "aside":
     answers = iter([lambda: set(), die])  # what is named is asked before the move and after it
-    replaced._named = lambda reader, digests: next(answers)()
-    replaced.remove_replaced(Reader(home), time.time() + 120)
+    replaced_checkpoints._named = lambda reader, digests: next(answers)()
+    replaced_checkpoints.remove_replaced(Reader(home), time.time() + 120)
 die()
 """
 

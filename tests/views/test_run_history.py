@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from coordinator.harness import CoordinatorHarness
-from sharpen.store.place import FILE
+from sharpen.store.location import FILE
 from sharpen.store.queries import Reader
 from sharpen.views.run_history import History, history_of
 

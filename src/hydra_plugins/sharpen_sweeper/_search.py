@@ -26,7 +26,7 @@ from sharpen import spec
 from sharpen.agents.agent_process import AgentProcess
 from sharpen.agents.interrupts import interrupts
 from sharpen.coordinator import connect
-from sharpen.coordinator.restoring import rules_for
+from sharpen.coordinator.restore import rules_for
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus

@@ -19,8 +19,8 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.http import cache_folder
 from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.store.collection_rows import VersionRow, versions
-from sharpen.store.contents import StoredFile, check_file_name
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import StoredFile, check_file_name
 from sharpen.wire import Client, address_of
 
 TYPE = "bundle"

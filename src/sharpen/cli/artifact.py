@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_rows, when
-from sharpen.cli.promoting import promote
+from sharpen.cli.promote import promote
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
+from sharpen.cli.user_name import person
 from sharpen.errors import NotFound, UsageError
 from sharpen.gates import DEFAULT_GATES, rules_of
 from sharpen.registry.best_version import resolve_also_best, words_of
@@ -19,7 +19,7 @@ from sharpen.registry.files import write_files
 from sharpen.registry.names import split
 from sharpen.store.blobs import open_blobs
 from sharpen.store.collection_rows import aliases, collections, resolve, versions
-from sharpen.store.place import find
+from sharpen.store.location import find
 from sharpen.store.queries import Reader
 from sharpen.wire import address_of
 

@@ -24,8 +24,8 @@ from sharpen.extras import EXTRAS
 from sharpen.hints import count
 from sharpen.http import server_of, shown
 from sharpen.store import bucket, schema
+from sharpen.store.location import FILE, database_url, find, without_password
 from sharpen.store.permissions import open_to_others
-from sharpen.store.place import FILE, database_url, find, without_password
 from sharpen.store.project_use import limits_of, project_uses
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus

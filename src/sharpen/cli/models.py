@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import click
 
-from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, shown, when
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
+from sharpen.cli.user_name import person
 from sharpen.registry.export import FORMATS, export
 from sharpen.registry.names import find
 from sharpen.registry.past_the_log import past_the_log

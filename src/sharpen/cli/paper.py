@@ -11,9 +11,9 @@ import click
 
 from sharpen.cli.paper_limits import limits_in_words
 from sharpen.cli.paper_run import account_option, bars, print_report, run, say
-from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
+from sharpen.cli.user_name import person
 from sharpen.errors import UsageError
 from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import LedgerReader, is_held, read_only

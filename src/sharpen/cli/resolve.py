@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
-from sharpen.store.place import find
+from sharpen.store.location import find
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow, TrackedRun
 from sharpen.wire import Client

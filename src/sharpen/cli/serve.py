@@ -11,7 +11,7 @@ import click
 from sharpen.cli.options import store_options
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
-from sharpen.coordinator.connecting import HELD_S
+from sharpen.coordinator.connection import HELD_S
 from sharpen.errors import UsageError
 
 PORT = 8420
@@ -67,7 +67,7 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
 
     from sharpen.server.app import application  # noqa: PLC0415
     from sharpen.server.auth import KeyFile  # noqa: PLC0415
-    from sharpen.server.ending import LAST_GRACE_S, PatientServer  # noqa: PLC0415
+    from sharpen.server.lifespan import LAST_GRACE_S, PatientServer  # noqa: PLC0415
 
     keys = KeyFile(home)
     known = bool(keys.all())

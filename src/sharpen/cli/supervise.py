@@ -10,7 +10,7 @@ from pathlib import Path
 from sharpen.agents.agent_process import AgentProcess
 from sharpen.cli.conclude import get_ready
 from sharpen.cli.live import View
-from sharpen.cli.warning import Warnings
+from sharpen.cli.missing_metrics import Warnings
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 

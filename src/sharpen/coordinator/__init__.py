@@ -7,7 +7,7 @@ store's lock and runs both. :func:`connect` reaches whichever process hosts, or 
 does. What a client needs is imported without the rest.
 """
 
-from sharpen.coordinator.connecting import connect
+from sharpen.coordinator.connection import connect
 from sharpen.wire.processes import hostname, process_identity
 
 __all__ = ["connect", "hostname", "process_identity"]

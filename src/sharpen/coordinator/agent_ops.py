@@ -17,15 +17,15 @@ from typing import Any, cast
 from sharpen import spec
 from sharpen.coordinator import control_ops, registry_ops, tracking_ops
 from sharpen.coordinator.project_limits import FULL
-from sharpen.coordinator.restoring import rules_for, watched_in
+from sharpen.coordinator.restore import rules_for, watched_in
+from sharpen.coordinator.row_writer import run_id, split_run_id
 from sharpen.coordinator.session import AgentProcess, Grant, OpenSweep, Reply, Session
-from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
 from sharpen.store.port import Row, Writer
-from sharpen.store.replaced import note
+from sharpen.store.replaced_checkpoints import note
 from sharpen.store.rows import SweepFile
 from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads

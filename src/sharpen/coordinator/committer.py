@@ -12,8 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sharpen.coordinator import thinking, tracking_ops
-from sharpen.coordinator.clearing import Clearing
+from sharpen.coordinator import background_ask, tracking_ops
+from sharpen.coordinator.checkpoint_cleanup import Clearing
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
 from sharpen.sweep.events import Proposed
@@ -73,7 +73,7 @@ class Committer:
     def _ask_slow_methods(self) -> None:
         """Have search methods that may think for long asked in threads of their own."""
         for sweep_id, question in self._coordinator.questions().items():
-            thinking.start(question, partial(self._hear, sweep_id))
+            background_ask.start(question, partial(self._hear, sweep_id))
 
     def _hear(self, sweep_id: str, answer: Proposed) -> None:
         with contextlib.suppress(StoreError):  # the disk may be full for a while: it is asked again

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sharpen.coordinator.project_limits import NAMES as PROJECT_LIMITS
+from sharpen.coordinator.row_writer import run_id, split_run_id
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.tracking_ops import cancel_tracked
-from sharpen.coordinator.writing import run_id, split_run_id
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import LARGEST_INTEGER, dumps
 from sharpen.store.port import Kind

@@ -16,14 +16,14 @@ from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.gates import DEFAULT_GATES, GateDecision, Value, decide, departures, rules_of
 from sharpen.jsonable import dumps
 from sharpen.store.audit import AuditEntry, alias_stack, audit_entry, next_entry, rolled_back_from
-from sharpen.store.contents import (
+from sharpen.store.port import Row
+from sharpen.store.version_contents import (
     StoredFile,
     check_alias,
     check_collection_name,
     check_file_name,
     content_digest,
 )
-from sharpen.store.port import Row
 
 REQUEST_DAYS = 7
 ROLLBACK_MINUTES = 60.0

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from sharpen import spec
 from sharpen.coordinator.project_limits import ProjectLimits
-from sharpen.coordinator.restoring import restore
-from sharpen.coordinator.writing import create, split_run_id, write
+from sharpen.coordinator.restore import restore
+from sharpen.coordinator.row_writer import create, split_run_id, write
 from sharpen.errors import NotFound, Refused
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader

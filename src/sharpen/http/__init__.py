@@ -5,6 +5,6 @@ machine that stands for a server, so that whatever takes a store's folder can be
 last is imported with the room: most programs speak to a socket.
 """
 
-from sharpen.http.places import cache_folder, checked_url, folder_of, home_of, server_of, shown
+from sharpen.http.server_folder import cache_folder, checked_url, folder_of, home_of, server_of, shown
 
 __all__ = ["cache_folder", "checked_url", "folder_of", "home_of", "server_of", "shown"]

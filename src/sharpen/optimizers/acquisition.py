@@ -15,8 +15,8 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
-from sharpen.optimizers.belief import Belief
 from sharpen.optimizers.gaussian import Posterior
+from sharpen.optimizers.user_prior import Belief
 from sharpen.space.encoding import Cube
 
 try:

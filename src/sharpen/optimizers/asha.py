@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from sharpen.optimizers.brackets import demands, rungs
+from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.halving import children_of, ranked
-from sharpen.optimizers.models import SAMPLERS, Sampling
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Proposal, Trial

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sharpen.optimizers.brackets import brackets, demands
+from sharpen.optimizers.by_fidelity import comparable
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.hyperband import propose
 from sharpen.optimizers.kde import Density
-from sharpen.optimizers.models import comparable
 from sharpen.optimizers.port import Answer
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless

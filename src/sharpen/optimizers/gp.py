@@ -12,10 +12,10 @@ import numpy as np
 
 from sharpen.extras import require
 from sharpen.optimizers import observations
-from sharpen.optimizers.belief import Belief, drawn
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.observations import Observations
 from sharpen.optimizers.proposal_batch import ProposalBatch
+from sharpen.optimizers.user_prior import Belief, drawn
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of

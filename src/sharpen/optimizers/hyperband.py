@@ -10,8 +10,8 @@ import numpy as np
 
 from sharpen.optimizers import halving
 from sharpen.optimizers.brackets import Bracket, brackets, demands
+from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
 from sharpen.optimizers.draws import Keys
-from sharpen.optimizers.models import SAMPLERS, Sampling
 from sharpen.optimizers.port import Answer, Done, Wait
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space

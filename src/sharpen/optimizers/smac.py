@@ -17,13 +17,13 @@ import numpy as np
 from sharpen.arrays import Floats
 from sharpen.extras import require
 from sharpen.optimizers import observations
-from sharpen.optimizers.belief import ORIGIN, Belief, drawn
 from sharpen.optimizers.brackets import brackets, demands
+from sharpen.optimizers.by_fidelity import comparable
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.hyperband import propose
-from sharpen.optimizers.models import comparable
 from sharpen.optimizers.port import Answer
 from sharpen.optimizers.proposal_batch import ProposalBatch
+from sharpen.optimizers.user_prior import ORIGIN, Belief, drawn
 from sharpen.plugins import refuse_unless
 from sharpen.seeds import seed_for
 from sharpen.space import Space

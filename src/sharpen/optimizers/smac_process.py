@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sharpen.optimizers.belief import Belief
+from sharpen.optimizers.user_prior import Belief
 
 FACADES = {
     "hpo": "HyperparameterOptimizationFacade",

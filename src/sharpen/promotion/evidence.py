@@ -15,9 +15,9 @@ from sharpen.promotion.search_evidence import is_winner, lockbox_evidence, searc
 from sharpen.registry.files import checked_files
 from sharpen.report import analyse
 from sharpen.store.collection_rows import VersionRow
-from sharpen.store.contents import content_digest
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
+from sharpen.store.version_contents import content_digest
 
 CAPACITY = "capacity_adv_share"
 FROM_BARS = ("paper_", "signal_", "shortfall_")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sharpen import spec
 from sharpen.errors import NotFound
 from sharpen.store.collection_rows import VersionRow, pointed, resolve, versions
-from sharpen.store.contents import NEWEST
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import NEWEST
 from sharpen.trial import TrialState
 
 BEST = "best"

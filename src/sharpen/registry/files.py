@@ -14,7 +14,7 @@ from pathlib import Path
 from sharpen.errors import UsageError
 from sharpen.store.blobs import Blobs, blob_path, check_file
 from sharpen.store.collection_rows import VersionRow
-from sharpen.store.contents import StoredFile, check_file_name
+from sharpen.store.version_contents import StoredFile, check_file_name
 
 PICKLES = (b"\x80", b"c", b"(", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x89HDF")
 LARGEST_HEADER_BYTES = 100_000_000

@@ -8,8 +8,8 @@ from typing import Any
 from sharpen.jsonable import dumps
 from sharpen.store.audit import AuditEntry
 from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
-from sharpen.store.contents import content_digest
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import content_digest
 
 
 def past_the_log(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:

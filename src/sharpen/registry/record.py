@@ -15,9 +15,9 @@ from sharpen.registry.files import suffix_of
 from sharpen.store.blobs import checked_path
 from sharpen.store.collection_rows import versions
 from sharpen.store.configurations import seed_of
-from sharpen.store.contents import StoredFile
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
+from sharpen.store.version_contents import StoredFile
 
 
 @dataclass(frozen=True, slots=True)

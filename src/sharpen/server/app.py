@@ -19,11 +19,11 @@ from sharpen.errors import Refused
 from sharpen.server.agents_api.relay import Relay
 from sharpen.server.agents_api.routes import AgentRoutes
 from sharpen.server.auth import KeyFile
-from sharpen.server.ending import ToldOfTheEnd
-from sharpen.server.engine import Engine
-from sharpen.server.observed import Observed, ObservedRoutes, Traffic
+from sharpen.server.lifespan import ToldOfTheEnd
+from sharpen.server.observability import Observed, ObservedRoutes, Traffic
 from sharpen.server.pages.routes import PageRoutes
 from sharpen.server.rest.routes import RestRoutes
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb.routes import WandbRoutes
 from sharpen.wire import Client, open_channel
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sharpen.http import server_of
 from sharpen.store import bucket
 from sharpen.store.blobs import check_file
-from sharpen.store.place import database_url, link, unlink
+from sharpen.store.location import database_url, link, unlink
 from sharpen.store.port import Store
 
 BACKENDS: Mapping[str, str] = {

@@ -22,9 +22,9 @@ from pathlib import Path
 from sharpen.errors import StoreError, UsageError
 from sharpen.store.blobs import blob_path
 from sharpen.store.bucket import LINK as BUCKET
-from sharpen.store.place import FILE, find_file
+from sharpen.store.location import FILE, find_file
 from sharpen.store.references import checked, named, needed, reading
-from sharpen.store.replaced import keeping_replaced
+from sharpen.store.replaced_checkpoints import keeping_replaced
 from sharpen.store.uploads import FOLDER as UPLOADS
 from sharpen.store.uploads import announced
 

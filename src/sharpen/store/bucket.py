@@ -1,6 +1,6 @@
 """The files of a store in a bucket of an S3-compatible service; the store's folder keeps copies of them.
 
-The folder names the bucket in a file, as it does a database (:mod:`~sharpen.store.place`). A file is kept
+The folder names the bucket in a file, as it does a database (:mod:`~sharpen.store.location`). A file is kept
 when the bucket has all of it, and only then it appears in the folder. Keys are found as the AWS tools
 find them: ``AWS_ACCESS_KEY_ID`` and the like, ``~/.aws/credentials``, or the machine's role.
 """

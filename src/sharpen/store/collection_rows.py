@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from sharpen.errors import NotFound
 from sharpen.store import schema
-from sharpen.store.contents import NEWEST, VERSION_WORD, StoredFile
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import NEWEST, VERSION_WORD, StoredFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sharpen.store import schema
 from sharpen.store.rows import ReportRow, report_row
-from sharpen.store.tracked import batches, spread
+from sharpen.store.tracked_runs import batches, spread
 
 IN_MEMORY = 5_000  # reports of a run, where all are read one after another
 MOST_REPORTS = 500  # of a run, that a report shows

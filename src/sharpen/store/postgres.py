@@ -27,8 +27,8 @@ from sharpen.errors import NotFound, StoreError, StoreHeld, UsageError
 from sharpen.store import schema
 from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.bucket import bucket_of, link_bucket
+from sharpen.store.location import database_url, without_password
 from sharpen.store.permissions import own_folder
-from sharpen.store.place import database_url, without_password
 from sharpen.store.postgres_address import parameters
 from sharpen.store.postgres_schema import bring_up_to_date, files, state
 from sharpen.store.postgres_silence import SilenceWatch

@@ -9,7 +9,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from sharpen.errors import UsageError
-from sharpen.store.place import database_url, without_password
+from sharpen.store.location import database_url, without_password
 
 NETWORK = {
     # a machine that is gone without a word is found out after some four seconds, at either end
@@ -32,7 +32,7 @@ def parameters(home: Path) -> dict[str, Any]:
         UsageError: The folder names no database, or none that can be read.
 
     >>> import tempfile
-    >>> from sharpen.store.place import link
+    >>> from sharpen.store.location import link
     >>> home = Path(tempfile.mkdtemp())
     >>> link(home, "postgresql://ann%40lab:p%25@one,two:5433/desk?target_session_attrs=read-write")
     >>> found = parameters(home)

@@ -34,7 +34,7 @@ from sharpen.store.rows import (
     run_row,
     sweep_row,
 )
-from sharpen.store.tracked import TrackedReader
+from sharpen.store.tracked_runs import TrackedReader
 from sharpen.trial import TrialState
 
 Answer = TypeVar("Answer")

@@ -14,7 +14,7 @@ from pathlib import Path
 from sharpen.errors import StoreError
 from sharpen.store import bucket
 from sharpen.store.blobs import DIGEST, blob_path, check_file
-from sharpen.store.place import FILE, find_file
+from sharpen.store.location import FILE, find_file
 from sharpen.store.uploads import announced
 
 # what programs logged: they name no blob there

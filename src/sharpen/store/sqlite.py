@@ -20,9 +20,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, Programmin
 
 from sharpen.errors import StoreError
 from sharpen.store import schema
+from sharpen.store.location import FILE, find
 from sharpen.store.migrations import migrate
 from sharpen.store.permissions import own_folder
-from sharpen.store.place import FILE, find
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
 from sharpen.store.sqlite_file import refuse_foreign

@@ -31,9 +31,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sharpen.sweep.ask import Question, question
     from sharpen.sweep.machine import step
     from sharpen.sweep.repeats import RERUN, Configurations, fold
-    from sharpen.sweep.searching import Question, question
     from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState
     from sharpen.sweep.status import SweepStatus
     from sharpen.sweep.transitions import leads, leased
@@ -62,7 +62,7 @@ __all__ = [
 _HOMES = {
     "machine": ("step",),
     "repeats": ("RERUN", "Configurations", "fold"),
-    "searching": ("Question", "question"),
+    "ask": ("Question", "question"),
     "state": ("Assessment", "Checkpoint", "Lease", "Live", "Rules", "SweepState"),
     "status": ("SweepStatus",),
     "transitions": ("leased", "leads"),

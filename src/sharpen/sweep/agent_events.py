@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
+from sharpen.sweep.ask import fail, next_proposal
 from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
@@ -35,7 +36,6 @@ from sharpen.sweep.out_of_memory import as_searched, is_out_of_memory, smaller_v
 from sharpen.sweep.out_of_memory import reason as out_of_memory
 from sharpen.sweep.plugin_calls import PluginError, may_wait_idle, should_stop
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.searching import fail, next_proposal
 from sharpen.sweep.state import Lease, Live, SweepState
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (

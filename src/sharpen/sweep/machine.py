@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sharpen.sweep import agent_events, events, searching, user_commands
+from sharpen.sweep import agent_events, ask, events, user_commands
 from sharpen.sweep.events import Event
 from sharpen.sweep.state import SweepState
 from sharpen.sweep.transitions import Outcome
@@ -22,7 +22,7 @@ def step(state: SweepState, event: Event) -> Outcome:
 
 _RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
     events.LeaseAsked: agent_events.lease,
-    events.Proposed: searching.take_proposal,
+    events.Proposed: ask.take_proposal,
     events.Reported: agent_events.report,
     events.CheckpointSaved: agent_events.save_checkpoint,
     events.MadeSmaller: agent_events.make_smaller,

@@ -10,7 +10,7 @@ from sharpen.optimizers import Optimizer
 from sharpen.report_log import ReportLog
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
-from sharpen.sweep.imputing import Impute
+from sharpen.sweep.imputation import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.trials import Trials

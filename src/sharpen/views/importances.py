@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sharpen import importance, spec
-from sharpen.coordinator.restoring import restore
+from sharpen.coordinator.restore import restore
 from sharpen.errors import UsageError
 from sharpen.hints import join, nearest
 from sharpen.importance import AblationStep, Evidence, Share

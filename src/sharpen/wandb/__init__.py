@@ -22,14 +22,14 @@ from typing import Any
 from sharpen.hints import nearest
 
 MODULES: Mapping[str, str] = {
-    "init": "starting",
-    "login": "starting",
-    "setup": "starting",
-    "teardown": "starting",
-    "Settings": "starting",
-    "termlog": "starting",
-    "termwarn": "starting",
-    "termerror": "starting",
+    "init": "init_run",
+    "login": "init_run",
+    "setup": "init_run",
+    "teardown": "init_run",
+    "Settings": "init_run",
+    "termlog": "init_run",
+    "termwarn": "init_run",
+    "termerror": "init_run",
     "run": "current",
     "config": "current",
     "summary": "current",

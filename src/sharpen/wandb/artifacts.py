@@ -18,8 +18,8 @@ from sharpen.errors import UsageError
 from sharpen.registry.files import write_files
 from sharpen.store.blobs import open_blobs
 from sharpen.store.collection_rows import VersionRow, aliases
-from sharpen.store.contents import NEWEST, check_collection_name, check_file_name
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import NEWEST, check_collection_name, check_file_name
 from sharpen.wandb.media import Media
 from sharpen.wire import Client, address_of
 

@@ -17,8 +17,8 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.registry.best_version import resolve_also_best
 from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.store.collection_rows import VersionRow, collections, resolve, versions
-from sharpen.store.contents import NEWEST, StoredFile
 from sharpen.store.queries import Reader
+from sharpen.store.version_contents import NEWEST, StoredFile
 from sharpen.tracking.sinks import Grant
 from sharpen.wandb.artifacts import MANIFEST, Artifact, Kept, artifact_of, move_aliases, person
 from sharpen.wire import Client, open_channel, scratch_folder

@@ -4,16 +4,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from sharpen.coordinator import agent_ops, connect, host, restoring
+from sharpen.coordinator import agent_ops, connect, host, restore
 
-RULES_FOR = restoring.rules_for
+RULES_FOR = restore.rules_for
 
 
 def main(home, lease_s, away_s):
     def short(*arguments):
         return replace(RULES_FOR(*arguments), lease_s=lease_s)
 
-    agent_ops.rules_for = restoring.rules_for = short
+    agent_ops.rules_for = restore.rules_for = short
     host.AWAY_S = away_s
     with connect(home):
         print("up", flush=True)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from sharpen.errors import UsageError
 from sharpen.report.html import is_replaceable, write_page
-from sharpen.server.pages.desk import account_page
+from sharpen.server.pages.models_and_paper import account_page
 from sharpen.server.pages.render import rendered, static
 
 

@@ -16,17 +16,17 @@ from sharpen.errors import NotFound, SharpenError
 from sharpen.report import wording
 from sharpen.report.blocks import board, ruler
 from sharpen.server.auth import KeyFile, Signer
-from sharpen.server.engine import Engine
 from sharpen.server.pages import run as run_room
 from sharpen.server.pages.analysis import Analyses
-from sharpen.server.pages.asking import asked_of, wanted_of
 from sharpen.server.pages.compare import compare
-from sharpen.server.pages.desk import account_page, accounts, model_lines, model_page, n_models
 from sharpen.server.pages.live import changes
+from sharpen.server.pages.models_and_paper import account_page, accounts, model_lines, model_page, n_models
 from sharpen.server.pages.projects import PAGE, STATES, project_of, project_runs, projects, sweeps_of
+from sharpen.server.pages.query import asked_of, wanted_of
 from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, linked_version, page, static
 from sharpen.server.pages.session import COOKIE, Sessions, Visitor, is_from_here, local_address
 from sharpen.server.pages.sweep import sweep_page
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY
 from sharpen.store.rows import SweepRow, TrackedRun
 from sharpen.views.run_lines import change_stamp

@@ -9,7 +9,6 @@ from typing import Any
 from sharpen.errors import NotFound, StoreError
 from sharpen.registry.best_version import words_of
 from sharpen.report import wording
-from sharpen.server.engine import Engine
 from sharpen.server.pages import run as run_page
 from sharpen.server.pages.analysis import Analyses
 from sharpen.server.pages.projects import (
@@ -21,11 +20,12 @@ from sharpen.server.pages.projects import (
     sweeps_of,
 )
 from sharpen.server.rest import values
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb.context import DEFAULT_PROJECT
 from sharpen.store.blobs import checked_path
 from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
-from sharpen.store.contents import StoredFile
 from sharpen.store.rows import ArtifactRow, SweepRow, TrackedRun
+from sharpen.store.version_contents import StoredFile
 from sharpen.trial import TrialState
 from sharpen.views.run_lines import RunLine, best_line, ordered, run_lines
 

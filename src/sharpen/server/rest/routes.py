@@ -16,12 +16,12 @@ from starlette.routing import Match, Route
 from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.jsonable import null_for_nan
 from sharpen.server.auth import KeyFile, key_of
-from sharpen.server.engine import Engine
 from sharpen.server.pages.projects import STATES
 from sharpen.server.pages.render import page
 from sharpen.server.rest import values
 from sharpen.server.rest.answers import Answers
 from sharpen.server.rest.openapi import Endpoint, Param, document
+from sharpen.server.store_access import Engine
 from sharpen.sweep import SweepStatus
 
 ROOT = "/api/v1"

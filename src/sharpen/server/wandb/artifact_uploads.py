@@ -25,7 +25,6 @@ from sharpen.server.wandb import artifact_views as views
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page
 from sharpen.store.blobs import checked_path, put_file
 from sharpen.store.collection_rows import VersionRow, versions
-from sharpen.store.contents import check_collection_name
 from sharpen.store.uploads import (
     ANNOUNCED,
     FOLDER,
@@ -36,6 +35,7 @@ from sharpen.store.uploads import (
     read_note,
     write_note,
 )
+from sharpen.store.version_contents import check_collection_name
 
 MOST_MANIFEST_BYTES = 1 << 30
 NEWEST_BASE = "newest"  # what an incremental artifact adds to that names nothing

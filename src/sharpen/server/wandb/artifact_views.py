@@ -16,13 +16,13 @@ from typing import Any
 from sharpen.errors import NotFound, UsageError
 from sharpen.jsonable import dumps
 from sharpen.registry.best_version import resolve_also_best
-from sharpen.server.engine import Engine
 from sharpen.server.lineage import users
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb import runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, page, when
 from sharpen.store.collection_rows import VersionRow, aliases, collections, versions
-from sharpen.store.contents import NEWEST, StoredFile
 from sharpen.store.uploads import known
+from sharpen.store.version_contents import NEWEST, StoredFile
 
 MANIFEST = "wandb_manifest.json"
 NO_TTL = -1

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.server.auth import Key, Signer
-from sharpen.server.engine import Engine
+from sharpen.server.store_access import Engine
 
 ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.jsonable import refuse_half_letters
 from sharpen.server.auth import KeyFile, Signer, key_of
-from sharpen.server.engine import Engine
+from sharpen.server.store_access import Engine
 from sharpen.server.wandb import artifact_uploads, artifact_views, execution, file_stream
 from sharpen.server.wandb.context import Context, NotAllowed
 from sharpen.store.blobs import checked_path, put_file

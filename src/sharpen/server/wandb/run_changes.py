@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from sharpen.errors import UsageError
-from sharpen.server.wandb import runs, steering
+from sharpen.server.wandb import client_scheduler, runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, json_object, unwrapped
 from sharpen.store.rows import TrackedRun
 from sharpen.store.schema import LARGEST
@@ -122,8 +122,8 @@ def stop(ctx: Context, run_id: str) -> dict[str, Any]:
     """Tell a run to end; what one of a steered sweep has reported counts, for its scheduler judges it."""
     ctx.need("agent")
     row = ctx.engine.reader.tracked.run(run_id)
-    if row is not None and row.sweep_id is not None and steering.is_steered(ctx, row.sweep_id):
-        steering.stop(ctx, run_id)
+    if row is not None and row.sweep_id is not None and client_scheduler.is_steered(ctx, row.sweep_id):
+        client_scheduler.stop(ctx, run_id)
         return {"success": True}
     ctx.engine.call("cancel_run", run_id=run_id, reason="stopped through the W&B client")
     return {"success": True}

@@ -11,7 +11,7 @@ from sharpen.jsonable import dumps
 from sharpen.store.machine import MachineRow
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
-from sharpen.store.tracked import spread
+from sharpen.store.tracked_runs import spread
 from sharpen.views.run_history import History, Line
 
 MOST_SAMPLES = 100_000

@@ -15,7 +15,7 @@ import yaml
 
 from sharpen import spec
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.server.wandb import runs, steering
+from sharpen.server.wandb import client_scheduler, runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, Gone, page, when
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import RunRow, SweepRow
@@ -74,15 +74,15 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
         "method": read.method,
         "state": STATES[SweepStatus(row.status)],
         "description": read.description,
-        "config": steering.as_written(row.spec),
+        "config": client_scheduler.as_written(row.spec),
         "createdAt": when(row.created_at),
         "updatedAt": when(row.ended_at or row.created_at),
         "heartbeatAt": when(row.ended_at or row.created_at),
         "earlyStopJobRunning": read.stop is not None,
         "bestLoss": lambda info: _best_loss(ctx, row, read),
-        "controller": lambda info: steering.controller(ctx, row.id),
-        "controllerRunName": f"{row.id}{steering.LOG_OF_SCHEDULER}",
-        "scheduler": lambda info: steering.scheduler(ctx, row.id),
+        "controller": lambda info: client_scheduler.controller(ctx, row.id),
+        "controllerRunName": f"{row.id}{client_scheduler.LOG_OF_SCHEDULER}",
+        "scheduler": lambda info: client_scheduler.scheduler(ctx, row.id),
         "priorRuns": page([]),
         "runCount": sum(row.n_runs.values()),
         "runCountExpected": row.run_cap,
@@ -106,7 +106,7 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: Its file has faults, or there is no such sweep or state, or it is W&B Launch's.
     """
     if given.get("launchScheduler") not in (None, "", "null"):
-        raise UsageError(steering.LAUNCH)
+        raise UsageError(client_scheduler.LAUNCH)
     if given.get("id"):
         return {"sweep": _steered(ctx, given["id"], given), "configValidationWarnings": []}
     ctx.need("agent")
@@ -158,7 +158,7 @@ def _with_project(text: str, project: str | None) -> str:
         raise UsageError(f"the sweep file is no YAML: {problem}") from problem
     if not isinstance(read, dict):
         return text
-    said = steering.taken_over(cast("dict[str, Any]", read))
+    said = client_scheduler.taken_over(cast("dict[str, Any]", read))
     more: dict[str, Any] = {} if project in (None, "", said.get("project")) else {"project": project}
     if "program" not in said and "command" not in said:
         more["program"] = spec.FUNCTION
@@ -171,7 +171,7 @@ def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str,
     if _row(ctx, sweep_id) is None:
         raise UsageError(f"no sweep {sweep_id!r}")
     if given.get("controller"):
-        steering.obey(ctx, sweep_id, given["controller"])
+        client_scheduler.obey(ctx, sweep_id, given["controller"])
     if state in ("CANCELED", "CANCELLED"):
         ctx.engine.call("cancel", sweep_id=sweep_id, reason="canceled through the W&B client")
     elif state in VERBS:

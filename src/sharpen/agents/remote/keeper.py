@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sharpen.agents.elsewhere.placements import Placement
-from sharpen.agents.elsewhere.process import Ending
+from sharpen.agents.remote.placements import Placement
+from sharpen.agents.remote.process import Ending
 from sharpen.errors import SharpenError
 
 WAIT_S = 0.5

@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sharpen.agents.elsewhere.process import LEAVING_S, Ending, carry_out, wait_for_some
-from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.remote.process import LEAVING_S, Ending, carry_out, wait_for_some
+from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 from sharpen.store.permissions import own_folder

@@ -13,7 +13,7 @@ from sharpen.paper.replay import Mismatch
 from sharpen.paper.report import report
 from sharpen.server.auth import KeyFile
 from sharpen.server.lineage import USED
-from sharpen.server.pages import desk
+from sharpen.server.pages import models_and_paper
 from sharpen.server.pages.account_file import write_account
 from sharpen.server.pages.analysis import Kept
 from sharpen.store.blobs import put_file
@@ -114,8 +114,8 @@ def test_an_account_beside_its_backtest(site, monkeypatch):
     found = report(account.ledger, panel, Momentum(panel.symbols), 2.0, seed=0)
     account.close()
     assert "has not traded" in site.ask("/paper/test").text, "its bars have no name"
-    monkeypatch.setattr(desk, "account_report", lambda *_: found)
-    monkeypatch.setattr(desk, "_REPORTS", Kept())
+    monkeypatch.setattr(models_and_paper, "account_report", lambda *_: found)
+    monkeypatch.setattr(models_and_paper, "_REPORTS", Kept())
     page = site.ask("/paper/test").text
     for said in ("90 % of its resampled bars between", "the backtest takes 2.0", "0 differ", "±4"):
         assert said in page
@@ -133,8 +133,8 @@ def test_an_account_beside_its_backtest(site, monkeypatch):
     with pytest.raises(UsageError, match="was not written by sharpen"):
         write_account(site.home, "test", site.home / "mine.txt")
     wrong = replace(found.replay, mismatches=(Mismatch("20240105T0000", "AAA", "signal", "0.5", "-0.5"),))
-    monkeypatch.setattr(desk, "account_report", lambda *_: replace(found, replay=wrong))
-    monkeypatch.setattr(desk, "_REPORTS", Kept())
+    monkeypatch.setattr(models_and_paper, "account_report", lambda *_: replace(found, replay=wrong))
+    monkeypatch.setattr(models_and_paper, "_REPORTS", Kept())
     assert "1 signals or bars differ" in site.ask("/paper/test").text
 
 

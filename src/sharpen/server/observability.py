@@ -23,9 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sharpen import __version__
 from sharpen.errors import SharpenError
 from sharpen.server.auth import KeyFile, key_of
-from sharpen.server.engine import Engine
+from sharpen.server.store_access import Engine
 from sharpen.store import schema
-from sharpen.store.place import FILE, database_url
+from sharpen.store.location import FILE, database_url
 from sharpen.store.queries import Reader
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

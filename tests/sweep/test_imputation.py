@@ -7,7 +7,7 @@ import pytest
 
 from sharpen import optimizers
 from sharpen.space import Float, Space
-from sharpen.sweep.imputing import Impute
+from sharpen.sweep.imputation import Impute
 from sharpen.trial import Report, Trial, TrialState
 
 S = TrialState

@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from sharpen.agents.elsewhere.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
-from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.program import die_with_parent, end_process
+from sharpen.agents.remote.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
+from sharpen.agents.remote.request import Request
 
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=10", "-o", "ConnectTimeout=20")
-ATTACHED = "sharpen.agents.elsewhere.attached"
+ATTACHED = "sharpen.agents.remote.attached"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

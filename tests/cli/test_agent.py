@@ -13,7 +13,7 @@ from sharpen.coordinator import connect
     [
         ("sharpen.cli.main", {"numpy", "sqlalchemy", "yaml", "rich", "sharpen.spec"}),
         (
-            "sharpen.cli.working, sharpen.agents.local",
+            "sharpen.cli.agent, sharpen.agents.local",
             {"numpy", "sqlalchemy", "rich", "sharpen.coordinator.host"},
         ),
     ],

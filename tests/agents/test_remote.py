@@ -11,16 +11,16 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.elsewhere.keeping import MAX_FAILURES, MAX_REFUSALS, Keeper
-from sharpen.agents.elsewhere.placements import open_placement
-from sharpen.agents.elsewhere.process import Ending, carry_out
-from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.elsewhere.watching import keep_agents
+from sharpen.agents.remote.keeper import MAX_FAILURES, MAX_REFUSALS, Keeper
+from sharpen.agents.remote.keeper_watch import keep_agents
+from sharpen.agents.remote.placements import open_placement
+from sharpen.agents.remote.process import Ending, carry_out
+from sharpen.agents.remote.request import Request
 from sharpen.cli import main
-from sharpen.cli import served as serving
-from sharpen.cli.elsewhere import Elsewhere
-from sharpen.cli.served import address_towards, served
-from sharpen.cli.working import _passed_on
+from sharpen.cli import remote_store as serving
+from sharpen.cli.agent import _passed_on
+from sharpen.cli.remote_options import Elsewhere
+from sharpen.cli.remote_store import address_towards, served
 from sharpen.errors import SharpenError, UsageError
 from sharpen.http.connection import HttpConnection
 from sharpen.server.auth import KeyFile
@@ -126,7 +126,7 @@ def test_an_agent_says_how_it_ended():
 
 
 def test_an_agent_hears_of_its_parents_death(wait_until):
-    script = "from sharpen.agents.elsewhere import process as p; import sys; "
+    script = "from sharpen.agents.remote import process as p; import sys; "
     script += "p.sys.executable = '/bin/sh'; "  # which takes -m for an option of its own
     script += "p.subprocess.Popen, old = (lambda words, **k: (print((q := old(['sleep', '60'], **k)).pid,"
     script += " flush=True), q)[1]), p.subprocess.Popen; p.carry_out([], {})"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from sharpen.cli.options import FiniteRange
-from sharpen.cli.person import person
 from sharpen.cli.printing import json_option, print_json, stdout, table, when
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
+from sharpen.cli.user_name import person
 from sharpen.errors import UsageError
 from sharpen.gates import shown
 

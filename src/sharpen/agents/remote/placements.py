@@ -7,13 +7,13 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from sharpen.agents.elsewhere.process import Ending
-from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.remote.process import Ending
+from sharpen.agents.remote.request import Request
 
 PLACEMENTS: Mapping[str, str] = {
-    "ray": "sharpen.agents.elsewhere.ray",
-    "slurm": "sharpen.agents.elsewhere.slurm",
-    "ssh": "sharpen.agents.elsewhere.ssh",
+    "ray": "sharpen.agents.remote.ray",
+    "slurm": "sharpen.agents.remote.slurm",
+    "ssh": "sharpen.agents.remote.ssh",
 }
 
 LIBRARIES: Mapping[str, str] = {"ray": "ray", "slurm": "submitit", "ssh": "subprocess"}

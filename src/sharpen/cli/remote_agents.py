@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sharpen import spec
-from sharpen.agents.elsewhere.process import END_GRACE_S
-from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.elsewhere.watching import begin_keeper, keep_agents
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import end_process
-from sharpen.cli.elsewhere import Elsewhere
-from sharpen.cli.served import served
+from sharpen.agents.remote.keeper_watch import begin_keeper, keep_agents
+from sharpen.agents.remote.process import END_GRACE_S
+from sharpen.agents.remote.request import Request
+from sharpen.cli.remote_options import Remote
+from sharpen.cli.remote_store import served
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError
 from sharpen.store.rows import SweepFile
@@ -52,15 +52,15 @@ class Look:
         return Reader(self._home)
 
 
-def work_elsewhere(
-    home: Path, sweep: SweepFile, elsewhere: Elsewhere, n_agents: int, n_slots: int, words: Sequence[str]
+def work_remotely(
+    home: Path, sweep: SweepFile, remote: Remote, n_agents: int, n_slots: int, words: Sequence[str]
 ) -> str:
     """Have agents of a cluster work on a sweep; return why there are none any more.
 
     Args:
         home: The store's folder.
         sweep: The sweep.
-        elsewhere: Where, and with which share of the machines.
+        remote: Where, and with which share of the machines.
         n_agents: How many agents.
         n_slots: How many runs each has at a time.
         words: More of each one's command line.
@@ -69,22 +69,22 @@ def work_elsewhere(
         SharpenError: There is no such cluster, or agents die again and again.
     """
     needs = spec.parse(sweep.spec, where=sweep.source).resources
-    n_cpus, n_gpus = elsewhere.shares(needs, n_slots)
-    keeper = begin_keeper(elsewhere.placement)  # its library loads while the server starts
+    n_cpus, n_gpus = remote.shares(needs, n_slots)
+    keeper = begin_keeper(remote.placement)  # its library loads while the server starts
     try:
-        with interrupts() as seen, served(home, elsewhere.serve_host, elsewhere.address) as site:
+        with interrupts() as seen, served(home, remote.serve_host, remote.address) as site:
             request = Request(
-                placement=elsewhere.placement,
-                address=elsewhere.address,
+                placement=remote.placement,
+                address=remote.address,
                 url=site.url,
                 key=site.key,
                 sweep_id=sweep.id,
                 n_agents=n_agents,
-                words=("--slots", str(n_slots), *words, *(["--ship"] if elsewhere.takes_bundle else [])),
+                words=("--slots", str(n_slots), *words, *(["--ship"] if remote.takes_bundle else [])),
                 n_cpus=n_cpus,
                 n_gpus=n_gpus,
-                ship=sweep.workdir if elsewhere.ship and not elsewhere.takes_bundle else "",
-                settings=elsewhere.settings,
+                ship=sweep.workdir if remote.ship and not remote.takes_bundle else "",
+                settings=remote.settings,
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )
             say, look = partial(echo, err=True), Look(home, sweep.id)

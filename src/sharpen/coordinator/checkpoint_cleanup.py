@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sharpen.errors import SharpenError
 from sharpen.store.queries import Reader
-from sharpen.store.replaced import are_noted, remove_replaced
+from sharpen.store.replaced_checkpoints import are_noted, remove_replaced
 
 LOG = logging.getLogger(__name__)
 PAUSE_S = 5.0

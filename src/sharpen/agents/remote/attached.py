@@ -1,4 +1,4 @@
-"""An agent at the far end of a pipe: ``python -m sharpen.agents.elsewhere.attached``.
+"""An agent at the far end of a pipe: ``python -m sharpen.agents.remote.attached``.
 
 The first line of its standard input says what to run. When that input ends, as it does when the connection
 or whoever started it is gone, the agent gives its runs back and ends.
@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 
-from sharpen.agents.elsewhere.process import carry_out
+from sharpen.agents.remote.process import carry_out
 
 
 def main() -> int:

@@ -38,7 +38,7 @@ SETTING = re.compile(r"[a-z][a-z_]*=.+")
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Remote:
     """What the command line says of agents on other machines.
 
     Attributes:
@@ -99,8 +99,8 @@ class Elsewhere:
         return [*words, *(["--ship"] if self.ship else [])]
 
 
-def elsewhere_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
-    """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here.
+def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
+    """Add the options; the verb gets them as one argument, ``remote``, which is None for agents here.
 
     One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` is for an agent of this machine.
     """
@@ -120,7 +120,7 @@ def elsewhere_options(command: Callable[..., Any], takes_bundle: bool = False) -
         if takes_bundle:
             given["is_shipped"] = placement is None and ship
         found = None if placement is None else _asked(placement, ray or "", ship, **said)
-        return command(*args, **given, elsewhere=found)
+        return command(*args, **given, remote=found)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)
@@ -146,7 +146,7 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
     hosts: str | None,
     python: str | None,
     slurm: Sequence[str],
-) -> Elsewhere:
+) -> Remote:
     settings: dict[str, str] = {}
     if placement == "ssh":
         address, settings = _hosts(hosts), {"python": python or sys.executable}
@@ -156,7 +156,7 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
         require("submitit", "slurm")
     else:
         require("ray", "ray")
-    return Elsewhere(placement, address, cpus, gpus, ship, serve_host, settings)
+    return Remote(placement, address, cpus, gpus, ship, serve_host, settings)
 
 
 def _hosts(hosts: str | None) -> str:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from sharpen.agents.elsewhere.process import END_GRACE_S
-from sharpen.agents.elsewhere.request import Request
 from sharpen.agents.program import die_with_parent, end_process
+from sharpen.agents.remote.process import END_GRACE_S
+from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 
 NOT_THERE = 3
@@ -33,7 +33,7 @@ def begin_keeper(placement: str) -> subprocess.Popen[bytes]:
         placement: What starts the agents.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", "sharpen.agents.elsewhere", placement],
+        [sys.executable, "-m", "sharpen.agents.remote", placement],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,  # a cluster's library prints logs of its nodes
         start_new_session=True,  # Ctrl-C is for us; we tell it

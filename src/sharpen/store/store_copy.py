@@ -24,8 +24,8 @@ from sharpen.store import bucket, schema
 from sharpen.store.backends import backend_of
 from sharpen.store.backup import copy_database, is_database, other_files
 from sharpen.store.blobs import blob_path, put_file
+from sharpen.store.location import FILE, LINK, database_url, link, without_password
 from sharpen.store.permissions import own_folder, tighten
-from sharpen.store.place import FILE, LINK, database_url, link, without_password
 from sharpen.store.port import Row, Writer
 from sharpen.store.references import IN_TEXT, WITHOUT, checked
 from sharpen.store.sql_writer import every_row

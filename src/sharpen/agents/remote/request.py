@@ -12,7 +12,7 @@ class Request:
     """Agents of one sweep on other machines.
 
     Attributes:
-        placement: A name of :data:`~sharpen.agents.elsewhere.placements.PLACEMENTS`.
+        placement: A name of :data:`~sharpen.agents.remote.placements.PLACEMENTS`.
         address: Where the machines are: of a Ray cluster, or the names of hosts with commas between them.
         url: The server of the store, as the agents' machines reach it.
         key: What they show to it.

@@ -1,4 +1,4 @@
-"""The process that keeps agents elsewhere: ``python -m sharpen.agents.elsewhere``, a request on its stdin.
+"""The process that keeps agents elsewhere: ``python -m sharpen.agents.remote``, a request on its stdin.
 
 Its one word is the name of the placement, whose library is loaded until the request comes.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from sharpen.agents.elsewhere.keeping import GaveUp, Keeper
-from sharpen.agents.elsewhere.placements import get_ready, open_placement
-from sharpen.agents.elsewhere.request import Request
-from sharpen.agents.elsewhere.watching import GAVE_UP, NOT_THERE
 from sharpen.agents.interrupts import interrupts
+from sharpen.agents.remote.keeper import GaveUp, Keeper
+from sharpen.agents.remote.keeper_watch import GAVE_UP, NOT_THERE
+from sharpen.agents.remote.placements import get_ready, open_placement
+from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 
 INTERRUPTED = 130

@@ -16,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sharpen.agents.elsewhere.process import LEAVING_S, Ending, carry_out
-from sharpen.agents.elsewhere.ray_head import Head, first_sentence, question
-from sharpen.agents.elsewhere.request import Request
+from sharpen.agents.remote.process import LEAVING_S, Ending, carry_out
+from sharpen.agents.remote.ray_head import Head, first_sentence, question
+from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 

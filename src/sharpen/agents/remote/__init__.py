@@ -2,6 +2,6 @@
 
 ``request`` says which agents are wanted; ``keeping`` starts them through a placement, and another where one
 has died; ``ray`` is such a placement. Nobody here is asked how a sweep stands: that is the coordinator's
-affair. A placement runs in a process of its own (``python -m sharpen.agents.elsewhere``), which may die at
+affair. A placement runs in a process of its own (``python -m sharpen.agents.remote``), which may die at
 any moment; ``watching`` then starts another.
 """

@@ -10,9 +10,9 @@ import pytest
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
 
-from sharpen.server import ending
+from sharpen.server import lifespan
 from sharpen.server.agents_api.routes import _while_there
-from sharpen.server.ending import PatientServer, ToldOfTheEnd
+from sharpen.server.lifespan import PatientServer, ToldOfTheEnd
 
 
 async def waits(scope, receive, send):
@@ -51,7 +51,7 @@ async def answers_at_the_end(paths, n_waiting):
 
 
 def test_who_waits_is_told_that_the_server_ends(monkeypatch, caplog):
-    monkeypatch.setattr(ending, "GRACE_S", 0.05)
+    monkeypatch.setattr(lifespan, "GRACE_S", 0.05)
     with caplog.at_level(logging.WARNING):
         waited, streamed = asyncio.run(answers_at_the_end(["/wait", "/stream"], 2))
     assert waited.startswith(b"HTTP/1.1 503 ")

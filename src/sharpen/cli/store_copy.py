@@ -14,11 +14,11 @@ from sharpen.cli.printing import json_option, print_json, print_rows
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.hints import count
-from sharpen.store import copying
+from sharpen.store import store_copy
 from sharpen.store.backends import backend_of, use_bucket, use_database
 from sharpen.store.bucket import bucket_of, check_bucket, link_bucket, unlink_bucket
-from sharpen.store.place import FILE, check_url, database_url, find, unlink, without_password
-from sharpen.store.replaced import keeping_replaced
+from sharpen.store.location import FILE, check_url, database_url, find, unlink, without_password
+from sharpen.store.replaced_checkpoints import keeping_replaced
 
 SHOWN = 20
 
@@ -89,7 +89,7 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
                 copied = _copy(places, places.files_to)
     _say(copied, as_json)
     if switch and not copied.damaged:
-        aside = Path(source, copying.SET_ASIDE)
+        aside = Path(source, store_copy.SET_ASIDE)
         echo(f"{source} uses {without_password(target)} from now on; what it was is {aside}", err=True)
     elif places.files_to == places.files_from:
         words = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
@@ -122,19 +122,19 @@ class Places:
     is_passing: bool
 
 
-def _copy(places: Places, files_to: Path) -> copying.Copied:
-    copied = copying.copy_rows(places.rows_from, places.rows_to)
+def _copy(places: Places, files_to: Path) -> store_copy.Copied:
+    copied = store_copy.copy_rows(places.rows_from, places.rows_to)
     if places.bucket is not None:  # not before: a store that is there, and is refused, must not get it
         link_bucket(places.rows_to, places.bucket)
-    copying.copy_files(places.files_from, files_to, copied, is_passing=places.is_passing)
+    store_copy.copy_files(places.files_from, files_to, copied, is_passing=places.is_passing)
     if places.others_from is not None:
-        copying.copy_others(places.others_from, files_to)
+        store_copy.copy_others(places.others_from, files_to)
     if places.bucket is not None:
         backend_of(places.rows_to).open_store(places.rows_to).close()  # tells a database of its bucket
     return copied
 
 
-def _take_over(places: Places, target: str, blobs: str | None) -> copying.Copied:
+def _take_over(places: Places, target: str, blobs: str | None) -> store_copy.Copied:
     """Copy a folder's store to a database, and let the folder use that, and a bucket if one is named.
 
     Raises:
@@ -145,12 +145,12 @@ def _take_over(places: Places, target: str, blobs: str | None) -> copying.Copied
         raise UsageError(f"--switch: the store of {home} is in a database already")
     if blobs is not None and bucket_of(home) not in (None, blobs):
         raise UsageError(f"--switch: the files of {home} stay in {bucket_of(home)}: leave --blobs out")
-    with copying.alone(home), keeping_replaced(home):
+    with store_copy.alone(home), keeping_replaced(home):
         copied = _copy(places, home)
         if not copied.damaged:
             if blobs is not None:
                 use_bucket(home, blobs)
-            copying.switch(home, target)
+            store_copy.switch(home, target)
     return copied
 
 
@@ -231,7 +231,7 @@ def _is_url(place: str) -> bool:
     return "://" in place
 
 
-def _say(copied: copying.Copied, as_json: bool) -> None:
+def _say(copied: store_copy.Copied, as_json: bool) -> None:
     rows = [
         {"table": name, "rows": n, "digest": copied.digests[name][:12]} for name, n in copied.rows.items()
     ]

@@ -28,7 +28,7 @@ from sharpen.sweep import (
     SweepStatus,
     Trials,
 )
-from sharpen.sweep.imputing import Impute
+from sharpen.sweep.imputation import Impute
 from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.out_of_memory import as_searched
 from sharpen.sweep.trials import blank

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.store.blobs import blob_path, put_file
-from sharpen.store.place import database_url
+from sharpen.store.location import database_url
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
 

@@ -16,13 +16,13 @@ import click
 from sharpen import spec
 from sharpen.agents import LocalAgent
 from sharpen.cli import exits
-from sharpen.cli.elsewhere import Elsewhere, elsewhere_options
 from sharpen.cli.options import FiniteRange, population_option, store_options
+from sharpen.cli.remote_options import Remote, remote_options
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
 from sharpen.spec import Metric
-from sharpen.store import place
+from sharpen.store import location
 from sharpen.store.rows import SweepFile
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class News:
     type=click.IntRange(min=1),
     help="How many agents, with --ray or --launcher. [default: 1]",
 )
-@partial(elsewhere_options, takes_bundle=True)
+@partial(remote_options, takes_bundle=True)
 @click.option(
     "--workdir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -118,7 +118,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
     idle_timeout_s: float | None,
     permutation_seed: int | None,
     n_agents: int | None,
-    elsewhere: Elsewhere | None,
+    remote: Remote | None,
     is_shipped: bool,
     workdir: Path | None,
     drain: bool,
@@ -140,7 +140,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
       sharpen agent last --ray auto --agents 8 --gpus-per-agent 0.25
       sharpen agent last --launcher slurm --agents 16 --slurm partition=gpu --gpus-per-agent 1
     """
-    if n_agents is not None and elsewhere is None:
+    if n_agents is not None and remote is None:
         raise UsageError(
             "--agents: of other machines, so give --ray or --launcher; runs at a time here are --slots"
         )
@@ -149,19 +149,19 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         logging.getLogger("sharpen").setLevel(logging.DEBUG)
     if is_shipped and workdir is not None:
         raise UsageError("--ship and --workdir name two folders to run in: leave one of them out")
-    place.find(home)
+    location.find(home)
     if drain:
-        from sharpen.cli.draining import drain_agents  # noqa: PLC0415 - for few
+        from sharpen.cli.drain import drain_agents  # noqa: PLC0415 - for few
 
         drain_agents(home, sweep)
         return
     with connect(home) as client:
         file = SweepFile(**client.call("sweep", word=sweep))
-        if elsewhere is not None:
-            from sharpen.cli.working_elsewhere import work_elsewhere  # noqa: PLC0415 - for few
+        if remote is not None:
+            from sharpen.cli.remote_agents import work_remotely  # noqa: PLC0415 - for few
 
             words = _passed_on(n_runs, population, idle_timeout_s, cold=cold)
-            ending = work_elsewhere(home, file, elsewhere, n_agents or 1, n_slots, words)
+            ending = work_remotely(home, file, remote, n_agents or 1, n_slots, words)
             _leave(f"agents done: {ending}", ending)
             return
         _refuse_function(file)
