@@ -19,7 +19,7 @@ from sharpen.agents.remote.request import Request
 from sharpen.cli import main
 from sharpen.cli import remote_store as serving
 from sharpen.cli.agent import _passed_on
-from sharpen.cli.remote_options import Elsewhere
+from sharpen.cli.remote_options import Remote
 from sharpen.cli.remote_store import address_towards, served
 from sharpen.errors import SharpenError, UsageError
 from sharpen.http.connection import HttpConnection
@@ -266,11 +266,11 @@ def test_agents_that_end_again_and_again_are_given_up():
     ],
 )
 def test_an_agent_gets_what_its_runs_need(placement, asked, needs, shares):
-    assert Elsewhere(placement, "", *asked, False, None, {}).shares(needs, 2) == shares
+    assert Remote(placement, "", *asked, False, None, {}).shares(needs, 2) == shares
 
 
 def test_whole_gpus_are_whole_however_they_are_summed_up():
-    assert Elsewhere("ray", "", 1.0, None, False, None, {}).shares(Resources(gpu=0.07), 100) == (1.0, 7.0)
+    assert Remote("ray", "", 1.0, None, False, None, {}).shares(Resources(gpu=0.07), 100) == (1.0, 7.0)
 
 
 def test_words_of_an_agent_are_passed_on_as_they_are():
@@ -287,7 +287,7 @@ def test_words_of_an_agent_are_passed_on_as_they_are():
 )
 def test_a_share_that_nobody_gives_is_refused(placement, gpu, sentence):
     with pytest.raises(UsageError, match=sentence):
-        Elsewhere(placement, "", None, None, False, None, {}).shares(Resources(gpu=gpu), 2)
+        Remote(placement, "", None, None, False, None, {}).shares(Resources(gpu=gpu), 2)
 
 
 def said(home, *words, code=0):
