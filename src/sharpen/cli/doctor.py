@@ -86,6 +86,7 @@ def _findings(home: Path) -> Iterator[Finding]:
         return
     looks: Sequence[Callable[[Path, Reader], Iterator[Finding]]] = (
         _store,
+        _pooler,
         _files,
         _lock,
         _clock,
@@ -129,6 +130,15 @@ def _store(home: Path, reader: Reader) -> Iterator[Finding]:
         where = f"{home / FILE}, {(home / FILE).stat().st_size / (1 << 20):.1f} MiB"
     n_runs = sum(sum(sweep.n_runs.values()) for sweep in sweeps)
     yield Finding("store", "ok", f"{where}: {count(len(sweeps), 'sweep')}, {count(n_runs, 'run')}")
+
+
+def _pooler(home: Path, _reader: Reader) -> Iterator[Finding]:
+    if database_url(home) is not None:
+        from sharpen.store.postgres import is_behind_pooler  # noqa: PLC0415 - an extra
+
+        if is_behind_pooler(home):
+            words = "one stands before the database, and takes the store's lock away unless its pool_mode is"
+            yield Finding("pooler", "warning", f"{words} session: connect to the server itself")
 
 
 def _files(home: Path, _reader: Reader) -> Iterator[Finding]:

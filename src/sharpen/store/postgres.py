@@ -196,6 +196,23 @@ def check(home: Path) -> None:
         engine.dispose()
 
 
+def is_behind_pooler(home: Path) -> bool:
+    """Return whether a pooler, such as PgBouncer, stands between this machine and a folder's database.
+
+    A pooler tells its clients a number that is no process of the server.
+
+    Raises:
+        StoreError: It cannot be reached.
+    """
+    engine = _engine(home)
+    try:
+        with _at(home), engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            return driver.info.backend_pid != connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    finally:
+        engine.dispose()
+
+
 def open_reader(home: Path) -> sa.Engine:
     """Return an engine that only reads. Once it has, it waits for a server that starts anew.
 

@@ -142,7 +142,7 @@ class Reader:
         query = sa.select(schema.runs).where(schema.runs.c.sweep_id == sweep_id)
         if not deleted:
             query = query.where(schema.runs.c.deleted_at.is_(None))
-        return [run_row(row) for row in self.rows(query.order_by(schema.runs.c.number))]
+        return self._made(query.order_by(schema.runs.c.number), run_row)
 
     def runs_since(self, sweep_id: str, before: Sequence[RunRow]) -> list[RunRow]:
         """Return the runs of a sweep that may have changed, and those that are new, by number.
@@ -361,12 +361,20 @@ class Reader:
             query: What is asked.
             given: The values of its parameters.
         """
+        return self._made(query, lambda row: row, given)
 
-        def fetch(connection: sa.Connection) -> list[dict[str, Any]]:
+    def _made(
+        self,
+        query: sa.Executable,
+        make: Callable[[dict[str, Any]], Answer],
+        given: Mapping[str, Any] | None = None,
+    ) -> list[Answer]:
+        """Return what is made of each row that a query finds; one mapping of a row is in memory at a time."""
+
+        def fetch(connection: sa.Connection) -> list[Answer]:
             found = connection.execute(query, given or {})
-            columns = found.keys()
-            names = [str(name) for name in columns]
-            return [dict(zip(names, row, strict=True)) for row in found]
+            names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result, which has no such names
+            return [make(dict(zip(names, row, strict=True))) for row in found]
 
         return self._read(fetch)
 

@@ -271,7 +271,7 @@ def _check_states(states: Iterable[str]) -> None:
             raise ValueError(f"{state!r} is no state of a run")
 
 
-RUN_COLUMNS = frozenset(field.name for field in fields(RunRow))
+RUN_COLUMNS = tuple(field.name for field in fields(RunRow))
 TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun))
 
 
@@ -286,14 +286,16 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
 
 def run_row(row: dict[str, Any]) -> RunRow:
     """Return a run of a sweep from its columns."""
-    row = {name: value for name, value in row.items() if name in RUN_COLUMNS}
+    found = {name: row[name] for name in RUN_COLUMNS}
     with _whole(row):
-        read: dict[str, Any] = {name: json.loads(row[name]) for name in ("config", "summary")}
-        read |= {name: tuple(json.loads(row[name])) for name in ("scores", "tags")}
-        read["scores"] = tuple(float(score) for score in read["scores"])
+        found["config"] = json.loads(row["config"])
+        found["summary"] = {} if row["summary"] == "{}" else json.loads(row["summary"])
+        found["tags"] = () if row["tags"] == "[]" else tuple(json.loads(row["tags"]))
+        found["scores"] = () if row["scores"] == "[]" else tuple(map(float, json.loads(row["scores"])))
         for name in ("checkpoint", "resumed"):
-            read[name] = None if row[name] is None else json.loads(row[name])
-    return RunRow(**row | read)
+            if row[name] is not None:
+                found[name] = json.loads(row[name])
+    return RunRow(**found)
 
 
 def tracked_run(row: dict[str, Any]) -> TrackedRun:
