@@ -14,7 +14,7 @@ import pytest
 from cli.test_doctor import SWEEP, look
 from faults.bench import until
 from sharpen.coordinator import connect
-from sharpen.store.place import link
+from sharpen.store.location import link
 
 psycopg = pytest.importorskip("psycopg")
 
