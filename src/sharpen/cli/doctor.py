@@ -24,6 +24,7 @@ from sharpen.extras import EXTRAS
 from sharpen.hints import count
 from sharpen.http import server_of, shown
 from sharpen.store import bucket, schema
+from sharpen.store.backends import check_database
 from sharpen.store.location import FILE, database_url, find, without_password
 from sharpen.store.permissions import open_to_others
 from sharpen.store.project_use import limits_of, project_uses
@@ -158,6 +159,7 @@ def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
     except SharpenError as problem:
         words = _holder(home)
         if words is None:
+            check_database(home)
             yield Finding("writer", "ok", "nobody writes just now; the next command does")
         else:
             yield Finding("writer", "problem", f"{words} does not answer: {problem.message}")

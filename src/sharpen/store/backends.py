@@ -62,16 +62,26 @@ def use_database(home: Path, url: str) -> None:
 
     Raises:
         UsageError: It is no address of a database, or the folder has another store.
-        StoreError: Nothing answers there.
+        StoreError: Nothing answers there, or it can hold no store of this user.
     """
     if database_url(home) == url:
         return
     link(home, url)
     try:
-        import_module(BACKENDS["postgres"]).check(home)
+        check_database(home)
     except BaseException:  # a slip of the pen must not stay
         unlink(home)
         raise
+
+
+def check_database(home: Path) -> None:
+    """Refuse a database elsewhere that this user cannot write a store to; say nothing of one in the folder.
+
+    Raises:
+        StoreError: It does not answer, holds another program's tables, or this user may not write.
+    """
+    if database_url(home) is not None:
+        import_module(BACKENDS["postgres"]).check(home)
 
 
 def use_bucket(home: Path, url: str) -> None:

@@ -30,6 +30,7 @@ from sharpen.store.bucket import bucket_of, link_bucket
 from sharpen.store.location import database_url, without_password
 from sharpen.store.permissions import own_folder
 from sharpen.store.postgres_address import parameters
+from sharpen.store.postgres_fitness import refuse_unfit
 from sharpen.store.postgres_schema import bring_up_to_date, files, state
 from sharpen.store.postgres_silence import SilenceWatch
 from sharpen.store.queries import Reader
@@ -182,16 +183,16 @@ def open_store(home: Path) -> PostgresStore:
 
 
 def check(home: Path) -> None:
-    """Refuse a database that does not answer.
+    """Refuse a database that does not answer, or can hold no store.
 
     Raises:
         UsageError: Its address cannot be read.
-        StoreError: It cannot be reached, or refuses this user.
+        StoreError: It cannot be reached, or is not fit for this user to write to.
     """
     engine = _engine(home)
     try:
-        with _at(home), engine.connect():
-            pass
+        with _at(home), engine.connect() as connection:
+            refuse_unfit(connection)
     finally:
         engine.dispose()
 
@@ -269,9 +270,7 @@ def _lead(connection: sa.Connection, home: Path) -> int:
             connection.execute(SET, {"name": name, "value": value})
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
             connection.exec_driver_sql("SET synchronous_commit = on")
-        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
-        if encoding != "UTF8":
-            raise StoreError(f"the database has the encoding {encoding}: make one with ENCODING 'UTF8'")
+        refuse_unfit(connection)
         if not connection.execute(LOCK).scalar():
             raise StoreHeld(_holder(connection, home))
     # from here on nobody else is at it
