@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
-from sharpen.objectives.program import bars_facts, in_order_of
+from sharpen.objectives.program import bars_facts, development_of, in_order_of
 from sharpen.objectives.rule import Rule
 from sharpen.objectives.stopwatch import Stopwatch
 
@@ -82,11 +82,12 @@ def preload(objective: Objective[E]) -> None:
     options = _parse(objective, None, None)
     bars, cut = load_bars(options, meanwhile=lambda: objective.versions(options))
     objective.versions(options)
+    bars_facts(bars, cut)
 
     for module in ("sharpen.objectives.progress", "sharpen.tracking"):
         import_module(module)
     with suppress(UsageError):  # which the run will meet, and say
-        objective.rehearse(options, bars.panel.slice(0, cut), plan_of(options))
+        objective.rehearse(options, development_of(bars.panel, cut), plan_of(options))
 
 
 def _parse(objective: Objective[E], argv: Sequence[str] | None, doc: str | None) -> dict[str, Any]:
@@ -143,7 +144,7 @@ class _Program(Generic[E]):
         run.summary.update(replace(bars_facts(bars, cut), versions=versions).to_summary())
         if run.stage == "lockbox":
             return self._open_lockbox(bars.panel, cut)
-        development = bars.panel.slice(0, cut)  # nothing below this line sees later bars
+        development = development_of(bars.panel, cut)  # nothing below this line sees later bars
         examples = self.objective.prepare(config, in_order_of(run.permutation_seed, development))
         self.watch.lap("data")
         return self._search(examples, len(development))

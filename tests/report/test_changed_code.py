@@ -29,6 +29,29 @@ def test_each_file_that_differs_is_named_with_its_runs():
     assert about_code({1: {"a.py": "11"}, 2: {"b.py": "22"}}) == []
 
 
+WARM = """
+import early
+from sharpen import tracking
+if __name__ == "__main__":
+    import late
+    with tracking.init() as run:
+        run.log({"score": early.score(run.config.x)})
+"""
+
+
+def test_modules_that_a_fork_server_has_loaded_count_like_those_that_a_run_loads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain.py").write_text(WARM)
+    (tmp_path / "early.py").write_text("def score(x): return x\n")
+    (tmp_path / "late.py").touch()
+    (tmp_path / "sweep.yaml").write_text(textwrap.dedent(SWEEP))
+    done = CliRunner().invoke(main, ["run", "sweep.yaml", "--agents", "1"])
+    assert done.exit_code == 0, done.output
+    for n in (1, 2):
+        said = json.loads(CliRunner().invoke(main, ["info", f"last-{n}", "--json"]).stdout)
+        assert said["summary"]["program/files"].keys() == {"early.py", "late.py", "plain.py"}
+
+
 def test_a_module_beside_the_program_that_changes_between_two_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain.py").write_text(PROGRAM)

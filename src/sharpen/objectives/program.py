@@ -80,6 +80,14 @@ def in_order_of(permutation_seed: int | None, development: Panel) -> Panel:
     return permuted(development, rng_for(permutation_seed, "bars"))
 
 
+def development_of(panel: Panel, cut: int) -> Panel:
+    """Return the bars before the lockbox, which begins at a bar; the same object for the same bars.
+
+    So their digest is worked out once for all runs of a machine.
+    """
+    return PROCESS_CACHE.get(("development", panel, cut), lambda: panel.slice(0, cut))
+
+
 def bars_facts(bars: LoadedBars, cut: int) -> RunFacts:
     """Return which bars a search sees and which it does not; of the latter their hash and first time.
 
@@ -87,10 +95,15 @@ def bars_facts(bars: LoadedBars, cut: int) -> RunFacts:
         bars: The data set.
         cut: The first bar of the lockbox.
     """
+    key = ("facts", bars.name, tuple(bars.notes), bars.panel, cut)
+    return PROCESS_CACHE.get(key, lambda: _bars_facts(bars, cut))
+
+
+def _bars_facts(bars: LoadedBars, cut: int) -> RunFacts:
     from sharpen.bar_sketch import sketch  # noqa: PLC0415 - as said above
     from sharpen.facts import BarsFacts, DataNote, LockboxFacts, RunFacts  # noqa: PLC0415 - as said above
 
-    panel, development = bars.panel, bars.panel.slice(0, cut)
+    panel, development = bars.panel, development_of(bars.panel, cut)
     first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
     notes = tuple(DataNote.of(note) for note in bars.notes)
     said = bars.name, development.digest, notes, first, last, tuple(panel.symbols)

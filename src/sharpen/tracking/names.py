@@ -54,7 +54,7 @@ def _fault(name: Any) -> str:
         return "it is empty"
     if len(name) > LONGEST_NAME:
         return f"it has {len(name):,} letters, and the limit is {LONGEST_NAME:,}"
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if not name.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
         return "a name is text of one line, without control characters"
     return ""
 

@@ -10,6 +10,11 @@ from functools import cache
 from pathlib import Path
 
 DIGITS = 12
+_GIVEN = {*sysconfig.get_paths().values(), sys.prefix}
+INSTALLED = tuple(sorted({path + os.sep for given in _GIVEN for path in (given, os.path.realpath(given))}))
+"""Where packages lie; of the hundreds of modules of a run few are elsewhere."""
+_looked_at: set[str] = set()
+_elsewhere: dict[str, str] = {}  # source files by the name of a module, of those that were looked at
 
 
 @cache
@@ -22,22 +27,30 @@ def own_code() -> dict[str, str]:
     if main is None:  # an interactive session
         return {}
     folder = Path(main).resolve().parent
-    installed = [Path(path).resolve() for path in {*sysconfig.get_paths().values(), sys.prefix}]
-    sources = {file for module in list(sys.modules.values()) if (file := _source(module))}
+    _look()
+    sources = {*_elsewhere.values(), *([main] if main.endswith(".py") else [])}
     places = {os.path.dirname(file) for file in sources}  # noqa: PTH120 - hundreds, in each run
-    near = {place for place in places if _is_own(Path(place).resolve(), folder, installed)}
+    near = {place for place in places if _is_own(Path(place).resolve(), folder)}
     files = {Path(file).resolve() for file in sources if os.path.dirname(file) in near}  # noqa: PTH120
-    own = sorted(file for file in files if _is_own(file, folder, installed))
+    own = sorted(file for file in files if _is_own(file, folder))
     return {file.relative_to(folder).as_posix(): digest for file in own if (digest := _digest(file))}
 
 
-def _source(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) and file.endswith(".py") else None
+def _look() -> None:
+    """Look at the modules that have been loaded since the last time."""
+    for name in sys.modules.keys() - _looked_at - {"__main__"}:
+        _looked_at.add(name)
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and not file.startswith(INSTALLED):
+            _elsewhere[name] = file
 
 
-def _is_own(path: Path, folder: Path, installed: list[Path]) -> bool:
-    return path.is_relative_to(folder) and not any(path.is_relative_to(other) for other in installed)
+# a process that a fork server forks off for a run would copy the memory that it looks at
+os.register_at_fork(before=_look)
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder) and not f"{path}{os.sep}".startswith(INSTALLED)
 
 
 def _digest(file: Path) -> str:
