@@ -138,7 +138,7 @@ def test_every_problem_of_a_file_is_named_at_once():
 
 
 def test_text_that_is_no_yaml_is_refused():
-    with pytest.raises(UsageError, match="is no YAML"):
+    with pytest.raises(UsageError, match="is not YAML"):
         parse_gates("a: [")
 
 

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
-import yaml
-
 from sharpen.errors import UsageError
 from sharpen.space.dimensions import is_number
+from sharpen.spec import document
 
 Value = float | int | str | bool | None
 Comparison = Literal["at_least", "at_most", "above", "below", "equals"]
@@ -251,10 +250,7 @@ def parse_gates(text: str, where: str = "gates.yaml", base: Gates = DEFAULT_GATE
     >>> gates["candidate"]["pbo"].wanted, "search_p" in gates["candidate"]
     ('must be below 0.5', False)
     """
-    try:
-        tree: Any = yaml.safe_load(text)
-    except yaml.YAMLError as problem:
-        raise UsageError(f"{where} is no YAML: {problem}") from problem
+    tree = document.read(text, where).value
     problems: list[str] = []
     found = {alias: dict(rules) for alias, rules in base.items()}
     for alias, rules in _entries(tree, "$", problems).items():

@@ -105,7 +105,7 @@ class DataSource:
                 return cls(block)
             try:
                 block = yaml.safe_load(block)
-            except yaml.YAMLError as error:
+            except (yaml.YAMLError, RecursionError) as error:
                 raise UsageError(f"data: cannot be read as a block: {value}") from error
         named = cast("dict[str, Any]", block if isinstance(block, Mapping) else {})
         if not isinstance(named.get("path"), str):

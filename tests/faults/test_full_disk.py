@@ -165,7 +165,7 @@ def test_a_store_on_a_full_disk_that_nobody_hosts_can_be_read_and_says_why_it_is
         bench.home = small.place / "store"
         sweep_id = bench.create(2)
         small.fill()
-        for words in (("ls",), ("runs", "last"), ("info", "last"), ("export", "last")):
+        for words in (("ls",), ("runs", "last"), ("info", "last"), ("export", "last"), ("gc",)):
             done = bench.call(*words)
             assert (done.returncode, "cannot" in done.stderr) == (0, False), (words, done.stderr)
         assert sweep_id in bench.call("ls").stdout

@@ -15,6 +15,7 @@ READERS = (
     ["runs", "last", "--json"],
     ["logs", "last-1"],
     ["report", "last"],
+    ["gc", "--json"],
 )
 WRITERS = (["note", "last", "hi"], ["resume", "last"], ["agent", "last"], ["sweep", "sweep.yaml"])
 

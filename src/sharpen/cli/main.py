@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 from importlib import import_module
@@ -116,6 +117,9 @@ class Root(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")  # a locale without the letters of a name
         try:
             try:
                 return super().main(*args, **more)

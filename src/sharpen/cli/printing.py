@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -91,12 +92,18 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same columns as a table; columns of which half or more are numbers to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        cells = [words for row in rows if (words := shown(row.get(name)))]
+        cells = [words for row in rows if (words := _cell(row.get(name)))]
         is_number = 2 * sum(NUMBER.fullmatch(words) is not None for words in cells) >= max(1, len(cells))
-        grid.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+        grid.add_column(Text(_cell(name)), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(shown(value)) for value in row.values()))  # Text: a "[word]" is no markup
+        grid.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: a "[word]" is no markup
     return grid
+
+
+def _cell(value: Any) -> str:
+    """Return a value as it will stand in a table, so that its width is known before the columns are."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return printable(shown(value)).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def shown(value: Any) -> str:

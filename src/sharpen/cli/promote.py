@@ -16,6 +16,9 @@ from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
 from sharpen.errors import UsageError
 from sharpen.gates import shown
+from sharpen.regular_file import read_input
+
+LARGEST_GATES_BYTES = 1 << 20
 
 if TYPE_CHECKING:
     from sharpen.promotion.promote import Outcome
@@ -167,7 +170,7 @@ def rollback(home: Path, model: str, alias: str, reason: str, expect: str, as_js
 
 def _text(path: Path | None) -> str | None:
     try:
-        return None if path is None else path.read_text("utf-8")
+        return None if path is None else read_input(path, LARGEST_GATES_BYTES)
     except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read {path}: {problem}") from problem
 

@@ -16,6 +16,7 @@ from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.hints import join, refuse
+from sharpen.regular_file import read_input
 from sharpen.spec import document
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
@@ -177,7 +178,10 @@ def _next(sweep: SweepRow, n_waiting: int) -> str:
 
 def _read(file: Path) -> list[Point]:
     """Return the configurations of a file."""
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = read_input(file, document.LARGEST_TEXT_BYTES)
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(f"{file} cannot be read as text: {problem}") from problem
     if file.suffix == ".jsonl":
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         return [_mapping(_json(line), f"{file}, line {n}") for n, line in lines]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
+from sharpen import regular_file
 from sharpen.data.dataset import SourceData
 from sharpen.data.delimited import CsvTable, read_csv
 from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
 from sharpen.read_options import ReadOptions
+from sharpen.regular_file import other_kind
 
+MOST_VALUES = 50_000_000
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet")
 
 
@@ -33,6 +38,8 @@ def read_file(path: str, options: ReadOptions | None = None) -> SourceData:
         DataError: When it is neither CSV nor Parquet, cannot be parsed, or lacks a column.
     """
     file = Path(path).expanduser()
+    if kind := other_kind(file):
+        raise DataError(f"{path}: it is {kind}, and no regular file. Fix: name a file")
     if not file.is_file():
         raise NotFound(f"{path}: no such file (looked for {file.absolute()})", path=path)
     table = _table(file, str(path))
@@ -55,7 +62,7 @@ def _table(file: Path, path: str) -> CsvTable:
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path}: not a {', '.join(SUFFIXES)} file. Fix: convert it to one of them")
     try:
-        content = file.read_bytes()
+        content = regular_file.read_file(file)
         is_parquet = name.endswith(".parquet")
         table = CsvTable(_parquet(content, path), ()) if is_parquet else read_csv(content, path)
     except OSError as error:
@@ -65,12 +72,30 @@ def _table(file: Path, path: str) -> CsvTable:
     return table
 
 
+def _refuse_more(n_rows: int, schema: Mapping[str, pl.DataType], path: str) -> None:
+    """Refuse what would fill the memory: a file of a few kilobytes may hold any number of equal rows.
+
+    Raises:
+        DataError: There are too many values, or columns of lists, whose length nobody tells.
+    """
+    if n_rows * len(schema) > MOST_VALUES:
+        raise DataError(
+            f"{path}: holds {n_rows:,} rows of {len(schema):,} columns, and the limit is "
+            f"{MOST_VALUES:,} values. Fix: keep the columns that are needed, or split it"
+        )
+    if nested := [name for name, kind in schema.items() if kind.is_nested()]:
+        raise DataError(f"{path}: column {nested[0]!r} holds lists. Fix: leave it out")
+
+
 def _parquet(content: bytes, path: str) -> pl.DataFrame:
     if not content.startswith(b"PAR1"):
         raise DataError(
             f"{path}: this is not a Parquet file. Fix: write it again; if it is text, name it .csv"
         )
     try:
+        schema = pl.read_parquet_schema(io.BytesIO(content))
+        n_rows: int = pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item()
+        _refuse_more(n_rows, schema, path)
         return pl.read_parquet(content)
     except PolarsError as error:
         raise DataError(f"{path}: the Parquet file is damaged: {error}. Fix: get it again") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sharpen.errors import StoreError, UsageError
+from sharpen.regular_file import read_text
 
 FILE = "server"
 KINDS = ("http", "https")
@@ -110,7 +111,7 @@ def shown(home: Path) -> str:
 
 def _read(folder: Path) -> str:
     try:
-        return (folder / FILE).read_text().strip()
+        return read_text(folder / FILE).strip()
     except (OSError, ValueError):
         return ""
 

@@ -19,6 +19,7 @@ from sharpen.objectives.boosted.scoring import decide
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.paper.orders import bar_name
 from sharpen.paper.ports import Strategy
+from sharpen.regular_file import open_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ def file_digest(path: Path) -> str:
         UsageError: There is no such file.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise UsageError(f"cannot read the model {path}: {problem.strerror}") from problem

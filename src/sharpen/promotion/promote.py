@@ -13,6 +13,7 @@ from sharpen.gates import GateCheck, Gates, departures, rules_of
 from sharpen.promotion.capacity import CAPITAL_USD
 from sharpen.promotion.evidence import evidence
 from sharpen.registry.names import find, split
+from sharpen.regular_file import read_text
 from sharpen.store.collection_rows import VersionRow, aliases
 from sharpen.store.queries import Reader
 from sharpen.wire import Client
@@ -193,7 +194,7 @@ def _expected(text: str) -> int | None:
 def own_gates(home: Path) -> str | None:
     """Return the gates of a store, which whoever keeps it may have written; None for the defaults."""
     try:
-        return (home / GATES_FILE).read_text("utf-8")
+        return read_text(home / GATES_FILE)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as problem:

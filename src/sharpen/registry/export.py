@@ -19,6 +19,7 @@ import yaml
 
 from sharpen.errors import UsageError
 from sharpen.registry.files import checked_files
+from sharpen.regular_file import open_file
 from sharpen.store.collection_rows import VersionRow
 
 FORMATS = ("folder", "mlflow")
@@ -114,5 +115,5 @@ def _described(row: VersionRow) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sharpen.errors import UsageError
+from sharpen.regular_file import open_file
 from sharpen.store.blobs import Blobs, blob_path, check_file
 from sharpen.store.collection_rows import VersionRow
 from sharpen.store.version_contents import StoredFile, check_file_name
@@ -40,7 +41,7 @@ def suffix_of(path: Path) -> str:
         UsageError: It has no format that is known to be safe, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(16)
     except OSError as problem:
         raise UsageError(f"cannot read {path}: {problem.strerror}") from problem
@@ -95,5 +96,5 @@ def write_files(blobs: Blobs, files: Iterable[StoredFile], folder: Path) -> list
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from sharpen import __version__, spec
 from sharpen.errors import UsageError
 from sharpen.facts import MODEL, RunFacts
 from sharpen.registry.files import suffix_of
+from sharpen.regular_file import read_file
 from sharpen.store.blobs import checked_path
 from sharpen.store.collection_rows import versions
 from sharpen.store.configurations import seed_of
@@ -108,7 +109,7 @@ def _code(sweep: SweepRow, run: RunRow) -> dict[str, str]:
     path = Path(sweep.workdir) / program
     try:
         is_as_it_ran = path.stat().st_mtime <= (run.started_at or 0.0)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if is_as_it_ran else ""
+        digest = hashlib.sha256(read_file(path)).hexdigest() if is_as_it_ran else ""
     except OSError:
         digest = ""
     return {"program": program, "sha256": digest}

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from sharpen.errors import UsageError
 from sharpen.jsonable import null_for_nan
+from sharpen.regular_file import open_file
 from sharpen.report import wording
 from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, strips
 from sharpen.report.cautions import varying
@@ -66,7 +67,7 @@ def is_replaceable(path: Path) -> bool:
     """
     if not path.is_file():
         return True
-    with path.open("rb") as file:
+    with open_file(path) as file:
         beginning = file.read(1000)
     return not beginning or GENERATOR in beginning
 

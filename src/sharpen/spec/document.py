@@ -13,6 +13,7 @@ from sharpen.hints import Problem, printable, refuse
 
 LARGEST_DOCUMENT = 100_000
 LARGEST_TEXT = 4_000_000  # letters
+LARGEST_TEXT_BYTES = 4 * LARGEST_TEXT
 DEEPEST_DOCUMENT = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _POWER_OF_TEN = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+\Z")
@@ -78,17 +79,18 @@ def _refuse_too_much(text: str, where: str, n_most: int) -> None:
     """Refuse a text that would take long to read, before it is read.
 
     Raises:
-        SpecError: It is too long, or holds too many values.
+        SpecError: It is too long, nests too deep, or holds too many values.
     """
     if len(text) > LARGEST_TEXT:
         raise refuse(where, [("$", f"has {len(text):,} letters, and the limit is {LARGEST_TEXT:,}")])
-    if len(text) <= 2 * n_most:  # a value takes two letters at least
-        return
-    n_values = 0
+    n_values = depth = 0
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for event in cast("Iterator[object]", yaml.parse(text, loader)):
             n_values += isinstance(event, yaml.NodeEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST_DOCUMENT:
+                raise refuse(where, [("$", f"is nested deeper than {DEEPEST_DOCUMENT} levels")])
             if n_values > n_most:
                 raise refuse(where, [("$", f"holds more than {n_most} values")])
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError):

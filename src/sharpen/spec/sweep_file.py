@@ -9,6 +9,7 @@ from typing import Any
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.hints import refuse
+from sharpen.regular_file import read_input
 from sharpen.space import Constant, Space
 from sharpen.spec import document, partial_configs
 from sharpen.spec.command import command
@@ -56,7 +57,7 @@ def load(path: str | Path, also: Look | None = None) -> Sweep:
         SpecError: It has problems; all of them are listed.
     """
     try:
-        written = Path(path).read_text(encoding="utf-8")
+        written = read_input(path, document.LARGEST_TEXT_BYTES)
     except FileNotFoundError as error:
         raise NotFound(f"{path}: there is no such sweep file", path=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.errors import StoreError, UsageError
+from sharpen.regular_file import open_file
 from sharpen.store.blobs import blob_path
 from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.location import FILE, find_file
-from sharpen.store.references import checked, named, needed, reading
+from sharpen.store.references import checked, named, needed
 from sharpen.store.replaced_checkpoints import keeping_replaced
+from sharpen.store.sqlite_file import FULL_DISK, is_full, open_to_read
 from sharpen.store.uploads import FOLDER as UPLOADS
 from sharpen.store.uploads import announced
 
@@ -73,7 +75,8 @@ def back_up(home: Path, target: Path) -> Backup:
         ):
             return _write(home, target.resolve(), Path(room))
     except (sqlite3.Error, tarfile.TarError) as problem:
-        raise StoreError(f"cannot copy the store in {home}: {problem}") from problem
+        full = FULL_DISK if is_full(target.resolve().parent) else ""
+        raise StoreError(f"cannot copy the store in {home} to {target}: {problem}{full}") from problem
     except OSError as problem:
         raise UsageError(f"cannot write {target}: {problem.strerror or problem}") from problem
 
@@ -129,7 +132,7 @@ def is_database(path: Path) -> bool:
     Raises:
         FileNotFoundError: It is gone.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
@@ -158,7 +161,7 @@ def other_files(home: Path) -> Generator[Path]:
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy a database as it is at this moment; it may be written to meanwhile, and nobody waits."""
-    with closing(reading(source)) as reader, closing(sqlite3.connect(target)) as writer:
+    with closing(open_to_read(source)) as reader, closing(sqlite3.connect(target)) as writer:
         reader.backup(writer)  # all pages in one step: one moment
         writer.execute("PRAGMA journal_mode = DELETE")
         found = writer.execute("PRAGMA integrity_check").fetchone()[0]

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import re
-import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Protocol
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.http import server_of
+from sharpen.regular_file import open_file
 from sharpen.store import bucket
 from sharpen.store.permissions import own_folder
 from sharpen.store.retry import PATIENCE_S, retry_when_full
@@ -156,10 +156,8 @@ def _bring(home: Path, digest: str) -> str:
 
 
 def _digest_of(path: Path) -> str:
-    """Return the SHA-256 of a regular file; a pipe or device in its place must not hold anybody up."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("it is no regular file")
+    """Return the SHA-256 of a regular file."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -188,7 +186,7 @@ def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[
 
 
 def _put(home: Path, source: Path) -> tuple[str, int]:
-    with IncomingBlob(home) as blob, source.open("rb") as file:
+    with IncomingBlob(home) as blob, open_file(source) as file:
         while chunk := file.read(CHUNK_BYTES):
             blob.write(chunk)
         return blob.keep(), blob.n_bytes

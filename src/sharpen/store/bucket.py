@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.extras import require
+from sharpen.regular_file import open_file, read_text
 
 LINK = "bucket"
 MARK = ".sharpen"
@@ -44,7 +45,7 @@ class Room(NamedTuple):
 def bucket_of(home: Path) -> str | None:
     """Return the address of the bucket with a store's files; None when they are in the folder alone."""
     try:
-        return (home / LINK).read_text("utf-8").strip()
+        return read_text(home / LINK).strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -149,7 +150,7 @@ def send_to(url: str, source: Path, digest: str) -> None:
     room, n_bytes = _room(url, os.getpid()), source.stat().st_size
 
     def attempt() -> None:
-        with source.open("rb") as file, room.system.open_output_stream(room.path(digest)) as sent:
+        with open_file(source) as file, room.system.open_output_stream(room.path(digest)) as sent:
             while chunk := file.read(CHUNK_BYTES):
                 sent.write(chunk)
         n_there = room.system.get_file_info(room.path(digest)).size

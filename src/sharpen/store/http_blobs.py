@@ -15,6 +15,7 @@ from typing import TypeVar
 from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.http import folder_of
 from sharpen.http.connection import HttpConnection
+from sharpen.regular_file import open_file
 from sharpen.store.permissions import own_folder
 
 PATH = "/api/agents/blobs"
@@ -86,7 +87,7 @@ class HttpBlobs:
 
 
 def _digest_of(path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()
 
@@ -97,7 +98,7 @@ def _send(connection: HttpConnection, source: Path, digest: str, n_bytes: int) -
     connection.read(there)
     if there.status == THERE:
         return True
-    with source.open("rb") as file:
+    with open_file(source) as file:
         if os.fstat(file.fileno()).st_size != n_bytes:
             return False
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.http import server_of
+from sharpen.regular_file import read_text
 
 FILE = "store.db"
 LINK = "database"  # a file with the address of a database elsewhere; it may hold a password
@@ -45,7 +46,7 @@ def find_file(home: Path) -> Path:
 def database_url(home: Path) -> str | None:
     """Return the address of a store's database; None when it is in the folder itself."""
     try:
-        return (home / LINK).read_text("utf-8").strip()
+        return read_text(home / LINK).strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
 

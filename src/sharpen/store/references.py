@@ -7,14 +7,15 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Container, Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sharpen.errors import StoreError
+from sharpen.regular_file import open_file
 from sharpen.store import bucket
 from sharpen.store.blobs import DIGEST, blob_path, check_file
 from sharpen.store.location import FILE, find_file
+from sharpen.store.sqlite_file import reading
 from sharpen.store.uploads import announced
 
 # what programs logged: they name no blob there
@@ -39,7 +40,7 @@ def named(database: Path) -> set[str]:
     Too much is kept rather than too little: a new table needs no word here.
     """
     found: set[str] = set()
-    with closing(reading(database)) as connection:
+    with reading(database) as connection:
         connection.execute("BEGIN")  # one moment for all tables
         for table in _tables(connection):
             for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - its own names
@@ -51,7 +52,7 @@ def named(database: Path) -> set[str]:
 
 def needed(database: Path) -> set[str]:
     """Return the digests of files kept with runs: blobs that must be there."""
-    with closing(reading(database)) as connection:
+    with reading(database) as connection:
         rows = connection.execute("SELECT DISTINCT digest FROM artifacts").fetchall()
     return {digest for (digest,) in rows if DIGEST.fullmatch(digest)}
 
@@ -101,12 +102,6 @@ def checked(home: Path, named: Iterable[str], needed: Container[str]) -> Generat
         yield digest, ""
 
 
-def reading(database: Path) -> sqlite3.Connection:
-    """Return a connection that only reads."""
-    address = database.resolve().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=30.0)
-
-
 def _tables(connection: sqlite3.Connection) -> list[str]:
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return [name for (name,) in names if name not in WITHOUT and not name.startswith("sqlite_")]
@@ -114,7 +109,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 def _named_in(path: Path) -> Iterable[str]:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             first = file.read(1)
             if first not in (b"{", b"[") or os.fstat(file.fileno()).st_size > LONGEST_LIST_BYTES:
                 return ()

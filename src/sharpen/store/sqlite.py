@@ -5,13 +5,11 @@ All that only SQLite knows is here: its pragmas, its files, its dialect.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -25,13 +23,11 @@ from sharpen.store.migrations import migrate
 from sharpen.store.permissions import own_folder
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
-from sharpen.store.sqlite_file import refuse_foreign
+from sharpen.store.sqlite_file import FULL_DISK, cannot_read, is_full, open_to_read, refuse_foreign
 from sharpen.store.statements import Statement, Statements
 
 BUSY_TIMEOUT_MS = 10_000
-FULL_DISK = "; the disk is full: make room"
 MOST_KEPT = 32  # connections that stay open: a server's threads read at the same time
-SHARED_MEMORY_BYTES = 32 << 10  # what SQLite wants beside a database to read it
 
 
 def open_writer(home: Path) -> sa.Engine:
@@ -51,7 +47,7 @@ def open_writer(home: Path) -> sa.Engine:
     except (OSError, DBAPIError) as problem:
         engine.dispose()
         words = problem.orig if isinstance(problem, DBAPIError) else problem
-        full = FULL_DISK if home.exists() and _is_full(home) else ""
+        full = FULL_DISK if home.exists() and is_full(home) else ""
         raise StoreError(f"cannot open the store {path} for writing: {words}{full}") from problem
     except StoreError:
         engine.dispose()
@@ -62,70 +58,26 @@ def open_writer(home: Path) -> sa.Engine:
 def open_reader(home: Path) -> sa.Engine:
     """Return an engine that only reads; it never waits for the writer, nor the writer for it.
 
-    In a folder that cannot be written, or on a disk that is full, SQLite cannot make the files beside the
-    database through which readers and writers speak. Where no writer left anything in them, the database is
-    all there is, and is read without them.
-
     Raises:
         NotFound: There is no store in the folder.
         StoreError: It cannot be read, or another version of sharpen wrote it.
     """
     path = find(home)
-    is_frozen = not os.access(home, os.W_OK, effective_ids=True) and _is_empty(_log(path))
+    engine = _engine(path, "PRAGMA query_only = ON", creator=lambda: open_to_read(path))
     try:
-        try:
-            engine, version = _opened(path, is_frozen)
-        except DBAPIError:
-            if is_frozen or not (_is_full(home) and _is_empty(_log(path))):
-                raise
-            engine, version = _opened(path, is_frozen=True)
-    except DBAPIError as problem:
-        raise StoreError(f"cannot read the store {path}: {problem.orig}{_advice(path)}") from problem
+        with engine.connect() as connection:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    except BaseException as problem:
+        engine.dispose()
+        if isinstance(problem, DBAPIError):
+            raise cannot_read(path, problem.orig) from problem
+        raise
     if version != schema.VERSION:
         engine.dispose()
         if version == 0:
             refuse_foreign(path)
         raise StoreError(f"{path} has schema version {version}, not {schema.VERSION}: {_way_out(version)}")
     return engine
-
-
-def _opened(path: Path, is_frozen: bool) -> tuple[sa.Engine, int]:
-    """Return an engine that reads, and the version of the database's schema."""
-    engine = _engine(path, "PRAGMA query_only = ON", creator=_frozen(path) if is_frozen else None)
-    try:
-        with engine.connect() as connection:
-            return engine, connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    except BaseException:
-        engine.dispose()
-        raise
-
-
-def _is_empty(log: Path) -> bool:
-    """Return whether a write-ahead log holds nothing that the database lacks."""
-    return not log.exists() or log.stat().st_size == 0
-
-
-def _is_full(home: Path) -> bool:
-    disk = os.statvfs(home)
-    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-def _frozen(path: Path) -> Callable[[], sqlite3.Connection]:
-    """Return what opens a database that nobody can be writing."""
-    uri = f"file:{quote(str(path))}?immutable=1"
-    return lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)
-
-
-def _advice(path: Path) -> str:
-    if _is_full(path.parent):
-        return FULL_DISK
-    if os.access(path.parent, os.W_OK, effective_ids=True):
-        return ""
-    return f"; {path.parent} cannot be written, and {_log(path).name} can only be read where it can: copy it"
 
 
 def _way_out(version: int) -> str:

@@ -1,9 +1,11 @@
-"""Telling a store's database from a file of another program, and from one that has lost its content."""
+"""The file of a SQLite database: opened to read wherever it lies, and told from one of another program."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +14,87 @@ from sharpen.errors import StoreError
 
 TABLE = "sweeps"  # every version of the schema has it
 SHOWN = 3
+FULL_DISK = "; the disk is full: make room"
+SHARED_MEMORY_BYTES = 32 << 10  # what SQLite wants beside a database to read it
+PATIENCE_S = 30.0
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads; it never waits for the writer, nor the writer for it.
+
+    In a folder that cannot be written, or on a disk that is full, SQLite cannot make the files beside the
+    database through which readers and writers speak. Where no writer left anything in them, the database is
+    all there is, and is read without them.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    is_frozen = not os.access(path.parent, os.W_OK, effective_ids=True) and _is_settled(path)
+    try:
+        try:
+            return _opened(path, is_frozen)
+        except sqlite3.Error:
+            if is_frozen or not (is_full(path.parent) and _is_settled(path)):
+                raise
+            return _opened(path, is_frozen=True)
+    except sqlite3.Error as problem:
+        raise cannot_read(path, problem) from problem
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """Give a connection that only reads, and close it; what cannot be read on the way is told alike.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    try:
+        with closing(open_to_read(path)) as connection:
+            yield connection
+    except sqlite3.Error as problem:
+        raise cannot_read(path, problem) from problem
+
+
+def cannot_read(path: Path, problem: BaseException | None) -> StoreError:
+    """Return the error that says why a database cannot be read."""
+    return StoreError(f"cannot read the store {path}: {problem}{_advice(path)}")
+
+
+def is_full(folder: Path) -> bool:
+    """Return whether a folder's disk has no room for what SQLite wants beside a database."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
+
+
+def _opened(path: Path, is_frozen: bool) -> sqlite3.Connection:
+    how = "immutable=1" if is_frozen else "mode=rw"  # whoever leaves last puts the log into the database
+    uri = f"file:{quote(str(path.absolute()))}?{how}"
+    connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA user_version").fetchone()  # only now is the file looked at
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_settled(path: Path) -> bool:
+    """Return whether the write-ahead log holds nothing that the database lacks."""
+    log = _log(path)
+    return not log.exists() or log.stat().st_size == 0
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _advice(path: Path) -> str:
+    if is_full(path.parent):
+        return FULL_DISK
+    if os.access(path.parent, os.W_OK, effective_ids=True):
+        return ""
+    return f"; {path.parent} cannot be written, and {_log(path).name} can only be read where it can: copy it"
 
 
 def refuse_foreign(path: Path) -> None:

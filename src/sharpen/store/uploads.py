@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen.errors import UsageError
+from sharpen.regular_file import read_file, read_text
 from sharpen.store.blobs import DIGEST, blob_path
 
 FOLDER = "uploads"
@@ -91,8 +92,8 @@ def write_note(path: Path, what: Mapping[str, Any]) -> None:
 def read_note(path: Path) -> dict[str, Any] | None:
     """Return what a note says; None when there is none."""
     try:
-        found: Any = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        found: Any = json.loads(read_text(path))
+    except (OSError, ValueError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
@@ -114,8 +115,8 @@ def announced(home: Path, now: float | None = None) -> Announced:
         if note.get("version"):
             continue
         md5s: list[str] = []
-        with contextlib.suppress(FileNotFoundError):
-            notes[listed.name] = listed.read_bytes()
+        with contextlib.suppress(OSError):
+            notes[listed.name] = read_file(listed)
             md5s = notes[listed.name].decode("ascii", "replace").split()
         # wherever they are: whoever clears the store puts them aside first, and brings back what is named
         blobs = [note.get("manifest"), *(read_note(_of_md5(home, md5)) for md5 in md5s)]

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from sharpen.errors import Refused, UsageError
+from sharpen.regular_file import refuse_unreadable
 from sharpen.tracking.assignment import Stage
 from sharpen.tracking.config import Config
 from sharpen.tracking.metrics import plain_metrics
@@ -241,8 +242,7 @@ class Run:
         """
         self._refuse_when_finished("log_artifact")
         path = Path(path)
-        if not path.is_file():
-            raise UsageError(f"log_artifact: there is no file {path}")
+        refuse_unreadable("log_artifact", path)
         name = path.name if name is None else name
         check_name("log_artifact", "an artifact", name)
         check_name("log_artifact", "a type of artifacts", type)

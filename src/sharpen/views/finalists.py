@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sharpen.overfit import PairedTest, holm, paired_test
+from sharpen.regular_file import read_text
 from sharpen.spec import Metric
 
 LEVEL = 0.05
@@ -199,7 +200,7 @@ def keep(home: Path, sweep_id: str, evaluation: Evaluation) -> None:
 def kept(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
     """Return the evaluations that are kept for a sweep, the oldest first."""
     try:
-        lines = (folder_of(home, sweep_id) / "evaluations.jsonl").read_text("utf-8").splitlines()
+        lines = read_text(folder_of(home, sweep_id) / "evaluations.jsonl").splitlines()
     except OSError:
         return ()
     return tuple(found for line in lines if (found := _read(line)))

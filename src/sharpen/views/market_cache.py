@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sharpen.errors import DataError
+from sharpen.regular_file import read_text
 from sharpen.store.rows import ArtifactRow
 from sharpen.views.markets import is_same_market, moves
 from sharpen.views.returns import Series, read_file
@@ -79,7 +80,7 @@ class MarketCache:
 
 def _read(path: Path) -> dict[str, bool]:
     try:
-        found: Any = json.loads(path.read_text())
+        found: Any = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):

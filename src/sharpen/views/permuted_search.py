@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sharpen.regular_file import read_text
 from sharpen.spec import Metric
 from sharpen.store.rows import SweepRow
 
@@ -138,7 +139,7 @@ def winners(home: Path, sweep: SweepRow, root_seed: int | None = None) -> tuple[
         root_seed: Those of a search of this seed and as many runs as the sweep has now; None for all.
     """
     try:
-        lines = (folder_of(home, sweep.id) / "winners.jsonl").read_text("utf-8").splitlines()
+        lines = read_text(folder_of(home, sweep.id) / "winners.jsonl").splitlines()
     except OSError:
         return ()
     every = [winner for line in lines if (winner := _read(line))]

@@ -15,6 +15,7 @@ from typing import Any
 from sharpen.errors import DataError, StoreError
 from sharpen.facts import BarsFacts
 from sharpen.overfit import moments
+from sharpen.regular_file import read_text
 from sharpen.store.blobs import check_file
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
@@ -158,7 +159,7 @@ def _row(known: ReturnsFigures) -> list[Any]:
 
 def _read(path: Path) -> dict[str, ReturnsFigures]:
     try:
-        rows: dict[str, Sequence[Any]] = json.loads(path.read_text())
+        rows: dict[str, Sequence[Any]] = json.loads(read_text(path))
         return {
             digest: ReturnsFigures(row[0], math.nan if row[1] is None else row[1], *row[2:])
             for digest, row in rows.items()

@@ -16,6 +16,7 @@ from typing import IO, Any
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.registry.files import write_files
+from sharpen.regular_file import refuse_unreadable
 from sharpen.store.blobs import open_blobs
 from sharpen.store.collection_rows import VersionRow, aliases
 from sharpen.store.queries import Reader
@@ -108,8 +109,7 @@ class Artifact:
     def add_file(self, local_path: str | Path, name: str | None = None, **_more: Any) -> None:
         """Add a file, under its own name or another."""
         path = Path(local_path)
-        if not path.is_file():
-            raise UsageError(f"add_file: there is no file {path}")
+        refuse_unreadable("add_file", path)
         check_file_name(name or path.name)
         self.files[name or path.name] = path
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sharpen import tracking
 from sharpen.errors import UsageError
+from sharpen.regular_file import read_text
 
 
 class Config(tracking.Config):
@@ -79,11 +80,11 @@ def as_mapping(values: Any) -> dict[str, Any]:
 
 
 def _of_file(path: Path) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - few scripts give a file
+    from sharpen.spec import document  # noqa: PLC0415 - few scripts give a file
 
     try:
-        found: Any = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        found = document.read(read_text(path), str(path)).value
+    except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read the configuration {path}: {problem}") from problem
     if not isinstance(found, Mapping):
         raise UsageError(f"the configuration {path} is a mapping of names to values")

@@ -15,6 +15,7 @@ from typing import Any
 from sharpen import tracking
 from sharpen.errors import NotFound, UsageError
 from sharpen.registry.best_version import resolve_also_best
+from sharpen.regular_file import open_file
 from sharpen.store.blobs import Blobs, open_blobs
 from sharpen.store.collection_rows import VersionRow, collections, resolve, versions
 from sharpen.store.queries import Reader
@@ -89,7 +90,7 @@ def _contents(blobs: Blobs, files: Mapping[str, Path]) -> tuple[list[StoredFile]
     md5s: dict[str, str] = {}
     for name, path in files.items():
         stored.append(StoredFile(name, *blobs.put(path)))
-        with path.open("rb") as file:
+        with open_file(path) as file:
             digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
         md5s[name] = base64.b64encode(digest).decode()
     whole = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from sharpen.errors import UsageError
+from sharpen.regular_file import read_text
+from sharpen.spec import document
 
 FILE = "discord.yaml"
 API = "https://discord.com/api/v10"
@@ -50,8 +50,8 @@ def read_settings(home: Path) -> DiscordSettings:
             " docs/promotion.md shows"
         )
     try:
-        tree: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        tree = document.read(read_text(path), str(path)).value
+    except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read {path}: {problem}") from problem
     return parse_settings(tree, str(path))
 

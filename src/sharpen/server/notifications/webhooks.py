@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import yaml
-
 from sharpen.errors import UsageError
+from sharpen.regular_file import read_text
 from sharpen.server.notifications.events import KINDS, Happening
+from sharpen.spec import document
 
 FILE = "notifications.yaml"
 FORMATS = ("discord", "slack", "json")
@@ -62,8 +62,8 @@ def read_webhooks(home: Path) -> list[Webhook]:
     """
     path = home / FILE
     try:
-        tree: Any = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        tree = document.read(read_text(path), str(path)).value
+    except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read {path}: {problem}") from problem
     return parse_webhooks(tree, str(path))
 

@@ -17,6 +17,7 @@ from sharpen import spec
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.server.wandb import client_scheduler, runs
 from sharpen.server.wandb.context import DEFAULT_PROJECT, Context, Gone, page, when
+from sharpen.spec import document
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
@@ -152,10 +153,7 @@ def _with_project(text: str, project: str | None) -> str:
 
     The client sends the file's own project when neither ``--project`` nor its settings name another.
     """
-    try:
-        read: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as problem:
-        raise UsageError(f"the sweep file is no YAML: {problem}") from problem
+    read = document.read(text, "the sweep file").value
     if not isinstance(read, dict):
         return text
     said = client_scheduler.taken_over(cast("dict[str, Any]", read))
