@@ -6,8 +6,8 @@ import errno
 import io
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from sharpen.errors import UsageError
 
@@ -21,7 +21,7 @@ _KINDS = {
 }
 
 
-def open_file(path: str | Path, *, or_input: bool = False) -> BinaryIO:
+def open_file(path: str | Path, *, or_input: bool = False) -> BufferedReader:
     """Open a regular file to read; what else lies there is refused, and holds nobody up.
 
     Args:
