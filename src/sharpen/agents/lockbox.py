@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,12 +13,15 @@ from typing import Any
 
 from sharpen import spec
 from sharpen.agents.stages import BARS, StageRun, Task, Watch, carry_out, refuse_other_bars
-from sharpen.errors import SharpenError
+from sharpen.coordinator import connect
+from sharpen.errors import SharpenError, UsageError
 from sharpen.facts import LOCKBOX_HASH, LockboxFacts
 from sharpen.jsonable import number
 from sharpen.store.configurations import seed_of
-from sharpen.store.rows import RunRow, SweepRow
-from sharpen.views.lockbox import SeenLockbox
+from sharpen.store.queries import Reader
+from sharpen.store.rows import LookRow, RunRow, SweepRow
+from sharpen.trial import TrialState
+from sharpen.views.lockbox import SeenLockbox, no_lockbox, used_by
 
 
 def default_config(sweep: SweepRow) -> dict[str, Any]:
@@ -40,39 +45,81 @@ def gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What a lockbox showed.
+class TakenLook:
+    """What an opening of the lockbox found.
 
     Attributes:
+        row: The run whose configuration was scored.
         result: Of both sides, as stored.
+        n_looks: How many looks of the sweep have shown anything, this one among them.
+        at_bars: How many at these bars, whatever sweep took them.
         gained_by: By how much the chosen configuration is better than the default; None where nobody can say.
-        is_default: Whether it is the default.
+        is_default: Whether the run's configuration is the program's default.
+        warning: Why the bars are no lockbox; empty when they are one.
     """
 
+    row: RunRow
     result: Mapping[str, Any]
+    n_looks: int
+    at_bars: int
     gained_by: float | None
     is_default: bool
+    warning: str
 
 
-def open_lockbox(
+def take_look(
+    home: Path,
+    run: str,
+    warn: Callable[[str], object],
+    watch: Watch = lambda place, text: None,
+) -> TakenLook:
+    """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
+
+    Args:
+        home: The store's folder.
+        run: Whose configuration: an id, or a word such as ``last-best``.
+        warn: Is told before the programs begin why the bars are no lockbox, if so.
+        watch: Is told what the programs print: place 0 is the run's configuration, 1 the default.
+
+    Raises:
+        UsageError: The run has not finished.
+        SharpenError: The program failed, the data changed, or it and the default cannot stand side by side.
+    """
+    reader = Reader(home)
+    row = reader.run(run)
+    if row.state != TrialState.FINISHED:
+        raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
+    sweep = reader.sweep(row.sweep_id)
+    look_id = secrets.token_hex(8)
+    with connect(home) as client:
+        client.call("look", look_id=look_id, run_id=row.id, who=getpass.getuser())
+        used = used_by(reader, row)
+        if warning := no_lockbox(used):
+            warn(warning)
+        result = _open(
+            home, sweep, row, used, lambda found: client.call("looked", look_id=look_id, result=found), watch
+        )
+    n_looks = _n_shown(reader.looks(sweep.id))
+    at_bars = _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
+    is_default = row.config == default_config(sweep)
+    return TakenLook(row, result, n_looks, at_bars, gain(sweep, result), is_default, warning)
+
+
+def _n_shown(looks: Sequence[LookRow]) -> int:
+    return sum(look.has_shown for look in looks)
+
+
+def _open(
     home: Path,
     sweep: SweepRow,
     run: RunRow,
     used: Sequence[SeenLockbox],
     store: Callable[[dict[str, Any]], object],
-    watch: Watch = lambda place, text: None,
-) -> Opened:
-    """Return what a run's configuration and the program's own default showed on the lockbox.
+    watch: Watch,
+) -> dict[str, Any]:
+    """Return what a run's configuration and the program's own default showed on the lockbox, as stored.
 
-    Both are at work at once, where there are two cores.
-
-    Args:
-        home: The store's folder.
-        sweep: Whose program and folder.
-        run: Whose configuration; it has finished.
-        used: The sweeps that have used the lockbox's bars.
-        store: Keeps the result; it is called as each configuration comes to its end.
-        watch: Is told what the programs print: place 0 is the run's configuration, 1 the default.
+    Both are at work at once, where there are two cores; the result is stored as each comes to its end.
 
     Raises:
         SharpenError: The program failed, the data changed, or the two cannot stand side by side.
@@ -99,7 +146,7 @@ def open_lockbox(
     store(result)
     if refusal:
         raise refusal
-    return Opened(result, gain(sweep, result), run.config == default_config(sweep))
+    return result
 
 
 def _both(home: Path, sweep: SweepRow, run: RunRow, watch: Watch) -> Generator[StageRun]:

@@ -153,7 +153,8 @@ class _Call:
 
     def _lockbox(self, found: Finalists, tops: Sequence[RunRow]) -> dict[str, Any] | None:
         """Open the lockbox for the best finalist, unless it is to stay closed; print what it showed."""
-        from sharpen.cli.validate import take_look  # noqa: PLC0415
+        from sharpen.agents.lockbox import take_look  # noqa: PLC0415
+        from sharpen.cli.validate import figures, print_look, warn  # noqa: PLC0415
 
         chosen = found.chosen
         seen = next((look for look in self.reader.looks(self.sweep.id) if look.has_shown), None)
@@ -167,13 +168,13 @@ class _Call:
         (row,) = (one for one in tops if chosen and one.id == chosen.name)
         echo(f"\nlockbox, opened for {row.id}:\n", err=True)
         try:
-            look = take_look(self.reader.home, self.reader, row)
+            look = take_look(self.reader.home, row.id, warn)
         except SharpenError as problem:
             echo(f"The lockbox shows nothing: {problem.message}", err=True)
             return {"run": row.id, "error": problem.message}
         if not self.as_json:
-            look.print()
-        return look.figures()
+            print_look(look)
+        return figures(look)
 
 
 def _print(found: Finalists, n: int, wanted: int) -> None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import math
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
-from sharpen.coordinator import connect
-from sharpen.errors import UsageError
-from sharpen.facts import LOCKBOX_HASH
-from sharpen.store.queries import Reader
-from sharpen.store.rows import LookRow, RunRow
-from sharpen.trial import TrialState
+
+if TYPE_CHECKING:
+    from sharpen.agents.lockbox import TakenLook
 
 SIDES = ("chosen", "default")
 PROGRESS_S = 5.0
@@ -40,56 +35,14 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     looked at twice are no longer out of sample.
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
-    row = (reader := Reader(home)).run(run)
-    if row.state != TrialState.FINISHED:
-        raise UsageError(f"run {row.id} is {row.state}: only a finished run can be validated")
-    look = take_look(home, reader, row, Progress(is_silent=as_json))
+    # it reads returns, which --help and a bare installation do without
+    from sharpen.agents.lockbox import take_look  # noqa: PLC0415
+
+    look = take_look(home, run, warn, Progress(is_silent=as_json))
     if as_json:
-        print_json(look.figures())
+        print_json(figures(look))
     else:
-        look.print()
-
-
-@dataclass(frozen=True, slots=True)
-class TakenLook:
-    """What an opening of the lockbox found, as it is told.
-
-    Attributes:
-        row: The run whose configuration was scored.
-        result: Of both sides, as stored.
-        n_looks: How many looks of the sweep have shown anything, this one among them.
-        at_bars: How many at these bars, whatever sweep took them.
-        gained_by: What the search gained over the default; None where nobody can say.
-        is_default: Whether the run's configuration is the program's default.
-        warning: Why the bars are no lockbox; empty when they are one.
-    """
-
-    row: RunRow
-    result: Mapping[str, Any]
-    n_looks: int
-    at_bars: int
-    gained_by: float | None
-    is_default: bool
-    warning: str
-
-    def figures(self) -> dict[str, Any]:
-        """Return it for programs."""
-        gained = None if self.gained_by is None else self.gained_by > 0
-        seen = {"looks": self.n_looks, "looks_at_bars": self.at_bars or None, "gained": gained}
-        return {"run": self.row.id, **seen, **self.result}
-
-    def print(self) -> None:
-        """Print it for people."""
-        if max(self.n_looks, self.at_bars) > 1:
-            echo(
-                "Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n"
-            )
-        lines = _lines(self.result, self.n_looks, self.at_bars)
-        lines += [self.warning] if self.warning else []
-        if words := _comparison(self.is_default, self.gained_by):
-            lines.append(words)
-        for line in lines:
-            echo(line)
+        print_look(look)
 
 
 @dataclass
@@ -114,31 +67,28 @@ class Progress:
         echo(f"{SIDES[place]}, after {now - self.began:.0f} s: {lines[-1].strip()[:MOST_SHOWN]}", err=True)
 
 
-def take_look(
-    home: Path, reader: Reader, row: RunRow, watch: Callable[[int, str], object] = lambda place, text: None
-) -> TakenLook:
-    """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
+def figures(look: TakenLook) -> dict[str, Any]:
+    """Return an opening of the lockbox for programs."""
+    gained = None if look.gained_by is None else look.gained_by > 0
+    seen = {"looks": look.n_looks, "looks_at_bars": look.at_bars or None, "gained": gained}
+    return {"run": look.row.id, **seen, **look.result}
 
-    Raises:
-        SharpenError: The program failed, the data changed, or it and the default cannot stand side by side.
-    """
-    # they read returns, which --help and a bare installation do without
-    from sharpen.agents.lockbox import open_lockbox  # noqa: PLC0415
-    from sharpen.views.lockbox import no_lockbox, used_by  # noqa: PLC0415
 
-    sweep = reader.sweep(row.sweep_id)
-    look_id = secrets.token_hex(8)
-    with connect(home) as client:
-        client.call("look", look_id=look_id, run_id=row.id, who=getpass.getuser())
-        used = used_by(reader, row)
-        if warning := no_lockbox(used):
-            echo(f"warning: {warning}\n", err=True)
-        opened = open_lockbox(
-            home, sweep, row, used, lambda found: client.call("looked", look_id=look_id, result=found), watch
-        )
-    n_looks = _n_shown(reader.looks(sweep.id))
-    at_bars = _n_shown(reader.looks_at([opened.result[LOCKBOX_HASH]]))
-    return TakenLook(row, opened.result, n_looks, at_bars, opened.gained_by, opened.is_default, warning)
+def print_look(look: TakenLook) -> None:
+    """Print an opening of the lockbox for people."""
+    if max(look.n_looks, look.at_bars) > 1:
+        echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")
+    lines = _lines(look.result, look.n_looks, look.at_bars)
+    lines += [look.warning] if look.warning else []
+    if words := _comparison(look.is_default, look.gained_by):
+        lines.append(words)
+    for line in lines:
+        echo(line)
+
+
+def warn(words: str) -> None:
+    """Say before the programs begin why the bars are no lockbox."""
+    echo(f"warning: {words}\n", err=True)
 
 
 def _lines(result: Mapping[str, Any], n_looks: int, at_bars: int) -> list[str]:
@@ -157,10 +107,6 @@ def _comparison(is_default: bool, gained_by: float | None) -> str:
     if gained_by is not None and gained_by <= 0:
         return "The program's default does as well: the search gained nothing on these bars."
     return ""
-
-
-def _n_shown(looks: Sequence[LookRow]) -> int:
-    return sum(look.has_shown for look in looks)
 
 
 def _rows(result: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
