@@ -66,6 +66,7 @@ class Surrogate:
         centres: (C, D) the best trials, where it is worth looking closely.
         y: (N,) outcomes, standardised; believed ones at the end.
         v: (N,) their noise variances.
+        taken: (M, D) where trials are, whatever came of them; believed ones at the end.
     """
 
     cube: Cube
@@ -73,6 +74,7 @@ class Surrogate:
     centres: Floats
     y: Floats
     v: Floats
+    taken: Floats
 
     @staticmethod
     def of(cube: Cube, known: Observations, kernels: Kernels) -> Surrogate:
@@ -91,16 +93,22 @@ class Surrogate:
             centres = x[ranked[:8]]
         feasibility = _feasibility(cube, known, kernels.feasibility)
         acquisition = Acquisition(outcome, target, feasibility, _price(cube, known, kernels.cost))
-        model = Surrogate(cube, acquisition, centres, y, v)
+        taken = cube.encode([trial.config for trial in known.judged])
+        model = Surrogate(cube, acquisition, centres, y, v, taken)
         return model.believing([t.config for t in known.waiting])
 
     def improving(self, seen: set[str], n_candidates: int, rng: np.random.Generator) -> Config | None:
-        """Return the new and allowed configuration of the highest acquisition; None when there is none."""
+        """Return the new and allowed configuration of the highest acquisition; None when there is none.
+
+        None also while no trial is feasible: a model of that alone points to the same few corners.
+        """
+        if self.acquisition.outcome is None:
+            return None
         cube, n_axes = self.cube, len(self.cube.axes)
         is_wide = n_axes > MOST_DIMENSIONS
         spread = rng.random((n_candidates, n_axes)) if is_wide else Sobol(n_axes, rng).points(0, n_candidates)
         for u in best_first(self.acquisition, cube, spread, self.centres, rng):
-            if _is_next_to_one(self, u):
+            if is_near(cube, u, self.taken, NEAREST):  # it would say nothing new
                 continue
             config = cube.decode(u)
             if cube.space.key(config) not in seen and cube.space.allows(config):
@@ -109,15 +117,17 @@ class Surrogate:
 
     def believing(self, configs: Sequence[Config]) -> Surrogate:
         """Return the model after trials that come out exactly as it predicts."""
-        outcome = self.acquisition.outcome
-        if outcome is None or not configs:
+        if not configs:
             return self
-        u = self.cube.encode(configs)
+        outcome, u = self.acquisition.outcome, self.cube.encode(configs)
+        taken = np.concatenate([self.taken, u])
+        if outcome is None:
+            return replace(self, taken=taken)
         predicted, _ = outcome.predict(u)
         y, v = np.r_[self.y, predicted], np.r_[self.v, np.zeros(len(u))]
         x = np.concatenate([outcome.x, u])
         after = gaussian.condition(x, y, v, outcome.is_category, outcome.theta)
-        return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v)
+        return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v, taken=taken)
 
 
 def _is_good(known: Observations) -> Bools:
@@ -170,9 +180,3 @@ def _feasibility(cube: Cube, known: Observations, theta: Floats) -> Posterior | 
         return None
     x = cube.encode([trial.config for trial in known.judged])
     return gaussian.condition(x, known.feasible, np.zeros(len(x)), cube.is_category, theta)
-
-
-def _is_next_to_one(model: Surrogate, u: Floats) -> bool:
-    """Return whether a trial is so near that another would say nothing new."""
-    outcome = model.acquisition.outcome
-    return outcome is not None and is_near(model.cube, u, outcome.x, NEAREST)

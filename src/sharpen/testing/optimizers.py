@@ -130,6 +130,21 @@ class OptimizerContract:
         (p,) = _ask(self.make(), space, past, 1, _rng())
         assert p.config["x"] == 11
 
+    def test_no_two_agents_get_the_same_where_nothing_is_feasible(self) -> None:
+        """Four agents ask in turn, and no run has a score: all they get differs."""
+        axis = Float(0.0, 1.0) if self.is_endless else Choice((1, 2, 3, 4))
+        space = Space(dict.fromkeys("xyz", axis))
+        past: list[Trial] = []
+        for n in range(1, 33):
+            if n > 4:
+                past[n - 5] = replace(past[n - 5], state=TrialState.FINISHED)
+            found = self.make().ask(space, past, 1, _rng(n))
+            if isinstance(found, (Wait, Done)):  # for its generation, or it has come to its end
+                break
+            (p,) = found
+            past.append(Trial(n, p.config, TrialState.RUNNING, (), None, p.origin))
+        assert len({space.key(t.config) for t in past}) == len(past)
+
     def test_a_space_of_constants_has_one_point(self) -> None:
         """There is nothing to learn, and no error."""
         (p,) = _ask(self.make(), Space({"a": Constant(None), "b": Choice((7,))}), [], 1, _rng())
