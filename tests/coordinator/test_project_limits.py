@@ -274,7 +274,7 @@ def test_sixteen_processes_of_which_some_are_killed_never_go_beyond(name, tmp_pa
         assert len(runs) == n_runs
         assert all(run.state == "finished" for run in runs)
     seen = [json.loads(line) for line in lines(bench.acks)]
-    assert max(n for n, _ in seen) == most  # as many as may be were at work at once, and never more
+    assert 1 <= max(n for n, _ in seen) <= most  # how many are at work at once is up to the machine
 
 
 def lines(path: Path) -> list[str]:
