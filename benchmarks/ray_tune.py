@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -224,29 +224,42 @@ def recovery_s(ways: Ways, way: str, n_kills: int) -> float:
 
 
 @contextlib.contextmanager
-def head(folder: Path) -> Generator[str]:
-    """Run a Ray head with two processors."""
+def head(
+    folder: Path,
+    n_cpus: int = N_AT_ONCE,
+    more: Callable[[str], Sequence[str]] = lambda address: (),
+    **about: str,
+) -> Generator[str]:
+    """Run a Ray head.
+
+    Args:
+        folder: For its files.
+        n_cpus: Its processors.
+        more: Gives further words of the command for its address.
+        about: Further variables.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.2", 0))
-        port = probe.getsockname()[1]
-    about = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",
-    }
-    words = ["start", "--head", "--block", f"--port={port}", "--node-ip-address=127.0.0.2", "--num-cpus=2"]
-    words += ["--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"]
+        address = f"127.0.0.2:{probe.getsockname()[1]}"
+    about = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"} | about
+    words = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}"]
+    words += ["--node-ip-address=127.0.0.2", f"--num-cpus={n_cpus}", "--include-dashboard=false"]
+    words += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder / 'r'}"]
     ray = str(Path(sys.executable).with_name("ray"))
     log = folder / "ray.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [ray, *words, f"--temp-dir={folder / 'r'}"], stdout=file, stderr=file, env=os.environ | about
+            [ray, *words, *more(address)],
+            stdout=file,
+            stderr=file,
+            env=os.environ | about,
         )
     try:
         while "Ray runtime started" not in log.read_text():
             if process.poll() is not None:
                 raise SystemExit(log.read_text())
             time.sleep(0.1)
-        yield f"127.0.0.2:{port}"
+        yield address
     finally:
         process.terminate()
         process.wait()

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.remote.ray import RayTasks, lack_of_room, set_by_ray
+from sharpen.agents.remote.process import REFUSED
+from sharpen.agents.remote.ray import RayTasks, _way_out, lack_of_room, set_by_ray
 from sharpen.agents.remote.ray_head import SILENT_S, Head
 from sharpen.agents.remote.request import Request
 from sharpen.cli import main
@@ -214,3 +216,41 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
 
 def working_on(sweep_id):
     return [one for one in psutil.process_iter(["cmdline"]) if sweep_id in (one.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("RuntimeError: Version mismatch: The cluster was started with: Ray: 2.44.1", "has Ray 2.60.0"),
+        ("ConnectionError: Failed to connect to Ray cluster at head:6379", "set RAY_AUTH_MODE=token"),
+        ("ValueError: Package size (600MiB) exceeds the maximum size of 512MiB", "in .gitignore"),
+        ("RuntimeError: something else", ""),
+    ],
+)
+def test_what_to_do_about_what_ray_says_is_said(said, way_out):
+    found = _way_out(said, "2.60.0")
+    assert way_out in found
+    assert bool(found) == bool(way_out)
+
+
+class TaskError(Exception):
+    """What Ray raises for a task that raised something."""
+
+    ip = "10.0.0.7"
+
+
+def test_a_node_without_sharpen_is_named_and_not_tried_for_ever():
+    class Broken(Ray):
+        exceptions = SimpleNamespace(RayError=TaskError, RayTaskError=TaskError)
+
+        def get(self, agent, timeout):
+            raise TaskError("The remote function failed\nModuleNotFoundError: No module named 'sharpen'\n")
+
+        def wait(self, agents, num_returns, timeout):
+            return agents, []
+
+    over = threading.Event()
+    ((_, ending),) = RayTasks(Broken(), Head(over.wait), request()).ended(["agent"], 0.0)
+    over.set()
+    assert ending.code == REFUSED
+    assert ending.words.startswith("node 10.0.0.7: ModuleNotFoundError: No module named 'sharpen'; install")

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from sharpen.cli import doctor_ray
+from sharpen.cli import doctor_ray, ray_address
 from sharpen.cli.doctor_ray import ray_words
 
 
@@ -48,7 +48,7 @@ def test_a_cluster_that_does_not_answer_is_a_warning(address, monkeypatch):
     def refuse(place, timeout):
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(doctor_ray.socket, "create_connection", refuse)
+    monkeypatch.setattr(ray_address.socket, "create_connection", refuse)
     is_well, words = ray_words({"RAY_ADDRESS": address})
     assert not is_well
     assert f"nobody answers at {address}" in words

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sharpen.agents.program import die_with_parent, end_process
-from sharpen.errors import SharpenError, StoreError
+from sharpen.errors import SharpenError, StoreError, UsageError
 from sharpen.store.permissions import own_folder
 
 MAX_RESTARTS = 20  # for each slot
 END_GRACE_S = 15.0
+REFUSED = 2  # the exit code of one that cannot do what it was told to
 
 
 class AgentProcess:
@@ -35,6 +36,7 @@ class AgentProcess:
         self._more = more
         self._home, self._sweep_id, self._n_slots = home, sweep_id, n_slots
         self._log = home / "logs" / f"{sweep_id}-agent.log"
+        self._n_read = self._log.stat().st_size if self._log.exists() else 0
         self._process = self._start()
         self._n_deaths = 0
 
@@ -45,8 +47,12 @@ class AgentProcess:
             wanted: Whether one that has died is to be replaced.
 
         Raises:
+            UsageError: It cannot do what it was told to.
             SharpenError: It dies again and again.
         """
+        if self._process.poll() == REFUSED:
+            words = _tail(self._log).removeprefix("sharpen: ")
+            raise UsageError(f"the agent cannot work on it: {words}")
         if self._process.poll() and wanted():
             if self._n_deaths >= MAX_RESTARTS * self._n_slots:
                 words = f"the agent died {self._n_deaths + 1} times; its last words: {_tail(self._log)}"
@@ -54,6 +60,14 @@ class AgentProcess:
             self._n_deaths += 1
             self._process = self._start()
         return self._process.poll() is None
+
+    def news(self) -> Sequence[str]:
+        """Return the lines that agents have said since they were asked last."""
+        with self._log.open("rb") as file:
+            file.seek(self._n_read)
+            whole, _, _ = file.read().rpartition(b"\n")
+        self._n_read += len(whole) + bool(whole)
+        return whole.decode(errors="replace").splitlines()
 
     def end(self) -> None:
         """Ask the agent to give its runs back and leave; kill it when it does not."""

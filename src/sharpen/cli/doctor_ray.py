@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ANSWER_S = 1.0
-DEFAULT_PORT = 6379
+from sharpen.cli.ray_address import why_silent
 
 
 def ray_words(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
@@ -25,7 +23,7 @@ def ray_words(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
     address = environment.get("RAY_ADDRESS", "") or _last_started(environment)
     if not address:
         return True, f"{installed}; no cluster of this machine, so '--ray' needs an address"
-    if not _answers(address):
+    if why_silent(address):
         return False, f"{installed}; nobody answers at {address}: start it with 'ray start --head'"
     words = f"{installed}; a cluster answers at {address}"
     if environment.get("RAY_AUTH_MODE") != "token":
@@ -42,12 +40,3 @@ def _last_started(environment: Mapping[str, str]) -> str:
         return (folder / "ray" / "ray_current_cluster").read_text().strip()
     except OSError:
         return ""
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition("://")[2].partition(":")
-    try:
-        with socket.create_connection((host, int(port or DEFAULT_PORT)), ANSWER_S):
-            return True
-    except (OSError, ValueError):
-        return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sharpen.cli.options import FiniteRange
+from sharpen.cli.ray_address import checked_address
 from sharpen.errors import UsageError
 from sharpen.extras import require
 
@@ -100,7 +101,7 @@ class Remote:
 
 
 def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
-    """Add the options; the verb gets them as one argument, ``remote``, which is None for agents here.
+    """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here.
 
     One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` is for an agent of this machine.
     """
@@ -120,7 +121,7 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
         if takes_bundle:
             given["is_shipped"] = placement is None and ship
         found = None if placement is None else _asked(placement, ray or "", ship, **said)
-        return command(*args, **given, remote=found)
+        return command(*args, **given, elsewhere=found)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)
@@ -156,6 +157,7 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
         require("submitit", "slurm")
     else:
         require("ray", "ray")
+        checked_address(address)
     return Remote(placement, address, cpus, gpus, ship, serve_host, settings)
 
 

@@ -17,8 +17,15 @@ from sharpen.sweep import SweepStatus
 POLL_S = 0.05
 
 
-def drive(
-    home: Path, sweep_id: str, n_slots: int, more: Sequence[str], view: View, interrupts: Sequence[int]
+def drive(  # noqa: PLR0913 - each is another side of it
+    home: Path,
+    sweep_id: str,
+    n_slots: int,
+    more: Sequence[str],
+    view: View,
+    interrupts: Sequence[int],
+    *,
+    shows_agent: bool = False,
 ) -> None:
     """Work on a sweep until it is over or there are interrupts; the agent has left when this returns.
 
@@ -29,6 +36,7 @@ def drive(
         more: Further words of its command line.
         view: Shows how it stands.
         interrupts: Those that there were.
+        shows_agent: Whether people are shown what the agent says, as of a cluster that has no room.
 
     Raises:
         SharpenError: The agent cannot be kept alive.
@@ -47,11 +55,15 @@ def drive(
             while not interrupts and agent.supervise(is_open):
                 time.sleep(POLL_S)
                 if time.monotonic() >= look_at:
+                    for words in agent.news() if shows_agent else ():
+                        view.warn(words)
                     view.update()
                     warnings.look(reader.sweep(sweep_id), view)
                     look_at = time.monotonic() + view.every_s
         finally:
             agent.end()
+            for words in agent.news() if shows_agent else ():
+                view.warn(words)
         warnings.look(reader.sweep(sweep_id), view)
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sharpen.agents.remote.placements import Placement
-from sharpen.agents.remote.process import Ending
+from sharpen.agents.remote.process import REFUSED, Ending
 from sharpen.errors import SharpenError
 
 WAIT_S = 0.5
 LONGEST_PAUSE_S = 30.0
 MAX_FAILURES = 20  # of one agent, one after the other
-REFUSED = 2  # the exit code of an agent that cannot do what it was told to
 MAX_REFUSALS = 3  # the next node may have what this one lacks
 STEADY_S = 60.0  # one that lived for so long had begun well
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from sharpen.agents.program import die_with_parent, end_process
 from sharpen.agents.remote.process import END_GRACE_S
 from sharpen.agents.remote.request import Request
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 
 NOT_THERE = 3
 """The exit code of one that found no cluster, or not what it takes to start agents there."""
@@ -60,7 +60,8 @@ def keep_agents(
         begun: The first process, where there is one by now.
 
     Raises:
-        SharpenError: It dies again and again, or there is no cluster.
+        SharpenError: It dies again and again.
+        UsageError: There is no cluster.
     """
     process, began, n_starts, n_deaths = begun or begin_keeper(request.placement), time.monotonic(), 1, 0
     _tell(process, request)
@@ -78,7 +79,7 @@ def keep_agents(
             if closed_at is not None and now - closed_at > OVER_GRACE_S:
                 return "no more runs"  # those that still wait for room are not needed
             if code == NOT_THERE and n_starts == 1:
-                raise SharpenError("no agents were started")  # it has said why
+                raise UsageError("no agents were started")  # it has said why
             if code == GAVE_UP:
                 raise SharpenError("the agents ended again and again")  # the same
             if code is not None:

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sharpen.agents.remote.process import LEAVING_S, Ending, carry_out
+from sharpen.agents.remote.keeper_watch import NOT_THERE
+from sharpen.agents.remote.process import KILLED, LEAVING_S, REFUSED, Ending, carry_out
 from sharpen.agents.remote.ray_head import Head, first_sentence, question
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 
-KILLED = 137  # the exit code of a process that was killed
+JOIN_S = 60.0
 THREADS = "OMP_NUM_THREADS"
 PARTS = 10_000  # of a processor or a GPU, as Ray counts them
 ROUNDING = 1e-6  # 0.29 * 10_000 is less than 2,900
@@ -68,6 +72,8 @@ class RayTasks:
     def _how(self, agent: Any) -> Ending:
         try:
             return self._ray.get(agent, timeout=LEAVING_S)
+        except self._ray.exceptions.RayTaskError as problem:  # no agent could be started there
+            return Ending(REFUSED, f"node {problem.ip}: {why_not_started(f'{problem}')}")
         except self._ray.exceptions.RayError as problem:  # the worker or its node died
             return Ending(KILLED, first_sentence(problem))
 
@@ -83,6 +89,17 @@ class RayTasks:
 def carry_out_in_task(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
     """Run an agent in a task; how many threads its programs have is for the sweep file to say."""
     return carry_out(words, environment, without=set_by_ray(Path("/proc/self/environ")))
+
+
+def why_not_started(traceback: str) -> str:
+    r"""Return the last line of what a task died of, and what to do about it.
+
+    >>> why_not_started("Traceback:\nModuleNotFoundError: No module named 'sharpen'\n")
+    "ModuleNotFoundError: No module named 'sharpen'; install the sharpen of this machine on every node"
+    """
+    last = (traceback.strip().splitlines() or ["it said nothing"])[-1].strip()
+    is_other = "sharpen" in last and last.startswith(("ModuleNotFoundError", "ImportError", "AttributeError"))
+    return f"{last}; install the sharpen of this machine on every node" if is_other else last
 
 
 def set_by_ray(before: Path) -> Sequence[str]:
@@ -112,16 +129,43 @@ def open_placement(request: Request) -> RayTasks:
     require("ray", "ray")
     ray: Any = import_module("ray")  # an extra, which a machine that checks types may lack
     shipped: dict[str, Any] = {"working_dir": request.ship, "excludes": EXCLUDED} if request.ship else {}
+    silent = threading.Timer(JOIN_S, _give_up, [request.address])  # Ray itself would try for many minutes
+    silent.daemon = True
+    silent.start()
     try:
         ray.init(address=request.address, runtime_env=shipped, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
-        raise SharpenError(f"Ray at {request.address} cannot be used: {first_sentence(problem)}") from problem
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as problem:
+        words = f"Ray at {request.address} cannot be used: {first_sentence(problem)}"
+        raise SharpenError(f"{words}{_way_out(words, ray.__version__)}") from problem
+    finally:
+        silent.cancel()
     atexit.register(
         ray.shutdown
     )  # before its own, which lets the logs that we do not show have half a second
     if words := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
         print(words, file=sys.stderr, flush=True)
     return RayTasks(ray, Head(question(ray)), request)
+
+
+def _give_up(address: str) -> None:
+    """End this process, whose main thread waits in Ray."""
+    words = f"sharpen: no head of Ray {version('ray')} answers at {address}, in {JOIN_S:g} s"
+    print(
+        f"{words}: look there with 'ray status', or give the address of another", file=sys.stderr, flush=True
+    )
+    os._exit(NOT_THERE)
+
+
+def _way_out(words: str, installed: str) -> str:
+    """Return what to do about what Ray says, where that is known."""
+    if "Version mismatch" in words:
+        return f"; install the cluster's Ray and Python on this machine, which has Ray {installed}"
+    if "Failed to connect" in words:
+        way = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here"
+        return f"; what answers there is no head of Ray {installed}, or wants a token: then {way}"
+    if "exceeds the maximum size" in words:
+        return "; name data in .gitignore, and have it on each node, or leave --ship out"
+    return ""
 
 
 def lack_of_room(nodes: Sequence[Mapping[str, float]], request: Request) -> str:
@@ -138,7 +182,8 @@ def lack_of_room(nodes: Sequence[Mapping[str, float]], request: Request) -> str:
     n_fit = sum(_n_fit(node, request) for node in nodes)
     each = f"(each: {request.n_cpus:g} CPU, {request.n_gpus:g} GPU)"
     if n_fit == 0:
-        return f"no node of the cluster has room for an agent {each}; they start when such a node joins"
+        less = "or ask for less with --cpus-per-agent and --gpus-per-agent"
+        return f"no node of the cluster has room for an agent {each}: they start when one joins; {less}"
     if n_fit < request.n_agents:
         room = f"room for {n_fit} of {request.n_agents} agents"
         return f"the cluster has {room} {each}; others start when there is more"

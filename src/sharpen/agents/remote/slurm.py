@@ -10,13 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sharpen.agents.remote.process import LEAVING_S, Ending, carry_out, wait_for_some
+from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out, wait_for_some
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 from sharpen.store.permissions import own_folder
 
-KILLED = 137  # the exit code of a process that was killed
 FOLDER = Path(".cache") / "sharpen" / "slurm"  # in the user's home, which a cluster's machines share
 CLUSTER = "cluster"
 LONGEST_MINUTES = 24 * 60
