@@ -101,7 +101,7 @@ class Remote:
 
 
 def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
-    """Add the options; the verb gets them as one argument, ``elsewhere``, which is None for agents here.
+    """Add the options; the verb gets them as one argument, ``remote``, which is None for agents here.
 
     One that takes a bundle gets ``is_shipped``, too: whether ``--ship`` is for an agent of this machine.
     """
@@ -121,7 +121,7 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
         if takes_bundle:
             given["is_shipped"] = placement is None and ship
         found = None if placement is None else _asked(placement, ray or "", ship, **said)
-        return command(*args, **given, elsewhere=found)
+        return command(*args, **given, remote=found)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)

@@ -92,7 +92,7 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     run_cap: int | None,
     seed: int | None,
     report_path: Path,
-    elsewhere: Remote | None,
+    remote: Remote | None,
 ) -> None:
     """Run a sweep: create it, work on it, judge it, write its report.
 
@@ -109,11 +109,11 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     """
     require_report()
     read = _read(file)
-    ship = elsewhere is not None and elsewhere.takes_bundle
+    ship = remote is not None and remote.takes_bundle
     with connect(home) as client:
         with interrupts() as seen:
             sweep_id = _create(home, client, read, file, run_cap, seed, ship=ship)
-            _work(home, sweep_id, n_slots, population, seen, elsewhere)
+            _work(home, sweep_id, n_slots, population, seen, remote)
         _conclude(home, sweep_id, report_path)
 
 
@@ -269,19 +269,19 @@ def _work(
     n_slots: int | None,
     population: int | None,
     seen: Sequence[int],
-    elsewhere: Remote | None = None,
+    remote: Remote | None = None,
 ) -> None:
     """Drive a sweep to its end, or say how to go on after an interrupt."""
     reader = Reader(home)
     row = reader.sweep(sweep_id)
-    n_slots = n_slots or (n_cores() if elsewhere is None else 1)
+    n_slots = n_slots or (n_cores() if remote is None else 1)
     more = [] if population is None else ["--population", str(population)]
     at_once = f"up to {n_slots * population}" if population else n_slots
     echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {at_once} at a time", err=True)
-    if elsewhere is None:
+    if remote is None:
         drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), seen)
     else:
-        more += [*elsewhere.words, "--agents", str(n_slots)]
+        more += [*remote.words, "--agents", str(n_slots)]
         drive(home, sweep_id, 1, more, view(reader, row, n_slots), seen, shows_agent=True)
     if seen:
         echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
