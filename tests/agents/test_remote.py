@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from sharpen.agents.remote.keeper import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.remote.keeper_watch import keep_agents
 from sharpen.agents.remote.placements import open_placement
-from sharpen.agents.remote.process import Ending, carry_out
+from sharpen.agents.remote.process import REFUSED, Ending, carry_out
 from sharpen.agents.remote.request import Request
+from sharpen.agents.remote.slurm import SlurmJobs
 from sharpen.cli import main
 from sharpen.cli import remote_store as serving
 from sharpen.cli.agent import _passed_on
@@ -170,7 +171,43 @@ def test_an_agent_that_died_goes_to_the_next_host(fake_ssh):
         "gone: ssh: connect to host gone: Connection refused",
     )
     assert the_end(placement, placement.start(0)) == (1, "gpu1: ")
-    assert fake_ssh.read_text().split() == ["gone", "gpu1"]
+    placement = agents_of("ssh", "gpu1", {"python": "/no/such/python"})
+    code, words = the_end(placement, placement.start(0))
+    assert code == REFUSED
+    assert words.endswith("not found; name with --python the host's that has sharpen")
+    assert fake_ssh.read_text().split() == ["gone", "gpu1", "gpu1"]
+
+
+def test_a_machine_without_ssh_is_told_so(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SharpenError, match="there is no 'ssh' on this machine: install OpenSSH's client"):
+        agents_of("ssh", "gpu1", HERE)
+
+
+class Queue:
+    """Takes no jobs."""
+
+    def __init__(self, words):
+        self.words = words
+
+    def submit(self, *given):
+        raise RuntimeError(self.words)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("sbatch: error: invalid partition specified: gpus\nsbatch: error: Batch job submission failed", 2),
+        ("sbatch: error: Unable to contact slurm controller (connect failure)", 137),
+    ],
+)
+def test_a_job_that_slurm_does_not_take_is_tried_again_where_that_may_pass(said, code):
+    jobs = SlurmJobs(Queue(said), Request("slurm", "", "http://desk:8420", "secret"))
+    job = jobs.start(0)
+    found, words = the_end(jobs, job)
+    assert found == code
+    assert said.split()[-1] in words
+    jobs.end([job])
 
 
 @pytest.mark.slow

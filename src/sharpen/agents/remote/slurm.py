@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out, wait_for_some
+from sharpen.agents.remote.process import (
+    KILLED,
+    LEAVING_S,
+    REFUSED,
+    Ending,
+    carry_out,
+    wait_for_some,
+)
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -18,6 +25,7 @@ from sharpen.store.permissions import own_folder
 
 FOLDER = Path(".cache") / "sharpen" / "slurm"  # in the user's home, which a cluster's machines share
 CLUSTER = "cluster"
+PASSING = ("Unable to contact", "timed out", "temporarily", "Connection refused")
 LONGEST_MINUTES = 24 * 60
 
 
@@ -34,10 +42,12 @@ class SlurmJobs:
         self._request = request
 
     def start(self, n: int) -> Any:
-        """Put an agent into the queue."""
-        return self._executor.submit(
-            carry_out_in_job, self._request.agent_words, self._request.agent_environment
-        )
+        """Put an agent into the queue; one that Slurm does not take has ended."""
+        words, environment = self._request.agent_words, self._request.agent_environment
+        try:
+            return self._executor.submit(carry_out_in_job, words, environment)
+        except (RuntimeError, OSError) as problem:  # what submitit raises is the one, sbatch gone the other
+            return NotTaken(f"{problem}")
 
     def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
         """Return those that have ended."""
@@ -51,8 +61,40 @@ class SlurmJobs:
         wait_for_some(lambda: agents if all(job.done(force_check=True) for job in agents) else (), LEAVING_S)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NotTaken:
+    """A job that Slurm has not taken.
+
+    Attributes:
+        said: Why.
+    """
+
+    said: str
+
+    def done(self, force_check: bool = False) -> bool:
+        """Return whether it has ended."""
+        return True
+
+    def cancel(self) -> None:
+        """Do nothing."""
+
+    @property
+    def ending(self) -> Ending:
+        """How its agent has ended; what does not answer now may answer later.
+
+        >>> NotTaken("sbatch: error: invalid partition specified: gpus").ending
+        Ending(code=2, words='sbatch: error: invalid partition specified: gpus; see --slurm', lived_s=0.0)
+        """
+        words = " ".join(self.said.split())
+        if any(sign in self.said for sign in PASSING):
+            return Ending(KILLED, words, 0.0)
+        return Ending(REFUSED, f"{words}; see --slurm", 0.0)
+
+
 def _how(job: Any) -> Ending:
     """Return how a job has ended, which is how its agent has."""
+    if isinstance(job, NotTaken):
+        return job.ending
     problem = job.exception()
     if problem is None:
         ending: Ending = job.result()

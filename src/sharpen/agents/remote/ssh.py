@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -18,11 +19,14 @@ from dataclasses import dataclass
 from typing import IO
 
 from sharpen.agents.program import die_with_parent, end_process
-from sharpen.agents.remote.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
+from sharpen.agents.remote.process import LEAVING_S, POLL_S, REFUSED, Ending, last_line, wait_for_some
 from sharpen.agents.remote.request import Request
+from sharpen.errors import SharpenError
 
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=10", "-o", "ConnectTimeout=20")
 ATTACHED = "sharpen.agents.remote.attached"
+CANNOT_START = (126, 127)  # what a shell says of a command that it cannot start
+LACKS = "No module named 'sharpen"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +84,7 @@ class SshAgents:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
         found = wait_for_some(over, wait_s)
-        return [(one, Ending(code, f"{one.host}: {self._close(one)}")) for one, code in found]
+        return [(one, ending(one.host, code, self._close(one))) for one, code in found]
 
     def end(self, agents: Sequence[Connection]) -> None:
         """Have agents end, all at once."""
@@ -103,6 +107,25 @@ class SshAgents:
             return last_line(one.said)
 
 
+def ending(host: str, code: int, words: str) -> Ending:
+    """Return how an agent of a host has ended.
+
+    >>> ending("gpu1", 127, "/opt/python: not found").words
+    "gpu1: /opt/python: not found; name with --python the host's that has sharpen"
+    """
+    if code in CANNOT_START or LACKS in words:
+        return Ending(REFUSED, f"{host}: {words}; name with --python the host's that has sharpen")
+    return Ending(code, f"{host}: {words}")
+
+
 def open_placement(request: Request) -> SshAgents:
-    """Return what starts agents on the hosts of a request."""
+    """Return what starts agents on the hosts of a request.
+
+    Raises:
+        SharpenError: This machine has no ``ssh``.
+    """
+    if shutil.which(SSH[0]) is None:
+        raise SharpenError(
+            "there is no 'ssh' on this machine: install OpenSSH's client, or put it on the PATH"
+        )
     return SshAgents(request)
