@@ -130,7 +130,7 @@ def test_what_cannot_be_logged_is_refused(
 def test_a_file_that_is_not_there_cannot_be_kept(tmp_path: Path) -> None:
     with tracking.init() as run, pytest.raises(UsageError, match="there is no file"):
         run.log_artifact(tmp_path / "nothing")
-    with tracking.init() as run, pytest.raises(UsageError, match="there is no file"):
+    with tracking.init() as run, pytest.raises(UsageError, match="it is a folder"):
         run.log_artifact(tmp_path)
 
 

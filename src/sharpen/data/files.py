@@ -84,7 +84,10 @@ def _refuse_more(n_rows: int, schema: Mapping[str, pl.DataType], path: str) -> N
             f"{MOST_VALUES:,} values. Fix: keep the columns that are needed, or split it"
         )
     if nested := [name for name, kind in schema.items() if kind.is_nested()]:
-        raise DataError(f"{path}: column {nested[0]!r} holds lists. Fix: leave it out")
+        kind = str(schema[nested[0]].base_type())
+        raise DataError(
+            f"{path}: column {nested[0]} holds {kind}, of which nobody can tell the size. Fix: leave it out"
+        )
 
 
 def _parquet(content: bytes, path: str) -> pl.DataFrame:
