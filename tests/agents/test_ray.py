@@ -14,7 +14,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from sharpen.agents.remote.process import REFUSED
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.ray import RayTasks, _way_out, lack_of_room, set_by_ray
 from sharpen.agents.remote.ray_head import SILENT_S, Head
 from sharpen.agents.remote.request import Request

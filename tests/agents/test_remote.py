@@ -11,10 +11,11 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.keeper import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.remote.keeper_watch import keep_agents
 from sharpen.agents.remote.placements import open_placement
-from sharpen.agents.remote.process import REFUSED, Ending, carry_out
+from sharpen.agents.remote.process import Ending, carry_out
 from sharpen.agents.remote.request import Request
 from sharpen.agents.remote.slurm import SlurmJobs
 from sharpen.cli import main

@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import shutil
 import signal
 import sqlite3
 
 import pytest
 
 from cli.conftest import PROGRAMS, TILTS
-from faults.bench import Bench, until
+from faults.bench import Bench, bench_with_the_store_of, until
 from sharpen.agents.permuted import history_seeds
 from sharpen.permutation import SUMMARY_KEY, PermutationTest
 from sharpen.store.queries import Reader
@@ -31,11 +30,8 @@ def swept(tmp_path_factory):
 @pytest.fixture
 def bench(swept, tmp_path):
     """A bench of its own for each test, with what ``swept`` has made."""
-    with Bench(tmp_path / "bench", program=PROGRAMS / "follows.py") as found:
-        shutil.copytree(swept.home, found.home)
+    with bench_with_the_store_of(swept, tmp_path / "bench", PROGRAMS / "follows.py") as found:
         (found.work / "version.txt").write_text("v1")
-        with contextlib.closing(sqlite3.connect(found.home / "store.db")) as connection, connection:
-            connection.execute("update sweeps set workdir = ?", [str(found.work)])
         yield found
 
 

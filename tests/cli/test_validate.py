@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
 import sqlite3
 import time
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ import pytest
 
 from cli.conftest import PROGRAMS, TILTS
 from cli.programs.strategy import FOLD_BARS, mean, returns
-from faults.bench import Bench
+from faults.bench import Bench, bench_with_the_store_of
 from sharpen.agents.lockbox import gain
 from sharpen.bars import bars_per_year
 from sharpen.cli import validate
@@ -170,11 +169,8 @@ def swept(tmp_path_factory):
 @pytest.fixture
 def bars(swept, tmp_path):
     """A bench of its own for each test, with what ``swept`` has made."""
-    with Bench(tmp_path / "bench", program=PROGRAMS / "bars.py") as bench:
-        shutil.copytree(swept.home, bench.home)
+    with bench_with_the_store_of(swept, tmp_path / "bench", PROGRAMS / "bars.py") as bench:
         (bench.work / "version.txt").write_text("v1")
-        with contextlib.closing(sqlite3.connect(bench.home / "store.db")) as connection, connection:
-            connection.execute("update sweeps set workdir = ?", [str(bench.work)])
         yield bench
 
 

@@ -212,6 +212,16 @@ class Bench:
             return False
 
 
+@contextlib.contextmanager
+def bench_with_the_store_of(swept, folder, program):
+    """A bench of its own with what another has made: sweeps say that they were started in its folder."""
+    with Bench(folder, program=program) as bench:
+        shutil.copytree(swept.home, bench.home)
+        with contextlib.closing(sqlite3.connect(bench.home / "store.db")) as connection, connection:
+            connection.execute("update sweeps set workdir = ?", [str(bench.work)])
+        yield bench
+
+
 def _children(pid):
     try:
         return psutil.Process(pid).children()

@@ -92,9 +92,9 @@ class Site:
         own = {"SHARPEN_CACHE": str(self.folder / "cache"), "SHARPEN_API_KEY": self.key, "NO_COLOR": "1"}
         return kept | own | {"ACKS": str(self.acks), "HOME": str(self.folder)} | more
 
-    def start(self, *words, **more):
+    def start(self, *words, program=("-m", "sharpen"), **more):
         process = subprocess.Popen(
-            [sys.executable, "-m", "sharpen", *words],
+            [sys.executable, *program, *words],
             cwd=self.work,
             env=self.environment(**more),
             stdout=subprocess.DEVNULL,
@@ -104,9 +104,9 @@ class Site:
         self.processes.append(process)
         return process
 
-    def serve(self):
-        words = ["--home", str(self.home), "serve", "--port", str(self.port)]
-        process = self.start(*words)
+    def serve(self, *words, home=None, program=("-m", "sharpen")):
+        place = ["--home", str(home or self.home), "serve", "--port", str(self.port)]
+        process = self.start(*place, *words, program=program)
         said = process.stderr.readline()
         assert " at http" in said, said
         self.port = int(said.strip().rpartition(":")[2])

@@ -1,8 +1,6 @@
 """Two servers of one store in Postgres, its files in a bucket: one is killed, the other takes over."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -26,20 +24,7 @@ class TwoServers(Site):
         home = self.folder / name
         (home / "keys.json").parent.mkdir(parents=True, exist_ok=True)
         (home / "keys.json").write_bytes((self.home / "keys.json").read_bytes())
-        command = [sys.executable, "-m", "sharpen", "--home", str(home), "serve", "--port", str(self.port)]
-        process = subprocess.Popen(
-            [*command, *words],
-            cwd=self.work,
-            env=self.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        said = process.stderr.readline()
-        assert " at http" in said, said
-        self.port = int(said.strip().rpartition(":")[2])
-        return process
+        return self.serve(*words, home=home)
 
 
 @pytest.fixture

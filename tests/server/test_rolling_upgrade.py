@@ -25,29 +25,9 @@ main()
 """Starts sharpen as its next version will: the schema of its store is another."""
 
 
-class UpgradedSite(Site):
-    """A site whose server may be of the next version."""
-
-    def serve(self, *python):
-        words = ["--home", str(self.home), "serve", "--port", str(self.port)]
-        process = subprocess.Popen(
-            [sys.executable, *(python or ("-m", "sharpen")), *words],
-            cwd=self.work,
-            env=self.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.append(process)
-        said = process.stderr.readline()
-        assert " at http" in said, said
-        self.port = int(said.strip().rpartition(":")[2])
-        return process
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def site(request, tmp_path):
-    here = UpgradedSite(tmp_path)
+    here = Site(tmp_path)
     here.work.mkdir()
     (here.work / "train.py").write_text(PROGRAM)
     (here.work / "s.yaml").write_text(SWEEP)
@@ -67,7 +47,7 @@ def test_agents_of_the_version_before_work_on_and_listings_are_refused(site):
     until(lambda: n_acks(site) > 2, "the first run to be at work")
     server.send_signal(signal.SIGTERM)
     server.wait(30)
-    site.serve("-c", NEXT)
+    site.serve(program=("-c", NEXT))
     assert agent.wait(60) == 0, agent.stderr.read()
 
     late = site.call("--server", site.url, "agent", sweep)  # it only speaks the protocol, which is the same

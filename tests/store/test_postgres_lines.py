@@ -21,6 +21,7 @@ from sharpen.store.location import link
 from sharpen.store.postgres import PostgresStore
 from sharpen.store.queries import Reader
 from sharpen.testing.stores import SWEEP
+from sharpen.wire import Client
 
 pytestmark = pytest.mark.postgres
 ROW = SWEEP | {"seed": 2**62, "run_cap": None, "created_at": 1.0}
@@ -115,6 +116,16 @@ def test_a_leader_whose_line_is_silent_gives_up_and_another_goes_on(  # noqa: PL
     leader.close()
 
 
+def asked_for_a_sweep(client: Client) -> tuple[threading.Thread, list[Any]]:
+    """Have a thread ask for a sweep; return it, and where the answer will be."""
+    made: list[Any] = []
+    asking = threading.Thread(
+        target=lambda: made.append(client.call("create_sweep", key="k", text=TEXT, place=PLACE))
+    )
+    asking.start()
+    return asking, made
+
+
 def test_a_leader_that_computes_for_long_is_not_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 0.2)
     leader = PostgresStore(home)
@@ -132,11 +143,7 @@ def test_a_request_whose_commit_nobody_answered_is_carried_out_once(
     monkeypatch.setattr(module, "SILENCE_S", 0.4)
     with connect(home) as client:
         stall_at_commit("back")
-        made: list[Any] = []
-        asking = threading.Thread(
-            target=lambda: made.append(client.call("create_sweep", key="k", text=TEXT, place=PLACE))
-        )
-        asking.start()
+        asking, made = asked_for_a_sweep(client)
         time.sleep(0.6)  # not needed to pass: it lets the leader give up before the line is mended
         line.mend()
         asking.join(60)
@@ -149,11 +156,7 @@ def test_postgres_is_killed_after_a_commit_that_nobody_heard_of(
 ) -> None:
     with connect(home) as client:
         stall_at_commit("back")
-        made: list[Any] = []
-        asking = threading.Thread(
-            target=lambda: made.append(client.call("create_sweep", key="k", text=TEXT, place=PLACE))
-        )
-        asking.start()
+        asking, made = asked_for_a_sweep(client)
         until(lambda: rows(url, "SELECT id FROM sweeps"), "the commit")
         postgres.kill()
         postgres.start()

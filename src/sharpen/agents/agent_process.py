@@ -14,7 +14,8 @@ from sharpen.store.permissions import own_folder
 
 MAX_RESTARTS = 20  # for each slot
 END_GRACE_S = 15.0
-REFUSED = 2  # the exit code of one that cannot do what it was told to
+REFUSED = 2
+"""The exit code of an agent that cannot do what it was told to."""
 
 
 class AgentProcess:

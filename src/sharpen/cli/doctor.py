@@ -227,7 +227,7 @@ def _limits(_home: Path, reader: Reader) -> Iterator[Finding]:
         if words:
             is_full = any(most is not None and n >= most for n, most, _ in pairs[1:])
             full = "; nothing more fits: 'sharpen project limit' raises it" if is_full else ""
-            if not is_full and use.limits.runs_at_once in range(use.n_at_work + 1):
+            if not is_full and use.is_busy:
                 full = "; the others wait for one to end"
             project = f"project {use.limits.project}: {words}{full}"
             yield Finding("limits", "warning" if is_full else "ok", project)

@@ -91,12 +91,13 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same columns as a table; columns of which half or more are numbers to the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
+    cells_of = [{name: _cell(value) for name, value in row.items()} for row in rows]
     for name in rows[0]:
-        cells = [words for row in rows if (words := _cell(row.get(name)))]
+        cells = [words for row in cells_of if (words := row.get(name))]
         is_number = 2 * sum(NUMBER.fullmatch(words) is not None for words in cells) >= max(1, len(cells))
         grid.add_column(Text(_cell(name)), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(_cell(value)) for value in row.values()))  # Text: a "[word]" is no markup
+    for row in cells_of:
+        grid.add_row(*map(Text, row.values()))  # Text: a "[word]" is no markup
     return grid
 
 

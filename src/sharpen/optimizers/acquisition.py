@@ -52,14 +52,14 @@ class Acquisition:
     """Log expected improvement plus the log of the probability of being feasible less that of the cost.
 
     Attributes:
-        outcome: What scores look like; None while no trial has one.
+        outcome: What scores look like.
         target: The outcome to improve on.
         feasibility: A process whose sign says whether a configuration is feasible; None when all are.
         price: What configurations cost; None when nothing says so.
         belief: Where good configurations are thought to be; None for nowhere in particular.
     """
 
-    outcome: Posterior | None
+    outcome: Posterior
     target: float
     feasibility: Posterior | None = None
     price: Price | None = None
@@ -67,11 +67,9 @@ class Acquisition:
 
     def value(self, u: Floats) -> Floats:
         """Return the acquisition at points (M, D), (M,)."""
-        total = np.zeros(len(u))
-        if self.outcome is not None:
-            mean, variance = self.outcome.predict(u)
-            sigma = np.sqrt(variance)
-            total += np.log(sigma) + log_h((mean - self.target) / sigma)
+        mean, variance = self.outcome.predict(u)
+        sigma = np.sqrt(variance)
+        total = np.log(sigma) + log_h((mean - self.target) / sigma)
         if self.feasibility is not None:
             mean, variance = self.feasibility.predict(u)
             total += log_ndtr(mean / np.sqrt(variance + _LEFT_OPEN))
@@ -83,16 +81,14 @@ class Acquisition:
 
     def gradient(self, u: Floats) -> tuple[Floats, Floats]:
         """Return the acquisition at points (M,) and its derivatives by their coordinates (M, D)."""
-        total, slope = np.zeros(len(u)), np.zeros_like(u)
-        if self.outcome is not None:
-            mean, variance, d_mean, d_variance = self.outcome.gradient(u)
-            sigma = np.sqrt(variance)
-            z = (mean - self.target) / sigma
-            log = log_h(z)
-            total += np.log(sigma) + log
-            by_mean = np.exp(log_ndtr(z) - log) / sigma
-            by_sigma = np.exp(-0.5 * z * z - _HALF_LOG_2PI - log) / sigma
-            slope += by_mean[:, None] * d_mean + (by_sigma / (2 * sigma))[:, None] * d_variance
+        mean, variance, d_mean, d_variance = self.outcome.gradient(u)
+        sigma = np.sqrt(variance)
+        z = (mean - self.target) / sigma
+        log = log_h(z)
+        total = np.log(sigma) + log
+        by_mean = np.exp(log_ndtr(z) - log) / sigma
+        by_sigma = np.exp(-0.5 * z * z - _HALF_LOG_2PI - log) / sigma
+        slope = by_mean[:, None] * d_mean + (by_sigma / (2 * sigma))[:, None] * d_variance
         if self.feasibility is not None:
             mean, variance, d_mean, d_variance = self.feasibility.gradient(u)
             sigma = np.sqrt(variance + _LEFT_OPEN)

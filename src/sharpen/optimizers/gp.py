@@ -106,7 +106,9 @@ class GaussianProcess:
         """Return ``n`` proposals; the same space, history and random stream give the same ones, always."""
         cube = cube_of(space)
         known = observations.read(space, history, self.n_most_trials, self.fold_noise)
-        knows_enough = cube.axes and len(known.judged) >= self.n_startup_trials
+        # while nothing is feasible a model would point to the same few corners
+        is_feasible = any(not trial.is_infeasible for trial in known.scored)
+        knows_enough = cube.axes and is_feasible and len(known.judged) >= self.n_startup_trials
         model = self._model(cube, known, history) if knows_enough else None
         belief = Belief.of(cube, history, self.prior_weight)
         if model and belief:

@@ -78,19 +78,19 @@ class Surrogate:
 
     @staticmethod
     def of(cube: Cube, known: Observations, kernels: Kernels) -> Surrogate:
-        """Return what outcomes teach, the running trials believed to come out as predicted."""
+        """Return what outcomes teach, the running trials believed to come out as predicted.
+
+        One of the trials must be feasible.
+        """
         is_category = cube.is_category
-        outcome, target, centres = None, 0.0, np.empty((0, len(cube.axes)))
-        y, v = np.empty(0), np.empty(0)
         is_good = _is_good(known)
-        if is_good.any():
-            x = cube.encode([t.config for t in known.scored])
-            y, v = standardised(known.y, known.v, is_good)
-            outcome = gaussian.condition(x, y, v, is_category, kernels.outcome)
-            predicted, _ = outcome.predict(x)
-            target = float(predicted[is_good].max())
-            ranked = np.argsort(np.where(is_good, -predicted, np.inf), kind="stable")
-            centres = x[ranked[:8]]
+        x = cube.encode([t.config for t in known.scored])
+        y, v = standardised(known.y, known.v, is_good)
+        outcome = gaussian.condition(x, y, v, is_category, kernels.outcome)
+        predicted, _ = outcome.predict(x)
+        target = float(predicted[is_good].max())
+        ranked = np.argsort(np.where(is_good, -predicted, np.inf), kind="stable")
+        centres = x[ranked[:8]]
         feasibility = _feasibility(cube, known, kernels.feasibility)
         acquisition = Acquisition(outcome, target, feasibility, _price(cube, known, kernels.cost))
         taken = cube.encode([trial.config for trial in known.judged])
@@ -98,12 +98,7 @@ class Surrogate:
         return model.believing([t.config for t in known.waiting])
 
     def improving(self, seen: set[str], n_candidates: int, rng: np.random.Generator) -> Config | None:
-        """Return the new and allowed configuration of the highest acquisition; None when there is none.
-
-        None also while no trial is feasible: a model of that alone points to the same few corners.
-        """
-        if self.acquisition.outcome is None:
-            return None
+        """Return the new and allowed configuration of the highest acquisition; None when there is none."""
         cube, n_axes = self.cube, len(self.cube.axes)
         is_wide = n_axes > MOST_DIMENSIONS
         spread = rng.random((n_candidates, n_axes)) if is_wide else Sobol(n_axes, rng).points(0, n_candidates)
@@ -120,13 +115,11 @@ class Surrogate:
         if not configs:
             return self
         outcome, u = self.acquisition.outcome, self.cube.encode(configs)
-        taken = np.concatenate([self.taken, u])
-        if outcome is None:
-            return replace(self, taken=taken)
         predicted, _ = outcome.predict(u)
         y, v = np.r_[self.y, predicted], np.r_[self.v, np.zeros(len(u))]
         x = np.concatenate([outcome.x, u])
         after = gaussian.condition(x, y, v, outcome.is_category, outcome.theta)
+        taken = np.concatenate([self.taken, u])
         return replace(self, acquisition=replace(self.acquisition, outcome=after), y=y, v=v, taken=taken)
 
 

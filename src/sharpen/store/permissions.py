@@ -18,6 +18,8 @@ def own_folder(path: Path) -> None:
     Raises:
         OSError: It cannot be made.
     """
+    if path.is_dir():
+        return
     for folder in (*reversed(path.parents), path):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)

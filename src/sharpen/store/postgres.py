@@ -270,9 +270,10 @@ def _lead(connection: sa.Connection, home: Path) -> int:
             connection.execute(SET, {"name": name, "value": value})
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
             connection.exec_driver_sql("SET synchronous_commit = on")
-        refuse_unfit(connection)
-        if not connection.execute(LOCK).scalar():
+        is_free = connection.execute(LOCK).scalar()
+        if is_free is False:
             raise StoreHeld(_holder(connection, home))
+        refuse_unfit(connection)  # one without a schema, too, which has no lock
     # from here on nobody else is at it
     with connection.begin():
         bring_up_to_date(connection)

@@ -38,6 +38,16 @@ class ProjectUse:
     n_runs: int
     n_bytes: int
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether as many of its runs are at work as may be."""
+        return self.limits.runs_at_once is not None and self.n_at_work >= self.limits.runs_at_once
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has made as many runs as it may."""
+        return self.limits.runs is not None and self.n_runs >= self.limits.runs
+
 
 def limits_of(reader: Reader) -> list[LimitsRow]:
     """Return the limits of each project that has some, by name."""

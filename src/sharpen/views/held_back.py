@@ -15,10 +15,10 @@ def held_back(reader: Reader) -> dict[str, str]:
 
 def _why(use: ProjectUse) -> str:
     limits = use.limits
-    if limits.runs is not None and use.n_runs >= limits.runs:
+    if use.is_used_up:
         words = f"has made {use.n_runs:,} of {limits.runs:,} runs, and makes no more"
         return f"project {limits.project} {words}: 'sharpen project limit' raises it"
-    if limits.runs_at_once is not None and use.n_at_work >= limits.runs_at_once:
+    if use.is_busy:
         words = f"has {use.n_at_work:,} of {limits.runs_at_once:,} runs at work"
         return f"project {limits.project} {words}: the others wait for one to end"
     return ""

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.placements import Placement
-from sharpen.agents.remote.process import REFUSED, Ending
+from sharpen.agents.remote.process import Ending
 from sharpen.errors import SharpenError
 
 WAIT_S = 0.5

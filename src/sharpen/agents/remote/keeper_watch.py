@@ -105,7 +105,6 @@ def _pause(code: int, n_deaths: int, stop: Sequence[object], say: Callable[[str]
 
 def _tell(process: subprocess.Popen[bytes], request: Request) -> None:
     assert process.stdin is not None  # noqa: S101 - for the type checker
+    # not on the command line, where anybody can read it: it has a key
     with suppress(BrokenPipeError), process.stdin as pipe:  # it has died, which is seen to
-        pipe.write(
-            request.dumps().encode()
-        )  # not on the command line, where anybody can read it: it has a key
+        pipe.write(request.dumps().encode())

@@ -19,8 +19,6 @@ END_GRACE_S = 15.0
 LEAVING_S = END_GRACE_S + 5.0
 """By then an agent that was told to end, and what started it, have ended."""
 LONGEST_WORDS_BYTES = 4096
-REFUSED = 2
-"""The exit code of an agent that cannot do what it was told to."""
 KILLED = 137
 """The exit code of a process that was killed."""
 Found = TypeVar("Found")

@@ -19,8 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.keeper_watch import NOT_THERE
-from sharpen.agents.remote.process import KILLED, LEAVING_S, REFUSED, Ending, carry_out
+from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out
 from sharpen.agents.remote.ray_head import Head, first_sentence, question
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError

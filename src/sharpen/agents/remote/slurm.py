@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.process import (
     KILLED,
     LEAVING_S,
-    REFUSED,
     Ending,
     carry_out,
     wait_for_some,

@@ -18,8 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.program import die_with_parent, end_process
-from sharpen.agents.remote.process import LEAVING_S, POLL_S, REFUSED, Ending, last_line, wait_for_some
+from sharpen.agents.remote.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 
