@@ -32,6 +32,7 @@ import numpy as np
 import psutil
 
 from restore import SWEEP, fill, measured, probe
+from sharpen.spec import Metric
 from sharpen.store.location import link
 from sharpen.store.queries import Reader
 from sharpen.views.run_lines import run_lines
@@ -138,7 +139,7 @@ def long_sweep(home: Path, n_runs: int) -> None:
     timed("filling (not a question)", lambda: fill(home, "long", SWEEP, n_runs, 1))
     print(f"{'the database':<34} {(home / 'store.db').stat().st_size / 2**20:8.0f} MiB", flush=True)
     timed("sharpen ls", lambda: Reader(home).sweeps())
-    timed("sharpen best, one metric", lambda: Reader(home).best("long", maximize=True))
+    timed("sharpen best, one metric", lambda: Reader(home).best("long", Metric("val/sharpe", "maximize")))
     timed("one run", lambda: Reader(home).run(f"long-{n_runs // 2}"))
     timed("every run as lines of a page", lambda: run_lines(Reader(home), "long"))
     timed("every run (sharpen runs, a verdict)", lambda: Reader(home).runs("long"))

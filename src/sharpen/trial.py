@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from sharpen.arrays import Bools, Floats
@@ -188,32 +188,103 @@ class StopDecision:
 GO_ON = StopDecision(stop=False)
 
 
-def best(trials: Sequence[Trial]) -> Trial | None:
-    """Return the finished trial of the highest score, the earliest among equals; None without one.
+class Result(Protocol):
+    """What decides which of several evaluations is the best: a trial has it, and so has a run as stored."""
 
-    Trials that were stopped early do not count: their score is a mean over fewer folds. Nor do trials that
-    broke a constraint, nor those of a smaller fidelity than another one that counts.
+    @property
+    def number(self) -> int:
+        """Its place in the sweep, from 1."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """A value of ``TrialState``."""
+        ...
+
+    @property
+    def score(self) -> float | None:
+        """The metric at the end; None without one."""
+        ...
+
+    @property
+    def violation(self) -> float:
+        """How far it missed the constraints; 0 when it kept them all."""
+        ...
+
+    @property
+    def fidelity(self) -> float | None:
+        """How much was spent on it; None for the whole."""
+        ...
+
+
+R = TypeVar("R", bound=Result)
+
+
+def comparable(results: Iterable[R]) -> list[R]:
+    """Return those that may be the best, in their order.
+
+    These have finished with a score, broke no constraint, and none of them spent more than another.
+    Those that were stopped early do not count: their score is a mean over fewer folds.
+    """
+    done = [r for r in results if r.state == TrialState.FINISHED and r.violation == 0 and _has_score(r)]
+    most = max((spent(r.fidelity) for r in done), default=math.inf)
+    return [r for r in done if spent(r.fidelity) == most]
+
+
+def ranked(results: Iterable[R], turn: Callable[[float], float] = float) -> list[R]:
+    """Return those that may be the best, the best first, the earliest first among equals.
+
+    Args:
+        results: Trials, or runs of one sweep as stored.
+        turn: Gives a score as one where larger is better, such as ``Metric.larger_is_better``.
+    """
+    return sorted(comparable(results), key=lambda r: (-turn(r.score or 0.0), r.number))
+
+
+def best(results: Iterable[R], turn: Callable[[float], float] = float) -> R | None:
+    """Return the first of :func:`ranked`; None without one. Whoever names a best run asks this.
 
     >>> a, b = (Trial(n, {}, TrialState.FINISHED, score=s) for n, s in ((1, 0.1), (2, 0.3)))
-    >>> best([a, b]).number
-    2
+    >>> best([a, b]).number, best([a, b], lambda loss: -loss).number
+    (2, 1)
     """
-    return max(_comparable(trials), key=lambda t: (*t.objectives[:1], -t.number), default=None)
+    return next(iter(ranked(results, turn)), None)
+
+
+def leaders(results: Sequence[R], turn: Callable[[float], float] = float) -> list[R | None]:
+    """Return the best of the first 1, 2, … results, counting only what may be the best of them all.
+
+    >>> trials = [Trial(n, {}, TrialState.FINISHED, score=s) for n, s in ((1, 0.1), (2, 0.3), (3, 0.2))]
+    >>> [found.number for found in leaders(trials)]
+    [1, 2, 2]
+    """
+    places = {id(r): place for place, r in enumerate(ranked(results, turn))}
+    found: list[R | None] = []
+    leader: R | None = None
+    for result in results:
+        if id(result) in places and (leader is None or places[id(result)] < places[id(leader)]):
+            leader = result
+        found.append(leader)
+    return found
+
+
+def _has_score(result: Result) -> bool:
+    return result.score is not None and not math.isnan(result.score)
 
 
 def pareto(trials: Sequence[Trial]) -> list[Trial]:
     """Return the finished trials that no other beats in every metric, in number order.
 
     One beats another when it is at least as good in each metric and better in one; trials that are equal
-    in all of them stay together. Trials that :func:`best` passes over are passed over here, too, and so
-    are those with a metric that is not a number.
+    in all of them stay together. Only :func:`comparable` ones count, without
+    those with a metric that is not a number.
 
     >>> points = ((1.0, 0.0), (0.5, 0.5), (0.4, 0.4), (0.0, 1.0))
     >>> trials = [Trial(n, {}, TrialState.FINISHED, score=p[0], scores=p) for n, p in enumerate(points, 1)]
     >>> [trial.number for trial in pareto(trials)]
     [1, 2, 4]
     """
-    done = [t for t in _comparable(trials) if not any(math.isnan(value) for value in t.objectives)]
+    done = [t for t in comparable(trials) if not any(math.isnan(value) for value in t.objectives)]
     # best first: whatever beats a point comes before it
     points = sorted({t.objectives for t in done}, reverse=True)
     unbeaten = set(_unbeaten_of_two(points) if points and len(points[0]) == 2 else _unbeaten(points))
@@ -250,14 +321,6 @@ def _exceeds(these: Floats, those: Floats) -> Bools:
     for column in range(these.shape[1]):
         found &= these[:, column, None] >= those[None, :, column]
     return found
-
-
-def _comparable(trials: Sequence[Trial]) -> list[Trial]:
-    done = [
-        t for t in trials if t.state is TrialState.FINISHED and t.score is not None and not t.is_infeasible
-    ]
-    most = max((spent(t.fidelity) for t in done), default=math.inf)
-    return [t for t in done if spent(t.fidelity) == most]
 
 
 def spent(fidelity: float | None) -> float:

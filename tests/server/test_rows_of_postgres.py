@@ -10,6 +10,7 @@ from sharpen.errors import StoreError, UsageError
 from sharpen.server.agents_api.postgres_rows import refuse_strange
 from sharpen.server.agents_api.rows import Rows
 from sharpen.server.observability import _sizes
+from sharpen.spec import Metric
 from sharpen.store import schema, server_rows
 from sharpen.store.location import link
 from sharpen.store.queries import Reader
@@ -64,7 +65,7 @@ def test_another_machine_reads_what_this_one_reads(far, home):
         lambda reader: reader.sweeps(),
         lambda reader: reader.sweep("last"),
         lambda reader: reader.runs(sweep_id),
-        lambda reader: reader.best(sweep_id, maximize=False),
+        lambda reader: reader.best(sweep_id, Metric("loss")),
         lambda reader: reader.reports(sweep_id),
         lambda reader: reader.progress(sweep_id, [1]),
         lambda reader: reader.restart.ended_runs(sweep_id),
@@ -75,7 +76,7 @@ def test_another_machine_reads_what_this_one_reads(far, home):
     )
     for ask in questions:
         assert ask(reader) == ask(near)
-    assert reader.best(sweep_id, maximize=False).score == 0.25
+    assert reader.best(sweep_id, Metric("loss")).score == 0.25
     assert [run.id for run in reader.tracked.runs("p")] == ["plain"]
 
 

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from sharpen.errors import NotFound, StoreError
+from sharpen.spec import Metric
 from sharpen.store import schema
 from sharpen.store.blobs import blob_path, put_file
 from sharpen.store.location import FILE
@@ -83,7 +84,7 @@ def test_the_best_run_is_a_finished_one_that_kept_every_constraint(
             row = schema.runs.update().where(schema.runs.c.id == f"abd2-{n}")
             connection.execute(row.values(score=score, violation=violation))
     engine.dispose()
-    best = reader.best("abd2", maximize)
+    best = reader.best("abd2", Metric("score", "maximize" if maximize else "minimize"))
     assert best is not None
     assert best.number == number
 

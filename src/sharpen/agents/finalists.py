@@ -19,7 +19,7 @@ from sharpen.store.configurations import configurations, winner
 from sharpen.store.permissions import own_folder
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
-from sharpen.trial import TrialState, spent
+from sharpen.trial import ranked
 from sharpen.views.aggregates import fold_metric_among
 from sharpen.views.finalists import DEFAULT, PREVIOUS, Candidate, Evaluation, Role, folder_of, keep, kept
 
@@ -35,14 +35,10 @@ def top_runs(reader: Reader, sweep: SweepRow, n: int) -> list[RunRow]:
         raise UsageError(
             f"sweep {sweep.id} has several metrics, so its runs have no order: 'sharpen best' lists its front"
         )
-    groups = [one.row for one in configurations(reader.runs(sweep.id, deleted=True), read.repeats)]
-    fit = [row for row in groups if row.state == TrialState.FINISHED and row.violation == 0]
-    scored = [row for row in fit if row.score is not None and math.isfinite(row.score)]
+    groups = configurations(reader.runs(sweep.id, deleted=True), read.repeats)
+    scored = ranked([one.row for one in groups], read.metric.larger_is_better)
     if not scored:
         raise UsageError(f"sweep {sweep.id} has no finalists: none of its runs finished with a score")
-    largest = max(spent(row.fidelity) for row in scored)
-    scored = [row for row in scored if spent(row.fidelity) == largest]
-    scored.sort(key=lambda row: (-read.metric.larger_is_better(row.score or 0.0), row.number))
     unique = {repr(sorted(row.config.items())): row for row in reversed(scored)}
     return sorted(unique.values(), key=scored.index)[:n]
 

@@ -261,7 +261,7 @@ def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     """Return the best score of a sweep, with repeats the best mean; of several metrics the front's size."""
     read = spec.parse(sweep.spec, where=sweep.source)
     if len(read.metrics) == 1 and read.repeats == 1:
-        run = reader.best(sweep.id, maximize=read.metric.goal == "maximize")
+        run = reader.best(sweep.id, read.metric)
         return {"best": None if run is None else run.score}
     found = configurations(reader.runs(sweep.id, deleted=True), read.repeats)
     if len(read.metrics) == 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sharpen import spec
 from sharpen.errors import NotFound
 from sharpen.store.collection_rows import VersionRow, pointed, resolve, versions
+from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
 from sharpen.store.version_contents import NEWEST
-from sharpen.trial import TrialState
 
 BEST = "best"
 
@@ -45,17 +45,20 @@ def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict
 
 
 def best_version(reader: Reader, collection: str) -> VersionRow | None:
-    """Return the version of the best-scored run of the newest version's sweep; None without one."""
-    known = {row.run_id: row for row in versions(reader, collection) if row.run_id}
-    by_run = [run for run in (reader.tracked.run(run_id) for run_id in known) if run is not None]
-    sweep_id = next((run.sweep_id for run in reversed(by_run) if run.sweep_id), None)
+    """Return the version that the best run of the newest version's sweep logged; None without one.
+
+    Of the sweep's configurations those compete that logged one. With repeats the mean decides, and the
+    earliest run that logged one stands for its configuration. Runs of several metrics have no best one.
+    """
+    logged = {row.run_id: row for row in versions(reader, collection) if row.run_id}
+    runs = [run for run in map(reader.tracked.run, logged) if run is not None]
+    sweep_id = next((run.sweep_id for run in reversed(runs) if run.sweep_id), None)
     if sweep_id is None:
         return None
     sweep = reader.sweep(sweep_id, deleted=True)
-    metric = spec.parse(sweep.spec, where=sweep.source).metric
-    scored = [
-        (metric.larger_is_better(run.score), known[run.id])
-        for run in reader.runs(sweep_id)
-        if run.id in known and run.score is not None and run.state == TrialState.FINISHED
-    ]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+    read = spec.parse(sweep.spec, where=sweep.source)
+    if len(read.metrics) > 1:
+        return None
+    groups = configurations(reader.runs(sweep_id, deleted=True), read.repeats)
+    found = winner([one for one in groups if any(run.id in logged for run in one.runs)], read.metric)
+    return None if found is None else next(logged[run.id] for run in found.runs if run.id in logged)

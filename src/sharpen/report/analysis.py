@@ -35,7 +35,7 @@ from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader
 from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
-from sharpen.trial import FAILURES, TrialState
+from sharpen.trial import FAILURES, TrialState, leaders, ranked, spent
 from sharpen.views import aggregates
 from sharpen.views.family import family
 from sharpen.views.pareto_front import pareto_front
@@ -290,9 +290,15 @@ def _those(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> tuple[E
 
 
 def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
-    def place(entry: Entry) -> tuple[bool, float, int]:
-        score = metric.larger_is_better(entry.run.score or 0.0)
-        return (entry.state is not TrialState.FINISHED, -score, entry.number)
+    """Return the entries with a score that broke nothing: first those that may be the best."""
+    turn = metric.larger_is_better
+    places = {run.number: place for place, run in enumerate(ranked([e.run for e in entries], turn))}
+
+    def place(entry: Entry) -> tuple[int, bool, float, float, int]:
+        place = places.get(entry.number, len(places))
+        score = turn(entry.run.score or 0.0)
+        is_stopped = entry.state is not TrialState.FINISHED
+        return (place, is_stopped, -spent(entry.run.fidelity), -score, entry.number)
 
     usable = (e for e in entries if e.state in ENDED and e.run.score is not None and not _is_broken(e))
     return sorted(usable, key=place)
@@ -327,19 +333,19 @@ def _baseline_steps(best: Entry | None, logged: Mapping[str, Sequence[ReportRow]
 def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ...]:
     ended = [entry for entry in entries if entry.state.is_final]
     ended.sort(key=lambda entry: (entry.run.ended_at or 0.0, entry.number))
-    points: list[HistoryPoint] = []
-    best: float | None = None
-    for order, entry in enumerate(ended, start=1):
-        score = entry.run.score
-        if score is None or entry.state not in ENDED:
-            continue
-        turned = metric.larger_is_better(score)
-        broke = _is_broken(entry)
-        is_best = best is None or turned > metric.larger_is_better(best)
-        if entry.state is TrialState.FINISHED and not broke and is_best:
-            best = score
-        points.append(HistoryPoint(order, entry.number, entry.state, score, best, broke))
-    return tuple(points)
+    so_far = leaders([entry.run for entry in ended], metric.larger_is_better)
+    return tuple(
+        HistoryPoint(
+            order,
+            entry.number,
+            entry.state,
+            score,
+            None if leader is None else leader.score,
+            _is_broken(entry),
+        )
+        for order, (entry, leader) in enumerate(zip(ended, so_far, strict=True), start=1)
+        if (score := entry.run.score) is not None and entry.state in ENDED
+    )
 
 
 def _gap_metrics(metric: str) -> tuple[str, str]:

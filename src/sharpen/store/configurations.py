@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sharpen.seeds import repeat_seed
 from sharpen.spec import Metric
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import RERUN, fold
-from sharpen.trial import Trial, TrialState, spent
+from sharpen.trial import Trial, TrialState, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,11 @@ def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
     ]
 
 
-def winner(found: Sequence[Configuration], metric: Metric) -> Configuration | None:
-    """Return the finished one of the best score that kept every constraint, the earliest among equals.
-
-    Only those of the largest fidelity are compared.
-    """
-    rows = [one for one in found if one.row.state == TrialState.FINISHED and one.row.violation == 0]
-    scored = [one for one in rows if one.row.score is not None]
-
-    def merit(one: Configuration) -> tuple[float, float]:
-        return spent(one.row.fidelity), metric.larger_is_better(one.row.score or 0.0)
-
-    return max(scored, key=merit, default=None)
+def winner(found: Iterable[Configuration], metric: Metric) -> Configuration | None:
+    """Return the configuration whose row is :func:`sharpen.trial.best`; None without one."""
+    groups = {one.row.number: one for one in found}
+    row = best([one.row for one in groups.values()], metric.larger_is_better)
+    return None if row is None else groups[row.number]
 
 
 def seed_of(sweep: SweepRow, run: RunRow) -> int:

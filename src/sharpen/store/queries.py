@@ -28,6 +28,7 @@ from sharpen.store.rows import (
     LookRow,
     ReportRow,
     RunRow,
+    Scored,
     SweepRow,
     look_row,
     report_row,
@@ -35,7 +36,7 @@ from sharpen.store.rows import (
     sweep_row,
 )
 from sharpen.store.tracked_runs import TrackedReader
-from sharpen.trial import TrialState
+from sharpen.trial import TrialState, best
 
 Answer = TypeVar("Answer")
 AT_ONCE = 500  # runs in one question
@@ -167,18 +168,18 @@ class Reader:
             found += self.rows(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
         return sorted((run_row(row) for row in found), key=lambda run: run.number)
 
-    def best(self, sweep_id: str, maximize: bool) -> RunRow | None:
-        """Return the finished run of the best score that kept every constraint, the earliest among equals.
-
-        Only runs of the largest fidelity are compared.
-        """
+    def best(self, sweep_id: str, metric: spec.Metric) -> RunRow | None:
+        """Return the :func:`~sharpen.trial.best` run of a sweep without repeats; None without one."""
         r = schema.runs.c
-        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        query = query.where(r.state == TrialState.FINISHED, r.score.is_not(None), r.violation == 0)
-        order = r.score.desc() if maximize else r.score.asc()
-        largest_first = (r.fidelity.is_not(None), r.fidelity.desc())  # none is the whole
-        rows = self.rows(query.order_by(*largest_first, order, r.number).limit(1))
-        return run_row(rows[0]) if rows else None
+        columns = [r[name] for name in Scored._fields]
+        scored = sa.select(*columns).where(
+            r.sweep_id == sweep_id, r.deleted_at.is_(None), r.score.is_not(None)
+        )
+        found = best((Scored(**row) for row in self.rows(scored)), metric.larger_is_better)
+        if found is None:
+            return None
+        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number == found.number)
+        return run_row(self.rows(query)[0])
 
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.

@@ -11,7 +11,7 @@ from typing import Any
 from sharpen.spec import Metric
 from sharpen.store.rows import ReportRow, RunRow
 from sharpen.sweep.out_of_memory import less
-from sharpen.trial import TrialState
+from sharpen.trial import TrialState, leaders
 
 EVALUATION = "evaluation"
 """Under which name a Hydra sweep's runs report each job's own value."""
@@ -115,15 +115,10 @@ def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, flo
     ended.sort(key=lambda run: (run.ended_at or 0.0, run.number))
     largest = max((run.fidelity for run in ended if run.fidelity is not None), default=None)
     found: list[tuple[float, float]] = []
-    spent, best = 0.0, math.nan
-    for run in ended:
+    spent = 0.0
+    for run, leader in zip(ended, leaders(ended, metric.larger_is_better), strict=True):
         spent += 1.0 if run.fidelity is None or largest is None else run.fidelity / largest
-        counts = run.state == TrialState.FINISHED and run.violation == 0 and run.fidelity == largest
-        if counts and run.score is not None and math.isfinite(run.score):
-            is_better = math.isnan(best)
-            is_better = is_better or metric.larger_is_better(run.score) > metric.larger_is_better(best)
-            best = run.score if is_better else best
-        found.append((spent, best))
+        found.append((spent, math.nan if leader is None or leader.score is None else leader.score))
     return found
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sharpen.spec import Metric
 from sharpen.store import schema
 from sharpen.store.queries import Reader
-from sharpen.trial import TrialState
+from sharpen.trial import TrialState, best, leaders
 
 UNRANKED = -math.inf
 
@@ -80,25 +80,16 @@ def best_points(metric: Metric, runs: Sequence[RunLine]) -> list[BestPoint]:
         (run for run in runs if run.ended_at is not None and is_scored(run)),
         key=lambda run: (run.ended_at or 0.0, run.number),
     )
-    largest = max((run.fidelity for run in runs if run.fidelity is not None), default=None)
-    best: float | None = None
-    found: list[BestPoint] = []
-    for order, run in enumerate(ended, 1):
-        counts = run.state == TrialState.FINISHED and run.violation == 0 and run.fidelity in (None, largest)
-        if counts and run.score is not None:
-            turned = metric.larger_is_better
-            best = run.score if best is None or turned(run.score) > turned(best) else best
-        found.append(BestPoint(order, run, best))
-    return found
+    so_far = leaders(ended, metric.larger_is_better)
+    return [
+        BestPoint(order, run, None if leader is None else leader.score)
+        for order, (run, leader) in enumerate(zip(ended, so_far, strict=True), 1)
+    ]
 
 
 def best_line(metric: Metric, runs: Sequence[RunLine]) -> RunLine | None:
-    """Return the finished run of the best score, the earliest among equals; None without one."""
-    points = best_points(metric, runs)
-    best = points[-1].best if points else None
-    good = [p.run for p in points if p.run.score == best and p.best == best and p.run.violation == 0]
-    finished = [run for run in good if run.state == TrialState.FINISHED]
-    return min(finished, key=lambda run: run.number) if finished and best is not None else None
+    """Return the :func:`~sharpen.trial.best` run; None without one."""
+    return best(runs, metric.larger_is_better)
 
 
 def is_scored(run: RunLine) -> bool:
