@@ -1,6 +1,7 @@
 """Agents on other machines: another starts where one has died, and all end when they are told to."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from sharpen.agents.agent_process import REFUSED
+from sharpen.agents.remote.attached import BEGINS, ENDED
 from sharpen.agents.remote.keeper import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.remote.keeper_watch import keep_agents
 from sharpen.agents.remote.placements import open_placement
 from sharpen.agents.remote.process import Ending, carry_out
 from sharpen.agents.remote.request import Request
 from sharpen.agents.remote.slurm import SlurmJobs
+from sharpen.agents.remote.ssh import ending
 from sharpen.cli import main
 from sharpen.cli import remote_store as serving
 from sharpen.cli.agent import _passed_on
@@ -146,7 +149,8 @@ def fake_ssh(tmp_path, monkeypatch):
     ssh = tmp_path / "bin" / "ssh"
     ssh.write_text(
         f'#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\necho "$2" >> {tmp_path}/hosts\n'
-        f'[ "$2" = gone ] && echo "ssh: connect to host gone: Connection refused" && exit 255\n'
+        f'[ "$2" = gone ] && echo "ssh: connect to host gone: Connection refused" >&2 && exit 255\n'
+        f'[ "${{2#bad}}" != "$2" ] && echo "$2: Permission denied (publickey)." >&2 && exit 255\n'
         f'exec sh -c "$3"\n'
     )
     ssh.chmod(0o755)
@@ -160,8 +164,8 @@ def agents_of(placement, address, settings, url="http://127.0.0.1:9"):
 
 def the_end(placement, agent):
     for _ in range(120):
-        for _, ending in placement.ended([agent], 0.5):
-            return ending.code, ending.words
+        for _, found in placement.ended([agent], 0.5):
+            return found.code, found.words
     pytest.fail("the agent has not ended")
 
 
@@ -171,12 +175,40 @@ def test_an_agent_that_died_goes_to_the_next_host(fake_ssh):
         255,
         "gone: ssh: connect to host gone: Connection refused",
     )
-    assert the_end(placement, placement.start(0)) == (1, "gpu1: ")
+    assert the_end(placement, placement.start(0)) == (1, "gpu1: it said nothing")
     placement = agents_of("ssh", "gpu1", {"python": "/no/such/python"})
     code, words = the_end(placement, placement.start(0))
     assert code == REFUSED
     assert words.endswith("not found; name with --python the host's that has sharpen")
     assert fake_ssh.read_text().split() == ["gone", "gpu1", "gpu1"]
+
+
+@pytest.mark.usefixtures("fake_ssh")
+def test_a_host_that_refuses_is_left_out_until_all_do():
+    placement = agents_of("ssh", "bad1,bad2,gpu1", {"python": "/bin/false"})
+    agents = [placement.start(n) for n in range(2)]
+    for agent, host in zip(agents, ("bad1", "bad2"), strict=True):
+        assert the_end(placement, agent) == (
+            255,
+            f"{host}: {host}: Permission denied (publickey).; ssh must get in without a question: "
+            f"try 'ssh -o BatchMode=yes {host} true'",
+        )
+    agents = [placement.start(n) for n in range(2)]
+    assert [(agent.host, the_end(placement, agent)[0]) for agent in agents] == [("gpu1", 1)] * 2
+    placement = agents_of("ssh", "bad1,bad2", HERE)
+    assert [the_end(placement, placement.start(n))[0] for n in range(2)] == [255, REFUSED]
+    assert the_end(placement, placement.start(0))[0] == REFUSED
+
+
+def test_words_at_login_and_logout_do_not_hide_how_an_agent_ended():
+    noise = ["Welcome to gpu1!", BEGINS, f'{ENDED}{{"code": 9, "words": "killed", "lived_s": 2.0}}', "Bye!"]
+    assert ending("gpu1", 0, noise, ["Connection to gpu1 closed."]) == Ending(9, "gpu1: killed", 2.0)
+    found = ending("gpu1", 1, ["Bye!"], ["Authorized use only", "No module named sharpen"])
+    assert found.code == REFUSED
+    assert found.words.startswith("gpu1: Authorized use only | No module named sharpen; name with --python")
+    lost = ["ssh: Could not resolve hostname gpu1: Temporary failure in name resolution"]
+    assert ending("gpu1", 255, [], lost).code == REFUSED
+    assert ending("gpu1", 255, [], lost, was_reached=True).code == 255
 
 
 def test_a_machine_without_ssh_is_told_so(monkeypatch):
@@ -262,6 +294,40 @@ with tracking.init({"x": 0}) as run:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_ssh")
+def test_where_no_agent_can_begin_run_says_why_and_resume_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
+    home = tmp_path / "store"
+    words = ("--launcher", "ssh", "--agents", "1", "--serve-host", "127.0.0.1")
+    lines = said(home, "run", "sweep.yaml", *words, "--hosts", "bad1", code=2).splitlines()
+    sweep_id = lines[0].split()[1]
+    assert "bad1: Permission denied (publickey)" in lines[1]
+    assert lines[-1].startswith(
+        f"sharpen: nobody works on it: resume with: sharpen resume {sweep_id} --launcher ssh --hosts bad1"
+    )
+    said(home, "resume", sweep_id, *words, "--hosts", "gpu1")
+    assert [run.state for run in Reader(home).runs(sweep_id)] == ["finished"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), r"no Slurm here: .*'--slurm cluster=local' tries it without"),
+        (("--slurm", "cluster=local", "--slurm", "queue=gpu"), "--slurm: Unknown argument 'queue' for exec"),
+    ],
+)
+def test_what_slurm_does_not_know_is_refused_before_there_is_a_sweep(tmp_path, monkeypatch, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
+    words = ("run", "sweep.yaml", "--launcher", "slurm", "--agents", "1", *words)
+    assert re.search(sentence, said(tmp_path / "store", *words, code=2))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_ssh")
 def test_a_sweep_is_run_by_agents_of_other_hosts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(PROGRAM)
@@ -285,10 +351,10 @@ def test_where_there_is_no_cluster_it_is_said_at_once(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_ssh")
-def test_agents_that_end_again_and_again_are_given_up():
+def test_agents_that_are_refused_again_and_again_are_given_up():
     request = Request("ssh", "gpu1", "http://127.0.0.1:9", "", "k3", words=("--no-such",), settings=HERE)
     said = []
-    with pytest.raises(SharpenError, match="the agents ended again and again"):
+    with pytest.raises(UsageError, match="no agents were started"):
         keep_agents(request, lambda: True, [], said.append)
     assert said == []
 

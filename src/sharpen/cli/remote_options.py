@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -154,7 +156,7 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
         require("uvicorn", "server")
     elif placement == "slurm":
         settings = _slurm_settings(slurm, (cpus, gpus))
-        require("submitit", "slurm")
+        _check_slurm(settings)
     else:
         require("ray", "ray")
         checked_address(address)
@@ -168,6 +170,14 @@ def _hosts(hosts: str | None) -> str:
         if not HOST.fullmatch(host):
             raise UsageError(f"--hosts: {host!r} is no host: give names as ssh knows them, HOST or USER@HOST")
     return hosts
+
+
+def _check_slurm(settings: Mapping[str, str]) -> None:
+    """Refuse what Slurm does not know, before there is a sweep."""
+    from sharpen.agents.remote.slurm import executor_in  # noqa: PLC0415 - submitit takes a moment
+
+    with tempfile.TemporaryDirectory(prefix="sharpen-slurm-") as folder:
+        executor_in(Path(folder), settings)
 
 
 def _slurm_settings(slurm: Sequence[str], shares: Sequence[float | None]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from sharpen.agents.agent_process import AgentProcess
 from sharpen.cli.conclude import get_ready
 from sharpen.cli.live import View
 from sharpen.cli.missing_metrics import Warnings
+from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
 
@@ -39,7 +41,8 @@ def drive(  # noqa: PLR0913 - each is another side of it
         shows_agent: Whether people are shown what the agent says, as of a cluster that has no room.
 
     Raises:
-        SharpenError: The agent cannot be kept alive.
+        UsageError: The agent cannot do what it was told to.
+        SharpenError: It cannot be kept alive.
     """
     reader = Reader(home)
     warnings = Warnings(reader, reader.sweep(sweep_id))
@@ -60,11 +63,28 @@ def drive(  # noqa: PLR0913 - each is another side of it
                     view.update()
                     warnings.look(reader.sweep(sweep_id), view)
                     look_at = time.monotonic() + view.every_s
+        except UsageError:
+            if shows_agent:  # what it says is shown with its other words
+                raise UsageError(f"nobody works on it: {way_on(sweep_id, more)}") from None
+            raise
         finally:
             agent.end()
             for words in agent.news() if shows_agent else ():
                 view.warn(words)
         warnings.look(reader.sweep(sweep_id), view)
+
+
+def way_on(sweep_id: str, more: Sequence[str]) -> str:
+    """Return how to go on with a sweep.
+
+    Args:
+        sweep_id: Which sweep.
+        more: Further words of the command line that has worked on it.
+
+    >>> way_on("k3v9x2aq", ["--ray", "auto", "--agents", "8"])
+    'resume with: sharpen resume k3v9x2aq --ray auto --agents 8'
+    """
+    return f"resume with: sharpen resume {shlex.join([sweep_id, *more])}"
 
 
 def n_cores() -> int:

@@ -19,7 +19,7 @@ from sharpen.cli.live import view
 from sharpen.cli.options import population_option, store_options
 from sharpen.cli.remote_options import Remote, remote_options
 from sharpen.cli.resolve import check_cap, opened
-from sharpen.cli.supervise import drive, n_cores
+from sharpen.cli.supervise import drive, n_cores, way_on
 from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
 from sharpen.coordinator import connect
@@ -130,14 +130,17 @@ def run(  # noqa: PLR0913 - each is a word of the command line
 @population_option
 @trials_option
 @report_option
+@remote_options
 @click.pass_obj
-def resume(
+def resume(  # noqa: PLR0913 - each is a word of the command line
     home: Path,
     sweep: str,
     n_slots: int | None,
     population: int | None,
+    *,
     run_cap: int | None,
     report_path: Path,
+    remote: Remote | None,
 ) -> None:
     """Go on with a sweep that is paused, stopped, cut off or crashed, or extend one that has ended.
 
@@ -147,6 +150,7 @@ def resume(
     \b
       sharpen resume last
       sharpen resume k3v9x2aq --trials 80      # 80 runs in all
+      sharpen resume k3v9x2aq --ray auto --agents 8
     """
     with opened(home) as (client, reader):
         before = reader.sweep(sweep)
@@ -160,7 +164,7 @@ def resume(
             if answer["status"] != SweepStatus.RUNNING:
                 words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
                 echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
-            _work(home, before.id, n_slots, population, seen)
+            _work(home, before.id, n_slots, population, seen, remote)
         _conclude(home, before.id, report_path)
 
 
@@ -284,7 +288,7 @@ def _work(
         more += [*remote.words, "--agents", str(n_slots)]
         drive(home, sweep_id, 1, more, view(reader, row, n_slots), seen, shows_agent=True)
     if seen:
-        echo(f"interrupted; resume with: sharpen resume {sweep_id}", err=True)
+        echo(f"interrupted; {way_on(sweep_id, more)}", err=True)
         sys.exit(exits.INTERRUPTED)
 
 

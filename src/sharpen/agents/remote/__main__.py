@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sys
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.interrupts import interrupts
-from sharpen.agents.remote.keeper import GaveUp, Keeper
+from sharpen.agents.remote.keeper import GaveUp, Keeper, NoneCanBegin
 from sharpen.agents.remote.keeper_watch import GAVE_UP, NOT_THERE
 from sharpen.agents.remote.placements import get_ready, open_placement
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 
 INTERRUPTED = 130
+CODES = {NoneCanBegin: REFUSED, GaveUp: GAVE_UP}
 
 
 def _say(words: str) -> None:
@@ -39,7 +41,7 @@ def main() -> int:
             return INTERRUPTED if seen else 0
     except SharpenError as problem:
         _say(f"sharpen: {problem.message}")
-        return GAVE_UP if isinstance(problem, GaveUp) else 1
+        return next((code for kind, code in CODES.items() if isinstance(problem, kind)), 1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.placements import Placement
 from sharpen.agents.remote.process import Ending
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 
 WAIT_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -20,6 +20,10 @@ STEADY_S = 60.0  # one that lived for so long had begun well
 
 class GaveUp(SharpenError):
     """An agent has ended too often for another to be started."""
+
+
+class NoneCanBegin(UsageError):
+    """An agent was refused again and again, which no other try mends."""
 
 
 class Keeper:
@@ -52,6 +56,7 @@ class Keeper:
 
         Raises:
             GaveUp: One died again and again.
+            NoneCanBegin: One was refused again and again.
             SharpenError: The placement is lost.
         """
         try:
@@ -80,9 +85,10 @@ class Keeper:
         self._n_failures[n] = 1 if lived_s > STEADY_S else self._n_failures[n] + 1
         said = f" ({ending.words})" if ending.words else ""
         how = f"agent {n + 1} ended with code {ending.code}{said}"
-        most = MAX_REFUSALS if ending.code == REFUSED else MAX_FAILURES
-        if self._n_failures[n] >= most:
-            raise GaveUp(f"{how}, {most} times")
+        if ending.code == REFUSED and self._n_failures[n] >= MAX_REFUSALS:
+            raise NoneCanBegin(f"{how}, {self._n_failures[n]} times")
+        if self._n_failures[n] >= MAX_FAILURES:
+            raise GaveUp(f"{how}, {MAX_FAILURES} times")
         pause_s = min(LONGEST_PAUSE_S, 2.0 ** (self._n_failures[n] - 1))
         self._say(f"{how}; another starts in {pause_s:g} s")
         self._due[n] = self._now() + pause_s

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.program import die_with_parent, end_process
 from sharpen.agents.remote.process import END_GRACE_S
 from sharpen.agents.remote.request import Request
@@ -61,7 +62,7 @@ def keep_agents(
 
     Raises:
         SharpenError: It dies again and again.
-        UsageError: There is no cluster.
+        UsageError: There is no cluster, or no agent can begin there.
     """
     process, began, n_starts, n_deaths = begun or begin_keeper(request.placement), time.monotonic(), 1, 0
     _tell(process, request)
@@ -78,7 +79,7 @@ def keep_agents(
                 return "no more runs"
             if closed_at is not None and now - closed_at > OVER_GRACE_S:
                 return "no more runs"  # those that still wait for room are not needed
-            if code == NOT_THERE and n_starts == 1:
+            if code == REFUSED or (code == NOT_THERE and n_starts == 1):
                 raise UsageError("no agents were started")  # it has said why
             if code == GAVE_UP:
                 raise SharpenError("the agents ended again and again")  # the same

@@ -73,7 +73,8 @@ def carry_out(
                 time.sleep(POLL_S)
         finally:
             end_process(process, END_GRACE_S)
-        return Ending(process.returncode, last_line(said), time.monotonic() - began)
+        words = "".join(last_lines(said)[-1:])
+        return Ending(process.returncode, words, time.monotonic() - began)
 
 
 def wait_for_some(look: Callable[[], Sequence[Found]], wait_s: float) -> Sequence[Found]:
@@ -84,9 +85,9 @@ def wait_for_some(look: Callable[[], Sequence[Found]], wait_s: float) -> Sequenc
     return found
 
 
-def last_line(said: IO[bytes]) -> str:
-    """Return the last line of a file."""
+def last_lines(said: IO[bytes]) -> Sequence[str]:
+    """Return the last lines of a file that are not empty, without space around each."""
     size = said.seek(0, os.SEEK_END)
     said.seek(max(0, size - LONGEST_WORDS_BYTES))
-    lines = said.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""
+    lines = said.read().decode(errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]

@@ -159,6 +159,10 @@ def _give_up(address: str) -> None:
 
 def _way_out(words: str, installed: str) -> str:
     """Return what to do about what Ray says, where that is known."""
+    if "Could not find any running" in words:
+        return (
+            "; start a node on this machine with 'ray start', or give the head's HOST:PORT in place of 'auto'"
+        )
     if "Version mismatch" in words:
         return f"; install the cluster's Ray and Python on this machine, which has Ray {installed}"
     if "Failed to connect" in words:

@@ -19,12 +19,13 @@ from sharpen.agents.remote.process import (
     wait_for_some,
 )
 from sharpen.agents.remote.request import Request
-from sharpen.errors import SharpenError
+from sharpen.errors import UsageError
 from sharpen.extras import require
 from sharpen.store.permissions import own_folder
 
 FOLDER = Path(".cache") / "sharpen" / "slurm"  # in the user's home, which a cluster's machines share
 CLUSTER = "cluster"
+LISTED = "Valid arguments: "  # submitit has them in no order
 PASSING = ("Unable to contact", "timed out", "temporarily", "Connection refused")
 LONGEST_MINUTES = 24 * 60
 
@@ -119,26 +120,41 @@ def open_placement(request: Request) -> SlurmJobs:
 
     Raises:
         MissingExtra: submitit is not installed.
-        SharpenError: There is no Slurm here, or it has no such setting.
+        UsageError: There is no Slurm here, or it has no such setting.
+    """
+    folder = Path(os.path.expanduser("~")) / FOLDER / request.sweep_id  # noqa: PTH111 - HOME may be unset
+    own_folder(folder)  # what a job is told has a key in it
+    executor = executor_in(folder, request.settings)
+    executor.update_parameters(
+        name=f"sharpen-{request.sweep_id}",
+        cpus_per_task=max(1, round(request.n_cpus)),
+        gpus_per_node=round(request.n_gpus),
+    )
+    return SlurmJobs(executor, request)
+
+
+def executor_in(folder: Path, settings: Mapping[str, str]) -> Any:
+    """Return submitit's executor with settings of ``--slurm``.
+
+    Args:
+        folder: For the files of its jobs.
+        settings: By name.
+
+    Raises:
+        MissingExtra: submitit is not installed.
+        UsageError: There is no Slurm here, or it has no such setting.
     """
     require("submitit", "slurm")
     submitit: Any = import_module("submitit")
-    folder = Path(os.path.expanduser("~")) / FOLDER / request.sweep_id  # noqa: PTH111 - HOME may be unset
-    own_folder(folder)  # what a job is told has a key in it
-    settings = dict(request.settings)
-    cluster = settings.pop(CLUSTER, "slurm")
+    given = dict(settings)
+    cluster = given.pop(CLUSTER, "slurm")
     try:
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
-        executor.update_parameters(
-            name=f"sharpen-{request.sweep_id}",
-            timeout_min=LONGEST_MINUTES,
-            cpus_per_task=max(1, round(request.n_cpus)),
-            gpus_per_node=round(request.n_gpus),
-            **{f"slurm_{name}": value for name, value in settings.items()},
-        )
+        own = {f"slurm_{name}": value for name, value in given.items()}
+        executor.update_parameters(timeout_min=LONGEST_MINUTES, **own)
     except RuntimeError as problem:
-        raise SharpenError(f"no Slurm here: {problem}; '--slurm cluster=local' tries it without") from problem
+        raise UsageError(f"no Slurm here: {problem}; '--slurm cluster=local' tries it without") from problem
     except (ValueError, TypeError, NameError) as problem:
-        words = " ".join(str(problem).split()).partition(" Known executors")[0]
-        raise SharpenError(f"--slurm: {words}") from problem
-    return SlurmJobs(executor, request)
+        words, listed, names = str(problem).splitlines()[0].partition(LISTED)
+        raise UsageError(f"--slurm: {words}{listed}{', '.join(sorted(names.split(', ')))}") from problem
+    return executor

@@ -13,21 +13,32 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.program import die_with_parent, end_process
-from sharpen.agents.remote.process import LEAVING_S, POLL_S, Ending, last_line, wait_for_some
+from sharpen.agents.remote.attached import BEGINS, ending_in
+from sharpen.agents.remote.process import LEAVING_S, POLL_S, Ending, last_lines, wait_for_some
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=10", "-o", "ConnectTimeout=20")
 ATTACHED = "sharpen.agents.remote.attached"
 CANNOT_START = (126, 127)  # what a shell says of a command that it cannot start
-LACKS = "No module named 'sharpen"
+OWN_FAILURE = 255  # of ssh itself
+N_LINES = 5
+NAME_PYTHON = "name with --python the host's that has sharpen"
+WAYS_OUT: Mapping[str, str] = {
+    "No module named 'sharpen": NAME_PYTHON,
+    "No module named sharpen": NAME_PYTHON,
+    "Could not resolve hostname": "give --hosts as ssh knows them",
+    "Permission denied (": "ssh must get in without a question: try 'ssh -o BatchMode=yes {host} true'",
+    "Host key verification failed": "type 'ssh {host}' once, and say whether that is its key",
+}
+"""What a host says that another try does not mend, and what does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +48,14 @@ class Connection:
     Attributes:
         host: The machine.
         process: The ``ssh`` of this machine; the agent ends with its standard input.
-        said: What it has printed.
+        printed: Its standard output, and what the host's shell adds to that.
+        complained: Its standard error, and that of ``ssh``.
     """
 
     host: str
     process: subprocess.Popen[bytes]
-    said: IO[bytes]
+    printed: IO[bytes]
+    complained: IO[bytes]
 
 
 class SshAgents:
@@ -58,17 +71,23 @@ class SshAgents:
         given = {"words": request.agent_words, "environment": request.agent_environment}
         self._given = json.dumps(given).encode() + b"\n"
         self._n_starts: Counter[int] = Counter()
+        self._reached: set[str] = set()
+        self._refusing: set[str] = set()
 
     def start(self, n: int) -> Connection:
-        """Start an agent; one that died is started on the next host, for its own may be gone."""
-        host = self._hosts[(n + self._n_starts[n]) % len(self._hosts)]
+        """Start an agent; one that died is started on the next host, for its own may be gone.
+
+        Hosts that have refused agents are left out, until all have.
+        """
+        hosts = [host for host in self._hosts if host not in self._refusing] or self._hosts
+        host = hosts[(n + self._n_starts[n]) % len(hosts)]
         self._n_starts[n] += 1
-        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the agent has ended
+        printed, complained = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - see _close
         process = subprocess.Popen(
             [*SSH, "--", host, self._command],
             stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=said,
+            stdout=printed,
+            stderr=complained,
             start_new_session=True,  # Ctrl-C is for us; we tell it
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
         )
@@ -76,7 +95,7 @@ class SshAgents:
         with suppress(OSError):  # it has ended already, and says why
             process.stdin.write(self._given)
             process.stdin.flush()
-        return Connection(host, process, said)
+        return Connection(host, process, printed, complained)
 
     def ended(self, agents: Sequence[Connection], wait_s: float) -> Sequence[tuple[Connection, Ending]]:
         """Return those that have ended."""
@@ -85,7 +104,19 @@ class SshAgents:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
         found = wait_for_some(over, wait_s)
-        return [(one, ending(one.host, code, self._close(one))) for one, code in found]
+        return [(one, self._how(one, code)) for one, code in found]
+
+    def _how(self, one: Connection, code: int) -> Ending:
+        """Return how an agent has ended: refused only where every host has refused one."""
+        printed, complained = self._close(one)
+        if BEGINS in printed:
+            self._reached.add(one.host)
+        found = ending(one.host, code, printed, complained, was_reached=one.host in self._reached)
+        if found.code != REFUSED:
+            return found
+        self._refusing.add(one.host)
+        is_last = self._refusing >= set(self._hosts)
+        return found if is_last else replace(found, code=OWN_FAILURE)  # the next host may take it
 
     def end(self, agents: Sequence[Connection]) -> None:
         """Have agents end, all at once."""
@@ -98,25 +129,41 @@ class SshAgents:
             self._close(one)
 
     @staticmethod
-    def _close(one: Connection) -> str:
-        """Close what is left of a connection; return the agent's last words."""
+    def _close(one: Connection) -> tuple[Sequence[str], Sequence[str]]:
+        """Close what is left of a connection; return the last lines of what it printed, and of its errors."""
         end_process(one.process, POLL_S)
         if one.process.stdin is not None:
             with suppress(OSError):
                 one.process.stdin.close()
-        with one.said:
-            return last_line(one.said)
+        with one.printed, one.complained:
+            return last_lines(one.printed), last_lines(one.complained)[-N_LINES:]
 
 
-def ending(host: str, code: int, words: str) -> Ending:
+def ending(
+    host: str, code: int, printed: Sequence[str], complained: Sequence[str], *, was_reached: bool = False
+) -> Ending:
     """Return how an agent of a host has ended.
 
-    >>> ending("gpu1", 127, "/opt/python: not found").words
+    Args:
+        host: The host.
+        code: The exit code of its connection.
+        printed: The last lines of its output.
+        complained: The last lines of its errors.
+        was_reached: Whether an agent has begun there before, so that its name and key are right.
+
+    >>> ending("gpu1", 127, ["Bye!"], ["/opt/python: not found"]).words
     "gpu1: /opt/python: not found; name with --python the host's that has sharpen"
     """
-    if code in CANNOT_START or LACKS in words:
-        return Ending(REFUSED, f"{host}: {words}; name with --python the host's that has sharpen")
-    return Ending(code, f"{host}: {words}")
+    told = ending_in(printed)
+    if told is not None:
+        return replace(told, words=f"{host}: {told.words}")
+    words = " | ".join(complained or printed[-1:]) or "it said nothing"
+    ways = [way.format(host=host) for sign, way in WAYS_OUT.items() if sign in words]
+    if code in CANNOT_START:
+        ways = [NAME_PYTHON]
+    if not ways or (code == OWN_FAILURE and was_reached):
+        return Ending(code, f"{host}: {words}")
+    return Ending(REFUSED, f"{host}: {words}; {ways[0]}")
 
 
 def open_placement(request: Request) -> SshAgents:
