@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from sharpen.errors import UsageError
 
 DEEPEST = 100
+MOST_BITS = 14_000  # of a whole number: Python neither writes nor reads one of more than 4,300 digits
+MOST_VALUES = 2**25  # each takes two bytes at least, and a message has 64 MiB
 
 HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -21,13 +23,21 @@ LARGEST_INTEGER = 2**53
 def dumps(value: Any) -> str:
     """Return compact JSON; numbers that JSON lacks become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
 
-    >>> dumps({"a": float("nan"), "b": 1.5})
-    '{"a":"NaN","b":1.5}'
+    Raises:
+        UsageError: It nests too deep to be written.
+
+    >>> dumps({"a": float("nan"), "b": 1.5, "c": -(10**5000)})
+    '{"a":"NaN","b":1.5,"c":"-Infinity"}'
     """
     try:
         return _ENCODER.encode(value)
-    except ValueError:
-        return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
+    except RecursionError:
+        raise _too_deep("a value") from None
+    except ValueError:  # a number that JSON lacks or Python does not write, or a list that holds itself
+        try:
+            return json.dumps(_without_nan(value), separators=(",", ":"), default=_plain)
+        except RecursionError:
+            raise _too_deep("a value") from None
 
 
 def refuse_half_letters(text: bytes, value: Any) -> None:
@@ -65,22 +75,38 @@ def number(value: Any) -> float | None:
 
 
 def refuse_deep(what: str, value: Any) -> None:
-    """Refuse a value that nests so deep that what reads it may break.
+    """Refuse a value that nests so deep, or holds so much, that what writes or reads it may break.
 
     Raises:
-        UsageError: It nests deeper than 100 levels.
+        UsageError: It nests deeper than 100 levels, or holds more than 2**25 values: a list that is in
+            another many times counts as often.
 
     >>> refuse_deep("summary", {"a": [1, {"b": 2}]})
     """
-    level: list[Any] = [value]
+    level, times, n_values = {id(value): value}, {id(value): 1}, 0
     for _ in range(DEEPEST):
-        level = [inner for one in level for inner in _within(one)]
-        if not level:
+        below: dict[int, Any] = {}
+        times_below: dict[int, int] = {}
+        for key, container in level.items():
+            inner = _within(container)
+            n_values += times[key] * len(inner)
+            if n_values > MOST_VALUES:
+                raise UsageError(f"{what}: holds more than {MOST_VALUES:,} values: keep it as a file")
+            for one in inner:
+                if isinstance(one, Mapping | list | tuple):
+                    below[id(one)] = one  # pyright: ignore[reportUnknownArgumentType]
+                    times_below[id(one)] = times_below.get(id(one), 0) + times[key]  # pyright: ignore[reportUnknownArgumentType]
+        if not below:
             return
-    raise UsageError(f"{what}: a value nests deeper than {DEEPEST} levels: keep it as a file")
+        level, times = below, times_below
+    raise _too_deep(f"{what}: a value")
 
 
-def _within(value: Any) -> Iterable[Any]:
+def _too_deep(what: str) -> UsageError:
+    return UsageError(f"{what} nests deeper than {DEEPEST} levels: keep it as a file")
+
+
+def _within(value: Any) -> Collection[Any]:
     if isinstance(value, Mapping):
         return cast("Mapping[Any, Any]", value).values()
     return cast("list[Any]", value) if isinstance(value, list | tuple) else ()
@@ -109,6 +135,8 @@ def null_for_nan(value: Any, depth: int = 0) -> Any:
 def _without_nan(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
         return {str(k): _without_nan(v) for k, v in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):

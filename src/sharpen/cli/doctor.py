@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from sharpen import __version__
 from sharpen.cli.doctor_ray import ray_words
 from sharpen.cli.printing import json_option, print_rows
-from sharpen.coordinator import hostname
 from sharpen.errors import NotFound, SharpenError
 from sharpen.extras import EXTRAS
 from sharpen.hints import count
@@ -33,6 +32,7 @@ from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import dead_agents
 from sharpen.wire import Client, address_of, open_channel
+from sharpen.wire.processes import is_here
 
 LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
@@ -243,10 +243,10 @@ def _agents(home: Path, reader: Reader) -> Iterator[Finding]:
 
 def _agents_of(reader: Reader, sweep_id: str) -> Finding:
     known, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
-    live = [name for name, host, *_ in known if host == hostname() and name not in dead]
+    live = [name for name, *_, identity in known if is_here(identity) and name not in dead]
     running = [run for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING]
     held = {run.agent_id for run in running}
-    elsewhere = [name for name, host, *_ in known if host != hostname() and name in held]
+    elsewhere = [name for name, *_, identity in known if not is_here(identity) and name in held]
     lost = [run.id for run in running if run.agent_id in dead]
     words = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
     words += f"{count(len(running), 'run')} running"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sharpen.agents.local import DRAIN
 from sharpen.cli.terminal import echo
-from sharpen.coordinator import hostname, process_identity
+from sharpen.coordinator import process_identity
 from sharpen.store.queries import Reader
 
 
@@ -17,8 +17,8 @@ def drain_agents(home: Path, sweep: str) -> None:
     reader = Reader(home)
     row = reader.sweep(sweep)
     told: list[int] = []
-    for _, host, pid, born in reader.agents(row.id):
-        if host == hostname() and process_identity(pid) == born:  # and no other of its number
+    for *_, pid, born in reader.agents(row.id):
+        if process_identity(pid) == born:  # no other of its number, and none of another machine
             with suppress(ProcessLookupError):
                 os.kill(pid, DRAIN)
                 told.append(pid)

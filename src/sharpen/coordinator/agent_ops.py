@@ -15,19 +15,18 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from sharpen import spec
-from sharpen.coordinator import control_ops, registry_ops, tracking_ops
+from sharpen.coordinator import control_ops, registry_ops, run_checks, tracking_ops
 from sharpen.coordinator.project_limits import FULL
 from sharpen.coordinator.restore import rules_for, watched_in
 from sharpen.coordinator.row_writer import run_id, split_run_id
 from sharpen.coordinator.session import AgentProcess, Grant, OpenSweep, Reply, Session
-from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.errors import NotFound, Refused
 from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
 from sharpen.seeds import repeat_seed
 from sharpen.store.port import Row, Writer
 from sharpen.store.replaced_checkpoints import note
 from sharpen.store.rows import SweepFile
-from sharpen.store.schema import LARGEST
 from sharpen.sweep import SweepState, SweepStatus, leads
 from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, Over
 from sharpen.sweep.events import (
@@ -140,11 +139,7 @@ def _beat(session: Session, sweep_id: str, agent_id: str, held: Sequence[tuple[s
 
 def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
     sweep_id, n = session.leased(run_id, token)
-    for step_number, metrics in rows:
-        if not 0 <= step_number <= LARGEST:
-            raise UsageError(f"{run_id}: a step is a whole number from 0 to {LARGEST}")
-        if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
-            raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r}")
+    run_checks.check_rows(session, run_id, rows)
     stop = ""
     kept: list[tuple[int, dict[str, Any]]] = []
     n_new = n_scored = 0
@@ -176,7 +171,7 @@ def _leads(session: Session, run_id: str, token: int) -> Reply:
 
 def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
     session.grant(run_id, token)
-    tracking_ops.check_line(run_id, first_line)
+    run_checks.check_line(run_id, first_line)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
     session.writer.put_console(row | {"at": session.clock.time()})
     return {}
@@ -194,6 +189,7 @@ def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]
 
 def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any) -> Reply:
     grant = session.grant(run_id, token)
+    run_checks.check_artifact(name, about)
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}

@@ -15,7 +15,9 @@ from sharpen.coordinator.row_writer import run_id, split_run_id
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.tracking_ops import cancel_tracked
 from sharpen.errors import NotFound, Refused, UsageError
+from sharpen.hints import describe
 from sharpen.jsonable import LARGEST_INTEGER, dumps
+from sharpen.names import check_name, check_path_name, check_tags
 from sharpen.store.port import Kind
 from sharpen.sweep import RERUN
 from sharpen.sweep.effects import Rejected
@@ -56,8 +58,7 @@ def _where(session: Session, sweep_id: str) -> Reply:
 
 def _limit_project(session: Session, project: str, limits: Mapping[str, int | None]) -> Reply:
     """Change limits of a project, and return all of them; None takes one away."""
-    if not project.strip() or not project.isprintable():
-        raise UsageError(f"{project!r:.60} is no name of a project: it is text of one line")
+    check_path_name("project", "a project", project)
     for name, most in limits.items():
         if name not in PROJECT_LIMITS:
             raise UsageError(f"no limit {name!r:.60}; there are: {', '.join(PROJECT_LIMITS)}")
@@ -101,13 +102,15 @@ def _edit(session: Session, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
     unknown = sorted(changes.keys() - {*LIMITS, "name"})
     if unknown:
         raise UsageError(f"a sweep has no {unknown[0]!r} to edit; it has: name, {', '.join(LIMITS)}")
+    if "name" in changes:
+        check_name("edit", "a sweep", changes["name"])
     rules = session.sweep(sweep_id).state.rules
     limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
     for name, value in limits.items():
         _check_limit(name, value)
     found = _steer(session, sweep_id, LimitsSet(**limits))
     if "name" in changes:
-        session.writer.set_sweep(sweep_id, {"name": str(changes["name"])})
+        session.writer.set_sweep(sweep_id, {"name": changes["name"]})
     return found
 
 
@@ -200,12 +203,15 @@ def _delete_tracked(session: Session, run_id: str) -> Reply:
 
 
 def _note(session: Session, target: str, text: str) -> Reply:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
+        raise UsageError(f"a note is text, not {describe(text)}")
     kind, _ = _labelled(session, target)
     _label(session, kind, target, {"note": text})
     return {"note": text}
 
 
 def _tag(session: Session, target: str, add: Sequence[str], remove: Sequence[str]) -> Reply:
+    check_tags("tag", add)
     kind, tags = _labelled(session, target)
     odd = [name for name in add if not name.strip() or name != name.strip()]
     if odd:

@@ -14,7 +14,8 @@ from typing import Any
 from sharpen.coordinator.session import Reply, Session
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.gates import DEFAULT_GATES, GateDecision, Value, decide, departures, rules_of
-from sharpen.jsonable import dumps
+from sharpen.jsonable import dumps, refuse_deep
+from sharpen.names import check_name
 from sharpen.store.audit import AuditEntry, alias_stack, audit_entry, next_entry, rolled_back_from
 from sharpen.store.port import Row
 from sharpen.store.version_contents import (
@@ -49,9 +50,11 @@ def _register(
         figures: What is known of it now.
     """
     check_collection_name(collection)
+    check_name("register", "a type of artifacts", type)
     stored, record, run_id = [StoredFile(**f) for f in content["files"]], content["record"], content["run_id"]
     for file in stored:
         check_file_name(file.name)
+    refuse_deep("record", [record, figures])
     digest = content_digest(stored, record)
     known = session.writer.collection_type(collection)
     if known not in (None, type):

@@ -7,22 +7,26 @@ goes up by one whenever the run is taken up again, so that only the newest write
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sharpen.coordinator.run_checks import (
+    LABELS,
+    check_artifact,
+    check_labels,
+    check_line,
+    check_machine_metrics,
+    check_request,
+    check_rows,
+)
 from sharpen.coordinator.session import LiveRun, Reply, Session
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
+from sharpen.names import check_path_name, check_tags
 from sharpen.store.port import Row
-from sharpen.store.schema import LARGEST
 from sharpen.trial import TrialState
 
-ID = re.compile(r"[^\s/\\#?%:\x00-\x1f.][^\s/\\#?%:\x00-\x1f]{0,127}")
-RESERVED = ("last", "best")
-LABELS = ("group_name", "job_type", "display_name", "note")
-RESUME = ("never", "allow", "must")
 BEAT_KEPT_S = 5.0  # heartbeats are written this seldom
 
 
@@ -52,8 +56,7 @@ def _create_run(
     process: Mapping[str, Any] = about.pop("process", None) or {}
     fork: Mapping[str, Any] = about.pop("fork", None) or {}
     labels: Mapping[str, str] = about
-    _check(run_id, project, resume)
-    _check_labels(labels, LABELS)
+    check_request(run_id, resume, labels, config, tags)
     known = session.writer.run(run_id)
     now = session.clock.time()
     if known is not None and known["lease_key"] == key:
@@ -61,6 +64,7 @@ def _create_run(
     owner = {"pid": process.get("pid"), "born": process.get("born")}
     _refuse_at_work(session, run_id, project)
     if known is None:
+        check_path_name("project", "a project", project)
         _refuse_new(session, run_id, resume)
         base = _base(session, fork)
         session.projects.count(project, 1, session.writer)
@@ -104,27 +108,6 @@ def _forked(session: Session, row: Row, base: Row, step: int) -> Row:
     known = session.writer.run(run_id)
     assert known is not None  # noqa: S101 - it has just been written
     return known
-
-
-def _check(run_id: Any, project: Any, resume: str) -> None:
-    if not isinstance(run_id, str) or not ID.fullmatch(run_id) or run_id in RESERVED:
-        raise UsageError(
-            f"{run_id!r:.60} is no id of a run: it has 1 to 128 letters, no space, none of / \\ # ? % :, "
-            "does not begin with a dot, and is neither 'last' nor 'best'"
-        )
-    if not isinstance(project, str) or not project.strip() or not project.isprintable():
-        raise UsageError(f"{project!r:.60} is no name of a project: it is text of one line")
-    if resume not in RESUME:
-        raise UsageError(f"resume={resume!r}: it is one of {', '.join(RESUME)}")
-
-
-def _check_labels(labels: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    odd = sorted(labels.keys() - {*allowed})
-    if odd:
-        raise UsageError(f"a run has no {odd[0]!r}; it has: {', '.join(allowed)}")
-    for name, value in labels.items():
-        if not isinstance(value, str):
-            raise UsageError(f"{name} of a run is text, not {value!r:.60}")
 
 
 def _refuse_at_work(session: Session, run_id: str, project: str) -> None:
@@ -174,11 +157,7 @@ def _append_history(
 ) -> Reply:
     """Keep logged rows; those whose lines are there already are passed over, so it may be asked twice."""
     session.grant(run_id, token)
-    for step, metrics in rows:
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= LARGEST:  # pyright: ignore[reportUnnecessaryIsInstance] - it came by wire
-            raise UsageError(f"{run_id}: a step is a whole number from 0 to {LARGEST}")
-        if not isinstance(metrics, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UsageError(f"{run_id}: metrics are a mapping of names to values, not {metrics!r:.60}")
+    check_rows(session, run_id, rows)
     row = session.writer.run(run_id)
     assert row is not None  # noqa: S101 - it is granted
     n_lines: int = row["n_lines"]
@@ -198,6 +177,7 @@ def _machine_metrics(
     """Keep what the run's machine did: (Unix seconds, figures by name), in place of the same lines."""
     session.grant(run_id, token)
     check_line(run_id, first_line + len(rows))
+    check_machine_metrics(run_id, [figures for _, figures in rows])
     if rows:
         lines = [
             {"run_id": run_id, "token": token, "line": first_line + i, "metrics": dumps(figures), "at": at}
@@ -205,16 +185,6 @@ def _machine_metrics(
         ]
         session.writer.put_machine_metrics(lines)
     return {}
-
-
-def check_line(run_id: str, line: Any) -> None:
-    """Refuse what is no number of a line.
-
-    Raises:
-        UsageError: So it is.
-    """
-    if isinstance(line, bool) or not isinstance(line, int) or not 0 <= line <= LARGEST:
-        raise UsageError(f"{run_id}: a line is a whole number from 0 to {LARGEST}")
 
 
 def _overwrite(session: Session, run_id: str, token: int) -> Reply:
@@ -247,8 +217,9 @@ def _edit_run(session: Session, run_id: str, changes: Mapping[str, Any]) -> Repl
     if known is None or known["deleted_at"] is not None:
         raise NotFound(f"no run {run_id!r}")
     labels = {name: value for name, value in changes.items() if name not in ("config", "summary", "tags")}
-    _check_labels(labels, LABELS)
+    check_labels(labels, LABELS)
     if changes.get("tags") is not None:
+        check_tags("tags", changes["tags"])
         labels["tags"] = dumps(sorted({*changes["tags"]}))
     if labels:
         session.writer.set_run(run_id, labels)
@@ -261,6 +232,7 @@ def _edit_run(session: Session, run_id: str, changes: Mapping[str, Any]) -> Repl
 
 def _attach(session: Session, run_id: str, name: str, **about: Any) -> Reply:
     """Keep a file with a run that may have ended."""
+    check_artifact(name, about)
     known = session.writer.run(run_id)
     if known is None or known["deleted_at"] is not None:
         raise NotFound(f"no run {run_id!r}")
@@ -284,7 +256,7 @@ def _describe_run(session: Session, run_id: str, token: int, **labels: str) -> R
     """Change a run's labels: any of :data:`LABELS`, ``project`` among them for a run of a sweep."""
     grant = session.grant(run_id, token)
     allowed = (*LABELS, "project") if grant.sweep_id is not None else LABELS
-    _check_labels(labels, allowed)
+    check_labels(labels, allowed)
     session.writer.set_run(run_id, labels)
     return {}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sharpen.hints import describe, join
 from sharpen.jsonable import LARGEST_INTEGER
+from sharpen.names import LONGEST_NAME, fault_of_path
 from sharpen.spec.problem_node import CONTROL, Node
 from sharpen.spec.synonyms import nearest
 
@@ -72,6 +73,15 @@ def line(node: Node) -> str | None:
 def optional_text(node: Node) -> str | None:
     """Read a text that may be empty."""
     return "" if node.value in ("", None) else text(node)
+
+
+@reads(type=["string", "null"], maxLength=LONGEST_NAME)
+def optional_path_name(node: Node) -> str | None:
+    """Read a name that may be empty, and that leads nowhere when it is taken for a path."""
+    found = optional_text(node)
+    if found and (fault := fault_of_path(found)):
+        return node.wrong(f"is no name: {fault}")
+    return found
 
 
 @reads(type="boolean")

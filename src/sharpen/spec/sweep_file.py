@@ -26,6 +26,7 @@ from sharpen.spec.readers import (
     line,
     mapping,
     one_of,
+    optional_path_name,
     optional_text,
     text,
 )
@@ -288,7 +289,7 @@ SWEEP = {
     "parameters": Key(PARAMETERS, "What may vary.", missing="give at least one parameter"),
     "early_terminate": Key(early_terminate, "When to end runs early."),
     "run_cap": Key(integer(1), "How many runs at most."),
-    "project": Key(optional_text, "For people.", default=""),
+    "project": Key(optional_path_name, "For people.", default=""),
     "entity": Key(optional_text, "For people.", default=""),
     **{name: Key(key.reader, key.doc, key.default, is_extension=True) for name, key in _OWN.items()},
     **SHORTHANDS,

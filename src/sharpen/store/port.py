@@ -108,6 +108,10 @@ class Writer(Protocol):
         """Return what is there of a step; None for nothing."""
         ...
 
+    def n_names(self, run_id: str) -> int:
+        """Return how many names of metrics a run has logged that count."""
+        ...
+
     def names_logged(self, run_id: str) -> list[str]:
         """Return the names of all metrics that a run has logged and that count, in order."""
         ...

@@ -20,6 +20,11 @@ TABLES: Mapping[Kind, sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
 WHICH: sa.BindParameter[str] = sa.bindparam("which")
 # asked at nearly every request: made once
 RUN = sa.select(schema.runs).where(schema.runs.c.id == WHICH)
+N_NAMES = (
+    sa.select(sa.func.count())
+    .select_from(schema.last_values)
+    .where(schema.last_values.c.run_id == sa.bindparam("run_id"))
+)
 TAGS = {
     kind: sa.select(table.c.tags).where(table.c.id == WHICH, table.c.deleted_at.is_(None))
     for kind, table in TABLES.items()
@@ -187,6 +192,10 @@ class SqlWriter:
         p = schema.reports.c
         query = sa.select(schema.reports).where(p.run_id == run_id, p.token == token, p.step == step)
         return self._row(query)
+
+    def n_names(self, run_id: str) -> int:
+        """Return how many names of metrics a run has logged that count."""
+        return self._connection.execute(N_NAMES, {"run_id": run_id}).scalar_one()
 
     def names_logged(self, run_id: str) -> list[str]:
         """Return the names of all metrics that count."""

@@ -12,6 +12,8 @@ from typing import Any
 from sharpen.errors import UsageError
 from sharpen.facts import CODE
 from sharpen.http import home_of
+from sharpen.jsonable import refuse_deep
+from sharpen.names import check_path_name, check_tags
 from sharpen.store.blobs import open_blobs
 from sharpen.tracking.assignment import Assignment, read_assignment, read_assignments
 from sharpen.tracking.config import merged
@@ -49,9 +51,10 @@ def init(config: Mapping[str, Any] | None = None, project: str | None = None, **
 
     Raises:
         UsageError: SHARPEN_RUN holds what no agent writes; or the run is there, or is not, as ``resume``
-            wants it.
+            wants it; or the project, a label or a tag is no text of one line, or too long.
         StoreError: The checkpoint to go on from is missing or damaged; or the store cannot be written.
     """
+    refuse_deep("init: config", config)
     assigned = read_assignment(os.environ)
     odd = sorted(about.keys() - {*LABELS, "id", "resume", "tags", "home"})
     if odd:
@@ -75,6 +78,8 @@ def _of_stock_agent(config: Mapping[str, Any]) -> Run:
 
 
 def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any]) -> Run:
+    check_path_name("init", "a project", project)
+    check_tags("init", about.get("tags") or ())
     labels = {LABELS[name]: value for name, value in about.items() if name in LABELS and value is not None}
     request = {"run_id": about.get("id") or secrets.token_hex(4), "project": project, "config": dict(config)}
     request |= {"resume": about.get("resume") or "never", "tags": list(about.get("tags") or ()), **labels}
@@ -105,6 +110,7 @@ def init_all(config: Mapping[str, Any] | None = None) -> list[Run]:
     ...     run.finish()
     step 1  score=2
     """
+    refuse_deep("init_all: config", config)
     assigned = read_assignments(os.environ)
     return [_made(config, one, is_member=len(assigned) > 1) for one in assigned]
 

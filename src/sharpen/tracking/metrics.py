@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any, cast
 
 from sharpen.errors import UsageError
-from sharpen.tracking.names import check_name, check_text
+from sharpen.jsonable import refuse_deep
+from sharpen.names import check_n_names, check_name, check_text
 
 DEEPEST = 20
 
@@ -17,8 +18,8 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return metrics by flat names, with every exact number, such as a fraction, as a float.
 
     Raises:
-        UsageError: They are no mapping, a name is no text of one line, one metric comes twice, or they are
-            nested deeper than 20 levels.
+        UsageError: They are no mapping, a name is no text of one line, one metric comes twice, there are
+            more than 10,000, or they are nested deeper than 20 levels.
 
     >>> plain_metrics({"loss": Fraction(1, 2), "eval": {"loss": 0.25, "rank": {"ic": 0.1}}})
     {'loss': 0.5, 'eval.loss': 0.25, 'eval.rank.ic': 0.1}
@@ -31,7 +32,10 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"log: {name!r} comes twice, nested and with a dot: rename one of them")
         check_name("log", "a metric", name)
         check_text(f"log: {name}", value)
+        if isinstance(value, list | tuple):
+            refuse_deep(f"log: {name}", value)
         found[name] = float(value) if isinstance(value, Decimal | Fraction) else value
+    check_n_names("log", found)
     return found
 
 

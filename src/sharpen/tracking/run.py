@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any
 
 from sharpen.errors import Refused, UsageError
+from sharpen.jsonable import refuse_deep
+from sharpen.names import LARGEST_STEP, check_name, check_path_name
 from sharpen.regular_file import refuse_unreadable
 from sharpen.tracking.assignment import Stage
 from sharpen.tracking.config import Config
 from sharpen.tracking.metrics import plain_metrics
-from sharpen.tracking.names import LARGEST_STEP, check_name
 from sharpen.tracking.scratch import FileClaims, Scratch
 from sharpen.tracking.sinks import Sink
 from sharpen.tracking.summary import Stopped, Summary, finished, stopped_when_refused
@@ -238,14 +239,16 @@ class Run:
 
         Raises:
             Stopped: The sweep has given this run to another agent.
-            UsageError: The run is finished, there is no such file, or another run at work has written it.
+            UsageError: The run is finished, there is no such file, another run at work has written it, or
+                the name is none: it is one line, and no path that leads out of its folder.
         """
         self._refuse_when_finished("log_artifact")
         path = Path(path)
         refuse_unreadable("log_artifact", path)
         name = path.name if name is None else name
-        check_name("log_artifact", "an artifact", name)
+        check_path_name("log_artifact", "an artifact", name)
         check_name("log_artifact", "a type of artifacts", type)
+        refuse_deep("log_artifact: metadata", metadata)
         is_own = self._scratch.holds(path)
         if not is_own:
             self._claims.take(path)

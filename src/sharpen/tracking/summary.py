@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sharpen.errors import Refused, UsageError
-from sharpen.tracking.names import check_name, check_text
+from sharpen.jsonable import refuse_deep
+from sharpen.names import check_name, check_text
 from sharpen.tracking.sinks import Sink
 
 
@@ -36,13 +37,15 @@ class Summary:
         """Set several values at once.
 
         Raises:
-            UsageError: The run is finished, or a name or a text is none that can be shown.
+            UsageError: The run is finished, or a name or a text is none that can be shown, or a value
+                nests too deep.
         """
         if self._is_closed:
             raise finished("summary")
         for name, value in values.items():
             check_name("summary", "a value", name)
             check_text(f"summary: {name}", value)
+            refuse_deep(f"summary: {name}", value)
         with self._guard():
             self._sink.summarize(values)
         self._values.update(values)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sharpen.coordinator import hostname, process_identity
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState
+from sharpen.wire import processes
 
 
 def has_agents(reader: Reader, sweep_id: str) -> bool:
-    """Return whether an agent works on a sweep: its process lives, or, on another host, it holds a run."""
+    """Return whether an agent works on a sweep: its process lives, or, on another machine, it holds a run."""
     holders = {run.agent_id for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING}
     agents, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
-    return any(name not in dead if host == hostname() else name in holders for name, host, *_ in agents)
+    return any(
+        name not in dead if processes.is_here(identity) else name in holders for name, *_, identity in agents
+    )
 
 
 def dead_agents(reader: Reader, sweep_id: str) -> set[str]:
     """Return the agents of this machine that have worked on a sweep and are no more."""
     agents = reader.agents(sweep_id)
-    return {name for name, host, pid, mark in agents if host == hostname() and process_identity(pid) != mark}
+    return {name for name, _, pid, identity in agents if processes.is_dead(pid, identity)}
 
 
 def lost_as_waiting(reader: Reader, sweep_id: str, runs: Sequence[RunRow]) -> list[RunRow]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sharpen import tracking
 from sharpen.errors import UsageError
+from sharpen.jsonable import refuse_deep
 from sharpen.regular_file import read_text
 
 
@@ -45,6 +46,7 @@ class Config(tracking.Config):
         """Set several values; a mapping, an argparse namespace or the name of a YAML file."""
         chosen: frozenset[str] = object.__getattribute__(self, "_chosen")
         new = {name: value for name, value in {**as_mapping(values), **more}.items() if name not in chosen}
+        refuse_deep("config", new)
         super().update(tracking.Config(new))
         keep = object.__getattribute__(self, "_keep")
         if keep is not None and new:

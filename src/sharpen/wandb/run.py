@@ -290,7 +290,8 @@ class Run:
         files = [path for path in found if path.is_file()]
         for path in files:
             is_below = path.is_relative_to(base)
-            self._run.log_artifact(path, name=str(path.relative_to(base) if is_below else path.name))
+            name = path.relative_to(base) if is_below and ".." not in path.parts else path.name
+            self._run.log_artifact(path, name=str(name))
         return [str(path) for path in files]
 
     def alert(self, title: str, text: str = "", level: Any = AlertLevel.INFO, **_more: Any) -> None:

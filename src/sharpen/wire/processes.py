@@ -43,13 +43,20 @@ def process_identity(pid: int) -> str:
     return "" if is_zombie or not machine_identity() else f"{machine_identity()}:{fields[19]}"
 
 
+def is_here(identity: str) -> bool:
+    """Return whether a process is one of this machine, alive or not.
+
+    >>> is_here("another machine:77")
+    False
+    """
+    machine, _, start = identity.rpartition(":")
+    return bool(start) and machine == machine_identity()
+
+
 def is_dead(pid: int, identity: str) -> bool:
     """Return whether a process of this machine has ended; False for one of another machine.
 
     >>> is_dead(1, "another machine:77")
     False
     """
-    machine, _, start = identity.rpartition(":")
-    if not start or machine != machine_identity():
-        return False
-    return process_identity(pid) != identity
+    return is_here(identity) and process_identity(pid) != identity

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from sharpen.errors import Refused, UsageError
 from sharpen.jsonable import number
+from sharpen.names import fitted
 from sharpen.server.wandb.context import Context
 from sharpen.server.wandb.run_changes import revive
 from sharpen.store.rows import TrackedRun
@@ -109,7 +110,9 @@ def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Reque
 
 
 def _metrics(line: Mapping[str, Any], kept: Sequence[str] = ()) -> dict[str, Any]:
-    return {name: _value(value) for name, value in line.items() if not name.startswith("_") or name in kept}
+    """Return what counts of a line, under names that the store takes."""
+    names = [name for name in line if not name.startswith("_") or name in kept]
+    return {fitted(name): _value(line[name]) for name in names}
 
 
 def _summary(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:

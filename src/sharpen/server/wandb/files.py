@@ -12,26 +12,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from sharpen.errors import UsageError
-from sharpen.hints import printable
+from sharpen.names import check_path_name
 from sharpen.server.wandb.context import Context, page
 from sharpen.store.rows import ArtifactRow
 
-LONGEST_NAME = 1000
 MOST_AT_ONCE = 10_000
 
 
 def check_name(name: str) -> None:
-    r"""Refuse a name that no file may have. A name is only ever looked up: it never becomes a path.
+    """Refuse a name that no file may have. A name is only ever looked up: it never becomes a path.
 
     Raises:
-        UsageError: It is empty, too long, or has control characters.
+        UsageError: It is empty, too long, has control characters, or leads out of its folder.
 
-    >>> check_name("a\x00b")
+    >>> check_name("../a")
     Traceback (most recent call last):
-    sharpen.errors.UsageError: 'a\\x00b' is no name of a file
+    sharpen.errors.UsageError: files: '../a' is no name of a file: it leads out of its folder: take '..' out
     """
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise UsageError(f"{printable(name[:60])!r} is no name of a file")
+    check_path_name("files", "a file", name)
 
 
 def create(ctx: Context, run_id: str, names: Sequence[str]) -> dict[str, Any]:
