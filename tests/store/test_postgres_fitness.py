@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from postgres_server import PostgresServer
-from sharpen.errors import StoreError
+from sharpen.cli import main
+from sharpen.coordinator import connect
+from sharpen.errors import UsageError
+from sharpen.store import postgres_fitness, store_copy
 from sharpen.store.backends import check_database, use_database
-from sharpen.store.location import LINK, database_url
+from sharpen.store.location import LINK, database_url, link
 from sharpen.store.postgres import PostgresStore, open_reader
+from sharpen.store.queries import Reader
 
 pytestmark = pytest.mark.postgres
+TEXT = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
 
 
 def run(url: str, *statements: str) -> None:
@@ -23,7 +30,7 @@ def run(url: str, *statements: str) -> None:
 
 
 def refused(home: Path, url: str) -> str:
-    with pytest.raises(StoreError) as raised:
+    with pytest.raises(UsageError) as raised:
         use_database(home, url)
     assert not (home / LINK).exists(), "the folder would stay with a database that cannot be used"
     return raised.value.message
@@ -94,5 +101,59 @@ def test_a_user_who_may_only_read(postgres: PostgresServer, tmp_path: Path) -> N
     (tmp_path / "linked" / LINK).write_text(f"{theirs}\n")
     assert database_url(tmp_path / "linked") == theirs
     open_reader(tmp_path / "linked").dispose()  # reading is allowed
-    with pytest.raises(StoreError, match="may not write"):
+    with pytest.raises(UsageError, match="may not write"):
         check_database(tmp_path / "linked")
+
+
+def test_an_older_postgres(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_fitness, "LEAST", 99)
+    words = refused(tmp_path / "home", postgres.new_database())
+    assert words.endswith(": a store needs 99 or later")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "todo"),
+    [
+        ("/t", "/no_t", "name one that is there, or make it with CREATE DATABASE"),
+        ("sharpen@", "nobody_here@", "name another user before the @"),
+        ("", "?sslmode=verify-full", "turn ssl on at the server, or give ?sslmode=prefer"),
+        ("", "?sslmode=nonsense", "give the option of the address a value that libpq knows"),
+        ("", "?connect_timeout=x", "give the option of the address a value that libpq knows"),
+        ("", "?options=-cnonsense%3D1", "mend what options= sets"),
+    ],
+)
+def test_an_address_that_the_server_refuses(
+    postgres: PostgresServer, tmp_path: Path, before: str, after: str, todo: str
+) -> None:
+    url = postgres.new_database()
+    theirs = url.replace(before, after) if before else url + after
+    done = CliRunner().invoke(main, ["--home", str(tmp_path / "home"), "--store", theirs, "ls"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f": {todo}" in done.stderr
+    assert not (tmp_path / "home" / LINK).exists()
+
+
+@pytest.mark.parametrize("n_digits", [0, -10])
+def test_a_database_that_rounds_what_it_tells(
+    postgres: PostgresServer, tmp_path: Path, n_digits: int
+) -> None:
+    """Numbers are read as they were written, or a copy would differ and leases would end at another time."""
+    url = postgres.new_database()
+    run(url, f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET extra_float_digits = {n_digits}")
+    link(tmp_path / "there", url)
+    with connect(tmp_path / "there") as client:
+        place = {"source": "s.yaml", "workdir": "/"}
+        sweep_id = client.call("create_sweep", key="k", text=TEXT, place=place)["sweep_id"]
+        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+        lease = client.call("lease", sweep_id=sweep_id, agent_id="a", key="1")["run"]
+        lease = {"run_id": lease["run_id"], "token": lease["token"]}
+        client.call("report", **lease, rows=[[1, {"loss": 1 / 3}]])
+        client.call("exit", **lease, exit_code=0, last_words="")
+    found = Reader(tmp_path / "there").run("last-1")
+    assert found.score == 1 / 3
+    assert abs(found.created_at - time.time()) < 600
+    back = store_copy.copy_rows(tmp_path / "there", tmp_path / "back")
+    other = postgres.new_database()
+    run(url, f"ALTER DATABASE {other.rsplit('/', 1)[1]} SET extra_float_digits = {n_digits}")
+    link(tmp_path / "again", other)
+    assert store_copy.copy_rows(tmp_path / "back", tmp_path / "again").digest == back.digest

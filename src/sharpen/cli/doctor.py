@@ -38,6 +38,7 @@ LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
 SKEW_S = 5.0
 ANSWER_S = 3.0
+NO_ANSWER_S = 0.2  # where nobody holds the store
 Verdict = Literal["ok", "warning", "problem"]
 
 
@@ -152,17 +153,12 @@ def _files(home: Path, _reader: Reader) -> Iterator[Finding]:
 
 def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
     """Say who writes; nobody is asked to begin."""
-    client = Client(open_channel(address_of(home)), None, ANSWER_S)
+    client = Client(open_channel(address_of(home)), None, ANSWER_S if _holder(home) else NO_ANSWER_S)
     began = time.perf_counter()
     try:
         client.call("ping")
     except SharpenError as problem:
-        words = _holder(home)
-        if words is None:
-            check_database(home)
-            yield Finding("writer", "ok", "nobody writes just now; the next command does")
-        else:
-            yield Finding("writer", "problem", f"{words} does not answer: {problem.message}")
+        yield _silent_writer(home, problem)
         return
     finally:
         client.close()
@@ -170,6 +166,21 @@ def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
     verdict: Verdict = "ok" if took_ms < 1000 else "warning"
     who = shown(home) if server_of(home) else f"process {_pid(home)}"
     yield Finding("writer", verdict, f"{who} writes, and answers in {took_ms:.0f} ms")
+
+
+def _silent_writer(home: Path, problem: SharpenError) -> Finding:
+    """Say who holds the store, when nobody answers in its folder."""
+    words = _holder(home)
+    if words is not None:
+        return Finding("writer", "problem", f"{words} does not answer: {problem.message}")
+    if database_url(home) is not None:
+        from sharpen.store import postgres  # noqa: PLC0415 - an extra
+        from sharpen.store.postgres_lock import elsewhere  # noqa: PLC0415
+
+        if (holder := postgres.holder_of(home)) is not None:
+            return Finding("writer", "warning", elsewhere(home, holder))
+        check_database(home)
+    return Finding("writer", "ok", "nobody writes just now; the next command does")
 
 
 def _pid(home: Path) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +16,7 @@ from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.coordinator.connection import HELD_S
 from sharpen.errors import UsageError
+from sharpen.store.location import database_url
 
 PORT = 8420
 STANDBY_S = 1e6  # days; then whoever keeps it alive starts it again
@@ -68,6 +72,7 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
     from sharpen.server.app import application  # noqa: PLC0415
     from sharpen.server.auth import KeyFile  # noqa: PLC0415
     from sharpen.server.lifespan import LAST_GRACE_S, PatientServer  # noqa: PLC0415
+    from sharpen.server.standby import standing_by  # noqa: PLC0415
 
     keys = KeyFile(home)
     known = bool(keys.all())
@@ -77,19 +82,23 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{listener.getsockname()[1]}"
-    if standby:
-        echo(f"sharpen stands by for {home}, and will serve it at {url}", err=True)
-    with connect(home, held_s=STANDBY_S if standby else HELD_S) as client:
-        config = uvicorn.Config(
-            application(home, client, _say if log_requests else None, wandb_slots),
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=round(LAST_GRACE_S),
-            timeout_keep_alive=KEEP_ALIVE_S,
-            ssl_certfile=tls_cert,
-            ssl_keyfile=tls_key,
-            server_header=False,
-        )
+    settings: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "timeout_graceful_shutdown": round(LAST_GRACE_S),
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "ssl_certfile": tls_cert,
+        "ssl_keyfile": tls_key,
+        "server_header": False,
+    }
+    if database_url(home) is not None:
+        _tell_database(url.replace(shown, socket.gethostname()) if _is_any(host) else url)
+    with contextlib.ExitStack() as until_the_end:
+        if standby:
+            echo(f"sharpen stands by for {home}, and will serve it at {url}", err=True)
+        with standing_by(listener, settings) if standby else contextlib.nullcontext():
+            client = until_the_end.enter_context(connect(home, held_s=STANDBY_S if standby else HELD_S))
+            app = application(home, client, _say if log_requests else None, wandb_slots)
 
         def tell() -> None:
             echo(f"sharpen serves {home} at {url}", err=True)
@@ -98,11 +107,24 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
             if known:
                 echo("its key was shown when it was made; for another: sharpen key add", err=True)
 
-        PatientServer(config, tell).run(sockets=[listener])
+        PatientServer(uvicorn.Config(app, **settings), tell).run(sockets=[listener])
+
+
+def _tell_database(url: str) -> None:
+    """Let this process's connections tell where it answers: whoever is refused is told to ask there."""
+    from sharpen.store.postgres_lock import AT  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+    os.environ["PGAPPNAME"] = f"{AT}{url}"
 
 
 def _say(line: str) -> None:
     echo(line, err=True)
+
+
+def _is_any(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_unspecified
+    return not host
 
 
 def _is_loopback(host: str) -> bool:

@@ -61,8 +61,9 @@ def use_database(home: Path, url: str) -> None:
     """Let a folder's store be in a database elsewhere, which must answer the first time.
 
     Raises:
-        UsageError: It is no address of a database, or the folder has another store.
-        StoreError: Nothing answers there, or it can hold no store of this user.
+        UsageError: It is no address of a database, or of one that can hold no store of this user; or the
+            folder has another store.
+        StoreError: Nothing answers there.
     """
     if database_url(home) == url:
         return
@@ -78,7 +79,8 @@ def check_database(home: Path) -> None:
     """Refuse a database elsewhere that this user cannot write a store to; say nothing of one in the folder.
 
     Raises:
-        StoreError: It does not answer, holds another program's tables, or this user may not write.
+        UsageError: It holds another program's tables, or this user may not write.
+        StoreError: It does not answer.
     """
     if database_url(home) is not None:
         import_module(BACKENDS["postgres"]).check(home)

@@ -107,9 +107,11 @@ def without_password(url: str) -> str:
     'postgresql://ann:***@db.lab/sharpen?password=***'
     >>> without_password("postgresql://ann:se/cr@t@db.lab:5432/sharpen")  # not as it should be written
     'postgresql://ann:***@db.lab:5432/sharpen'
+    >>> without_password("postgresql://ann@lab:se#cret@db.lab/sharpen")
+    'postgresql://ann@lab:***@db.lab/sharpen'
     """
     hidden = re.sub(r"(password=)[^&]*", r"\1***", url)
-    return re.sub(r"(://[^:/?@]*):(?!\d+[/?][^@]*[?]).*@", r"\1:***@", hidden)
+    return re.sub(r"(://[^:]*?):(?!\d+[/?][^@]*[?]).*@", r"\1:***@", hidden)
 
 
 def _write(home: Path, url: str) -> None:

@@ -31,6 +31,8 @@ from sharpen.store.location import database_url, without_password
 from sharpen.store.permissions import own_folder
 from sharpen.store.postgres_address import parameters
 from sharpen.store.postgres_fitness import refuse_unfit
+from sharpen.store.postgres_lock import Holder, elsewhere, find_holder, try_lock
+from sharpen.store.postgres_refusals import mend
 from sharpen.store.postgres_schema import bring_up_to_date, files, state
 from sharpen.store.postgres_silence import SilenceWatch
 from sharpen.store.queries import Reader
@@ -58,6 +60,8 @@ LATER = ("08", "25006", "40", "53", "55", "57", "58")
 """What may succeed later, as SQLSTATE begins: lost connections, conflicts, full disks, a server that ends."""
 READ_ONLY = "25006"
 """What a server says that has become a replica: a new connection may find the first elsewhere."""
+EVERY_DIGIT = "SET extra_float_digits = 3"
+"""Whatever the database says, for a number must be read as it was written."""
 GONE = "the connection to the database was lost: whoever holds the store next goes on"
 
 
@@ -186,13 +190,17 @@ def check(home: Path) -> None:
     """Refuse a database that does not answer, or can hold no store.
 
     Raises:
-        UsageError: Its address cannot be read.
-        StoreError: It cannot be reached, or is not fit for this user to write to.
+        UsageError: Its address cannot be read or is refused, or it is not fit for this user to write to.
+        StoreError: It cannot be reached.
     """
     engine = _engine(home)
     try:
         with _at(home), engine.connect() as connection:
             refuse_unfit(connection)
+    except StoreError as problem:
+        if problem.facts.get("is_lasting", True):
+            raise UsageError(problem.message) from problem
+        raise
     finally:
         engine.dispose()
 
@@ -210,6 +218,20 @@ def is_behind_pooler(home: Path) -> bool:
         with _at(home), engine.connect() as connection:
             driver: Any = connection.connection.dbapi_connection
             return driver.info.backend_pid != connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    finally:
+        engine.dispose()
+
+
+def holder_of(home: Path) -> Holder | None:
+    """Return who leads at a folder's database; None for nobody.
+
+    Raises:
+        StoreError: It cannot be reached.
+    """
+    engine = _engine(home)
+    try:
+        with _at(home), engine.connect() as connection:
+            return find_holder(connection)
     finally:
         engine.dispose()
 
@@ -270,9 +292,8 @@ def _lead(connection: sa.Connection, home: Path) -> int:
             connection.execute(SET, {"name": name, "value": value})
         if connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off":
             connection.exec_driver_sql("SET synchronous_commit = on")
-        is_free = connection.execute(LOCK).scalar()
-        if is_free is False:
-            raise StoreHeld(_holder(connection, home))
+        if not try_lock(connection):
+            raise StoreHeld(elsewhere(home, find_holder(connection)))
         refuse_unfit(connection)  # one without a schema, too, which has no lock
     # from here on nobody else is at it
     with connection.begin():
@@ -300,18 +321,7 @@ def _agree_on_bucket(connection: sa.Connection, home: Path) -> None:
     link_bucket(home, theirs)
 
 
-def _holder(connection: sa.Connection, home: Path) -> str:
-    holder = "another process"
-    if connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar():
-        holder = connection.execute(sa.select(state.c.holder)).scalar() or holder
-    return (
-        f"{holder} holds the store {without_password(database_url(home) or '')}, "
-        "and does not listen in this folder: work in its folder, or end it"
-    )
-
-
 SET = sa.text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")
-LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended('sharpen store in ' || current_schema(), 0))")
 
 
 def _engine(home: Path, *, only_reads: bool = False, **more: Any) -> sa.Engine:
@@ -319,6 +329,8 @@ def _engine(home: Path, *, only_reads: bool = False, **more: Any) -> sa.Engine:
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.adapters.register_dumper(str, WithoutNul)
+        connection.execute(EVERY_DIGIT)
+        connection.commit()
         if only_reads:  # not from the first: target_session_attrs=read-write would find no host then
             connection.execute("SET default_transaction_read_only = on")
             connection.commit()
@@ -357,4 +369,6 @@ def _at(home: Path) -> Generator[None]:
             raise
         words = " ".join(str(problem.orig).split())
         shown = without_password(database_url(home) or "")
-        raise StoreError(f"the store at {shown} cannot be used: {words}") from problem
+        todo = mend(words)
+        words += f": {todo}" if todo else ""
+        raise StoreError(f"the store at {shown} cannot be used: {words}", is_lasting=bool(todo)) from problem

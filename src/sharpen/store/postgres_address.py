@@ -19,7 +19,7 @@ NETWORK = {
     "keepalives_interval": "1",
     "keepalives_count": "2",
     "tcp_user_timeout": "4000",
-    "application_name": "sharpen",
+    "fallback_application_name": "sharpen",  # PGAPPNAME names another
     "client_encoding": "utf8",
 }
 ENCODED = "special characters of a user or password are written as in %40 for @, %2F for / and %25 for %"

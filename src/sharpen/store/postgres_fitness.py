@@ -1,4 +1,4 @@
-"""Whether a Postgres database can hold a store: encoding, schema, tables, and this user's rights."""
+"""Whether a Postgres database can hold a store: version, encoding, schema, tables, and this user's rights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from sharpen.hints import join
 from sharpen.store import schema
 from sharpen.store.postgres_schema import state
 
+LEAST = 15
+"""The oldest version of Postgres that is tried."""
 MAY_CREATE = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
 MAY_WRITE = sa.text("SELECT has_table_privilege(to_regclass(:table), 'UPDATE')")
 
@@ -17,9 +19,12 @@ def refuse_unfit(connection: sa.Connection) -> None:
     """Refuse a database that can hold no store, or none that this user may write to.
 
     Raises:
-        StoreError: It is in another encoding than UTF8, has no schema for this user or one with tables of
-            another program, or this user may not write to it.
+        StoreError: It is of an older Postgres, in another encoding than UTF8, has no schema for this user or
+            one with tables of another program, or this user may not write to it.
     """
+    version = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
+    if version < LEAST:
+        raise StoreError(f"the database is of Postgres {version}: a store needs {LEAST} or later")
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
     if encoding != "UTF8":
         raise StoreError(f"the database has the encoding {encoding}: make one with ENCODING 'UTF8'")

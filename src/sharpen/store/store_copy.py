@@ -177,15 +177,15 @@ def _refuse_rows(writer: Writer, target: Path) -> None:
 
 
 def _write(writer: Writer, table: sa.Table, connection: sa.Connection, copied: Copied) -> None:
-    rows = every_row(connection, table)
-    while some := list(islice(rows, AT_ONCE)):
-        writer.add_rows(table.name, some)
-        if table.name in WITHOUT:
-            continue
-        for row in some:
-            copied.named |= _digests_in(row)
-        if table.name == "artifacts":
-            copied.needed |= {row["digest"] for row in some}
+    with contextlib.closing(every_row(connection, table)) as rows:
+        while some := list(islice(rows, AT_ONCE)):
+            writer.add_rows(table.name, some)
+            if table.name in WITHOUT:
+                continue
+            for row in some:
+                copied.named |= _digests_in(row)
+            if table.name == "artifacts":
+                copied.needed |= {row["digest"] for row in some}
 
 
 def _digests_in(row: Row) -> set[str]:
