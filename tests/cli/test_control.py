@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from faults.bench import Bench, until
+from sharpen.coordinator import connect
 from sharpen.errors import StoreError
 from sharpen.store.location import FILE
 from sharpen.store.migrations import STEPS, migrate
@@ -374,3 +375,22 @@ def test_a_sweep_of_an_older_store_is_resumed(bench, sharpen):
     assert bench.call("resume", "old1", "--agents", "1").returncode == 0
     assert (bench.home / f"{FILE}.v1.backup").exists()
     assert states(bench.home) == {1: "finished"}
+
+
+@pytest.mark.parametrize("run_id", ["nodash", "with-dash", "with-7", "7"])
+def test_a_run_of_no_sweep_is_a_run_whatever_its_id(sharpen, store, run_id):
+    with connect(store) as client:
+        client.call("create_run", run_id=run_id, project="p", key=run_id, config={})
+        client.call("finish_run", run_id=run_id, token=1, exit_code=0)
+    assert sharpen("note", run_id, "mine", home=store).exit_code == 0
+    for _ in range(2):
+        said = sharpen("delete", run_id, "--yes", home=store)
+        assert (said.exit_code, said.stderr) == (0, f"run {run_id} is deleted\n")
+    assert json_of(sharpen("info", "last", "--json", home=store))["runs"] == {"finished": 4}
+
+
+@pytest.mark.parametrize("word", ["nothing", "no-thing", "nothing-7"])
+def test_what_names_neither_run_nor_sweep_is_not_deleted(sharpen, store, word):
+    said = sharpen("delete", word, "--yes", home=store)
+    assert said.exit_code == 2
+    assert f"'{word}'" in said.stderr

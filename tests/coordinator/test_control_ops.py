@@ -420,8 +420,8 @@ def test_a_deleted_sweep_is_hidden_and_cannot_go_on(harness: CoordinatorHarness)
     harness.ask("delete", target=sweep_id)
     harness.ask("delete", target=sweep_id)
     assert [row.id for row in reader(harness).sweeps()] == [other]
-    assert reader(harness).is_deleted(sweep_id)
-    assert not reader(harness).is_deleted(other)
+    assert reader(harness).deleted_kind(sweep_id) == "sweep"
+    assert reader(harness).deleted_kind(other) is None
     with pytest.raises(NotFound):
         reader(harness).sweep(sweep_id)
     second = CoordinatorHarness(harness.home, harness.clock)

@@ -169,14 +169,14 @@ def delete(home: Path, sweep_or_run: str, yes: bool) -> None:
         try:
             meant = target(reader, sweep_or_run)
         except NotFound:
-            if not reader.is_deleted(sweep_or_run):
+            gone = reader.deleted_kind(sweep_or_run)
+            if gone is None:
                 raise
-            found, kind = sweep_or_run, "run" if "-" in sweep_or_run else "sweep"
-        else:
-            found, kind = meant.id, meant.kind
-            _ask(kind, found, yes)
-        client.call("delete", target=found)
-    echo(f"{kind} {found} is deleted", err=True)
+            echo(f"{gone} {sweep_or_run} is deleted", err=True)
+            return
+        _ask(meant.kind, meant.id, yes)
+        client.call("delete", target=meant.id)
+    echo(f"{meant.kind} {meant.id} is deleted", err=True)
 
 
 def _ask(kind: str, found: str, yes: bool) -> None:

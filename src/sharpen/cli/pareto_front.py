@@ -54,7 +54,7 @@ def chosen(reader: Reader, now: Snapshot, word: str) -> RunRow:
         NotFound: There is no such run.
         UsageError: It is another sweep's, or has not finished.
     """
-    run = reader.run(word if "-" in word else f"{now.sweep.id}-{word}")
+    run = reader.run(f"{now.sweep.id}-{word}" if word.isdecimal() else word)
     if run.sweep_id != now.sweep.id:
         raise UsageError(f"run {run.id} is not of sweep {now.sweep.id}")
     if run.state != TrialState.FINISHED:

@@ -57,7 +57,7 @@ def permute(
       sharpen permute last-7 -n 200 --seed 1
     """
     reader = Reader(home)
-    if "-" not in sweep_or_run:
+    if not reader.names_run(sweep_or_run):
         whole = reader.sweep(sweep_or_run)
         root = whole.seed if seed is None else seed
         permute_sweep(home, reader, whole, SearchCall(n, root, n_slots or n_cores(), as_json))

@@ -64,6 +64,6 @@ def target(reader: Reader, word: str) -> Target:
         NotFound: It names none.
     """
     run = reader.tracked.run(word)
-    if run is None and "-" in word:
+    if run is None and reader.names_run(word):
         run = reader.tracked.run(reader.run(word).id)
     return Target(reader.sweep(word).id) if run is None else Target(run.id, run)

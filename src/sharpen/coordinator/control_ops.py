@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sharpen.coordinator.project_limits import NAMES as PROJECT_LIMITS
-from sharpen.coordinator.row_writer import run_id, split_run_id
+from sharpen.coordinator.row_writer import run_id
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.tracking_ops import cancel_tracked
 from sharpen.errors import NotFound, Refused, UsageError
@@ -179,14 +179,12 @@ def _create(session: Session, sweep_id: str, key: str, additions: Sequence[_Addi
 
 
 def _delete(session: Session, target: str) -> Reply:
-    if _is_tracked(session, target):
-        return _delete_tracked(session, target)
-    if session.writer.run(target) is None:
+    row = session.writer.run(target)
+    if row is None:
         return _steer(session, target, SweepDeleted())
-    sweep_id, n = split_run_id(target)
-    if not 1 <= n <= session.sweep(sweep_id).state.n_created:
-        raise NotFound(f"no run {target!r}")
-    return _steer(session, sweep_id, RunDeleted(n))
+    if row["sweep_id"] is None:
+        return _delete_tracked(session, target)
+    return _steer(session, row["sweep_id"], RunDeleted(row["number"]))
 
 
 def _is_tracked(session: Session, target: str) -> bool:
@@ -244,11 +242,12 @@ def _labelled(session: Session, target: str) -> tuple[Kind, list[str]]:
 
 def _place(session: Session, run_id: str) -> tuple[str, int]:
     """Return the sweep and the number of a run that is there and not deleted."""
-    sweep_id, n = split_run_id(run_id)
-    state = session.sweep(sweep_id).state
-    if not 1 <= n <= state.n_created or n in state.deleted:
+    row = session.writer.run(run_id)
+    if row is None or row["deleted_at"] is not None:
         raise NotFound(f"no run {run_id!r}")
-    return sweep_id, n
+    if row["sweep_id"] is None:
+        raise UsageError(f"run {run_id} belongs to no sweep")
+    return row["sweep_id"], row["number"]
 
 
 def _label(session: Session, kind: Kind, target: str, values: Mapping[str, Any]) -> None:

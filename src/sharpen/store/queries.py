@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -214,13 +214,24 @@ class Reader:
             raise NotFound(f"sweep {sweep.id} has no best run: none finished with a score")
         return found.row
 
-    def is_deleted(self, name: str) -> bool:
-        """Return whether there was a sweep or a run of exactly this id, and it has been deleted."""
-        for table in (schema.sweeps, schema.runs):
+    def names_run(self, word: str) -> bool:
+        """Return whether a word is SWEEP-NUMBER or SWEEP-best of a sweep that is there."""
+        sweep, _, number = word.rpartition("-")
+        if not sweep or not (number == "best" or number.isdigit()):
+            return False
+        with suppress(NotFound):
+            return self.sweep(sweep).id != word
+        return False
+
+    def deleted_kind(self, name: str) -> Literal["sweep", "run"] | None:
+        """Return what of exactly this id has been deleted; None for nothing."""
+        kinds: tuple[tuple[Literal["sweep", "run"], sa.Table], ...]
+        kinds = (("sweep", schema.sweeps), ("run", schema.runs))
+        for kind, table in kinds:
             query = sa.select(table.c.id).where(table.c.id == name, table.c.deleted_at.is_not(None))
             if self._all(query):
-                return True
-        return False
+                return kind
+        return None
 
     def live_runs(self, sweep_id: str) -> list[RunRow]:
         """Return the runs of a sweep that have not ended, by number."""
