@@ -35,8 +35,8 @@ SCORE = "metric: {name: score, goal: maximize}\n"
 HYPERBAND = "early_terminate: {type: hyperband, min_iter: 3, eta: 3}\n"
 
 
-def until(condition, what, seconds=60.0):
-    """Return the condition's first true value; fail, saying what was awaited, when it takes too long."""
+def until(condition, what, seconds=600.0):
+    """Return the condition's first true value; a watchdog, which measures nothing, says what did not come."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
@@ -138,7 +138,7 @@ class Bench:
     def reader(self):
         return Reader(self.home)
 
-    def sweep_id(self, seconds=30.0):
+    def sweep_id(self, seconds=600.0):
         """Return the id of the one sweep, once it is there."""
 
         def look():
@@ -199,7 +199,7 @@ class Bench:
         below = [child for p in near if "agent" in _words(p) for child in _children(p.pid)]
         return [p for p in (*near, *below) if self.program in _words(p)]
 
-    def assert_nothing_left(self, seconds=15.0):
+    def assert_nothing_left(self, seconds=120.0):
         """Wait until no process of ours is alive, and none is a zombie of this process."""
         until(lambda: not self.processes(), "every process to be gone", seconds)
         zombies = [p for p in psutil.Process().children() if p.status() == psutil.STATUS_ZOMBIE]

@@ -62,11 +62,11 @@ def test_every_unruly_program_ends_as_it_should_and_leaves_nothing(tmp_path, sta
     with Bench(tmp_path, PROGRAMS / "unruly.py", **environment) as bench:
         sweep_id = bench.create(len(KINDS), "grid", space=space)
         agent = bench.start("agent", sweep_id, "--slots", "2")
-        until((bench.work / "deaf").exists, "the program that ignores SIGTERM", 120)
+        until((bench.work / "deaf").exists, "the program that ignores SIGTERM")
         (deaf,) = [run for run in bench.runs() if run.config["kind"] == "deaf"]
         assert ask(bench, "cancel", deaf.id).exit_code == 0
         peak = Peak(agent)
-        until(peak.is_over, "the sweep to end", 200)
+        until(peak.is_over, "the sweep to end")
         assert agent.returncode == 0, bench.said()
         for name in ("orphan", "daemon"):
             assert not psutil.pid_exists(int((bench.work / name).read_text())), name
@@ -97,7 +97,7 @@ def test_a_hundred_thousand_points_stay_within_bounds(tmp_path):
         began = time.monotonic()
         agent = bench.start("agent", sweep_id)
         peak = Peak(agent)
-        until(peak.is_over, "the program to end", 200)
+        until(peak.is_over, "the program to end")
         assert agent.returncode == 0, bench.said()
         seconds = time.monotonic() - began
         (run,) = bench.runs()

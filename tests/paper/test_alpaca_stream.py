@@ -90,7 +90,7 @@ def stand_in() -> Iterator[StreamStandIn]:
     found.close()
 
 
-def until(what: Callable[[], bool], seconds: float = 20.0) -> bool:
+def until(what: Callable[[], bool], seconds: float = 200.0) -> bool:
     deadline = time.monotonic() + seconds
     while not what() and time.monotonic() < deadline:
         time.sleep(0.02)
