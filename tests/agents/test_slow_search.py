@@ -62,6 +62,29 @@ def test_others_are_answered_while_a_search_method_thinks(shop: Workshop, thinke
     assert shop.row(sweep_id).status == SweepStatus.FINISHED
 
 
+def test_a_run_at_work_reports_and_beats_while_a_search_method_thinks(
+    shop: Workshop, thinker: Thinker
+) -> None:
+    sweep_id = shop.program("run.log({'score': run.config['x']})")
+    call = shop.client.call
+    call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+    thinker.may_answer.set()
+    while "run" not in (leased := call("lease", sweep_id=sweep_id, agent_id="a", key="first")):
+        assert thinker.is_thinking.wait(60)
+    run_id, token = leased["run"]["run_id"], leased["run"]["token"]
+    thinker.may_answer.clear()
+    thinker.is_thinking.clear()
+    for key in range(3):
+        call("lease", sweep_id=sweep_id, agent_id="a", key=f"another {key}")
+    assert thinker.is_thinking.wait(60)
+    call("report", run_id=run_id, token=token, rows=[(1, {"score": 0.5})])
+    held = call("beat", sweep_id=sweep_id, agent_id="a", held=[(run_id, token)])
+    [row] = [run for run in shop.runs(sweep_id) if run.id == run_id]
+    assert not thinker.may_answer.is_set(), "it has not answered yet"
+    assert (held["stop"], held["lost"], row.state) == ({}, [], "running")
+    assert [report.value for report in shop.reader.reports(sweep_id)] == [0.5]
+
+
 def test_after_a_restart_it_is_asked_again_and_sees_what_was_logged_before(
     shop: Workshop, thinker: Thinker
 ) -> None:
