@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.bars import COLUMNS, PRICES, Panel, find_problems
+from sharpen.facts import PERMUTED
 from sharpen.jsonable import dumps
-from sharpen.permutation import SUMMARY_KEY, Comparison, PermutationTest, permuted
+from sharpen.permutation import Comparison, PermutationTest, permuted
 from sharpen.seeds import rng_for
 from worlds import make_world
 
@@ -209,6 +210,6 @@ def test_a_score_that_only_held_the_market_is_not_said_to_need_the_order():
 def test_it_is_stored_and_read_back(scores, has_baseline):
     more = {"baseline": 0.5, "baselines": tuple(0.1 for _ in scores)} if has_baseline else {}
     test = compared(0.25, scores, **more)
-    again = PermutationTest.of({SUMMARY_KEY: json.loads(dumps(test.stored()))})
+    again = PermutationTest.of({PERMUTED: json.loads(dumps(test.stored()))})
     assert repr(again) == repr(test)
     assert PermutationTest.of({"data/hash": "x"}) is None

@@ -15,9 +15,9 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats, Ints
 from sharpen.bars import COLUMNS, PRICES, Panel
-from sharpen.permutation_null import LEVEL, SUMMARY_KEY, Comparison, PermutationTest
+from sharpen.permutation_null import LEVEL, Comparison, PermutationTest
 
-__all__ = ["LEVEL", "SUMMARY_KEY", "Comparison", "PermutationTest", "permuted"]
+__all__ = ["LEVEL", "Comparison", "PermutationTest", "permuted"]
 
 
 def permuted(panel: Panel, rng: np.random.Generator, first_bar: int = 0) -> Panel:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-SUMMARY_KEY = "sharpen/permuted"  # of a run's summary
+from sharpen.facts import PERMUTED
+
 LEVEL = 0.05  # of p, up to which the order of the bars is said to matter
 
 
@@ -81,9 +82,9 @@ class PermutationTest:
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> PermutationTest | None:
         """Return the test that a run's summary holds; None without one."""
-        if SUMMARY_KEY not in summary:
+        if PERMUTED not in summary:
             return None
-        found: dict[str, Any] = dict(summary[SUMMARY_KEY])
+        found: dict[str, Any] = dict(summary[PERMUTED])
         for name in ("scores", "baselines"):
             found[name] = tuple(float(value) for value in found[name])
         return cls(**found)

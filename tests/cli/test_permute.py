@@ -10,7 +10,8 @@ import pytest
 from cli.conftest import PROGRAMS, TILTS
 from faults.bench import Bench, bench_with_the_store_of, until
 from sharpen.agents.permuted import history_seeds
-from sharpen.permutation import SUMMARY_KEY, PermutationTest
+from sharpen.facts import PERMUTED
+from sharpen.permutation import PermutationTest
 from sharpen.store.queries import Reader
 
 N = "19"
@@ -56,7 +57,7 @@ def test_a_score_that_lives_on_the_order_is_said_to(bench):
     assert (test.score, test.n, test.seed, test.own.p) == (before[0].score, 19, 5, 0.05)
     assert len(set(test.scores)) == 19
     after = bench.runs()
-    assert after[0].summary == before[0].summary | {SUMMARY_KEY: test.stored() | _as_lists(test)}
+    assert after[0].summary == before[0].summary | {PERMUTED: test.stored() | _as_lists(test)}
     assert after[1] == before[1]
     assert blobs(bench) == files
     assert Reader(bench.home).looks(before[0].sweep_id) == []

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sharpen.cli.live import headline
-from sharpen.permutation import SUMMARY_KEY, PermutationTest
+from sharpen.facts import PERMUTED
+from sharpen.permutation import PermutationTest
 from sharpen.report import front, leaderboard, verdict, verdict_figures, write_html
 from sharpen.store.queries import Reader
 from sharpen.views.permuted_search import PermutedWinner, folder_of, keep
@@ -88,7 +89,7 @@ LOOKS = {
 def summary_of(says: str) -> dict:
     test = PermutationTest("val/sharpe", True, 1.0, (0.5, float("nan")), seed=1)
     return {
-        "all": FACTS | {"lockbox/hash": "cd" * 32, SUMMARY_KEY: test.stored()},
+        "all": FACTS | {"lockbox/hash": "cd" * 32, PERMUTED: test.stored()},
         "nothing": {},
         "half": {"data/hash": "ef" * 32, "infeasible": "too few trades"},
         "odd": {"data/name": 3, "data/notes": "one word", "versions": [1], "infeasible": {"why": None}},

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from sharpen.errors import UsageError
-from sharpen.permutation import SUMMARY_KEY, PermutationTest
+from sharpen.facts import PERMUTED
+from sharpen.permutation import PermutationTest
 from sharpen.report import verdict, write_html
 
 from .stores import FACTS, SPEC, annual, fill, returns_frame
@@ -289,7 +290,7 @@ def test_permuted_histories_stand_beside_the_verdict(lab, page) -> None:
     assert "permuted bars" not in page().text.partition("How to read this")[0].partition("Before you")[0]
     scores = (*np.linspace(-1.0, 0.4, 18).tolist(), math.nan)
     test = PermutationTest("val/sharpe", True, 0.5, scores, 9, 0.8, (0.2,) * 19)
-    lab.call("permuted", run_id=f"{lab.sweep_id}-2", summary={SUMMARY_KEY: test.stored()})
+    lab.call("permuted", run_id=f"{lab.sweep_id}-2", summary={PERMUTED: test.stored()})
     assert repr(lab.analysis().permutations) == repr(((2, test),))
     made = page()
     assert f"Run 2 on permuted bars 19 histories, seed 9 {test.sentence}" in made.text
@@ -303,7 +304,7 @@ def test_permuted_histories_that_all_score_the_same_have_a_scale(lab, page) -> N
     lab.sweep()
     lab.run([(1, {"val/sharpe": 0.5})])
     test = PermutationTest("val/sharpe", True, 0.5, (0.5, 0.5), 0)
-    lab.call("permuted", run_id=f"{lab.sweep_id}-1", summary={SUMMARY_KEY: test.stored()})
+    lab.call("permuted", run_id=f"{lab.sweep_id}-1", summary={PERMUTED: test.stored()})
     assert "2 of 2 permuted histories" in page().text
 
 

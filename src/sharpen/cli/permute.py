@@ -18,9 +18,9 @@ from sharpen.cli.supervise import n_cores
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
-from sharpen.facts import BASELINE
+from sharpen.facts import BASELINE, PERMUTED
 from sharpen.jsonable import number
-from sharpen.permutation_null import SUMMARY_KEY, Comparison, PermutationTest
+from sharpen.permutation_null import Comparison, PermutationTest
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import TrialState
@@ -72,7 +72,7 @@ def permute(
     seeds = history_seeds(root_seed, n)
     found = _with_scores(found, score_permuted(home, sweep, row, seeds, n_slots or free_slots(sweep)), n)
     with connect(home) as client:
-        client.call("permuted", run_id=row.id, summary={SUMMARY_KEY: found.stored()})
+        client.call("permuted", run_id=row.id, summary={PERMUTED: found.stored()})
     if as_json:
         print_json({"run": row.id, **found.figures(), **found.stored()})
         return

@@ -15,19 +15,33 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
-from sharpen.facts import STRESS_COLUMNS
+from sharpen.facts import (
+    BASELINE,
+    BEST_TRADES,
+    EXPOSURE,
+    LOCKBOX_BASELINE,
+    LOCKBOX_PROFIT_FACTOR,
+    MAX_DRAWDOWN,
+    N_TRADES,
+    PROFIT_FACTOR,
+    SHARPE,
+    SORTINO,
+    STRESS_COLUMNS,
+    TRAIN_SHARPE,
+    TURNOVER,
+)
 from sharpen.metrics import best_share, profit_factor
 from sharpen.objectives.fold_score import FoldScore
 
 _MEANS = {
-    "val/sharpe": "val_sharpe",
-    "baseline/sharpe": "baseline_sharpe",
-    "val/sortino": "val_sortino",
-    "val/max_dd": "val_max_dd",
-    "val/n_trades": "val_n_trades",
-    "val/turnover": "val_turnover",
-    "val/exposure": "val_exposure",
-    "train/sharpe": "train_sharpe",
+    SHARPE: "val_sharpe",
+    BASELINE: "baseline_sharpe",
+    SORTINO: "val_sortino",
+    MAX_DRAWDOWN: "val_max_dd",
+    N_TRADES: "val_n_trades",
+    TURNOVER: "val_turnover",
+    EXPOSURE: "val_exposure",
+    TRAIN_SHARPE: "train_sharpe",
 }
 _LOCKBOX = tuple((key, name) for key, name in _MEANS.items() if key.startswith("val/"))
 
@@ -62,14 +76,14 @@ def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
     figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
     figures |= {f"train/{name}": _mean_of(s.extras[name] for s in scores) for name in scores[-1].extras}
     if infeasible:
-        figures["val/sharpe"] = math.nan
+        figures[SHARPE] = math.nan
     trades = np.concatenate([s.val_trade_returns for s in scores])
-    figures["val/profit_factor"] = profit_factor(trades)
-    figures["val/best_5_trades_share"] = best_share(trades)
+    figures[PROFIT_FACTOR] = profit_factor(trades)
+    figures[BEST_TRADES] = best_share(trades)
     last = {key: float(getattr(scores[-1], name)) for key, name in _MEANS.items()}
     last |= {f"train/{name}": float(value) for name, value in scores[-1].extras.items()}
-    last["val/profit_factor"] = profit_factor(scores[-1].val_trade_returns)
-    last["val/best_5_trades_share"] = best_share(scores[-1].val_trade_returns)
+    last[PROFIT_FACTOR] = profit_factor(scores[-1].val_trade_returns)
+    last[BEST_TRADES] = best_share(scores[-1].val_trade_returns)
     return Progress(figures | {f"fold/{key.replace('/', '_')}": last[key] for key in figures}, infeasible)
 
 
@@ -77,8 +91,8 @@ def lockbox_figures(final: FoldScore) -> dict[str, float]:
     """Return what a run reports of the lockbox, beside buy-and-hold on the same bars."""
     figures = {f"lockbox/{key.partition('/')[2]}": float(getattr(final, name)) for key, name in _LOCKBOX}
     return figures | {
-        "lockbox/profit_factor": profit_factor(final.val_trade_returns),
-        "lockbox/baseline_sharpe": final.baseline_sharpe,
+        LOCKBOX_PROFIT_FACTOR: profit_factor(final.val_trade_returns),
+        LOCKBOX_BASELINE: final.baseline_sharpe,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sharpen.bars import Panel
 from sharpen.errors import NotFound, Refused, UsageError
-from sharpen.facts import MODEL
+from sharpen.facts import LOCKBOX_FIRST, MODEL, NAME
 from sharpen.paper.account_files import paths_of
 from sharpen.paper.account_settings import AccountSettings, keep_beginning
 from sharpen.paper.ledger import Ledger
@@ -258,6 +258,6 @@ def model_of_run(reader: Reader, word: str) -> RunModel:
         )
     kept = models[0]
     facts = {**kept.metadata}
-    trade_from = run.summary.get("lockbox/first") or facts.get("trained_through", "")
+    trade_from = run.summary.get(LOCKBOX_FIRST) or facts.get("trained_through", "")
     file = ModelFile(f"{run.id} ({kept.name})", kept.path, kept.digest, facts)
-    return RunModel(file, str(run.summary.get("data/name", "stocks")), str(trade_from))
+    return RunModel(file, str(run.summary.get(NAME, "stocks")), str(trade_from))

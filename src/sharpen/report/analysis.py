@@ -12,7 +12,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
-from sharpen.facts import BEST_TRADES, FOLD_BASELINE, BarsFacts, DataNote, RunFacts
+from sharpen.facts import BEST_TRADES, FOLD_BASELINE, SHARPE, TRAIN_SHARPE, BarsFacts, DataNote, RunFacts
 from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
 from sharpen.permutation_null import PermutationTest
@@ -350,7 +350,7 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
 
 def _gap_metrics(metric: str) -> tuple[str, str]:
     room, _, leaf = metric.partition("/")
-    return (f"train/{leaf}", metric) if room == "val" and leaf else ("train/sharpe", "val/sharpe")
+    return (f"train/{leaf}", metric) if room == "val" and leaf else (TRAIN_SHARPE, SHARPE)
 
 
 def _gap(ranked: Sequence[Entry], names: tuple[str, str]) -> tuple[GapPoint, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
+from sharpen.facts import BASELINE
 from sharpen.permutation_null import PermutationTest
 from sharpen.report import wording
 from sharpen.report.model import Analysis, Entry, Estimate
@@ -173,7 +174,7 @@ def board(analysis: Analysis) -> Board:
         holding=holding if analysis.baseline_steps else (),
         n_more=len(analysis.ranked) - len(entries),
         has_sharpe=any(entry.sharpe is not None for entry in entries),
-        has_baseline=any("baseline/sharpe" in entry.metrics for entry in entries),
+        has_baseline=any(BASELINE in entry.metrics for entry in entries),
     )
 
 

@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from sharpen.facts import BASELINE
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.report.tradeoff import front_table
 from sharpen.report.wording import decimals_for, fixed, label, setting, span
@@ -31,7 +32,7 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Group:
     shown = analysis.ranked[:n]
     decimals = decimals_for(e.run.score for e in shown)
     has_seeds = analysis.spec.repeats > 1
-    has_baseline = any("baseline/sharpe" in e.metrics for e in shown)
+    has_baseline = any(BASELINE in e.metrics for e in shown)
     has_sharpe = any(e.sharpe is not None for e in shown)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", justify="right")
@@ -49,7 +50,7 @@ def leaderboard(analysis: Analysis, n: int = 10) -> Group:
     for entry in shown:
         cells = [str(entry.number), fixed(entry.run.score, decimals)]
         cells += [_over_seeds(entry, decimals)] if has_seeds else []
-        cells += [fixed(entry.metrics.get("baseline/sharpe"))] if has_baseline else []
+        cells += [fixed(entry.metrics.get(BASELINE))] if has_baseline else []
         cells += _estimates(entry) if has_sharpe else []
         is_best = analysis.best is not None and entry.number == analysis.best.number
         style = "bold" if is_best else "dim" if entry.state is TrialState.STOPPED else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sharpen.errors import StoreError
-from sharpen.facts import PROPOSED
+from sharpen.facts import LOCKBOX_HASH, PROPOSED
 from sharpen.trial import TrialState
 
 
@@ -328,7 +328,7 @@ def look_row(row: dict[str, Any]) -> LookRow:
     """Return a look from its columns and the summary of its run."""
     summary: dict[str, Any] = json.loads(row.pop("summary"))
     result: dict[str, Any] = json.loads(row.pop("result") or "null")
-    said = (result or {}).get("lockbox/hash") or summary.get("lockbox/hash") or ""
+    said = (result or {}).get(LOCKBOX_HASH) or summary.get(LOCKBOX_HASH) or ""
     return LookRow(**row, result=result, lockbox=str(said))
 
 
