@@ -16,6 +16,7 @@ from sharpen.errors import StoreError
 from sharpen.store.location import FILE
 from sharpen.store.queries import Reader
 from sharpen.store.sqlite import open_reader, open_writer
+from sharpen.views.run_lines import run_lines
 
 SWEEP = "{program: t.py, method: random, metric: {name: s}, parameters: {x: {min: 0.0, max: 1.0}}}"
 
@@ -54,9 +55,6 @@ def test_an_empty_database_beside_files_of_runs_is_refused(tmp_path: Path) -> No
         ("UPDATE sweeps SET spec = '{' WHERE name = 'one'", "is not YAML"),
         ("UPDATE sweeps SET tags = '{' WHERE name = 'one'", "cannot be read"),
         ("UPDATE sweeps SET created_at = 1e300 WHERE name = 'one'", "created_at 1e+300 is no date"),
-        ("UPDATE runs SET config = 'x' WHERE sweep_id LIKE 'one%'", "cannot be read"),
-        ("UPDATE runs SET state = 'zzz' WHERE sweep_id LIKE 'one%'", "'zzz' is no state of a run"),
-        ("UPDATE runs SET ended_at = 'soon' WHERE sweep_id LIKE 'one%'", "cannot be read"),
     ],
 )
 def test_one_row_that_cannot_be_read_hides_no_other(tmp_path: Path, statement: str, why: str) -> None:
@@ -77,3 +75,79 @@ def test_one_row_that_cannot_be_read_hides_no_other(tmp_path: Path, statement: s
     assert [row["name"] for row in json.loads(said.stdout)] == ["two"]
     assert "left out: " in said.stderr
     assert why in said.stderr
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Give a store with a sweep of three runs that have ended."""
+    home = tmp_path / "home"
+    with connect(home) as client:
+        place = {"source": "s.yaml", "workdir": "/"}
+        sweep_id = client.call("create_sweep", key="s", text=SWEEP, place=place)["sweep_id"]
+        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+        for n in (1, 2, 3):
+            run = client.call("lease", sweep_id=sweep_id, agent_id="a", key=str(n))["run"]
+            lease = {"run_id": run["run_id"], "token": run["token"]}
+            client.call("report", **lease, rows=[[1, {"s": 4.0 - n}]])
+            client.call("exit", **lease, exit_code=0, last_words="")
+    return home
+
+
+def say(home: Path, *words: str) -> tuple[int, str, str]:
+    said = CliRunner().invoke(main, ["--home", str(home), *words])
+    assert said.exception is None or isinstance(said.exception, SystemExit), said.output
+    return said.exit_code, said.stdout, said.stderr
+
+
+BROKEN = [
+    ("config = '{bad'", "config is no JSON: '{bad'"),
+    ("config = '[]'", "config is no dict"),
+    ("state = 'zzz'", "state 'zzz' is none"),
+    ("created_at = 1e300", "created_at 1e+300 is no date"),
+    ("ended_at = 'soon'", "ended_at 'soon' is no date"),
+    ("summary = ''", "summary is no JSON"),
+    ("scores = '[null]'", ""),
+]
+
+
+@pytest.mark.parametrize(("column", "why"), BROKEN)
+def test_one_broken_run_is_shown_beside_the_others(home: Path, tmp_path: Path, column: str, why: str) -> None:
+    change(home, f"UPDATE runs SET {column} WHERE number = 3")  # the best of them
+    code, out, err = say(home, "runs", "last", "--json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)
+    assert [row["state"] for row in rows] == ["finished", "finished", "broken"]
+    assert "its row in the store is broken: " in rows[2]["reason"]
+    assert why in rows[2]["reason"]
+    [sweep] = json.loads(say(home, "ls", "--json")[1])
+    assert (sweep["done"], sweep["best"]) == (3, 2.0)
+    assert json.loads(say(home, "info", "last", "--json")[1])["runs"] == {"finished": 2, "broken": 1}
+    assert json.loads(say(home, "info", "last-1", "--json")[1])["state"] == "finished"
+    assert json.loads(say(home, "info", "last-3", "--json")[1])["state"] == "broken"
+    assert json.loads(say(home, "best", "last", "--json")[1])["score"] == 2.0
+    for words in (("runs", "last"), ("ls",), ("info", "last"), ("logs", "last-1"), ("best", "last")):
+        assert say(home, *words)[0] == 0
+    assert say(home, "export", "last", "-o", str(tmp_path / "runs.csv"))[0] == 0
+    [line, *_] = [one for one in run_lines(Reader(home), sweep["sweep"]) if one.number == 3]
+    assert line.config == {} or column.startswith(("summary", "scores"))
+
+
+@pytest.mark.parametrize(("column", "why"), BROKEN[:-1])
+def test_a_copy_says_which_row_is_broken(home: Path, tmp_path: Path, column: str, why: str) -> None:
+    change(home, f"UPDATE runs SET {column} WHERE number = 3")
+    run_id = Reader(home).runs(Reader(home).sweep("last").id)[2].id
+    for words in (("backup", str(tmp_path / "b.tar")), ("store", "copy", str(home), str(tmp_path / "copy"))):
+        code, _, err = say(home, *words)
+        assert code == 1
+        assert f"runs ({run_id}): {why}" in err
+
+
+def test_a_store_with_a_broken_run_goes_on_with_others(home: Path) -> None:
+    change(home, "UPDATE runs SET config = '{bad', created_at = 1e300 WHERE number = 3")
+    sweep_id = Reader(home).sweep("last").id
+    with connect(home) as client:
+        with pytest.raises(StoreError, match="can be read and cannot go on: the row of its run 3"):
+            client.call("lease", sweep_id=sweep_id, agent_id="a", key="x")
+        place = {"source": "s.yaml", "workdir": "/"}
+        other = client.call("create_sweep", key="o", text=SWEEP, place=place)["sweep_id"]
+    assert Reader(home).sweep(other).created_at < 1e11  # the broken date is nobody else's

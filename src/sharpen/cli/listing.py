@@ -102,7 +102,7 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
         "status": _status(reader, row),
         "reason": row.reason,
         "waits": held_back(reader).get(row.project) if SweepStatus(row.status).is_open else None,
-        "runs": dict(sorted(Counter(run.state for run in runs).items())),
+        "runs": dict(sorted(Counter(run.shown_state for run in runs).items())),
         **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,
         "run_cap": row.run_cap,
@@ -244,7 +244,7 @@ def logs(home: Path, run: str, follow: bool) -> None:
 
 
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
-    facts = {key: getattr(run, key) for key in RUN_KEYS}
+    facts = {key: getattr(run, key) for key in RUN_KEYS} | {"state": run.shown_state}
     facts |= {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
     return facts | {"broke": [violation.words for violation in now.violations.get(run.number, ())]}
 

@@ -73,7 +73,7 @@ def table_row(now: Snapshot, run: RunRow) -> dict[str, object]:
     return {
         "run": run.number,
         **seeds,
-        "state": run.state,
+        "state": run.shown_state,
         "steps": n_steps,
         **({now.metric.name: _value(run, n_steps, value)} if now.spec.has_metric else {}),
         **_others(run, now.spec.metrics),

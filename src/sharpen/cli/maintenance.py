@@ -26,8 +26,8 @@ def backup(home: Path, file: Path, as_json: bool) -> None:
 
     The copy is as the store was at one moment: runs, models with their files, keys, paper accounts. Nobody
     has to wait meanwhile. To bring it back, unpack it into an empty folder and name that with --home. Blobs
-    that are missing or damaged are named, and the exit code is 1; the rest is in the copy. FILE holds what
-    the store's folder holds, secrets among it: keep it as you keep that.
+    that are missing or damaged, and rows that cannot be read, are named, and the exit code is 1; the rest is
+    in the copy. FILE holds what the store's folder holds, secrets among it: keep it as you keep that.
 
     \b
       sharpen backup monday.tar

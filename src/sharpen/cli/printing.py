@@ -121,8 +121,11 @@ def shown(value: Any) -> str:
 
 
 def when(seconds: float | None) -> str:
-    """Return a Unix time in local words, with the offset from UTC; empty for none."""
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(seconds))
+    """Return a Unix time in local words, with the offset from UTC; empty for none, or what is no date."""
+    try:
+        return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(seconds))
+    except (OverflowError, OSError, ValueError):
+        return ""
 
 
 def duration(seconds: float) -> str:

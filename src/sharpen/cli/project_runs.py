@@ -44,7 +44,7 @@ def print_project(
             "name": run.display_name,
             "group": run.group_name,
             "sweep": run.sweep_id or "",
-            "state": run.state,
+            "state": run.shown_state,
             "rows": run.n_lines,
             "tags": ", ".join(run.tags),
             "created": when(run.created_at),

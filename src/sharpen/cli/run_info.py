@@ -45,7 +45,7 @@ def _facts(found: RunDetails) -> dict[str, Any]:
         "run": run.id,
         "sweep": run.sweep_id,
         "number": run.number,
-        "state": run.state,
+        "state": run.shown_state,
         "reason": run.reason,
         "score": run.score,
         "scores": found.scores,

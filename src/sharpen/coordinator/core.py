@@ -19,7 +19,7 @@ from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.project_limits import Limits
 from sharpen.coordinator.session import Clock, LiveRun, Reply, Session, SteadyClock
 from sharpen.coordinator.tracking_ops import end_run
-from sharpen.errors import Refused, SharpenError, UsageError
+from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.backends import backend_of
 from sharpen.store.project_use import limits_of
 from sharpen.sweep import Question, question
@@ -55,7 +55,7 @@ class Coordinator:
     def _open(self) -> None:
         for row in self._session.reader.sweeps():
             if row.n_runs.get(TrialState.RUNNING):  # the others can wait until somebody asks for them
-                with contextlib.suppress(UsageError):  # who asks for it will hear why; others go on
+                with contextlib.suppress(UsageError, StoreError):  # who asks hears why
                     self._session.sweep(row.id)
         now = self._session.clock.monotonic()
         for run in self._session.reader.tracked.running():  # whoever writes it has its full time again

@@ -137,7 +137,10 @@ def when(seconds: float | None) -> str:
     >>> when(0.0)
     '1970-01-01 00:00 UTC'
     """
-    return UNKNOWN if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return UNKNOWN if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):  # a row that was changed by hand
+        return UNKNOWN
 
 
 def duration(seconds: float | None) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from sharpen.errors import StoreError, UsageError
 from sharpen.regular_file import open_file
 from sharpen.store.blobs import blob_path
+from sharpen.store.broken_rows import JSON_COLUMNS, problem_of
 from sharpen.store.bucket import LINK as BUCKET
 from sharpen.store.location import FILE, find_file
 from sharpen.store.references import checked, named, needed
@@ -42,7 +43,8 @@ class Backup:
     Attributes:
         n_blobs: How many files kept with runs and models.
         n_bytes: The size of the copy.
-        damaged: What is wrong with each blob that the store names and does not have as it was kept.
+        damaged: What is wrong with each blob that the store names and does not have as it was kept, and with
+            each row that cannot be read.
     """
 
     n_blobs: int
@@ -85,7 +87,7 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
     draft, copy = room / "draft.tar", room / "database"
     uploads = announced(home)
     copy_database(home / FILE, copy)
-    n_blobs, damaged = 0, list[str]()
+    n_blobs, damaged = 0, list(_broken_rows(copy))
     with draft.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(copy, FILE, filter=_private)
@@ -107,6 +109,16 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
     n_bytes = draft.stat().st_size
     draft.replace(target)
     return Backup(n_blobs, n_bytes, tuple(damaged))
+
+
+def _broken_rows(copy: Path) -> Generator[str]:
+    """Give what is wrong with each row of a database that cannot be read."""
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.row_factory = sqlite3.Row
+        for table in JSON_COLUMNS:
+            for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - a name of ours
+                if problem := problem_of(table, dict(row)):
+                    yield problem
 
 
 def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from sharpen.http import shown
 from sharpen.store import schema
 from sharpen.store.backends import backend_of
 from sharpen.store.blobs import blob_path
+from sharpen.store.broken_rows import LATEST_S, metadata_of
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.console import overlaid
 from sharpen.store.long_runs import LongRuns
@@ -136,7 +136,9 @@ class Reader:
         """Return the newest date of any sweep or run, in Unix seconds; 0 when there is none."""
         s, r = schema.sweeps.c, schema.runs.c
         dates = [s.created_at, s.ended_at, s.deleted_at, r.created_at, r.started_at, r.ended_at, r.deleted_at]
-        return max(self._all(sa.select(sa.func.max(date)))[0][0] or 0.0 for date in dates)
+        # what is no date, in a row that was changed by hand, must not become everybody's
+        newest = [sa.select(sa.func.max(date)).where(date < LATEST_S) for date in dates]
+        return max(self._all(query)[0][0] or 0.0 for query in newest)
 
     def runs(self, sweep_id: str, deleted: bool = False) -> list[RunRow]:
         """Return the runs of a sweep by number; deleted ones only when they are asked for, too."""
@@ -175,11 +177,14 @@ class Reader:
         scored = sa.select(*columns).where(
             r.sweep_id == sweep_id, r.deleted_at.is_(None), r.score.is_not(None)
         )
-        found = best((Scored(**row) for row in self.rows(scored)), metric.larger_is_better)
-        if found is None:
-            return None
-        query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number == found.number)
-        return run_row(self.rows(query)[0])
+        rows = [Scored(**row) for row in self.rows(scored)]
+        while (found := best(rows, metric.larger_is_better)) is not None:
+            query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number == found.number)
+            run = run_row(self.rows(query)[0])
+            if not run.is_broken:
+                return run
+            rows.remove(found)
+        return None
 
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.
@@ -308,12 +313,8 @@ class Reader:
         query = query.where(r.sweep_id == sweep_id if sweep_id else of_run)
         return [
             ArtifactRow(
-                run_id=row.run_id,
-                name=row.name,
-                type=row.type,
-                digest=row.digest,
-                n_bytes=row.n_bytes,
-                metadata=json.loads(row.metadata),
+                *(row.run_id, row.name, row.type, row.digest, row.n_bytes),
+                metadata=metadata_of(row.metadata),
                 path=blob_path(self.home, row.digest),
             )
             for row in self._all(query.order_by(r.number, a.name))

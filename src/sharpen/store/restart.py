@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from sharpen.errors import StoreError
 from sharpen.facts import PROPOSED
 from sharpen.store import schema
+from sharpen.store.broken_rows import STATES
 from sharpen.store.rows import EndedRow
 from sharpen.store.schema import LARGEST
 from sharpen.trial import TrialState
@@ -96,7 +98,7 @@ class RestartReader:
         """Return what a restart wants of the runs that have ended, deleted ones among them, by number."""
         values = {"sweep_id": sweep_id, "proposed": f'%"{PROPOSED}"%'}
         rows: list[Any] = self._stream(ENDED_RUNS, values, _all)
-        configs = json.loads(f"[{','.join(row[2] for row in rows)}]")
+        configs = _configs(sweep_id, rows)
         return [
             EndedRow._make([number, state, config, *rest, _proposed(said)])
             for (number, state, _, *rest, said), config in zip(rows, configs, strict=True)
@@ -158,6 +160,32 @@ class RestartReader:
             for row in self._rows(query.where(v.run_id.in_(run_ids[start : start + AT_ONCE]))):
                 found.setdefault(row.run_id, {})[row.name] = row.step, json.loads(row.value)
         return found
+
+
+def _configs(sweep_id: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the configurations of runs.
+
+    Raises:
+        StoreError: A row is broken: who goes on without it would search as if it had not been.
+    """
+    broken = next((row for row in rows if row[1] not in STATES), None)
+    try:
+        if broken is None:
+            return json.loads(f"[{','.join(row[2] for row in rows)}]")
+    except ValueError:
+        broken = next(row for row in rows if not _is_json(row[2]))
+    raise StoreError(
+        f"sweep {sweep_id} can be read and cannot go on: the row of its run {broken[0]} in the store is "
+        "broken: put a backup in the store's place"
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _series(batches: Iterator[Batch]) -> Series:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sharpen.errors import StoreError
 from sharpen.facts import LOCKBOX_HASH, PROPOSED
+from sharpen.store.broken_rows import BROKEN, STATES, check_columns, read_json, readable, stand_in
 from sharpen.trial import TrialState
 
 
@@ -83,7 +83,8 @@ class SweepRow:
 class RunRow:
     """A run as stored; ``score`` is the metric as the program logged it last, ``scores`` are all of them.
 
-    ``config`` is what the score is of.
+    ``config`` is what the score is of. Where ``is_broken``, the store's row cannot be read: the run counts as
+    crashed, without a configuration or figures, and its reason says what is wrong.
     """
 
     id: str
@@ -118,6 +119,12 @@ class RunRow:
     repeat_of: int | None = None
     cost: float | None = None
     fidelity: float | None = None
+    is_broken: bool = False
+
+    @property
+    def shown_state(self) -> str:
+        """Its state; ``broken`` where its row cannot be read."""
+        return BROKEN if self.is_broken else self.state
 
     @property
     def proposed(self) -> dict[str, Any] | None:
@@ -150,6 +157,7 @@ class TrackedRun:
         stop: Why it was told to end; empty while it was not.
         pid: Of the process that writes it without a lease; None when nobody said.
         born: What tells that process from a later one of the same pid.
+        is_broken: As of a :class:`RunRow`.
     """
 
     id: str
@@ -177,6 +185,12 @@ class TrackedRun:
     lease_key: str | None = None
     pid: int | None = None
     born: str | None = None
+    is_broken: bool = False
+
+    @property
+    def shown_state(self) -> str:
+        """Its state; ``broken`` where its row cannot be read."""
+        return BROKEN if self.is_broken else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,78 +264,71 @@ class LookRow:
         return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
 
 
-LATEST_S = 1e11  # Unix seconds, in the year 5138
-DATES = ("created_at", "started_at", "ended_at", "deleted_at")
-STATES = frozenset(state.value for state in TrialState)
-
-
-@contextmanager
-def _whole(row: Mapping[str, Any]) -> Generator[None]:
-    """Say of which row it is that a column cannot be read."""
-    try:
-        _check_columns(row)
-        yield
-    except (ValueError, TypeError, RecursionError) as problem:
-        raise StoreError(
-            f"the store is damaged: what it has of {row.get('id')} cannot be read ({problem}): "
-            "put a backup in its place"
-        ) from problem
-
-
-def _check_columns(row: Mapping[str, Any]) -> None:
-    for name in DATES:
-        if row.get(name) is not None and not 0 <= row[name] < LATEST_S:
-            raise ValueError(f"{name} {row[name]!r} is no date")
-    _check_states([row["state"]] if "state" in row else [])
-
-
-def _check_states(states: Iterable[str]) -> None:
-    for state in states:
-        if state not in STATES:
-            raise ValueError(f"{state!r} is no state of a run")
-
-
-RUN_COLUMNS = tuple(field.name for field in fields(RunRow))
-TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun))
+RUN_COLUMNS = tuple(field.name for field in fields(RunRow) if field.name != "is_broken")
+TRACKED_COLUMNS = tuple(field.name for field in fields(TrackedRun) if field.name != "is_broken")
 
 
 def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> SweepRow:
     """Return a sweep from its columns."""
     values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
-    with _whole(row):
-        values["tags"] = tuple(json.loads(row["tags"]))
-        _check_states(n_runs)
-    return SweepRow(**values, n_runs=n_runs, n_deleted=n_deleted)
+    with readable(row):
+        values["tags"] = tuple(read_json(row, "tags", list))
+    known: dict[str, int] = {}
+    for state, n in n_runs.items():
+        state = state if state in STATES else TrialState.CRASHED.value  # noqa: PLW2901 - as a broken run counts
+        known[state] = known.get(state, 0) + n
+    return SweepRow(**values, n_runs=known, n_deleted=n_deleted)
 
 
 def run_row(row: dict[str, Any]) -> RunRow:
-    """Return a run of a sweep from its columns."""
+    """Return a run of a sweep from its columns; a broken one where they cannot be read."""
     found = {name: row[name] for name in RUN_COLUMNS}
-    with _whole(row):
-        found["config"] = json.loads(row["config"])
-        found["summary"] = {} if row["summary"] == "{}" else json.loads(row["summary"])
-        found["tags"] = () if row["tags"] == "[]" else tuple(json.loads(row["tags"]))
-        found["scores"] = () if row["scores"] == "[]" else tuple(map(float, json.loads(row["scores"])))
+    try:
+        check_columns(row)
+        found["config"] = read_json(row, "config", dict)
+        found["summary"] = {} if row["summary"] == "{}" else read_json(row, "summary", dict)
+        found["tags"] = () if row["tags"] == "[]" else tuple(read_json(row, "tags", list))
+        found["scores"] = () if row["scores"] == "[]" else tuple(map(float, read_json(row, "scores", list)))
         for name in ("checkpoint", "resumed"):
-            if row[name] is not None:
-                found[name] = json.loads(row[name])
+            found[name] = read_json(row, name, dict)
+    except (ValueError, TypeError) as problem:
+        empty: dict[str, Any] = {
+            "score": None,
+            "scores": (),
+            "checkpoint": None,
+            "resumed": None,
+            "violation": 0.0,
+        }
+        return RunRow(**found | empty | stand_in(row, problem))
     return RunRow(**found)
 
 
 def tracked_run(row: dict[str, Any]) -> TrackedRun:
-    """Return a run from its columns."""
+    """Return a run from its columns; a broken one where they cannot be read."""
     read: dict[str, Any] = {name: row[name] for name in TRACKED_COLUMNS}
-    # what the sweep chose wins
-    with _whole(row):
-        read["config"] = json.loads(row["program_config"]) | json.loads(row["config"])
-        read |= {"summary": json.loads(row["summary"]), "tags": tuple(json.loads(row["tags"]))}
+    try:
+        check_columns(row)
+        # what the sweep chose wins
+        read["config"] = read_json(row, "program_config", dict) | read_json(row, "config", dict)
+        read["summary"] = read_json(row, "summary", dict)
+        read["tags"] = tuple(read_json(row, "tags", list))
+    except (ValueError, TypeError) as problem:
+        known = {name: value for name, value in stand_in(row, problem).items() if name != "deleted_at"}
+        return TrackedRun(**read | known)
     return TrackedRun(**read)
 
 
 def report_row(row: Any) -> ReportRow:
     """Return the metrics of a step from its columns."""
     value: float = math.nan if row.value is None else row.value
-    return ReportRow(row.run_id, row.step, json.loads(row.metrics), row.has_metric, value, row.at)
+    try:
+        metrics = json.loads(row.metrics)
+    except ValueError:
+        raise StoreError(
+            f"the store is damaged: what run {row.run_id} logged at step {row.step} is no JSON: "
+            "put a backup in its place"
+        ) from None
+    return ReportRow(row.run_id, row.step, metrics, row.has_metric, value, row.at)
 
 
 def look_row(row: dict[str, Any]) -> LookRow:

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from sharpen.errors import StoreError, UsageError
 from sharpen.store import bucket, schema
 from sharpen.store.backends import backend_of
 from sharpen.store.backup import copy_database, is_database, other_files
 from sharpen.store.blobs import blob_path, put_file
+from sharpen.store.broken_rows import problem_of
 from sharpen.store.location import FILE, LINK, database_url, link, without_password
 from sharpen.store.permissions import own_folder, tighten
 from sharpen.store.port import Row, Writer
@@ -44,7 +46,7 @@ class Copied:
         digests: SHA-256 of a table's rows, by table: the same wherever the store is.
         n_replaced: Texts in which U+FFFD stands for a character that the target cannot keep.
         n_files: Files that are named, and are there with the content that they were kept with.
-        damaged: What is wrong with each of the others.
+        damaged: What is wrong with each of the others, and with each row that cannot be read.
     """
 
     rows: dict[str, int] = field(default_factory=dict[str, int])
@@ -179,13 +181,30 @@ def _refuse_rows(writer: Writer, target: Path) -> None:
 def _write(writer: Writer, table: sa.Table, connection: sa.Connection, copied: Copied) -> None:
     with contextlib.closing(every_row(connection, table)) as rows:
         while some := list(islice(rows, AT_ONCE)):
-            writer.add_rows(table.name, some)
+            copied.damaged += _add(writer, table.name, some)
             if table.name in WITHOUT:
                 continue
             for row in some:
                 copied.named |= _digests_in(row)
             if table.name == "artifacts":
                 copied.needed |= {row["digest"] for row in some}
+
+
+def _add(writer: Writer, table: str, rows: list[Row]) -> list[str]:
+    """Write rows; return what is wrong with each that cannot be read.
+
+    Raises:
+        StoreError: One is none that the target can keep: it has text where a number belongs.
+    """
+    problems = [problem for row in rows if (problem := problem_of(table, row))]
+    try:
+        writer.add_rows(table, rows)
+    except StatementError as problem:
+        if isinstance(problem, DBAPIError):
+            raise
+        words = "; ".join(problems) or f"{table}: {problem.orig}"
+        raise StoreError(f"a row cannot be copied: {words}: nothing was copied") from problem
+    return problems
 
 
 def _digests_in(row: Row) -> set[str]:

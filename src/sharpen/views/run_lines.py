@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from sharpen.spec import Metric
 from sharpen.store import schema
+from sharpen.store.broken_rows import check_columns
 from sharpen.store.queries import Reader
+from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState, best, leaders
 
 UNRANKED = -math.inf
@@ -52,8 +54,20 @@ def run_lines(reader: Reader, sweep_id: str) -> list[RunLine]:
     columns = [r[name] for name in RunLine._fields]
     query = sa.select(*columns).where(r.sweep_id == sweep_id, r.deleted_at.is_(None)).order_by(r.number)
     rows = reader.rows(query)
-    configs = json.loads(f"[{','.join(row['config'] for row in rows)}]")  # one parse is ten times cheaper
+    try:
+        configs = json.loads(f"[{','.join(row['config'] for row in rows)}]")  # one parse is ten times cheaper
+        for row in rows:
+            check_columns(row)
+        is_whole = all(isinstance(config, dict) for config in configs)
+    except (ValueError, TypeError):
+        is_whole = False
+    if not is_whole:  # each is read by itself
+        return [_line_of(run) for run in reader.runs(sweep_id)]
     return [RunLine(**{**row, "config": config}) for row, config in zip(rows, configs, strict=True)]
+
+
+def _line_of(run: RunRow) -> RunLine:
+    return RunLine._make(getattr(run, name) for name in RunLine._fields)
 
 
 def change_stamp(reader: Reader, sweep_id: str) -> str:

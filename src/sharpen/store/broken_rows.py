@@ -1,0 +1,112 @@
+"""Rows of a store that cannot be read, since they were changed behind its back: what is wrong, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sharpen.errors import StoreError
+from sharpen.trial import TrialState
+
+LATEST_S = 1e11  # Unix seconds, in the year 5138
+DATES = ("created_at", "started_at", "ended_at", "deleted_at")
+BROKEN = "broken"
+STATES = frozenset(state.value for state in TrialState)
+PLACES = {"runs": ("id",), "sweeps": ("id",), "artifacts": ("run_id", "name")}
+JSON_COLUMNS: Mapping[str, Mapping[str, type]] = {
+    "runs": {"config": dict, "program_config": dict, "summary": dict, "tags": list, "scores": list}
+    | {"checkpoint": dict, "resumed": dict},
+    "sweeps": {"tags": list},
+    "artifacts": {"metadata": dict},
+}
+
+
+def problem_of(table: str, row: Mapping[str, Any]) -> str:
+    """Return why a row of a table cannot be read, by its place; empty for one that can.
+
+    >>> problem_of("artifacts", {"run_id": "k3-1", "name": "model", "metadata": "{bad"})[:43]
+    'artifacts (k3-1, model): metadata is no JSO'
+    """
+    place = ", ".join(str(row[name]) for name in PLACES.get(table, ()))
+    try:
+        if table in {"runs", "sweeps"}:
+            check_columns(row if table == "runs" else {name: row[name] for name in row if name != "state"})
+        for column, kind in JSON_COLUMNS.get(table, {}).items():
+            read_json(row, column, kind)
+    except ValueError as problem:
+        return f"{table} ({place}): {problem}"
+    return ""
+
+
+@contextmanager
+def readable(row: Mapping[str, Any]) -> Generator[None]:
+    """Say of which row it is that a column cannot be read."""
+    try:
+        check_columns(row)
+        yield
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise StoreError(
+            f"the store is damaged: what it has of sweep {row.get('id')} cannot be read ({problem}): "
+            "put a backup in its place"
+        ) from problem
+
+
+def check_columns(row: Mapping[str, Any]) -> None:
+    """Refuse dates that are none, and a state that is none.
+
+    Raises:
+        ValueError: One is so.
+    """
+    for name in DATES:
+        if row.get(name) is not None and not is_date(row[name]):
+            raise ValueError(f"{name} {row[name]!r:.60} is no date")
+    if "state" in row and row["state"] not in STATES:
+        raise ValueError(f"state {row['state']!r:.60} is none")
+
+
+def is_date(value: Any) -> bool:
+    """Return whether a value can be shown as a time."""
+    return isinstance(value, int | float) and 0 <= value < LATEST_S
+
+
+def read_json(row: Mapping[str, Any], column: str, kind: type) -> Any:
+    """Return what a column holds; None where it may be empty and is.
+
+    Raises:
+        ValueError: It is no JSON, or of another kind.
+    """
+    text: Any = row[column]
+    if text is None and column in {"checkpoint", "resumed"}:
+        return None
+    try:
+        found = json.loads(text or "")
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise ValueError(f"{column} is no JSON: {text!r:.60}") from problem
+    if not isinstance(found, kind):
+        raise ValueError(f"{column} is no {kind.__name__}: {text!r:.60}")  # noqa: TRY004 - of a row, not of us
+    return found
+
+
+def stand_in(row: Mapping[str, Any], problem: Exception) -> dict[str, Any]:
+    """Return what stands for a run whose row cannot be read."""
+    dates = {name: row[name] if is_date(row[name]) else None for name in DATES}
+    dates["created_at"] = dates["created_at"] or 0.0
+    reason = f"its row in the store is broken: {problem}: put a backup in the store's place"
+    known: dict[str, Any] = {
+        "state": TrialState.CRASHED.value,
+        "reason": reason,
+        "config": {},
+        "summary": {},
+        "tags": (),
+    }
+    return known | dates | {"is_broken": True}
+
+
+def metadata_of(text: str) -> dict[str, Any]:
+    """Return a kept file's metadata; none where they cannot be read."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {}
