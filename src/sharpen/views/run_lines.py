@@ -54,6 +54,7 @@ def run_lines(reader: Reader, sweep_id: str) -> list[RunLine]:
     columns = [r[name] for name in RunLine._fields]
     query = sa.select(*columns).where(r.sweep_id == sweep_id, r.deleted_at.is_(None)).order_by(r.number)
     rows = reader.rows(query)
+    configs: list[Any] = []
     try:
         configs = json.loads(f"[{','.join(row['config'] for row in rows)}]")  # one parse is ten times cheaper
         for row in rows:
