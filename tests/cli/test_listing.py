@@ -11,6 +11,7 @@ import pytest
 
 from cli.programs.strategy import N_FOLDS, mean
 from sharpen.store.queries import Reader
+from sharpen.wire.processes import machine_identity
 
 
 def sql(home, query, *values):
@@ -69,7 +70,7 @@ def test_info(sharpen, store):
 def test_a_run_of_a_dead_agent_waits_in_every_listing(sharpen, store):
     sql(store, "update runs set state = 'running', score = null where number = 2")
     sql(store, "update sweeps set status = 'paused'")
-    sql(store, "update agents set pid = 0, born = 'long ago'")
+    sql(store, "update agents set pid = 0, born = ?", f"{machine_identity()}:1")
     facts = json_of(sharpen("info", "last", "--json", home=store))
     assert facts["runs"] == {"finished": 3, "pending": 1}
     queue = sharpen("queue", "last", "--json", home=store)
