@@ -95,7 +95,8 @@ def fill(
             config["bagging"] = draw.random() < 0.5
             words = (f"{sweep_id}-{n}", sweep_id, n, "finished", "", json.dumps(config), "random")
             score = value_of(config) if value_of else draw.random()
-            runs.append((*words, score, 0, 1, 0, "", "{}", 1.0 + n, 1.0 + n, 2.0 + n))
+            summary = json.dumps({"score": score})
+            runs.append((*words, score, 0, 1, 0, "", summary, 1.0 + n, 1.0 + n, 2.0 + n))
         connection.executemany(f"INSERT INTO runs ({names}) VALUES ({', '.join('?' * 16)})", runs)
         reports = (
             (f"{sweep_id}-{n}", 1, step, '{"score":0.5}', 1, 0.5, 1.0)

@@ -7,8 +7,9 @@ one request after the other, without work between. The coordinator is a process 
 requests answered in a second, what a report waits for (it is on the disk then), and how busy the
 coordinator's core was.
 
-With ``--runs`` a store in a file is filled with one sweep of so many runs, and questions of the command line
-and of the pages are timed; the peak memory is this process's. ``--postgres`` names an empty database.
+With ``--runs`` a store in a file is filled with one sweep of so many runs. Each verb, a page and the ask of
+each method is a process of its own, which is timed; one that takes 15 minutes is ended. ``--postgres`` names
+an empty database.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import contextlib
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,11 +33,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from restore import SWEEP, fill, measured, probe
-from sharpen.spec import Metric
+from restore import SWEEP
 from sharpen.store.location import link
-from sharpen.store.queries import Reader
-from sharpen.views.run_lines import run_lines
 from sharpen.wire import Client, UnixChannel
 from sharpen.wire.protocol import MAX_MESSAGE_BYTES, decode_replies, encode_requests
 from sharpen.wire.unix_socket import open_connection
@@ -50,6 +49,32 @@ print("up", flush=True)
 sys.stdin.read()
 host.close()
 """
+FILL = """
+import sys
+from pathlib import Path
+from restore import fill
+fill(Path(sys.argv[1]), "long", sys.argv[2], int(sys.argv[3]), 1)
+"""
+LINES = """
+import sys
+from pathlib import Path
+from sharpen.store.queries import Reader
+from sharpen.views.run_lines import run_lines
+run_lines(Reader(Path(sys.argv[1])), "long")
+"""
+ASK = """
+import itertools, sys, time
+from pathlib import Path
+from sharpen.coordinator import connect
+with connect(Path(sys.argv[1])) as client:
+    client.call("join", sweep_id="long", agent_id="a", host="h", pid=1, born="x")
+    for n in itertools.count():
+        if client.call("lease", sweep_id="long", agent_id="a", key=str(time.time()))["run"]:
+            break
+        time.sleep(0.1)
+"""
+METHODS = ("random", "tpe", "gp")
+LONGEST_S = 900.0
 
 
 @dataclass
@@ -126,27 +151,51 @@ def simulate(home: Path, n_agents: int, seconds: float) -> str:
     return f"{n_agents:6} {rates} {p50:9.1f} {p99:9.1f} {busy:9.0%} {n_bytes / 2**20:8.0f}"
 
 
-def timed(what: str, ask: Callable[[], object]) -> None:
+def timed(what: str, *words: str, home: Path) -> None:
+    """Print how long a process takes, and the most memory that it had."""
     began = time.perf_counter()
-    ask()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{what:<34} {time.perf_counter() - began:8.2f} s   {peak:8.0f} MiB", flush=True)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *words], stdin=quiet, stdout=quiet, cwd=home)
+    with contextlib.suppress(ChildProcessError):
+        ending = threading.Timer(LONGEST_S, process.kill)
+        ending.start()
+        _, status, used = os.wait4(process.pid, 0)
+        ending.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took = f"{time.perf_counter() - began:8.2f} s" if status == 0 else f"ended with {process.returncode}"
+        print(f"{what:<40} {took} {used.ru_maxrss / 1024:8.0f} MiB", flush=True)
 
 
 def long_sweep(home: Path, n_runs: int) -> None:
     """Print what questions cost at a sweep of so many runs."""
-    print(f"\na sweep of {n_runs:,} runs                 time       peak memory of the process")
-    timed("filling (not a question)", lambda: fill(home, "long", SWEEP, n_runs, 1))
-    print(f"{'the database':<34} {(home / 'store.db').stat().st_size / 2**20:8.0f} MiB", flush=True)
-    timed("sharpen ls", lambda: Reader(home).sweeps())
-    timed("sharpen best, one metric", lambda: Reader(home).best("long", Metric("val/sharpe", "maximize")))
-    timed("one run", lambda: Reader(home).run(f"long-{n_runs // 2}"))
-    timed("every run as lines of a page", lambda: run_lines(Reader(home), "long"))
-    timed("every run (sharpen runs, a verdict)", lambda: Reader(home).runs("long"))
-    host = probe("host", home, "long")
-    _, ready_s, _, peak = measured(host)
-    host.communicate("")
-    print(f"{'a new writer, and its first ask':<34} {ready_s:8.2f} s   {peak:8.0f} MiB")
+    print(f"\na sweep of {n_runs:,} runs                     time   peak memory of the process")
+    words = [
+        sys.executable,
+        "-c",
+        FILL,
+        str(home),
+        SWEEP,
+        str(n_runs),
+    ]  # or this process's memory would count
+    subprocess.run(words, cwd=Path(__file__).parent, check=True)
+    print(f"{'the database':<40} {(home / 'store.db').stat().st_size / 2**20:8.0f} MiB", flush=True)
+    sharpen = ("-m", "sharpen", "--home", str(home))
+    for words in (
+        ("--version",),
+        ("ls",),
+        ("best", "long"),
+        ("logs", f"long-{n_runs // 2}"),
+        ("runs", "long"),
+        ("runs", "long", "--json"),
+        ("report", "long", "--output", str(home / "report.html")),
+    ):
+        timed("sharpen " + " ".join(words[:2] if "--output" in words else words), *sharpen, *words, home=home)
+    timed("every run as lines of a page", "-c", LINES, str(home), home=home)
+    for method in METHODS:
+        with contextlib.closing(sqlite3.connect(home / "store.db")) as connection, connection:
+            text = SWEEP.replace("method: random", f"method: {method}")
+            connection.execute("update sweeps set spec = ?", [text])
+        timed(f"a new writer, and a run of {method}", "-c", ASK, str(home), home=home)
 
 
 def main() -> None:

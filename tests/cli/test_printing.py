@@ -2,7 +2,8 @@
 
 import pytest
 
-from sharpen.cli.printing import table
+from sharpen.cli import printing
+from sharpen.cli.printing import print_rows, table
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,12 @@ from sharpen.cli.printing import table
 def test_columns_of_numbers_stand_to_the_right(cells, justify):
     [column] = table([{"it": cell} for cell in cells]).columns
     assert column.justify == justify
+
+
+def test_many_rows_stand_in_columns_as_few_do(capsys, monkeypatch):
+    rows = [{"run": "é日本"[: n % 4] + f"k-{n}", "score": n / 7 if n % 3 else None} for n in range(3)]
+    print_rows(rows, False, "")
+    few = capsys.readouterr().out
+    monkeypatch.setattr(printing, "MANY", 2)
+    print_rows(rows, False, "")
+    assert capsys.readouterr().out.splitlines() == [line.rstrip() for line in few.splitlines()]

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.store import schema
-from sharpen.store.location import database_url
+from sharpen.store.location import database_url, link
 from sharpen.store.queries import Reader
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -52,7 +52,7 @@ def ask(bench, *words):
 class Bench:
     """Runs ``python -m sharpen`` in a folder of its own; whatever that starts carries this bench's mark."""
 
-    def __init__(self, folder, program=TOY, **environment):
+    def __init__(self, folder, program=TOY, database=None, **environment):
         self.home = folder / "store"
         self.work = folder / "work"
         self.words = folder / "words.txt"
@@ -60,6 +60,8 @@ class Bench:
         self.mark = uuid.uuid4().hex
         self._started = []
         self.work.mkdir(parents=True)
+        if database is not None:
+            link(self.home, database)
         shutil.copy(program, self.work)
         self.program = program.name
         kept = {k: v for k, v in os.environ.items() if not k.startswith("SHARPEN_")}

@@ -7,7 +7,7 @@ from faults.programs.toy import N_STEPS, value
 
 def assert_sound(bench, n_runs, seed):
     """Assert that every run is whole, counted once, and made by one attempt alone."""
-    assert bench.sql("PRAGMA integrity_check") == [("ok",)]
+    assert bench.is_intact()
     runs = bench.runs()
     assert [run.number for run in runs] == list(range(1, n_runs + 1))
     assert {run.state for run in runs} <= {"finished", "stopped"}

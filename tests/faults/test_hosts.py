@@ -11,7 +11,6 @@ import pytest
 from faults.bench import Bench, kill, until
 from faults.programs.crowd import N_STEPS, score
 from sharpen.errors import Unreachable
-from sharpen.store.location import link
 from sharpen.wire import Client, UnixChannel
 
 N_MEMBERS = 10
@@ -54,9 +53,9 @@ def gather(bench, sweep_id, n_members):
 
 
 @pytest.mark.slow
-def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_load(tmp_path):
+def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_load(tmp_path, database):
     rng, n_runs, n_kills = random.Random(1), 16, 4
-    with Bench(tmp_path) as bench:
+    with Bench(tmp_path, database=database) as bench:
         sweep_id = bench.create(n_runs)
         crowd, go = gather(bench, sweep_id, N_MEMBERS)
         go.touch()
@@ -78,13 +77,10 @@ def test_ten_race_to_host_and_go_on_when_the_host_is_killed_four_times_under_loa
         print(f"{len(waits)} calls, the longest {waits[-1]:.2f} s, the median {waits[len(waits) // 2]:.4f} s")
 
 
-@pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 @pytest.mark.parametrize("moment", ["amid the batch", "before the commit", "before the answers"])
-def test_a_host_killed_in_a_transaction_of_several_clients(tmp_path, request, moment, backend):
+def test_a_host_killed_in_a_transaction_of_several_clients(tmp_path, database, moment):
     n_runs = 8
-    with Bench(tmp_path) as bench:
-        if backend == "postgres":
-            link(bench.home, request.getfixturevalue("postgres").new_database())
+    with Bench(tmp_path, database=database) as bench:
         sweep_id = bench.create(n_runs)
         host = bench.start_program("doomed_host.py", moment, "10")
         assert host.stdout.readline() == "up\n"
@@ -120,10 +116,10 @@ def test_a_stopped_host_is_named_to_those_who_wait_and_goes_on_when_it_may(tmp_p
         bench.assert_nothing_left()
 
 
-def test_a_host_that_was_stopped_for_longer_than_a_lease_takes_no_run_away(tmp_path):
+def test_a_host_that_was_stopped_for_longer_than_a_lease_takes_no_run_away(tmp_path, database):
     """The agent could not be heard; that is not its fault."""
     lease_s = 3.0
-    with Bench(tmp_path, TOY_STEP_S="0.7") as bench:
+    with Bench(tmp_path, database=database, TOY_STEP_S="0.7") as bench:
         host = bench.start_program("holder.py", str(lease_s), "1.5")
         assert host.stdout.readline() == "up\n"
         sweep_id = bench.create(1)

@@ -20,11 +20,11 @@ PLAN = ("agent",) * 8 + ("program",) * 7 + ("driver",) * 5
 @pytest.mark.slow
 @pytest.mark.timeout(280)
 @pytest.mark.parametrize("seed", [1])
-def test_twenty_kills_lose_nothing(tmp_path, seed):
+def test_twenty_kills_lose_nothing(tmp_path, database, seed):
     rng = random.Random(seed)
     plan = rng.sample(PLAN, len(PLAN))
     began = time.monotonic()
-    with Bench(tmp_path, TOY_STEP_S="0.05") as bench:
+    with Bench(tmp_path, database=database, TOY_STEP_S="0.05") as bench:
         words = ("--agents", "2", "--report", str(tmp_path / "report.html"))
         more = HYPERBAND + "max_attempts: 10\n"  # the storm kills programs that have done no wrong
         driver = bench.start("run", bench.write_sweep(N_RUNS, more=more), "--seed", str(seed), *words)
@@ -60,9 +60,9 @@ def find(bench, driver, kind, rng):
     return rng.choice(until(look, f"a process to kill: {kind}"))
 
 
-def test_an_agent_takes_over_hosting_when_the_driver_is_killed(tmp_path):
+def test_an_agent_takes_over_hosting_when_the_driver_is_killed(tmp_path, database):
     n_runs = 12
-    with Bench(tmp_path) as bench:
+    with Bench(tmp_path, database=database) as bench:
         driver = bench.start("run", bench.write_sweep(n_runs), "--agents", "1")
         sweep_id = bench.sweep_id()
         until(lambda: bench.states()["finished"], "a run to finish")
@@ -81,9 +81,9 @@ def test_an_agent_takes_over_hosting_when_the_driver_is_killed(tmp_path):
         assert max(b - a for a, b in pairwise(times)) < 10
 
 
-def test_a_dead_agents_run_is_repeated_long_before_its_lease_lapses(tmp_path):
+def test_a_dead_agents_run_is_repeated_long_before_its_lease_lapses(tmp_path, database):
     n_runs = 6
-    with Bench(tmp_path, TOY_STEP_S="0.1") as bench:
+    with Bench(tmp_path, database=database, TOY_STEP_S="0.1") as bench:
         sweep_id = bench.call("sweep", bench.write_sweep(n_runs)).stdout.strip()
         first = bench.start("agent", sweep_id)  # it hosts
         until(lambda: bench.programs_of(first.pid), "the first agent to work")
@@ -100,10 +100,12 @@ def test_a_dead_agents_run_is_repeated_long_before_its_lease_lapses(tmp_path):
         assert sum(run.lost for run in bench.runs()) == 1
 
 
-def test_an_attempt_that_outlives_its_agent_cannot_touch_the_next(tmp_path):
+def test_an_attempt_that_outlives_its_agent_cannot_touch_the_next(tmp_path, database):
     """A shell that starts a program dies with its agent; the program does not, and goes on reporting."""
     shell = 'command: [bash, -c, "$PYTHON contested.py; exit $?"]\n'
-    with Bench(tmp_path, program=PROGRAMS / "contested.py", PYTHON=sys.executable) as bench:
+    with Bench(
+        tmp_path, database=database, program=PROGRAMS / "contested.py", PYTHON=sys.executable
+    ) as bench:
         sweep_id = bench.call("sweep", bench.write_sweep(1, more=shell)).stdout.strip()
         first = bench.start("agent", sweep_id)
         until(lambda: bench.sql("select count(*) from reports") == [(1,)], "the first attempt's report")
@@ -166,8 +168,8 @@ def test_interrupts_at_bad_times_end_in_the_same_way(tmp_path):
         assert_sound(bench, 4, seed=0)
 
 
-def test_an_interrupted_agent_gives_its_runs_back(tmp_path):
-    with Bench(tmp_path, TOY_STEP_S="0.1") as bench:
+def test_an_interrupted_agent_gives_its_runs_back(tmp_path, database):
+    with Bench(tmp_path, database=database, TOY_STEP_S="0.1") as bench:
         sweep_id = bench.call("sweep", bench.write_sweep(3)).stdout.strip()
         agent = bench.start("agent", sweep_id, "--slots", "2")
         until(lambda: len(bench.programs_of(agent.pid)) == 2, "two programs at work")
@@ -203,7 +205,7 @@ def test_a_program_that_swallows_signals_dies_with_its_agent(tmp_path, with_sign
         assert run["reason"].endswith(" died" if with_signal == signal.SIGKILL else "given back by its agent")
 
 
-def test_a_run_killed_again_and_again_counts_as_crashed_and_the_sweep_goes_on(tmp_path):
+def test_a_run_killed_again_and_again_counts_as_crashed_and_the_sweep_goes_on(tmp_path, database):
     suicidal = tmp_path / "suicidal.py"
     suicidal.write_text(
         "import os, signal\n"
@@ -213,7 +215,7 @@ def test_a_run_killed_again_and_again_counts_as_crashed_and_the_sweep_goes_on(tm
         "if run.config['depth'] == 2:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     space = "parameters:\n  depth: {values: [1, 2, 3]}\n"
-    with Bench(tmp_path / "bench", program=suicidal) as bench:
+    with Bench(tmp_path / "bench", database=database, program=suicidal) as bench:
         sweep_id = bench.call("sweep", bench.write_sweep(3, method="grid", space=space)).stdout.strip()
         done = bench.call("agent", sweep_id)
         assert done.returncode == 0, done.stderr

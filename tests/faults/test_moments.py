@@ -37,8 +37,8 @@ def hosted(bench, by):
     [(moment, "itself") for moment in MOMENTS]
     + [(("before", "beat"), "another"), (("after", "exit"), "another")],
 )
-def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, hosted_by):
-    with Bench(tmp_path, TOY_STEP_S="0") as bench:
+def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, database, moment, hosted_by):
+    with Bench(tmp_path, database=database, TOY_STEP_S="0") as bench:
         sweep_id = bench.create(N_RUNS)
         with hosted(bench, hosted_by):
             doomed = bench.start_program("doomed_agent.py", sweep_id, *moment)
@@ -52,8 +52,8 @@ def test_an_agent_killed_at_an_exact_moment_loses_nothing(tmp_path, moment, host
 
 
 @pytest.mark.parametrize("hosted_by", HOSTS)
-def test_an_agent_killed_amid_a_report_of_its_program_loses_that_report_alone(tmp_path, hosted_by):
-    with Bench(tmp_path, program=PROGRAMS / "half_a_report.py") as bench:
+def test_an_agent_killed_amid_a_report_of_its_program_loses_that_report_alone(tmp_path, database, hosted_by):
+    with Bench(tmp_path, database=database, program=PROGRAMS / "half_a_report.py") as bench:
         shutil.copy(TOY, bench.work)
         sweep_id = bench.create(1)
         with hosted(bench, hosted_by):

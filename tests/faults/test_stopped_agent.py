@@ -5,8 +5,8 @@ import signal
 from faults.bench import PROGRAMS, Bench, until
 
 
-def test_what_a_stopped_agent_says_late_is_refused_and_the_cap_stays_exact(tmp_path):
-    with Bench(tmp_path, program=PROGRAMS / "contested.py") as bench:
+def test_what_a_stopped_agent_says_late_is_refused_and_the_cap_stays_exact(tmp_path, database):
+    with Bench(tmp_path, database=database, program=PROGRAMS / "contested.py") as bench:
         host = bench.start_program("holder.py", "2.5", "60")
         assert host.stdout.readline() == "up\n"
         sweep_id = bench.create(1)

@@ -297,3 +297,43 @@ def test_who_lost_the_lock_alone_commits_nothing_after_another_has_begun(
     assert len(second.reader().sweeps()) == 1
     second.close()
     leader.close()
+
+
+CONFLICTS = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tries') % 3 <> 0 THEN  -- a sequence is not rolled back
+        RAISE EXCEPTION 'could not serialize access due to concurrent update' USING ERRCODE = '{code}';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER conflicts AFTER INSERT ON {table} DEFERRABLE INITIALLY {when}
+FOR EACH ROW EXECUTE FUNCTION conflict()
+"""
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+@pytest.mark.parametrize("when", ["IMMEDIATE", "DEFERRED"])  # at the statement, and at the commit
+def test_a_call_that_meets_a_conflict_twice_is_carried_out_once(
+    url: str, tmp_path: Path, code: str, when: str
+) -> None:
+    link(tmp_path / "one", url)
+    with connect(tmp_path / "one") as client:
+        sweep_id = client.call("create_sweep", key="k", text=TEXT, place=PLACE)["sweep_id"]
+        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+        execute(url, CONFLICTS.format(code=code, when=when, table="runs"))
+        run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="1")["run"]
+        assert rows(url, "SELECT last_value FROM tries") == [(3,)]
+        execute(
+            url,
+            "DROP TRIGGER conflicts ON runs",
+            "CREATE CONSTRAINT TRIGGER conflicts AFTER INSERT ON reports DEFERRABLE INITIALLY "
+            f"{when} FOR EACH ROW EXECUTE FUNCTION conflict()",
+        )
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        client.call("report", **lease, rows=[[1, {"loss": 0.5}]])
+        assert rows(url, "SELECT last_value FROM tries") == [(6,)]
+        client.call("exit", **lease, exit_code=0, last_words="")
+    assert rows(url, "SELECT step, value FROM reports") == [(1, 0.5)]
+    assert rows(url, "SELECT number, state, token, lost, score FROM runs") == [(1, "finished", 1, 0, 0.5)]

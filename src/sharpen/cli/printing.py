@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
@@ -21,6 +22,9 @@ from sharpen.jsonable import null_for_nan
 
 NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−]?\d\S*)?|–|infeasible")
 """A cell that is a number, an interval, or what stands for one that is not there."""
+
+MANY = 1000
+"""Rows of which a table would take long to lay out."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
@@ -70,8 +74,30 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> 
         print_json(list(rows))
     elif not rows:
         echo(empty, err=True)
+    elif len(rows) > MANY:
+        _print_plainly(rows)
     else:
         stdout().print(table(rows))
+
+
+def _print_plainly(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table does, in a small part of its time; lines are as long as they are."""
+    cells_of = [[_cell(value) for value in row.values()] for row in rows]
+    columns = [(_cell(name), [row[at] for row in cells_of]) for at, name in enumerate(rows[0])]
+    widths = [max(map(cell_len, (name, *cells))) for name, cells in columns]
+    to_the_right = [_are_numbers(cells) for _, cells in columns]
+    for row in ([name for name, _ in columns], *cells_of):
+        padded = (
+            " " * (width - cell_len(words)) + words if right else words + " " * (width - cell_len(words))
+            for words, width, right in zip(row, widths, to_the_right, strict=True)
+        )
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Return whether half or more of the cells that have words are numbers."""
+    filled = [words for words in cells if words]
+    return 2 * sum(NUMBER.fullmatch(words) is not None for words in filled) >= max(1, len(filled))
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -93,8 +119,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold")
     cells_of = [{name: _cell(value) for name, value in row.items()} for row in rows]
     for name in rows[0]:
-        cells = [words for row in cells_of if (words := row.get(name))]
-        is_number = 2 * sum(NUMBER.fullmatch(words) is not None for words in cells) >= max(1, len(cells))
+        is_number = _are_numbers([row.get(name, "") for row in cells_of])
         grid.add_column(Text(_cell(name)), justify="right" if is_number else "left", overflow="fold")
     for row in cells_of:
         grid.add_row(*map(Text, row.values()))  # Text: a "[word]" is no markup
