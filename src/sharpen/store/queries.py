@@ -28,7 +28,6 @@ from sharpen.store.rows import (
     LookRow,
     ReportRow,
     RunRow,
-    Scored,
     SweepRow,
     look_row,
     report_row,
@@ -173,18 +172,21 @@ class Reader:
     def best(self, sweep_id: str, metric: spec.Metric) -> RunRow | None:
         """Return the :func:`~sharpen.trial.best` run of a sweep without repeats; None without one."""
         r = schema.runs.c
-        columns = [r[name] for name in Scored._fields]
-        scored = sa.select(*columns).where(
-            r.sweep_id == sweep_id, r.deleted_at.is_(None), r.score.is_not(None)
-        )
-        rows = [Scored(**row) for row in self.rows(scored)]
-        while (found := best(rows, metric.larger_is_better)) is not None:
-            query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number == found.number)
-            run = run_row(self.rows(query)[0])
-            if not run.is_broken:
-                return run
-            rows.remove(found)
-        return None
+        top = sa.func.max if metric.goal == "maximize" else sa.func.min
+        broken: set[int] = set()
+        while True:  # not every run is read, but the first of the top score of each fidelity
+            shown = (r.sweep_id == sweep_id, r.deleted_at.is_(None), r.number.not_in(broken))
+            able = (*shown, r.state == TrialState.FINISHED, r.violation == 0, r.score.is_not(None))
+            tops = sa.select(r.fidelity, top(r.score).label("score")).where(*able).group_by(r.fidelity)
+            of_all = tops.subquery()
+            is_top = sa.and_(r.score == of_all.c.score, r.fidelity.is_not_distinct_from(of_all.c.fidelity))
+            firsts = sa.select(sa.func.min(r.number)).join(of_all, is_top).where(*able).group_by(r.fidelity)
+            query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number.in_(firsts))
+            runs = [run_row(row) for row in self.rows(query)]
+            unread = {run.number for run in runs if run.is_broken}
+            if not unread:
+                return best(runs, metric.larger_is_better)
+            broken |= unread
 
     def run(self, run_id: str) -> RunRow:
         """Return the run of an id; ``last-7`` is run 7 of the newest sweep, ``k3-7`` of one that begins so.

@@ -132,16 +132,6 @@ class RunRow:
         return self.summary.get(PROPOSED)
 
 
-class Scored(NamedTuple):
-    """What decides whether a run is the best one; :func:`sharpen.trial.best` says how."""
-
-    number: int
-    state: str
-    score: float | None
-    violation: float
-    fidelity: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
     """A run as its program tells of it, in a sweep or in none.
