@@ -116,9 +116,9 @@ def test_agents_end_when_they_are_told_to():
 
 
 def test_no_key_is_among_the_words_of_a_command_line():
-    request = Request("ray", "auto", "http://desk:8420", "secret", "k3", words=("--slots", "2"), ship="/work")
+    request = Request("ray", "auto", "http://desk:8420", "secret", "k3", words=("--slots", "2"))
     assert request.agent_words == [
-        *("agent", "k3", "--server", "http://desk:8420", "--quiet", "--workdir", ".", "--slots", "2")
+        *("agent", "k3", "--server", "http://desk:8420", "--quiet", "--slots", "2")
     ]
     assert request.agent_environment == {"SHARPEN_API_KEY": "secret"}
 

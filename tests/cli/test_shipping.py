@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sharpen.agents import bundle
 from sharpen.cli import main
 from sharpen.store.queries import Reader
 
@@ -69,6 +70,7 @@ def test_an_agent_runs_the_files_of_the_commit(repository, tmp_path):
     sweep_id, words = said("sweep", "sweep.yaml", "--ship")
     assert "kept 4 files of commit" in words
     assert "not committed: research/lib/model.py" in words
+    assert "data that the sweep names" not in words
     repository.parent.rename(tmp_path / "elsewhere")
     os.chdir(tmp_path)
     said("agent", sweep_id, "--ship", "--quiet")
@@ -82,6 +84,57 @@ def test_an_agent_runs_the_files_of_the_commit(repository, tmp_path):
         "sweep.yaml",
         "train.py",
     ]
+
+
+def test_data_that_the_sweep_names_goes_with_it(repository, tmp_path):
+    program = """\
+from pathlib import Path
+
+from sharpen import tracking
+
+with tracking.init({"data": ""}) as run:
+    file = Path(run.config.data)
+    run.log({"loss": int(file.read_text())})
+    file.write_text("9")
+"""
+    (repository / "train.py").write_text(program)
+    (repository.parent / ".gitignore").write_text("*.csv\n")
+    git(repository.parent, "commit", "-q", "-a", "-m", "second")
+    (repository / "bars.csv").write_text("5")
+    (repository / "secret.csv").write_text("7")
+    (repository / "sweep.yaml").write_text(SWEEP.replace("x: {values: [1, 2]}", "data: {value: bars.csv}"))
+    sweep_id, words = said("sweep", "sweep.yaml", "--ship")
+    assert "kept 4 files of commit" in words
+    assert "and data that the sweep names: research/bars.csv" in words
+    (repository / "bars.csv").write_text("6")  # an agent that starts later gets what was kept
+    folder = None
+    for _ in range(2):
+        os.chdir(tmp_path)
+        said("agent", sweep_id, "--ship", "--quiet")
+        folder = next((tmp_path / "cache" / "bundles").iterdir()) / "research"
+        assert not (folder / "secret.csv").exists()
+        assert [run.score for run in Reader(tmp_path / "store").runs(sweep_id)] == [5]
+    assert (folder / "bars.csv").read_text() == "5"  # what the program wrote is no part of the bundle
+
+
+def test_a_program_that_git_does_not_hold_is_refused(repository, tmp_path):
+    (repository / "new.py").write_text("import helper")
+    (repository / "helper.py").write_text("")
+    (repository / "other.yaml").write_text(SWEEP.replace("train.py", "new.py"))
+    refused = said("sweep", "other.yaml", "--ship", code=2)[1]
+    assert "research/new.py is not in commit" in refused
+    assert "commit it first" in refused
+    assert not (tmp_path / "store").exists() or Reader(tmp_path / "store").sweeps() == []
+    assert (
+        "git does not hold them: research/helper.py, research/new.py"
+        in said("sweep", "sweep.yaml", "--ship")[1]
+    )
+
+
+def test_more_data_than_a_bundle_holds_is_refused(repository, monkeypatch):
+    monkeypatch.setattr(bundle, "MOST_DATA_BYTES", 4)
+    (repository / "sweep.yaml").write_text(SWEEP.replace("x: {values: [1, 2]}", "data: {value: bars.csv}"))
+    assert "name it by its full path" in said("sweep", "sweep.yaml", "--ship", code=2)[1]
 
 
 def test_what_cannot_be_shipped_is_said(repository, tmp_path, monkeypatch):

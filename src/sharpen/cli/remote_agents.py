@@ -80,10 +80,9 @@ def work_remotely(
                 key=site.key,
                 sweep_id=sweep.id,
                 n_agents=n_agents,
-                words=("--slots", str(n_slots), *words, *(["--ship"] if remote.takes_bundle else [])),
+                words=("--slots", str(n_slots), *words, *(["--ship"] if remote.ship else [])),
                 n_cpus=n_cpus,
                 n_gpus=n_gpus,
-                ship=sweep.workdir if remote.ship and not remote.takes_bundle else "",
                 settings=remote.settings,
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )

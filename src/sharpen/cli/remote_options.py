@@ -49,7 +49,7 @@ class Remote:
         address: Of a Ray cluster, or hosts with commas between them.
         n_cpus: Processors for each agent; None for what its runs need.
         n_gpus: GPUs for each agent; None for what its runs need.
-        ship: Whether the sweep's folder is missing there.
+        ship: Whether the sweep's folder is missing there: agents get the files that are kept with the sweep.
         serve_host: The address at which this machine serves the store.
         settings: Of the placement.
     """
@@ -61,11 +61,6 @@ class Remote:
     ship: bool
     serve_host: str | None
     settings: Mapping[str, str]
-
-    @property
-    def takes_bundle(self) -> bool:
-        """Whether agents get the files that are kept with the sweep; Ray copies the folder as it is."""
-        return self.ship and self.placement != "ray"
 
     def shares(self, needs: Resources, n_slots: int) -> tuple[float, float]:
         """Return the processors and GPUs of each agent: what was asked for, or what its runs need.
@@ -231,8 +226,9 @@ OPTIONS = (
     click.option(
         "--ship",
         is_flag=True,
-        help="The sweep's folder is missing there: --ray copies it; --launcher takes the files of its git "
-        "commit. Of an agent here: run in the files that 'sharpen sweep FILE --ship' has kept.",
+        help="The sweep's folder is missing there: --ray and --launcher take the files of its git commit and "
+        "the data that the sweep names. Of an agent here: run in the files that 'sharpen sweep FILE --ship' "
+        "has kept.",
     ),
     click.option(
         "--serve-host", metavar="HOST", help="Serve the store to the other machines at this address."

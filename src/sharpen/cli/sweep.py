@@ -109,7 +109,7 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     """
     require_report()
     read = _read(file)
-    ship = remote is not None and remote.takes_bundle
+    ship = remote is not None and remote.ship
     with connect(home) as client:
         with interrupts() as seen:
             sweep_id = _create(home, client, read, file, run_cap, seed, ship=ship)
@@ -203,14 +203,22 @@ def sweep(home: Path, file: Path, *, check: bool, ship: bool, run_cap: int | Non
         echo(_create(home, client, read, file, run_cap, seed, ship=ship))
 
 
-def _ship(home: Path, client: Client, sweep_id: str) -> None:
+def _ship(home: Path, client: Client, sweep_id: str, read: spec.Sweep) -> None:
     from sharpen.agents.bundle import keep_bundle  # noqa: PLC0415 - for few
 
-    commit, n_files = keep_bundle(home, client, sweep_id, Path.cwd(), person())
-    echo(f"kept {count(n_files, 'file')} of commit {commit.id[:12]}", err=True)
+    commit, n_files = keep_bundle(home, client, sweep_id, Path.cwd(), read, person())
+    data = f", and data that the sweep names: {_few(commit.data)}" if commit.data else ""
+    n_held = n_files - len(commit.data)
+    echo(f"kept {count(n_held, 'file')} of commit {commit.id[:12]}{data}", err=True)
     if commit.changed:
-        names = ", ".join(commit.changed[:5]) + (", …" if len(commit.changed) > 5 else "")
-        echo(f"not kept as they are now, for they are not committed: {names}", err=True, fg="yellow")
+        words = "not kept as they are now, for they are not committed"
+        echo(f"{words}: {_few(commit.changed)}", err=True, fg="yellow")
+    if commit.untracked:
+        echo(f"not kept, for git does not hold them: {_few(commit.untracked)}", err=True, fg="yellow")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
 def _read(file: Path) -> spec.Sweep:
@@ -257,13 +265,13 @@ def _create(  # noqa: PLR0913 - each is a word of the command line
     if ship:
         from sharpen.agents.bundle import commit_of  # noqa: PLC0415 - for few
 
-        commit_of(Path.cwd())  # before there is a sweep
+        commit_of(Path.cwd(), read)  # before there is a sweep
     place = {"source": str(file), "workdir": str(Path.cwd())}
     key = secrets.token_hex(16)
     words = {"text": read.source_text, "place": place, "run_cap": run_cap, "seed": seed}
     sweep_id: str = client.call("create_sweep", key=key, **words)["sweep_id"]
     if ship:
-        _ship(home, client, sweep_id)
+        _ship(home, client, sweep_id, read)
     return sweep_id
 
 

@@ -129,12 +129,11 @@ def open_placement(request: Request) -> RayTasks:
     """
     require("ray", "ray")
     ray: Any = import_module("ray")  # an extra, which a machine that checks types may lack
-    shipped: dict[str, Any] = {"working_dir": request.ship, "excludes": EXCLUDED} if request.ship else {}
     silent = threading.Timer(JOIN_S, _give_up, [request.address])  # Ray itself would try for many minutes
     silent.daemon = True
     silent.start()
     try:
-        ray.init(address=request.address, runtime_env=shipped, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=request.address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as problem:
         words = f"Ray at {request.address} cannot be used: {first_sentence(problem)}"
         raise SharpenError(f"{words}{_way_out(words, ray.__version__)}") from problem
@@ -168,8 +167,6 @@ def _way_out(words: str, installed: str) -> str:
     if "Failed to connect" in words:
         way = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here"
         return f"; what answers there is no head of Ray {installed}, or wants a token: then {way}"
-    if "exceeds the maximum size" in words:
-        return "; name data in .gitignore, and have it on each node, or leave --ship out"
     return ""
 
 
@@ -212,7 +209,3 @@ def _n_times(share: float, whole: float) -> int:
 def _n_parts(share: float) -> int:
     """Return how many of Ray's smallest parts a share is, rounded down so that a seventh fits seven times."""
     return max(1, math.floor(share * PARTS + ROUNDING)) if share else 0
-
-
-EXCLUDED = [".sharpen", ".git", ".venv", "__pycache__", "outputs", "multirun"]
-"""What is not shipped: a store has keys in it, and the rest is not the program's."""

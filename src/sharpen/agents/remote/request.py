@@ -21,7 +21,6 @@ class Request:
         words: Further words of each one's command line.
         n_cpus: Processors that each is given.
         n_gpus: GPUs that each is given; a quarter lets four share one.
-        ship: A folder to copy there, in which programs run; empty where the sweep's own folder is there.
         settings: Of the placement.
         environment: Variables of each.
     """
@@ -35,7 +34,6 @@ class Request:
     words: tuple[str, ...] = ()
     n_cpus: float = 1.0
     n_gpus: float = 0.0
-    ship: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -57,8 +55,7 @@ class Request:
     @property
     def agent_words(self) -> list[str]:
         """What is said to ``sharpen`` on the other machine; no secret is among it."""
-        here = ["--workdir", "."] if self.ship else []
-        return ["agent", self.sweep_id, "--server", self.url, "--quiet", *here, *self.words]
+        return ["agent", self.sweep_id, "--server", self.url, "--quiet", *self.words]
 
     @property
     def agent_environment(self) -> dict[str, str]:
