@@ -193,14 +193,23 @@ class Session:
         """
         live = self.tracked.get(run_id)
         if live is None:
-            known = self.writer.run(run_id)
-            if known is not None and known["sweep_id"] is None:
+            if not self._is_of_open_sweep(run_id) and self._belongs_to_no_sweep(run_id):
                 raise Refused(f"run {run_id} has ended", why="ended")
             return Grant(run_id, *self.leased(run_id, token))
         if live.token != token:
             raise Refused(f"run {run_id}: somebody else has taken it up", why="stale")
         self.tracked[run_id] = replace(live, heard_at=self.clock.monotonic())
         return Grant(run_id)
+
+    def _is_of_open_sweep(self, run_id: str) -> bool:
+        """Return whether memory knows that a run is one of a sweep: there is then no need to read it."""
+        sweep_id, _, number = run_id.rpartition("-")
+        sweep = self.open.get(sweep_id)
+        return sweep is not None and number.isdecimal() and int(number) in sweep.state.live
+
+    def _belongs_to_no_sweep(self, run_id: str) -> bool:
+        known = self.writer.run(run_id)
+        return known is not None and known["sweep_id"] is None
 
     def silent(self) -> dict[str, str]:
         """Return why, for each run of no sweep whose writer is no more or has been silent for too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,12 @@ TAGS = {
     kind: sa.select(table.c.tags).where(table.c.id == WHICH, table.c.deleted_at.is_(None))
     for kind, table in TABLES.items()
 }
+MERGED = {
+    name: sa.select(schema.runs.c[name]).where(schema.runs.c.id == WHICH)
+    for name in ("summary", "program_config")
+}
+# of the columns that are given
+CHANGE = {table: table.update().where(table.c.id == WHICH) for table in TABLES.values()}
 
 
 class SqlWriter:
@@ -227,8 +234,7 @@ class SqlWriter:
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:
         refuse_deep(column.removeprefix("program_"), dict(values))
-        query = sa.select(schema.runs.c[column]).where(schema.runs.c.id == run_id)
-        old = json.loads(self._connection.execute(query).scalar_one())
+        old = json.loads(self._connection.execute(MERGED[column], {"which": run_id}).scalar_one())
         self.set_run(run_id, {column: dumps(old | dict(values))})
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:
@@ -351,10 +357,13 @@ class SqlWriter:
         return None if row is None else _plain(row)
 
     def _set(self, table: sa.Table, which: str, values: Row) -> None:
-        self._connection.execute(table.update().where(table.c.id == which), dict(values))
+        self._connection.execute(CHANGE[table], {**values, "which": which})
 
     def _put(self, table: sa.Table, row: Row) -> None:
-        self._connection.execute(replace(self._insert, table, list(row)), dict(row))
+        self._connection.execute(_replacement(self._insert, table, tuple(row)), dict(row))
+
+
+_replacement = cache(replace)  # of as many kinds of rows as there are verbs
 
 
 def every_row(connection: sa.Connection, table: sa.Table) -> Generator[Row]:
