@@ -205,7 +205,8 @@ class Session:
         """Return whether memory knows that a run is one of a sweep: there is then no need to read it."""
         sweep_id, _, number = run_id.rpartition("-")
         sweep = self.open.get(sweep_id)
-        return sweep is not None and number.isdecimal() and int(number) in sweep.state.live
+        # "3" of "x-03" is at work in sweep x, but the run "x-03" is another one
+        return sweep is not None and any(number == str(n) for n in sweep.state.live)
 
     def _belongs_to_no_sweep(self, run_id: str) -> bool:
         known = self.writer.run(run_id)
