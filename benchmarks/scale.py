@@ -183,7 +183,7 @@ def long_sweep(home: Path, n_runs: int) -> None:
     for words in (
         ("--version",),
         ("ls",),
-        ("best", "long"),
+        ("best", "long", "--json"),
         ("logs", f"long-{n_runs // 2}"),
         ("runs", "long"),
         ("runs", "long", "--json"),
