@@ -1,15 +1,16 @@
 """How many agents one coordinator bears, on SQLite and on Postgres; and what a very long sweep costs.
 
-    python benchmarks/scale.py [--agents 1 16 128 1000] [--seconds 10] [--postgres URL] [--runs 1000000]
+    python benchmarks/scale.py [--agents 1 16 128 1000] [--seconds 10] [--postgres URL]
+        [--runs 1000000 [--sweeps 1000]]
 
 Agents are simulated: each is a connection of one process that leases a run, reports ten times and ends it,
 one request after the other, without work between. The coordinator is a process of its own. A line has the
 requests answered in a second, what a report waits for (it is on the disk then), and how busy the
 coordinator's core was.
 
-With ``--runs`` a store in a file is filled with one sweep of so many runs. Each verb, a page and the ask of
-each method is a process of its own, which is timed; one that takes 15 minutes is ended. ``--postgres`` names
-an empty database.
+With ``--runs`` a store in a file is filled with so many runs, of one sweep or of ``--sweeps``. Each verb, a
+page and the ask of each method is a process of its own, which is timed; one that takes 15 minutes is ended.
+``--postgres`` names an empty database.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import numpy as np
 import psutil
 
 from restore import SWEEP
+from sharpen.hints import count
 from sharpen.store.location import link
 from sharpen.wire import Client, UnixChannel
 from sharpen.wire.protocol import MAX_MESSAGE_BYTES, decode_replies, encode_requests
@@ -53,7 +55,9 @@ FILL = """
 import sys
 from pathlib import Path
 from restore import fill
-fill(Path(sys.argv[1]), "long", sys.argv[2], int(sys.argv[3]), 1)
+home, text, n_runs, n_sweeps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+for n in range(1, n_sweeps + 1):
+    fill(home, "long" if n == n_sweeps else f"other{n}", text, n_runs // n_sweeps, 1)
 """
 LINES = """
 import sys
@@ -166,17 +170,11 @@ def timed(what: str, *words: str, home: Path) -> None:
         print(f"{what:<40} {took} {used.ru_maxrss / 1024:8.0f} MiB", flush=True)
 
 
-def long_sweep(home: Path, n_runs: int) -> None:
-    """Print what questions cost at a sweep of so many runs."""
-    print(f"\na sweep of {n_runs:,} runs                     time   peak memory of the process")
-    words = [
-        sys.executable,
-        "-c",
-        FILL,
-        str(home),
-        SWEEP,
-        str(n_runs),
-    ]  # or this process's memory would count
+def many_runs(home: Path, n_runs: int, n_sweeps: int) -> None:
+    """Print what questions cost at a store of so many runs; those of a sweep are about the newest."""
+    print(f"\n{n_runs:,} runs in {count(n_sweeps, 'sweep'):<22}     time   peak memory of the process")
+    numbers = [str(n_runs), str(n_sweeps)]
+    words = [sys.executable, "-c", FILL, str(home), SWEEP, *numbers]  # or this process's memory would count
     subprocess.run(words, cwd=Path(__file__).parent, check=True)
     print(f"{'the database':<40} {(home / 'store.db').stat().st_size / 2**20:8.0f} MiB", flush=True)
     sharpen = ("-m", "sharpen", "--home", str(home))
@@ -184,7 +182,7 @@ def long_sweep(home: Path, n_runs: int) -> None:
         ("--version",),
         ("ls",),
         ("best", "long", "--json"),
-        ("logs", f"long-{n_runs // 2}"),
+        ("logs", f"long-{n_runs // n_sweeps // 2}"),
         ("runs", "long"),
         ("runs", "long", "--json"),
         ("report", "long", "--output", str(home / "report.html")),
@@ -194,7 +192,7 @@ def long_sweep(home: Path, n_runs: int) -> None:
     for method in METHODS:
         with contextlib.closing(sqlite3.connect(home / "store.db")) as connection, connection:
             text = SWEEP.replace("method: random", f"method: {method}")
-            connection.execute("update sweeps set spec = ?", [text])
+            connection.execute("update sweeps set spec = ? where id = 'long'", [text])
         timed(f"a new writer, and a run of {method}", "-c", ASK, str(home), home=home)
 
 
@@ -205,6 +203,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--postgres", metavar="URL")
     parser.add_argument("--runs", type=int, default=0)
+    parser.add_argument("--sweeps", type=int, default=1)
     given = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
@@ -224,7 +223,7 @@ def main() -> None:
                 print(simulate(home, n_agents, given.seconds), flush=True)
     if given.runs:
         with tempfile.TemporaryDirectory() as folder:
-            long_sweep(Path(folder), given.runs)
+            many_runs(Path(folder), given.runs, given.sweeps)
 
 
 if __name__ == "__main__":
