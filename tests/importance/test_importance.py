@@ -20,6 +20,7 @@ from sharpen.importance import (
     weigh,
 )
 from sharpen.importance.forest import Tree
+from sharpen.importance.observations import MOST_TRIALS
 from sharpen.space import Choice, Float, Space
 from sharpen.space.encoding import cube_of
 from sharpen.trial import Trial, TrialState
@@ -177,6 +178,20 @@ def test_only_finished_feasible_trials_count():
 def test_too_few_trials_are_refused():
     with pytest.raises(UsageError, match=r"9 trials finished with a score.*10 or more"):
         observe(Space({"rate": Float(0.0, 1.0)}), _trials(9))
+
+
+def test_of_very_many_trials_the_best_and_random_others_are_taken():
+    space = Space({"x": Float(0.0, 1.0), "side": Choice((0, 1))})
+    trials = [
+        Trial(n, {"x": n / 20_000, "side": n % 2}, TrialState.FINISHED, score=float(n == 7_777))
+        for n in range(1, 12_001)
+    ]
+    taken = observe(space, trials)
+    assert len(taken.scores) == MOST_TRIALS
+    assert taken.numbers[taken.incumbent] == 7_777
+    assert list(taken.numbers) == sorted(set(taken.numbers))
+    sides = [n % 2 for n in taken.numbers]  # a grid's order is no pattern of the sample
+    assert np.mean(sides) == pytest.approx(0.5, abs=0.05)
 
 
 def test_only_the_largest_fidelity_counts_unless_another_is_asked_for():

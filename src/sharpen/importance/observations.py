@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
 from sharpen.trial import Trial, TrialState
 
+MOST_TRIALS = 5_000
 MIN_TRIALS = 10
 
 
@@ -48,6 +50,8 @@ def observe(space: Space, trials: Sequence[Trial], fidelity: float | None = None
     """Return the finished trials that have a score, all of one fidelity.
 
     Trials that were stopped early, failed or were infeasible are left out: their scores mean something else.
+    Of more than :data:`MOST_TRIALS` the best and random others are taken: the time of fANOVA grows with the
+    square of their number, and its shares change little.
 
     Args:
         space: What was searched.
@@ -71,6 +75,10 @@ def observe(space: Space, trials: Sequence[Trial], fidelity: float | None = None
             f"{len(kept)} trials finished with a score{where}; importance needs {MIN_TRIALS} or more:"
             " let the sweep run on"
         )
+    if len(kept) > MOST_TRIALS:
+        best = max(range(len(kept)), key=lambda i: kept[i].score or 0.0)
+        others = [i for i in range(len(kept)) if i != best]
+        kept = [kept[i] for i in sorted([best, *random.Random(0).sample(others, MOST_TRIALS - 1)])]  # noqa: S311
     cube = cube_of(space)
     if not cube.axes:
         raise UsageError("no parameter of the sweep varies, so there is nothing to compare")
