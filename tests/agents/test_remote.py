@@ -81,6 +81,13 @@ def test_an_agent_that_died_is_replaced_and_one_that_ended_is_not():
     assert placement.told == []
 
 
+def test_agents_that_end_together_are_not_ended_again():
+    placement = Placement({0: [2, 2, 2], 1: [2, 2, 2]})
+    with pytest.raises(UsageError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
+        Keeper(placement, 2, lambda _: None, Clock()).work(stop=[])
+    assert placement.told == []
+
+
 def test_agents_end_when_one_dies_again_and_again():
     placement = Placement({0: [1] * MAX_FAILURES, 1: []})
     with pytest.raises(SharpenError, match=rf"agent 1 ended with code 1 \(words\), {MAX_FAILURES} times"):

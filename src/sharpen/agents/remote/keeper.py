@@ -73,9 +73,11 @@ class Keeper:
             del self._due[n]
             self._began[n] = now
             self._at_work[n] = self._placement.start(n)
-        for agent, ending in self._placement.ended(list(self._at_work.values()), WAIT_S):
-            n = next(n for n, known in self._at_work.items() if known is agent)
+        found = self._placement.ended(list(self._at_work.values()), WAIT_S)
+        endings = {n: how for n, at_work in self._at_work.items() for one, how in found if one is at_work}
+        for n in endings:  # before one of them ends all of it: those that have ended cannot be ended again
             del self._at_work[n]
+        for n, ending in endings.items():
             if ending.code:
                 self._again(n, ending)
 
