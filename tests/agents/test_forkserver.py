@@ -290,7 +290,7 @@ def test_a_process_made_ahead_that_was_killed_is_no_zombie(forge: Forge, wait_un
         return not ahead.is_running()
 
     wait_until(is_gone, "it to be reaped")
-    assert forge.launcher.pids == {forge.server_pid}
+    assert ahead.pid not in forge.launcher.pids  # another may be made ahead by now
 
 
 def test_a_process_made_ahead_that_was_stopped_does_not_hold_up_the_end(

@@ -1,6 +1,8 @@
 """REST: what it answers, who may ask, and that it is what its OpenAPI document says whatever is asked."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 import schemathesis
@@ -31,9 +33,11 @@ def site(tmp_path_factory):
         digest, n_bytes = put_file(home, source)
         about = {"type": "media", "digest": digest, "n_bytes": n_bytes, "metadata": {}}
         client.call("artifact", **site.lease, name="media/html/page.html", **about)
-        client.call("artifact", **site.lease, name="../../etc/passwd", **about)
+        client.call("artifact", **site.lease, name="passwd", **about)
         client.call("console", **site.lease, first_line=0, text="hello\n")
         site.digest = digest
+        with closing(sqlite3.connect(home / "store.db")) as older, older:  # took any name of a file
+            older.execute("UPDATE artifacts SET name = '../../etc/passwd' WHERE name = 'passwd'")
         yield site
 
 
