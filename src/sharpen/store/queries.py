@@ -16,6 +16,7 @@ from sharpen.errors import NotFound, StoreError
 from sharpen.http import shown
 from sharpen.store import schema
 from sharpen.store.backends import backend_of
+from sharpen.store.best_query import best_of_each_fidelity
 from sharpen.store.blobs import blob_path
 from sharpen.store.broken_rows import LATEST_S, metadata_of
 from sharpen.store.configurations import configurations, winner
@@ -171,20 +172,10 @@ class Reader:
 
     def best(self, sweep_id: str, metric: spec.Metric) -> RunRow | None:
         """Return the :func:`~sharpen.trial.best` run of a sweep without repeats; None without one."""
-        r = schema.runs.c
-        top = sa.func.max if metric.goal == "maximize" else sa.func.min
         broken: set[int] = set()
-        while True:  # not every run is read, but the first of the top score of each fidelity
-            shown = (r.sweep_id == sweep_id, r.deleted_at.is_(None), r.number.not_in(broken))
-            able = (*shown, r.state == TrialState.FINISHED, r.violation == 0, r.score.is_not(None))
-            tops = sa.select(r.fidelity, top(r.score).label("score")).where(*able).group_by(r.fidelity)
-            of_all = tops.subquery()
-            is_top = sa.and_(r.score == of_all.c.score, r.fidelity.is_not_distinct_from(of_all.c.fidelity))
-            firsts = sa.select(sa.func.min(r.number)).join(of_all, is_top).where(*able).group_by(r.fidelity)
-            query = sa.select(schema.runs).where(r.sweep_id == sweep_id, r.number.in_(firsts))
-            runs = [run_row(row) for row in self.rows(query)]
-            unread = {run.number for run in runs if run.is_broken}
-            if not unread:
+        while True:  # not every run is read
+            runs = [run_row(row) for row in self.rows(best_of_each_fidelity(sweep_id, metric, broken))]
+            if not (unread := {run.number for run in runs if run.is_broken}):
                 return best(runs, metric.larger_is_better)
             broken |= unread
 
@@ -232,9 +223,8 @@ class Reader:
 
     def deleted_kind(self, name: str) -> Literal["sweep", "run"] | None:
         """Return what of exactly this id has been deleted; None for nothing."""
-        kinds: tuple[tuple[Literal["sweep", "run"], sa.Table], ...]
-        kinds = (("sweep", schema.sweeps), ("run", schema.runs))
-        for kind, table in kinds:
+        kinds: Mapping[Literal["sweep", "run"], sa.Table] = {"sweep": schema.sweeps, "run": schema.runs}
+        for kind, table in kinds.items():
             query = sa.select(table.c.id).where(table.c.id == name, table.c.deleted_at.is_not(None))
             if self._all(query):
                 return kind
