@@ -5,7 +5,6 @@ Each file is a blob of its own, so what two commits share is sent and kept once.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 from sharpen import spec
 from sharpen.errors import NotFound, UsageError
 from sharpen.http import cache_folder
-from sharpen.store.blobs import Blobs, open_blobs
+from sharpen.store.blobs import Blobs, digest_of, open_blobs
 from sharpen.store.collection_rows import VersionRow, versions
 from sharpen.store.queries import Reader
 from sharpen.store.version_contents import StoredFile, check_file_name
@@ -201,7 +200,7 @@ def _mend(blobs: Blobs, row: VersionRow, folder: Path) -> None:
     executables: Sequence[str] = row.record.get("executables", ())
     for file in row.files:
         path = folder / file.name
-        if _digest(path) == file.digest:
+        if _is_kept(path, file.digest):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".mend-", dir=folder.parent) as name:
@@ -210,13 +209,11 @@ def _mend(blobs: Blobs, row: VersionRow, folder: Path) -> None:
             new.replace(path)
 
 
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file; empty where there is none."""
+def _is_kept(path: Path, digest: str) -> bool:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of(path) == digest
     except FileNotFoundError:
-        return ""
+        return False
 
 
 def _write_file(blobs: Blobs, file: StoredFile, path: Path, *, is_executable: bool) -> None:

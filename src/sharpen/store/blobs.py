@@ -116,7 +116,7 @@ def check_file(path: Path, digest: str) -> None:
         open_blobs(server_of(home)).fetch(digest)
         return
     try:
-        found = _digest_of(path) if bucket.bucket_of(home) is None else _of_bucket(home, path, digest)
+        found = digest_of(path) if bucket.bucket_of(home) is None else _of_bucket(home, path, digest)
     except OSError as problem:
         why = "it is missing" if isinstance(problem, FileNotFoundError) else f"it cannot be read: {problem}"
         raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})") from problem
@@ -132,7 +132,7 @@ def _of_bucket(home: Path, path: Path, digest: str) -> str:
         OSError: It cannot be read, or the bucket has none.
     """
     with contextlib.suppress(OSError):
-        if _digest_of(path) == digest:
+        if digest_of(path) == digest:
             return digest
     return retry_when_full(
         lambda: _bring(home, digest), f"the copy of blob {digest[:12]} in {home / 'blobs'}"
@@ -155,7 +155,7 @@ def _bring(home: Path, digest: str) -> str:
     return found
 
 
-def _digest_of(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """Return the SHA-256 of a regular file."""
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
