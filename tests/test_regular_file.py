@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from sharpen import spec
-from sharpen.cli.printing import Stdout, table
+from sharpen.cli.consoles import Stdout
+from sharpen.cli.printing import table
 from sharpen.data import files
 from sharpen.errors import DataError, SpecError, UsageError
 from sharpen.regular_file import open_file, read_input, refuse_unreadable

@@ -1,12 +1,11 @@
-"""The verbs that show what is in the store: ls, info, best, runs, logs."""
+"""The verbs that show what is in the store: ls, best, runs, logs."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -15,30 +14,23 @@ from sharpen.cli.best_run import show_best
 from sharpen.cli.live import table_row
 from sharpen.cli.pareto_front import chosen, print_front
 from sharpen.cli.printing import (
-    duration,
     json_option,
     print_json,
-    print_pairs,
     print_rows,
-    shown,
     when,
 )
-from sharpen.cli.project_runs import print_project, print_tracked_run
-from sharpen.cli.resolve import target
-from sharpen.cli.run_info import print_run
+from sharpen.cli.project_runs import print_project
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, SharpenError, UsageError
-from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
-from sharpen.views.dead_agents import has_agents, lost_as_waiting
+from sharpen.views.dead_agents import lost_as_waiting, status_of
 from sharpen.views.held_back import held_back
 from sharpen.views.pareto_front import pareto_front
 from sharpen.views.snapshot import Snapshot
-from sharpen.views.violations import counts, violations
 
 FOLLOW_S = 0.5
 RUN_KEYS = (
@@ -59,7 +51,7 @@ def ls(home: Path, as_json: bool) -> None:
     for sweep in reader.sweeps(damaged=damaged):
         row = {"sweep": sweep.id, "name": sweep.name}
         try:
-            row |= {"status": _status(reader, sweep), "done": _done(sweep), "cap": sweep.run_cap}
+            row |= {"status": status_of(reader, sweep), "done": _done(sweep), "cap": sweep.run_cap}
             row |= _leader(reader, sweep, as_json)
         except SharpenError as problem:
             damaged.append(f"sweep {sweep.id}: {' '.join(problem.message.split())}")
@@ -72,66 +64,6 @@ def ls(home: Path, as_json: bool) -> None:
             echo(words, err=True)
     for words in damaged:
         echo(f"left out: {words}", err=True)
-
-
-@click.command()
-@click.argument("sweep_or_run")
-@json_option
-@click.pass_obj
-def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
-    """Show a sweep: its state, its file, and how its runs ended. Or a run, whatever became of it.
-
-    \b
-      sharpen info last
-      sharpen info last-4
-    """
-    reader = Reader(home)
-    found = target(reader, sweep_or_run)
-    if found.run is not None:
-        if found.run.sweep_id is None:
-            print_tracked_run(reader, found.run, as_json)
-        else:
-            print_run(reader, found.id, as_json)
-        return
-    row = reader.sweep(found.id)
-    read = spec.parse(row.spec, where=row.source)
-    runs = lost_as_waiting(reader, row.id, reader.runs(row.id))
-    facts: dict[str, Any] = {
-        "sweep": row.id,
-        "name": row.name,
-        "status": _status(reader, row),
-        "reason": row.reason,
-        "waits": held_back(reader).get(row.project) if SweepStatus(row.status).is_open else None,
-        "runs": dict(sorted(Counter(run.shown_state for run in runs).items())),
-        **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
-        "deleted": row.n_deleted,
-        "run_cap": row.run_cap,
-        "max_failures": row.max_failures,
-        "time_cap_s": row.time_cap_s,
-        "elapsed_s": round(row.elapsed_s, 1),
-        "seed": row.seed,
-        "file": row.source,
-        "folder": row.workdir,
-        "created": when(row.created_at),
-        "ended": when(row.ended_at) or None,
-        "lockbox_looks": len(reader.looks(row.id)),
-        "tags": ", ".join(row.tags),
-        "note": row.note,
-        "store": str(home),
-    } | _constraints(reader, row, read.constraints)
-    tests = {run.id: PermutationTest.of(run.summary) for run in runs}
-    facts |= {"permuted": {run: test.figures() for run, test in tests.items() if test}}
-    if as_json:
-        print_json(facts | {"spec": row.spec})
-        return
-    facts["permuted"] = "; ".join(f"{run}: {test.words}" for run, test in tests.items() if test)
-    if "broke" in facts:
-        n = row.n_runs.get(TrialState.FINISHED, 0)
-        facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())
-    facts |= {name: _length(facts[name]) for name in ("time_cap_s", "elapsed_s")}
-    facts |= {"deleted": row.n_deleted or None}
-    print_pairs({name: _counts(value) for name, value in facts.items()})
-    echo(f"\n{row.spec.rstrip()}")
 
 
 @click.command()
@@ -249,14 +181,6 @@ def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
     return facts | {"broke": [violation.words for violation in now.violations.get(run.number, ())]}
 
 
-def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Constraint]) -> dict[str, Any]:
-    """Return how many finished runs broke each constraint; nothing for a sweep without one."""
-    if not constraints:
-        return {}
-    runs = reader.runs(sweep.id)
-    return {"broke": counts(runs, violations(reader, runs, constraints), constraints)}
-
-
 def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     """Return the best score of a sweep, with repeats the best mean; of several metrics the front's size."""
     read = spec.parse(sweep.spec, where=sweep.source)
@@ -273,29 +197,5 @@ def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     return {"best": f"front of {size}" if size else None}
 
 
-def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]:
-    """Return how many runs a configuration gets, and how many configurations are in each state."""
-    found = configurations(reader.runs(sweep.id, deleted=True), repeats)
-    return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
-
-
-def _counts(value: Any) -> str:
-    """Return a fact as people read it; numbers by state as ``2 finished, 1 stopped``."""
-    if not isinstance(value, dict):
-        return shown(value)
-    return ", ".join(f"{n} {state}" for state, n in cast("dict[str, int]", value).items())
-
-
-def _length(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds)
-
-
 def _done(sweep: SweepRow) -> int:
     return sum(n for state, n in sweep.n_runs.items() if TrialState(state).is_final)
-
-
-def _status(reader: Reader, sweep: SweepRow) -> str:
-    """Return the stored status, or ``idle`` for a running sweep that no agent of this machine works on."""
-    if sweep.status != SweepStatus.RUNNING:
-        return sweep.status
-    return sweep.status if has_agents(reader, sweep.id) else "idle"

@@ -6,11 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.text import Text
+from typing import TYPE_CHECKING, Protocol
 
 from sharpen import spec
 from sharpen.cli.printing import duration, shown, stderr, table
@@ -20,6 +16,9 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.snapshot import Snapshot
+
+if TYPE_CHECKING:  # lines under --json need not wait for what draws
+    from rich.console import Console, RenderableType
 
 N_SHOWN = 12
 
@@ -97,6 +96,8 @@ class LiveTable:
     every_s = 0.5
 
     def __init__(self, reader: Reader, sweep_id: str, n_slots: int, console: Console) -> None:
+        from rich.live import Live  # noqa: PLC0415
+
         self._reader, self._sweep_id, self._n_slots = reader, sweep_id, n_slots
         self._now: Snapshot | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -113,6 +114,9 @@ class LiveTable:
         return self._now
 
     def _drawn(self) -> RenderableType:
+        from rich.console import Group  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
         now = self._look()
         newest = sorted(now.runs, key=_activity)[-N_SHOWN:]
         if not now.has_several and now.winner is not None:

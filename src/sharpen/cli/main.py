@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import sys
+from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,7 +30,7 @@ VERBS = {
     "sweep": "sweep",
     "agent": "agent",
     "ls": "listing",
-    "info": "listing",
+    "info": "info",
     "best": "listing",
     "runs": "listing",
     "logs": "listing",
@@ -104,7 +106,8 @@ class Root(click.Group):
         """Return the verb of a name; None when there is none."""
         if cmd_name not in VERBS:
             return None
-        found: click.Command = getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
+        with _collecting_nothing():
+            found: click.Command = getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
         if cmd_name not in NO_SERVER and all(param.name != "server" for param in found.params):
             found.params.append(_server_option())
         return found
@@ -156,6 +159,16 @@ class Root(click.Group):
             sys.exit(exits.INTERRUPTED)
         except BrokenPipeError:  # here, for click would end it with another code
             _leave_quietly()
+
+
+@contextlib.contextmanager
+def _collecting_nothing() -> Generator[None]:
+    """Let no garbage be looked for among what imports make: all of it is there to stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _server_option() -> click.Option:

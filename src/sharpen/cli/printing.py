@@ -1,4 +1,7 @@
-"""Printing for people and for programs: tables, or JSON on request."""
+"""Printing for people and for programs: tables, or JSON on request.
+
+What lays out tables is imported when there is one to lay out: JSON and lines need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,18 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.table import Table
-from rich.text import Text
 
 from sharpen.cli.terminal import echo
 from sharpen.hints import printable
 from sharpen.jsonable import null_for_nan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−]?\d\S*)?|–|infeasible")
 """A cell that is a number, an interval, or what stands for one that is not there."""
@@ -29,31 +31,18 @@ MANY = 1000
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
 
-class SafeConsole(Console):
-    """A console on which text cannot steer the terminal: only the console's own styles do."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Give the parts of what is to be printed, with control characters of texts written out."""
-        for part in super().render(renderable, options):
-            yield part if part.control else Segment(printable(part.text), part.style)
-
-
-class Stdout(SafeConsole):
-    """A console on stdout that leaves it to the root command what to do when nobody reads any more."""
-
-    def on_broken_pipe(self) -> None:
-        """Let the error through."""
-        raise BrokenPipeError
-
-
 def stdout() -> Console:
     """Return a console on stdout; as wide as its lines need when nobody watches."""
+    from sharpen.cli.consoles import Stdout  # noqa: PLC0415
+
     console = Stdout(highlight=False)
     return console if console.is_terminal else Stdout(highlight=False, width=200)
 
 
 def stderr() -> Console:
     """Return a console on stderr, for words."""
+    from sharpen.cli.consoles import SafeConsole  # noqa: PLC0415
+
     return SafeConsole(stderr=True, highlight=False)
 
 
@@ -82,6 +71,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> 
 
 def _print_plainly(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows as a table does, in a small part of its time; lines are as long as they are."""
+    from rich.cells import cell_len  # noqa: PLC0415
+
     cells_of = [[_cell(value) for value in row.values()] for row in rows]
     columns = [(_cell(name), [row[at] for row in cells_of]) for at, name in enumerate(rows[0])]
     widths = [max(map(cell_len, (name, *cells))) for name, cells in columns]
@@ -116,6 +107,9 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return rows of the same columns as a table; columns of which half or more are numbers to the right."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     grid = Table(box=None, pad_edge=False, header_style="bold")
     cells_of = [{name: _cell(value) for name, value in row.items()} for row in rows]
     for name in rows[0]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow
+from sharpen.store.rows import RunRow, SweepRow
+from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.wire import processes
 
@@ -18,6 +19,13 @@ def has_agents(reader: Reader, sweep_id: str) -> bool:
     return any(
         name not in dead if processes.is_here(identity) else name in holders for name, *_, identity in agents
     )
+
+
+def status_of(reader: Reader, sweep: SweepRow) -> str:
+    """Return the stored status, or ``idle`` for a running sweep that no agent of this machine works on."""
+    if sweep.status != SweepStatus.RUNNING:
+        return sweep.status
+    return sweep.status if has_agents(reader, sweep.id) else "idle"
 
 
 def dead_agents(reader: Reader, sweep_id: str) -> set[str]:
