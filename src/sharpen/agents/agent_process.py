@@ -41,23 +41,23 @@ class AgentProcess:
         self._process = self._start()
         self._n_deaths = 0
 
-    def supervise(self, wanted: Callable[[], bool]) -> bool:
+    def supervise(self, is_needed: Callable[[], bool]) -> bool:
         """Start another agent in the place of one that has died; return whether one is at work.
 
         Args:
-            wanted: Whether one that has died is to be replaced.
+            is_needed: Whether one that has died is to be replaced.
 
         Raises:
             UsageError: It cannot do what it was told to.
             SharpenError: It dies again and again.
         """
         if self._process.poll() == REFUSED:
-            words = _tail(self._log).removeprefix("sharpen: ")
-            raise UsageError(f"the agent cannot work on it: {words}")
-        if self._process.poll() and wanted():
+            message = _tail(self._log).removeprefix("sharpen: ")
+            raise UsageError(f"the agent cannot work on it: {message}")
+        if self._process.poll() and is_needed():
             if self._n_deaths >= MAX_RESTARTS * self._n_slots:
-                words = f"the agent died {self._n_deaths + 1} times; its last words: {_tail(self._log)}"
-                raise SharpenError(words)
+                message = f"the agent died {self._n_deaths + 1} times; its last words: {_tail(self._log)}"
+                raise SharpenError(message)
             self._n_deaths += 1
             self._process = self._start()
         return self._process.poll() is None
@@ -75,8 +75,8 @@ class AgentProcess:
         end_process(self._process, END_GRACE_S)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
-        words += ["--slots", str(self._n_slots), "--quiet", *self._more]  # the view says it
+        argv = [sys.executable, "-m", "sharpen", "--home", str(self._home), "agent", self._sweep_id]
+        argv += ["--slots", str(self._n_slots), "--quiet", *self._more]  # the view says it
         try:
             own_folder(self._log.parent)
             file = self._log.open("ab")
@@ -84,7 +84,7 @@ class AgentProcess:
             raise StoreError(f"cannot write the log of an agent, {self._log}: {problem}") from problem
         with file:
             return subprocess.Popen(
-                words,
+                argv,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -25,15 +25,15 @@ def assignment(sweep: Sweep, config: Mapping[str, Any], folder: Path, **more: An
     >>> assignment(sweep, {"a": {"b": 1}}, Path("/s/scratch/r-1"), seed=7, checkpoint=None)
     {'dir': '/s/scratch/r-1', 'config': {'a': {'b': 1}}, 'whole': ['a'], 'seed': 7}
     """
-    found: dict[str, Any] = {"dir": str(folder), "config": sweep.nested(config)}
-    found |= {"whole": [name for name, value in config.items() if isinstance(value, dict)]}
-    return found | {name: value for name, value in more.items() if value is not None}
+    fields: dict[str, Any] = {"dir": str(folder), "config": sweep.nested(config)}
+    fields |= {"whole": [name for name, value in config.items() if isinstance(value, dict)]}
+    return fields | {name: value for name, value in more.items() if value is not None}
 
 
-def variable(told: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def variable(assigned: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the environment variable that tells a program of its run, or of all of its runs.
 
     >>> variable({"seed": 7})
     {'SHARPEN_RUN': '{"seed": 7}'}
     """
-    return {VARIABLE: json.dumps(told)}
+    return {VARIABLE: json.dumps(assigned)}

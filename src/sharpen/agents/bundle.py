@@ -162,12 +162,12 @@ def shipped_folder(home: Path, sweep_id: str) -> Path:
         NotFound: The sweep was made without one.
         StoreError: A file is missing or damaged.
     """
-    found = versions(Reader(home), _collection(sweep_id))
-    if not found:
+    rows = versions(Reader(home), _collection(sweep_id))
+    if not rows:
         raise NotFound(
             f"sweep {sweep_id} was made without --ship: 'sharpen sweep FILE --ship' keeps its files"
         )
-    row = found[-1]
+    row = rows[-1]
     folder = cache_folder() / "bundles" / row.digest
     blobs = open_blobs(address_of(home.absolute()))
     if not folder.is_dir():
@@ -234,13 +234,13 @@ def _collection(sweep_id: str) -> str:
     return f"{TYPE}/{sweep_id}"
 
 
-def _git(folder: Path, *words: str) -> bytes:
+def _git(folder: Path, *arguments: str) -> bytes:
     try:
-        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, check=False)
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
     except FileNotFoundError as problem:
         raise UsageError("--ship needs git") from problem
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        why = said[-1] if said else f"git {words[0]} failed"
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else f"git {arguments[0]} failed"
         raise UsageError(f"--ship: {folder}: {why}: it sends the files of a git commit, so commit them first")
     return done.stdout

@@ -49,12 +49,12 @@ def previous_best(reader: Reader, sweep: SweepRow) -> RunRow | None:
     for other in reversed(reader.sweeps()):
         if other.id == sweep.id or other.created_at >= sweep.created_at or other.workdir != sweep.workdir:
             continue
-        read = spec.parse(other.spec, where=other.source)
-        if (read.program, read.metrics, read.constants) != (own.program, own.metrics, own.constants):
+        search = spec.parse(other.spec, where=other.source)
+        if (search.program, search.metrics, search.constants) != (own.program, own.metrics, own.constants):
             continue
-        found = winner(configurations(reader.runs(other.id, deleted=True), read.repeats), read.metric)
-        if found is not None:
-            return found.row
+        best = winner(configurations(reader.runs(other.id, deleted=True), search.repeats), search.metric)
+        if best is not None:
+            return best.row
     return None
 
 
@@ -63,14 +63,14 @@ def candidates(sweep: SweepRow, tops: Sequence[RunRow], previous: RunRow | None)
 
     The default is what the sweep was told to try first, as for ablation, or else what the program has.
     """
-    found = [_candidate(row, "finalist") for row in tops]
+    chosen = [_candidate(row, "finalist") for row in tops]
     fidelity = tops[0].fidelity
     prior = spec.parse(sweep.spec, where=sweep.source).prior
     default = prior[0] if prior else default_config(sweep)
-    found.append(Candidate(DEFAULT, "default", sweep.id, default, fidelity))
+    chosen.append(Candidate(DEFAULT, "default", sweep.id, default, fidelity))
     if previous is not None:
-        found.append(_candidate(previous, PREVIOUS))
-    return tuple(found)
+        chosen.append(_candidate(previous, PREVIOUS))
+    return tuple(chosen)
 
 
 def _candidate(row: RunRow, role: Role) -> Candidate:
@@ -87,7 +87,7 @@ def fresh_seeds(root_seed: int, n: int) -> tuple[int, ...]:
 
 
 def evaluate(
-    reader: Reader, sweep: SweepRow, each: Sequence[Candidate], seeds: Sequence[int], n_slots: int
+    reader: Reader, sweep: SweepRow, candidates: Sequence[Candidate], seeds: Sequence[int], n_slots: int
 ) -> Generator[Evaluation]:
     """Give what each candidate came to under each seed, first what is kept of an earlier call.
 
@@ -96,7 +96,7 @@ def evaluate(
     Args:
         reader: The store.
         sweep: Whose finalists.
-        each: The candidates.
+        candidates: What to carry out.
         seeds: One run of every candidate for each.
         n_slots: How many programs run at once.
     """
@@ -104,19 +104,19 @@ def evaluate(
     own_folder(folder_of(home, sweep.id).parent)
     own_folder(folder_of(home, sweep.id))
     done = {(one.key, one.seed): one for one in kept(home, sweep.id)}
-    wanted = list(dict.fromkeys((one.key, seed) for one in each for seed in seeds))
-    for place in wanted:
-        if place in done:
-            yield done[place]
+    pairs = list(dict.fromkeys((one.key, seed) for one in candidates for seed in seeds))
+    for pair in pairs:
+        if pair in done:
+            yield done[pair]
     by_sweep: dict[str, dict[tuple[str, int], Candidate]] = {}
-    for one in each:
+    for one in candidates:
         todo = {(one.key, seed): one for seed in seeds if (one.key, seed) not in done}
         by_sweep.setdefault(one.sweep_id, {}).update(todo)
     for sweep_id, todo in by_sweep.items():
-        for found in _carry_out(home, reader.sweep(sweep_id), todo, n_slots):
-            if not found.problem.startswith(FAILED):
-                keep(home, sweep.id, found)
-            yield found
+        for evaluation in _carry_out(home, reader.sweep(sweep_id), todo, n_slots):
+            if not evaluation.problem.startswith(FAILED):
+                keep(home, sweep.id, evaluation)
+            yield evaluation
 
 
 FAILED = "the program failed"
@@ -125,60 +125,68 @@ FAILED = "the program failed"
 def _carry_out(
     home: Path, sweep: SweepRow, todo: dict[tuple[str, int], Candidate], n_slots: int
 ) -> Generator[Evaluation]:
-    read = spec.parse(sweep.spec, where=sweep.source)
+    search = spec.parse(sweep.spec, where=sweep.source)
     order = list(todo.items())
     tasks = [
-        Task("search", one.config, seed, f"as {one.name} with seed {seed}", fidelity=one.fidelity)
-        for (_, seed), one in order
+        Task(
+            "search",
+            candidate.config,
+            seed,
+            f"as {candidate.name} with seed {seed}",
+            fidelity=candidate.fidelity,
+        )
+        for (_, seed), candidate in order
     ]
-    for place, found in carry_out(home, sweep, tasks, n_slots, tell_failures=True):
-        (key, seed), _ = order[place]
-        yield _evaluation(read, key, seed, found)
+    for index, result in carry_out(home, sweep, tasks, n_slots, tell_failures=True):
+        (key, seed), _ = order[index]
+        yield _evaluation(search, key, seed, result)
 
 
-def _evaluation(read: spec.Sweep, key: str, seed: int, found: StageRun) -> Evaluation:
-    if found.error:
-        return Evaluation(key, seed, None, problem=found.error)
-    metric = read.metric
-    value = number(found.metrics.get(metric.name))
-    problem = _problem(read, found)
+def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> Evaluation:
+    if result.error:
+        return Evaluation(key, seed, None, problem=result.error)
+    metric = search.metric
+    value = number(result.metrics.get(metric.name))
+    problem = _problem(search, result)
     score = value if value is not None and math.isfinite(value) else None
-    facts = {name: found.summary[name] for name in BARS if name in found.summary}
-    baseline = number(found.metrics.get(BASELINE))
+    facts = {name: result.summary[name] for name in BARS if name in result.summary}
+    baseline = number(result.metrics.get(BASELINE))
     if (
         baseline is not None and metric.goal == "minimize"
     ):  # who minimises says the ratio with its sign turned
         baseline = -baseline
-    return Evaluation(key, seed, score, _folds(metric, found), baseline, facts, problem)
+    return Evaluation(key, seed, score, _folds(metric, result), baseline, facts, problem)
 
 
-def _problem(read: spec.Sweep, found: StageRun) -> str:
+def _problem(search: spec.Sweep, result: StageRun) -> str:
     """Return why a configuration must not be chosen; empty when it may be."""
-    value = number(found.metrics.get(read.metric.name))
-    if read.metric.name not in found.metrics:
-        logged = ", ".join(found.metrics) or "nothing"
-        return f"{FAILED}: it logged no {read.metric.name}, but {logged}"
-    if found.summary.get(INFEASIBLE) or value is None or not math.isfinite(value):
-        return f"infeasible: {found.summary.get(INFEASIBLE) or read.metric.name + ' is no number'}"
+    value = number(result.metrics.get(search.metric.name))
+    if search.metric.name not in result.metrics:
+        logged = ", ".join(result.metrics) or "nothing"
+        return f"{FAILED}: it logged no {search.metric.name}, but {logged}"
+    if result.summary.get(INFEASIBLE) or value is None or not math.isfinite(value):
+        return f"infeasible: {result.summary.get(INFEASIBLE) or search.metric.name + ' is no number'}"
     broken = [
-        str(one)
-        for one in read.constraints
-        if one.violation(value if (value := number(found.metrics.get(one.metric))) is not None else math.nan)
+        str(constraint)
+        for constraint in search.constraints
+        if constraint.violation(
+            value if (value := number(result.metrics.get(constraint.metric))) is not None else math.nan
+        )
     ]
     return f"broke {', '.join(broken)}" if broken else ""
 
 
-def _folds(metric: Metric, found: StageRun) -> dict[str, float]:
-    name = fold_metric_among(metric, found.metrics)
-    values = {} if name is None else {step: number(metrics.get(name)) for step, metrics in found.steps}
+def _folds(metric: Metric, result: StageRun) -> dict[str, float]:
+    name = fold_metric_among(metric, result.metrics)
+    values = {} if name is None else {step: number(metrics.get(name)) for step, metrics in result.steps}
     return {str(step): value for step, value in values.items() if value is not None and math.isfinite(value)}
 
 
-def on_the_bars_of(run: RunRow, found: Evaluation) -> Evaluation:
+def on_the_bars_of(run: RunRow, evaluation: Evaluation) -> Evaluation:
     """Return an evaluation; one of other bars than a run's with that as its problem."""
-    differ = [name for name, value in found.facts.items() if run.summary.get(name, value) != value]
-    words = f"scored on other bars than run {run.id}: {', '.join(differ)} differ"
-    return replace(found, problem=words) if differ else found
+    differ = [name for name, value in evaluation.facts.items() if run.summary.get(name, value) != value]
+    problem = f"scored on other bars than run {run.id}: {', '.join(differ)} differ"
+    return replace(evaluation, problem=problem) if differ else evaluation
 
 
 def forget(home: Path, sweep_id: str) -> None:
@@ -188,9 +196,9 @@ def forget(home: Path, sweep_id: str) -> None:
 
 def continued(reader: Reader, rows: Sequence[RunRow]) -> list[str]:
     """Return the runs that went on from a training of other values, which their own values cannot repeat."""
-    found: list[str] = []
+    run_ids: list[str] = []
     for row in rows:
         parent = next((one for one in reader.runs(row.sweep_id) if one.number == row.parent), None)
         if row.resumed and parent is not None and parent.config != row.config:
-            found.append(row.id)
-    return found
+            run_ids.append(row.id)
+    return run_ids

@@ -79,8 +79,8 @@ class Gpus:
     def take(self) -> Claim | None:
         """Return what one run needs; None while others have it."""
         if self._share < 1:
-            found = next((lock for device in self._devices if (lock := self._part(device))), None)
-            return found if self._share else Claim()
+            part = next((lock for device in self._devices if (lock := self._part(device))), None)
+            return part if self._share else Claim()
         taken: list[Claim] = []
         for device in self._devices:
             lock = self._lock(device, 0, BYTES)
@@ -117,6 +117,6 @@ def visible() -> list[str]:
     """Return the names of the GPUs that programs may use; none when there is no driver."""
     named = os.environ.get(VISIBLE)
     if named is None and shutil.which(LIST[0]):
-        found = subprocess.run(LIST, capture_output=True, text=True, check=False, timeout=30)
-        named = ",".join(found.stdout.split()) if found.returncode == 0 else ""
+        listing = subprocess.run(LIST, capture_output=True, text=True, check=False, timeout=30)
+        named = ",".join(listing.stdout.split()) if listing.returncode == 0 else ""
     return [name.strip() for name in (named or "").split(",") if name.strip() not in ("", "-1")]

@@ -129,8 +129,8 @@ class LocalAgent:
         adopt_orphans(True)
         self._starter.prepare()
         pid = os.getpid()
-        place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
-        answer = self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **place)
+        process = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
+        answer = self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **process)
         self._n_new = answer.get("n_left")
         self._idle_since = time.monotonic()
 
@@ -242,9 +242,9 @@ class LocalAgent:
         self._selector.register(program.pipe, selectors.EVENT_READ, slot)
         for run in runs:
             self._news(run.run_id)
-            if said := self._smaller.said_of(run.run_id):
+            if summary := self._smaller.said_of(run.run_id):
                 with contextlib.suppress(Refused):
-                    self._client.call("summarize", **run.lease, values=said)
+                    self._client.call("summarize", **run.lease, values=summary)
 
     def _cannot_start(self, runs: list[LeasedRun], why: str) -> None:
         reason = last_words(why.splitlines())
@@ -332,9 +332,9 @@ class LocalAgent:
 
     def _is_tried_again(self, slot: Slot, exit_code: int) -> bool:
         """Give a run that ran out of memory back, to take it again with less, if the sweep wants that."""
-        (run,), said = slot.leased, slot.program.output.last_words()
-        sentence = "" if run.is_stopping else self._smaller.try_again(run.run_id, exit_code, said)
-        if advice := sentence or self._smaller.advice(run.run_id, exit_code, said):
+        (run,), last_words = slot.leased, slot.program.output.last_words()
+        sentence = "" if run.is_stopping else self._smaller.try_again(run.run_id, exit_code, last_words)
+        if advice := sentence or self._smaller.advice(run.run_id, exit_code, last_words):
             self._tell(advice)
         if sentence:
             self._n_left = None if self._n_left is None else self._n_left + 1

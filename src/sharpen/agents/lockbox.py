@@ -71,7 +71,7 @@ def take_look(
     home: Path,
     run: str,
     warn: Callable[[str], object],
-    watch: Watch = lambda place, text: None,
+    watch: Watch = lambda index, text: None,
 ) -> TakenLook:
     """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
 
@@ -97,7 +97,12 @@ def take_look(
         if warning := no_lockbox(used):
             warn(warning)
         result = _open(
-            home, sweep, row, used, lambda found: client.call("looked", look_id=look_id, result=found), watch
+            home,
+            sweep,
+            row,
+            used,
+            lambda values: client.call("looked", look_id=look_id, result=values),
+            watch,
         )
     n_looks = _n_shown(reader.looks(sweep.id))
     at_bars = _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
@@ -156,27 +161,27 @@ def _both(home: Path, sweep: SweepRow, run: RunRow, watch: Watch) -> Generator[S
     n_slots = min(len(tasks), os.cpu_count() or 1)
     early: dict[int, StageRun] = {}
     with closing(carry_out(home, sweep, tasks, n_slots, tell_failures=True, watch=watch)) as ended:
-        for place in range(len(tasks)):
-            while place not in early:
-                other, found = next(ended)
-                early[other] = found
-            yield early[place]
+        for index in range(len(tasks)):
+            while index not in early:
+                ended_index, result = next(ended)
+                early[ended_index] = result
+            yield early[index]
 
 
-def _sound(sweep: SweepRow, found: StageRun) -> StageRun:
+def _sound(sweep: SweepRow, result: StageRun) -> StageRun:
     """Return what a program said on the lockbox.
 
     Raises:
         SharpenError: The program failed, or does not know the lockbox stage.
     """
-    if found.error:
-        raise SharpenError(found.error)
-    if not found.metrics:
+    if result.error:
+        raise SharpenError(result.error)
+    if not result.metrics:
         raise SharpenError(
             f"{spec.parse(sweep.spec, where=sweep.source).program} logged nothing in the lockbox stage: when "
             "run.stage is 'lockbox' it must train on all development data and log figures of the lockbox"
         )
-    return found
+    return result
 
 
 def _not_comparable(home: Path, chosen: StageRun, default: StageRun) -> SharpenError | None:

@@ -111,10 +111,10 @@ def last_words(lines: Iterable[str]) -> str:
 
 def _exception(printed: Sequence[str]) -> str:
     """Return the line with the name of the last exception that was shown; empty when there is none."""
-    for place in reversed(range(len(printed))):
-        header = _TRACEBACK.match(printed[place])
-        if header and not (place and printed[place - 1].startswith("Exception ignored")):
-            return _beginning(printed[place + 1 :], header[1].replace("+ ", "| "))
+    for index in reversed(range(len(printed))):
+        header = _TRACEBACK.match(printed[index])
+        if header and not (index and printed[index - 1].startswith("Exception ignored")):
+            return _beginning(printed[index + 1 :], header[1].replace("+ ", "| "))
     return ""
 
 

@@ -41,9 +41,9 @@ def score_permuted(
         Task("permuted", run.config, seed_of(sweep, run), f"on permuted history {n}", seed, run.fidelity)
         for n, seed in enumerate(seeds, 1)
     ]
-    for place, found in carry_out(home, sweep, tasks, n_slots):
-        refuse_other_bars(run, found)
-        yield place, _score(found, metric), number(found.metrics.get(BASELINE))
+    for index, result in carry_out(home, sweep, tasks, n_slots):
+        refuse_other_bars(run, result)
+        yield index, _score(result, metric), number(result.metrics.get(BASELINE))
 
 
 def history_seeds(root_seed: int, n: int) -> tuple[int, ...]:
@@ -61,12 +61,12 @@ def free_slots(sweep: SweepRow) -> int:
     return 1 if needs.gpu else max((os.cpu_count() or 1) // needs.threads, 1)
 
 
-def _score(found: StageRun, metric: str) -> float:
-    if metric not in found.metrics:
-        logged = ", ".join(found.metrics) or "nothing"
+def _score(result: StageRun, metric: str) -> float:
+    if metric not in result.metrics:
+        logged = ", ".join(result.metrics) or "nothing"
         raise SharpenError(
             f"the program logged no {metric} in the stage 'permuted', but {logged}: when run.stage is "
             "'permuted' it must permute the development bars and log what it logs in a search"
         )
-    value: Any = number(found.metrics[metric])
+    value: Any = number(result.metrics[metric])
     return math.nan if value is None or not math.isfinite(value) else value

@@ -52,10 +52,10 @@ def search_permuted(
         own_folder(folder)
         sweep_id = yield from _search(folder, sweep, history, n_slots)
         score = _score(Reader(folder), sweep_id, best)
-        found = PermutedWinner(history.history, history.seed, history.root_seed, history.n_runs, score)
-        keep(home, sweep.id, found)
+        permuted = PermutedWinner(history.history, history.seed, history.root_seed, history.n_runs, score)
+        keep(home, sweep.id, permuted)
         shutil.rmtree(folder, ignore_errors=True)
-        yield found
+        yield permuted
 
 
 def _search(
@@ -63,8 +63,8 @@ def _search(
 ) -> Generator[None, None, str]:
     """Carry a search out in a store of its own, or what is left of it; return the sweep's id there."""
     with connect(folder) as client:
-        place = {"source": sweep.source, "workdir": sweep.workdir}
-        about = {"text": sweep.spec, "place": place, "run_cap": history.n_runs, "seed": sweep.seed}
+        location = {"source": sweep.source, "workdir": sweep.workdir}
+        about = {"text": sweep.spec, "place": location, "run_cap": history.n_runs, "seed": sweep.seed}
         sweep_id: str = client.call("create_sweep", key=f"history-{history.seed}", **about)["sweep_id"]
         reader = Reader(folder)
         agent = AgentProcess(folder, sweep_id, n_slots, ["--permutation-seed", str(history.seed)])

@@ -76,11 +76,11 @@ class ProgramStarter:
             UsageError: Its command cannot be written.
             StoreError: The disk is full.
         """
-        told = [self._told(run) for run in runs]
+        assignments = [self._told(run) for run in runs]
         config, name = runs[0]["config"], f"{runs[0]['run_id']}-{runs[0]['token']}"
         if self.is_population:  # words of a command line could only be one run's
             config = self.spec.constants
-        more = {**variable(told if self.is_population else told[0]), **more}
+        more = {**variable(assignments if self.is_population else assignments[0]), **more}
         return self.launcher.start(self._program_spec(self._argv(config, name), more), is_early=is_early)
 
     def _program_spec(self, argv: Sequence[str], more: Mapping[str, str]) -> ProgramSpec:

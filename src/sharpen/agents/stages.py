@@ -78,7 +78,7 @@ def carry_out(
     n_slots: int = 1,
     *,
     tell_failures: bool = False,
-    watch: Watch = lambda place, text: None,
+    watch: Watch = lambda index, text: None,
 ) -> Generator[tuple[int, StageRun]]:
     """Give the place of each task and what the sweep's program said of it, in the order of ending.
 
@@ -97,38 +97,40 @@ def carry_out(
         SharpenError: A program failed.
         KeyboardInterrupt: SIGINT or SIGTERM came.
     """
-    read = spec.parse(sweep.spec, where=sweep.source)
+    search = spec.parse(sweep.spec, where=sweep.source)
     waiting = list(enumerate(tasks))[::-1]
     at_work: dict[int, _AtWork] = {}
     with interrupts() as seen, tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
         try:
             while (waiting or at_work) and not seen:
                 while waiting and len(at_work) < n_slots:
-                    place, task = waiting.pop()
-                    at_work[place] = _start(home, sweep, read, task, Path(folder) / str(place))
-                over = [place for place, each in at_work.items() if each.is_over(partial(watch, place))]
-                for place in over:
-                    yield place, at_work.pop(place).end(tell_failures)
-                if not over:
+                    index, task = waiting.pop()
+                    at_work[index] = _start(home, sweep, search, task, Path(folder) / str(index))
+                ended = [
+                    index for index, running in at_work.items() if running.is_over(partial(watch, index))
+                ]
+                for index in ended:
+                    yield index, at_work.pop(index).end(tell_failures)
+                if not ended:
                     time.sleep(POLL_S)
             if seen:
                 raise KeyboardInterrupt
         finally:
-            for each in at_work.values():
-                each.program.close()
+            for running in at_work.values():
+                running.program.close()
 
 
-def refuse_other_bars(run: RunRow, found: StageRun) -> None:
+def refuse_other_bars(run: RunRow, result: StageRun) -> None:
     """Refuse figures of bars that are not those of the run; what either does not say is not compared.
 
     Raises:
         SharpenError: The data changed since the run, with what it was and what it is.
     """
-    both = [name for name in BARS if name in run.summary and name in found.summary]
+    common = [name for name in BARS if name in run.summary and name in result.summary]
     changed = [
-        f"{name} was {run.summary[name]}, is {found.summary[name]}"
-        for name in both
-        if run.summary[name] != found.summary[name]
+        f"{name} was {run.summary[name]}, is {result.summary[name]}"
+        for name in common
+        if run.summary[name] != result.summary[name]
     ]
     if changed:
         raise SharpenError(
@@ -158,44 +160,46 @@ class _AtWork:
         self.program.close()
         if exit_code != 0:
             last = self.program.output.last_words() or exit_code
-            words = f"the program failed {self.task.place}: {last}"
+            message = f"the program failed {self.task.place}: {last}"
             if tell_failures:
-                return StageRun(error=words)
-            raise SharpenError(words)
+                return StageRun(error=message)
+            raise SharpenError(message)
         return _read(self.results)
 
 
-def _start(home: Path, sweep: SweepRow, read: spec.Sweep, task: Task, folder: Path) -> _AtWork:
+def _start(home: Path, sweep: SweepRow, search: spec.Sweep, task: Task, folder: Path) -> _AtWork:
     folder.mkdir()
     results = folder / "results.jsonl"
-    given = {name: each for name, each in read.space.dimensions.items() if name in task.config}
-    read = replace(read, space=Space(given))
-    more = {"channel": address_of(home), "results": str(results), "seed": task.seed, "stage": task.stage}
-    more |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
+    dimensions = {
+        name: dimension for name, dimension in search.space.dimensions.items() if name in task.config
+    }
+    search = replace(search, space=Space(dimensions))
+    fields = {"channel": address_of(home), "results": str(results), "seed": task.seed, "stage": task.stage}
+    fields |= {"permutation_seed": task.permutation_seed, "fidelity": task.fidelity}
     if task.permutation_seed is None:  # several are at work at once; no file of a permuted history is kept
-        more |= {"claims": str(folder.parent / CLAIMS)}
-    config = read.with_budget(task.config, task.fidelity)
-    assigned = variable(assignment(read, config, folder / "scratch", **more))
-    invocation = spec.invocation(read, config, sys.executable, os.environ, str(folder / "config.json"))
+        fields |= {"claims": str(folder.parent / CLAIMS)}
+    config = search.with_budget(task.config, task.fidelity)
+    assigned = variable(assignment(search, config, folder / "scratch", **fields))
+    invocation = spec.invocation(search, config, sys.executable, os.environ, str(folder / "config.json"))
     for path, text in invocation.files.items():
         Path(path).write_text(text)
-    environment = threads_of(read.resources.threads) | assigned
+    environment = threads_of(search.resources.threads) | assigned
     return _AtWork(task, start_cold(ProgramSpec(invocation.argv, Path(sweep.workdir), environment)), results)
 
 
 def _read(results: Path) -> StageRun:
     rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    found = StageRun()
+    result = StageRun()
     for row in rows:
         if "metrics" in row:
-            found.metrics.update(row["metrics"])
-            found.steps.append((row["step"], row["metrics"]))
-        found.summary.update(row.get("summary", {}))
+            result.metrics.update(row["metrics"])
+            result.steps.append((row["step"], row["metrics"]))
+        result.summary.update(row.get("summary", {}))
         match row.get("artifact", {}):
             case {"type": facts.RETURNS, "digest": digest}:
-                found.returns = digest
+                result.returns = digest
             case {"type": facts.SAVED, "digest": digest}:
-                found.saved = digest
+                result.saved = digest
             case _:
                 pass
-    return found
+    return result

@@ -136,12 +136,12 @@ def rolled_back_from(entries: Sequence[AuditEntry], alias: str) -> set[int]:
     >>> rolled_back_from([moved("promoted", 5, 3), moved("rolled back", 3, 5)], "prod")
     {5}
     """
-    found: set[int] = set()
+    versions: set[int] = set()
     for entry in entries:
         if entry.details.get("alias") != alias:
             continue
         if entry.action == "rolled back":
-            found.add(entry.details["from"])
+            versions.add(entry.details["from"])
         elif entry.action in MOVED:
-            found.discard(entry.details["version"])
-    return found
+            versions.discard(entry.details["version"])
+    return versions

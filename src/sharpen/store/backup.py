@@ -72,10 +72,10 @@ def back_up(home: Path, target: Path) -> Backup:
     try:
         beside = target.resolve().parent
         with (
-            tempfile.TemporaryDirectory(dir=beside, prefix=".sharpen-backup-") as room,
+            tempfile.TemporaryDirectory(dir=beside, prefix=".sharpen-backup-") as scratch,
             keeping_replaced(home),
         ):
-            return _write(home, target.resolve(), Path(room))
+            return _write(home, target.resolve(), Path(scratch))
     except (sqlite3.Error, tarfile.TarError) as problem:
         full = FULL_DISK if is_full(target.resolve().parent) else ""
         raise StoreError(f"cannot copy the store in {home} to {target}: {problem}{full}") from problem
@@ -83,8 +83,8 @@ def back_up(home: Path, target: Path) -> Backup:
         raise UsageError(f"cannot write {target}: {problem.strerror or problem}") from problem
 
 
-def _write(home: Path, target: Path, room: Path) -> Backup:
-    draft, copy = room / "draft.tar", room / "database"
+def _write(home: Path, target: Path, scratch: Path) -> Backup:
+    draft, copy = scratch / "draft.tar", scratch / "database"
     uploads = announced(home)
     copy_database(home / FILE, copy)
     n_blobs, damaged = 0, list(_broken_rows(copy))
@@ -102,7 +102,7 @@ def _write(home: Path, target: Path, room: Path) -> Backup:
                 entry.size = len(content)
                 tar.addfile(_private(entry), io.BytesIO(content))
             for path in other_files(home):
-                _add(tar, home, path, room)
+                _add(tar, home, path, scratch)
         draft.chmod(0o600)  # it holds what the store's folder holds
         file.flush()
         os.fsync(file.fileno())
@@ -121,7 +121,7 @@ def _broken_rows(copy: Path) -> Generator[str]:
                     yield problem
 
 
-def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:
+def _add(tar: tarfile.TarFile, home: Path, path: Path, scratch: Path) -> None:
     """Add another file of the store; a database of its own, such as a paper account's, as of one moment."""
     name = path.relative_to(home).as_posix()
     try:
@@ -132,7 +132,7 @@ def _add(tar: tarfile.TarFile, home: Path, path: Path, room: Path) -> None:
         with contextlib.suppress(FileNotFoundError):  # gone since: nothing of it is in the copy yet
             tar.add(path, name, filter=_private)
         return
-    copy = room / "other"
+    copy = scratch / "other"
     copy_database(path, copy)
     tar.add(copy, name, filter=_private)
     copy.unlink()
@@ -150,15 +150,15 @@ def is_database(path: Path) -> bool:
 
 def other_files(home: Path) -> Generator[Path]:
     """Give every other file that belongs to the store, but for locks and what can be made again."""
-    for folder, folders, names in os.walk(home):
-        place = Path(folder)
-        if place == home:
+    for root, folders, names in os.walk(home):
+        folder = Path(root)
+        if folder == home:
             folders[:] = [name for name in folders if name not in LEFT_OUT]
         folders.sort()
         for name in sorted(names):
-            path = place / name
-            is_top = place == home and name in (*LEFT_OUT, FILE, BUCKET)
-            is_announcement = place == home / UPLOADS and name.startswith("pending-")
+            path = folder / name
+            is_top = folder == home and name in (*LEFT_OUT, FILE, BUCKET)
+            is_announcement = folder == home / UPLOADS and name.startswith("pending-")
             if (
                 is_top
                 or is_announcement
@@ -176,9 +176,9 @@ def copy_database(source: Path, target: Path) -> None:
     with closing(open_to_read(source)) as reader, closing(sqlite3.connect(target)) as writer:
         reader.backup(writer)  # all pages in one step: one moment
         writer.execute("PRAGMA journal_mode = DELETE")
-        found = writer.execute("PRAGMA integrity_check").fetchone()[0]
-    if found != "ok":
-        raise StoreError(f"{source} is damaged: {found}")
+        verdict = writer.execute("PRAGMA integrity_check").fetchone()[0]
+    if verdict != "ok":
+        raise StoreError(f"{source} is damaged: {verdict}")
 
 
 def _private(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -116,11 +116,11 @@ def check_file(path: Path, digest: str) -> None:
         open_blobs(server_of(home)).fetch(digest)
         return
     try:
-        found = digest_of(path) if bucket.bucket_of(home) is None else _of_bucket(home, path, digest)
+        actual = digest_of(path) if bucket.bucket_of(home) is None else _of_bucket(home, path, digest)
     except OSError as problem:
         why = "it is missing" if isinstance(problem, FileNotFoundError) else f"it cannot be read: {problem}"
         raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})") from problem
-    if found != digest:
+    if actual != digest:
         why = "its content is not what was kept"
         raise StoreError(f"blob {digest[:12]} is damaged: {why}{BRING_BACK} ({path})")
 
@@ -140,19 +140,19 @@ def _of_bucket(home: Path, path: Path, digest: str) -> str:
 
 
 def _bring(home: Path, digest: str) -> str:
-    found = ""
+    actual = ""
 
     def keep(next_piece: Callable[[], bytes]) -> None:
-        nonlocal found
+        nonlocal actual
         with IncomingBlob(home) as blob:
             while chunk := next_piece():
                 blob.write(chunk)
-            found = blob.digest
-            if found == digest:
+            actual = blob.digest
+            if actual == digest:
                 blob.settle()
 
     bucket.bring(home, digest, keep)
-    return found
+    return actual
 
 
 def digest_of(path: Path) -> str:

@@ -29,14 +29,14 @@ def problem_of(table: str, row: Mapping[str, Any]) -> str:
     >>> problem_of("artifacts", {"run_id": "k3-1", "name": "model", "metadata": "{bad"})[:43]
     'artifacts (k3-1, model): metadata is no JSO'
     """
-    place = ", ".join(str(row[name]) for name in PLACES.get(table, ()))
+    key = ", ".join(str(row[name]) for name in PLACES.get(table, ()))
     try:
         if table in {"runs", "sweeps"}:
             check_columns(row if table == "runs" else {name: row[name] for name in row if name != "state"})
         for column, kind in JSON_COLUMNS.get(table, {}).items():
             read_json(row, column, kind)
     except ValueError as problem:
-        return f"{table} ({place}): {problem}"
+        return f"{table} ({key}): {problem}"
     return ""
 
 
@@ -81,12 +81,12 @@ def read_json(row: Mapping[str, Any], column: str, kind: type) -> Any:
     if text is None and column in {"checkpoint", "resumed"}:
         return None
     try:
-        found = json.loads(text or "")
+        value = json.loads(text or "")
     except (ValueError, TypeError, RecursionError) as problem:
         raise ValueError(f"{column} is no JSON: {text!r:.60}") from problem
-    if not isinstance(found, kind):
+    if not isinstance(value, kind):
         raise ValueError(f"{column} is no {kind.__name__}: {text!r:.60}")  # noqa: TRY004 - of a row, not of us
-    return found
+    return value
 
 
 def stand_in(row: Mapping[str, Any], problem: Exception) -> dict[str, Any]:

@@ -93,10 +93,10 @@ def check_bucket(url: str) -> None:
         )
     if parts.scheme != "s3" or not parts.netloc or not url.isprintable():
         raise UsageError(f"--blobs {url}: files are kept at {FORM}")
-    room = _room(url, os.getpid())
+    bucket = _room(url, os.getpid())
 
     def write() -> None:
-        with room.system.open_output_stream(f"{room.folder}/{MARK}") as stream:
+        with bucket.system.open_output_stream(f"{bucket.folder}/{MARK}") as stream:
             stream.write(b"sharpen keeps files here\n")
 
     _patiently(url, write, 0.0)
@@ -109,8 +109,8 @@ def look(url: str) -> None:
         Unreachable: The service does not answer.
         StoreError: The bucket is not there, or lets nobody read.
     """
-    room = _room(url, os.getpid())
-    if not _patiently(url, lambda: room.system.get_file_info(f"{room.folder}/{MARK}"), 0.0).is_file:
+    bucket = _room(url, os.getpid())
+    if not _patiently(url, lambda: bucket.system.get_file_info(f"{bucket.folder}/{MARK}"), 0.0).is_file:
         raise StoreError(
             f"{url} has no {MARK}, which is kept there first: the bucket, or its folder, is gone"
         )
@@ -125,8 +125,8 @@ def has(home: Path, digest: str) -> bool:
     """
     if (url := bucket_of(home)) is None:
         return False
-    room = _room(url, os.getpid())
-    return _patiently(url, lambda: room.system.get_file_info(room.path(digest)).is_file)
+    bucket = _room(url, os.getpid())
+    return _patiently(url, lambda: bucket.system.get_file_info(bucket.path(digest)).is_file)
 
 
 def send(home: Path, source: Path, digest: str) -> None:
@@ -147,13 +147,13 @@ def send_to(url: str, source: Path, digest: str) -> None:
         Unreachable: The service did not answer for a long time.
         StoreError: It does not take the file.
     """
-    room, n_bytes = _room(url, os.getpid()), source.stat().st_size
+    bucket, n_bytes = _room(url, os.getpid()), source.stat().st_size
 
     def attempt() -> None:
-        with open_file(source) as file, room.system.open_output_stream(room.path(digest)) as sent:
+        with open_file(source) as file, bucket.system.open_output_stream(bucket.path(digest)) as sent:
             while chunk := file.read(CHUNK_BYTES):
                 sent.write(chunk)
-        n_there = room.system.get_file_info(room.path(digest)).size
+        n_there = bucket.system.get_file_info(bucket.path(digest)).size
         if n_there != n_bytes:
             raise OSError(f"{n_there} of {n_bytes} bytes have arrived")
 
@@ -175,10 +175,10 @@ def bring(home: Path, digest: str, keep: Callable[[Callable[[], bytes]], None]) 
         StoreError: It lets nobody read.
     """
     url = bucket_of(home) or ""
-    room = _room(url, os.getpid())
+    bucket = _room(url, os.getpid())
 
     def attempt() -> None:
-        with room.system.open_input_stream(room.path(digest)) as stream:
+        with bucket.system.open_input_stream(bucket.path(digest)) as stream:
             keep(lambda: stream.read(CHUNK_BYTES))
 
     _patiently(url, attempt)
@@ -198,12 +198,12 @@ def forget(home: Path, digest: str, put_before: float) -> None:
     """
     if (url := bucket_of(home)) is None:
         return
-    room = _room(url, os.getpid())
+    bucket = _room(url, os.getpid())
 
     def attempt() -> None:
-        put_at = room.system.get_file_info(room.path(digest)).mtime
+        put_at = bucket.system.get_file_info(bucket.path(digest)).mtime
         if put_at is not None and put_at.timestamp() < put_before:
-            room.system.delete_file(room.path(digest))
+            bucket.system.delete_file(bucket.path(digest))
 
     _patiently(url, attempt)
 
@@ -230,10 +230,10 @@ def _patiently(url: str, attempt: Callable[[], Result], patience_s: float | None
         except FileNotFoundError:
             raise
         except OSError as problem:
-            words = " ".join(str(problem).split())
-            if any(each in words for each in HOPELESS):
-                raise StoreError(f"{url} does not take or give files: {words}") from problem
+            message = " ".join(str(problem).split())
+            if any(sign in message for sign in HOPELESS):
+                raise StoreError(f"{url} does not take or give files: {message}") from problem
             if time.monotonic() - began > patience_s:
-                raise Unreachable(f"{url} does not take or give files just now: {words}") from problem
+                raise Unreachable(f"{url} does not take or give files just now: {message}") from problem
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -89,10 +89,10 @@ def aliases(reader: Reader, collection: str | None = None) -> list[AliasRow]:
 
 def pointed(reader: Reader, collection: str) -> dict[int, list[str]]:
     """Return the aliases of each version of a collection that has some, by its number."""
-    found: dict[int, list[str]] = {}
+    aliases_of: dict[int, list[str]] = {}
     for row in aliases(reader, collection):
-        found.setdefault(row.version, []).append(row.alias)
-    return found
+        aliases_of.setdefault(row.version, []).append(row.alias)
+    return aliases_of
 
 
 def audit_rows(reader: Reader, collection: str | None = None) -> list[dict[str, Any]]:
@@ -108,26 +108,26 @@ def resolve(reader: Reader, collection: str, word: str) -> VersionRow:
     Raises:
         NotFound: There is no such collection, version or alias, or the version has been deleted.
     """
-    found = versions(reader, collection, deleted=True)
-    if not found:
-        known = ", ".join(collections(reader)) or "none"
+    rows = versions(reader, collection, deleted=True)
+    if not rows:
+        existing = ", ".join(collections(reader)) or "none"
         raise NotFound(
-            f"no model {collection!r}; there are: {known}. 'sharpen register RUN --as NAME' makes one"
+            f"no model {collection!r}; there are: {existing}. 'sharpen register RUN --as NAME' makes one"
         )
     pointed = {alias.alias: alias.version for alias in aliases(reader, collection)}
-    alive = [row.version for row in found if row.deleted_at is None]
-    wanted: int | None = pointed.get(word)
+    alive = [row.version for row in rows if row.deleted_at is None]
+    number: int | None = pointed.get(word)
     if VERSION_WORD.fullmatch(word):
-        wanted = int(word[1:])
+        number = int(word[1:])
     elif word == NEWEST and alive:
-        wanted = alive[-1]
-    for row in found:
-        if row.version == wanted:
+        number = alive[-1]
+    for row in rows:
+        if row.version == number:
             if row.deleted_at is not None:
                 raise NotFound(f"{row.name} has been deleted")
             return row
-    words = [f"v{version}" for version in alive] + list(pointed)
-    raise NotFound(f"{collection} has no {word!r}; it has: {', '.join(words)}")
+    names = [f"v{version}" for version in alive] + list(pointed)
+    raise NotFound(f"{collection} has no {word!r}; it has: {', '.join(names)}")
 
 
 def version_row(row: Mapping[str, Any]) -> VersionRow:

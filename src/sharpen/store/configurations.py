@@ -56,9 +56,9 @@ def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
     ]
 
 
-def winner(found: Iterable[Configuration], metric: Metric) -> Configuration | None:
+def winner(candidates: Iterable[Configuration], metric: Metric) -> Configuration | None:
     """Return the configuration whose row is :func:`sharpen.trial.best`; None without one."""
-    groups = {one.row.number: one for one in found}
+    groups = {one.row.number: one for one in candidates}
     row = best([one.row for one in groups.values()], metric.larger_is_better)
     return None if row is None else groups[row.number]
 
@@ -106,7 +106,7 @@ def _trial(run: RunRow) -> Trial:
 
 def _summary(runs: Sequence[RunRow]) -> dict[str, object]:
     """Return what any of the runs said, the first one's words before those of its repeats."""
-    said: dict[str, object] = dict(runs[0].summary)
+    summary: dict[str, object] = dict(runs[0].summary)
     for run in runs[1:]:
-        said |= {name: value for name, value in run.summary.items() if said.get(name) is None}
-    return said
+        summary |= {name: value for name, value in run.summary.items() if summary.get(name) is None}
+    return summary

@@ -21,4 +21,4 @@ def overlaid(chunks: Sequence[tuple[int, str]]) -> str:
     lines: dict[int, str] = {}
     for first, text in chunks:
         lines |= {first + i: line for i, line in enumerate(text.removesuffix("\n").split("\n"))}
-    return "".join(f"{lines[place]}\n" for place in sorted(lines))
+    return "".join(f"{lines[number]}\n" for number in sorted(lines))

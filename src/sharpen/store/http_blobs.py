@@ -80,8 +80,8 @@ class HttpBlobs:
                 return attempt()
             except OSError as problem:
                 if time.monotonic() - began > PATIENCE_S:
-                    words = f"{self._url} did not answer for {PATIENCE_S:g} s: {problem}"
-                    raise Unreachable(words) from problem
+                    message = f"{self._url} did not answer for {PATIENCE_S:g} s: {problem}"
+                    raise Unreachable(message) from problem
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -28,11 +28,11 @@ class LongRuns:
     def __init__(
         self,
         rows: Callable[[sa.Executable], Sequence[Any]],
-        each: Callable[[sa.Executable, Sequence[Mapping[str, Any]]], Sequence[Any]],
+        row_for_each: Callable[[sa.Executable, Sequence[Mapping[str, Any]]], Sequence[Any]],
         last_values: Callable[[str], Mapping[str, Any]],
     ) -> None:
         self._rows = rows
-        self._each = each
+        self._each = row_for_each
         self._last_values = last_values
 
     def thinned_reports(self, sweep_id: str, most: int = MOST_REPORTS) -> tuple[list[ReportRow], set[str]]:
@@ -77,10 +77,10 @@ class LongRuns:
         }
         columns = (query.scalar_subquery().label(name) for name, query in steps.items())
         of_run = sa.select(schema.runs.c.n_reports, *columns).where(schema.runs.c.id == run_id)
-        found = self._rows(of_run)
-        if not found:
+        extents = self._rows(of_run)
+        if not extents:
             return [], 0
-        [extent] = found
+        [extent] = extents
         is_long = extent.one_too_many is not None
         rows = self._spread(_of_run(run_id), extent, most) if is_long else self._rows(mine.order_by(step))
         return [report_row(row) for row in rows], extent.n_reports
@@ -89,11 +89,13 @@ class LongRuns:
         """Return about so many of the reports that a query finds, evenly between its first and last step."""
         step = schema.reports.c.step
         steps = spread(extent.first, extent.last + 1, most)
-        found = {row.step: row for some in batches(steps) for row in self._rows(query.where(step.in_(some)))}
+        by_step = {
+            row.step: row for some in batches(steps) for row in self._rows(query.where(step.in_(some)))
+        }
         next_from = query.where(step >= sa.bindparam("step")).order_by(step).limit(1)
-        missing = [{"step": at} for at in steps if at not in found]
-        found |= {row.step: row for row in self._each(next_from, missing)}
-        return [found[at] for at in sorted(found)]
+        missing = [{"step": at} for at in steps if at not in by_step]
+        by_step |= {row.step: row for row in self._each(next_from, missing)}
+        return [by_step[at] for at in sorted(by_step)]
 
     def between(
         self, run_id: str, first: int, end: int | None, most: int, n_before: int = 0

@@ -33,8 +33,8 @@ class MachineReader:
 
     def n_lines(self, run_id: str) -> int:
         """Return the number of the line that comes next."""
-        found = self._rows(_of(run_id, sa.func.max(schema.machine_metrics.c.line).label("last")))
-        return 0 if found[0].last is None else found[0].last + 1
+        rows = self._rows(_of(run_id, sa.func.max(schema.machine_metrics.c.line).label("last")))
+        return 0 if rows[0].last is None else rows[0].last + 1
 
     def last(self, run_id: str) -> MachineRow | None:
         """Return the newest; None for none."""
@@ -45,9 +45,9 @@ class MachineReader:
     def thinned(self, run_id: str, n_points: int) -> list[MachineRow]:
         """Return at most so many rows, evenly spread, the newest among them, the oldest first."""
         m = schema.machine_metrics.c
-        place = sa.func.row_number().over(order_by=(m.token.desc(), m.line.desc())).label("place")
+        rank = sa.func.row_number().over(order_by=(m.token.desc(), m.line.desc())).label("place")
         n = sa.func.count().over().label("n")
-        every = _of(run_id, m.line, m.at, m.metrics, place, n).subquery()
+        every = _of(run_id, m.line, m.at, m.metrics, rank, n).subquery()
         stride = (every.c.n + n_points - 1) // n_points
         query = sa.select(every).where((every.c.place - 1) % stride == 0).order_by(every.c.place.desc())
         return [_row(row) for row in self._rows(query)]

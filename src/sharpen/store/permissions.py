@@ -57,6 +57,6 @@ def _is_own(name: str) -> bool:
 def _close(path: Path) -> None:
     """Take from group and others what they may do with a file or folder of this user's."""
     with contextlib.suppress(OSError):  # it has gone meanwhile, or lies on a disk without modes
-        found = path.stat(follow_symlinks=False)
-        if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):
-            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
+        status = path.stat(follow_symlinks=False)
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077 and not stat.S_ISLNK(status.st_mode):
+            path.chmod(stat.S_IMODE(status.st_mode) & 0o700)

@@ -125,8 +125,8 @@ class PostgresStore:
     def _check_epoch(self, connection: sa.Connection) -> None:
         """Refuse to commit what was written after another process has begun to lead."""
         text = "SELECT epoch FROM store_state WHERE txid_current_if_assigned() IS NOT NULL FOR SHARE"
-        found = connection.exec_driver_sql(text).scalar()
-        if found is not None and found != self._epoch:
+        epoch = connection.exec_driver_sql(text).scalar()
+        if epoch is not None and epoch != self._epoch:
             self._is_lost = True
             raise StoreError("another process has begun to write to the store: this one may no longer")
 
@@ -258,12 +258,12 @@ def open_reader(home: Path) -> sa.Engine:
     return engine
 
 
-def _connect_patiently(dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
+def _connect_patiently(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
     """Return a connection to a server that was there, and may be away while it starts anew."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return dialect.connect(*words, **options)
+            return dialect.connect(*arguments, **options)
         except dialect.dbapi.OperationalError:
             if time.monotonic() > deadline:
                 raise
@@ -316,8 +316,8 @@ def _agree_on_bucket(connection: sa.Connection, home: Path) -> None:
     if theirs is None or theirs == mine:
         return
     if mine is not None:
-        words = f"the files of this store are in {theirs}, and not in {mine}"
-        raise UsageError(f"{words}: remove {home / BUCKET}, and name no other with --blobs")
+        message = f"the files of this store are in {theirs}, and not in {mine}"
+        raise UsageError(f"{message}: remove {home / BUCKET}, and name no other with --blobs")
     link_bucket(home, theirs)
 
 
@@ -367,8 +367,8 @@ def _at(home: Path) -> Generator[None]:
         sqlstate = _sqlstate(problem)
         if sqlstate is not None and not sqlstate.startswith((*LATER, "28", "3D", "42501")):
             raise
-        words = " ".join(str(problem.orig).split())
+        message = " ".join(str(problem.orig).split())
         shown = without_password(database_url(home) or "")
-        todo = mend(words)
-        words += f": {todo}" if todo else ""
-        raise StoreError(f"the store at {shown} cannot be used: {words}", is_lasting=bool(todo)) from problem
+        fix = mend(message)
+        message += f": {fix}" if fix else ""
+        raise StoreError(f"the store at {shown} cannot be used: {message}", is_lasting=bool(fix)) from problem

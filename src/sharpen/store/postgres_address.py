@@ -44,10 +44,10 @@ def parameters(home: Path) -> dict[str, Any]:
         raise UsageError(f"{home} names no database: give one with --store postgresql://USER@HOST/DATABASE")
     shown = without_password(text)
     try:
-        found = conninfo_to_dict(text)
+        values = conninfo_to_dict(text)
     except ProgrammingError as problem:  # it may quote the password
         why = " ".join(str(problem).split()) if shown == text else ENCODED
         raise UsageError(f"{shown} is no address of a database: {why}") from problem
-    if not all(port.isdecimal() or not port for port in str(found.get("port", "")).split(",")):
+    if not all(port.isdecimal() or not port for port in str(values.get("port", "")).split(",")):
         raise UsageError(f"{shown} is no address of a database: a port is a number; {ENCODED}")
-    return NETWORK | found
+    return NETWORK | values

@@ -48,20 +48,20 @@ def find_holder(connection: sa.Connection) -> Holder | None:
     name = connection.execute(HOLDS).scalar()
     if name is None:
         return None
-    words = None
+    description = None
     if connection.execute(sa.select(sa.func.to_regclass(state.name))).scalar():
-        words = connection.execute(sa.select(state.c.holder)).scalar()
+        description = connection.execute(sa.select(state.c.holder)).scalar()
     is_whole = name.startswith(AT) and len(name.encode()) < LONGEST_NAME
-    return Holder(words or "another process", name.removeprefix(AT) if is_whole else None)
+    return Holder(description or "another process", name.removeprefix(AT) if is_whole else None)
 
 
 def elsewhere(home: Path, holder: Holder | None) -> str:
     """Return why a folder cannot have the lock, and how to work with the store all the same."""
-    words = holder.words if holder is not None else "another process"
-    said = f"{words} holds the store {without_password(database_url(home) or '')}"
+    owner = holder.words if holder is not None else "another process"
+    sentence = f"{owner} holds the store {without_password(database_url(home) or '')}"
     if holder is not None and holder.url is not None:
-        return f"{said} and serves it: give --server {holder.url} (or SHARPEN_SERVER), and no database"
+        return f"{sentence} and serves it: give --server {holder.url} (or SHARPEN_SERVER), and no database"
     return (
-        f"{said} from another folder: wait until it ends, or let one 'sharpen serve --store' hold the store, "
-        "and give --server URL everywhere else"
+        f"{sentence} from another folder: wait until it ends, or let one 'sharpen serve --store' hold the "
+        "store, and give --server URL everywhere else"
     )

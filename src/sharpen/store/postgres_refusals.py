@@ -25,7 +25,7 @@ MENDS = (
 """What a message has, as a pattern, and what to do. A server that speaks another language has no row here."""
 
 
-def mend(words: str) -> str | None:
+def mend(message: str) -> str | None:
     """Return what to change in an address, or at the server, when asking again would be of no use.
 
     >>> mend('FATAL:  password authentication failed for user "ann"')
@@ -33,4 +33,4 @@ def mend(words: str) -> str | None:
     >>> mend("Connection refused") is None
     True
     """
-    return next((todo for pattern, todo in MENDS if re.search(pattern, words)), None)
+    return next((fix for pattern, fix in MENDS if re.search(pattern, message)), None)

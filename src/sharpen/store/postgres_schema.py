@@ -75,25 +75,25 @@ def _nothing(_connection: sa.Connection) -> None:
 
 
 def _add_what_is_missing(connection: sa.Connection) -> None:
-    found = sa.inspect(connection)
-    tables = set(found.get_table_names())
+    inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
     for table in schema.metadata.sorted_tables:
         if table.name not in tables:
             table.create(connection)
             continue
-        names = {column["name"] for column in found.get_columns(table.name)}
+        names = {column["name"] for column in inspector.get_columns(table.name)}
         for column in table.columns:
             if column.name not in names:
                 _add(connection, table, column)
-        indexes = {index["name"] for index in found.get_indexes(table.name)}
+        indexes = {index["name"] for index in inspector.get_indexes(table.name)}
         for index in (index for index in table.indexes if index.name not in indexes):
             index.create(connection)
 
 
 def _add(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     quoted = connection.dialect.identifier_preparer.format_table(table)
-    words = CreateColumn(column).compile(dialect=connection.dialect)
-    connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN {words}")
+    definition = CreateColumn(column).compile(dialect=connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {quoted} ADD COLUMN {definition}")
     for key in column.foreign_keys:
         if key.constraint is not None:
             connection.execute(AddConstraint(key.constraint))

@@ -65,12 +65,12 @@ def project_uses(reader: Reader) -> list[ProjectUse]:
     weight = sa.func.sum(schema.artifacts.c.n_bytes).label("n")
     query = sa.select(schema.owner.label("project"), weight).select_from(files).group_by(schema.owner)
     of_files = _by_project(reader, query)
-    found: list[ProjectUse] = []
+    uses: list[ProjectUse] = []
     for name in sorted({*limits, *of_runs} - {""}):
         runs, kept = of_runs.get(name, {}), of_files.get(name, {})
         row = limits.get(name, LimitsRow(name, None, None, None))
-        found.append(ProjectUse(row, int(runs.get("at_work", 0)), runs.get("n", 0), int(kept.get("n", 0))))
-    return found
+        uses.append(ProjectUse(row, int(runs.get("at_work", 0)), runs.get("n", 0), int(kept.get("n", 0))))
+    return uses
 
 
 def _by_project(reader: Reader, query: sa.Executable) -> dict[str, dict[str, Any]]:

@@ -99,38 +99,38 @@ class Reader:
         s = schema.sweeps.c
         query = sa.select(s.id).order_by(s.created_at)
         ids = [row.id for row in self._all(query if deleted else query.where(s.deleted_at.is_(None)))]
-        found = [name] if name in ids else [id for id in ids if name and id.startswith(name)]
-        if name == "last" and not found:
-            found = ids[-1:]
-        if len(found) == 1:
-            return self._sweeps(s.id == found[0])[0]
-        if found:
-            raise NotFound(f"several sweeps begin with {name!r}: {', '.join(found)}")
+        matches = [name] if name in ids else [id for id in ids if name and id.startswith(name)]
+        if name == "last" and not matches:
+            matches = ids[-1:]
+        if len(matches) == 1:
+            return self._sweeps(s.id == matches[0])[0]
+        if matches:
+            raise NotFound(f"several sweeps begin with {name!r}: {', '.join(matches)}")
         raise NotFound(f"no sweep {name!r} in {shown(self.home)}: 'sharpen ls' lists them")
 
-    def _sweeps(self, which: sa.ColumnElement[bool], damaged: list[str] | None = None) -> list[SweepRow]:
+    def _sweeps(self, condition: sa.ColumnElement[bool], damaged: list[str] | None = None) -> list[SweepRow]:
         s, r = schema.sweeps.c, schema.runs.c
         counts: dict[str, dict[str, int]] = {}
         n_deleted: dict[str, int] = {}
         hidden = r.deleted_at.is_not(None)
         query = sa.select(r.sweep_id, r.state, hidden, sa.func.count()).group_by(r.sweep_id, r.state, hidden)
         for sweep_id, state, is_hidden, n in self._all(
-            query.join(schema.sweeps, s.id == r.sweep_id).where(which)
+            query.join(schema.sweeps, s.id == r.sweep_id).where(condition)
         ):
             if is_hidden:
                 n_deleted[sweep_id] = n_deleted.get(sweep_id, 0) + n
             else:
                 counts.setdefault(sweep_id, {})[state] = n
-        rows = self.rows(sa.select(schema.sweeps).where(which).order_by(s.created_at))
-        found: list[SweepRow] = []
+        rows = self.rows(sa.select(schema.sweeps).where(condition).order_by(s.created_at))
+        sweeps: list[SweepRow] = []
         for row in rows:
             try:
-                found.append(sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)))
+                sweeps.append(sweep_row(row, counts.get(row["id"], {}), n_deleted.get(row["id"], 0)))
             except StoreError as problem:
                 if damaged is None:
                     raise
                 damaged.append(problem.message)
-        return found
+        return sweeps
 
     def newest_date(self) -> float:
         """Return the newest date of any sweep or run, in Unix seconds; 0 when there is none."""
@@ -164,11 +164,11 @@ class Reader:
         changed = [run.number for run in before if run.state == TrialState.RUNNING]
         changed += [number for number, token in known.items() if tokens.get(number) != token]
         newest = max((run.number for run in before), default=0)
-        found = self.rows(sa.select(schema.runs).where(shown, r.number > newest))
+        rows = self.rows(sa.select(schema.runs).where(shown, r.number > newest))
         for start in range(0, len(changed), AT_ONCE):
             numbers = changed[start : start + AT_ONCE]
-            found += self.rows(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
-        return sorted((run_row(row) for row in found), key=lambda run: run.number)
+            rows += self.rows(sa.select(schema.runs).where(shown, r.number.in_(numbers)))
+        return sorted((run_row(row) for row in rows), key=lambda run: run.number)
 
     def best(self, sweep_id: str, metric: spec.Metric) -> RunRow | None:
         """Return the :func:`~sharpen.trial.best` run of a sweep without repeats; None without one."""
@@ -207,10 +207,10 @@ class Reader:
         read = spec.parse(sweep.spec, where=sweep.source)
         if len(read.metrics) > 1:
             raise NotFound(f"sweep {sweep.id} has several metrics: choose a run of its front by number")
-        found = winner(configurations(self.runs(sweep.id, deleted=True), read.repeats), read.metric)
-        if found is None:
+        configuration = winner(configurations(self.runs(sweep.id, deleted=True), read.repeats), read.metric)
+        if configuration is None:
             raise NotFound(f"sweep {sweep.id} has no best run: none finished with a score")
-        return found.row
+        return configuration.row
 
     def names_run(self, word: str) -> bool:
         """Return whether a word is SWEEP-NUMBER or SWEEP-best of a sweep that is there."""
@@ -377,9 +377,9 @@ class Reader:
         """Return what is made of each row that a query finds; one mapping of a row is in memory at a time."""
 
         def fetch(connection: sa.Connection) -> list[Answer]:
-            found = connection.execute(query, given or {})
-            names = [str(name) for name in found.keys()]  # noqa: SIM118 - a result, which has no such names
-            return [make(dict(zip(names, row, strict=True))) for row in found]
+            result = connection.execute(query, given or {})
+            names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result, which has no such names
+            return [make(dict(zip(names, row, strict=True))) for row in result]
 
         return self._read(fetch)
 
@@ -391,8 +391,8 @@ class Reader:
         except DBAPIError as problem:
             if again and problem.connection_invalidated:
                 return self._read(ask, again=False)
-            words = f"cannot read the store in {shown(self.home)}: {problem.orig}"
-            raise StoreError(words) from problem
+            message = f"cannot read the store in {shown(self.home)}: {problem.orig}"
+            raise StoreError(message) from problem
 
 
 def _batches(cursor: Any) -> Iterator[Sequence[Any]]:

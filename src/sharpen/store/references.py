@@ -39,15 +39,15 @@ def named(database: Path) -> set[str]:
 
     Too much is kept rather than too little: a new table needs no word here.
     """
-    found: set[str] = set()
+    digests: set[str] = set()
     with reading(database) as connection:
         connection.execute("BEGIN")  # one moment for all tables
         for table in _tables(connection):
             for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - its own names
                 for value in row:
                     if isinstance(value, str) and len(value) >= 64:
-                        found.update(IN_TEXT.findall(value))
-    return found
+                        digests.update(IN_TEXT.findall(value))
+    return digests
 
 
 def needed(database: Path) -> set[str]:
@@ -57,17 +57,17 @@ def needed(database: Path) -> set[str]:
     return {digest for (digest,) in rows if DIGEST.fullmatch(digest)}
 
 
-def with_lists(digests: Iterable[str], place: Callable[[str], Path]) -> set[str]:
+def with_lists(digests: Iterable[str], path_of: Callable[[str], Path]) -> set[str]:
     """Return digests, and those that blobs among them list, such as the files of an artifact.
 
     Args:
         digests: Where to begin.
-        place: Where the blob of a digest lies, if it is there.
+        path_of: Where the blob of a digest lies, if it is there.
     """
     every = set(digests)
     fresh = list(every)
     while fresh:
-        listed = set(_named_in(place(fresh.pop()))) - every
+        listed = set(_named_in(path_of(fresh.pop()))) - every
         every |= listed
         fresh += listed
     return every
@@ -132,25 +132,25 @@ def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Un
     Raises:
         NotFound: There is no store in the folder.
     """
-    known = with_lists(
+    referenced = with_lists(
         named(find_file(home)) | announced(home, now).digests, lambda digest: blob_path(home, digest)
     )
-    found = [
+    blobs = [
         Unreferenced(path, info.st_size)
         for path, info in _blobs(home)
-        if now - info.st_mtime > older_than_s and path.parent.name + path.name not in known
+        if now - info.st_mtime > older_than_s and path.parent.name + path.name not in referenced
     ]
-    return sorted(found, key=lambda one: (-one.n_bytes, one.path))
+    return sorted(blobs, key=lambda one: (-one.n_bytes, one.path))
 
 
-def remove(home: Path, found: Iterable[Unreferenced]) -> tuple[int, int]:
+def remove(home: Path, blobs: Iterable[Unreferenced]) -> tuple[int, int]:
     """Remove blobs that nothing names; return how many, and their bytes.
 
     They are put aside first, and brought back where something has come to name them meanwhile.
 
     Args:
         home: The store's folder.
-        found: What :func:`unreferenced` returned.
+        blobs: What :func:`unreferenced` returned.
 
     Raises:
         StoreError: One cannot be moved.
@@ -159,18 +159,18 @@ def remove(home: Path, found: Iterable[Unreferenced]) -> tuple[int, int]:
     moved: list[tuple[Unreferenced, Path]] = []
     try:
         trash.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for one in found:
+        for one in blobs:
             aside = trash / (one.path.parent.name + one.path.name)
             with contextlib.suppress(FileNotFoundError):
                 one.path.replace(aside)
                 moved.append((one, aside))
-        known = with_lists(
+        referenced = with_lists(
             named(home / FILE) | announced(home).digests,
             lambda digest: _either(trash / digest, blob_path(home, digest)),
         )
         n = n_bytes = 0
         for one, aside in moved:
-            if aside.name in known:
+            if aside.name in referenced:
                 aside.replace(one.path)
             else:
                 aside.unlink()
@@ -185,8 +185,8 @@ def _either(aside: Path, path: Path) -> Path:
 
 
 def _blobs(home: Path) -> Generator[tuple[Path, os.stat_result]]:
-    room = home / "blobs"
-    for path in sorted(room.glob("*/*")) + sorted(room.glob(".incoming-*")):
+    folder = home / "blobs"
+    for path in sorted(folder.glob("*/*")) + sorted(folder.glob(".incoming-*")):
         is_blob = DIGEST.fullmatch(path.parent.name + path.name) or path.name.startswith(".incoming-")
         if is_blob and path.is_file() and not path.is_symlink():
             with contextlib.suppress(FileNotFoundError):

@@ -150,10 +150,10 @@ def _named(reader: Reader, digests: Iterable[str]) -> set[str]:
     if not asked:
         return set()
     a, r, v = schema.artifacts.c, schema.runs.c, schema.versions.c
-    found = {row["digest"] for row in reader.rows(sa.select(a.digest).where(a.digest.in_(asked)))}
+    referenced = {row["digest"] for row in reader.rows(sa.select(a.digest).where(a.digest.in_(asked)))}
     has_one = sa.or_(r.checkpoint.is_not(None), r.resumed.is_not(None))
     for row in reader.rows(sa.select(r.checkpoint, r.resumed).where(has_one)):
-        found.update(IN_TEXT.findall(f"{row['checkpoint']} {row['resumed']}"))
+        referenced.update(IN_TEXT.findall(f"{row['checkpoint']} {row['resumed']}"))
     for row in reader.rows(sa.select(v.files)):
-        found.update(IN_TEXT.findall(row["files"]))
-    return asked & (found | announced(reader.home).digests)
+        referenced.update(IN_TEXT.findall(row["files"]))
+    return asked & (referenced | announced(reader.home).digests)

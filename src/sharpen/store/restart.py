@@ -100,8 +100,8 @@ class RestartReader:
         rows: list[Any] = self._stream(ENDED_RUNS, values, _all)
         configs = _configs(sweep_id, rows)
         return [
-            EndedRow._make([number, state, config, *rest, _proposed(said)])
-            for (number, state, _, *rest, said), config in zip(rows, configs, strict=True)
+            EndedRow._make([number, state, config, *rest, _proposed(summary)])
+            for (number, state, _, *rest, summary), config in zip(rows, configs, strict=True)
         ]
 
     def ended_values(self, sweep_id: str, resume: bool) -> Columns:
@@ -154,12 +154,12 @@ class RestartReader:
     def last_logged(self, run_ids: Sequence[str]) -> dict[str, dict[str, tuple[int, Any]]]:
         """Return step and value of what each run logged last, by run and name."""
         v = schema.last_values.c
-        found: dict[str, dict[str, tuple[int, Any]]] = {}
+        values: dict[str, dict[str, tuple[int, Any]]] = {}
         for start in range(0, len(run_ids), AT_ONCE):
             query = sa.select(v.run_id, v.name, v.step, v.value)
             for row in self._rows(query.where(v.run_id.in_(run_ids[start : start + AT_ONCE]))):
-                found.setdefault(row.run_id, {})[row.name] = row.step, json.loads(row.value)
-        return found
+                values.setdefault(row.run_id, {})[row.name] = row.step, json.loads(row.value)
+        return values
 
 
 def _configs(sweep_id: str, rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -15,12 +15,12 @@ LONGEST_PAUSE_S = 5.0
 Result = TypeVar("Result")
 
 
-def retry_when_full(write: Callable[[], Result], what: str, patience_s: float = PATIENCE_S) -> Result:
+def retry_when_full(write: Callable[[], Result], name: str, patience_s: float = PATIENCE_S) -> Result:
     """Return what a write returns, which is tried again for as long as the disk is full.
 
     Args:
         write: May be called several times.
-        what: Its name in the error.
+        name: Its name in the error.
         patience_s: For how long to try.
 
     Raises:
@@ -39,7 +39,7 @@ def retry_when_full(write: Callable[[], Result], what: str, patience_s: float = 
             if problem.errno not in FULL:
                 raise
             if time.monotonic() > deadline:
-                words = f"{what} cannot be written, for {patience_s:g} s now: {problem}"
-                raise StoreError(words) from problem
+                message = f"{name} cannot be written, for {patience_s:g} s now: {problem}"
+                raise StoreError(message) from problem
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -272,15 +272,15 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
 
 def run_row(row: dict[str, Any]) -> RunRow:
     """Return a run of a sweep from its columns; a broken one where they cannot be read."""
-    found = {name: row[name] for name in RUN_COLUMNS}
+    values = {name: row[name] for name in RUN_COLUMNS}
     try:
         check_columns(row)
-        found["config"] = read_json(row, "config", dict)
-        found["summary"] = {} if row["summary"] == "{}" else read_json(row, "summary", dict)
-        found["tags"] = () if row["tags"] == "[]" else tuple(read_json(row, "tags", list))
-        found["scores"] = () if row["scores"] == "[]" else tuple(map(float, read_json(row, "scores", list)))
+        values["config"] = read_json(row, "config", dict)
+        values["summary"] = {} if row["summary"] == "{}" else read_json(row, "summary", dict)
+        values["tags"] = () if row["tags"] == "[]" else tuple(read_json(row, "tags", list))
+        values["scores"] = () if row["scores"] == "[]" else tuple(map(float, read_json(row, "scores", list)))
         for name in ("checkpoint", "resumed"):
-            found[name] = read_json(row, name, dict)
+            values[name] = read_json(row, name, dict)
     except (ValueError, TypeError) as problem:
         empty: dict[str, Any] = {
             "score": None,
@@ -289,8 +289,8 @@ def run_row(row: dict[str, Any]) -> RunRow:
             "resumed": None,
             "violation": 0.0,
         }
-        return RunRow(**found | empty | stand_in(row, problem))
-    return RunRow(**found)
+        return RunRow(**values | empty | stand_in(row, problem))
+    return RunRow(**values)
 
 
 def tracked_run(row: dict[str, Any]) -> TrackedRun:
@@ -325,8 +325,8 @@ def look_row(row: dict[str, Any]) -> LookRow:
     """Return a look from its columns and the summary of its run."""
     summary: dict[str, Any] = json.loads(row.pop("summary"))
     result: dict[str, Any] = json.loads(row.pop("result") or "null")
-    said = (result or {}).get(LOCKBOX_HASH) or summary.get(LOCKBOX_HASH) or ""
-    return LookRow(**row, result=result, lockbox=str(said))
+    lockbox_hash = (result or {}).get(LOCKBOX_HASH) or summary.get(LOCKBOX_HASH) or ""
+    return LookRow(**row, result=result, lockbox=str(lockbox_hash))
 
 
 def last_metrics(reports: Iterable[ReportRow]) -> dict[str, dict[str, Any]]:

@@ -56,69 +56,69 @@ def timestamp(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     try:
-        found = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def divided(
-    wanted: Mapping[str, Any], states: Callable[[str], list[str]]
+    query: Mapping[str, Any], states: Callable[[str], list[str]]
 ) -> tuple[list[Where], list[Mapping[str, Any]]]:
     """Return what of a filter the database can answer, and what it cannot; runs must fit both.
 
     Args:
-        wanted: The filter.
+        query: The filter.
         states: Returns the states of the store that are one of the client's.
     """
     ours: list[Where] = []
     others: list[Mapping[str, Any]] = []
-    for key, value in wanted.items():
+    for key, value in query.items():
         if key == "$and" and isinstance(value, list) and all(isinstance(p, dict) for p in value):  # pyright: ignore[reportUnknownVariableType]
             for part in cast("list[dict[str, Any]]", value):
                 where, rest = divided(part, states)
                 ours += where
                 others += rest
             continue
-        found = _clause({key: value}, states, 0)
-        if found is None:
+        clause = _clause({key: value}, states, 0)
+        if clause is None:
             others.append({key: value})
         else:
-            ours.append(found)
+            ours.append(clause)
     return ours, others
 
 
-def _clause(wanted: Any, states: Callable[[str], list[str]], depth: int) -> Where | None:
+def _clause(query: Any, states: Callable[[str], list[str]], depth: int) -> Where | None:
     """Return a filter as the database has it; None where it cannot tell."""
-    if not isinstance(wanted, dict) or depth > DEEPEST:
+    if not isinstance(query, dict) or depth > DEEPEST:
         return None
-    found: list[Where] = []
-    for key, value in cast("dict[str, Any]", wanted).items():
+    clauses: list[Where] = []
+    for key, value in cast("dict[str, Any]", query).items():
         if key in ("$and", "$or"):
             clause = _joined(key, value, states, depth)
         else:
             clause = _leaf(ALIASES.get(key, key), value, states)
         if clause is None:
             return None
-        found.append(clause)
-    return sa.and_(sa.true(), *found)
+        clauses.append(clause)
+    return sa.and_(sa.true(), *clauses)
 
 
 def _joined(key: str, value: Any, states: Callable[[str], list[str]], depth: int) -> Where | None:
     if not isinstance(value, list) or not value:
         return None
-    parts = [_clause(each, states, depth + 1) for each in cast("list[Any]", value)]
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts):
+    clauses = [_clause(operand, states, depth + 1) for operand in cast("list[Any]", value)]
+    answerable = [clause for clause in clauses if clause is not None]
+    if len(answerable) < len(clauses):
         return None
-    return sa.and_(*known) if key == "$and" else sa.or_(*known)
+    return sa.and_(*answerable) if key == "$and" else sa.or_(*answerable)
 
 
 def _leaf(key: str, value: Any, states: Callable[[str], list[str]]) -> Where | None:
     tests = cast("dict[str, Any]", value) if isinstance(value, dict) else {"$eq": value}
-    found = [_test(key, op, wanted, states) for op, wanted in tests.items()]
-    known = [one for one in found if one is not None]
-    return sa.and_(sa.true(), *known) if len(known) == len(found) else None
+    clauses = [_test(key, op, wanted, states) for op, wanted in tests.items()]
+    answerable = [clause for clause in clauses if clause is not None]
+    return sa.and_(sa.true(), *answerable) if len(answerable) == len(clauses) else None
 
 
 def _test(key: str, op: str, wanted: Any, states: Callable[[str], list[str]]) -> Where | None:
@@ -131,11 +131,11 @@ def _test(key: str, op: str, wanted: Any, states: Callable[[str], list[str]]) ->
         return None
     if not isinstance(wanted, list) or len(cast("list[Any]", wanted)) > MOST_VALUES:
         return None
-    texts = [each for each in cast("list[Any]", wanted) if isinstance(each, str)]
+    texts = [text for text in cast("list[Any]", wanted) if isinstance(text, str)]
     if len(texts) < len(cast("list[Any]", wanted)):
         return None
     if key == "state":
-        column, texts = r.state, [state for each in texts for state in states(each)]
+        column, texts = r.state, [state for text in texts for state in states(text)]
     elif key in TEXTS:
         column = TEXTS[key]
     else:

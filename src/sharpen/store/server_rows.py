@@ -59,13 +59,13 @@ class Rows:
     def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
         """Return the next rows."""
         size = size or self.arraysize
-        found, self._rows = self._rows[:size], self._rows[size:]
-        return found
+        rows, self._rows = self._rows[:size], self._rows[size:]
+        return rows
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return the rows that are left."""
-        found, self._rows = self._rows, []
-        return found
+        rows, self._rows = self._rows, []
+        return rows
 
     def close(self) -> None:
         """Forget the rows."""
@@ -98,12 +98,12 @@ class ServerConnection:
                 with self._lock:
                     headers = {"Content-Type": "application/json"}
                     answer = self._http.send("POST", PATH, body, headers=headers)
-                    found = json.loads(self._http.read(answer))
-                return found["columns"], found["rows"]
+                    reply = json.loads(self._http.read(answer))
+                return reply["columns"], reply["rows"]
             except OSError as problem:
                 if time.monotonic() - began > PATIENCE_S:
-                    words = f"{self._url} did not answer for {PATIENCE_S:g} s: {problem}"
-                    raise Unreachable(words) from problem
+                    message = f"{self._url} did not answer for {PATIENCE_S:g} s: {problem}"
+                    raise Unreachable(message) from problem
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -166,9 +166,9 @@ def open_reader(home: Path) -> sa.Engine:
     dialect = _dialect_of(url)
     if dialect not in DRIVERS:
         raise StoreError(f"{url} keeps its store in {dialect!r}, which this version of sharpen cannot read")
-    words, driver = DRIVERS[dialect]
+    address, driver = DRIVERS[dialect]
     return sa.create_engine(
-        words, module=driver, creator=lambda: ServerConnection(url), poolclass=sa.pool.QueuePool
+        address, module=driver, creator=lambda: ServerConnection(url), poolclass=sa.pool.QueuePool
     )
 
 

@@ -239,8 +239,8 @@ class SqlWriter:
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:
         """Return the tags of a sweep or a run."""
-        found = self._connection.execute(TAGS[kind], {"which": target}).scalar()
-        return None if found is None else json.loads(found)
+        text = self._connection.execute(TAGS[kind], {"which": target}).scalar()
+        return None if text is None else json.loads(text)
 
     def begin_look(self, row: Row) -> None:
         """Write that the lockbox is opened."""
@@ -265,8 +265,8 @@ class SqlWriter:
         """Return the highest number that a version ever had."""
         v = schema.versions.c
         query = sa.select(sa.func.max(v.version)).where(v.collection == collection)
-        found = self._connection.execute(query).scalar()
-        return -1 if found is None else found
+        newest = self._connection.execute(query).scalar()
+        return -1 if newest is None else newest
 
     def version_of_digest(self, collection: str, digest: str) -> int | None:
         """Return the newest version of this content that is not deleted."""
@@ -369,8 +369,8 @@ _replacement = cache(replace)  # of as many kinds of rows as there are verbs
 def every_row(connection: sa.Connection, table: sa.Table) -> Generator[Row]:
     """Yield all rows of a table by primary key, few at a time; to be closed when not read to its end."""
     query = sa.select(table).order_by(*table.primary_key.columns).execution_options(yield_per=AT_ONCE)
-    with closing(connection.execute(query)) as found:
-        for row in found.mappings():
+    with closing(connection.execute(query)) as result:
+        for row in result.mappings():
             yield _plain(row)
 
 

@@ -46,9 +46,9 @@ def open_writer(home: Path) -> sa.Engine:
         migrate(engine, path)
     except (OSError, DBAPIError) as problem:
         engine.dispose()
-        words = problem.orig if isinstance(problem, DBAPIError) else problem
+        cause = problem.orig if isinstance(problem, DBAPIError) else problem
         full = FULL_DISK if home.exists() and is_full(home) else ""
-        raise StoreError(f"cannot open the store {path} for writing: {words}{full}") from problem
+        raise StoreError(f"cannot open the store {path} for writing: {cause}{full}") from problem
     except StoreError:
         engine.dispose()
         raise

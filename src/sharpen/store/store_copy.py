@@ -202,8 +202,8 @@ def _add(writer: Writer, table: str, rows: list[Row]) -> list[str]:
     except StatementError as problem:
         if isinstance(problem, DBAPIError):
             raise
-        words = "; ".join(problems) or f"{table}: {problem.orig}"
-        raise StoreError(f"a row cannot be copied: {words}: nothing was copied") from problem
+        causes = "; ".join(problems) or f"{table}: {problem.orig}"
+        raise StoreError(f"a row cannot be copied: {causes}: nothing was copied") from problem
     return problems
 
 

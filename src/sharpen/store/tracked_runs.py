@@ -75,12 +75,12 @@ class TrackedReader:
 
     def runs_of(self, run_ids: Sequence[str]) -> list[TrackedRun]:
         """Return the runs of these ids that are there, in no order."""
-        found: list[TrackedRun] = []
+        runs: list[TrackedRun] = []
         for start in range(0, len(run_ids), AT_ONCE):
             query = _shown(sa.select(schema.runs, PROJECT.label("of_project")))
             query = query.where(schema.runs.c.id.in_(run_ids[start : start + AT_ONCE]))
-            found += [_in_project(row) for row in self._dicts(query)]
-        return found
+            runs += [_in_project(row) for row in self._dicts(query)]
+        return runs
 
     def running(self) -> list[TrackedRun]:
         """Return the runs of no sweep that are at work, the oldest first."""
@@ -120,12 +120,12 @@ class TrackedReader:
     def last_of_all(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what each metric was last, by run and name."""
         v = schema.last_values.c
-        found: dict[str, dict[str, Any]] = {}
+        values: dict[str, dict[str, Any]] = {}
         for start in range(0, len(run_ids), AT_ONCE):
             query = sa.select(v.run_id, v.name, v.value).where(v.run_id.in_(run_ids[start : start + AT_ONCE]))
             for row in self._rows(query):
-                found.setdefault(row.run_id, {})[row.name] = json.loads(row.value)
-        return found
+                values.setdefault(row.run_id, {})[row.name] = json.loads(row.value)
+        return values
 
     def line_of_step(self, run_id: str, step: int) -> int:
         """Return the first line whose step is not smaller, or the number of lines; steps only grow.
@@ -135,16 +135,16 @@ class TrackedReader:
         low, high = 0, self._n_lines(run_id)
         while low < high:
             middle = (low + high) // 2
-            found = self.history(run_id, middle, 1)
-            if found and found[0].step < step:
+            rows = self.history(run_id, middle, 1)
+            if rows and rows[0].step < step:
                 low = middle + 1
             else:
                 high = middle
         return low
 
     def _n_lines(self, run_id: str) -> int:
-        found = self._rows(sa.select(schema.runs.c.n_lines).where(schema.runs.c.id == run_id))
-        return found[0].n_lines if found else 0
+        counts = self._rows(sa.select(schema.runs.c.n_lines).where(schema.runs.c.id == run_id))
+        return counts[0].n_lines if counts else 0
 
     def history(
         self, run_id: str, first_line: int = 0, n_lines: int | None = None, n_points: int | None = None
@@ -159,10 +159,10 @@ class TrackedReader:
                 chart needs. None for all.
         """
         r, h = schema.runs.c, schema.history.c
-        found = self._rows(sa.select(r.n_lines, r.history_token, r.token).where(r.id == run_id))
-        if not found:
+        extents = self._rows(sa.select(r.n_lines, r.history_token, r.token).where(r.id == run_id))
+        if not extents:
             return []
-        end, since, newest = found[0]
+        end, since, newest = extents[0]
         end = end if n_lines is None else min(end, first_line + n_lines)
         # by the primary key: no other row is read. A range of tokens would have all lines read
         mine = sa.and_(h.run_id == run_id, h.token.in_(range(since, newest + 1)))

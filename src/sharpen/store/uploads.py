@@ -47,8 +47,8 @@ def remember(home: Path, md5: str, digest: str, n_bytes: int) -> None:
 
 def known(home: Path, md5: str) -> dict[str, Any] | None:
     """Return the blob of an MD5 in hex digits; None when none was put, or it is gone."""
-    found = read_note(_of_md5(home, md5)) if MD5.fullmatch(md5) else None
-    return found if found and blob_path(home, found["digest"]).exists() else None
+    note = read_note(_of_md5(home, md5)) if MD5.fullmatch(md5) else None
+    return note if note and blob_path(home, note["digest"]).exists() else None
 
 
 def _of_md5(home: Path, md5: str) -> Path:
@@ -92,10 +92,10 @@ def write_note(path: Path, what: Mapping[str, Any]) -> None:
 def read_note(path: Path) -> dict[str, Any] | None:
     """Return what a note says; None when there is none."""
     try:
-        found: Any = json.loads(read_text(path))
+        note: Any = json.loads(read_text(path))
     except (OSError, ValueError):
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", note) if isinstance(note, dict) else None
 
 
 def announced(home: Path, now: float | None = None) -> Announced:
@@ -144,7 +144,7 @@ def _names_nothing(home: Path, path: Path) -> bool:
 def _age_s(path: Path, now: float) -> float:
     """Return how long ago an announcement, or its list of files, was written to; 0 for one that is gone."""
     times: list[float] = []
-    for each in (path, path.with_suffix(".json"), path.with_suffix(LIST_ENDING)):
+    for file in (path, path.with_suffix(".json"), path.with_suffix(LIST_ENDING)):
         with contextlib.suppress(FileNotFoundError):
-            times.append(each.stat().st_mtime)
+            times.append(file.stat().st_mtime)
     return now - max(times) if times else 0.0

@@ -31,12 +31,12 @@ def die_with(agent: int) -> bool:
     return os.getppid() == agent
 
 
-def set_title(words: Sequence[str]) -> None:
+def set_title(argv: Sequence[str]) -> None:
     """Make ``ps`` show a command; what does not fit is cut off."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
     if start and end > start:
-        line = b"\0".join(os.fsencode(word) for word in words)[: end - start - 1]
+        line = b"\0".join(os.fsencode(argument) for argument in argv)[: end - start - 1]
         ctypes.memmove(start, line.ljust(end - start, b"\0"), end - start)
 
 

@@ -39,10 +39,10 @@ class _Walk:
 def stamp_of(file: str | Path) -> list[int] | None:
     """Return what changes when a file does; None when it cannot be seen."""
     try:
-        found = os.stat(file)  # noqa: PTH116 - hundreds of files, each time
+        status = os.stat(file)  # noqa: PTH116 - hundreds of files, each time
     except OSError:
         return None
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
 
 
 @cache
@@ -109,7 +109,7 @@ def only_calls_hydra(source: bytes, is_importable: bool) -> bool:
         node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
-        and [ast.unparse(each).partition("(")[0] for each in node.decorator_list] == ["hydra.main"]
+        and [ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list] == ["hydra.main"]
     }
     guard = tree.body[-1] if tree.body else None
     if not isinstance(guard, ast.If) or "__name__" not in ast.unparse(guard.test):
@@ -174,21 +174,21 @@ def _import(walk: _Walk, module: str, name: str) -> None:
 def _is_harmless(node: ast.stmt) -> bool:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            found = not node.decorator_list and all(map(_is_plain, node.args.defaults))
+            harmless = not node.decorator_list and all(map(_is_plain, node.args.defaults))
         case ast.ClassDef():
-            found = not node.decorator_list and all(map(_is_harmless, node.body))
+            harmless = not node.decorator_list and all(map(_is_harmless, node.body))
         case ast.Assign(targets=targets, value=value):
-            is_harmless = _is_plain(value) or ast.unparse(value).startswith("logging.getLogger(")
-            found = all(isinstance(target, ast.Name) for target in targets) and is_harmless
+            value_is_harmless = _is_plain(value) or ast.unparse(value).startswith("logging.getLogger(")
+            harmless = all(isinstance(target, ast.Name) for target in targets) and value_is_harmless
         case ast.AnnAssign(target=ast.Name(), value=value):
-            found = value is None or _is_plain(value)
+            harmless = value is None or _is_plain(value)
         case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.If(test=ast.Attribute(attr="TYPE_CHECKING")):
-            found = True
+            harmless = True
         case ast.Expr(value=ast.Constant()):  # a docstring
-            found = True
+            harmless = True
         case _:
-            found = isinstance(node, ast.Pass | ast.Import | ast.ImportFrom)
-    return found
+            harmless = isinstance(node, ast.Pass | ast.Import | ast.ImportFrom)
+    return harmless
 
 
 def _is_plain(value: ast.expr) -> bool:

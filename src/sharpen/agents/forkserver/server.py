@@ -167,8 +167,8 @@ def _begin_anew(settings: dict[str, Any]) -> None:
 def _import(name: str) -> None:
     module, _, attribute = name.partition(":")
     try:
-        found = importlib.import_module(module)
-        if attribute and not hasattr(found, attribute):
+        imported = importlib.import_module(module)
+        if attribute and not hasattr(imported, attribute):
             importlib.import_module(f"{module}.{attribute}")
     except BaseException:  # noqa: S110 - the run will fail in the same way, and say so
         pass

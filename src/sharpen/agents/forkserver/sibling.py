@@ -31,16 +31,16 @@ def fork_sibling() -> int:
     machine = platform.machine()
     if machine not in CLONE:
         raise OSError(f"how to clone a process on {machine} is not known")
-    number, place = CLONE[machine]
+    syscall, flags_at = CLONE[machine]
     arguments = [CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0]
     own_id = ctypes.c_void_p()
     libc = ctypes.PyDLL(None, use_errno=True)  # which keeps the interpreter's lock, as os.fork() does
     if libc.prctl(PR_GET_TID_ADDRESS, ctypes.byref(own_id)) == 0:  # where the C library keeps its thread's id
         arguments[0] |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID
-        arguments[place] = own_id.value or 0
+        arguments[flags_at] = own_id.value or 0
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
-    pid = libc.syscall(number, *(ctypes.c_ulong(argument) for argument in arguments))
+    pid = libc.syscall(syscall, *(ctypes.c_ulong(argument) for argument in arguments))
     if pid == 0:
         python.PyOS_AfterFork_Child()
         return 0

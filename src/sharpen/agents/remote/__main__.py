@@ -19,17 +19,17 @@ INTERRUPTED = 130
 CODES = {NoneCanBegin: REFUSED, GaveUp: GAVE_UP}
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Keep the agents of the request; return the exit code."""
     get_ready(sys.argv[1])
-    told = sys.stdin.read()
-    if not told:  # there is no store to work on after all
+    text = sys.stdin.read()
+    if not text:  # there is no store to work on after all
         return 0
-    request = Request.loads(told)
+    request = Request.loads(text)
     try:
         placement = open_placement(request)  # a cluster's library may have handlers of its own
     except SharpenError as problem:

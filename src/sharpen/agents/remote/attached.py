@@ -43,8 +43,8 @@ def ending_in(lines: Sequence[str]) -> Ending | None:
     Ending(code=2, words='no such sweep', lived_s=1.5)
     >>> ending_in(["Welcome!", BEGINS])
     """
-    told = [line.removeprefix(ENDED) for line in lines if line.startswith(ENDED)]
-    return Ending(**json.loads(told[-1])) if told else None
+    endings = [line.removeprefix(ENDED) for line in lines if line.startswith(ENDED)]
+    return Ending(**json.loads(endings[-1])) if endings else None
 
 
 if __name__ == "__main__":

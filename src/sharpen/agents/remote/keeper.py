@@ -73,8 +73,8 @@ class Keeper:
             del self._due[n]
             self._began[n] = now
             self._at_work[n] = self._placement.start(n)
-        found = self._placement.ended(list(self._at_work.values()), WAIT_S)
-        endings = {n: how for n, at_work in self._at_work.items() for one, how in found if one is at_work}
+        ended = self._placement.ended(list(self._at_work.values()), WAIT_S)
+        endings = {n: how for n, at_work in self._at_work.items() for one, how in ended if one is at_work}
         for n in endings:  # before one of them ends all of it: those that have ended cannot be ended again
             del self._at_work[n]
         for n, ending in endings.items():
@@ -85,8 +85,8 @@ class Keeper:
         lived_s = ending.lived_s  # the time in a queue is no sign that it had begun well
         lived_s = self._now() - self._began[n] if lived_s is None else lived_s
         self._n_failures[n] = 1 if lived_s > STEADY_S else self._n_failures[n] + 1
-        said = f" ({ending.words})" if ending.words else ""
-        how = f"agent {n + 1} ended with code {ending.code}{said}"
+        reason = f" ({ending.words})" if ending.words else ""
+        how = f"agent {n + 1} ended with code {ending.code}{reason}"
         if ending.code == REFUSED and self._n_failures[n] >= MAX_REFUSALS:
             raise NoneCanBegin(f"{how}, {self._n_failures[n]} times")
         if self._n_failures[n] >= MAX_FAILURES:

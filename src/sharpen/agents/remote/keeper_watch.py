@@ -47,7 +47,7 @@ def keep_agents(
     is_open: Callable[[], bool],
     stop: Sequence[object],
     say: Callable[[str], None],
-    each: Callable[[], None] = lambda: None,
+    on_look: Callable[[], None] = lambda: None,
     begun: subprocess.Popen[bytes] | None = None,
 ) -> str:
     """Have agents work elsewhere until they have ended; return why they are no more.
@@ -57,7 +57,7 @@ def keep_agents(
         is_open: Whether the sweep may still have runs to give.
         stop: When there is something in it, the agents are told to give their runs back.
         say: Is told what people should know.
-        each: Is called now and then.
+        on_look: Is called now and then.
         begun: The first process, where there is one by now.
 
     Raises:
@@ -72,7 +72,7 @@ def keep_agents(
             now = time.monotonic()
             if now >= look_at:
                 look_at = now + LOOK_S
-                each()
+                on_look()
                 closed_at = None if is_open() else closed_at or now
             code = process.poll()
             if code == 0 or (code is not None and closed_at is not None):

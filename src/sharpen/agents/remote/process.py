@@ -40,7 +40,7 @@ class Ending:
 
 
 def carry_out(
-    words: Sequence[str],
+    argv: Sequence[str],
     environment: Mapping[str, str],
     is_over: Callable[[], bool] = lambda: False,
     without: Collection[str] = (),
@@ -51,20 +51,20 @@ def carry_out(
     and a SIGTERM from the kernel when this process dies.
 
     Args:
-        words: What follows ``sharpen``.
+        argv: What follows ``sharpen``.
         environment: Variables to set.
         is_over: Whether it is to give its runs back and end.
         without: Variables of this process that it does not get.
     """
     began = time.monotonic()
     inherited = {name: value for name, value in os.environ.items() if name not in without}
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sharpen", *words],
+            [sys.executable, "-m", "sharpen", *argv],
             env={**inherited, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
         )
@@ -73,21 +73,21 @@ def carry_out(
                 time.sleep(POLL_S)
         finally:
             end_process(process, END_GRACE_S)
-        words = "".join(last_lines(said)[-1:])
-        return Ending(process.returncode, words, time.monotonic() - began)
+        last_line = "".join(last_lines(output)[-1:])
+        return Ending(process.returncode, last_line, time.monotonic() - began)
 
 
 def wait_for_some(look: Callable[[], Sequence[Found]], wait_s: float) -> Sequence[Found]:
     """Look again and again until something is found, or for so long; return what was found last."""
     until = time.monotonic() + wait_s
-    while not (found := look()) and time.monotonic() < until:
+    while not (items := look()) and time.monotonic() < until:
         time.sleep(POLL_S)
-    return found
+    return items
 
 
-def last_lines(said: IO[bytes]) -> Sequence[str]:
+def last_lines(output: IO[bytes]) -> Sequence[str]:
     """Return the last lines of a file that are not empty, without space around each."""
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(0, size - LONGEST_WORDS_BYTES))
-    lines = said.read().decode(errors="replace").splitlines()
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - LONGEST_WORDS_BYTES))
+    lines = output.read().decode(errors="replace").splitlines()
     return [line.strip() for line in lines if line.strip()]

@@ -87,9 +87,9 @@ class RayTasks:
         self._ray.wait(list(agents), num_returns=len(agents), timeout=LEAVING_S)
 
 
-def carry_out_in_task(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
+def carry_out_in_task(argv: Sequence[str], environment: Mapping[str, str]) -> Ending:
     """Run an agent in a task; how many threads its programs have is for the sweep file to say."""
-    return carry_out(words, environment, without=set_by_ray(Path("/proc/self/environ")))
+    return carry_out(argv, environment, without=set_by_ray(Path("/proc/self/environ")))
 
 
 def why_not_started(traceback: str) -> str:
@@ -135,36 +135,38 @@ def open_placement(request: Request) -> RayTasks:
     try:
         ray.init(address=request.address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as problem:
-        words = f"Ray at {request.address} cannot be used: {first_sentence(problem)}"
-        raise SharpenError(f"{words}{_way_out(words, ray.__version__)}") from problem
+        message = f"Ray at {request.address} cannot be used: {first_sentence(problem)}"
+        raise SharpenError(f"{message}{_way_out(message, ray.__version__)}") from problem
     finally:
         silent.cancel()
     atexit.register(
         ray.shutdown
     )  # before its own, which lets the logs that we do not show have half a second
-    if words := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
-        print(words, file=sys.stderr, flush=True)
+    if message := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
+        print(message, file=sys.stderr, flush=True)
     return RayTasks(ray, Head(question(ray)), request)
 
 
 def _give_up(address: str) -> None:
     """End this process, whose main thread waits in Ray."""
-    words = f"sharpen: no head of Ray {version('ray')} answers at {address}, in {JOIN_S:g} s"
+    message = f"sharpen: no head of Ray {version('ray')} answers at {address}, in {JOIN_S:g} s"
     print(
-        f"{words}: look there with 'ray status', or give the address of another", file=sys.stderr, flush=True
+        f"{message}: look there with 'ray status', or give the address of another",
+        file=sys.stderr,
+        flush=True,
     )
     os._exit(NOT_THERE)
 
 
-def _way_out(words: str, installed: str) -> str:
+def _way_out(message: str, installed: str) -> str:
     """Return what to do about what Ray says, where that is known."""
-    if "Could not find any running" in words:
+    if "Could not find any running" in message:
         return (
             "; start a node on this machine with 'ray start', or give the head's HOST:PORT in place of 'auto'"
         )
-    if "Version mismatch" in words:
+    if "Version mismatch" in message:
         return f"; install the cluster's Ray and Python on this machine, which has Ray {installed}"
-    if "Failed to connect" in words:
+    if "Failed to connect" in message:
         way = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here"
         return f"; what answers there is no head of Ray {installed}, or wants a token: then {way}"
     return ""
@@ -182,13 +184,13 @@ def lack_of_room(nodes: Sequence[Mapping[str, float]], request: Request) -> str:
     'the cluster has room for 7 of 8 agents (each: 1 CPU, 0.25 GPU); others start when there is more'
     """
     n_fit = sum(_n_fit(node, request) for node in nodes)
-    each = f"(each: {request.n_cpus:g} CPU, {request.n_gpus:g} GPU)"
+    needs = f"(each: {request.n_cpus:g} CPU, {request.n_gpus:g} GPU)"
     if n_fit == 0:
         less = "or ask for less with --cpus-per-agent and --gpus-per-agent"
-        return f"no node of the cluster has room for an agent {each}: they start when one joins; {less}"
+        return f"no node of the cluster has room for an agent {needs}: they start when one joins; {less}"
     if n_fit < request.n_agents:
-        room = f"room for {n_fit} of {request.n_agents} agents"
-        return f"the cluster has {room} {each}; others start when there is more"
+        shortage = f"room for {n_fit} of {request.n_agents} agents"
+        return f"the cluster has {shortage} {needs}; others start when there is more"
     return ""
 
 

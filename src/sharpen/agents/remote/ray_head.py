@@ -74,7 +74,7 @@ def first_sentence(problem: Exception) -> str:
     >>> first_sentence(RuntimeError("The node died. Look into `ray logs`.\nmore"))
     'RuntimeError: The node died'
     """
-    words = " ".join(str(problem).split()).partition(". ")[0].rstrip(".")
+    sentence = " ".join(str(problem).split()).partition(". ")[0].rstrip(".")
     if isinstance(problem, SharpenError):
-        return words
-    return f"{type(problem).__name__}: {words}" if words else type(problem).__name__
+        return sentence
+    return f"{type(problem).__name__}: {sentence}" if sentence else type(problem).__name__

@@ -49,8 +49,8 @@ class Request:
         >>> Request.loads(one.dumps()) == one, "secret" in repr(one)
         (True, False)
         """
-        found = json.loads(text)
-        return cls(**found | {"words": tuple(found["words"])})
+        fields = json.loads(text)
+        return cls(**fields | {"words": tuple(fields["words"])})
 
     @property
     def agent_words(self) -> list[str]:

@@ -44,16 +44,16 @@ class SlurmJobs:
 
     def start(self, n: int) -> Any:
         """Put an agent into the queue; one that Slurm does not take has ended."""
-        words, environment = self._request.agent_words, self._request.agent_environment
+        argv, environment = self._request.agent_words, self._request.agent_environment
         try:
-            return self._executor.submit(carry_out_in_job, words, environment)
+            return self._executor.submit(carry_out_in_job, argv, environment)
         except (RuntimeError, OSError) as problem:  # what submitit raises is the one, sbatch gone the other
             return NotTaken(f"{problem}")
 
     def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
         """Return those that have ended."""
-        found = wait_for_some(lambda: [job for job in agents if job.done()], wait_s)
-        return [(job, _how(job)) for job in found]
+        jobs = wait_for_some(lambda: [job for job in agents if job.done()], wait_s)
+        return [(job, _how(job)) for job in jobs]
 
     def end(self, agents: Sequence[Any]) -> None:
         """Cancel jobs, those that wait in the queue among them."""
@@ -86,10 +86,10 @@ class NotTaken:
         >>> NotTaken("sbatch: error: invalid partition specified: gpus").ending
         Ending(code=2, words='sbatch: error: invalid partition specified: gpus; see --slurm', lived_s=0.0)
         """
-        words = " ".join(self.said.split())
+        message = " ".join(self.said.split())
         if any(sign in self.said for sign in PASSING):
-            return Ending(KILLED, words, 0.0)
-        return Ending(REFUSED, f"{words}; see --slurm", 0.0)
+            return Ending(KILLED, message, 0.0)
+        return Ending(REFUSED, f"{message}; see --slurm", 0.0)
 
 
 def _how(job: Any) -> Ending:
@@ -104,7 +104,7 @@ def _how(job: Any) -> Ending:
     return Ending(KILLED, f"job {job.job_id}: {lines[-1]}")
 
 
-def carry_out_in_job(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
+def carry_out_in_job(argv: Sequence[str], environment: Mapping[str, str]) -> Ending:
     """Run an agent in a job; when the job is canceled, the agent gives its runs back and ends."""
 
     def end(number: int, frame: Any) -> NoReturn:
@@ -112,7 +112,7 @@ def carry_out_in_job(words: Sequence[str], environment: Mapping[str, str]) -> En
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    return carry_out(words, environment)
+    return carry_out(argv, environment)
 
 
 def open_placement(request: Request) -> SlurmJobs:
@@ -146,15 +146,15 @@ def executor_in(folder: Path, settings: Mapping[str, str]) -> Any:
     """
     require("submitit", "slurm")
     submitit: Any = import_module("submitit")
-    given = dict(settings)
-    cluster = given.pop(CLUSTER, "slurm")
+    others = dict(settings)
+    cluster = others.pop(CLUSTER, "slurm")
     try:
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
-        own = {f"slurm_{name}": value for name, value in given.items()}
-        executor.update_parameters(timeout_min=LONGEST_MINUTES, **own)
+        prefixed = {f"slurm_{name}": value for name, value in others.items()}
+        executor.update_parameters(timeout_min=LONGEST_MINUTES, **prefixed)
     except RuntimeError as problem:
         raise UsageError(f"no Slurm here: {problem}; '--slurm cluster=local' tries it without") from problem
     except (ValueError, TypeError, NameError) as problem:
-        words, listed, names = str(problem).splitlines()[0].partition(LISTED)
-        raise UsageError(f"--slurm: {words}{listed}{', '.join(sorted(names.split(', ')))}") from problem
+        message, listed, names = str(problem).splitlines()[0].partition(LISTED)
+        raise UsageError(f"--slurm: {message}{listed}{', '.join(sorted(names.split(', ')))}") from problem
     return executor

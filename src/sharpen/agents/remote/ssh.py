@@ -103,20 +103,20 @@ class SshAgents:
         def over() -> list[tuple[Connection, int]]:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
-        found = wait_for_some(over, wait_s)
-        return [(one, self._how(one, code)) for one, code in found]
+        closed = wait_for_some(over, wait_s)
+        return [(one, self._how(one, code)) for one, code in closed]
 
     def _how(self, one: Connection, code: int) -> Ending:
         """Return how an agent has ended: refused only where every host has refused one."""
         printed, complained = self._close(one)
         if BEGINS in printed:
             self._reached.add(one.host)
-        found = ending(one.host, code, printed, complained, was_reached=one.host in self._reached)
-        if found.code != REFUSED:
-            return found
+        outcome = ending(one.host, code, printed, complained, was_reached=one.host in self._reached)
+        if outcome.code != REFUSED:
+            return outcome
         self._refusing.add(one.host)
         is_last = self._refusing >= set(self._hosts)
-        return found if is_last else replace(found, code=OWN_FAILURE)  # the next host may take it
+        return outcome if is_last else replace(outcome, code=OWN_FAILURE)  # the next host may take it
 
     def end(self, agents: Sequence[Connection]) -> None:
         """Have agents end, all at once."""
@@ -154,16 +154,16 @@ def ending(
     >>> ending("gpu1", 127, ["Bye!"], ["/opt/python: not found"]).words
     "gpu1: /opt/python: not found; name with --python the host's that has sharpen"
     """
-    told = ending_in(printed)
-    if told is not None:
-        return replace(told, words=f"{host}: {told.words}")
-    words = " | ".join(complained or printed[-1:]) or "it said nothing"
-    ways = [way.format(host=host) for sign, way in WAYS_OUT.items() if sign in words]
+    own_ending = ending_in(printed)
+    if own_ending is not None:
+        return replace(own_ending, words=f"{host}: {own_ending.words}")
+    message = " | ".join(complained or printed[-1:]) or "it said nothing"
+    ways = [way.format(host=host) for sign, way in WAYS_OUT.items() if sign in message]
     if code in CANNOT_START:
         ways = [NAME_PYTHON]
     if not ways or (code == OWN_FAILURE and was_reached):
-        return Ending(code, f"{host}: {words}")
-    return Ending(REFUSED, f"{host}: {words}; {ways[0]}")
+        return Ending(code, f"{host}: {message}")
+    return Ending(REFUSED, f"{host}: {message}; {ways[0]}")
 
 
 def open_placement(request: Request) -> SshAgents:
