@@ -57,10 +57,10 @@ def _shingles(close: Floats) -> NDArray[np.uint64]:
         changes = np.rint((close[1:] / close[:-1] - 1.0) * _PLACES)
     changes = changes[np.isfinite(changes) & (changes != 0.0) & (np.abs(changes) < 1e15)].astype(np.int64)
     mixed = _mix(changes.view(np.uint64))
-    found = np.zeros(max(len(mixed) - N_CHANGES + 1, 0), dtype=np.uint64)
-    for place in range(N_CHANGES):
-        found = _mix(found * _ODD + mixed[place : place + len(found)])
-    return found >> np.uint64(64 - 4 * _DIGITS)
+    hashes = np.zeros(max(len(mixed) - N_CHANGES + 1, 0), dtype=np.uint64)
+    for offset in range(N_CHANGES):
+        hashes = _mix(hashes * _ODD + mixed[offset : offset + len(hashes)])
+    return hashes >> np.uint64(64 - 4 * _DIGITS)
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:

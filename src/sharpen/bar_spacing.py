@@ -67,14 +67,14 @@ def follow_a_pause(time: Times) -> Bools:
     >>> follow_a_pause(np.append(friday, np.datetime64("2024-01-08T09"))).tolist()
     [False, False, False, True]
     """
-    found = np.zeros(len(time), dtype=np.bool_)
+    after_pause = np.zeros(len(time), dtype=np.bool_)
     if len(time) < 2:
-        return found
+        return after_pause
     spacing = np.diff(time)
     usual = np.median(spacing.astype(np.int64)).astype("timedelta64[us]")
     goes_on = usual < _LEAST_DAY or _trading_days_a_week(time) > 5
-    found[1:] = spacing > 1.5 * usual if goes_on else True
-    return found
+    after_pause[1:] = spacing > 1.5 * usual if goes_on else True
+    return after_pause
 
 
 def change_of_spacing(time: Times) -> int | None:

@@ -138,12 +138,12 @@ class Panel:
             if not np.array_equal(time, other.time):
                 time = np.union1d(time, other.time)
         rows = [np.searchsorted(time, b.time) for b in bars]
-        found: dict[str, Floats] = {}
+        columns: dict[str, Floats] = {}
         for name in COLUMNS:
-            found[name] = np.full((len(time), len(bars)), np.nan)
+            columns[name] = np.full((len(time), len(bars)), np.nan)
             for s, b in enumerate(bars):
-                found[name][rows[s], s] = getattr(b, name)
-        open_, high, low, close, volume = found.values()
+                columns[name][rows[s], s] = getattr(b, name)
+        open_, high, low, close, volume = columns.values()
         return cls(symbols, time, open_, high, low, close, volume)
 
     @cached_property
@@ -180,10 +180,10 @@ class Panel:
         Args:
             values: For each instrument, one row for each of its own bars.
         """
-        found = np.full((*self.close.shape, *values[0].shape[1:]), np.nan)
+        aligned = np.full((*self.close.shape, *values[0].shape[1:]), np.nan)
         for s, own in enumerate(self.present.T):
-            found[own, s] = values[s]
-        return found
+            aligned[own, s] = values[s]
+        return aligned
 
 
 def stale_open_share(bars: Bars, among: Bools | None = None) -> float:
@@ -244,20 +244,20 @@ def find_problems(
         unread: What stands where a bar's time cannot be read, by the bar's place, for the message.
     """
     rows = np.arange(1, len(bars) + 1) if row_numbers is None else row_numbers
-    found: list[Problem] = []
+    problems: list[Problem] = []
     faulty = _faulty_rows(bars)
     for kind, mask in faulty.items():
         if mask.any():
             what, fix = _FAULTS[kind]
             if kind in ("unsorted", "duplicate") and _is_clock_change(bars.time, faulty["duplicate"]):
                 fix = _AUTUMN
-            found.append(
+            problems.append(
                 Problem(kind, f"{count_rows(mask)} {what}", fix, first_rows(bars, mask, rows, unread))
             )
     if len(bars) < min_rows:
         what = f"too few rows: {len(bars)}, and {min_rows} are needed"
-        found.append(Problem("rows", what, "bring a longer period"))
-    return found
+        problems.append(Problem("rows", what, "bring a longer period"))
+    return problems
 
 
 def _out_of_range(bars: Bars) -> Bools:
@@ -293,15 +293,15 @@ def first_rows(
 
 def refuse(problems: dict[str, list[Problem]], where: str = "") -> None:
     """Raise a DataError that lists the problems of every symbol; return nothing when there are none."""
-    bad = {symbol: found for symbol, found in problems.items() if found}
+    bad = {symbol: faults for symbol, faults in problems.items() if faults}
     if not bad:
         return
-    lines = [f"  {symbol}\n" + "\n".join(f"    - {p}" for p in found) for symbol, found in bad.items()]
+    lines = [f"  {symbol}\n" + "\n".join(f"    - {p}" for p in faults) for symbol, faults in bad.items()]
     raise DataError(
         f"{_headline(bad, where)}\n" + "\n".join(lines),
         where=where,
         problems=bad,
-        rows=[row for found in bad.values() for p in found for row in p.rows],
+        rows=[row for faults in bad.values() for p in faults for row in p.rows],
     )
 
 
@@ -358,8 +358,8 @@ def _is_clock_change(time: Times, repeats: Bools) -> bool:
 
 
 def _digest(symbols: tuple[str, ...], time: Times, columns: list[Floats]) -> str:
-    found = hashlib.sha256(repr((symbols, len(time))).encode())
-    found.update(time.astype("datetime64[us]").astype("<i8").tobytes())
+    digest = hashlib.sha256(repr((symbols, len(time))).encode())
+    digest.update(time.astype("datetime64[us]").astype("<i8").tobytes())
     for column in columns:
-        found.update(column.astype("<f8").tobytes())
-    return found.hexdigest()
+        digest.update(column.astype("<f8").tobytes())
+    return digest.hexdigest()

@@ -58,9 +58,9 @@ def from_facts(kind: str, message: str, facts: dict[str, Any]) -> SharpenError:
     """
     if kind == "MissingExtra":
         return MissingExtra(facts["package"], facts["extra"])
-    found: Any = globals().get(kind)
-    if isinstance(found, type) and issubclass(found, SharpenError):
-        return found(message, **facts)
+    error_class: Any = globals().get(kind)
+    if isinstance(error_class, type) and issubclass(error_class, SharpenError):
+        return error_class(message, **facts)
     return SharpenError(message, **facts)
 
 

@@ -98,9 +98,9 @@ class DataNote:
         ''
         """
         if isinstance(value, Mapping):
-            said = cast("Mapping[str, Any]", value)
-            kind, text = str(said.get("kind", "")), str(said.get("text", ""))
-            return cls(kind, text, bool(said.get("is_grave", kind in GRAVE_KINDS)))
+            stored = cast("Mapping[str, Any]", value)
+            kind, text = str(stored.get("kind", "")), str(stored.get("text", ""))
+            return cls(kind, text, bool(stored.get("is_grave", kind in GRAVE_KINDS)))
         head, colon, rest = str(value).partition(": ")
         kind = head.lower()
         if colon and head.isupper() and kind in (*GRAVE_KINDS, *OTHER_KINDS):
@@ -157,10 +157,10 @@ class BarsFacts:
         >>> BarsFacts.of_summary(BarsFacts("stocks", "ab").to_summary())
         BarsFacts(name='stocks', digest='ab', notes=(), first='', last='', symbols=(), sketch='')
         """
-        said = {NAME: self.name, HASH: self.digest, FIRST: self.first, LAST: self.last, SKETCH: self.sketch}
-        found: dict[str, Any] = {key: value for key, value in said.items() if value}
-        found[NOTES] = [note.stored() for note in self.notes]
-        return found | ({SYMBOLS: list(self.symbols)} if self.symbols else {})
+        texts = {NAME: self.name, HASH: self.digest, FIRST: self.first, LAST: self.last, SKETCH: self.sketch}
+        summary: dict[str, Any] = {key: value for key, value in texts.items() if value}
+        summary[NOTES] = [note.stored() for note in self.notes]
+        return summary | ({SYMBOLS: list(self.symbols)} if self.symbols else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,8 @@ class LockboxFacts:
 
     def to_summary(self) -> dict[str, Any]:
         """Return what :meth:`of_summary` reads back."""
-        said = {LOCKBOX_HASH: self.digest, LOCKBOX_FIRST: self.first}
-        return {key: value for key, value in said.items() if value}
+        texts = {LOCKBOX_HASH: self.digest, LOCKBOX_FIRST: self.first}
+        return {key: value for key, value in texts.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +213,8 @@ class RunFacts:
 
     def to_summary(self) -> dict[str, Any]:
         """Return what :meth:`of_summary` reads back, as JSON can hold it."""
-        said = {INFEASIBLE: self.infeasible, VERSIONS: dict(self.versions)}
-        return self.bars.to_summary() | self.lockbox.to_summary() | said
+        own = {INFEASIBLE: self.infeasible, VERSIONS: dict(self.versions)}
+        return self.bars.to_summary() | self.lockbox.to_summary() | own
 
 
 def _text(value: Any) -> str:
@@ -224,7 +224,7 @@ def _text(value: Any) -> str:
 def _texts(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {}
-    return {str(key): str(each) for key, each in cast("Mapping[str, Any]", value).items()}
+    return {str(key): str(item) for key, item in cast("Mapping[str, Any]", value).items()}
 
 
 def _items(value: Any) -> Sequence[Any]:

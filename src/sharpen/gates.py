@@ -222,14 +222,14 @@ def departures(alias: str, gates: Gates, base: Gates = DEFAULT_GATES) -> tuple[s
     >>> departures("candidate", parse_gates("candidate: {pbo: {below: 0.5}, search_p: null}"))
     ('search_p is not asked for', 'pbo must be below 0.5, not below 0.2')
     """
-    found: list[str] = []
+    easier: list[str] = []
     for name, rule in base.get(alias, {}).items():
         own = gates.get(alias, {}).get(name)
         if own is None:
-            found.append(f"{name} is not asked for")
+            easier.append(f"{name} is not asked for")
         elif not own.is_as_strict_as(rule):
-            found.append(f"{name} {own.wanted}, not {rule.wanted.removeprefix('must be ')}")
-    return tuple(found)
+            easier.append(f"{name} {own.wanted}, not {rule.wanted.removeprefix('must be ')}")
+    return tuple(easier)
 
 
 def parse_gates(text: str, where: str = "gates.yaml", base: Gates = DEFAULT_GATES) -> Gates:
@@ -252,14 +252,14 @@ def parse_gates(text: str, where: str = "gates.yaml", base: Gates = DEFAULT_GATE
     """
     tree = document.read(text, where).value
     problems: list[str] = []
-    found = {alias: dict(rules) for alias, rules in base.items()}
+    merged = {alias: dict(rules) for alias, rules in base.items()}
     for alias, rules in _entries(tree, "$", problems).items():
-        gate = found.setdefault(alias, {DIGEST: _SEARCH[DIGEST]})
+        gate = merged.setdefault(alias, {DIGEST: _SEARCH[DIGEST]})
         for name, rule in _entries(rules, f"$.{alias}", problems).items():
             _lay_over(gate, name, rule, f"$.{alias}.{name}", problems)
     if problems:
         raise UsageError("\n".join([f"{where}:", *problems]), problems=problems)
-    return MappingProxyType(found)
+    return MappingProxyType(merged)
 
 
 def rules_of(alias: str, own: str | None, stricter: str | None) -> Gates:
@@ -282,13 +282,13 @@ def rules_of(alias: str, own: str | None, stricter: str | None) -> Gates:
     gates = DEFAULT_GATES if own is None else parse_gates(own)
     if stricter is None:
         return gates
-    found = parse_gates(stricter, "--gates", gates)
-    if easier := departures(alias, found, gates):
+    combined = parse_gates(stricter, "--gates", gates)
+    if easier := departures(alias, combined, gates):
         raise UsageError(
             f"--gates may only be stricter than the gates of the store: {'; '.join(easier)}. Whoever keeps"
             " the store may write others to its gates.yaml, and --force --reason moves an alias past them"
         )
-    return found
+    return combined
 
 
 def _entries(node: Any, path: str, problems: list[str]) -> dict[str, Any]:

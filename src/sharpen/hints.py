@@ -44,14 +44,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def nearest_of(
-    words: Iterable[str],
+    written: Iterable[str],
     known: Iterable[str],
     synonym: Callable[[str, list[str]], Hint | None] = lambda word, known: None,
 ) -> str:
     """Return what :func:`nearest` does, of several words together.
 
     Args:
-        words: What somebody wrote.
+        written: What somebody wrote.
         known: What could be meant.
         synonym: Returns what a word stands for that is not like any known one; None for no such word.
 
@@ -59,7 +59,7 @@ def nearest_of(
     "; did you mean 'min' and 'max'?"
     """
     names = list(known)
-    meant = dict.fromkeys(hint for word in words if (hint := _meant(word, names, synonym)) is not None)
+    meant = dict.fromkeys(hint for word in written if (hint := _meant(word, names, synonym)) is not None)
     asked = sorted((name for name, sentence in meant if not sentence), key=names.index)
     question = [f"did you mean {' and '.join(map(repr, asked))}?"] if asked else []
     sentences = (*question, *(sentence for _, sentence in meant if sentence))
@@ -74,13 +74,13 @@ def _meant(word: str, names: list[str], synonym: Callable[[str, list[str]], Hint
     return None if close is None else (close, "")
 
 
-def join(words: Iterable[str]) -> str:
+def join(names: Iterable[str]) -> str:
     """Return words as a list for people.
 
     >>> join(["a", "b"])
     'a, b'
     """
-    return ", ".join(words)
+    return ", ".join(names)
 
 
 def describe(value: Any) -> str:
@@ -125,17 +125,17 @@ def printable(text: str) -> str:
     p\ud800 \x1b[31m
     """
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return STEERING.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def refuse(where: str, problems: Iterable[Problem]) -> SpecError:
     """Return the error that shows every problem of a file, one a line."""
-    found = list(dict.fromkeys((_line(path), _line(sentence)) for path, sentence in problems))
-    lines = [f"{where} has {count(len(found), 'problem')}:"]
-    lines += [f"  {path}: {sentence}" for path, sentence in found[:MOST_PROBLEMS]]
-    if len(found) > MOST_PROBLEMS:
-        lines.append(f"  … and {len(found) - MOST_PROBLEMS} more")
-    return SpecError("\n".join(lines), problems=found, where=where)
+    distinct = list(dict.fromkeys((_line(path), _line(sentence)) for path, sentence in problems))
+    lines = [f"{where} has {count(len(distinct), 'problem')}:"]
+    lines += [f"  {path}: {sentence}" for path, sentence in distinct[:MOST_PROBLEMS]]
+    if len(distinct) > MOST_PROBLEMS:
+        lines.append(f"  … and {len(distinct) - MOST_PROBLEMS} more")
+    return SpecError("\n".join(lines), problems=distinct, where=where)
 
 
 def _line(text: str) -> str:

@@ -83,8 +83,8 @@ def triple_barrier(
         open_, high, low, target, stop = (
             x[own, s : s + 1] for x in (panel.open, panel.high, panel.low, above, below)
         )
-        found, ends = _first_touch(open_, high, low, target, stop, int(horizon_bars))
-        label[own, s] = found[:, 0]
+        touched, ends = _first_touch(open_, high, low, target, stop, int(horizon_bars))
+        label[own, s] = touched[:, 0]
         # an end is a place among the symbol's own bars
         end_bar[own, s] = np.where(ends[:, 0] >= 0, np.flatnonzero(own)[ends[:, 0]], -1)
     return Labels(label, end_bar)

@@ -183,7 +183,7 @@ def sharpe_by_year(returns: Floats, time: Times, bars_per_year: float) -> dict[i
     {2023: 1.4142135623730951, 2024: nan}
     """
     year = time.astype("datetime64[Y]").astype(np.int64) + 1970
-    return {int(each): sharpe(returns[year == each], bars_per_year) for each in np.unique(year)}
+    return {int(one_year): sharpe(returns[year == one_year], bars_per_year) for one_year in np.unique(year)}
 
 
 def daily_returns(returns: Floats, time: Times) -> Floats:

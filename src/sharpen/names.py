@@ -102,7 +102,7 @@ def fitted(name: str) -> str:
     return shown[:LONGEST_NAME] or "unnamed"
 
 
-def check_text(place: str, value: Any) -> None:
+def check_text(where: str, value: Any) -> None:
     """Refuse a text that is no Unicode, as of a file's name that was read from a disk.
 
     Raises:
@@ -110,7 +110,7 @@ def check_text(place: str, value: Any) -> None:
     """
     if isinstance(value, str) and not _is_unicode(value):
         raise UsageError(
-            f"{place}: {printable(value[:SHOWN])!r} holds bytes that are no text: "
+            f"{where}: {printable(value[:SHOWN])!r} holds bytes that are no text: "
             "write them out, with value.encode(errors='backslashreplace').decode()"
         )
 

@@ -82,10 +82,10 @@ def _among(order: Ints, own: Ints) -> Ints:
     >>> _among(np.array([3, 0, 2, 1]), np.array([0, 1, 3])).tolist()
     [2, 0, 1]
     """
-    place = np.full(len(order), -1)
-    place[own] = np.arange(len(own))
-    found = place[order]
-    return found[found >= 0]
+    index_among = np.full(len(order), -1)
+    index_among[own] = np.arange(len(own))
+    reordered = index_among[order]
+    return reordered[reordered >= 0]
 
 
 def _moved(columns: Mapping[str, Floats], gap_order: Ints, shape_order: Ints) -> dict[str, Floats]:
@@ -96,7 +96,7 @@ def _moved(columns: Mapping[str, Floats], gap_order: Ints, shape_order: Ints) ->
     closed = logs["close"][0] + np.cumsum(gap + shape["close"], axis=0)
     opened = np.concatenate([logs["close"][:1], closed[:-1]]) + gap
     moved: dict[str, Floats] = {"open": np.exp(opened)}
-    moved |= {name: np.exp(opened + each) for name, each in shape.items()}
+    moved |= {name: np.exp(opened + move) for name, move in shape.items()}
     moved["high"] = np.maximum.reduce([moved[name] for name in PRICES])  # against the rounding of exp
     moved["low"] = np.minimum.reduce([moved[name] for name in PRICES])
     moved["volume"] = columns["volume"][1:][shape_order]

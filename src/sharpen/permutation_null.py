@@ -84,10 +84,10 @@ class PermutationTest:
         """Return the test that a run's summary holds; None without one."""
         if PERMUTED not in summary:
             return None
-        found: dict[str, Any] = dict(summary[PERMUTED])
+        fields: dict[str, Any] = dict(summary[PERMUTED])
         for name in ("scores", "baselines"):
-            found[name] = tuple(float(value) for value in found[name])
-        return cls(**found)
+            fields[name] = tuple(float(value) for value in fields[name])
+        return cls(**fields)
 
     def stored(self) -> dict[str, Any]:
         """Return what :meth:`of` reads back, as JSON can hold it."""
@@ -95,9 +95,9 @@ class PermutationTest:
 
     def figures(self) -> dict[str, Any]:
         """Return what follows from the scores, for programs; of the excess None when there is none."""
-        found = {"n": self.n, "seed": self.seed, "n_infeasible": self.n_infeasible}
-        found |= {"n_as_good": self.own.n_as_good, "p": self.own.p}
-        return found | {"p_excess": None if self.excess is None else self.excess.p}
+        counts = {"n": self.n, "seed": self.seed, "n_infeasible": self.n_infeasible}
+        counts |= {"n_as_good": self.own.n_as_good, "p": self.own.p}
+        return counts | {"p_excess": None if self.excess is None else self.excess.p}
 
     @property
     def n(self) -> int:
@@ -130,7 +130,9 @@ class PermutationTest:
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
         """All that there are, the score's first."""
-        return tuple(each for each in (self.own, self.holding, self.excess) if each is not None)
+        return tuple(
+            comparison for comparison in (self.own, self.holding, self.excess) if comparison is not None
+        )
 
     @property
     def least_p(self) -> float:
@@ -145,8 +147,8 @@ class PermutationTest:
         0 of 20 permuted histories scored at least as low: p = 0.048. The score needs the order of the bars.
         """
         infeasible = f" ({self.n_infeasible} infeasible, which counts as worse)" if self.n_infeasible else ""
-        found = f"{self.own.n_as_good} of {self.n} permuted histories{infeasible} scored at least as "
-        return f"{found}{'high' if self.maximize else 'low'}: p = {self.own.p:.2g}. {self._claim()}"
+        count = f"{self.own.n_as_good} of {self.n} permuted histories{infeasible} scored at least as "
+        return f"{count}{'high' if self.maximize else 'low'}: p = {self.own.p:.2g}. {self._claim()}"
 
     def _claim(self) -> str:
         excess = self.excess

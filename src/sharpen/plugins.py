@@ -103,8 +103,8 @@ class Family:
         others = [] if meant else [name for name in self.table if setting in self._settings_of(name)]
         whose = f": {join(others)} {'has' if len(others) == 1 else 'have'} it." if others else "."
         has = ", ".join(known) or "none"
-        words = f"{owner} has no setting {setting!r}{meant or whose} It has: {has}"
-        return UsageError(words, owner=owner, setting=setting)
+        message = f"{owner} has no setting {setting!r}{meant or whose} It has: {has}"
+        return UsageError(message, owner=owner, setting=setting)
 
     def _settings_of(self, name: str) -> Collection[str]:
         try:

@@ -76,8 +76,8 @@ class ReadOptions:
         known = ("map", "zone", "time_format", "calendar")
         if unknown := [str(key) for key in values if key not in known]:
             raise UsageError(f"data: unknown key {', '.join(unknown)}; there are path, {', '.join(known)}")
-        found = {key: str(value) for key, value in values.items() if key != "map" and value is not None}
-        return cls(map=_pairs(values.get("map") or {}), **found)
+        texts = {key: str(value) for key, value in values.items() if key != "map" and value is not None}
+        return cls(map=_pairs(values.get("map") or {}), **texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,9 @@ class ReportLog(Sequence[Report]):
         One with a step that is not behind all others costs a copy of them.
         """
         if not isinstance(reports, ReportLog):
-            reports = cls.of((known.step, known.value) for known in reports) if reports else cls(_Rows(), 0)
+            reports = (
+                cls.of((earlier.step, earlier.value) for earlier in reports) if reports else cls(_Rows(), 0)
+            )
         row = reports._row
         if isinstance(row, _Rows) and len(row.steps) == reports._n and row.is_behind(report.step):
             row.append(report.step, report.value)
@@ -148,10 +150,10 @@ class ReportLog(Sequence[Report]):
             row.append(report)
             return cls(row, row.n_tail)
         reports = cls(*reports._known())
-        place = reports._place_after(report.step)
-        if place < len(reports):
+        index = reports._place_after(report.step)
+        if index < len(reports):
             return cls.of(
-                (r.step, r.value) for r in (*reports.up_to(report.step - 1), report, *reports[place:])
+                (r.step, r.value) for r in (*reports.up_to(report.step - 1), report, *reports[index:])
             )
         rows, n = reports.up_to(report.step - 1)._known()
         if len(rows.steps) != n or row is not rows:  # another value already goes on from this one

@@ -255,17 +255,17 @@ def leaders(results: Sequence[R], turn: Callable[[float], float] = float) -> lis
     """Return the best of the first 1, 2, … results, counting only what may be the best of them all.
 
     >>> trials = [Trial(n, {}, TrialState.FINISHED, score=s) for n, s in ((1, 0.1), (2, 0.3), (3, 0.2))]
-    >>> [found.number for found in leaders(trials)]
+    >>> [trial.number for trial in leaders(trials)]
     [1, 2, 2]
     """
-    places = {id(r): place for place, r in enumerate(ranked(results, turn))}
-    found: list[R | None] = []
+    ranks = {id(r): rank for rank, r in enumerate(ranked(results, turn))}
+    bests: list[R | None] = []
     leader: R | None = None
     for result in results:
-        if id(result) in places and (leader is None or places[id(result)] < places[id(leader)]):
+        if id(result) in ranks and (leader is None or ranks[id(result)] < ranks[id(leader)]):
             leader = result
-        found.append(leader)
-    return found
+        bests.append(leader)
+    return bests
 
 
 def _has_score(result: Result) -> bool:
@@ -317,10 +317,10 @@ def _exceeds(these: Floats, those: Floats) -> Bools:
     """Return whether each of these (A, M) is as large as each of those (B, M) in every coordinate: (A, B)."""
     import numpy as np  # noqa: PLC0415 - as above
 
-    found = np.ones((len(these), len(those)), dtype=np.bool_)
+    exceeds = np.ones((len(these), len(those)), dtype=np.bool_)
     for column in range(these.shape[1]):
-        found &= these[:, column, None] >= those[None, :, column]
-    return found
+        exceeds &= these[:, column, None] >= those[None, :, column]
+    return exceeds
 
 
 def spent(fidelity: float | None) -> float:

@@ -65,8 +65,8 @@ def run_program(objective: Objective[E], argv: Sequence[str] | None = None, doc:
         with tracking.init(config=options) as run:
             folder = Path(run.config["out"] or run.dir)
             folder.mkdir(parents=True, exist_ok=True)
-            said = _Program(objective, run, folder, Stopwatch()).run_stage()
-        print(said)
+            closing_line = _Program(objective, run, folder, Stopwatch()).run_stage()
+        print(closing_line)
     except UsageError as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         return 2

@@ -123,10 +123,8 @@ def test_agents_end_when_they_are_told_to():
 
 
 def test_no_key_is_among_the_words_of_a_command_line():
-    request = Request("ray", "auto", "http://desk:8420", "secret", "k3", words=("--slots", "2"))
-    assert request.agent_words == [
-        *("agent", "k3", "--server", "http://desk:8420", "--quiet", "--slots", "2")
-    ]
+    request = Request("ray", "auto", "http://desk:8420", "secret", "k3", options=("--slots", "2"))
+    assert request.agent_argv == [*("agent", "k3", "--server", "http://desk:8420", "--quiet", "--slots", "2")]
     assert request.agent_environment == {"SHARPEN_API_KEY": "secret"}
 
 
@@ -359,7 +357,7 @@ def test_where_there_is_no_cluster_it_is_said_at_once(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_ssh")
 def test_agents_that_are_refused_again_and_again_are_given_up():
-    request = Request("ssh", "gpu1", "http://127.0.0.1:9", "", "k3", words=("--no-such",), settings=HERE)
+    request = Request("ssh", "gpu1", "http://127.0.0.1:9", "", "k3", options=("--no-such",), settings=HERE)
     said = []
     with pytest.raises(UsageError, match="no agents were started"):
         keep_agents(request, lambda: True, [], said.append)

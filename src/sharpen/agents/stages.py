@@ -37,7 +37,7 @@ class Task:
         stage: Which.
         config: By dotted name; for what is not in it the program's own defaults hold.
         seed: What the program is to train with.
-        place: Where it is carried out, for the message when it fails: ``on the lockbox``.
+        where: Where it is carried out, for the message when it fails: ``on the lockbox``.
         permutation_seed: Of the history, in the stage ``permuted``.
         fidelity: How much to spend on it; None for the whole.
     """
@@ -45,7 +45,7 @@ class Task:
     stage: Stage
     config: Mapping[str, Any]
     seed: int
-    place: str
+    where: str
     permutation_seed: int | None = None
     fidelity: float | None = None
 
@@ -80,7 +80,7 @@ def carry_out(
     tell_failures: bool = False,
     watch: Watch = lambda index, text: None,
 ) -> Generator[tuple[int, StageRun]]:
-    """Give the place of each task and what the sweep's program said of it, in the order of ending.
+    """Give the index of each task and what the sweep's program said of it, in the order of ending.
 
     Programs that are at work when the generator is closed, or interrupted, or when one of them fails, are
     killed.
@@ -91,7 +91,7 @@ def carry_out(
         tasks: What to carry out.
         n_slots: How many programs run at once.
         tell_failures: Whether a program that fails is told as a run with an error, and the others go on.
-        watch: Is told the place of a task and the whole lines that its program has just printed.
+        watch: Is told the index of a task and the whole lines that its program has just printed.
 
     Raises:
         SharpenError: A program failed.
@@ -160,7 +160,7 @@ class _AtWork:
         self.program.close()
         if exit_code != 0:
             last = self.program.output.last_words() or exit_code
-            message = f"the program failed {self.task.place}: {last}"
+            message = f"the program failed {self.task.where}: {last}"
             if tell_failures:
                 return StageRun(error=message)
             raise SharpenError(message)

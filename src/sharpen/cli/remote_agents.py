@@ -80,7 +80,7 @@ def work_remotely(
                 key=site.key,
                 sweep_id=sweep.id,
                 n_agents=n_agents,
-                words=("--slots", str(n_slots), *words, *(["--ship"] if remote.ship else [])),
+                options=("--slots", str(n_slots), *words, *(["--ship"] if remote.ship else [])),
                 n_cpus=n_cpus,
                 n_gpus=n_gpus,
                 settings=remote.settings,

@@ -55,9 +55,9 @@ def _create_sweep(
     seed: int | None = None,
     run_cap: int | None = None,
 ) -> Reply:
-    known = session.writer.sweep_of_request(key)
-    if known is not None:
-        return {"sweep_id": known}
+    existing = session.writer.sweep_of_request(key)
+    if existing is not None:
+        return {"sweep_id": existing}
     sweep = spec.parse(text, where=place["source"])
     seed = next(s for s in (seed, sweep.seed, DEFAULT_SEED) if s is not None)
     run_cap = run_cap if run_cap is not None else sweep.run_cap
@@ -196,10 +196,10 @@ def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any
     session.projects.refuse_bytes(_project_of(session, grant), row, session.writer)
     session.writer.put_artifact(row | {"at": session.clock.time()})
     if about["type"] == CHECKPOINT and grant.sweep_id is not None and grant.number is not None:
-        said = metadata.get("step")
-        is_step = isinstance(said, int) and not isinstance(said, bool) and said >= 0
+        given_step = metadata.get("step")
+        is_step = isinstance(given_step, int) and not isinstance(given_step, bool) and given_step >= 0
         live = session.sweep(grant.sweep_id).state.live[grant.number]
-        step = said if is_step else live.last_step
+        step = given_step if is_step else live.last_step
         before = live.trial.checkpoint
         if before is not None and before.digest != about["digest"]:
             with contextlib.suppress(OSError):  # a full disk: it stays until somebody clears the store

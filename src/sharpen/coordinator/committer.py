@@ -111,7 +111,9 @@ class Committer:
             self._wake.clear()
             asked, self._asked = self._asked, []
             began = time.monotonic()
-            replies = iter(self._coordinator.answer([each for requests, _ in asked for each in requests]))
+            replies = iter(
+                self._coordinator.answer([asked_one for requests, _ in asked for asked_one in requests])
+            )
             commit_s = time.monotonic() - began
             for requests, answered in asked:
                 own = list(islice(replies, len(requests)))
@@ -132,7 +134,7 @@ class Committer:
     async def tick(self) -> None:
         """Let the coordinator see to its leases, for as long as this process may write to the store."""
         slept_s = 0.0
-        said = ""
+        last_problem = ""
         while (
             self._coordinator.may_write()
         ):  # the first time at once: agents that died while nobody hosted are no longer at work
@@ -144,8 +146,8 @@ class Committer:
             except StoreError:
                 pass  # the disk may be full for a while; whoever writes hears of it
             except Exception as problem:  # one that nobody foresaw must not end the ticks of all sweeps
-                if repr(problem) != said:
-                    said = repr(problem)
+                if repr(problem) != last_problem:
+                    last_problem = repr(problem)
                     LOG.exception("sharpen cannot look after the runs of %s; it tries again", self._name)
             self._ask_slow_methods()
             self._tell_watchers()

@@ -89,8 +89,8 @@ def _cancel_run(session: Session, run_id: str, reason: str) -> Reply:
     if _is_tracked(session, run_id):
         return cancel_tracked(session, run_id, _said(reason))
     sweep_id, n = _place(session, run_id)
-    found = _steer(session, sweep_id, RunCanceled(n, _said(reason)))
-    return found | {"state": session.sweep(sweep_id).state.trials[n - 1].state}
+    reply = _steer(session, sweep_id, RunCanceled(n, _said(reason)))
+    return reply | {"state": session.sweep(sweep_id).state.trials[n - 1].state}
 
 
 def _said(reason: str) -> str:
@@ -108,18 +108,18 @@ def _edit(session: Session, sweep_id: str, changes: Mapping[str, Any]) -> Reply:
     limits = {name: changes.get(name, getattr(rules, name)) for name in LIMITS}
     for name, value in limits.items():
         _check_limit(name, value)
-    found = _steer(session, sweep_id, LimitsSet(**limits))
+    reply = _steer(session, sweep_id, LimitsSet(**limits))
     if "name" in changes:
         session.writer.set_sweep(sweep_id, {"name": changes["name"]})
-    return found
+    return reply
 
 
 def _check_limit(name: str, value: Any) -> None:
     """Refuse a limit that is none; None is no limit."""
-    kind, words = ((int, float), "a number") if name == "time_cap_s" else (int, "a whole number")
+    kind, noun = ((int, float), "a number") if name == "time_cap_s" else (int, "a whole number")
     is_one = isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf
     if value is not None and not is_one:
-        raise UsageError(f"{name} must be {words} above 0, not {value!r}")
+        raise UsageError(f"{name} must be {noun} above 0, not {value!r}")
     if value is not None and value > LARGEST_INTEGER:
         raise UsageError(f"{name} is at most {LARGEST_INTEGER}, not {value!r}")
 

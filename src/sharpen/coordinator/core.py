@@ -127,13 +127,13 @@ class Coordinator:
 
         Whoever takes one asks it, in another thread, and brings what came of it to :meth:`take_proposal`.
         """
-        found: dict[str, Question] = {}
+        to_ask: dict[str, Question] = {}
         for sweep_id, sweep in self._session.open.items():
-            asked = None if sweep_id in self._thinking else question(sweep.state)
-            if asked is not None:
-                found[sweep_id] = asked
-        self._thinking |= set(found)
-        return found
+            next_question = None if sweep_id in self._thinking else question(sweep.state)
+            if next_question is not None:
+                to_ask[sweep_id] = next_question
+        self._thinking |= set(to_ask)
+        return to_ask
 
     def take_proposal(self, sweep_id: str, event: Proposed) -> None:
         """Take in what a search method answered.

@@ -113,7 +113,7 @@ class Host:
             return
         started.set()
         work = (self._stop.wait(), committer.commit_groups(), committer.tick())
-        chores = [asyncio.create_task(each) for each in work]
+        chores = [asyncio.create_task(chore) for chore in work]
         (first, *_), _ = await asyncio.wait(chores, return_when=asyncio.FIRST_COMPLETED)
         for task in chores:
             task.cancel()

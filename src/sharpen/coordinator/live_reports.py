@@ -86,11 +86,11 @@ class LiveReports:
 
 
 def _series(names: tuple[str, ...], batches: Iterator[Sequence[tuple[int, str]]]) -> dict[str, Series]:
-    found: dict[str, Series] = {name: (array("q"), array("d")) for name in names}
+    series: dict[str, Series] = {name: (array("q"), array("d")) for name in names}
     for step, text in chain.from_iterable(batches):
         metrics = json.loads(text)
-        for name, (steps, values) in found.items():
+        for name, (steps, values) in series.items():
             if name in metrics:
                 steps.append(step)
                 values.append(finite(metrics[name]))
-    return found
+    return series

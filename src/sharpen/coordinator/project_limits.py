@@ -67,8 +67,8 @@ class ProjectLimits:
         if project not in self.made:
             self.made[project] = writer.n_runs_of(project)
         if self.made[project] + n_new > most:
-            words = f"project {project!r} has made {self.made[project]} runs, and its limit is {most}"
-            raise _full(project, words, f"--runs {self.made[project] + n_new}")
+            message = f"project {project!r} has made {self.made[project]} runs, and its limit is {most}"
+            raise _full(project, message, f"--runs {self.made[project] + n_new}")
         self.made[project] += n_new
 
     def refuse_bytes(self, project: str, row: Row, writer: Writer) -> None:
@@ -82,9 +82,9 @@ class ProjectLimits:
             return
         others = writer.n_bytes_of(project, row["run_id"], row["name"])
         if others + row["n_bytes"] > most:
-            words = f"the file {row['name']!r} of {row['n_bytes']:,} bytes is not kept: "
-            words += f"project {project!r} has {others:,} bytes beside it, and its limit is {most:,}"
-            raise _full(project, words, f"--bytes {others + row['n_bytes']}")
+            message = f"the file {row['name']!r} of {row['n_bytes']:,} bytes is not kept: "
+            message += f"project {project!r} has {others:,} bytes beside it, and its limit is {most:,}"
+            raise _full(project, message, f"--bytes {others + row['n_bytes']}")
 
     def refuse_at_work(self, project: str, n_at_work: int) -> None:
         """Refuse one more run at work.
@@ -94,8 +94,10 @@ class ProjectLimits:
         """
         most = self.of(project).runs_at_once
         if most is not None and n_at_work >= most:
-            words = f"project {project!r} has {n_at_work} runs at work, and its limit is {most}: wait for one"
-            raise _full(project, words, f"--runs-at-once {n_at_work + 1}")
+            message = (
+                f"project {project!r} has {n_at_work} runs at work, and its limit is {most}: wait for one"
+            )
+            raise _full(project, message, f"--runs-at-once {n_at_work + 1}")
 
     def change(self, project: str, given: Mapping[str, Any], writer: Writer) -> Limits:
         """Change those limits of a project that are given, and return all of them."""
@@ -107,5 +109,5 @@ class ProjectLimits:
         return after
 
 
-def _full(project: str, words: str, option: str) -> Refused:
-    return Refused(f"{words}; 'sharpen project limit {project} {option}' raises it", why=FULL)
+def _full(project: str, message: str, option: str) -> Refused:
+    return Refused(f"{message}; 'sharpen project limit {project} {option}' raises it", why=FULL)

@@ -187,14 +187,14 @@ def _only_misses_a_person(decision: GateDecision) -> bool:
 
 def _open_request(session: Session, move: _Move) -> AuditEntry | None:
     """Return the newest request to move an alias to this very version that nobody has answered yet."""
-    found: AuditEntry | None = None
+    request: AuditEntry | None = None
     for entry in map(audit_entry, session.writer.audit(move.collection)):
         if entry.details.get("alias") != move.alias or entry.action == "refused":
             continue
         # once the alias has moved, what was asked for was asked of another state
-        found = entry if entry.action == "requested" else None
+        request = entry if entry.action == "requested" else None
     wanted = (move.version, move.digest)
-    return found if found and (found.details["version"], found.details["digest"]) == wanted else None
+    return request if request and (request.details["version"], request.details["digest"]) == wanted else None
 
 
 def _authors(session: Session, row: Row) -> set[str]:

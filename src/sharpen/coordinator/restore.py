@@ -101,14 +101,14 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     return replace(rules, watched=watched, assess=Assess(several, sweep.constraints, sweep.cost_metric))
 
 
-def _made(place: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:
+def _made(path: str, problems: list[Problem], make: Callable[..., _Made], *arguments: Any) -> _Made | None:
     """Return what is made; None, with the problem noted, where it cannot be."""
     try:
         return make(*arguments)
     except MissingExtra:
         raise
     except UsageError as error:
-        problems.append((place, error.message))
+        problems.append((path, error.message))
         return None
 
 
@@ -156,7 +156,7 @@ def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: f
     runs = reader.live_runs(sweep_id)
     at_work = [run.id for run in runs if _is_leased(run)]
     logged = reader.restart.last_logged(at_work) if rules.watched else {}
-    found: dict[int, Live] = {}
+    live_runs: dict[int, Live] = {}
     for run in runs:
         reports = LiveReports(reader, run.id, run.token)
         if _is_leased(run):
@@ -166,8 +166,8 @@ def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: f
             kept = _last_kept(run, rules)
             live = _waiting(run, reports, sweep.metric, kept)
             watched = reports.watched_up_to(rules.watched, kept) if kept >= 0 else {}
-        found[run.number] = replace(live, trial=as_searched(sweep.space, live.trial), watched=watched)
-    return found
+        live_runs[run.number] = replace(live, trial=as_searched(sweep.space, live.trial), watched=watched)
+    return live_runs
 
 
 def _is_leased(run: RunRow) -> bool:
@@ -231,7 +231,7 @@ def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
 def _ended(sweep: Sweep, rows: Sequence[EndedRow], cache: ReportCache) -> list[Trial]:
     states = {state.value: state for state in TrialState}
     turn = sweep.metric.larger_is_better
-    found = [
+    trials = [
         Trial(
             row.number,
             row.config,
@@ -251,8 +251,8 @@ def _ended(sweep: Sweep, rows: Sequence[EndedRow], cache: ReportCache) -> list[T
         )
         for row in rows
     ]
-    seen = [as_searched(sweep.space, trial) for trial in found]
-    return [blank(trial) if row.is_deleted else trial for trial, row in zip(seen, rows, strict=True)]
+    searched = [as_searched(sweep.space, trial) for trial in trials]
+    return [blank(trial) if row.is_deleted else trial for trial, row in zip(searched, rows, strict=True)]
 
 
 def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:

@@ -215,13 +215,13 @@ class Session:
     def silent(self) -> dict[str, str]:
         """Return why, for each run of no sweep whose writer is no more or has been silent for too long."""
         now = self.clock.monotonic()
-        found: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         for run_id, live in self.tracked.items():
             if live.pid is not None and live.identity and processes.is_dead(live.pid, live.identity):
-                found[run_id] = f"its process {live.pid} died"
+                reasons[run_id] = f"its process {live.pid} died"
             elif now - live.heard_at > SILENCE_S:
-                found[run_id] = f"nothing was heard of it for {SILENCE_S:g} s"
-        return found
+                reasons[run_id] = f"nothing was heard of it for {SILENCE_S:g} s"
+        return reasons
 
     def leased(self, run_id: str, token: int) -> tuple[str, int]:
         """Return the sweep and number of a run that is held under a token.

@@ -144,8 +144,8 @@ class HttpConnection:
         if answer.status in (401, 403):
             return self._no_entry(ours)
         if answer.status >= 500 or answer.status in (408, 425, 429):
-            words = ours.get("message") or answer.reason
-            return ConnectionError(f"{self.url} cannot answer just now ({answer.status}): {words}")
+            reason = ours.get("message") or answer.reason
+            return ConnectionError(f"{self.url} cannot answer just now ({answer.status}): {reason}")
         if ours:
             return errors.from_facts(ours["kind"], ours["message"], ours.get("facts", {}))
         if 300 <= answer.status < 400:
@@ -157,20 +157,20 @@ class HttpConnection:
         )
 
     def _no_entry(self, ours: Mapping[str, Any]) -> errors.UsageError:
-        said = ours.get("message", "the server lets nobody in without a key")
+        message = ours.get("message", "the server lets nobody in without a key")
         if not self._key.key:
             return errors.UsageError(
-                f"{self.url}: {said}; there is no key here: set SHARPEN_API_KEY, or add the machine to "
+                f"{self.url}: {message}; there is no key here: set SHARPEN_API_KEY, or add the machine to "
                 "~/.netrc"
             )
-        return errors.UsageError(f"{self.url}: {said} (the key in {self._key.place} was shown)")
+        return errors.UsageError(f"{self.url}: {message} (the key in {self._key.source} was shown)")
 
 
 def _error_of(answer: http.client.HTTPResponse) -> dict[str, Any]:
     """Return the error in an answer of a server of ours; empty for anybody else's."""
     try:
-        found: Any = json.loads(answer.read(MOST_WORDS_BYTES))
-        error: Any = found["error"]
+        body: Any = json.loads(answer.read(MOST_WORDS_BYTES))
+        error: Any = body["error"]
         is_ours = isinstance(error["kind"], str) and isinstance(error["message"], str)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, http.client.HTTPException):
         return {}

@@ -18,7 +18,7 @@ class FoundKey(NamedTuple):
     """A key, and where it was found, for people; both empty when there is none."""
 
     key: str = ""
-    place: str = ""
+    source: str = ""
 
 
 def find_key(url: str, environment: Mapping[str, str]) -> FoundKey:
@@ -35,7 +35,7 @@ def find_key(url: str, environment: Mapping[str, str]) -> FoundKey:
         UsageError: The file cannot be read, or the key holds what no header can.
 
     >>> find_key("http://desk:8420", {"WANDB_API_KEY": "abc"})
-    FoundKey(key='abc', place='WANDB_API_KEY')
+    FoundKey(key='abc', source='WANDB_API_KEY')
     """
     for name in VARIABLES:
         if key := environment.get(name, "").strip():
@@ -54,7 +54,7 @@ def find_key(url: str, environment: Mapping[str, str]) -> FoundKey:
     return FoundKey()
 
 
-def _checked(key: str, place: str) -> str:
+def _checked(key: str, source: str) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(f"the key in {place} is none: it has letters that no header can hold")
+        raise UsageError(f"the key in {source} is none: it has letters that no header can hold")
     return key

@@ -33,15 +33,15 @@ def checked_url(url: str) -> str:
     Traceback (most recent call last):
     sharpen.errors.UsageError: --server 'desk:8420' is no URL of a server: write it as http://HOST:8420
     """
-    words = f"--server {url!r:.200} is no URL of a server: write it as http://HOST:8420"
+    message = f"--server {url!r:.200} is no URL of a server: write it as http://HOST:8420"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as problem:
-        raise UsageError(words) from problem
+        raise UsageError(message) from problem
     has_more = parts.query or parts.fragment or not url.isprintable() or " " in url
     if parts.scheme not in KINDS or not host or has_more:
-        raise UsageError(words)
+        raise UsageError(message)
     if parts.username is not None or parts.password is not None:
         raise UsageError("--server: a key in a URL ends up in logs: put it into SHARPEN_API_KEY or ~/.netrc")
     at = f"[{host}]" if ":" in host else host

@@ -30,11 +30,11 @@ class Holder:
     """Who leads at a database.
 
     Attributes:
-        words: Which process, for people.
+        description: Which process, for people.
         url: Where it answers over HTTP; None when it does not, or is not known to.
     """
 
-    words: str
+    description: str
     url: str | None
 
 
@@ -57,7 +57,7 @@ def find_holder(connection: sa.Connection) -> Holder | None:
 
 def elsewhere(home: Path, holder: Holder | None) -> str:
     """Return why a folder cannot have the lock, and how to work with the store all the same."""
-    owner = holder.words if holder is not None else "another process"
+    owner = holder.description if holder is not None else "another process"
     sentence = f"{owner} holds the store {without_password(database_url(home) or '')}"
     if holder is not None and holder.url is not None:
         return f"{sentence} and serves it: give --server {holder.url} (or SHARPEN_SERVER), and no database"

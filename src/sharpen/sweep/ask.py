@@ -65,8 +65,8 @@ def question(state: SweepState) -> Question | None:
         return None
     n_at_work = sum(live.lease is not None for live in state.live.values())
     n = len(state.askers) or int(n_at_work >= BUSY and state.waits_since != state.n_ended)
-    room = n if rules.run_cap is None else rules.run_cap - state.n_created
-    return _question(state, min(n, room)) if n else None
+    n_left = n if rules.run_cap is None else rules.run_cap - state.n_created
+    return _question(state, min(n, n_left)) if n else None
 
 
 def take_proposal(state: SweepState, event: Proposed) -> Outcome:
@@ -129,9 +129,9 @@ def fail(state: SweepState, why: str) -> tuple[SweepState, list[Effect]]:
 
 def _question(state: SweepState, n: int) -> Question:
     rules = state.rules
-    place = (len(state.configurations) if rules.repeats > 1 else state.n_created) + 1
+    draw = (len(state.configurations) if rules.repeats > 1 else state.n_created) + 1
     history = rules.impute.tell(state.searched)
-    return Question(rules.optimizer, rules.space, history, n, rng_for(rules.seed, "ask", place))
+    return Question(rules.optimizer, rules.space, history, n, rng_for(rules.seed, "ask", draw))
 
 
 def _by_run(state: SweepState, chosen: Proposal) -> Proposal:

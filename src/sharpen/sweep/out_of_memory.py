@@ -40,9 +40,9 @@ def sizes(config: Mapping[str, Any]) -> str:
     >>> sizes({"lr": 0.1, "batch_size": 1024, "model.net_dims_0": 512, "use_batch_norm": True})
     'batch_size 1024, model.net_dims_0 512'
     """
-    found = [(name, value) for name, value in config.items() if _SIZES.search(name) and _is_size(value)]
+    large = [(name, value) for name, value in config.items() if _SIZES.search(name) and _is_size(value)]
     return ", ".join(
-        f"{name} {value:g}" if value < 1e6 else f"{name} {value}" for name, value in found[:MOST_NAMED]
+        f"{name} {value:g}" if value < 1e6 else f"{name} {value}" for name, value in large[:MOST_NAMED]
     )
 
 
@@ -97,17 +97,17 @@ def as_searched(space: Space, trial: Trial) -> Trial:
     return with_changes(trial, config=trial.proposed, proposed=None)
 
 
-def with_smaller(options: Sequence[Any], seen: Sequence[Any]) -> list[Any]:
+def with_smaller(options: Sequence[Any], used: Sequence[Any]) -> list[Any]:
     """Return a parameter's options, and behind them the values that runs had instead.
 
     >>> with_smaller((32, 64), [64, 16, 16])
     [32, 64, 16]
     """
-    found = list(options)
-    for value in seen:
-        if not any(same(value, option) for option in found):
-            found.append(value)
-    return found
+    extended = list(options)
+    for value in used:
+        if not any(same(value, option) for option in extended):
+            extended.append(value)
+    return extended
 
 
 def less(asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:

@@ -102,11 +102,11 @@ def _blaming(noun: str, what: object) -> Generator[None]:
     try:
         yield
     except (Exception, SystemExit) as problem:
-        place = problem.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f" ({place.tb_frame.f_code.co_filename}, line {place.tb_lineno})" if place else ""
-        words = traceback.format_exception_only(problem)[
+        frame = problem.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f" ({frame.tb_frame.f_code.co_filename}, line {frame.tb_lineno})" if frame else ""
+        message = traceback.format_exception_only(problem)[
             -1
         ].strip()  # also of one that cannot be put in words
-        raise PluginError(f"the {noun} {type(what).__name__} failed: {words}{where}") from problem
+        raise PluginError(f"the {noun} {type(what).__name__} failed: {message}{where}") from problem

@@ -43,12 +43,12 @@ def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[
     >>> complete_all(Space({"depth": Int(3, 7)}), [{}, {"depth": 3}])
     [{'depth': 5}, {'depth': 3}]
     """
-    found = [complete(space, point) for point in given]
+    completed = [complete(space, point) for point in given]
     wrong = [
-        (f"point {n}: {path}" if len(found) > 1 else path, words)
-        for n, (_, problems) in enumerate(found, 1)
-        for path, words in problems
+        (f"point {n}: {path}" if len(completed) > 1 else path, sentence)
+        for n, (_, problems) in enumerate(completed, 1)
+        for path, sentence in problems
     ]
     if wrong:
         raise UsageError("\n  ".join(["nothing was added:", *map(": ".join, wrong)]), problems=wrong)
-    return [config for config, _ in found]
+    return [config for config, _ in completed]

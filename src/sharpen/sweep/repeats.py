@@ -49,7 +49,7 @@ class Configurations:
             folded=Trials.of(
                 _by_place(fold(number, row, repeats), list(groups)) for number, row in enumerate(rows, 1)
             ),
-            lacking=tuple(place for place, row in enumerate(rows) if lacks(row, repeats)),
+            lacking=tuple(index for index, row in enumerate(rows) if lacks(row, repeats)),
         )
 
     def changed(self, trials: Trials, number: int, repeats: int) -> Configurations:
@@ -57,18 +57,18 @@ class Configurations:
         trial = trials[number - 1]
         if trial.origin == RERUN:
             return self
-        place = self._place(trial)
+        index = self._place(trial)
         members = self.members
-        if place == len(members):
+        if index == len(members):
             members = (*members, (number,))
-        elif number > members[place][-1]:
-            members = (*members[:place], (*members[place], number), *members[place + 1 :])
-        row = [trials[member - 1] for member in members[place]]
-        others = [other for other in self.lacking if other != place]
+        elif number > members[index][-1]:
+            members = (*members[:index], (*members[index], number), *members[index + 1 :])
+        row = [trials[member - 1] for member in members[index]]
+        others = [other for other in self.lacking if other != index]
         return Configurations(
             members=members,
-            folded=self.folded.put(_by_place(fold(place + 1, row, repeats), members)),
-            lacking=tuple(sorted([*others, place] if lacks(row, repeats) else others)),
+            folded=self.folded.put(_by_place(fold(index + 1, row, repeats), members)),
+            lacking=tuple(sorted([*others, index] if lacks(row, repeats) else others)),
         )
 
     def longer(self, trials: Iterable[Trial], repeats: int) -> Configurations:
@@ -101,7 +101,7 @@ class Configurations:
 
     def n_lacking(self, repeats: int) -> int:
         """Return how many repeats are still to begin."""
-        return sum(repeats - len(self.members[place]) for place in self.lacking)
+        return sum(repeats - len(self.members[index]) for index in self.lacking)
 
     def parent_of_repeat(self, first: Trial, repeat: int) -> int | None:
         """Return the run that a repeat goes on from: the same repeat of the configuration before.
@@ -153,7 +153,7 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
     state = _state(runs, repeats)
     begun = [run.reports for run in runs if run.state is not TrialState.PENDING]
     first = runs[0]
-    found = Trial(
+    trial = Trial(
         number,
         first.config,
         state,
@@ -163,14 +163,18 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
         fidelity=first.fidelity,
     )
     if state not in (TrialState.FINISHED, TrialState.STOPPED):
-        return found
+        return trial
     known = [run.score for run in runs if run.score is not None]
     score = _mean(known) if len(known) == len(runs) else None
-    each = [run.scores for run in runs if run.scores]
-    scores = () if score is None or len(each) < len(runs) else tuple(map(_mean, zip(*each, strict=True)))
+    scores_of_runs = [run.scores for run in runs if run.scores]
+    scores = (
+        ()
+        if score is None or len(scores_of_runs) < len(runs)
+        else tuple(map(_mean, zip(*scores_of_runs, strict=True)))
+    )
     costs = [run.cost for run in runs if run.cost is not None]
-    found = with_changes(found, violation=_mean([run.violation for run in runs]))
-    return with_changes(found, score=score, scores=scores, cost=_mean(costs) if costs else None)
+    trial = with_changes(trial, violation=_mean([run.violation for run in runs]))
+    return with_changes(trial, score=score, scores=scores, cost=_mean(costs) if costs else None)
 
 
 def _state(runs: Sequence[Trial], repeats: int) -> TrialState:

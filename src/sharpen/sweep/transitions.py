@@ -208,8 +208,8 @@ def requeue(state: SweepState, live: Live, reason: str, *, was_killed: bool = Fa
     live = with_changes(live, lost=live.lost + 1)
     if live.lost < (state.rules.max_attempts if was_killed else state.rules.max_lost):
         return back_to_queue(state, live, reason)
-    words = f"lost {live.lost} {'time' if live.lost == 1 else 'times'}; {reason}"
-    state, effects = end(state, live, TrialState.CRASHED, None, words)
+    explanation = f"lost {live.lost} {'time' if live.lost == 1 else 'times'}; {reason}"
+    state, effects = end(state, live, TrialState.CRASHED, None, explanation)
     return state, without_answer(effects)
 
 

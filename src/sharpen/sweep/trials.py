@@ -54,12 +54,12 @@ class Trials(Sequence[Trial]):
 
     def put(self, trial: Trial) -> Trials:
         """Return the same with a trial at its number: in the place of another, or right after the last."""
-        place, n = divmod(trial.number - 1, CHUNK)
-        if place == len(self.chunks):
+        chunk_index, n = divmod(trial.number - 1, CHUNK)
+        if chunk_index == len(self.chunks):
             return Trials((*self.chunks, (trial,)))
-        chunks, chunk = list(self.chunks), list(self.chunks[place])
+        chunks, chunk = list(self.chunks), list(self.chunks[chunk_index])
         chunk[n : n + 1] = [trial]
-        chunks[place] = tuple(chunk)
+        chunks[chunk_index] = tuple(chunk)
         return Trials(tuple(chunks))
 
     def longer(self, trials: Iterable[Trial]) -> Trials:
@@ -83,5 +83,5 @@ class Trials(Sequence[Trial]):
             return [self[i] for i in range(*index.indices(n))]
         if not -n <= index < n:
             raise IndexError(f"trial {index} of {n}")
-        place, i = divmod(index % n, CHUNK)
-        return self.chunks[place][i]
+        chunk_index, i = divmod(index % n, CHUNK)
+        return self.chunks[chunk_index][i]

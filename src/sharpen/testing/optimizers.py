@@ -52,12 +52,12 @@ class OptimizerContract:
         """Four proposals are wanted, of every space and history."""
         for name, space, past in self.cases():
             proposals = _ask(self.make(), space, past, 4, _rng())
-            room = (space.size or 10**9) > len(past) + 8  # else a random method may repeat
-            assert len(proposals) == 4 or not (room or self.is_random), name
+            has_enough = (space.size or 10**9) > len(past) + 8  # else a random method may repeat
+            assert len(proposals) == 4 or not (has_enough or self.is_random), name
             assert all(space.contains(p.config) for p in proposals), name
             assert all(space.allows(p.config) for p in proposals), name
             new = {space.key(p.config) for p in proposals}
-            assert len(new) == len(proposals) or not room, name
+            assert len(new) == len(proposals) or not has_enough, name
             assert all(p.origin for p in proposals), name
 
     def test_the_same_question_has_the_same_answer_and_nothing_is_changed(self) -> None:
@@ -101,15 +101,15 @@ class OptimizerContract:
     def test_true_false_zero_none_and_empty_text_are_ordinary_values(self) -> None:
         """Each of them is proposed once before any is repeated."""
         space = Space({"x": Choice((True, False, 0, 1, None, ""))})
-        found = self._follow(space, 6)
-        assert {repr(t.config["x"]) for t in found} == {"True", "False", "0", "1", "None", "''"}
+        trials = self._follow(space, 6)
+        assert {repr(t.config["x"]) for t in trials} == {"True", "False", "0", "1", "None", "''"}
 
     def test_a_small_conditional_space_is_used_up_without_a_repetition(self) -> None:
         """Configurations that differ only in a parameter that is not there are the same one."""
         space = SPACES["conditional"]
-        found = self._follow(space, 13)
-        assert len({space.key(t.config) for t in found}) == 13
-        assert all(space.contains(t.config) and space.allows(t.config) for t in found)
+        trials = self._follow(space, 13)
+        assert len({space.key(t.config) for t in trials}) == 13
+        assert all(space.contains(t.config) and space.allows(t.config) for t in trials)
 
     def test_whole_numbers_beside_a_real_one_are_no_reason_to_repeat(self) -> None:
         """Few values at the lower end of a logarithmic range: what a model names is rounded to them."""
@@ -117,8 +117,8 @@ class OptimizerContract:
             return
         whole = Int(8, 2048, log=True)
         space = Space({"lr": Float(1e-5, 1e-1, log=True), "n": whole, "m": whole})
-        found = self._follow(space, 24)
-        assert len({space.key(t.config) for t in found}) == len(found)
+        trials = self._follow(space, 24)
+        assert len({space.key(t.config) for t in trials}) == len(trials)
 
     def test_what_is_running_is_not_proposed_again(self) -> None:
         """Eleven of twelve values have been handed out."""
@@ -138,10 +138,10 @@ class OptimizerContract:
         for n in range(1, 33):
             if n > 4:
                 past[n - 5] = replace(past[n - 5], state=TrialState.FINISHED)
-            found = self.make().ask(space, past, 1, _rng(n))
-            if isinstance(found, (Wait, Done)):  # for its generation, or it has come to its end
+            answer = self.make().ask(space, past, 1, _rng(n))
+            if isinstance(answer, (Wait, Done)):  # for its generation, or it has come to its end
                 break
-            (p,) = found
+            (p,) = answer
             past.append(Trial(n, p.config, TrialState.RUNNING, (), None, p.origin))
         assert len({space.key(t.config) for t in past}) == len(past)
 
@@ -191,13 +191,13 @@ class OptimizerContract:
 
         A trial that goes on from another is no new configuration.
         """
-        optimizer, found = self.make(), list[Trial]()
+        optimizer, trials = self.make(), list[Trial]()
         for turn in range(10 * n):
-            (p,) = _ask(optimizer, space, found, 1, _rng(turn))
-            found.append(replace(begun(len(found) + 1, p), state=TrialState.FINISHED, score=0.5))
-            if sum(t.parent is None for t in found) == n:
+            (p,) = _ask(optimizer, space, trials, 1, _rng(turn))
+            trials.append(replace(begun(len(trials) + 1, p), state=TrialState.FINISHED, score=0.5))
+            if sum(t.parent is None for t in trials) == n:
                 break
-        return [t for t in found if t.parent is None]
+        return [t for t in trials if t.parent is None]
 
 
 def begun(number: int, proposal: Proposal) -> Trial:

@@ -35,21 +35,21 @@ class Generations:
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return what is left of the generation at work, or the first of the next."""
-        generation, place = divmod(len(history), self.size)
+        generation, member = divmod(len(history), self.size)
         if generation >= self.generations:
             return Done()
-        if place == 0 and any(not trial.state.is_final for trial in history):
+        if member == 0 and any(not trial.state.is_final for trial in history):
             return Wait()
         leader = best(history[: generation * self.size])
-        found: list[Proposal] = []
-        for _ in range(min(n, self.size - place)):
+        proposals: list[Proposal] = []
+        for _ in range(min(n, self.size - member)):
             u: list[float] = rng.random(len(space.dimensions)).tolist()
             if leader is not None:
                 u = [
                     (own + 3.0 * its) / 4.0 for own, its in zip(u, space.to_unit(leader.config), strict=True)
                 ]
-            found.append(Proposal(space.from_unit(u), origin=f"generation-{generation}"))
-        return found
+            proposals.append(Proposal(space.from_unit(u), origin=f"generation-{generation}"))
+        return proposals
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,26 @@ class ExploitExplore:
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return what is left of the part at work, or the first of the next."""
-        part, place = divmod(len(history), self.members)
+        part, first = divmod(len(history), self.members)
         if part >= self.parts:
             return Done()
-        if place == 0 and any(not trial.state.is_final for trial in history):
+        if first == 0 and any(not trial.state.is_final for trial in history):
             return Wait()
         before: Sequence[Trial] = history[(part - 1) * self.members : part * self.members] if part else ()
-        found: list[Proposal] = []
-        for member in range(place, min(place + n, self.members)):
+        proposals: list[Proposal] = []
+        for member in range(first, min(first + n, self.members)):
             u: list[float] = rng.random(len(space.dimensions)).tolist()
             new = space.from_unit(u)
             if not before:
-                found.append(Proposal(new, origin="first", fidelity=1.0))
+                proposals.append(Proposal(new, origin="first", fidelity=1.0))
                 continue
             parent, leader = before[member], best(before)
             is_behind = leader is not None and leader is not parent and parent is worst(before)
             parent, config, origin = (
                 (leader, new, "exploit") if leader and is_behind else (parent, parent.config, "continue")
             )
-            found.append(Proposal(config, parent=parent.number, origin=origin, fidelity=part + 1.0))
-        return found
+            proposals.append(Proposal(config, parent=parent.number, origin=origin, fidelity=part + 1.0))
+        return proposals
 
 
 def worst(trials: Sequence[Trial]) -> Trial:

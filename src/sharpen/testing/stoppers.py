@@ -246,15 +246,15 @@ class _Counted(Sequence[Report]):
         return len(self._reports)
 
     @overload
-    def __getitem__(self, place: int) -> Report: ...
+    def __getitem__(self, index: int) -> Report: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Report]: ...
+    def __getitem__(self, index: slice) -> Sequence[Report]: ...
 
-    def __getitem__(self, place: int | slice) -> Report | Sequence[Report]:
-        found = self._reports[place]
-        self._counter.count(1 if isinstance(found, Report) else len(found))
-        return found
+    def __getitem__(self, index: int | slice) -> Report | Sequence[Report]:
+        selected = self._reports[index]
+        self._counter.count(1 if isinstance(selected, Report) else len(selected))
+        return selected
 
     def __iter__(self) -> Iterator[Report]:
         self._counter.count(len(self._reports))

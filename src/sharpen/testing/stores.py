@@ -131,8 +131,8 @@ def a_long_run_is_read_thinned(store: Any) -> None:
                 writer.put_report(REPORT | {"run_id": run_id, "token": 1, "step": step, "value": 1.0})
             writer.count_reports(run_id, len(steps), len(steps))
     reader = store.reader()
-    found, long = reader.long_runs.thinned_reports("s", most=10)
-    steps = {run_id: [row.step for row in found if row.run_id == run_id] for run_id in ("s-1", "s-2")}
+    rows, long = reader.long_runs.thinned_reports("s", most=10)
+    steps = {run_id: [row.step for row in rows if row.run_id == run_id] for run_id in ("s-1", "s-2")}
     assert long == {"s-1"}
     assert steps == {"s-1": [0, 99, 201, 300, 399, 498, 600, 699, 798, 897], "s-2": [0, 1, 2, 3, 4]}
     assert reader.long_runs.thinned_reports("s", most=300) == (reader.reports(sweep_id="s"), set())
@@ -145,13 +145,13 @@ def a_long_run_is_read_thinned(store: Any) -> None:
     assert [row.step for row in reader.long_runs.between("s-1", 0, None, 2, n_before=298)] == [894, 897]
     assert reader.long_runs.last("s-2").step == 4
     assert reader.long_runs.last("s-3") is None
-    each = reader.long_runs.each_report(["s-2", "s-1"])
-    assert [row.step for row in each] == [*range(5), *range(0, 900, 3)]
+    reports = reader.long_runs.each_report(["s-2", "s-1"])
+    assert [row.step for row in reports] == [*range(5), *range(0, 900, 3)]
     assert reader.restart.last_value("s-1", 1) == (897, 897, 1.0)
     assert reader.restart.last_value("s-1", 1, up_to=896) == (897, 894, 1.0)
     assert reader.restart.last_value("s-3", 1) == (None, None, None)
-    found = zip(*reader.restart.values("s-1", 1, up_to=896), strict=True)
-    assert [*found] == [(step, 1.0) for step in range(0, 897, 3)]
+    rows = zip(*reader.restart.values("s-1", 1, up_to=896), strict=True)
+    assert [*rows] == [(step, 1.0) for step in range(0, 897, 3)]
     metrics = reader.restart.metrics("s-2", 1, list)
     assert [tuple(row) for batch in metrics for row in batch] == [(step, "{}") for step in range(5)]
 
@@ -239,8 +239,12 @@ def a_run_needs_no_sweep(store: Any) -> None:
         assert writer.run("mine")["token"] == 1
         assert writer.run("nobody") is None
     tracked = store.reader().tracked
-    found = tracked.run("mine")
-    assert (found.sweep_id, found.number, found.config) == (None, None, {"lr": 0.1, "depth": 3})
+    tracked_run = tracked.run("mine")
+    assert (tracked_run.sweep_id, tracked_run.number, tracked_run.config) == (
+        None,
+        None,
+        {"lr": 0.1, "depth": 3},
+    )
     assert [run.id for run in tracked.runs("p")] == ["mine", "other"]
     assert [run.id for run in tracked.running()] == ["mine"]
     assert [(one.name, one.n_runs) for one in tracked.projects()] == [("p", 2)]

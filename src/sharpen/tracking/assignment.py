@@ -100,18 +100,18 @@ def read_assignments(environment: Mapping[str, str]) -> tuple[Assignment, ...]:
     """
     text = environment.get(VARIABLE, "{}")
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         raise _not_ours("it is not JSON") from None
-    if isinstance(found, list) and found:
-        return tuple(_read(one) for one in cast("list[Any]", found))
-    return (_read(found),)
+    if isinstance(parsed, list) and parsed:
+        return tuple(_read(one) for one in cast("list[Any]", parsed))
+    return (_read(parsed),)
 
 
-def _read(found: Any) -> Assignment:
-    if not isinstance(found, dict):
+def _read(parsed: Any) -> Assignment:
+    if not isinstance(parsed, dict):
         raise _not_ours("it is no mapping")
-    known = {name: value for name, value in cast("dict[str, Any]", found).items() if name in KINDS}
+    known = {name: value for name, value in cast("dict[str, Any]", parsed).items() if name in KINDS}
     given = {name: value for name, value in known.items() if value is not None}
     _check(given)
     return Assignment(**given)

@@ -93,4 +93,4 @@ def _nested(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return {name: _plain(each) for name, each in value.items()} if isinstance(value, Config) else value
+    return {name: _plain(item) for name, item in value.items()} if isinstance(value, Config) else value

@@ -26,17 +26,17 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(metrics, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"log({metrics!r}): metrics are a mapping of names to values: log({{'loss': 0.1}})")
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in _leaves(metrics, "", 0):
-        if name in found:
+        if name in flat:
             raise UsageError(f"log: {name!r} comes twice, nested and with a dot: rename one of them")
         check_name("log", "a metric", name)
         check_text(f"log: {name}", value)
         if isinstance(value, list | tuple):
             refuse_deep(f"log: {name}", value)
-        found[name] = float(value) if isinstance(value, Decimal | Fraction) else value
-    check_n_names("log", found)
-    return found
+        flat[name] = float(value) if isinstance(value, Decimal | Fraction) else value
+    check_n_names("log", flat)
+    return flat
 
 
 def _leaves(metrics: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:

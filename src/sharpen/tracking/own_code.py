@@ -29,8 +29,8 @@ def own_code() -> dict[str, str]:
     folder = Path(main).resolve().parent
     _look()
     sources = {*_elsewhere.values(), *([main] if main.endswith(".py") else [])}
-    places = {os.path.dirname(file) for file in sources}  # noqa: PTH120 - hundreds, in each run
-    near = {place for place in places if _is_own(Path(place).resolve(), folder)}
+    folders = {os.path.dirname(file) for file in sources}  # noqa: PTH120 - hundreds, in each run
+    near = {candidate for candidate in folders if _is_own(Path(candidate).resolve(), folder)}
     files = {Path(file).resolve() for file in sources if os.path.dirname(file) in near}  # noqa: PTH120
     own = sorted(file for file in files if _is_own(file, folder))
     return {file.relative_to(folder).as_posix(): digest for file in own if (digest := _digest(file))}

@@ -166,12 +166,12 @@ class RowBuffer:
 def _frozen(metrics: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
     """Return metrics that nobody can change any more, and about how many characters they take."""
     n_characters = 0
-    found: dict[str, Any] = {}
+    frozen: dict[str, Any] = {}
     for name, value in metrics.items():
         if not isinstance(value, int | float):
             text = dumps(value)
             n_characters += len(text)
             value = json.loads(text)  # noqa: PLW2901 - the same, as it will be stored
-        found[name] = value
+        frozen[name] = value
         n_characters += len(name) + 10
-    return found, n_characters
+    return frozen, n_characters

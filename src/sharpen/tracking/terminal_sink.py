@@ -24,8 +24,8 @@ class TerminalSink:
 
     def report(self, step: int, metrics: Mapping[str, Any]) -> str:
         """Print one line a step."""
-        words = (f"{name}={_shown(value)}" for name, value in metrics.items())
-        print(f"step {step}  {'  '.join(words)}", flush=True)
+        parts = (f"{name}={_shown(value)}" for name, value in metrics.items())
+        print(f"step {step}  {'  '.join(parts)}", flush=True)
         return ""
 
     def flush(self) -> None:

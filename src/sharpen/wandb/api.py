@@ -93,8 +93,10 @@ class Api:
     def artifacts(self, type_name: str, name: str, **_more: Any) -> list[Artifact]:
         """Return all versions of a collection ``PROJECT/NAME``, the newest first."""
         known = collections(self._reader, type_name)
-        wanted = next((each for each in (name, name.partition("/")[2]) if each in known), name)
-        return all_versions(self.home, wanted)
+        collection = next(
+            (candidate for candidate in (name, name.partition("/")[2]) if candidate in known), name
+        )
+        return all_versions(self.home, collection)
 
     def projects(self, entity: str | None = None, **_more: Any) -> list[str]:
         """Return the names of the projects that have runs."""
@@ -348,8 +350,8 @@ class StoredSweep:
         if order is not None:
             return next(iter(found_runs(self._reader, None, self.id, None, order)), None)
         runs = self._reader.runs(self.id, deleted=True)
-        found = winner(configurations(runs, self._spec.repeats), self._spec.metric)
-        row = None if found is None else self._reader.tracked.run(found.row.id)
+        configuration = winner(configurations(runs, self._spec.repeats), self._spec.metric)
+        row = None if configuration is None else self._reader.tracked.run(configuration.row.id)
         return None if row is None else StoredRun(self._reader, row, RunFacts(self._reader))
 
     def __repr__(self) -> str:

@@ -189,9 +189,9 @@ class Artifact:
         kept = self.need()
         with connect(kept.home) as client:
             move_aliases(client, kept, self.aliases)
-            said = {**kept.row.figures, "metadata": self.metadata, "description": self.description}
-            if said != kept.row.figures:
-                about = {"collection": kept.row.collection, "version": kept.row.version, "figures": said}
+            figures = {**kept.row.figures, "metadata": self.metadata, "description": self.description}
+            if figures != kept.row.figures:
+                about = {"collection": kept.row.collection, "version": kept.row.version, "figures": figures}
                 client.call("describe_version", **about, who=person())
 
 
@@ -202,16 +202,16 @@ def move_aliases(client: Client, kept: Kept, wanted: Sequence[str]) -> None:
         Refused: Somebody else moved one meanwhile, or it has a gate.
     """
     row = kept.row
-    now = {one.alias: one.version for one in aliases(Reader(kept.home), row.collection)}
+    pointed = {one.alias: one.version for one in aliases(Reader(kept.home), row.collection)}
     move = {"collection": row.collection, "version": row.version, "digest": row.digest, "who": person()}
     for alias in wanted:
-        if alias != NEWEST and now.get(alias) != row.version:
-            told = {**move, "alias": alias, "expected": now.get(alias), "via": "program"}
-            client.call("alias", move=told)
-    for alias, version in now.items():
+        if alias != NEWEST and pointed.get(alias) != row.version:
+            request = {**move, "alias": alias, "expected": pointed.get(alias), "via": "program"}
+            client.call("alias", move=request)
+    for alias, version in pointed.items():
         if version == row.version and alias not in wanted:
-            told = {**move, "alias": alias, "expected": version, "via": "program"}
-            client.call("alias", move=told, remove=True)
+            request = {**move, "alias": alias, "expected": version, "via": "program"}
+            client.call("alias", move=request, remove=True)
 
 
 def person() -> str:

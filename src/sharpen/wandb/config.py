@@ -85,12 +85,12 @@ def _of_file(path: Path) -> dict[str, Any]:
     from sharpen.spec import document  # noqa: PLC0415 - few scripts give a file
 
     try:
-        found = document.read(read_text(path), str(path)).value
+        tree = document.read(read_text(path), str(path)).value
     except (OSError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read the configuration {path}: {problem}") from problem
-    if not isinstance(found, Mapping):
+    if not isinstance(tree, Mapping):
         raise UsageError(f"the configuration {path} is a mapping of names to values")
     return {  # `desc` and `value`, as files of W&B have them, or the value itself
         str(name): value["value"] if isinstance(value, Mapping) and "value" in value else value
-        for name, value in cast("Mapping[Any, Any]", found).items()
+        for name, value in cast("Mapping[Any, Any]", tree).items()
     }

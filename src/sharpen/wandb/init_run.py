@@ -109,23 +109,23 @@ def init(**given: Any) -> Run:
             return before
         if given["reinit"] != "create_new":
             before.finish()
-    said = {
+    settings = {
         name: given[name] if given.get(name) is not None else os.environ.get(variable) or None
         for name, variable in VARIABLES.items()
     }
-    run = _made(said, config)
+    run = _made(settings, config)
     current.open_runs.append(run)
     atexit.register(run.finish)
     return run
 
 
-def _made(said: Mapping[str, Any], config: dict[str, Any]) -> Run:
-    mode = said["mode"] or "online"
+def _made(settings: Mapping[str, Any], config: dict[str, Any]) -> Run:
+    mode = settings["mode"] or "online"
     if mode not in MODES:
         raise UsageError(f"mode={mode!r}: it is one of {', '.join(MODES)}")
-    tags = said["tags"].split(",") if isinstance(said["tags"], str) else list(said["tags"] or ())
-    labels = {name: str(said[name]) for name in ("name", "group", "job_type", "notes") if said[name]}
-    about: dict[str, Any] = {**labels, "project": said["project"] or DEFAULT_PROJECT, "tags": tuple(tags)}
+    tags = settings["tags"].split(",") if isinstance(settings["tags"], str) else list(settings["tags"] or ())
+    labels = {name: str(settings[name]) for name in ("name", "group", "job_type", "notes") if settings[name]}
+    about: dict[str, Any] = {**labels, "project": settings["project"] or DEFAULT_PROJECT, "tags": tuple(tags)}
     if mode == "disabled":
         return Run(tracking.Run(NothingSink(), config, 0, "search", False), About(**about, mode=mode))
     assigned = read_assignment(os.environ)
@@ -135,8 +135,8 @@ def _made(said: Mapping[str, Any], config: dict[str, Any]) -> Run:
         if own := {name: value for name, value in config.items() if name not in assigned.config}:
             tracked.sink.tell("configure", values=own)
         return Run(tracked, About(**about))
-    resume = _resume(said["resume"], said["id"])
-    given_id = said["id"] or secrets.token_hex(4)
+    resume = _resume(settings["resume"], settings["id"])
+    given_id = settings["id"] or secrets.token_hex(4)
     tracked = tracking.init(config, **about | {"id": given_id, "resume": resume})
     n_before = tracked.sink.n_lines if isinstance(tracked.sink, ProjectSink) else 0
     first_step = tracked.sink.step + 1 if isinstance(tracked.sink, ProjectSink) and n_before else 0

@@ -169,9 +169,9 @@ def logged_value(run: tracking.Run, name: str, step: int, value: Any) -> Any:
     """Return what the history has of a value; a table or picture is kept as a file of the run first."""
     if isinstance(value, list | tuple):
         several = cast("list[Any]", value)
-        if not several or not all(isinstance(each, Media) for each in several):
+        if not several or not all(isinstance(item, Media) for item in several):
             return several
-        return [_kept(run, f"{name}_{place}", step, each) for place, each in enumerate(several)]
+        return [_kept(run, f"{name}_{index}", step, item) for index, item in enumerate(several)]
     media = _as_media(value)
     if media is not None:
         return _kept(run, name, step, media)

@@ -198,7 +198,7 @@ class Run:
             if step is not None and step > self._next:
                 self._send()
                 self._next = step
-            values = {name: logged_value(self._run, name, self._next, each) for name, each in data.items()}
+            values = {name: logged_value(self._run, name, self._next, value) for name, value in data.items()}
             self._row.update(values)
             self.summary.log(values)
             self._note_extremes(values)
@@ -221,20 +221,20 @@ class Run:
             step_metric: What charts have as the other axis; taken, and without effect.
             more: ``summary``; all else is taken, and without effect.
         """
-        words = [word.strip() for word in str(more.get("summary") or "").split(",")]
-        if "best" in words:
-            words.append("max" if str(more.get("goal", "")).startswith("max") else "min")
-        self._defined[name] = tuple(word for word in words if word in WORDS)
+        kinds = [kind.strip() for kind in str(more.get("summary") or "").split(",")]
+        if "best" in kinds:
+            kinds.append("max" if str(more.get("goal", "")).startswith("max") else "min")
+        self._defined[name] = tuple(kind for kind in kinds if kind in WORDS)
 
     def _note_extremes(self, values: Mapping[str, Any]) -> None:
-        for pattern, words in self._defined.items():
+        for pattern, kinds in self._defined.items():
             for name in fnmatch.filter(values, pattern):
                 value = number(values[name])
                 if value is None or math.isnan(value):
                     continue
-                for word in words:
-                    key = f"{name}.{word}"
-                    self._extremes[key] = WORDS[word](self._extremes.get(key, value), value)
+                for kind in kinds:
+                    key = f"{name}.{kind}"
+                    self._extremes[key] = WORDS[kind](self._extremes.get(key, value), value)
 
     def log_artifact(
         self, artifact_or_path: Any, name: str | None = None, type: str | None = None, **more: Any
@@ -276,8 +276,8 @@ class Run:
 
     def link_artifact(self, artifact: Artifact, target_path: str, aliases: Any = None) -> None:
         """Point aliases at a version: a registry of one's own is the same collection under an alias."""
-        words = list(aliases or [target_path.rpartition("/")[2]])
-        artifact.aliases.extend(word for word in words if word not in artifact.aliases)
+        added = list(aliases or [target_path.rpartition("/")[2]])
+        artifact.aliases.extend(alias for alias in added if alias not in artifact.aliases)
         artifact.save()
 
     def save(
@@ -285,9 +285,9 @@ class Run:
     ) -> list[str]:
         """Keep the files of a pattern with the run."""
         base = Path(base_path or ".")
-        found = sorted(Path(base).glob(str(glob_str))) if not Path(str(glob_str)).is_absolute() else []
-        found = found or [Path(str(glob_str))]
-        files = [path for path in found if path.is_file()]
+        matches = sorted(Path(base).glob(str(glob_str))) if not Path(str(glob_str)).is_absolute() else []
+        matches = matches or [Path(str(glob_str))]
+        files = [path for path in matches if path.is_file()]
         for path in files:
             is_below = path.is_relative_to(base)
             name = path.relative_to(base) if is_below and ".." not in path.parts else path.name

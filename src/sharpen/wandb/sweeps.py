@@ -49,9 +49,9 @@ def sweep(sweep: Any, entity: str | None = None, project: str | None = None, **_
         given.setdefault("program", sys.argv[0] or "function")
     text = yaml.safe_dump(_plain(given), sort_keys=False)
     spec.parse(text, where="wandb.sweep")
-    place = {"source": "wandb.sweep", "workdir": str(Path.cwd())}
+    location = {"source": "wandb.sweep", "workdir": str(Path.cwd())}
     with connect(home_of(os.environ)) as client:
-        made = client.call("create_sweep", key=secrets.token_hex(16), text=text, place=place)
+        made = client.call("create_sweep", key=secrets.token_hex(16), text=text, place=location)
     say(f"sweep {made['sweep_id']}; 'sharpen runs {made['sweep_id']}' shows its runs")
     return made["sweep_id"]
 
@@ -59,9 +59,9 @@ def sweep(sweep: Any, entity: str | None = None, project: str | None = None, **_
 def _plain(value: Any) -> Any:
     """Return numbers of numpy and tuples as YAML has them."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(name): _plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, list | tuple | set | range):
-        return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     return value
@@ -109,8 +109,8 @@ class _FunctionAgent:
 
     def work(self, count: int | None) -> None:
         pid = os.getpid()
-        place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
-        self._client.call("join", sweep_id=self._row.id, agent_id=self._id, **place)
+        process = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
+        self._client.call("join", sweep_id=self._row.id, agent_id=self._id, **process)
         while count is None or self._n_done < count:
             if (run := self._lease()) is None:
                 return
@@ -136,14 +136,14 @@ class _FunctionAgent:
         lease = {"run_id": run["run_id"], "token": run["token"]}
         more = {name: run.get(name) for name in ("seed", "checkpoint", "fidelity")}
         address = self._client.channel.address
-        told = assignment(self._spec, run["config"], Path(), channel=address, **lease, **more)
-        del told["dir"]  # the run makes a folder of its own when it is asked for one
-        exit_code, words = 0, ""
-        with self._beating(lease), _environment(variable(told)):
+        assigned = assignment(self._spec, run["config"], Path(), channel=address, **lease, **more)
+        del assigned["dir"]  # the run makes a folder of its own when it is asked for one
+        exit_code, last_words = 0, ""
+        with self._beating(lease), _environment(variable(assigned)):
             try:
                 self._function()
             except tracking.Stopped as stopped:
-                words = stopped.reason
+                last_words = stopped.reason
             except SystemExit as leaving:
                 exit_code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
             except KeyboardInterrupt:
@@ -152,12 +152,12 @@ class _FunctionAgent:
                 raise
             except Exception as problem:
                 traceback.print_exc()
-                exit_code, words = 1, f"{type(problem).__name__}: {problem}"
+                exit_code, last_words = 1, f"{type(problem).__name__}: {problem}"
             _finish_all()
         self._n_done += 1
         self._n_failed += exit_code != 0
         with contextlib.suppress(Refused):  # it was taken away meanwhile
-            self._client.call("exit", **lease, exit_code=exit_code, last_words=words)
+            self._client.call("exit", **lease, exit_code=exit_code, last_words=last_words)
 
     @contextlib.contextmanager
     def _beating(self, lease: Mapping[str, Any]) -> Generator[None]:

@@ -118,12 +118,12 @@ def use_version(run: tracking.Run, project: str, name: str, type: str | None) ->
         raise UsageError("use_artifact: this run has no store to look in")
     home = scratch_folder(grant.address)
     reader = Reader(home)
-    found = find_version(home, name, _project_of(reader, grant, project), type)
+    artifact = find_version(home, name, _project_of(reader, grant, project), type)
     row = reader.tracked.run(grant.run_id)
     before: list[str] = [] if row is None else row.summary.get(USED, [])
-    used = sorted({*before, found.need().row.name})
+    used = sorted({*before, artifact.need().row.name})
     run.sink.summarize({USED: used})
-    return found
+    return artifact
 
 
 def find_version(home: Path, name: str, project: str, type: str | None = None) -> Artifact:
@@ -135,17 +135,17 @@ def find_version(home: Path, name: str, project: str, type: str | None = None) -
     """
     reader = Reader(home)
     path, _, word = name.partition(":")
-    known = collections(reader)
+    types = collections(reader)
     parts = path.split("/")
-    wanted = [f"{project}/{path}", path] if len(parts) == 1 else [path, "/".join(parts[1:])]
-    collection = next((each for each in wanted if each in known), None)
+    candidates = [f"{project}/{path}", path] if len(parts) == 1 else [path, "/".join(parts[1:])]
+    collection = next((candidate for candidate in candidates if candidate in types), None)
     if collection is None:
-        there = ", ".join(known) or "none yet"
+        there = ", ".join(types) or "none yet"
         raise NotFound(f"no artifact {name!r} in project {project}; there are: {there}")
-    if type not in (None, known[collection]):
-        raise UsageError(f"{name} is of type {known[collection]}, not {type}")
+    if type not in (None, types[collection]):
+        raise UsageError(f"{name} is of type {types[collection]}, not {type}")
     row = resolve_also_best(reader, collection, word or NEWEST)
-    return artifact_of(home, row, known[collection])
+    return artifact_of(home, row, types[collection])
 
 
 def all_versions(home: Path, collection: str) -> list[Artifact]:

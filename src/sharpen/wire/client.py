@@ -86,10 +86,10 @@ class Client:
 
     def _unreachable(self, problem: OSError, hindrance: errors.StoreError | None) -> errors.Unreachable:
         if hindrance is not None:
-            words = f"{hindrance.message}; it has been tried for {self.patience_s:g} s"
-            return errors.Unreachable(words)
-        place = self.channel.address.removeprefix("unix:")
-        sentence = f"no coordinator answered for {place} within {self.patience_s:g} s: {problem}"
+            message = f"{hindrance.message}; it has been tried for {self.patience_s:g} s"
+            return errors.Unreachable(message)
+        address = self.channel.address.removeprefix("unix:")
+        sentence = f"no coordinator answered for {address} within {self.patience_s:g} s: {problem}"
         return errors.Unreachable(
             sentence + (self.channel.diagnose() if isinstance(problem, TimeoutError) else "")
         )

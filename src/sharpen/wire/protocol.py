@@ -59,14 +59,14 @@ def decode_requests(message: bytes) -> list[Request]:
         ValueError: It is not JSON.
         ProtocolError: It holds none that this version can answer.
     """
-    found = _parsed(message)
+    parsed = _parsed(message)
     try:
-        refuse_half_letters(message, found)
+        refuse_half_letters(message, parsed)
     except errors.UsageError as problem:
         raise ProtocolError(problem.message) from None
-    if not isinstance(found, dict) or "protocol" not in found:
-        raise _of_the_first_version(found)
-    envelope = cast("dict[str, Any]", found)
+    if not isinstance(parsed, dict) or "protocol" not in parsed:
+        raise _of_the_first_version(parsed)
+    envelope = cast("dict[str, Any]", parsed)
     if envelope["protocol"] != PROTOCOL:
         raise ProtocolError(other_version(envelope["protocol"], PROTOCOL))
     requests: Any = envelope.get("requests")
@@ -108,10 +108,10 @@ def decode_replies(answer: bytes, n: int) -> list[Reply]:
         ValueError: It is not JSON.
         ProtocolError: A host of another version answered.
     """
-    found = _parsed(answer)
-    if not isinstance(found, dict) or "replies" not in found:
+    parsed = _parsed(answer)
+    if not isinstance(parsed, dict) or "replies" not in parsed:
         raise ProtocolError(other_version(PROTOCOL, 1))
-    replies = cast("list[Reply]", found["replies"])
+    replies = cast("list[Reply]", parsed["replies"])
     return replies * n if len(replies) == 1 else replies
 
 
@@ -123,10 +123,10 @@ def other_version(client: Any, host: Any) -> str:
     )
 
 
-def _of_the_first_version(found: Any) -> ProtocolError:
+def _of_the_first_version(parsed: Any) -> ProtocolError:
     """Return the refusal of a message without a version, in the shape that its sender expects."""
-    if isinstance(found, list):
-        n = min(len(cast("list[Any]", found)), MAX_REQUESTS)
+    if isinstance(parsed, list):
+        n = min(len(cast("list[Any]", parsed)), MAX_REQUESTS)
         return ProtocolError(other_version(1, PROTOCOL), shape="list", n=n)
     return ProtocolError(other_version(1, PROTOCOL), shape="one")
 

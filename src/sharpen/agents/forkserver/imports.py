@@ -32,7 +32,7 @@ class _EffectReached(Exception):
 
 @dataclass
 class _Walk:
-    found: dict[str, None] = field(default_factory=dict[str, None])  # a set that keeps its order
+    names: dict[str, None] = field(default_factory=dict[str, None])  # a set that keeps its order
     files: set[str] = field(default_factory=set[str])
 
 
@@ -74,9 +74,9 @@ def leading_imports(source: bytes) -> tuple[list[str], set[str]]:
     walk = _Walk()
     with contextlib.suppress(_EffectReached):
         _visit(walk, ast.parse(source), "")
-    tops = {name.partition(":")[0].partition(".")[0] for name in walk.found}
+    tops = {name.partition(":")[0].partition(".")[0] for name in walk.names}
     brought = [module for top in BRINGS if top in tops for module in BRINGS[top]]
-    return [*walk.found, *brought], walk.files
+    return [*walk.names, *brought], walk.files
 
 
 def declares_preload(source: bytes) -> bool:
@@ -162,7 +162,7 @@ def _import(walk: _Walk, module: str, name: str) -> None:
         return  # the run will say that it is missing
     origin = spec.origin or ""
     if origin == "frozen" or (origin and (Path(origin).is_relative_to(OURS) or is_installed(origin))):
-        walk.found[f"{module}:{name}" if name else module] = None
+        walk.names[f"{module}:{name}" if name else module] = None
     elif top == module and origin.endswith(".py"):
         if origin not in walk.files:
             walk.files.add(origin)

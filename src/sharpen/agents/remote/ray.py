@@ -54,7 +54,7 @@ class RayTasks:
     def start(self, n: int) -> Any:
         """Have an agent started as soon as a node has room for it."""
         named = self._task.options(name=f"sharpen agent {n + 1} of {self._request.sweep_id}")
-        return named.remote(self._request.agent_words, self._request.agent_environment)
+        return named.remote(self._request.agent_argv, self._request.agent_environment)
 
     def ended(self, agents: Sequence[Any], wait_s: float) -> Sequence[tuple[Any, Ending]]:
         """Return those that have ended.

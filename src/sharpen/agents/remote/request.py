@@ -18,7 +18,7 @@ class Request:
         key: What they show to it.
         sweep_id: Whose runs they take.
         n_agents: How many agents.
-        words: Further words of each one's command line.
+        options: Further options of each one's command line.
         n_cpus: Processors that each is given.
         n_gpus: GPUs that each is given; a quarter lets four share one.
         settings: Of the placement.
@@ -31,7 +31,7 @@ class Request:
     key: str = field(repr=False)
     sweep_id: str = ""
     n_agents: int = 1
-    words: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     n_cpus: float = 1.0
     n_gpus: float = 0.0
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -45,17 +45,17 @@ class Request:
     def loads(cls, text: str) -> Request:
         """Return what :meth:`dumps` has written.
 
-        >>> one = Request("ray", "auto", "http://desk:8420", "secret", words=("--cold",))
+        >>> one = Request("ray", "auto", "http://desk:8420", "secret", options=("--cold",))
         >>> Request.loads(one.dumps()) == one, "secret" in repr(one)
         (True, False)
         """
         fields = json.loads(text)
-        return cls(**fields | {"words": tuple(fields["words"])})
+        return cls(**fields | {"options": tuple(fields["options"])})
 
     @property
-    def agent_words(self) -> list[str]:
+    def agent_argv(self) -> list[str]:
         """What is said to ``sharpen`` on the other machine; no secret is among it."""
-        return ["agent", self.sweep_id, "--server", self.url, "--quiet", *self.words]
+        return ["agent", self.sweep_id, "--server", self.url, "--quiet", *self.options]
 
     @property
     def agent_environment(self) -> dict[str, str]:

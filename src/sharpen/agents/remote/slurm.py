@@ -44,7 +44,7 @@ class SlurmJobs:
 
     def start(self, n: int) -> Any:
         """Put an agent into the queue; one that Slurm does not take has ended."""
-        argv, environment = self._request.agent_words, self._request.agent_environment
+        argv, environment = self._request.agent_argv, self._request.agent_environment
         try:
             return self._executor.submit(carry_out_in_job, argv, environment)
         except (RuntimeError, OSError) as problem:  # what submitit raises is the one, sbatch gone the other
@@ -67,10 +67,10 @@ class NotTaken:
     """A job that Slurm has not taken.
 
     Attributes:
-        said: Why.
+        reason: Why.
     """
 
-    said: str
+    reason: str
 
     def done(self, force_check: bool = False) -> bool:
         """Return whether it has ended."""
@@ -86,8 +86,8 @@ class NotTaken:
         >>> NotTaken("sbatch: error: invalid partition specified: gpus").ending
         Ending(code=2, words='sbatch: error: invalid partition specified: gpus; see --slurm', lived_s=0.0)
         """
-        message = " ".join(self.said.split())
-        if any(sign in self.said for sign in PASSING):
+        message = " ".join(self.reason.split())
+        if any(sign in self.reason for sign in PASSING):
             return Ending(KILLED, message, 0.0)
         return Ending(REFUSED, f"{message}; see --slurm", 0.0)
 
