@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from sharpen.errors import UsageError
 from sharpen.hints import describe, printable
@@ -32,7 +32,8 @@ def check_name(call: str, what: str, name: Any) -> None:
     Traceback (most recent call last):
     sharpen.errors.UsageError: log: 'loss\n' is no name of a metric: a name is text of one line, without ...
     """
-    _refuse(call, what, name, _fault(name))
+    if fault := _fault(name):
+        _refuse(call, what, name, fault)
 
 
 def check_path_name(call: str, what: str, name: Any) -> None:
@@ -46,7 +47,8 @@ def check_path_name(call: str, what: str, name: Any) -> None:
     Traceback (most recent call last):
     sharpen.errors.UsageError: init: 'a/../b' is no name of a project: it leads out of its folder: ...
     """
-    _refuse(call, what, name, fault_of_path(name))
+    if fault := fault_of_path(name):
+        _refuse(call, what, name, fault)
 
 
 def check_label(call: str, what: str, text: Any) -> None:
@@ -121,11 +123,10 @@ def _written_out(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
 
 
-def _refuse(call: str, what: str, name: Any, fault: str) -> None:
-    if fault:
-        shown = repr(name[: SHOWN + 1]) if isinstance(name, str) else describe(name)
-        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
-        raise UsageError(f"{call}: {printable(shown)} is no name of {what}: {fault}")
+def _refuse(call: str, what: str, name: Any, fault: str) -> NoReturn:
+    shown = repr(name[: SHOWN + 1]) if isinstance(name, str) else describe(name)
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    raise UsageError(f"{call}: {printable(shown)} is no name of {what}: {fault}")
 
 
 def _fault(name: Any) -> str:

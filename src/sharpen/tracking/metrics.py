@@ -30,11 +30,7 @@ def plain_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in _leaves(metrics, "", 0):
         if name in flat:
             raise UsageError(f"log: {name!r} comes twice, nested and with a dot: rename one of them")
-        check_name("log", "a metric", name)
-        check_text(f"log: {name}", value)
-        if isinstance(value, list | tuple):
-            refuse_deep(f"log: {name}", value)
-        flat[name] = float(value) if isinstance(value, Decimal | Fraction) else value
+        flat[name] = value if type(value) is float else _plain(name, value)  # most are floats
     check_n_names("log", flat)
     return flat
 
@@ -44,7 +40,18 @@ def _leaves(metrics: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tup
         raise UsageError(f"log: {prefix[:40]}… is nested deeper than {DEEPEST} levels")
     for name, value in metrics.items():
         check_name("log", "a metric", name)
-        if isinstance(value, Mapping):
+        if type(value) is not float and isinstance(value, Mapping):
             yield from _leaves(cast("Mapping[str, Any]", value), f"{prefix}{name}.", depth + 1)
-        else:
-            yield f"{prefix}{name}", value
+            continue
+        if prefix:
+            check_name("log", "a metric", f"{prefix}{name}")
+        yield f"{prefix}{name}", value
+
+
+def _plain(name: str, value: Any) -> Any:
+    check_text(f"log: {name}", value)
+    if isinstance(value, Decimal | Fraction):
+        return float(value)
+    if isinstance(value, list | tuple):
+        refuse_deep(f"log: {name}", cast("object", value))
+    return cast("Any", value)

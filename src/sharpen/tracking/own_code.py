@@ -14,7 +14,8 @@ _GIVEN = {*sysconfig.get_paths().values(), sys.prefix}
 INSTALLED = tuple(sorted({path + os.sep for given in _GIVEN for path in (given, os.path.realpath(given))}))
 """Where packages lie; of the hundreds of modules of a run few are elsewhere."""
 _looked_at: set[str] = set()
-_elsewhere: dict[str, str] = {}  # source files by the name of a module, of those that were looked at
+_elsewhere: dict[str, tuple[str, str]] = {}
+"""Folder, without links, and source file by the name of a module, of those that were looked at."""
 
 
 @cache
@@ -28,11 +29,9 @@ def own_code() -> dict[str, str]:
         return {}
     folder = Path(main).resolve().parent
     _look()
-    sources = {*_elsewhere.values(), *([main] if main.endswith(".py") else [])}
-    folders = {os.path.dirname(file) for file in sources}  # noqa: PTH120 - hundreds, in each run
-    near = {candidate for candidate in folders if _is_own(Path(candidate).resolve(), folder)}
-    files = {Path(file).resolve() for file in sources if os.path.dirname(file) in near}  # noqa: PTH120
-    own = sorted(file for file in files if _is_own(file, folder))
+    near = [source for below, source in _elsewhere.values() if _is_own(below, str(folder))]
+    files = {Path(source).resolve() for source in (*near, *([main] if main.endswith(".py") else []))}
+    own = sorted(file for file in files if _is_own(str(file), str(folder)))
     return {file.relative_to(folder).as_posix(): digest for file in own if (digest := _digest(file))}
 
 
@@ -42,15 +41,21 @@ def _look() -> None:
         _looked_at.add(name)
         file = getattr(sys.modules.get(name), "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and not file.startswith(INSTALLED):
-            _elsewhere[name] = file
+            _elsewhere[name] = _real(os.path.dirname(file)), file  # noqa: PTH120 - hundreds of files
 
 
-# a process that a fork server forks off for a run would copy the memory that it looks at
+@cache
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+# a process that a fork server forks off for a run would copy the memory that it looks at, and ask the disk
 os.register_at_fork(before=_look)
 
 
-def _is_own(path: Path, folder: Path) -> bool:
-    return path.is_relative_to(folder) and not f"{path}{os.sep}".startswith(INSTALLED)
+def _is_own(path: str, folder: str) -> bool:
+    below = folder.rstrip(os.sep) + os.sep
+    return f"{path}{os.sep}".startswith(below) and not f"{path}{os.sep}".startswith(INSTALLED)
 
 
 def _digest(file: Path) -> str:
