@@ -160,8 +160,8 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
         if remote is not None:
             from sharpen.cli.remote_agents import work_remotely  # noqa: PLC0415 - for few
 
-            words = _passed_on(n_runs, population, idle_timeout_s, cold=cold)
-            ending = work_remotely(home, file, remote, n_agents or 1, n_slots, words)
+            argv = _passed_on(n_runs, population, idle_timeout_s, cold=cold)
+            ending = work_remotely(home, file, remote, n_agents or 1, n_slots, argv)
             _leave(f"agents done: {ending}", ending)
             return
         _refuse_function(file)
@@ -195,8 +195,8 @@ def _refuse_function(file: SweepFile) -> None:
         raise UsageError(f"sweep {file.id} names no program: start the script that calls {call}")
 
 
-def _leave(words: str, ending: str) -> None:
-    echo(words, err=True)
+def _leave(message: str, ending: str) -> None:
+    echo(message, err=True)
     if ending == "interrupted":
         sys.exit(exits.INTERRUPTED)
 
@@ -210,8 +210,8 @@ def _passed_on(
         "--population": population,
         "--idle-timeout": idle_timeout_s,
     }
-    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return [*words, "--cold"] if cold else words
+    argv = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return [*argv, "--cold"] if cold else argv
 
 
 def _say(sentence: str) -> None:

@@ -41,17 +41,17 @@ def aggregate(home: Path, sweep: str, as_json: bool) -> None:
     logged = reader.tracked.last_of_all([run.id for run in runs])
     has_folds = fold_metric_among(read.metric, {name for last in logged.values() for name in last})
     reports = reader.reports(sweep_id=row.id) if has_folds else ()  # a run of a million steps has none
-    found = aggregates(read.metric, runs, reports)
+    aggregated = aggregates(read.metric, runs, reports)
     if as_json:
-        print_rows([asdict(one) for one in found], as_json, "")
+        print_rows([asdict(one) for one in aggregated], as_json, "")
         return
-    has_budget = any(one.fidelity is not None for one in found)
+    has_budget = any(one.fidelity is not None for one in aggregated)
     rows: list[dict[str, Any]] = []
-    for one in found:
+    for one in aggregated:
         figures = {"run": one.number, "mean": one.mean, "std": one.std, "count": one.count}
         budget = {"budget": one.fidelity} if has_budget else {}
         varying = {name: value for name, value in one.config.items() if name not in read.constants}
-        halved = {"out of memory": one.less} if any(other.less for other in found) else {}
+        halved = {"out of memory": one.less} if any(other.less for other in aggregated) else {}
         rows.append({**figures, **budget, **varying, **halved})
     print_rows(rows, as_json, f"no run of sweep {row.id} has ended")
 
@@ -96,12 +96,12 @@ def _method_row(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"method": method, "sweeps": len(curves)}
     for budget in budgets:
-        each = [at_budget(curve, budget) for curve in curves]
-        each = [value for value in each if math.isfinite(value)]
+        values = [at_budget(curve, budget) for curve in curves]
+        values = [value for value in values if math.isfinite(value)]
         if as_json:
-            row[str(budget)] = each
+            row[str(budget)] = values
             continue
-        mean = statistics.fmean(each) if each else math.nan
-        spread = f" ({min(each):.4g} to {max(each):.4g})" if len(each) > 1 else ""
+        mean = statistics.fmean(values) if values else math.nan
+        spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
         row[f"after {budget}"] = f"{mean:.4g}{spread}"
     return row

@@ -29,8 +29,8 @@ def note(home: Path, sweep_or_run: str, text: str | None) -> None:
     """
     if text is None:
         reader = Reader(home)
-        found = target(reader, sweep_or_run)
-        echo((found.run or reader.sweep(found.id)).note)
+        meant = target(reader, sweep_or_run)
+        echo((meant.run or reader.sweep(meant.id)).note)
         return
     with opened(home) as (client, reader):
         client.call("note", target=target(reader, sweep_or_run).id, text=text)
@@ -54,18 +54,18 @@ def tag(home: Path, sweep_or_run: str, action: str | None, names: Sequence[str],
     """
     if action is None:
         reader = Reader(home)
-        found = target(reader, sweep_or_run)
-        tags = list((found.run or reader.sweep(found.id)).tags)
+        meant = target(reader, sweep_or_run)
+        tags = list((meant.run or reader.sweep(meant.id)).tags)
     else:
         if not names:
             raise UsageError(f"tag: {action} which NAME?")
-        words = (
+        changes = (
             {"add": [one_line("a tag", name) for name in names], "remove": []}
             if action == "add"
             else {"add": [], "remove": [*names]}
         )
         with opened(home) as (client, reader):
-            tags = client.call("tag", target=target(reader, sweep_or_run).id, **words)["tags"]
+            tags = client.call("tag", target=target(reader, sweep_or_run).id, **changes)["tags"]
     if as_json:
         print_json(tags)
     elif tags:

@@ -60,9 +60,9 @@ def get(home: Path, name: str, root: Path | None, kind: str | None, verbose: boo
     collection, word = split(name)
     collection = _found(reader, collection)
     row = resolve_also_best(reader, collection, word)
-    found = collections(reader)[collection]
-    if kind not in (None, found):
-        raise UsageError(f"{row.name} is of type {found}, not {kind}")
+    collection_type = collections(reader)[collection]
+    if kind not in (None, collection_type):
+        raise UsageError(f"{row.name} is of type {collection_type}, not {kind}")
     folder = root or Path("artifacts") / f"{collection.rpartition('/')[2]}:v{row.version}"
     files = [file for file in row.files if file.name != MANIFEST]
     for path in write_files(open_blobs(address_of(home.absolute())), files, folder):
@@ -122,11 +122,11 @@ def _found(reader: Reader, name: str) -> str:
     for one in (name, without_entity):
         if one in known:
             return one
-    found = [one for one in known if one.rpartition("/")[2] == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"{name!r} is in several projects: say one of {', '.join(found)}")
+    matches = [one for one in known if one.rpartition("/")[2] == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f"{name!r} is in several projects: say one of {', '.join(matches)}")
     there = f"there are: {', '.join(known)}" if known else "there is none yet"
     raise NotFound(f"no artifact {name!r} in {reader.home}; {there}")
 
@@ -147,9 +147,9 @@ def ls(home: Path, name: str | None, as_json: bool) -> None:
     chosen = [*kinds] if name is None else [_found(reader, name)]
     rows: list[dict[str, Any]] = []
     for collection in chosen:
-        words = words_of(reader, collection, with_best=name is not None)
+        aliases_of = words_of(reader, collection, with_best=name is not None)
         for row in versions(reader, collection)[-1 if name is None else 0 :]:
-            names = words.get(row.version, [])
+            names = aliases_of.get(row.version, [])
             kind, size = kinds[collection], sum(file.n_bytes for file in row.files)
             facts = {
                 "version": row.name,

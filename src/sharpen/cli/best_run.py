@@ -33,7 +33,7 @@ class BestRun:
 
     Attributes:
         now: Its sweep.
-        found: The configuration.
+        configuration: The configuration.
         metrics: What it logged last.
         files: Of its first run.
         test: How its score compares with scores on permuted bars; None when nobody asked.
@@ -43,7 +43,7 @@ class BestRun:
     """
 
     now: Snapshot
-    found: Configuration
+    configuration: Configuration
     metrics: Mapping[str, Any]
     files: Sequence[ArtifactRow]
     test: PermutationTest | None
@@ -54,18 +54,18 @@ class BestRun:
     @property
     def seeds(self) -> list[dict[str, Any]]:
         """The runs of a configuration, each with its seed and its score; none where it has one."""
-        runs = self.found.runs if len(self.found.runs) > 1 else ()
+        runs = self.configuration.runs if len(self.configuration.runs) > 1 else ()
         return [{"run": run.id, "seed": seed_of(self.now.sweep, run), "score": run.score} for run in runs]
 
     @property
     def command(self) -> str:
         """What a user types to repeat it alone."""
-        sweep, top = self.now.sweep, self.found.row
+        sweep, top = self.now.sweep, self.configuration.row
         return spec.command_line(self.now.spec, top.config, seed_of(sweep, top))
 
     def facts(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it."""
-        top, now = self.found.row, self.now
+        top, now = self.configuration.row, self.now
         facts: dict[str, Any] = {"run": top.id, "metric": now.metric.name}
         facts |= {"score": top.score, "config": top.config}
         facts |= {"proposed": top.proposed} if top.proposed else {}
@@ -80,9 +80,9 @@ class BestRun:
 
     def print(self) -> None:
         """Print it for people."""
-        top, now = self.found.row, self.now
+        top, now = self.configuration.row, self.now
         echo(headline(now, top), nl=False)
-        echo(f", {of_seeds(self.found)}\n" if self.seeds else "\n")
+        echo(f", {of_seeds(self.configuration)}\n" if self.seeds else "\n")
         if self.seeds:
             _print_table({name: shown(value) for name, value in row.items()} for row in self.seeds)
             echo("")
@@ -98,36 +98,36 @@ class BestRun:
         for what, compared in (("permuted bars", self.test), ("whole search", self.search)):
             if compared:
                 echo(f"{what + ':':<16} {compared.words}")
-        words = f"is it real?      sharpen report {now.sweep.id}"
+        next_steps = f"is it real?      sharpen report {now.sweep.id}"
         if self.asked:  # a program that keeps no returns knows of no other bars
-            words += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"
+            next_steps += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"
         elif self.beside:
-            words += f", then, once: sharpen validate {top.id}"
-        echo(words, err=True)
+            next_steps += f", then, once: sharpen validate {top.id}"
+        echo(next_steps, err=True)
 
     def _print_evidence(self) -> None:
         """Print what a sceptic asks, or a policy beside each baseline."""
         if self.asked:
             echo("")
-            _print_table({"a sceptic asks": asks, "answer": words} for asks, words in self.asked.rows)
+            _print_table({"a sceptic asks": asks, "answer": answer} for asks, answer in self.asked.rows)
         if self.beside:
             echo("\n" + "\n".join(one.sentence for one in self.beside))
 
 
-def show_best(reader: Reader, now: Snapshot, found: Configuration, as_json: bool) -> None:
+def show_best(reader: Reader, now: Snapshot, configuration: Configuration, as_json: bool) -> None:
     """Print a configuration, for people or as JSON."""
-    top = found.row
-    metrics = _metrics(reader, found.runs)
+    top = configuration.row
+    metrics = _metrics(reader, configuration.runs)
     score = None if now.best is None else now.best.score
     best = BestRun(
         now=now,
-        found=found,
+        configuration=configuration,
         metrics=metrics,
         files=reader.artifacts(run_id=top.id),
         test=PermutationTest.of(top.summary),
         search=permuted_search(reader.home, now.sweep, now.metric, score),
-        asked=_scrutiny(reader, now, found, number(metrics.get(BEST_TRADES))),
-        beside=_beside(reader, now, found),
+        asked=_scrutiny(reader, now, configuration, number(metrics.get(BEST_TRADES))),
+        beside=_beside(reader, now, configuration),
     )
     if as_json:
         print_json(best.facts())
@@ -135,38 +135,38 @@ def show_best(reader: Reader, now: Snapshot, found: Configuration, as_json: bool
         best.print()
 
 
-def _beside(reader: Reader, now: Snapshot, found: Configuration) -> Sequence[Comparison]:
+def _beside(reader: Reader, now: Snapshot, configuration: Configuration) -> Sequence[Comparison]:
     """Return a policy beside each baseline; nothing where it has not kept what it saved."""
-    if not any(file.type == SAVED for run in found.runs for file in reader.artifacts(run_id=run.id)):
+    if not any(file.type == SAVED for run in configuration.runs for file in reader.artifacts(run_id=run.id)):
         return ()
     from sharpen.views.family import family  # noqa: PLC0415 - they import a lot
     from sharpen.views.savings import comparisons_of  # noqa: PLC0415
 
     ever = reader.runs(now.sweep.id, deleted=True)
-    return comparisons_of(reader, found.row.number, ever, now.spec, family(reader, now.sweep))
+    return comparisons_of(reader, configuration.row.number, ever, now.spec, family(reader, now.sweep))
 
 
 def _scrutiny(
-    reader: Reader, now: Snapshot, found: Configuration, trades_share: float | None
+    reader: Reader, now: Snapshot, configuration: Configuration, trades_share: float | None
 ) -> Scrutiny | None:
     """Return what a sceptic asks of a configuration; None where no returns of it are kept."""
-    files = [file for run in found.runs for file in reader.artifacts(run_id=run.id)]
+    files = [file for run in configuration.runs for file in reader.artifacts(run_id=run.id)]
     if not any(file.type == RETURNS for file in files):
         return None
     from sharpen.views.returns import ensembles, read_series  # noqa: PLC0415 - they import a lot
     from sharpen.views.scrutiny import neighbours_of, scrutinise  # noqa: PLC0415
 
-    numbers = {run.id: run.number for run in found.runs}
-    series = ensembles(read_series(files, numbers)[0], [found])[0].get(found.row.number)
+    numbers = {run.id: run.number for run in configuration.runs}
+    series = ensembles(read_series(files, numbers)[0], [configuration])[0].get(configuration.row.number)
     if series is None:
         return None
-    near = neighbours_of(found, now.configurations, now.spec.space, now.metric)
-    return scrutinise(series, found, math.nan if trades_share is None else trades_share, near)
+    near = neighbours_of(configuration, now.configurations, now.spec.space, now.metric)
+    return scrutinise(series, configuration, math.nan if trades_share is None else trades_share, near)
 
 
 def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
     """Return what a run logged last; of several runs the means of the numbers that all of them logged."""
-    last = [found for run in runs if (found := reader.long_runs.last_metrics(run.id))]
+    last = [logged for run in runs if (logged := reader.long_runs.last_metrics(run.id))]
     if len(last) < 2:
         return last[0] if last else {}
     figures = {name: [number(metrics.get(name)) for metrics in last] for name in last[0]}

@@ -94,15 +94,15 @@ def cancel(home: Path, sweep_or_run: str, reason: str | None) -> None:
     reason = reason or f"canceled by {getpass.getuser()}"
     with opened(home) as (client, reader):
         meant = target(reader, sweep_or_run)
-        found = meant.id
+        target_id = meant.id
         if meant.run is not None:
-            state = client.call("cancel_run", run_id=found, reason=reason)["state"]
-            words = "is canceled" if state == TrialState.CANCELED else "has been told to end"
-            echo(f"run {found} {words}", err=True)
+            state = client.call("cancel_run", run_id=target_id, reason=reason)["state"]
+            outcome = "is canceled" if state == TrialState.CANCELED else "has been told to end"
+            echo(f"run {target_id} {outcome}", err=True)
             return
-        answer = client.call("cancel", sweep_id=found, reason=reason)
+        answer = client.call("cancel", sweep_id=target_id, reason=reason)
     n = answer["n_running"]
-    echo(f"sweep {found} is canceled{f'; {n} at work have been told to end' if n else ''}", err=True)
+    echo(f"sweep {target_id} is canceled{f'; {n} at work have been told to end' if n else ''}", err=True)
 
 
 @click.command()
@@ -147,8 +147,8 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
     echo(f"sweep {row.id}: {done}", err=True)
     if answer["status"] != row.status:
         goes_on = answer["status"] == SweepStatus.RUNNING
-        words = f"; work on it: sharpen resume {row.id}" if goes_on else ""
-        echo(f"sweep {row.id} was {row.status} and is {answer['status']} now{words}", err=True)
+        next_step = f"; work on it: sharpen resume {row.id}" if goes_on else ""
+        echo(f"sweep {row.id} was {row.status} and is {answer['status']} now{next_step}", err=True)
 
 
 @click.command()
@@ -179,12 +179,12 @@ def delete(home: Path, sweep_or_run: str, yes: bool) -> None:
     echo(f"{meant.kind} {meant.id} is deleted", err=True)
 
 
-def _ask(kind: str, found: str, yes: bool) -> None:
+def _ask(kind: str, target_id: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"delete: nobody can be asked here; say --yes to delete {kind} {found}")
-    click.confirm(f"Delete {kind} {found}?", abort=True, err=True)
+        raise UsageError(f"delete: nobody can be asked here; say --yes to delete {kind} {target_id}")
+    click.confirm(f"Delete {kind} {target_id}?", abort=True, err=True)
 
 
 def _going_on(answer: Mapping[str, Any]) -> str:

@@ -47,22 +47,22 @@ def check(name: str, columns: str, zone: str, time_format: str, calendar: str, a
     from sharpen.data import check as check_data  # noqa: PLC0415
 
     options = ReadOptions.of({"map": columns, "zone": zone, "time_format": time_format, "calendar": calendar})
-    found = check_data(name, options)
+    checked = check_data(name, options)
     if as_json:
-        print_json(asdict(found) | {"is_usable": found.is_usable})
+        print_json(asdict(checked) | {"is_usable": checked.is_usable})
     else:
-        rows = [asdict(symbol) for symbol in found.symbols]
+        rows = [asdict(symbol) for symbol in checked.symbols]
         print_rows([{k: v for k, v in row.items() if k != "problems"} for row in rows], False, "no rows")
-        echo(f"\n{found.provenance}")
-        if found.layout:
-            echo(f"read as: {found.layout}")
-        for note in found.notes:
+        echo(f"\n{checked.provenance}")
+        if checked.layout:
+            echo(f"read as: {checked.layout}")
+        for note in checked.notes:
             echo(f"warning: {note}", err=True, fg="yellow")
-        for symbol in found.symbols:
+        for symbol in checked.symbols:
             for problem in symbol.problems:
                 echo(f"{symbol.symbol}: {problem}", err=True, fg="red")
-        for problem in found.problems:
-            echo(f"{found.name}: {problem}", err=True, fg="red")
-        echo("fit to use" if found.is_usable else "not fit to use", err=True)
-    if not found.is_usable:
+        for problem in checked.problems:
+            echo(f"{checked.name}: {problem}", err=True, fg="red")
+        echo("fit to use" if checked.is_usable else "not fit to use", err=True)
+    if not checked.is_usable:
         sys.exit(2)

@@ -74,9 +74,9 @@ def doctor(home: Path, as_json: bool) -> None:
 def _findings(home: Path) -> Iterator[Finding]:
     yield _versions()
     yield _disk(home)
-    is_well, words = ray_words()
-    if words:
-        yield Finding("ray", "ok" if is_well else "warning", words)
+    is_well, sentence = ray_words()
+    if sentence:
+        yield Finding("ray", "ok" if is_well else "warning", sentence)
     try:
         find(home)
         reader = Reader(home)
@@ -104,21 +104,23 @@ def _findings(home: Path) -> Iterator[Finding]:
 
 def _versions() -> Finding:
     lacking = sorted({extra for package, extra in EXTRAS.items() if find_spec(package) is None})
-    words = f"sharpen {__version__}, Python {platform.python_version()}, schema {schema.VERSION}"
-    return Finding("versions", "ok", words + (f"; extras that lack: {', '.join(lacking)}" if lacking else ""))
+    versions = f"sharpen {__version__}, Python {platform.python_version()}, schema {schema.VERSION}"
+    return Finding(
+        "versions", "ok", versions + (f"; extras that lack: {', '.join(lacking)}" if lacking else "")
+    )
 
 
 def _disk(home: Path) -> Finding:
-    place = next(folder for folder in (home, *home.parents) if folder.exists())
-    n_free = shutil.disk_usage(place).free
-    words = f"{n_free / (1 << 30):.1f} GiB free in {place}"
-    if not os.access(place, os.W_OK):
-        return Finding("disk", "problem", f"{place} cannot be written by this user")
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    n_free = shutil.disk_usage(existing).free
+    free = f"{n_free / (1 << 30):.1f} GiB free in {existing}"
+    if not os.access(existing, os.W_OK):
+        return Finding("disk", "problem", f"{existing} cannot be written by this user")
     if others := open_to_others(home):
-        return Finding("disk", "warning", f"{words}; other users can read {others[0]}: chmod -R go= {home}")
+        return Finding("disk", "warning", f"{free}; other users can read {others[0]}: chmod -R go= {home}")
     if n_free < TOO_LITTLE_BYTES:
-        return Finding("disk", "problem", f"{words}: make room, nothing can be stored")
-    return Finding("disk", "warning" if n_free < LITTLE_BYTES else "ok", words)
+        return Finding("disk", "problem", f"{free}: make room, nothing can be stored")
+    return Finding("disk", "warning" if n_free < LITTLE_BYTES else "ok", free)
 
 
 def _store(home: Path, reader: Reader) -> Iterator[Finding]:
@@ -139,8 +141,10 @@ def _pooler(home: Path, _reader: Reader) -> Iterator[Finding]:
         from sharpen.store.postgres import is_behind_pooler  # noqa: PLC0415 - an extra
 
         if is_behind_pooler(home):
-            words = "one stands before the database, and takes the store's lock away unless its pool_mode is"
-            yield Finding("pooler", "warning", f"{words} session: connect to the server itself")
+            trouble = (
+                "one stands before the database, and takes the store's lock away unless its pool_mode is"
+            )
+            yield Finding("pooler", "warning", f"{trouble} session: connect to the server itself")
 
 
 def _files(home: Path, _reader: Reader) -> Iterator[Finding]:
@@ -170,9 +174,9 @@ def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
 
 def _silent_writer(home: Path, problem: SharpenError) -> Finding:
     """Say who holds the store, when nobody answers in its folder."""
-    words = _holder(home)
-    if words is not None:
-        return Finding("writer", "problem", f"{words} does not answer: {problem.message}")
+    process = _holder(home)
+    if process is not None:
+        return Finding("writer", "problem", f"{process} does not answer: {problem.message}")
     if database_url(home) is not None:
         from sharpen.store import postgres  # noqa: PLC0415 - an extra
         from sharpen.store.postgres_lock import elsewhere  # noqa: PLC0415
@@ -212,15 +216,15 @@ def _is_locked(home: Path) -> bool:
 def _clock(home: Path, reader: Reader) -> Iterator[Finding]:
     ahead_s = reader.newest_date() - time.time()
     if ahead_s > SKEW_S:
-        words = f"this clock is {ahead_s:.0f} s behind the newest date in the store: set it by NTP"
-        yield Finding("clock", "warning", words)
+        skew = f"this clock is {ahead_s:.0f} s behind the newest date in the store: set it by NTP"
+        yield Finding("clock", "warning", skew)
         return
     if database_url(home) is not None:
         now = reader.rows(sa.select(sa.extract("epoch", sa.func.clock_timestamp()).label("now")))[0]["now"]
         skew_s = float(now) - time.time()
         if abs(skew_s) > SKEW_S:
-            words = f"this clock and the database's are {abs(skew_s):.0f} s apart: set both by NTP"
-            yield Finding("clock", "warning", words)
+            skew = f"this clock and the database's are {abs(skew_s):.0f} s apart: set both by NTP"
+            yield Finding("clock", "warning", skew)
             return
     yield Finding("clock", "ok", "not behind the store")
 
@@ -234,13 +238,13 @@ def _limits(_home: Path, reader: Reader) -> Iterator[Finding]:
             (use.n_runs, use.limits.runs, "runs made"),
             (use.n_bytes, use.limits.n_bytes, "bytes"),
         )
-        words = ", ".join(f"{n:,} of {most:,} {what}" for n, most, what in pairs if most is not None)
-        if words:
+        used = ", ".join(f"{n:,} of {most:,} {what}" for n, most, what in pairs if most is not None)
+        if used:
             is_full = any(most is not None and n >= most for n, most, _ in pairs[1:])
             full = "; nothing more fits: 'sharpen project limit' raises it" if is_full else ""
             if not is_full and use.is_busy:
                 full = "; the others wait for one to end"
-            project = f"project {use.limits.project}: {words}{full}"
+            project = f"project {use.limits.project}: {used}{full}"
             yield Finding("limits", "warning" if is_full else "ok", project)
 
 
@@ -259,11 +263,13 @@ def _agents_of(reader: Reader, sweep_id: str) -> Finding:
     held = {run.agent_id for run in running}
     elsewhere = [name for name, *_, identity in known if not is_here(identity) and name in held]
     lost = [run.id for run in running if run.agent_id in dead]
-    words = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
-    words += f"{count(len(running), 'run')} running"
+    summary = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
+    summary += f"{count(len(running), 'run')} running"
     if lost:
-        words += f"; the agent of {', '.join(lost[:3])} is dead: the run goes back as soon as somebody writes"
-        return Finding("agents", "warning", words)
+        summary += (
+            f"; the agent of {', '.join(lost[:3])} is dead: the run goes back as soon as somebody writes"
+        )
+        return Finding("agents", "warning", summary)
     if not live and not elsewhere:
-        return Finding("agents", "warning", f"{words}; start one with 'sharpen agent {sweep_id}'")
-    return Finding("agents", "ok", words)
+        return Finding("agents", "warning", f"{summary}; start one with 'sharpen agent {sweep_id}'")
+    return Finding("agents", "ok", summary)

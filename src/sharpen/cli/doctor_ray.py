@@ -25,13 +25,13 @@ def ray_words(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
         return True, f"{installed}; no cluster of this machine, so '--ray' needs an address"
     if why_silent(address):
         return False, f"{installed}; nobody answers at {address}: start it with 'ray start --head'"
-    words = f"{installed}; a cluster answers at {address}"
+    sentence = f"{installed}; a cluster answers at {address}"
     if environment.get("RAY_AUTH_MODE") != "token":
         return (
             False,
-            f"{words}; whoever reaches it can run code there: set RAY_AUTH_MODE=token on all machines",
+            f"{sentence}; whoever reaches it can run code there: set RAY_AUTH_MODE=token on all machines",
         )
-    return True, words
+    return True, sentence
 
 
 def _last_started(environment: Mapping[str, str]) -> str:

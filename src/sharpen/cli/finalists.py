@@ -108,11 +108,11 @@ class _Call:
         tops = room.top_runs(self.reader, self.sweep, self.top)
         if self.lockbox and any(row.summary.get(NO_STAGE) for row in tops):
             echo(f"warning: {WITHOUT_STAGE}", err=True)
-        found = self._compared(tops)
-        facts: dict[str, Any] = {"sweep": self.sweep.id, **figures(found)}
+        compared = self._compared(tops)
+        facts: dict[str, Any] = {"sweep": self.sweep.id, **figures(compared)}
         if not self.as_json:
-            _print(found, len(tops), self.top)
-        facts["lockbox"] = self._lockbox(found, tops)
+            _print(compared, len(tops), self.top)
+        facts["lockbox"] = self._lockbox(compared, tops)
         file = folder_of(self.reader.home, self.sweep.id) / RESULT
         file.write_text(json.dumps(null_for_nan(facts), indent=2) + "\n", encoding="utf-8")
         if self.as_json:
@@ -131,15 +131,17 @@ class _Call:
         best = (
             self.reader.run(self.previous) if self.previous else room.previous_best(self.reader, self.sweep)
         )
-        each = room.candidates(self.sweep, tops, best)
+        candidates = room.candidates(self.sweep, tops, best)
         for name in room.continued(self.reader, tops):
-            words = "it went on from a training of other values. It is trained here from the beginning"
-            echo(f"warning: run {name}: {words}, with its own values alone", err=True)
+            warning = "it went on from a training of other values. It is trained here from the beginning"
+            echo(f"warning: run {name}: {warning}, with its own values alone", err=True)
         seeds = room.fresh_seeds(self.sweep.seed, self.n_seeds)
-        n = len({one.key for one in each}) * len(seeds)
+        n = len({one.key for one in candidates}) * len(seeds)
         console = stderr()
         by_key: dict[str, list[Evaluation]] = {}
-        scored = room.evaluate(self.reader, self.sweep, each, seeds, self.n_slots or free_slots(self.sweep))
+        scored = room.evaluate(
+            self.reader, self.sweep, candidates, seeds, self.n_slots or free_slots(self.sweep)
+        )
         with closing(scored):
             line = track(
                 scored, "finalists", n, console=console, transient=True, disable=not console.is_terminal
@@ -147,16 +149,17 @@ class _Call:
             for one in line:
                 by_key.setdefault(one.key, []).append(room.on_the_bars_of(tops[0], one))
         kept = {
-            key: tuple(sorted(found, key=lambda one: seeds.index(one.seed))) for key, found in by_key.items()
+            key: tuple(sorted(evaluations, key=lambda one: seeds.index(one.seed)))
+            for key, evaluations in by_key.items()
         }
-        return Finalists(spec.parse(self.sweep.spec, where=self.sweep.source).metric, each, kept)
+        return Finalists(spec.parse(self.sweep.spec, where=self.sweep.source).metric, candidates, kept)
 
-    def _lockbox(self, found: Finalists, tops: Sequence[RunRow]) -> dict[str, Any] | None:
+    def _lockbox(self, finalists: Finalists, tops: Sequence[RunRow]) -> dict[str, Any] | None:
         """Open the lockbox for the best finalist, unless it is to stay closed; print what it showed."""
         from sharpen.agents.lockbox import take_look  # noqa: PLC0415
         from sharpen.cli.validate import figures, print_look, warn  # noqa: PLC0415
 
-        chosen = found.chosen
+        chosen = finalists.chosen
         seen = next((look for look in self.reader.looks(self.sweep.id) if look.has_shown), None)
         why = "" if chosen else "no finalist can be chosen"
         if seen:
@@ -177,21 +180,23 @@ class _Call:
         return figures(look)
 
 
-def _print(found: Finalists, n: int, wanted: int) -> None:
+def _print(finalists: Finalists, n: int, wanted: int) -> None:
     from sharpen.views.finalists import sentence  # noqa: PLC0415
 
-    comparisons = found.comparisons
-    rows = [_row(found, one, comparisons) for one in found.candidates]
-    if found.baseline is not None:
-        rows.append(dict.fromkeys(rows[0], "") | {"": "buy-and-hold", "fresh mean": shown(found.baseline)})
+    comparisons = finalists.comparisons
+    rows = [_row(finalists, one, comparisons) for one in finalists.candidates]
+    if finalists.baseline is not None:
+        rows.append(
+            dict.fromkeys(rows[0], "") | {"": "buy-and-hold", "fresh mean": shown(finalists.baseline)}
+        )
     stdout().print(table(rows))
-    for one in found.candidates:
-        if problem := found.problem(one):
+    for one in finalists.candidates:
+        if problem := finalists.problem(one):
             echo(f"{one.name}: {problem}")
     echo(f"\n{sentence(comparisons)}")
     if n < wanted:
         echo(f"There are {n} finalists: no more configurations finished with a score.")
-    echo(f"\n{LIMITS if found.has_folds else LIMITS.replace(*SEEDS)}", err=True)
+    echo(f"\n{LIMITS if finalists.has_folds else LIMITS.replace(*SEEDS)}", err=True)
 
 
 SEEDS = (
@@ -200,12 +205,12 @@ SEEDS = (
 )
 
 
-def _row(found: Finalists, one: Candidate, comparisons: Sequence[Comparison]) -> dict[str, str]:
-    scores = [each.score for each in found.of(one) if each.score is not None]
+def _row(finalists: Finalists, one: Candidate, comparisons: Sequence[Comparison]) -> dict[str, str]:
+    scores = [evaluation.score for evaluation in finalists.of(one) if evaluation.score is not None]
     name = one.name if one.role in ("finalist", "default") else f"{one.role} {one.name}"
-    row = {"": name, "in the sweep": shown(one.searched), "fresh mean": shown(found.mean(one))}
+    row = {"": name, "in the sweep": shown(one.searched), "fresh mean": shown(finalists.mean(one))}
     row["seeds"] = f"{min(scores):.4g} … {max(scores):.4g}" if scores else ""
-    others = [other.role for other in found.candidates if other.role != "finalist"]
+    others = [other.role for other in finalists.candidates if other.role != "finalist"]
     for role in others:
         row |= _against(role, next((c for c in comparisons if (c.name, c.against) == (one.name, role)), None))
     return row
@@ -217,5 +222,5 @@ def _against(role: str, one: Comparison | None) -> dict[str, str]:
         return dict.fromkeys(names, "") | ({names[0]: one.why.partition(":")[0]} if one else {})
     low, high = one.test.interval.low, one.test.interval.high
     ends = f"{low:+.3g} … {high:+.3g}" if math.isfinite(low) else ""
-    words = (f"{one.test.mean:+.4g}", ends, f"{one.p:.2g}" if math.isfinite(one.p) else "")
-    return dict(zip(names, words, strict=True))
+    cells = (f"{one.test.mean:+.4g}", ends, f"{one.p:.2g}" if math.isfinite(one.p) else "")
+    return dict(zip(names, cells, strict=True))

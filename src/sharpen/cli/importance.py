@@ -41,24 +41,24 @@ def importance(home: Path, sweep: str, fidelity: float | None, metric: str, as_j
     """
     reader = Reader(home)
     row = reader.sweep(sweep)
-    found = importances(reader, row, fidelity, metric)
+    measured = importances(reader, row, fidelity, metric)
     if as_json:
-        print_json({"sweep": row.id, "metric": found.metric, **_facts(found)})
+        print_json({"sweep": row.id, "metric": measured.metric, **_facts(measured)})
         return
-    stdout().print(table([_row(one) for one in found.rows]))
-    steps = [f"{step.name} {step.gain:+.3g}" for step in found.steps]
+    stdout().print(table([_row(one) for one in measured.rows]))
+    steps = [f"{step.name} {step.gain:+.3g}" for step in measured.steps]
     changed = ", ".join(steps) or "nothing differs"
-    echo(f"\n{found.metric}, from {found.start} to the best trial, {found.best}: {changed}")
-    echo(f"\n{found.evidence.sentence}", err=True)
+    echo(f"\n{measured.metric}, from {measured.start} to the best trial, {measured.best}: {changed}")
+    echo(f"\n{measured.evidence.sentence}", err=True)
 
 
-def _facts(found: Importances) -> dict[str, Any]:
+def _facts(measured: Importances) -> dict[str, Any]:
     """Return what each method says, by its name."""
     methods = ("fanova", "local", "ped_anova")
-    shares = {method: [getattr(one, method) for one in found.rows] for method in methods}
-    evidence = asdict(found.evidence) | {"can_tell": found.evidence.can_tell}
-    each = {method: [asdict(share) for share in kept if share] for method, kept in shares.items()}
-    return {"evidence": evidence, **each, "ablation": [asdict(step) for step in found.steps]}
+    shares = {method: [getattr(one, method) for one in measured.rows] for method in methods}
+    evidence = asdict(measured.evidence) | {"can_tell": measured.evidence.can_tell}
+    by_method = {method: [asdict(share) for share in kept if share] for method, kept in shares.items()}
+    return {"evidence": evidence, **by_method, "ablation": [asdict(step) for step in measured.steps]}
 
 
 def _row(one: Mattered) -> dict[str, str]:

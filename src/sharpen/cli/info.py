@@ -23,17 +23,17 @@ def info(home: Path, sweep_or_run: str, as_json: bool) -> None:
       sharpen info last-4
     """
     reader = Reader(home)
-    found = target(reader, sweep_or_run)
+    meant = target(reader, sweep_or_run)
     # each of the three imports only what it needs: most of the time that this verb takes is imports
-    if found.run is None:
+    if meant.run is None:
         from sharpen.cli.sweep_info import print_sweep  # noqa: PLC0415
 
-        print_sweep(reader, found.id, as_json)
-    elif found.run.sweep_id is None:
+        print_sweep(reader, meant.id, as_json)
+    elif meant.run.sweep_id is None:
         from sharpen.cli.project_runs import print_tracked_run  # noqa: PLC0415
 
-        print_tracked_run(reader, found.run, as_json)
+        print_tracked_run(reader, meant.run, as_json)
     else:
         from sharpen.cli.run_info import print_run  # noqa: PLC0415
 
-        print_run(reader, found.id, as_json)
+        print_run(reader, meant.id, as_json)

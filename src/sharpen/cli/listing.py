@@ -59,11 +59,11 @@ def ls(home: Path, as_json: bool) -> None:
         rows.append(row | {"created": when(sweep.created_at)})
         projects |= {sweep.project} if SweepStatus(sweep.status).is_open else set()
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
-    for project, words in held_back(reader).items():
+    for project, message in held_back(reader).items():
         if project in projects:
-            echo(words, err=True)
-    for words in damaged:
-        echo(f"left out: {words}", err=True)
+            echo(message, err=True)
+    for message in damaged:
+        echo(f"left out: {message}", err=True)
 
 
 @click.command()
@@ -90,12 +90,12 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
     if run is None and now.has_several:
         print_front(now, as_json)
         return
-    found = now.winner
+    configuration = now.winner
     if run is not None:
         one = chosen(reader, now, run)
-        found = Configuration(one, (one,))
-    assert found is not None  # noqa: S101 - there is something to choose
-    show_best(reader, now, found, as_json)
+        configuration = Configuration(one, (one,))
+    assert configuration is not None  # noqa: S101 - there is something to choose
+    show_best(reader, now, configuration, as_json)
 
 
 @click.command()
@@ -187,11 +187,11 @@ def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:
     if len(read.metrics) == 1 and read.repeats == 1:
         run = reader.best(sweep.id, read.metric)
         return {"best": None if run is None else run.score}
-    found = configurations(reader.runs(sweep.id, deleted=True), read.repeats)
+    grouped = configurations(reader.runs(sweep.id, deleted=True), read.repeats)
     if len(read.metrics) == 1:
-        top = winner(found, read.metric)
+        top = winner(grouped, read.metric)
         return {"best": None if top is None else top.row.score}
-    size = len(pareto_front([one.row for one in found], read.metrics))
+    size = len(pareto_front([one.row for one in grouped], read.metrics))
     if as_json:
         return {"best": None, "front": size}
     return {"best": f"front of {size}" if size else None}

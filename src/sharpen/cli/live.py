@@ -35,7 +35,7 @@ class View(Protocol):
         """Look at the store again."""
         ...
 
-    def warn(self, words: str) -> None:
+    def warn(self, message: str) -> None:
         """Say something that stays."""
         ...
 
@@ -48,21 +48,21 @@ class View(Protocol):
 
 def headline(now: Snapshot, n_slots: int) -> str:
     """Return where a sweep is, in a line."""
-    words = [f"sweep {now.sweep.id} {now.sweep.name}: {len(now.done)}/{now.n_in_all or '∞'} runs done"]
+    parts = [f"sweep {now.sweep.id} {now.sweep.name}: {len(now.done)}/{now.n_in_all or '∞'} runs done"]
     n_running = sum(run.state == TrialState.RUNNING for run in now.runs)
-    words.append(f"{n_running} running")
+    parts.append(f"{n_running} running")
     if now.sweep.status != SweepStatus.RUNNING:
-        words.append(now.sweep.status)
+        parts.append(now.sweep.status)
     if now.has_several:
-        words += [f"front of {len(now.front)}"] if now.front else []
+        parts += [f"front of {len(now.front)}"] if now.front else []
     elif now.winner is not None:
         best = now.winner.row
         seeds = f", {of_seeds(now.winner)}" if now.repeats > 1 else ""
-        words.append(f"best {now.metric.name} {shown(best.score)} (run {best.number}{seeds})")
+        parts.append(f"best {now.metric.name} {shown(best.score)} (run {best.number}{seeds})")
     left = now.seconds_left(n_slots)
     if left:
-        words.append(f"about {duration(left)} left")
-    return ", ".join(words)
+        parts.append(f"about {duration(left)} left")
+    return ", ".join(parts)
 
 
 def table_row(now: Snapshot, run: RunRow) -> dict[str, object]:
@@ -124,9 +124,9 @@ class LiveTable:
         head = Text(headline(now, self._n_slots), style="bold")
         return Group(head, table([table_row(now, run) for run in newest])) if newest else head
 
-    def warn(self, words: str) -> None:
+    def warn(self, message: str) -> None:
         """Print a line above the table."""
-        self._live.console.print(words, style="yellow", soft_wrap=True, markup=False)
+        self._live.console.print(message, style="yellow", soft_wrap=True, markup=False)
 
     def __enter__(self) -> LiveTable:
         self._live.start()
@@ -167,13 +167,13 @@ class Lines:
         return self._now
 
     def _line(self, now: Snapshot, run: RunRow) -> str:
-        words = line_of(run, now.spec.metrics, now.progress.get(run.id), now.broke(run))
+        line = line_of(run, now.spec.metrics, now.progress.get(run.id), now.broke(run))
         is_final = TrialState(run.state).is_final
-        return f"{words}  [{len(now.done)}/{now.n_in_all or '∞'}]" if is_final else words
+        return f"{line}  [{len(now.done)}/{now.n_in_all or '∞'}]" if is_final else line
 
-    def warn(self, words: str) -> None:
+    def warn(self, message: str) -> None:
         """Print a line."""
-        self._console.print(words, style="yellow", soft_wrap=True, markup=False)
+        self._console.print(message, style="yellow", soft_wrap=True, markup=False)
 
     def __enter__(self) -> Lines:
         for run in Snapshot.read(self._reader, self._sweep_id).done:  # of an earlier session: no news
@@ -197,14 +197,14 @@ def line_of(
         progress: How many times it has logged the first of them, and the last value; None for never.
         broke: The constraints that it broke, in words.
     """
-    words = [f"run {run.number:>3}", f"{run.state:<8}"]
+    parts = [f"run {run.number:>3}", f"{run.state:<8}"]
     if TrialState(run.state).is_final:
         n_steps, value = progress or (0, None)
-        words.append(f"{n_steps} steps")
+        parts.append(f"{n_steps} steps")
         shown_values = {metrics[0].name: _value(run, n_steps, value)} | _others(run, metrics)
-        words += [f"{name} {value}" for name, value in shown_values.items() if value]
-        words += [_time(run), f"broke {broke}" if broke else "", run.reason]
-    return "  ".join(word for word in words if word)
+        parts += [f"{name} {value}" for name, value in shown_values.items() if value]
+        parts += [_time(run), f"broke {broke}" if broke else "", run.reason]
+    return "  ".join(word for word in parts if word)
 
 
 def _value(run: RunRow, n_steps: int, last: float | None) -> str:
@@ -228,9 +228,9 @@ def _time(run: RunRow) -> str:
     return duration(end - run.started_at) if run.started_at else ""
 
 
-def of_seeds(found: Configuration) -> str:
+def of_seeds(configuration: Configuration) -> str:
     """Return how a configuration's score came about: ``mean of 3 seeds, from 0.41 to 0.77``."""
-    scores = found.scores
+    scores = configuration.scores
     return f"mean of {len(scores)} seeds, from {shown(scores[0])} to {shown(scores[-1])}"
 
 

@@ -107,10 +107,10 @@ class Root(click.Group):
         if cmd_name not in VERBS:
             return None
         with _collecting_nothing():
-            found: click.Command = getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
-        if cmd_name not in NO_SERVER and all(param.name != "server" for param in found.params):
-            found.params.append(_server_option())
-        return found
+            command: click.Command = getattr(import_module(f"sharpen.cli.{VERBS[cmd_name]}"), cmd_name)
+        if cmd_name not in NO_SERVER and all(param.name != "server" for param in command.params):
+            command.params.append(_server_option())
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

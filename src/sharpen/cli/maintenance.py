@@ -33,15 +33,20 @@ def backup(home: Path, file: Path, as_json: bool) -> None:
       sharpen backup monday.tar
       mkdir restored && tar -xf monday.tar -C restored && sharpen --home restored ls
     """
-    found = back_up(home, file)
+    archive = back_up(home, file)
     if as_json:
         print_json(
-            {"file": str(file), "n_blobs": found.n_blobs, "n_bytes": found.n_bytes, "damaged": found.damaged}
+            {
+                "file": str(file),
+                "n_blobs": archive.n_blobs,
+                "n_bytes": archive.n_bytes,
+                "damaged": archive.damaged,
+            }
         )
-    echo(f"{file}: {found.n_bytes:,} bytes, {found.n_blobs} kept files", err=True)
-    for words in found.damaged:
-        echo(f"warning: {words}", err=True)
-    if found.damaged:
+    echo(f"{file}: {archive.n_bytes:,} bytes, {archive.n_blobs} kept files", err=True)
+    for damage in archive.damaged:
+        echo(f"warning: {damage}", err=True)
+    if archive.damaged:
         raise SystemExit(1)
 
 
@@ -69,13 +74,13 @@ def gc(home: Path, yes: bool, older_than: float, as_json: bool) -> None:
       sharpen gc --yes
     """
     now = time.time()
-    found = unreferenced(home, now, older_than * 3600.0)
-    n_bytes = sum(one.n_bytes for one in found)
+    orphans = unreferenced(home, now, older_than * 3600.0)
+    n_bytes = sum(one.n_bytes for one in orphans)
     if yes:
         forget(home, now)
-    removed = remove(home, found) if yes else (0, 0)
+    removed = remove(home, orphans) if yes else (0, 0)
     if as_json:
-        listed = [{"path": str(one.path), "n_bytes": one.n_bytes} for one in found]
+        listed = [{"path": str(one.path), "n_bytes": one.n_bytes} for one in orphans]
         print_json(
             {"unreferenced": listed, "n_bytes": n_bytes, "n_removed": removed[0], "removed_bytes": removed[1]}
         )
@@ -83,9 +88,9 @@ def gc(home: Path, yes: bool, older_than: float, as_json: bool) -> None:
     if yes:
         echo(f"removed {removed[0]} files, {removed[1]:,} bytes", err=True)
         return
-    for one in found[:SHOWN]:
+    for one in orphans[:SHOWN]:
         click.echo(f"{one.n_bytes:>15,}  {one.path}")
-    if len(found) > SHOWN:
-        echo(f"and {len(found) - SHOWN} more", err=True)
-    again = "; to remove them: sharpen gc --yes" if found else ""
-    echo(f"{len(found)} files that nothing names, {n_bytes:,} bytes{again}", err=True)
+    if len(orphans) > SHOWN:
+        echo(f"and {len(orphans) - SHOWN} more", err=True)
+    again = "; to remove them: sharpen gc --yes" if orphans else ""
+    echo(f"{len(orphans)} files that nothing names, {n_bytes:,} bytes{again}", err=True)

@@ -47,8 +47,8 @@ class Warnings:
             self._awaits_finished = False
             first = self._ended(now.id, TrialState.FINISHED)[0]
             logged = self._reader.long_runs.last_metrics(first.id).keys()
-            for words in (*_never_logged(self._spec, logged), *_no_cost(self._spec, first, logged)):
-                view.warn(f"warning: run {first.number} finished, but {words}")
+            for complaint in (*_never_logged(self._spec, logged), *_no_cost(self._spec, first, logged)):
+                view.warn(f"warning: run {first.number} finished, but {complaint}")
 
     def _ended(self, sweep_id: str, state: TrialState) -> list[RunRow]:
         """Return the runs in a state, in the order of ending."""

@@ -38,8 +38,8 @@ def models(ctx: click.Context, as_json: bool) -> None:
     reader = Reader(ctx.obj)
     rows: list[dict[str, Any]] = []
     for name in collections(reader, "model"):
-        words = pointed(reader, name)
-        rows += [_row(row, words.get(row.version, []), as_json) for row in versions(reader, name)]
+        aliases_of = pointed(reader, name)
+        rows += [_row(row, aliases_of.get(row.version, []), as_json) for row in versions(reader, name)]
     print_rows(rows, as_json, "no models yet: 'sharpen register last-best --as NAME' keeps one")
 
 
@@ -54,7 +54,7 @@ def show(home: Path, model: str, as_json: bool) -> None:
     """
     reader = Reader(home)
     row = find(reader, model)
-    words = pointed(reader, row.collection).get(row.version, [])
+    aliases = pointed(reader, row.collection).get(row.version, [])
     files = {file.name: file.digest for file in row.files}
     history = [
         entry
@@ -62,13 +62,13 @@ def show(home: Path, model: str, as_json: bool) -> None:
         if row.version in (entry.details.get("version"), entry.details.get("from"))
     ]
     if as_json:
-        facts = {"model": row.name, "digest": row.digest, "aliases": words, "files": files}
+        facts = {"model": row.name, "digest": row.digest, "aliases": aliases, "files": files}
         facts |= {"author": row.author, "at": row.created_at, "figures": row.figures, "record": row.record}
         events = [{"at": e.at, "who": e.who, "action": e.action, **e.details} for e in history]
         print_json(facts | {"history": events})
         return
     record = row.record
-    facts = {"model": row.name, "aliases": ", ".join(words), "digest": row.digest}
+    facts = {"model": row.name, "aliases": ", ".join(aliases), "digest": row.digest}
     facts |= {"registered": f"{when(row.created_at)} by {row.author}", "run": row.run_id}
     facts |= {"files": ", ".join(f"{name} {digest[:SHORT]}" for name, digest in files.items())}
     facts |= {"data": _period(record.get("data", {})), "seed": record.get("seed")}
@@ -159,9 +159,9 @@ def delete(home: Path, model: str, reason: str) -> None:
     echo(f"deleted {row.name}", err=True)
 
 
-def _row(row: VersionRow, words: list[str], as_json: bool) -> dict[str, Any]:
+def _row(row: VersionRow, aliases: list[str], as_json: bool) -> dict[str, Any]:
     known = row.figures
-    facts: dict[str, Any] = {"model": row.name, "aliases": words if as_json else ", ".join(words)}
+    facts: dict[str, Any] = {"model": row.name, "aliases": aliases if as_json else ", ".join(aliases)}
     facts |= {"verdict": known.get("verdict"), "sharpe": known.get("sharpe")}
     facts |= {"deflated": known.get("deflated_sharpe"), "run": row.run_id, "author": row.author}
     facts |= {"digest": row.digest if as_json else row.digest[:SHORT]}

@@ -14,8 +14,8 @@ class FiniteRange(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number, or fail."""
-        found: float = super().convert(value, param, ctx)
-        return found if math.isfinite(found) else self.fail(f"{value} is no finite number", param, ctx)
+        number: float = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value} is no finite number", param, ctx)
 
 
 MOST_AT_ONCE = 64
@@ -35,8 +35,8 @@ class PopulationSize(click.IntRange):
             return MOST_AT_ONCE
         if not word.removeprefix("-").isdecimal():
             self.fail(f"{value!r} is neither a number of runs nor auto", param, ctx)
-        found: int = super().convert(value, param, ctx)
-        return found
+        number: int = super().convert(value, param, ctx)
+        return number
 
 
 population_option = click.option(

@@ -83,13 +83,13 @@ def limits_in_words(kept: str) -> str:
     return f"{order}; {position}; price {price} from the bar before; loss {loss} a session; {clock}"
 
 
-def check_said(said: Mapping[str, float | None]) -> dict[str, float]:
+def check_said(limits: Mapping[str, float | None]) -> dict[str, float]:
     """Return the limits that somebody said.
 
     Raises:
         UsageError: They take away every order.
     """
-    known = {name: value for name, value in said.items() if value is not None}
+    known = {name: value for name, value in limits.items() if value is not None}
     if known.get("max_order_shares", 1.0) < 1.0:
         raise UsageError("--max-order-shares must be 1 or more: orders are whole shares")
     return known

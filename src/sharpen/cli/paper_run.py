@@ -113,14 +113,14 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     from sharpen.paper.session import model_of, recorded_session  # noqa: PLC0415
 
     model = model_of(Reader(home), word)
-    said = check_said(limits)
+    limits_given = check_said(limits)
     if broker == "alpaca":
         _refuse_recorded_options(click.get_current_context())
         named = broker if account == "default" else account
-        _run_on_alpaca(home, (named, said), model.file, (feed, n_bars, adopt, slippage_bps))
+        _run_on_alpaca(home, (named, limits_given), model.file, (feed, n_bars, adopt, slippage_bps))
         return
-    words = {"data": data, "cash": cash, "slippage_bps": slippage_bps, "seed": seed}
-    panel, settings = _simulated(home, account, {"data": model.data, **BEGINNING}, words, said)
+    options = {"data": data, "cash": cash, "slippage_bps": slippage_bps, "seed": seed}
+    panel, settings = _simulated(home, account, {"data": model.data, **BEGINNING}, options, limits_given)
     _, kill_switch, stop_file = paths_of(home, account)
     begin = _first_bar(panel, first or model.trade_from)
     with recorded_session(home, model.file, panel, settings, say) as (session, ledger):
@@ -145,11 +145,11 @@ def _simulated(
     home: Path,
     account: str,
     defaults: Mapping[str, str],
-    words: Mapping[str, object],
+    options: Mapping[str, object],
     limits: Mapping[str, float],
 ) -> tuple[Panel, AccountSettings]:
     """Return the bars and the settings of an account: as somebody says now, as it began, or the defaults."""
-    beginning = {**defaults, **began_with(home, account), **_said(words)}
+    beginning = {**defaults, **began_with(home, account), **_said(options)}
     panel, name = bars(beginning["data"])
     deposit = _amount(beginning["cash"])
     settings = AccountSettings(
@@ -163,9 +163,9 @@ def _simulated(
     return panel, settings
 
 
-def _said(words: Mapping[str, object]) -> dict[str, str]:
+def _said(options: Mapping[str, object]) -> dict[str, str]:
     """Return the options that were given, as an account keeps them."""
-    return {name: str(value) for name, value in words.items() if value is not None}
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def _say_stops(ledger: Ledger, kill_switch: KillSwitch, n_events_before: int) -> None:
@@ -197,13 +197,13 @@ def _run_on_alpaca(
     home: Path,
     account: tuple[str, Mapping[str, float]],
     model: ModelFile,
-    said: tuple[str, int | None, str, float | None],
+    options: tuple[str, int | None, str, float | None],
 ) -> None:
     """Trade on Alpaca's paper account until somebody stops it."""
     from sharpen.paper.alpaca.connection import access_from  # noqa: PLC0415 - an extra
     from sharpen.paper.alpaca.session import alpaca_session  # noqa: PLC0415 - an extra
 
-    feed, n_bars, adopt, slippage_bps = said
+    feed, n_bars, adopt, slippage_bps = options
     access = access_from(os.environ, feed)
     name, limits = account
     _, kill_switch, stop_file = paths_of(home, name)
@@ -223,15 +223,15 @@ def _run_on_alpaca(
         _say_stops(ledger, kill_switch, n_events)
 
 
-def print_report(found: PaperReport, as_json: bool) -> None:
+def print_report(report: PaperReport, as_json: bool) -> None:
     """Print a report; exit 1 when a signal differs."""
     from sharpen.paper.account_report import sentences  # noqa: PLC0415 - as above
 
-    replay = found.replay
+    replay = report.replay
     if as_json:
-        print_json(asdict(found) | {"mismatches": len(replay.mismatches)})
+        print_json(asdict(report) | {"mismatches": len(replay.mismatches)})
         return
-    print_pairs(sentences(found))
+    print_pairs(sentences(report))
     rows = [asdict(mismatch) for mismatch in replay.mismatches[:20]]
     if rows:
         echo("")
@@ -248,8 +248,8 @@ def bars(name: str) -> tuple[Panel, str]:
     """Return bars and their name, from what ``--data`` says."""
     from sharpen.data import load  # noqa: PLC0415 - polars and pyarrow take a moment to import
 
-    found = load(name)
-    return found.panel, found.name
+    dataset = load(name)
+    return dataset.panel, dataset.name
 
 
 def _first_bar(panel: Panel, first: str) -> int:

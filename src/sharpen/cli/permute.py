@@ -68,17 +68,17 @@ def permute(
         raise UsageError(f"run {row.id} is {why}: only a finished run that has a score can be permuted")
     sweep = reader.sweep(row.sweep_id)
     root_seed = sweep.seed if seed is None else seed
-    found = _test(reader, sweep, row, root_seed)
+    test = _test(reader, sweep, row, root_seed)
     seeds = history_seeds(root_seed, n)
-    found = _with_scores(found, score_permuted(home, sweep, row, seeds, n_slots or free_slots(sweep)), n)
+    test = _with_scores(test, score_permuted(home, sweep, row, seeds, n_slots or free_slots(sweep)), n)
     with connect(home) as client:
-        client.call("permuted", run_id=row.id, summary={PERMUTED: found.stored()})
+        client.call("permuted", run_id=row.id, summary={PERMUTED: test.stored()})
     if as_json:
-        print_json({"run": row.id, **found.figures(), **found.stored()})
+        print_json({"run": row.id, **test.figures(), **test.stored()})
         return
-    stdout().print(table([_row(each) for each in found.comparisons]))
-    echo(f"\n{found.sentence}")
-    echo(f"\n{found.limits}", err=True)
+    stdout().print(table([_row(comparison) for comparison in test.comparisons]))
+    echo(f"\n{test.sentence}")
+    echo(f"\n{test.limits}", err=True)
 
 
 def _test(reader: Reader, sweep: SweepRow, run: RunRow, root_seed: int) -> PermutationTest:
@@ -104,20 +104,26 @@ def _with_scores(
     is_quiet = not console.is_terminal
     with closing(scored):
         line = track(scored, "permuted histories", n, console=console, transient=True, disable=is_quiet)
-        found = sorted(line)
-    holding = tuple(held for _, _, held in found if held is not None)
+        in_order = sorted(line)
+    holding = tuple(held for _, _, held in in_order if held is not None)
     is_whole = test.baseline is not None and len(holding) == n
     return replace(
         test,
-        scores=tuple(score for _, score, _ in found),
+        scores=tuple(score for _, score, _ in in_order),
         baseline=test.baseline if is_whole else None,
         baselines=holding if is_whole else (),
     )
 
 
-def _row(each: Comparison) -> dict[str, str]:
+def _row(comparison: Comparison) -> dict[str, str]:
     """Return a figure of the run beside the least, the middle and the largest of the histories."""
-    low, middle, high = each.spread
-    row = {"": each.name, "this run": each.own, "permuted: least": low, "median": middle, "largest": high}
-    row |= {"as good": each.n_as_good, "p": f"{each.p:.2g}"}
+    low, middle, high = comparison.spread
+    row = {
+        "": comparison.name,
+        "this run": comparison.own,
+        "permuted: least": low,
+        "median": middle,
+        "largest": high,
+    }
+    row |= {"as good": comparison.n_as_good, "p": f"{comparison.p:.2g}"}
     return {column: shown(value) for column, value in row.items()}

@@ -50,13 +50,13 @@ def permute_sweep(home: Path, reader: Reader, sweep: SweepRow, call: SearchCall)
     todo = _todo(home, sweep, call)
     if todo:
         _search(home, sweep, best, todo, call)
-    found = permuted_search(home, sweep, read.metric, best.score)
-    assert found is not None  # noqa: S101 - there is a history
+    search = permuted_search(home, sweep, read.metric, best.score)
+    assert search is not None  # noqa: S101 - there is a history
     if call.as_json:
-        print_json({"sweep": sweep.id, "run": best.id, "seed": call.root_seed, **found.figures()})
+        print_json({"sweep": sweep.id, "run": best.id, "seed": call.root_seed, **search.figures()})
         return
-    stdout().print(table([_row(found)]))
-    echo(f"\n{found.words}.")
+    stdout().print(table([_row(search)]))
+    echo(f"\n{search.words}.")
     echo(f"\n{LIMITS}", err=True)
 
 
@@ -65,15 +65,15 @@ def _best(reader: Reader, sweep: SweepRow, read: spec.Sweep) -> RunRow:
         raise UsageError(f"sweep {sweep.id} is {sweep.status}: its search can be repeated once it has ended")
     if len(read.metrics) > 1:
         raise UsageError(f"sweep {sweep.id} has several metrics and so no single winner to compare")
-    found = winner(configurations(reader.runs(sweep.id, deleted=True), read.repeats), read.metric)
-    if found is None:
+    best = winner(configurations(reader.runs(sweep.id, deleted=True), read.repeats), read.metric)
+    if best is None:
         raise UsageError(f"sweep {sweep.id} has no winner: none finished with a score")
-    return found.row
+    return best.row
 
 
 def _todo(home: Path, sweep: SweepRow, call: SearchCall) -> list[PermutedWinner]:
     """Return the histories of which no winner is kept yet."""
-    done = {each.history for each in winners(home, sweep, call.root_seed)}
+    done = {winner.history for winner in winners(home, sweep, call.root_seed)}
     seeds = enumerate(history_seeds(call.root_seed, call.n), 1)
     return [
         PermutedWinner(history, seed, call.root_seed, sweep.n_created, None)
@@ -93,10 +93,10 @@ def _search(
         err=True,
     )
     with interrupts() as seen, closing(search_permuted(home, sweep, best, todo, call.n_slots)) as searches:
-        for found in searches:
-            if found is not None:
-                score = "none" if found.score is None else shown(found.score)
-                echo(f"history {found.history:>3}  winner {score}", err=True)
+        for winner in searches:
+            if winner is not None:
+                score = "none" if winner.score is None else shown(winner.score)
+                echo(f"history {winner.history:>3}  winner {score}", err=True)
             if seen:
                 break
     if seen:
@@ -104,11 +104,11 @@ def _search(
         sys.exit(exits.INTERRUPTED)
 
 
-def _row(found: PermutedSearch) -> dict[str, str]:
-    scores = sorted(each.score for each in found.winners if each.score is not None)
+def _row(search: PermutedSearch) -> dict[str, str]:
+    scores = sorted(winner.score for winner in search.winners if winner.score is not None)
     ends = [scores[0], scores[len(scores) // 2], scores[-1]] if scores else [None, None, None]
-    row = {"": found.metric.name, "this sweep": found.winner}
+    row = {"": search.metric.name, "this sweep": search.winner}
     row |= dict(zip(("permuted: least", "median", "largest"), ends, strict=True))
-    null = found.null
+    null = search.null
     row |= {"as good": null and null.n_as_good, "p": null and f"{null.p_value:.2g}"}
     return {name: shown(value) for name, value in row.items()}

@@ -79,16 +79,16 @@ def _print_plainly(rows: Sequence[Mapping[str, Any]]) -> None:
     to_the_right = [_are_numbers(cells) for _, cells in columns]
     for row in ([name for name, _ in columns], *cells_of):
         padded = (
-            " " * (width - cell_len(words)) + words if right else words + " " * (width - cell_len(words))
-            for words, width, right in zip(row, widths, to_the_right, strict=True)
+            " " * (width - cell_len(cell)) + cell if right else cell + " " * (width - cell_len(cell))
+            for cell, width, right in zip(row, widths, to_the_right, strict=True)
         )
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
     """Return whether half or more of the cells that have words are numbers."""
-    filled = [words for words in cells if words]
-    return 2 * sum(NUMBER.fullmatch(words) is not None for words in filled) >= max(1, len(filled))
+    filled = [cell for cell in cells if cell]
+    return 2 * sum(NUMBER.fullmatch(cell) is not None for cell in filled) >= max(1, len(filled))
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
@@ -99,10 +99,10 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     elapsed  1m05s
     """
     lines = {name.removesuffix("_s").replace("_", " "): shown(value) for name, value in pairs.items()}
-    lines = {name: words for name, words in lines.items() if words}
+    lines = {name: text for name, text in lines.items() if text}
     width = max(map(len, lines), default=0)
-    for name, words in lines.items():
-        echo(f"{name:<{width}}  {words}")
+    for name, text in lines.items():
+        echo(f"{name:<{width}}  {text}")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -49,9 +49,9 @@ def limit(home: Path, name: str, runs_at_once: str | None, runs: str | None, n_b
     if not limits:
         raise UsageError("project limit: say --runs-at-once, --runs or --bytes")
     with connect(home) as client:
-        found: dict[str, int | None] = client.call("limit_project", project=name, limits=limits)
-    words = ", ".join(f"{LABELS[key]} {_shown(key, most)}" for key, most in found.items())
-    echo(f"project {name}: {words}", err=True)
+        limits_now: dict[str, int | None] = client.call("limit_project", project=name, limits=limits)
+    shown_limits = ", ".join(f"{LABELS[key]} {_shown(key, most)}" for key, most in limits_now.items())
+    echo(f"project {name}: {shown_limits}", err=True)
 
 
 @project.command()
@@ -113,8 +113,8 @@ def _number(name: str, word: str) -> int | None:
     option = "--bytes" if name == "n_bytes" else f"--{name.replace('_', '-')}"
     if word.strip().lower() == NO_LIMIT:
         return None
-    found = SIZE.fullmatch(word.strip())
-    if found is None or (name != "n_bytes" and not word.strip().isdecimal()):
+    size = SIZE.fullmatch(word.strip())
+    if size is None or (name != "n_bytes" and not word.strip().isdecimal()):
         what = "a size, such as 50G, or none" if name == "n_bytes" else "a whole number, or none"
         raise UsageError(f"{option}: {word!r:.60} is not {what}")
-    return int(float(found[1]) * UNITS[found[2].upper()]) if name == "n_bytes" else int(word)
+    return int(float(size[1]) * UNITS[size[2].upper()]) if name == "n_bytes" else int(word)

@@ -32,11 +32,11 @@ def print_project(
     if project not in names:
         known = f"there are: {', '.join(names)}" if names else "there is none yet"
         raise NotFound(f"no project {project!r} in {reader.home}; {known}")
-    found = [_as_it_is(run) for run in reader.tracked.runs(project)]
-    found = [run for run in found if tag is None or tag in run.tags]
-    found = [run for run in found if not states or run.state in states]
+    runs = [_as_it_is(run) for run in reader.tracked.runs(project)]
+    runs = [run for run in runs if tag is None or tag in run.tags]
+    runs = [run for run in runs if not states or run.state in states]
     if as_json:
-        print_json([_facts(reader, run) for run in found])
+        print_json([_facts(reader, run) for run in runs])
         return
     rows = [
         {
@@ -49,7 +49,7 @@ def print_project(
             "tags": ", ".join(run.tags),
             "created": when(run.created_at),
         }
-        for run in found
+        for run in runs
     ]
     print_rows(rows, as_json, f"no run of project {project} is so")
 

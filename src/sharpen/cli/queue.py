@@ -159,21 +159,23 @@ def _row(run: RunRow, as_json: bool) -> dict[str, Any]:
 
 def _next(sweep: SweepRow, n_waiting: int) -> str:
     """Return what comes when the queue is empty."""
-    room = None if sweep.run_cap is None else sweep.run_cap - sweep.n_created
+    n_left = None if sweep.run_cap is None else sweep.run_cap - sweep.n_created
     if sweep.status != SweepStatus.RUNNING:
-        words = f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
-        if n_waiting or room is None or room > 0:
-            return words
-        return f"{words[:-1]} --trials N', where N is above its run cap of {sweep.run_cap}, which is reached"
+        sentence = f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
+        if n_waiting or n_left is None or n_left > 0:
+            return sentence
+        return (
+            f"{sentence[:-1]} --trials N', where N is above its run cap of {sweep.run_cap}, which is reached"
+        )
     then = "then" if n_waiting else "next"
     read = spec.parse(sweep.spec, where=sweep.source)
     method = read.method if read.repeats == 1 else f"{read.method} (each {read.repeats} times)"
     source = "whatever is added" if read.method == "queued" else f"whatever method {method} proposes"
-    if room is None:
+    if n_left is None:
         return f"{then}: {source}, without a cap"
-    if room <= 0:
+    if n_left <= 0:
         return f"{then}: nothing, the run cap of {sweep.run_cap} is reached"
-    return f"{then}: {source}, {room} more under the run cap of {sweep.run_cap}"
+    return f"{then}: {source}, {n_left} more under the run cap of {sweep.run_cap}"
 
 
 def _read(file: Path) -> list[Point]:
@@ -185,10 +187,10 @@ def _read(file: Path) -> list[Point]:
     if file.suffix == ".jsonl":
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         return [_mapping(_json(line), f"{file}, line {n}") for n, line in lines]
-    found, problems, _ = document.read(text, str(file), MOST_VALUES)
+    value, problems, _ = document.read(text, str(file), MOST_VALUES)
     if problems:
         raise refuse(str(file), problems)
-    rows = cast("list[Any]", found) if isinstance(found, list) else [found]
+    rows = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not rows:
         raise UsageError(f"{file}: there is no configuration in it")
     return [_mapping(row, f"{file}, entry {n}") for n, row in enumerate(rows, 1)]
@@ -202,12 +204,12 @@ def _json(text: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = join(repr(name) for name in found if names.count(name) > 1)
+        twice = join(repr(name) for name in mapping if names.count(name) > 1)
         raise UsageError(f"{twice} is given twice in one configuration: keep one")
-    return found
+    return mapping
 
 
 def _mapping(value: Any, where: str) -> Point:

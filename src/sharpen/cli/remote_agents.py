@@ -53,7 +53,7 @@ class Look:
 
 
 def work_remotely(
-    home: Path, sweep: SweepFile, remote: Remote, n_agents: int, n_slots: int, words: Sequence[str]
+    home: Path, sweep: SweepFile, remote: Remote, n_agents: int, n_slots: int, argv: Sequence[str]
 ) -> str:
     """Have agents of a cluster work on a sweep; return why there are none any more.
 
@@ -63,7 +63,7 @@ def work_remotely(
         remote: Where, and with which share of the machines.
         n_agents: How many agents.
         n_slots: How many runs each has at a time.
-        words: More of each one's command line.
+        argv: More of each one's command line.
 
     Raises:
         SharpenError: There is no such cluster, or agents die again and again.
@@ -80,7 +80,7 @@ def work_remotely(
                 key=site.key,
                 sweep_id=sweep.id,
                 n_agents=n_agents,
-                options=("--slots", str(n_slots), *words, *(["--ship"] if remote.ship else [])),
+                options=("--slots", str(n_slots), *argv, *(["--ship"] if remote.ship else [])),
                 n_cpus=n_cpus,
                 n_gpus=n_gpus,
                 settings=remote.settings,

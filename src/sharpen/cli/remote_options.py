@@ -82,19 +82,17 @@ class Remote:
     def words(self) -> list[str]:
         """The same as a command line says it."""
         if self.placement == "ray":
-            words = ["--ray", self.address]
+            argv = ["--ray", self.address]
         else:
-            words = ["--launcher", self.placement, *(["--hosts", self.address] if self.address else [])]
+            argv = ["--launcher", self.placement, *(["--hosts", self.address] if self.address else [])]
         for flag, share in ((FLAGS["cpus"], self.n_cpus), (FLAGS["gpus"], self.n_gpus)):
-            words += [] if share is None else [flag, str(share)]
+            argv += [] if share is None else [flag, str(share)]
         if self.placement == "ssh":
-            words += ["--python", self.settings["python"]]
+            argv += ["--python", self.settings["python"]]
         else:
-            words += [
-                word for name, value in self.settings.items() for word in ("--slurm", f"{name}={value}")
-            ]
-        words += ["--serve-host", self.serve_host] if self.serve_host else []
-        return [*words, *(["--ship"] if self.ship else [])]
+            argv += [word for name, value in self.settings.items() for word in ("--slurm", f"{name}={value}")]
+        argv += ["--serve-host", self.serve_host] if self.serve_host else []
+        return [*argv, *(["--ship"] if self.ship else [])]
 
 
 def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> Callable[..., Any]:
@@ -105,30 +103,30 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
 
     @wraps(command)
     def gathered(*args: Any, **given: Any) -> Any:
-        said = {name: given.pop(name) for name in FLAGS}
+        options = {name: given.pop(name) for name in FLAGS}
         ray, launcher, ship = (given.pop(name) for name in ("ray", "launcher", "ship"))
         if ray is not None and launcher is not None:
             raise UsageError("--ray and --launcher are two ways to start agents: give one of them")
         placement = launcher if ray is None else "ray"
-        _refuse_what_does_not_fit(placement, said)
+        _refuse_what_does_not_fit(placement, options)
         if placement is None and ship and not takes_bundle:
             raise UsageError(
                 "--ship: agents of 'run' are here; it takes the folder to those of --ray or --launcher"
             )
         if takes_bundle:
             given["is_shipped"] = placement is None and ship
-        found = None if placement is None else _asked(placement, ray or "", ship, **said)
-        return command(*args, **given, remote=found)
+        remote = None if placement is None else _asked(placement, ray or "", ship, **options)
+        return command(*args, **given, remote=remote)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)
     return gathered
 
 
-def _refuse_what_does_not_fit(placement: str | None, said: Mapping[str, Any]) -> None:
+def _refuse_what_does_not_fit(placement: str | None, given_options: Mapping[str, Any]) -> None:
     for name, flag in FLAGS.items():
         fitting = [known for known, options in FITTING.items() if name in options]
-        if said[name] not in (None, ()) and placement not in fitting:
+        if given_options[name] not in (None, ()) and placement not in fitting:
             ways = ["--ray" if known == "ray" else f"--launcher {known}" for known in fitting]
             raise UsageError(f"{flag} is for {' or '.join(ways)}")
 

@@ -82,9 +82,9 @@ def served(home: Path, host: str | None, cluster: str) -> Generator[Served]:
     mine = [known.id for known in keys.all() if known.id not in before and known.name == "agents elsewhere"]
     try:
         process, url = _start(home, host or address_towards(cluster), 0)
-        found = Served(url, key, home, process)
-        with contextlib.closing(found):
-            yield found
+        server = Served(url, key, home, process)
+        with contextlib.closing(server):
+            yield server
     finally:
         for key_id in mine[:1]:
             keys.remove(key_id)
@@ -131,12 +131,12 @@ def _try_to_start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[by
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it makes two system calls
         )
-    while not (found := SAID.search(log.read_text(errors="replace"))):
+    while not (address := SAID.search(log.read_text(errors="replace"))):
         code = process.poll()
         if code is not None and code < 0:
             return process, ""
         if code is not None:
-            words = log.read_text(errors="replace").strip().splitlines()
-            raise SharpenError(f"no server for agents elsewhere: {words[-1] if words else 'it died'}")
+            log_lines = log.read_text(errors="replace").strip().splitlines()
+            raise SharpenError(f"no server for agents elsewhere: {log_lines[-1] if log_lines else 'it died'}")
         time.sleep(POLL_S)
-    return process, found[1]
+    return process, address[1]

@@ -15,32 +15,32 @@ from sharpen.views.run_details import RunDetails
 
 def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     """Print a run: where it stands, its configuration, what it logged last, and the files kept with it."""
-    found = RunDetails.read(reader, run_id)
-    run, facts, test = found.run, _facts(found), PermutationTest.of(found.run.summary)
+    details = RunDetails.read(reader, run_id)
+    run, facts, test = details.run, _facts(details), PermutationTest.of(details.run.summary)
     if as_json:
         more = {"permuted": test.figures()} if test else {}
-        all_of_it = {"config": run.config, "metrics": found.metrics, "summary": run.summary}
-        print_json(facts | more | all_of_it | {"artifacts": found.artifacts})
+        all_of_it = {"config": run.config, "metrics": details.metrics, "summary": run.summary}
+        print_json(facts | more | all_of_it | {"artifacts": details.artifacts})
         return
     code = RunFacts.of_summary(run.summary).code
     began, ended = run.started_at, run.ended_at or time.time()
     facts |= {"time_s": duration(max(0.0, ended - began)) if began else "", "tags": ", ".join(run.tags)}
-    facts |= {"scores": "" if len(found.scores) < 2 else _words(found.scores)}
-    facts |= {"broke": ", ".join(found.broke), "permuted": test.words if test else ""}
+    facts |= {"scores": "" if len(details.scores) < 2 else _words(details.scores)}
+    facts |= {"broke": ", ".join(details.broke), "permuted": test.words if test else ""}
     facts |= {"program_files": ", ".join(f"{file} {digest}" for file, digest in code.items())}
     print_pairs(facts)
-    for what, pairs in (("parameter", run.config), ("metric", found.metrics)):
+    for what, pairs in (("parameter", run.config), ("metric", details.metrics)):
         if pairs:
             echo("")
             stdout().print(table([{what: name, "value": shown(value)} for name, value in pairs.items()]))
-    for name, path in found.artifacts.items():
+    for name, path in details.artifacts.items():
         echo(f"\n{name}: {path}", nl=False)
-    echo("\n" if found.artifacts else "", nl=False)
+    echo("\n" if details.artifacts else "", nl=False)
     echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
 
 
-def _facts(found: RunDetails) -> dict[str, Any]:
-    run = found.run
+def _facts(details: RunDetails) -> dict[str, Any]:
+    run = details.run
     return {
         "run": run.id,
         "sweep": run.sweep_id,
@@ -48,23 +48,23 @@ def _facts(found: RunDetails) -> dict[str, Any]:
         "state": run.shown_state,
         "reason": run.reason,
         "score": run.score,
-        "scores": found.scores,
-        "broke": found.broke,
+        "scores": details.scores,
+        "broke": details.broke,
         "cost": run.cost,
-        "steps": found.n_steps,
-        "seed": found.seed,
+        "steps": details.n_steps,
+        "seed": details.seed,
         "origin": run.origin,
         "parent": run.parent,
         "fidelity": run.fidelity,
         "repeat_of": run.repeat_of,
         "agent": run.agent_id,
-        "host": found.host,
+        "host": details.host,
         "attempts": run.token,
         "exit_code": run.exit_code,
         "created": when(run.created_at),
         "started": when(run.started_at),
         "ended": when(run.ended_at),
-        "time_s": found.time_s,
+        "time_s": details.time_s,
         "tags": list(run.tags),
         "note": run.note,
     }

@@ -92,9 +92,9 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
         aside = Path(source, store_copy.SET_ASIDE)
         echo(f"{source} uses {without_password(target)} from now on; what it was is {aside}", err=True)
     elif places.files_to == places.files_from:
-        words = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
+        message = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
         more = "" if _is_url(source) else "; --switch lets that folder use the database"
-        echo(f"{words}{more}", err=True)
+        echo(f"{message}{more}", err=True)
     if copied.damaged:
         raise SystemExit(1)
 
@@ -157,18 +157,18 @@ def _take_over(places: Places, target: str, blobs: str | None) -> store_copy.Cop
 @contextlib.contextmanager
 def _places(home: Path, source: str, target: str, files: Path | None, blobs: str | None) -> Generator[Places]:
     """Give the folders that a copy goes through."""
-    for place in (source, target):
-        if "://" in place:
-            check_url(place, "store copy")
+    for address in (source, target):
+        if "://" in address:
+            check_url(address, "store copy")
     if blobs is not None:
         check_bucket(blobs)
-    with tempfile.TemporaryDirectory(prefix="sharpen-copy-") as room:
-        rows_from, files_from, others_from = _sources(home, source, files, Path(room, "source"))
+    with tempfile.TemporaryDirectory(prefix="sharpen-copy-") as scratch:
+        rows_from, files_from, others_from = _sources(home, source, files, Path(scratch, "source"))
         own = (None if _is_url(source) else files) if _is_url(target) else Path(target)
-        rows_to = Path(room, "target") if own is None else own.absolute()
+        rows_to = Path(scratch, "target") if own is None else own.absolute()
         stays = own is None and blobs is None
         files_to = files_from if stays else rows_to
-        is_passing = Path(room) in (files_from.parent, files_to.parent)
+        is_passing = Path(scratch) in (files_from.parent, files_to.parent)
         kept_in = blobs or (bucket_of(files_from) if stays else None)
         others = others_from if own else None
         with _linked(rows_to, target, kept_in):
@@ -205,7 +205,7 @@ def _refuse_another(home: Path, target: str, bucket: str | None) -> None:
         )
 
 
-def _sources(home: Path, source: str, files: Path | None, room: Path) -> tuple[Path, Path, Path | None]:
+def _sources(home: Path, source: str, files: Path | None, scratch: Path) -> tuple[Path, Path, Path | None]:
     """Return the folders with a store's rows, its files, and what else it has; None for no such folder.
 
     Raises:
@@ -216,19 +216,23 @@ def _sources(home: Path, source: str, files: Path | None, room: Path) -> tuple[P
         folder = Path(source).absolute()
         find(folder)
         return folder, folder, folder
-    use_database(room, source)
-    backend_of(room).open_reader(room).dispose()  # tells the folder of the database's bucket
+    use_database(scratch, source)
+    backend_of(scratch).open_reader(scratch).dispose()  # tells the folder of the database's bucket
     folder = (files or home).absolute()
     is_its_own = database_url(folder) == source
-    if bucket_of(room) is not None:
-        return room, folder if bucket_of(folder) == bucket_of(room) else room, folder if is_its_own else None
+    if bucket_of(scratch) is not None:
+        return (
+            scratch,
+            folder if bucket_of(folder) == bucket_of(scratch) else scratch,
+            folder if is_its_own else None,
+        )
     if not is_its_own and (database_url(folder) is not None or (files is None and (folder / FILE).exists())):
         raise UsageError(f"{folder} has the files of another store: name the folder with --files")
-    return room, folder, folder
+    return scratch, folder, folder
 
 
-def _is_url(place: str) -> bool:
-    return "://" in place
+def _is_url(address: str) -> bool:
+    return "://" in address
 
 
 def _say(copied: store_copy.Copied, as_json: bool) -> None:
@@ -241,12 +245,12 @@ def _say(copied: store_copy.Copied, as_json: bool) -> None:
     else:
         print_rows(rows, False, "")
     n_rows = sum(copied.rows.values())
-    words = f"{count(n_rows, 'row')} and {count(copied.n_files, 'file')} are there as they were"
-    echo(f"{words}; digest of all rows {copied.digest[:12]}", err=True)
+    warning = f"{count(n_rows, 'row')} and {count(copied.n_files, 'file')} are there as they were"
+    echo(f"{warning}; digest of all rows {copied.digest[:12]}", err=True)
     if copied.n_replaced:
         rows_with = count(copied.n_replaced, "row")
         echo(f"warning: {rows_with} had the character NUL, and has U+FFFD in its place", err=True)
-    for words in copied.damaged[:SHOWN]:
-        echo(f"warning: {words}", err=True)
+    for warning in copied.damaged[:SHOWN]:
+        echo(f"warning: {warning}", err=True)
     if len(copied.damaged) > SHOWN:
         echo(f"and {len(copied.damaged) - SHOWN} more", err=True)

@@ -58,8 +58,8 @@ def drive(  # noqa: PLR0913 - each is another side of it
             while not interrupts and agent.supervise(is_open):
                 time.sleep(POLL_S)
                 if time.monotonic() >= look_at:
-                    for words in agent.news() if shows_agent else ():
-                        view.warn(words)
+                    for line in agent.news() if shows_agent else ():
+                        view.warn(line)
                     view.update()
                     warnings.look(reader.sweep(sweep_id), view)
                     look_at = time.monotonic() + view.every_s
@@ -69,8 +69,8 @@ def drive(  # noqa: PLR0913 - each is another side of it
             raise
         finally:
             agent.end()
-            for words in agent.news() if shows_agent else ():
-                view.warn(words)
+            for line in agent.news() if shows_agent else ():
+                view.warn(line)
         warnings.look(reader.sweep(sweep_id), view)
 
 

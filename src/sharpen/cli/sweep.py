@@ -162,8 +162,8 @@ def resume(  # noqa: PLR0913 - each is a word of the command line
                 echo(f"sweep {before.id} is {answer['status']}", err=True)
                 return
             if answer["status"] != SweepStatus.RUNNING:
-                words = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
-                echo(f"sweep {before.id} stays {answer['status']}: {words}", err=True)
+                reason = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
+                echo(f"sweep {before.id} stays {answer['status']}: {reason}", err=True)
             _work(home, before.id, n_slots, population, seen, remote)
         _conclude(home, before.id, report_path)
 
@@ -211,8 +211,8 @@ def _ship(home: Path, client: Client, sweep_id: str, read: spec.Sweep) -> None:
     n_held = n_files - len(commit.data)
     echo(f"kept {count(n_held, 'file')} of commit {commit.id[:12]}{data}", err=True)
     if commit.changed:
-        words = "not kept as they are now, for they are not committed"
-        echo(f"{words}: {_few(commit.changed)}", err=True, fg="yellow")
+        reason = "not kept as they are now, for they are not committed"
+        echo(f"{reason}: {_few(commit.changed)}", err=True, fg="yellow")
     if commit.untracked:
         echo(f"not kept, for git does not hold them: {_few(commit.untracked)}", err=True, fg="yellow")
 
@@ -239,7 +239,7 @@ def _beyond(read: spec.Sweep) -> Iterator[Problem]:
     try:
         rules_for(read, 0, None)  # the search method and the stop rule know their own settings
     except SpecError as error:
-        yield from ((_place(read, path), words) for path, words in error.facts["problems"])
+        yield from ((_place(read, path), message) for path, message in error.facts["problems"])
     except MissingExtra:
         return  # no fault of the file: it is said when nothing else is wrong
 
@@ -266,10 +266,10 @@ def _create(  # noqa: PLR0913 - each is a word of the command line
         from sharpen.agents.bundle import commit_of  # noqa: PLC0415 - for few
 
         commit_of(Path.cwd(), read)  # before there is a sweep
-    place = {"source": str(file), "workdir": str(Path.cwd())}
+    origin = {"source": str(file), "workdir": str(Path.cwd())}
     key = secrets.token_hex(16)
-    words = {"text": read.source_text, "place": place, "run_cap": run_cap, "seed": seed}
-    sweep_id: str = client.call("create_sweep", key=key, **words)["sweep_id"]
+    request = {"text": read.source_text, "place": origin, "run_cap": run_cap, "seed": seed}
+    sweep_id: str = client.call("create_sweep", key=key, **request)["sweep_id"]
     if ship:
         _ship(home, client, sweep_id, read)
     return sweep_id
@@ -312,6 +312,6 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     now = Snapshot.read(reader, sweep_id)
     why = now.why_none if now.spec.has_metric else ""
     if why and row.status != SweepStatus.CANCELED:
-        words = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
-        echo(f"sharpen: {words}", err=True, fg="red")
+        failure = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
+        echo(f"sharpen: {failure}", err=True, fg="red")
         sys.exit(exits.FAILED)

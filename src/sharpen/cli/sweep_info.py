@@ -73,8 +73,8 @@ def _constraints(reader: Reader, sweep: SweepRow, constraints: Sequence[spec.Con
 
 def _of_repeats(reader: Reader, sweep: SweepRow, repeats: int) -> dict[str, Any]:
     """Return how many runs a configuration gets, and how many configurations are in each state."""
-    found = configurations(reader.runs(sweep.id, deleted=True), repeats)
-    return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in found))}
+    grouped = configurations(reader.runs(sweep.id, deleted=True), repeats)
+    return {"repeats": repeats, "configurations": dict(Counter(one.row.state for one in grouped))}
 
 
 def _counts(value: Any) -> str:

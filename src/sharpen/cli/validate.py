@@ -58,13 +58,13 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     _told_at: dict[int, float] = field(default_factory=dict[int, float])
 
-    def __call__(self, place: int, text: str) -> None:
+    def __call__(self, side: int, text: str) -> None:
         """Tell the last line of what a program has printed, unless it has just been heard."""
         now, lines = time.monotonic(), [line for line in text.splitlines() if line.strip()]
-        if self.is_silent or not lines or now - self._told_at.get(place, self.began) < PROGRESS_S:
+        if self.is_silent or not lines or now - self._told_at.get(side, self.began) < PROGRESS_S:
             return
-        self._told_at[place] = now
-        echo(f"{SIDES[place]}, after {now - self.began:.0f} s: {lines[-1].strip()[:MOST_SHOWN]}", err=True)
+        self._told_at[side] = now
+        echo(f"{SIDES[side]}, after {now - self.began:.0f} s: {lines[-1].strip()[:MOST_SHOWN]}", err=True)
 
 
 def figures(look: TakenLook) -> dict[str, Any]:
@@ -80,15 +80,15 @@ def print_look(look: TakenLook) -> None:
         echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")
     lines = _lines(look.result, look.n_looks, look.at_bars)
     lines += [look.warning] if look.warning else []
-    if words := _comparison(look.is_default, look.gained_by):
-        lines.append(words)
+    if comparison := _comparison(look.is_default, look.gained_by):
+        lines.append(comparison)
     for line in lines:
         echo(line)
 
 
-def warn(words: str) -> None:
+def warn(message: str) -> None:
     """Say before the programs begin why the bars are no lockbox."""
-    echo(f"warning: {words}\n", err=True)
+    echo(f"warning: {message}\n", err=True)
 
 
 def _lines(result: Mapping[str, Any], n_looks: int, at_bars: int) -> list[str]:
@@ -138,8 +138,8 @@ def _interval(side: Mapping[str, Any]) -> str:
 def _sentence(side: Mapping[str, Any], n_looks: int, at_bars: int) -> str:
     looks = f"This is look {n_looks} of this sweep" + (f", look {at_bars} at these bars" if at_bars else "")
     if "baselines" in side:
-        said = "; ".join(one["sentence"] for one in side["baselines"])
-        return f"{looks}: on the lockbox the policy {said}."
+        claims = "; ".join(one["sentence"] for one in side["baselines"])
+        return f"{looks}: on the lockbox the policy {claims}."
     if "sharpe" not in side:
         return f"{looks}."
     if math.isnan(side["interval"][0]):
