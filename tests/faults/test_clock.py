@@ -26,13 +26,14 @@ def running_runs(bench):
     return shown if " running " in shown else ""
 
 
-def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_time(tmp_path, monkeypatch):
+def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_time(tmp_path, database, monkeypatch):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(JUMPING)
     offset = tmp_path / "offset"
     n_runs, began_at = 10, time.time()
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    with Bench(tmp_path / "b", PYTHONPATH=path, CLOCK_OFFSET=str(offset), TOY_STEP_S="0.1") as bench:
+    environment = {"PYTHONPATH": path, "CLOCK_OFFSET": str(offset), "TOY_STEP_S": "0.1"}
+    with Bench(tmp_path / "b", database=database, **environment) as bench:
         first = bench.create(n_runs)
         agents = [bench.start("agent", first) for _ in range(2)]
 
@@ -65,14 +66,13 @@ def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_tim
         assert 0 < elapsed_s < 600, "time at work is not of the wall clock"
 
 
-def test_a_sweep_is_sound_when_the_clock_stands_far_back_from_the_start(tmp_path):
+def test_a_sweep_is_sound_when_the_clock_stands_far_back_from_the_start(tmp_path, database):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(JUMPING)
     (tmp_path / "offset").write_text(str(-30 * 365 * DAY_S))
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    with Bench(
-        tmp_path / "b", PYTHONPATH=path, CLOCK_OFFSET=str(tmp_path / "offset"), TOY_STEP_S="0"
-    ) as bench:
+    environment = {"PYTHONPATH": path, "CLOCK_OFFSET": str(tmp_path / "offset"), "TOY_STEP_S": "0"}
+    with Bench(tmp_path / "b", database=database, **environment) as bench:
         sweep_id = bench.create(2)
         assert bench.call("agent", sweep_id).returncode == 0
         assert_sound(bench, 2, seed=0)

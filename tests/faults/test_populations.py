@@ -17,16 +17,16 @@ def plan(bench):
     return [(run.number, run.parent, run.fidelity, run.config, run.origin) for run in bench.runs()]
 
 
-def runs_after_a_kill(folder, program, file, origin, n_agents=2, **environment):
+def runs_after_a_kill(folder, database, program, file, origin, n_agents=2, **environment):
     """Return, by number, the runs of a search that was killed while one of an origin was at work.
 
-    They are the same as those of a search that nobody killed, on two agents.
+    They are the same as those of a search that nobody killed, on two agents and in a store of its own folder.
     """
     with Bench(folder / "calm", program=program, **environment) as calm:
         done = calm.call("run", calm.write_sweep(99, **file), "--agents", "2")
         assert done.returncode == 0, done.stderr
         expected = plan(calm)
-    with Bench(folder / "killed", program=program, **environment) as bench:
+    with Bench(folder / "killed", program, database, **environment) as bench:
         driver = bench.start("run", bench.write_sweep(99, **file), "--agents", str(n_agents))
         bench.sweep_id()
 
@@ -46,10 +46,10 @@ def runs_after_a_kill(folder, program, file, origin, n_agents=2, **environment):
 
 
 @pytest.mark.parametrize("method", ["pbt", "pb2"])
-def test_a_kill_in_the_middle_of_an_exploit_changes_nothing(tmp_path, method):
+def test_a_kill_in_the_middle_of_an_exploit_changes_nothing(tmp_path, database, method):
     file = {"space": LR, "more": MORE.format(method)}
     program = PROGRAMS / "rates.py"
-    runs = runs_after_a_kill(tmp_path, program, file, f"{method}-exploit")
+    runs = runs_after_a_kill(tmp_path, database, program, file, f"{method}-exploit")
     assert len(runs) == 12
     assert sum(run.origin == f"{method}-exploit" for run in runs.values()) >= 1
     for run in runs.values():
@@ -97,11 +97,12 @@ N_TRIED = 2 if os.environ.get("SHARPEN_TEST_EVERY_METHOD") else 1
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "origin"), GENERATIONS[:N_TRIED])
-def test_a_kill_in_the_middle_of_a_generation_changes_nothing(tmp_path, method, origin):
+def test_a_kill_in_the_middle_of_a_generation_changes_nothing(tmp_path, database, method, origin):
     (tmp_path / "member.py").write_text(MEMBER)
     environment = plugged_in(tmp_path / "plugins")
     file = {"space": LR, "more": f"optimizer: {{type: {method}}}\nseed: 5\n"}
-    runs = runs_after_a_kill(tmp_path, tmp_path / "member.py", file, origin, n_agents=3, **environment)
+    program = tmp_path / "member.py"
+    runs = runs_after_a_kill(tmp_path, database, program, file, origin, n_agents=3, **environment)
     assert len(runs) == {"generations": 9, "exploit-explore": 6}[method]
     for run in runs.values():
         before = runs[run.parent].summary["rates"] if run.parent else []

@@ -50,7 +50,7 @@ def kill_all(bench):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", TRIED)
-def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path, method):
+def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path, database, method):
     (tmp_path / "bowl.py").write_text(PROGRAM)
     more = f"seed: 5\noptimizer: {{type: {method}, {METHODS[method]}}}\n"
     with Bench(tmp_path / "calm", program=tmp_path / "bowl.py") as calm:
@@ -58,7 +58,7 @@ def test_a_search_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path, m
         assert done.returncode == 0, done.stderr
         expected = plan(calm)
     assert len(expected) == CAP
-    with Bench(tmp_path / "killed", program=tmp_path / "bowl.py") as bench:
+    with Bench(tmp_path / "killed", tmp_path / "bowl.py", database) as bench:
         words = ("run", bench.write_sweep(CAP, space=SPACE, more=more), "--agents", "1")
         for n_ended in (2, 6):  # while it draws, and once it has a model or a bracket
             driver = bench.start(*words)

@@ -66,11 +66,11 @@ def checkpoints(bench):
     ("agent", "n_runs", "most_kills", "words"),
     [("ppo", 1, 1, ()), ("sac", 2, 2, ("--population", "2"))],
 )
-def test_a_killed_training_goes_on_and_earns_the_same(tmp_path, agent, n_runs, most_kills, words):
+def test_a_killed_training_goes_on_and_earns_the_same(tmp_path, database, agent, n_runs, most_kills, words):
     file = {"metric": METRIC, "more": "resume: true\nseed: 5\nmax_attempts: 9\n"}
     found = {}
     for name, n_kills in (("calm", 0), ("killed", most_kills)):
-        with Bench(tmp_path / name, program=PROGRAM) as bench:
+        with Bench(tmp_path / name, PROGRAM, database if n_kills else None) as bench:
             write_bars(bench)
             pause_s = 0 if n_kills else 99
             file["space"] = SPACE.format(agent=agent, checkpoint_s=pause_s, **AGENTS[agent])

@@ -56,10 +56,10 @@ class Peak:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["warm", "cold"])
-def test_every_unruly_program_ends_as_it_should_and_leaves_nothing(tmp_path, start):
+def test_every_unruly_program_ends_as_it_should_and_leaves_nothing(tmp_path, database, start):
     environment = {"SHARPEN_COLD": "1"} if start == "cold" else {}
     space = f"parameters: {{kind: {{values: [{', '.join(KINDS)}]}}}}\n"
-    with Bench(tmp_path, PROGRAMS / "unruly.py", **environment) as bench:
+    with Bench(tmp_path, PROGRAMS / "unruly.py", database, **environment) as bench:
         sweep_id = bench.create(len(KINDS), "grid", space=space)
         agent = bench.start("agent", sweep_id, "--slots", "2")
         until((bench.work / "deaf").exists, "the program that ignores SIGTERM")
@@ -90,9 +90,9 @@ def test_every_unruly_program_ends_as_it_should_and_leaves_nothing(tmp_path, sta
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_points_stay_within_bounds(tmp_path):
+def test_a_hundred_thousand_points_stay_within_bounds(tmp_path, database):
     """Most of them in requests of a thousand, as the test has not the time for as many commits."""
-    with Bench(tmp_path, PROGRAMS / "talkative.py") as bench:
+    with Bench(tmp_path, PROGRAMS / "talkative.py", database) as bench:
         sweep_id = bench.create(1)
         began = time.monotonic()
         agent = bench.start("agent", sweep_id)
