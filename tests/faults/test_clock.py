@@ -26,7 +26,9 @@ def running_runs(bench):
     return shown if " running " in shown else ""
 
 
-def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_time(tmp_path, database, monkeypatch):
+def test_when_the_clock_jumps_nothing_is_lost_and_nothing_lasts_less_than_no_time(
+    tmp_path, database, monkeypatch
+):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(JUMPING)
     offset = tmp_path / "offset"
