@@ -36,38 +36,38 @@ def paper_evidence(home: Path, row: VersionRow, panel: Panel | None) -> dict[str
             has its own.
     """
     known = [_report(home, path, row, panel) for path in sorted((home / "paper").glob("*.ledger"))]
-    found = [report for report in known if report is not None]
-    counted = [report for report in found if traded_unseen_bars(report, unseen_from(row))]
+    reports = [report for report in known if report is not None]
+    counted = [report for report in reports if traded_unseen_bars(report, unseen_from(row))]
     if not counted:
         return {}
-    n_mismatches = sum(len(report.replay.mismatches) for report in found)
+    n_mismatches = sum(len(report.replay.mismatches) for report in reports)
     values = of_report(max(counted, key=lambda report: report.n_sessions))
     return {**values, MISMATCHES: n_mismatches} if values[MISMATCHES] is not None else values
 
 
-def traded_unseen_bars(found: PaperReport, unseen: str) -> bool:
+def traded_unseen_bars(report: PaperReport, unseen: str) -> bool:
     """Return whether an account began to trade when the search's bars were over.
 
     Args:
-        found: Its report.
+        report: Of the account.
         unseen: The first time that the search has not seen; empty where that is not known: then none counts.
     """
-    return bool(unseen) and found.growth.bars[0] >= bar_name(np.datetime64(unseen, "us"))
+    return bool(unseen) and report.growth.bars[0] >= bar_name(np.datetime64(unseen, "us"))
 
 
-def of_report(found: PaperReport) -> dict[str, Value]:
+def of_report(report: PaperReport) -> dict[str, Value]:
     """Return a report as evidence; the shortfall is what lies beyond the modelled cost, at its upper 95 %."""
     known: dict[str, Value] = {
-        "paper_sessions": found.n_sessions,
-        "paper_fills": found.n_fills,
-        MISMATCHES: len(found.replay.mismatches) if found.replay.n_signals else None,
-        "paper_return_percentile": found.return_percentile,
-        "paper_drawdown_percentile": found.drawdown_percentile,
-        "paper_correlation": found.correlation,
+        "paper_sessions": report.n_sessions,
+        "paper_fills": report.n_fills,
+        MISMATCHES: len(report.replay.mismatches) if report.replay.n_signals else None,
+        "paper_return_percentile": report.return_percentile,
+        "paper_drawdown_percentile": report.drawdown_percentile,
+        "paper_correlation": report.correlation,
     }
-    if found.edge_bps > 0:
-        beyond = found.shortfall.mean_bps + found.shortfall.half_width_bps - found.cost_bps
-        known["shortfall_share_of_edge"] = beyond / found.edge_bps
+    if report.edge_bps > 0:
+        beyond = report.shortfall.mean_bps + report.shortfall.half_width_bps - report.cost_bps
+        known["shortfall_share_of_edge"] = beyond / report.edge_bps
     return known
 
 

@@ -138,7 +138,7 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     known = evidence(reader, row, gates[ask.alias], ask.capital_usd)
     move = {"collection": row.collection, "version": row.version, "digest": row.digest, "alias": ask.alias}
     move |= {"expected": before, "who": person.name, "via": person.via, "key": ask.key}
-    found = client.call(
+    answer = client.call(
         "promote",
         move=move,
         evidence=dict(known.values),
@@ -148,8 +148,8 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
         force_reason=ask.force_reason,
     )
     easier = departures(ask.alias, gates)
-    checks, expires_at = _checks(found["checks"]), found.get("expires_at")
-    return Outcome(row, ask.alias, found["state"], before, checks, known.hints, expires_at, easier)
+    checks, expires_at = _checks(answer["checks"]), answer.get("expires_at")
+    return Outcome(row, ask.alias, answer["state"], before, checks, known.hints, expires_at, easier)
 
 
 def rollback(client: Client, reader: Reader, back: Back, person: Person) -> tuple[int | None, int | None]:
@@ -165,8 +165,8 @@ def rollback(client: Client, reader: Reader, back: Back, person: Person) -> tupl
     find(reader, f"{name}:latest")
     before = _expected(back.expects) if back.expects else points_at(reader, name, alias)
     move = {"collection": name, "alias": alias, "expected": before, "who": person.name, "via": person.via}
-    found = client.call("rollback", move={**move, "key": back.key}, reason=back.reason, is_sure=back.is_sure)
-    return before, found["version"]
+    answer = client.call("rollback", move={**move, "key": back.key}, reason=back.reason, is_sure=back.is_sure)
+    return before, answer["version"]
 
 
 def points_at(reader: Reader, collection: str, alias: str) -> int | None:
@@ -208,5 +208,5 @@ def _gates(own: str | None, ask: Ask) -> Gates:
     return gates
 
 
-def _checks(found: Sequence[Mapping[str, Any]]) -> tuple[GateCheck, ...]:
-    return tuple(GateCheck(**check) for check in found)
+def _checks(rows: Sequence[Mapping[str, Any]]) -> tuple[GateCheck, ...]:
+    return tuple(GateCheck(**check) for check in rows)

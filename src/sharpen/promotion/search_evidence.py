@@ -71,15 +71,15 @@ def _low(result: Mapping[str, Any]) -> float | None:
 
 def figures(analysis: Analysis, run: RunRow) -> dict[str, Any]:
     """Return what is known of a run when it is registered, for people: verdict, metrics, intervals."""
-    entry = next((each for each in analysis.ranked if each.number in (run.number, run.repeat_of)), None)
-    found: dict[str, Any] = {"score": run.score, "metric": analysis.spec.metric.name}
+    entry = next((one for one in analysis.ranked if one.number in (run.number, run.repeat_of)), None)
+    known: dict[str, Any] = {"score": run.score, "metric": analysis.spec.metric.name}
     if entry is not None and entry.sharpe is not None:
         interval = entry.sharpe.interval
-        found |= {"sharpe": entry.sharpe.value, "sharpe_interval": [interval.low, interval.high]}
+        known |= {"sharpe": entry.sharpe.value, "sharpe_interval": [interval.low, interval.high]}
     if entry is not None and entry.baseline is not None:
-        found["baseline_sharpe"] = entry.baseline.value
+        known["baseline_sharpe"] = entry.baseline.value
     if is_winner(analysis, run):
         judgement = analysis.judgement
-        found |= {"verdict": judgement.kind, "headline": judgement.headline, "n_tried": judgement.n_trials}
-        found |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
-    return found
+        known |= {"verdict": judgement.kind, "headline": judgement.headline, "n_tried": judgement.n_trials}
+        known |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
+    return known

@@ -23,10 +23,10 @@ def resolve_also_best(reader: Reader, collection: str, word: str) -> VersionRow:
     try:
         return resolve(reader, collection, word)
     except NotFound:
-        found = best_version(reader, collection) if word == BEST else None
-        if found is None:
+        version = best_version(reader, collection) if word == BEST else None
+        if version is None:
             raise
-        return found
+        return version
 
 
 def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict[int, list[str]]:
@@ -34,14 +34,14 @@ def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict
 
     These are ``latest`` and, where nobody set it, ``best``, which reads all runs of a sweep.
     """
-    found = pointed(reader, collection)
+    by_version = pointed(reader, collection)
     alive = versions(reader, collection)
-    is_set = any(BEST in words for words in found.values())
+    is_set = any(BEST in aliases for aliases in by_version.values())
     best = best_version(reader, collection) if with_best and not is_set else None
     for word, row in ((NEWEST, alive[-1] if alive else None), (BEST, best)):
         if row is not None:
-            found.setdefault(row.version, []).append(word)
-    return {version: sorted(words) for version, words in found.items()}
+            by_version.setdefault(row.version, []).append(word)
+    return {version: sorted(aliases) for version, aliases in by_version.items()}
 
 
 def best_version(reader: Reader, collection: str) -> VersionRow | None:
@@ -60,5 +60,5 @@ def best_version(reader: Reader, collection: str) -> VersionRow | None:
     if len(read.metrics) > 1:
         return None
     groups = configurations(reader.runs(sweep_id, deleted=True), read.repeats)
-    found = winner([one for one in groups if any(run.id in logged for run in one.runs)], read.metric)
-    return None if found is None else next(logged[run.id] for run in found.runs if run.id in logged)
+    best = winner([one for one in groups if any(run.id in logged for run in one.runs)], read.metric)
+    return None if best is None else next(logged[run.id] for run in best.runs if run.id in logged)

@@ -60,12 +60,12 @@ def checked_files(home: Path, row: VersionRow) -> dict[str, Path]:
     Raises:
         StoreError: One is missing or damaged.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for file in row.files:
         path = blob_path(home, file.digest)
         check_file(path, file.digest)
-        found[file.name] = path
-    return found
+        paths[file.name] = path
+    return paths
 
 
 def write_files(blobs: Blobs, files: Iterable[StoredFile], folder: Path) -> list[Path]:

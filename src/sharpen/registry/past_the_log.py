@@ -23,12 +23,12 @@ def past_the_log(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
 
 
 def _aliases_past_it(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
-    said: dict[tuple[str, str], Any] = {}
+    points_at: dict[tuple[str, str], Any] = {}
     for entry in entries:
         if entry.action not in ("refused", "requested") and "alias" in entry.details:
-            said[entry.collection, entry.details["alias"]] = entry.details["version"]
+            points_at[entry.collection, entry.details["alias"]] = entry.details["version"]
     there = {(row.collection, row.alias): row.version for row in aliases(reader)}
-    logged = {key: version for key, version in said.items() if version is not None}
+    logged = {key: version for key, version in points_at.items() if version is not None}
     return [
         f"{name}:{alias} points at {there.get((name, alias))}, and the log says {logged.get((name, alias))}"
         for name, alias in sorted(there.keys() | logged.keys())
@@ -48,24 +48,24 @@ def _versions_past_it(reader: Reader, entries: Sequence[AuditEntry]) -> list[str
             figures[key] = entry.details.get("figures")
         if entry.action == "deleted":
             deleted.add(key)
-    found: list[str] = []
+    differences: list[str] = []
     there = [row for name in collections(reader) for row in versions(reader, name, deleted=True)]
     for row in there:
         key = (row.collection, row.version)
         if key not in registered:
-            found.append(f"{row.name} is there, and the log does not know of it")
+            differences.append(f"{row.name} is there, and the log does not know of it")
             continue
-        said = {**_of(registered[key]), "figures": dumps(figures[key]), "deleted": key in deleted}
+        logged = {**_of(registered[key]), "figures": dumps(figures[key]), "deleted": key in deleted}
         has = {"author": row.author, "digest": row.digest, "run": row.run_id}
         has |= {"figures": dumps(row.figures), "deleted": row.deleted_at is not None}
-        found += [
-            f"{row.name} has the {name} {has[name]}, and the log says {said[name]}"
+        differences += [
+            f"{row.name} has the {name} {has[name]}, and the log says {logged[name]}"
             for name in has
-            if has[name] != said[name]
+            if has[name] != logged[name]
         ]
-        found += _changed_content(row)
+        differences += _changed_content(row)
     gone = sorted(registered.keys() - {(row.collection, row.version) for row in there})
-    return found + [f"{name}:v{version} was registered, and is not there" for name, version in gone]
+    return differences + [f"{name}:v{version} was registered, and is not there" for name, version in gone]
 
 
 def _of(entry: AuditEntry) -> dict[str, Any]:

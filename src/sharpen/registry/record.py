@@ -70,19 +70,19 @@ def registration(reader: Reader, word: str) -> Registration:
 
 
 def _record(sweep: SweepRow, run: RunRow, decides_by: Mapping[str, Any]) -> dict[str, Any]:
-    said = RunFacts.of_summary(run.summary)
-    bars = said.bars
+    facts = RunFacts.of_summary(run.summary)
+    bars = facts.bars
     data = {"name": bars.name, "hash": bars.digest, "first": bars.first, "last": bars.last}
     return {
         "run": run.id,
         "sweep": sweep.id,
         "sweep_file": hashlib.sha256(sweep.spec.encode()).hexdigest(),
         "data": data | {"symbols": list(bars.symbols)},
-        "lockbox": {"hash": said.lockbox.digest, "first": said.lockbox.first},
+        "lockbox": {"hash": facts.lockbox.digest, "first": facts.lockbox.first},
         "code": _code(sweep, run),
         "config": run.config,
         "seed": seed_of(sweep, run),
-        "versions": {**said.versions, "sharpen": __version__},
+        "versions": {**facts.versions, "sharpen": __version__},
         "decides_by": dict(decides_by),
     }
 

@@ -85,9 +85,9 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     scoreless, failed = _those(entries, _is_scoreless), _those(entries, lambda e: e.state in FAILURES)
     infeasible, unranked = (scoreless, ()) if parsed.has_metric else ((), scoreless)
     unfinished = _those(entries, lambda e: not e.state.is_final)
-    said = [RunFacts.of_summary(run.summary) for run in runs]
-    data, versions = _data(said), _versions(said)
-    lockboxes = {facts.lockbox.digest for facts in said if facts.lockbox.digest}
+    run_facts = [RunFacts.of_summary(run.summary) for run in runs]
+    data, versions = _data(run_facts), _versions(run_facts)
+    lockboxes = {facts.lockbox.digest for facts in run_facts if facts.lockbox.digest}
     looks, elsewhere = _looks(reader, sweep, lockboxes)
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
     gap_metrics = _gap_metrics(parsed.metric.name)
@@ -98,7 +98,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_deleted(len(ever) - len(runs)),
         *cautions.about_other_instruments(finding.judgement),
         *cautions.about_data(data, versions),
-        *cautions.about_code({run.number: facts.code for run, facts in zip(runs, said, strict=True)}),
+        *cautions.about_code({run.number: facts.code for run, facts in zip(runs, run_facts, strict=True)}),
         *cautions.about_lockbox(lockboxes, looks, elsewhere),
         *cautions.about_constraints(counts(runs, broken, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
@@ -160,21 +160,21 @@ def _finding(
 def _scrutiny(
     best: Entry | None, groups: Sequence[Configuration], series: Mapping[int, Series], parsed: Sweep
 ) -> Scrutiny | None:
-    found = _series_of(best, series)
-    if best is None or found is None:
+    best_series = _series_of(best, series)
+    if best is None or best_series is None:
         return None
     winner = next(group for group in groups if group.row.number == best.number)
     share = best.metrics.get(BEST_TRADES, math.nan)
-    return scrutinise(found, winner, share, neighbours_of(winner, groups, parsed.space, parsed.metric))
+    return scrutinise(best_series, winner, share, neighbours_of(winner, groups, parsed.space, parsed.metric))
 
 
 def _broke(groups: Sequence[Configuration], broken: Violations) -> dict[int, str]:
     """Return the constraints that each configuration broke, in words and once, by its first run's number."""
-    found = {
+    sentences = {
         g.row.number: dict.fromkeys(v.words for run in g.runs for v in broken.get(run.number, ()))
         for g in groups
     }
-    return {number: ", ".join(words) for number, words in found.items() if words}
+    return {number: ", ".join(broken_ones) for number, broken_ones in sentences.items() if broken_ones}
 
 
 def _permutations(runs: Sequence[RunRow]) -> tuple[tuple[int, PermutationTest], ...]:
@@ -233,7 +233,7 @@ def _entry(
     last: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Entry:
     last = last or {}
-    each = [
+    logged_of = [
         _figures(reports, fold_metric, last.get(run.id, {}))
         for run in group.runs
         if (reports := logged.get(run.id))
@@ -242,8 +242,8 @@ def _entry(
     return Entry(
         group.row,
         state,
-        _means([metrics for metrics, _ in each]),
-        _means([steps for _, steps in each]),
+        _means([metrics for metrics, _ in logged_of]),
+        _means([steps for _, steps in logged_of]),
         why=_why(group.row, state, parsed.metric.name),
         seeds=group.scores if parsed.repeats > 1 else (),
     )
@@ -268,20 +268,22 @@ def _figures(
     return metrics | known, steps
 
 
-def _means(each: Sequence[dict[Key, float]]) -> dict[Key, float]:
+def _means(mappings: Sequence[dict[Key, float]]) -> dict[Key, float]:
     """Return the mean of what all of them have."""
-    if len(each) < 2:
-        return each[0] if each else {}
-    shared = [key for key in each[0] if all(key in one for one in each)]
-    return {key: sum(one[key] for one in each) / len(each) for key in shared}
+    if len(mappings) < 2:
+        return mappings[0] if mappings else {}
+    shared = [key for key in mappings[0] if all(key in one for one in mappings)]
+    return {key: sum(one[key] for one in mappings) / len(mappings) for key in shared}
 
 
 def _why(run: RunRow, state: TrialState, metric: str) -> str:
     if state in FAILURES:
         return run.reason or "no reason given"
     if state in ENDED and run.score is None and metric:
-        told = RunFacts.of_summary(run.summary).infeasible
-        return told or (run.reason if state is TrialState.FINISHED else "") or f"{metric} was not a number"
+        infeasible = RunFacts.of_summary(run.summary).infeasible
+        return (
+            infeasible or (run.reason if state is TrialState.FINISHED else "") or f"{metric} was not a number"
+        )
     return ""
 
 
@@ -292,13 +294,13 @@ def _those(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> tuple[E
 def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
     """Return the entries with a score that broke nothing: first those that may be the best."""
     turn = metric.larger_is_better
-    places = {run.number: place for place, run in enumerate(ranked([e.run for e in entries], turn))}
+    places = {run.number: rank for rank, run in enumerate(ranked([e.run for e in entries], turn))}
 
     def place(entry: Entry) -> tuple[int, bool, float, float, int]:
-        place = places.get(entry.number, len(places))
+        rank = places.get(entry.number, len(places))
         score = turn(entry.run.score or 0.0)
         is_stopped = entry.state is not TrialState.FINISHED
-        return (place, is_stopped, -spent(entry.run.fidelity), -score, entry.number)
+        return (rank, is_stopped, -spent(entry.run.fidelity), -score, entry.number)
 
     usable = (e for e in entries if e.state in ENDED and e.run.score is not None and not _is_broken(e))
     return sorted(usable, key=place)
@@ -326,8 +328,8 @@ def _matrix(ranked: Sequence[Entry], steps: Sequence[int]) -> Floats:
 
 def _baseline_steps(best: Entry | None, logged: Mapping[str, Sequence[ReportRow]]) -> dict[int, float]:
     reports: Sequence[ReportRow] = logged.get(best.run.id, ()) if best else ()
-    found = {report.step: as_number(report.metrics.get(FOLD_BASELINE)) for report in reports}
-    return {step: value for step, value in found.items() if value is not None}
+    scores = {report.step: as_number(report.metrics.get(FOLD_BASELINE)) for report in reports}
+    return {step: value for step, value in scores.items() if value is not None}
 
 
 def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ...]:
@@ -349,8 +351,8 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
 
 
 def _gap_metrics(metric: str) -> tuple[str, str]:
-    room, _, leaf = metric.partition("/")
-    return (f"train/{leaf}", metric) if room == "val" and leaf else (TRAIN_SHARPE, SHARPE)
+    prefix, _, leaf = metric.partition("/")
+    return (f"train/{leaf}", metric) if prefix == "val" and leaf else (TRAIN_SHARPE, SHARPE)
 
 
 def _gap(ranked: Sequence[Entry], names: tuple[str, str]) -> tuple[GapPoint, ...]:
@@ -372,11 +374,11 @@ def _performance(series: Series | None) -> tuple[Performance, Performance] | Non
     return performance(series.returns, per_year), performance(series.baseline, per_year)
 
 
-def _data(said: Sequence[RunFacts]) -> tuple[DataFacts, ...]:
+def _data(run_facts: Sequence[RunFacts]) -> tuple[DataFacts, ...]:
     counted: Counter[tuple[str, str]] = Counter()
     seen: dict[tuple[str, str], BarsFacts] = {}
     notes: dict[tuple[str, str], dict[DataNote, None]] = {}
-    for bars in (facts.bars for facts in said):
+    for bars in (facts.bars for facts in run_facts):
         key = bars.name, bars.digest
         if any(key):
             counted[key] += 1
@@ -388,9 +390,9 @@ def _data(said: Sequence[RunFacts]) -> tuple[DataFacts, ...]:
     )
 
 
-def _versions(said: Sequence[RunFacts]) -> dict[str, tuple[str, ...]]:
+def _versions(run_facts: Sequence[RunFacts]) -> dict[str, tuple[str, ...]]:
     seen: dict[str, dict[str, None]] = {}
-    for facts in said:
+    for facts in run_facts:
         for package, version in facts.versions.items():
             seen.setdefault(package, {})[version] = None
     return {package: tuple(sorted(versions)) for package, versions in sorted(seen.items())}

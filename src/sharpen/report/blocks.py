@@ -117,8 +117,8 @@ class _Scale:
 def _mark(name: str, kind: str, estimate: Estimate, scale: _Scale) -> Mark:
     interval, value = estimate.interval, estimate.value
     left, right = (scale.place(x if math.isfinite(x) else value) for x in (interval.low, interval.high))
-    words = f"{wording.fixed(value)} ({wording.span(interval)})"
-    return Mark(name, kind, words, scale.place(value), left, round(right - left, 3))
+    label = f"{wording.fixed(value)} ({wording.span(interval)})"
+    return Mark(name, kind, label, scale.place(value), left, round(right - left, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,7 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         what += "; with several agents it depends on which run reports first, and no seed repeats it"
     if sweep.run_cap is not None and sweep.run_cap != analysis.spec.run_cap:
         again += ["--trials", str(sweep.run_cap)]
-    found = [
+    pairs = [
         ("the folder that programs ran in", shlex.join(["cd", sweep.workdir])),
         (what, shlex.join(again)),
         ("this report, from the store", shlex.join(["sharpen", "report", sweep.id])),
@@ -270,8 +270,8 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         alone = spec.command_line(analysis.spec, best.run.config, sweep.seed)
         permute = shlex.join(["sharpen", "permute", best.run.id])
         look = shlex.join(["sharpen", "validate", best.run.id])
-        found.append((f"run {best.number}'s program alone", alone))
+        pairs.append((f"run {best.number}'s program alone", alone))
         if analysis.best_series is not None:  # a program that keeps no returns knows of no other bars
-            found.append(("its score on permuted bars", permute))
-            found.append(("its score on the lockbox; every look is counted", look))
-    return tuple(found)
+            pairs.append(("its score on permuted bars", permute))
+            pairs.append(("its score on the lockbox; every look is counted", look))
+    return tuple(pairs)

@@ -33,18 +33,18 @@ def about_repeats(
     sweep: SweepRow, unfinished: Sequence[Entry], n_reruns: int, differing: Sequence[int]
 ) -> list[Caution]:
     """Return what a sweep with repeats leaves out of its comparison; nothing for one without."""
-    found: list[Caution] = []
+    cautions: list[Caution] = []
     short = [entry.number for entry in unfinished if entry.seeds]
     if short and sweep.status != "running":
         text = f"Configurations that lack some of their repeats cannot win: run {_numbers(short)}."
-        found.append(Caution("Repeats", text))
+        cautions.append(Caution("Repeats", text))
     if n_reruns:
         text = f"{_runs(n_reruns)} made by 'sharpen rerun' {'is' if n_reruns == 1 else 'are'} not compared."
-        found.append(Caution("Repeats", text))
+        cautions.append(Caution("Repeats", text))
     if differing:
         text = "Seeds were validated on different bars, so the first one's returns stand for all: run "
-        found.append(Caution("Repeats", f"{text}{_numbers(differing)}."))
-    return found
+        cautions.append(Caution("Repeats", f"{text}{_numbers(differing)}."))
+    return cautions
 
 
 def about_seeds(partly_kept: Sequence[int]) -> list[Caution]:
@@ -81,15 +81,17 @@ def about_deleted(n: int) -> list[Caution]:
 def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]]) -> list[Caution]:
     """Return warnings of the data, and of runs that did not see the same."""
     notes = dict.fromkeys(note for facts in data for note in facts.bars.notes)
-    found = [Caution(note.kind.capitalize() or "Data", note.text, note.is_grave) for note in notes]
+    cautions = [Caution(note.kind.capitalize() or "Data", note.text, note.is_grave) for note in notes]
     if len(data) > 1:
         kinds = "; ".join(f"{d.bars.name} {d.bars.digest[:12]} ({_runs(d.n_runs)})" for d in data)
         text = f"The runs did not all see the same bars: {kinds}."
-        found.append(Caution("Different data", text, is_grave=True))
+        cautions.append(Caution("Different data", text, is_grave=True))
     mixed = [f"{name} {' and '.join(seen)}" for name, seen in versions.items() if len(seen) > 1]
     if mixed:
-        found.append(Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}."))
-    return found
+        cautions.append(
+            Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}.")
+        )
+    return cautions
 
 
 def about_code(code: Mapping[int, Mapping[str, str]]) -> list[Caution]:
@@ -129,22 +131,22 @@ def about_constraints(broke: Mapping[str, int], runs: Iterable[RunRow]) -> list[
 def about_runs(infeasible: Sequence[Entry], failed: Sequence[Entry], runs: Iterable[Entry]) -> list[Caution]:
     """Return how many runs cannot be chosen, and why."""
     everything = list(runs)
-    found: list[Caution] = []
+    cautions: list[Caution] = []
     if infeasible:
         text = (
             f"{len(infeasible)} of {len(everything)} runs ended without a usable score: {_causes(infeasible)}"
         )
-        found.append(Caution("Infeasible runs", text))
+        cautions.append(Caution("Infeasible runs", text))
     if failed:
         text = f"{len(failed)} of {len(everything)} runs failed: {_causes(failed)}"
-        found.append(Caution("Failed runs", text))
+        cautions.append(Caution("Failed runs", text))
     restarted = [entry for entry in everything if entry.run.lost and entry.state is not TrialState.CRASHED]
     if restarted:
         numbers = _numbers([entry.number for entry in restarted])
         count = _runs(len(restarted))
         text = f"The agent or the program of {count} died; what was cut off was taken up again: {numbers}."
-        found.append(Caution("Runs cut off", text))
-    return found
+        cautions.append(Caution("Runs cut off", text))
+    return cautions
 
 
 def _causes(entries: Sequence[Entry]) -> str:
@@ -182,14 +184,14 @@ def about_kept(n_kept: int, n_tried: int) -> list[Caution]:
 
 def about_returns(unusable: Mapping[int, str], left_out: Sequence[int], n_ranked: int) -> list[Caution]:
     """Return which returns the verdict could not use."""
-    found: list[Caution] = []
+    cautions: list[Caution] = []
     if unusable:
         parts = "; ".join(f"run {number}: {why}" for number, why in list(unusable.items())[:SHOWN])
-        found.append(Caution("Unusable returns", f"Left out of the verdict: {parts}."))
+        cautions.append(Caution("Unusable returns", f"Left out of the verdict: {parts}."))
     if left_out and n_ranked > len(left_out):
         text = "Not in the overfitting test, for they lack some of the best run's bars: run "
-        found.append(Caution("Other bars", f"{text}{_numbers(left_out)}."))
-    return found
+        cautions.append(Caution("Other bars", f"{text}{_numbers(left_out)}."))
+    return cautions
 
 
 def about_best(best: Entry | None, space: Space) -> list[Caution]:
@@ -219,23 +221,23 @@ def about_lockbox(
     lockboxes: Collection[str], looks: Sequence[Look], elsewhere: Sequence[LookRow]
 ) -> list[Caution]:
     """Return a word on runs that kept different lockboxes, and on bars that were shown more than once."""
-    found: list[Caution] = []
+    cautions: list[Caution] = []
     if len(lockboxes) > 1:
         text = (
             f"The runs kept {len(lockboxes)} different ones: what one held back, another may have trained on."
         )
-        found.append(Caution("The lockbox", text, is_grave=True))
-    used = [each for look in looks for each in of_result(look.row.result)]
+        cautions.append(Caution("The lockbox", text, is_grave=True))
+    used = [digest for look in looks for digest in of_result(look.row.result)]
     if used:
-        found.append(Caution("The lockbox", no_lockbox(dict.fromkeys(used))))
+        cautions.append(Caution("The lockbox", no_lockbox(dict.fromkeys(used))))
     n_others = sum(row.has_shown for row in elsewhere)
     n_shown = n_others + sum(look.row.has_shown for look in looks)
     if n_shown > 1 or n_others:
         times = f"{n_shown} time{'s' if n_shown != 1 else ''}"
         whose = f", {n_others} of them by other sweeps on the same bars" if n_others else ""
         text = f"It has been opened {times}{whose}; only the first look saw bars that nobody had seen."
-        found.append(Caution("The lockbox", text))
-    return found
+        cautions.append(Caution("The lockbox", text))
+    return cautions
 
 
 def varying(space: Space) -> list[str]:

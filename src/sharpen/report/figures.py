@@ -38,21 +38,21 @@ _DOUBLINGS: Figure = {
 
 def figures(analysis: Analysis, mattered: Importances | None = None) -> dict[str, Figure]:
     """Return every chart that has something to show, by the id of its place in the page."""
-    found: dict[str, Figure] = {}
+    charts: dict[str, Figure] = {}
     if analysis.history:
-        found["history"] = _history(analysis)
+        charts["history"] = _history(analysis)
     if analysis.front and tradeoff.n_scored(analysis) > 1:
-        found["front"] = tradeoff.chart(analysis)
+        charts["front"] = tradeoff.chart(analysis)
     if analysis.gap:
-        found["gap"] = _gap(analysis)
+        charts["gap"] = _gap(analysis)
     if analysis.best_series is not None:
-        found["equity"] = _equity(analysis)
+        charts["equity"] = _equity(analysis)
     if mattered is not None:
-        found["importance"] = _importance(mattered)
+        charts["importance"] = _importance(mattered)
     if len(analysis.ranked) > 1:
-        for place, name in enumerate(varying(analysis.spec.space)):
-            found[f"slice-{place}"] = _slice(analysis, name)
-    return {place: _plain(figure) for place, figure in found.items()}
+        for index, name in enumerate(varying(analysis.spec.space)):
+            charts[f"slice-{index}"] = _slice(analysis, name)
+    return {index: _plain(figure) for index, figure in charts.items()}
 
 
 def _importance(mattered: Importances) -> Figure:
@@ -267,8 +267,8 @@ def _boundary(at: str) -> Figure:
 
 
 def _fold_name(at: str, fold: int) -> Figure:
-    place = {"x": at, "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 2}
-    return place | {"text": str(fold), "showarrow": False, "font": {"size": 10, "color": "--muted"}}
+    position = {"x": at, "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 2}
+    return position | {"text": str(fold), "showarrow": False, "font": {"size": 10, "color": "--muted"}}
 
 
 def _titled(name: str) -> Figure:

@@ -111,7 +111,7 @@ def render(analysis: Analysis, mattered: Importances | None = None) -> str:
 @cache
 def template() -> jinja2.Template:
     """Return the page without its contents; to compile it takes a fifth of a second, once."""
-    room = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sharpen.report"),
         autoescape=True,
         trim_blocks=True,
@@ -119,8 +119,8 @@ def template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
-        room.filters[name] = getattr(wording, name)
-    return room.get_template("report.html")
+        environment.filters[name] = getattr(wording, name)
+    return environment.get_template("report.html")
 
 
 def _decimals_of_broken(analysis: Analysis) -> list[int | None]:

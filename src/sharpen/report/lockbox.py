@@ -65,8 +65,8 @@ def lockbox_savings(home: Path, digest: str, seed: int) -> list[dict[str, Any]]:
         DataError: The savings cannot be used.
         StoreError: Their blob is missing or damaged.
     """
-    found = compare([savings.read_file(checked_path(home, digest))], 0, seed)
-    return [{**asdict(one), "sentence": one.sentence} for one in found]
+    comparisons = compare([savings.read_file(checked_path(home, digest))], 0, seed)
+    return [{**asdict(one), "sentence": one.sentence} for one in comparisons]
 
 
 def other_bars(home: Path, digest: str, other: str) -> list[str]:
@@ -81,7 +81,7 @@ def other_bars(home: Path, digest: str, other: str) -> list[str]:
         DataError: The returns cannot be used.
         StoreError: Their blob is missing or damaged.
     """
-    one, two = (read_file(checked_path(home, each)) for each in (digest, other))
+    one, two = (read_file(checked_path(home, blob)) for blob in (digest, other))
     pairs = {"time": (one.time, two.time), "baseline": (one.baseline, two.baseline)}
     return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b)]
 
@@ -93,14 +93,14 @@ def look(row: LookRow) -> Look:
     >>> look(row).sides[0].sharpe
     Estimate(value=0.4, interval=Interval(low=-0.2, high=1.0, level=0.95))
     """
-    found = {
+    results = {
         name: cast("Mapping[str, Any]", side)
         for name, side in (row.result or {}).items()
         if isinstance(side, Mapping)
     }
-    sides = [_side(name, side) for name, side in found.items() if "error" not in side]
+    sides = [_side(name, side) for name, side in results.items() if "error" not in side]
     return Look(
-        row, tuple(sides), {name: str(side["error"]) for name, side in found.items() if "error" in side}
+        row, tuple(sides), {name: str(side["error"]) for name, side in results.items() if "error" in side}
     )
 
 

@@ -242,10 +242,10 @@ class Analysis:
         """What the verdict has to say of the front, in a sentence; empty without a front."""
         if not self.front or self.best is None:
             return ""
-        words = "he front was chosen from the same runs, so it is as selected as a single best is."
+        sentence = "he front was chosen from the same runs, so it is as selected as a single best is."
         if not self.judgement.checks:
-            return f"T{words}"
-        return f"The verdict is on run {self.best.number}, the best in {self.spec.metric.name}; t{words}"
+            return f"T{sentence}"
+        return f"The verdict is on run {self.best.number}, the best in {self.spec.metric.name}; t{sentence}"
 
     @property
     def doubts(self) -> tuple[Caution, ...]:

@@ -59,18 +59,18 @@ def estimated(entries: Sequence[Entry], series: Mapping[int, Series], seed: int)
     """
     holding: dict[tuple[bytes, bytes], Estimate] = {}
     done: list[Entry] = []
-    for place, entry in enumerate(entries):
-        found = series.get(entry.number)
-        if found is None or len(found.time) < 2:
+    for rank, entry in enumerate(entries):
+        returns = series.get(entry.number)
+        if returns is None or len(returns.time) < 2:
             done.append(entry)
             continue
-        n_resamples = N_RESAMPLES if place < N_ESTIMATED else 0
-        window = found.time.tobytes(), found.baseline.tobytes()
+        n_resamples = N_RESAMPLES if rank < N_ESTIMATED else 0
+        window = returns.time.tobytes(), returns.baseline.tobytes()
         if window not in holding:
-            stream = rng_for(seed, "report", "baseline", len(found.time))
-            holding[window] = _estimate(found.baseline, yearly(found), stream, 4 * n_resamples)
+            stream = rng_for(seed, "report", "baseline", len(returns.time))
+            holding[window] = _estimate(returns.baseline, yearly(returns), stream, 4 * n_resamples)
         stream = rng_for(seed, "report", "run", entry.number)
-        own = _estimate(found.returns, yearly(found), stream, n_resamples)
+        own = _estimate(returns.returns, yearly(returns), stream, n_resamples)
         done.append(replace(entry, sharpe=own, baseline=holding[window]))
     return tuple(done)
 
@@ -168,12 +168,12 @@ def _each_once(series: Mapping[int, Series], tried: Family) -> list[Series]:
     """
     scores = {run.number: run.score for run in tried.own.runs}
     first: dict[str, float | None] = {}
-    found: list[Series] = []
+    distinct: list[Series] = []
     for number, one in sorted(series.items()):
         score = scores.get(number)
         if first.setdefault(content_of(one), score) == score:
-            found.append(one)
-    return found
+            distinct.append(one)
+    return distinct
 
 
 def _day(time: np.datetime64) -> str:

@@ -66,14 +66,14 @@ def front(analysis: Analysis, n: int = 10) -> Group:
         analysis: Whose front.
         n: How many runs to show at most.
     """
-    found = front_table(analysis, n)
+    shown = front_table(analysis, n)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("front", justify="right")
-    for name in (*(metric.name for metric in found.metrics), *found.parameters):
+    for name in (*(metric.name for metric in shown.metrics), *shown.parameters):
         table.add_column(Text(name), justify="right", overflow="fold")
-    for row in found.rows:
+    for row in shown.rows:
         table.add_row(*(Text(cell) for cell in (str(row.entry.number), *row.metrics, *row.settings)))
-    return _with_rest(table, analysis, len(found.rows))
+    return _with_rest(table, analysis, len(shown.rows))
 
 
 def configuration(analysis: Analysis) -> Table:
@@ -91,8 +91,8 @@ def verdict(analysis: Analysis) -> list[Text]:
     """Return the verdict, its checks, tests on permuted bars and the cautions, a line each."""
     judgement = analysis.judgement
     style = STYLES["luck" if analysis.doubts else judgement.kind]
-    words = label(judgement.kind, bool(analysis.doubts))
-    lines = [Text(""), Text(f"{words}.", style=style), Text(judgement.sentence)]
+    kind_label = label(judgement.kind, bool(analysis.doubts))
+    lines = [Text(""), Text(f"{kind_label}.", style=style), Text(judgement.sentence)]
     lines += [Text(analysis.selection)] if analysis.selection else []
     for check in judgement.checks:
         sign, color = OUTCOMES[check.outcome]
@@ -134,5 +134,5 @@ def _rest(analysis: Analysis, n_shown: int) -> str:
         (len(analysis.canceled), "canceled"),
         (len(analysis.unfinished), "not over yet"),
     ]
-    words = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return f"and {words}" if words and n_shown else words or ("" if n_shown else "no runs")
+    remainder = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"and {remainder}" if remainder and n_shown else remainder or ("" if n_shown else "no runs")

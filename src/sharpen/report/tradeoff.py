@@ -119,9 +119,9 @@ def _points(entries: Sequence[Entry], analysis: Analysis, name: str, marker: Fig
 
 def _hover(entry: Entry, analysis: Analysis) -> str:
     pairs = zip(analysis.spec.metrics, entry.run.scores, strict=True)
-    words = [f"run {entry.run.id}", *(f"{metric.name} {value:.4g}" for metric, value in pairs)]
+    lines = [f"run {entry.run.id}", *(f"{metric.name} {value:.4g}" for metric, value in pairs)]
     broke = analysis.broke.get(entry.number)
-    return "<br>".join([*words, f"broke: {broke}"] if broke else words)
+    return "<br>".join([*lines, f"broke: {broke}"] if broke else lines)
 
 
 def crosses(x: Sequence[Any], y: Sequence[Any], names: Sequence[str]) -> Figure:
@@ -191,5 +191,5 @@ def _lines(
 
 
 def _end(x: int, y: int, value: float) -> Figure:
-    place = {"x": x, "y": y, "yshift": 13 if y else -13, "showarrow": False}
-    return place | {"text": f"{value:.4g}", "font": {"size": 11, "color": "--muted"}}
+    position = {"x": x, "y": y, "yshift": 13 if y else -13, "showarrow": False}
+    return position | {"text": f"{value:.4g}", "font": {"size": 11, "color": "--muted"}}

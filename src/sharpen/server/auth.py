@@ -108,8 +108,8 @@ class KeyFile:
         except OSError:
             return None
         stamp = file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
-        found = [known for known in _keys(self, stamp) if hmac.compare_digest(known.sha256, wanted)]
-        return found[0] if found else None
+        matches = [known for known in _keys(self, stamp) if hmac.compare_digest(known.sha256, wanted)]
+        return matches[0] if matches else None
 
     def secret(self) -> bytes:
         """Return what signs addresses; it outlives the process, as the addresses must."""

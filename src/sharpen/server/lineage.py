@@ -17,8 +17,8 @@ def used_by(run: TrackedRun) -> tuple[str, ...]:
 
 def users(reader: Reader) -> dict[str, list[TrackedRun]]:
     """Return the runs that used each version, by its name, the oldest first."""
-    found: dict[str, list[TrackedRun]] = {}
+    runs: dict[str, list[TrackedRun]] = {}
     for run in reader.tracked.runs(where=[schema.runs.c.summary.contains(USED, autoescape=True)]):
         for name in used_by(run):
-            found.setdefault(name, []).append(run)
-    return found
+            runs.setdefault(name, []).append(run)
+    return runs

@@ -156,8 +156,8 @@ class ObservedRoutes:
     async def _metrics(self, request: Request) -> Response:
         key = await asyncio.to_thread(self._keys.find, key_of(request.headers.get("authorization", "")))
         if key is None:
-            words = "no valid key: make one with 'sharpen key add --scope read', send it as 'Bearer KEY'\n"
-            return PlainTextResponse(words, 401, {"WWW-Authenticate": "Bearer"})
+            refusal = "no valid key: make one with 'sharpen key add --scope read', send it as 'Bearer KEY'\n"
+            return PlainTextResponse(refusal, 401, {"WWW-Authenticate": "Bearer"})
         try:
             lines = await asyncio.to_thread(self._figures)
         except SharpenError as problem:
@@ -229,8 +229,8 @@ def _line(name: str, labels: Mapping[str, str], value: float) -> str:
     """
     if not labels:
         return f"{name} {value}"
-    said = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"{name}{{{said}}} {value}"
+    label_text = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    return f"{name}{{{label_text}}} {value}"
 
 
 def _escaped(text: str) -> str:

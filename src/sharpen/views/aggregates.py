@@ -75,9 +75,9 @@ def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportR
         if TrialState(run.state).is_final:
             key = (repr(sorted(run.config.items())), run.fidelity)
             groups.setdefault(key, []).append(run)
-    found = [_aggregate(group, values, name is not None) for group in groups.values()]
+    rows = [_aggregate(group, values, name is not None) for group in groups.values()]
     return sorted(
-        found,
+        rows,
         key=lambda one: (
             math.isnan(one.mean),
             not one.is_whole,
@@ -89,16 +89,16 @@ def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportR
 
 def _aggregate(runs: Sequence[RunRow], values: Mapping[str, list[float]], by_fold: bool) -> Aggregate:
     scores = [[run.score] if run.score is not None else [] for run in runs]
-    each = [values.get(run.id, []) for run in runs] if by_fold else scores
-    every = [value for one in each for value in one]
+    values_of_run = [values.get(run.id, []) for run in runs] if by_fold else scores
+    every = [value for one in values_of_run for value in one]
     mean = math.fsum(every) / len(every) if every else math.nan
     finite = len(every) > 1 and all(map(math.isfinite, every))
     std = statistics.stdev(every) if finite else math.nan
     is_whole = any(run.state == TrialState.FINISHED for run in runs)
     halved = (less(run.proposed, run.config) for run in runs)
-    words = "; ".join(dict.fromkeys(one for one in halved if one))
+    reductions = "; ".join(dict.fromkeys(one for one in halved if one))
     first = runs[0]
-    return Aggregate(first.number, mean, std, len(every), first.config, first.fidelity, is_whole, words)
+    return Aggregate(first.number, mean, std, len(every), first.config, first.fidelity, is_whole, reductions)
 
 
 def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, float]]:
@@ -114,12 +114,12 @@ def best_so_far(metric: Metric, runs: Sequence[RunRow]) -> list[tuple[float, flo
     ended = [run for run in runs if TrialState(run.state).is_final and run.ended_at is not None]
     ended.sort(key=lambda run: (run.ended_at or 0.0, run.number))
     largest = max((run.fidelity for run in ended if run.fidelity is not None), default=None)
-    found: list[tuple[float, float]] = []
+    curve: list[tuple[float, float]] = []
     spent = 0.0
     for run, leader in zip(ended, leaders(ended, metric.larger_is_better), strict=True):
         spent += 1.0 if run.fidelity is None or largest is None else run.fidelity / largest
-        found.append((spent, math.nan if leader is None or leader.score is None else leader.score))
-    return found
+        curve.append((spent, math.nan if leader is None or leader.score is None else leader.score))
+    return curve
 
 
 def at_budget(curve: Sequence[tuple[float, float]], budget: float) -> float:

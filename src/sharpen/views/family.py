@@ -144,14 +144,14 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     read = _parsed(sweep)
     plain = all_plain_runs(reader, cache, read.metric.name if read is not None and read.has_metric else "")
     cache.save()
-    tried = [each for each in others if each.runs]
-    same = [each for each in tried if _share_bars(own, each)]
-    rest = [each for each in tried if each not in same]
+    tried = [trials for trials in others if trials.runs]
+    same = [trials for trials in tried if _share_bars(own, trials)]
+    rest = [trials for trials in tried if trials not in same]
     known = MarketCache(reader.home)
     alike = renamed(own, rest, known)
-    elsewhere = [each for each in rest if each not in alike and _is_same_program_elsewhere(own, each)]
-    others = tuple(each for each in tried if each in same or each in alike)
-    names = frozenset(each.sweep.id for each in alike)
+    elsewhere = [trials for trials in rest if trials not in alike and _is_same_program_elsewhere(own, trials)]
+    others = tuple(trials for trials in tried if trials in same or trials in alike)
+    names = frozenset(trials.sweep.id for trials in alike)
     ours = by_bars(plain, sweep, lambda one: _is_ours(own, one, known))
     known.save()
     return Family(own, others, names, tuple(elsewhere), ours)
@@ -245,11 +245,11 @@ def _markets(trials: Trials, known: MarketCache) -> list[tuple[str, ArtifactRow]
     ]
     by_market = {market: trials.files[run_id] for _, market, run_id in sorted(readable)}
     longest = [*reversed(by_market.items())][:MAX_MARKETS]
-    found: list[tuple[str, ArtifactRow]] = []
+    pairs: list[tuple[str, ArtifactRow]] = []
     for market, file in longest:
-        if known.moves(market, file) and not any(known.is_same(market, file, *one) for one in found):
-            found.append((market, file))
-    return found
+        if known.moves(market, file) and not any(known.is_same(market, file, *one) for one in pairs):
+            pairs.append((market, file))
+    return pairs
 
 
 def _is_same_program_elsewhere(own: Trials, other: Trials) -> bool:

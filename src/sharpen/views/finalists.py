@@ -119,8 +119,10 @@ class Finalists:
 
     def problem(self, candidate: Candidate) -> str:
         """Return why a candidate must not be chosen; empty when it may be."""
-        found = self.of(candidate)
-        return next((one.problem for one in found if one.problem), "" if found else "not carried out")
+        evaluations = self.of(candidate)
+        return next(
+            (one.problem for one in evaluations if one.problem), "" if evaluations else "not carried out"
+        )
 
     def mean(self, candidate: Candidate) -> float:
         """Return the mean of the scores, as logged; NaN for a candidate with a problem."""
@@ -133,8 +135,8 @@ class Finalists:
 
         Its sign is turned where the metric is minimised, as is that of a ratio there.
         """
-        found = [one.baseline for each in self.evaluations.values() for one in each]
-        value = next((value for value in found if value is not None), None)
+        baselines = [one.baseline for evaluations in self.evaluations.values() for one in evaluations]
+        value = next((value for value in baselines if value is not None), None)
         return value if value is None or self.metric.goal == "maximize" else -value
 
     @property
@@ -148,11 +150,11 @@ class Finalists:
         """Each finalist beside the default and the previous best, p-values adjusted for all of them."""
         others = [one for one in self.candidates if one.role != "finalist"]
         pairs = [(a, b) for a in self.candidates if a.role == "finalist" for b in others]
-        found = [self._compare(a, b) for a, b in pairs]
-        adjusted = holm([one.test.p if one.test else math.nan for one in found])
+        compared = [self._compare(a, b) for a, b in pairs]
+        adjusted = holm([one.test.p if one.test else math.nan for one in compared])
         return tuple(
             Comparison(one.name, one.against, one.test, p, one.why)
-            for one, p in zip(found, adjusted, strict=True)
+            for one, p in zip(compared, adjusted, strict=True)
         )
 
     def _compare(self, ours: Candidate, theirs: Candidate) -> Comparison:
@@ -166,7 +168,7 @@ class Finalists:
         if len(shared) < 2:
             return Comparison(ours.name, theirs.role, None, why="fewer than two folds or seeds in common")
         turn = self.metric.larger_is_better
-        a, b = (np.array([turn(each[unit]) for unit in shared]) for each in (mine, other))
+        a, b = (np.array([turn(values[unit]) for unit in shared]) for values in (mine, other))
         return Comparison(ours.name, theirs.role, paired_test(a, b))
 
     def _units(self, candidate: Candidate) -> dict[str, float]:
@@ -174,16 +176,16 @@ class Finalists:
 
         Seeds of a fold share its bars, so they are no more evidence than the fold is.
         """
-        found = self.of(candidate)
-        steps = set[str].intersection(*(set(one.folds) for one in found)) if found else set[str]()
+        evaluations = self.of(candidate)
+        steps = set[str].intersection(*(set(one.folds) for one in evaluations)) if evaluations else set[str]()
         if not steps:
-            return {str(one.seed): one.score for one in found if one.score is not None}
-        return {step: math.fsum(one.folds[step] for one in found) / len(found) for step in steps}
+            return {str(one.seed): one.score for one in evaluations if one.score is not None}
+        return {step: math.fsum(one.folds[step] for one in evaluations) / len(evaluations) for step in steps}
 
     @property
     def has_folds(self) -> bool:
         """Whether folds are what is paired, and not seeds."""
-        return any(one.folds for each in self.evaluations.values() for one in each)
+        return any(one.folds for evaluations in self.evaluations.values() for one in evaluations)
 
 
 def folder_of(home: Path, sweep_id: str) -> Path:
@@ -203,7 +205,7 @@ def kept(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
         lines = read_text(folder_of(home, sweep_id) / "evaluations.jsonl").splitlines()
     except OSError:
         return ()
-    return tuple(found for line in lines if (found := _read(line)))
+    return tuple(evaluation for line in lines if (evaluation := _read(line)))
 
 
 def _read(line: str) -> Evaluation | None:
@@ -213,20 +215,20 @@ def _read(line: str) -> Evaluation | None:
         return None
 
 
-def figures(found: Finalists) -> dict[str, Any]:
+def figures(finalists: Finalists) -> dict[str, Any]:
     """Return all of it for programs, as JSON can hold it; NaN is None."""
     candidates = [
         {
             **{"name": one.name, "role": one.role, "config": dict(one.config), "searched": one.searched},
-            "mean": found.mean(one),
-            "seeds": {str(each.seed): each.score for each in found.of(one)},
-            "problem": found.problem(one),
+            "mean": finalists.mean(one),
+            "seeds": {str(evaluation.seed): evaluation.score for evaluation in finalists.of(one)},
+            "problem": finalists.problem(one),
         }
-        for one in found.candidates
+        for one in finalists.candidates
     ]
-    comparisons = [_comparison(one) for one in found.comparisons]
-    chosen = found.chosen
-    about = {"metric": found.metric.name, "baseline": found.baseline, "paired": _paired(found)}
+    comparisons = [_comparison(one) for one in finalists.comparisons]
+    chosen = finalists.chosen
+    about = {"metric": finalists.metric.name, "baseline": finalists.baseline, "paired": _paired(finalists)}
     return {
         **about,
         "chosen": chosen.name if chosen else None,
@@ -235,8 +237,8 @@ def figures(found: Finalists) -> dict[str, Any]:
     }
 
 
-def _paired(found: Finalists) -> str:
-    return "folds" if found.has_folds else "seeds"
+def _paired(finalists: Finalists) -> str:
+    return "folds" if finalists.has_folds else "seeds"
 
 
 def _comparison(one: Comparison) -> dict[str, Any]:
@@ -263,7 +265,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
         for one in tests
         if one.test is not None and one.test.mean < 0.0 and one.p < LEVEL
     ]
-    if found := [*better, *worse]:
-        return f"{'; '.join(found)}. p-values are two-sided, with {n}."
+    if clauses := [*better, *worse]:
+        return f"{'; '.join(clauses)}. p-values are two-sided, with {n}."
     others = " or the ".join(dict.fromkeys(one.against for one in tests))
     return f"No finalist is told from the {others} (p-values are two-sided, with {n})."

@@ -10,15 +10,15 @@ def held_back(reader: Reader) -> dict[str, str]:
     """Return why no run of a project begins, by project; those below their limits are left out."""
     if not limits_of(reader):
         return {}
-    return {use.limits.project: words for use in project_uses(reader) if (words := _why(use))}
+    return {use.limits.project: reason for use in project_uses(reader) if (reason := _why(use))}
 
 
 def _why(use: ProjectUse) -> str:
     limits = use.limits
     if use.is_used_up:
-        words = f"has made {use.n_runs:,} of {limits.runs:,} runs, and makes no more"
-        return f"project {limits.project} {words}: 'sharpen project limit' raises it"
+        reason = f"has made {use.n_runs:,} of {limits.runs:,} runs, and makes no more"
+        return f"project {limits.project} {reason}: 'sharpen project limit' raises it"
     if use.is_busy:
-        words = f"has {use.n_at_work:,} of {limits.runs_at_once:,} runs at work"
-        return f"project {limits.project} {words}: the others wait for one to end"
+        reason = f"has {use.n_at_work:,} of {limits.runs_at_once:,} runs at work"
+        return f"project {limits.project} {reason}: the others wait for one to end"
     return ""

@@ -88,9 +88,9 @@ def importances(
     seen = importance.observe(state.rules.space, trials, fidelity)
     forest = importance.fit(seen, row.seed)
     best = seen.points[seen.incumbent]
-    start, said = np.full((1, best.size), 0.5), MIDDLE
+    start, start_name = np.full((1, best.size), 0.5), MIDDLE
     if parsed.prior and state.rules.space.contains(parsed.prior[0]):
-        start, said = seen.cube.encode([parsed.prior[0]]), DEFAULT
+        start, start_name = seen.cube.encode([parsed.prior[0]]), DEFAULT
     local = {share.names: share for share in importance.local_importance(forest, seen.cube, best)}
     ped = {share.names: share for share in importance.ped_anova(seen, row.seed)}
     rows = [
@@ -99,11 +99,11 @@ def importances(
     ]
     return Importances(
         evidence=importance.weigh(seen, row.seed),
-        rows=tuple(sorted(rows, key=lambda found: -found.fanova.value)),
+        rows=tuple(sorted(rows, key=lambda row_of_parameter: -row_of_parameter.fanova.value)),
         steps=tuple(importance.ablation(forest, seen.cube, seen.cube.snap(start)[0], best)),
         best=seen.numbers[seen.incumbent],
         metric=wanted.name,
-        start=said,
+        start=start_name,
     )
 
 
@@ -125,15 +125,15 @@ def _by(reader: Reader, row: SweepRow, trials: Sequence[Trial], metric: Metric) 
     """
     ids = {trial.number: f"{row.id}-{trial.number}" for trial in trials}
     logged = reader.tracked.last_of_all(list(ids.values()))
-    found: list[Trial] = []
+    scored: list[Trial] = []
     for trial in trials:
         value = number(logged.get(ids[trial.number], {}).get(metric.name))
         is_done = trial.state is TrialState.FINISHED and value is not None and np.isfinite(value)
         score = metric.larger_is_better(value) if is_done and value is not None else None
-        found.append(replace(trial, score=score, scores=()))
-    if all(trial.score is None for trial in found):
+        scored.append(replace(trial, score=score, scores=()))
+    if all(trial.score is None for trial in scored):
         names = sorted({name for values in logged.values() for name in values})
         raise UsageError(
             f"no finished run has logged {metric.name!r}{nearest(metric.name, names)}: {join(names)}"
         )
-    return found
+    return scored

@@ -80,10 +80,10 @@ class MarketCache:
 
 def _read(path: Path) -> dict[str, bool]:
     try:
-        found: Any = json.loads(read_text(path))
+        content: Any = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         return {}
-    pairs = cast("dict[str, Any]", found).items()
+    pairs = cast("dict[str, Any]", content).items()
     return {name: value for name, value in pairs if isinstance(value, bool)}

@@ -90,6 +90,6 @@ def _weekly(one: Series, other: Series) -> float:
 def _by_week(series: Series) -> tuple[Ints, Floats]:
     """Return the whole weeks of a series, and the log return of each."""
     weeks = series.time.astype("datetime64[W]").astype(np.int64)
-    found, first = np.unique(weeks, return_index=True)
+    distinct, first = np.unique(weeks, return_index=True)
     growth = np.add.reduceat(np.log1p(np.maximum(series.baseline, -0.999)), first)
-    return found[1:-1], growth[1:-1]
+    return distinct[1:-1], growth[1:-1]

@@ -62,7 +62,7 @@ class PermutedSearch:
         from sharpen.overfit import search_p_value  # noqa: PLC0415 - few sweeps have one, and it imports a lot
 
         turn = self.metric.larger_is_better
-        others = [math.nan if each.score is None else turn(each.score) for each in self.winners]
+        others = [math.nan if winner.score is None else turn(winner.score) for winner in self.winners]
         return search_p_value(turn(self.winner), others)
 
     @property
@@ -109,9 +109,9 @@ class PermutedSearch:
         if null is None:
             return {"n_histories": 0}
         ends = [null.interval.low, null.interval.high]
-        found = {"p": null.p_value, "interval": ends, "n_as_good": null.n_as_good}
-        winners = [each.score for each in self.winners]
-        return found | {"n_histories": null.n_histories, "winner": self.winner, "winners": winners}
+        known = {"p": null.p_value, "interval": ends, "n_as_good": null.n_as_good}
+        winners = [winner.score for winner in self.winners]
+        return known | {"n_histories": null.n_histories, "winner": self.winner, "winners": winners}
 
 
 def folder_of(home: Path, sweep_id: str) -> Path:
@@ -147,14 +147,14 @@ def winners(home: Path, sweep: SweepRow, root_seed: int | None = None) -> tuple[
     if root_seed is None and all(winner.n_runs != n_runs for winner in every):
         n_runs = max((winner.n_runs for winner in every), default=0)
     kept = [winner for winner in every if winner.n_runs == n_runs and root_seed in (None, winner.root_seed)]
-    found = {(winner.root_seed, winner.history): winner for winner in kept}
-    return tuple(found[place] for place in sorted(found))
+    by_history = {(winner.root_seed, winner.history): winner for winner in kept}
+    return tuple(by_history[key] for key in sorted(by_history))
 
 
 def _read(line: str) -> PermutedWinner | None:
     try:
-        found: Mapping[str, Any] = json.loads(line)
-        return PermutedWinner(**found)
+        fields: Mapping[str, Any] = json.loads(line)
+        return PermutedWinner(**fields)
     except (ValueError, TypeError):
         return None
 
@@ -170,7 +170,9 @@ def permuted_search(
         metric: Its first one.
         winner: Its best score; None without one.
     """
-    found: Sequence[PermutedWinner] = winners(home, sweep)
+    searched: Sequence[PermutedWinner] = winners(home, sweep)
     return (
-        None if winner is None or not found else PermutedSearch(winner, metric, tuple(found), sweep.n_created)
+        None
+        if winner is None or not searched
+        else PermutedSearch(winner, metric, tuple(searched), sweep.n_created)
     )

@@ -39,24 +39,22 @@ class PlainRuns:
     @property
     def n_tried(self) -> int:
         """How many: a run that was taken up again may have had another configuration, and counts again."""
-        return sum(each.run.token for each in self.runs)
+        return sum(one.run.token for one in self.runs)
 
     @property
     def n_varied(self) -> int:
         """How many values of their configurations differ from one to another."""
         values: dict[str, set[str]] = {}
-        for each in self.runs:
-            for name, value in each.run.config.items():
+        for one in self.runs:
+            for name, value in one.run.config.items():
                 values.setdefault(name, set()).add(json.dumps(value, sort_keys=True, default=str))
         return sum(len(different) > 1 for different in values.values())
 
     def trials(self, sweep: SweepRow) -> Trials:
         """Return what they kept, as if it were of a sweep."""
-        kept = {each.run.id: each.figures for each in self.runs if each.figures is not None}
-        files = {
-            each.run.id: each.file for each in self.runs if each.file is not None and each.run.id in kept
-        }
-        return Trials(sweep, (), kept, frozenset(each.bars for each in self.runs), files)
+        kept = {one.run.id: one.figures for one in self.runs if one.figures is not None}
+        files = {one.run.id: one.file for one in self.runs if one.file is not None and one.run.id in kept}
+        return Trials(sweep, (), kept, frozenset(one.bars for one in self.runs), files)
 
 
 def all_plain_runs(reader: Reader, cache: FiguresCache, metric: str = "") -> list[PlainRun]:
@@ -85,7 +83,7 @@ def by_bars(runs: Sequence[PlainRun], sweep: SweepRow, are_ours: Callable[[Trial
         are_ours: Whether the bars of trials are the sweep's.
     """
     groups: dict[tuple[BarsFacts, str], list[PlainRun]] = {}
-    for each in runs:
-        groups.setdefault((each.bars, each.figures.market if each.figures else ""), []).append(each)
-    found = (group for group in groups.values() if are_ours(PlainRuns(tuple(group[:1])).trials(sweep)))
-    return PlainRuns(tuple(each for group in found for each in group))
+    for run in runs:
+        groups.setdefault((run.bars, run.figures.market if run.figures else ""), []).append(run)
+    ours = (group for group in groups.values() if are_ours(PlainRuns(tuple(group[:1])).trials(sweep)))
+    return PlainRuns(tuple(run for group in ours for run in group))

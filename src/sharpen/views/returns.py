@@ -131,22 +131,22 @@ def ensembles(
         kept: Returns, by run number.
         groups: The sweep's configurations.
     """
-    found: dict[int, Series] = {}
+    by_number: dict[int, Series] = {}
     differing: list[int] = []
     partly = set(partly_kept(kept, groups))
     for group in groups:
         if group.row.number in partly:
             continue
-        each = [kept[run.number] for run in group.runs if run.number in kept]
-        if not each:
+        seeds = [kept[run.number] for run in group.runs if run.number in kept]
+        if not seeds:
             continue
-        number, first = group.row.number, each[0]
-        if all(np.array_equal(one.time, first.time) for one in each):
-            found[number] = _mean(each)
+        number, first = group.row.number, seeds[0]
+        if all(np.array_equal(one.time, first.time) for one in seeds):
+            by_number[number] = _mean(seeds)
         else:
-            found[number] = first
+            by_number[number] = first
             differing.append(number)
-    return found, tuple(differing)
+    return by_number, tuple(differing)
 
 
 def partly_kept(kept: Mapping[int, Series], groups: Sequence[Configuration]) -> tuple[int, ...]:
@@ -159,18 +159,18 @@ def partly_kept(kept: Mapping[int, Series], groups: Sequence[Configuration]) -> 
         kept: Returns, by run number.
         groups: The sweep's configurations.
     """
-    found: list[int] = []
+    numbers: list[int] = []
     for group in groups:
         has = [run.number in kept for run in group.runs if run.state == TrialState.FINISHED]
         if any(has) and not all(has):
-            found.append(group.row.number)
-    return tuple(found)
+            numbers.append(group.row.number)
+    return tuple(numbers)
 
 
-def _mean(each: Sequence[Series]) -> Series:
-    first = each[0]
-    if len(each) == 1:
+def _mean(seeds: Sequence[Series]) -> Series:
+    first = seeds[0]
+    if len(seeds) == 1:
         return first
-    shared = [name for name in first.stress if all(name in one.stress for one in each)]
-    stress = {name: np.mean([one.stress[name] for one in each], axis=0) for name in shared}
-    return replace(first, returns=np.mean([one.returns for one in each], axis=0), stress=stress)
+    shared = [name for name in first.stress if all(name in one.stress for one in seeds)]
+    stress = {name: np.mean([one.stress[name] for one in seeds], axis=0) for name in shared}
+    return replace(first, returns=np.mean([one.returns for one in seeds], axis=0), stress=stress)

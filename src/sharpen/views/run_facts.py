@@ -42,11 +42,11 @@ class RunFacts:
 
     def config(self, row: TrackedRun) -> dict[str, Any]:
         """Return its configuration as its program sees it."""
-        said = {**row.config, **row.summary.get("_config", {})}
+        flat = {**row.config, **row.summary.get("_config", {})}
         if row.sweep_id is None:
-            return said
-        chosen = self._nest(row.sweep_id)(said)
-        return {name: value for name, value in said.items() if "." not in name or name in chosen} | chosen
+            return flat
+        chosen = self._nest(row.sweep_id)(flat)
+        return {name: value for name, value in flat.items() if "." not in name or name in chosen} | chosen
 
     def _nest(self, sweep_id: str) -> Nest:
         if sweep_id not in self._nests:

@@ -19,16 +19,16 @@ PATTERN_S = 0.2  # for one text
 
 
 def _compared(op: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(found: Any, wanted: Any) -> bool:
+    def compare(actual: Any, wanted: Any) -> bool:
         try:
-            return found is not MISSING and found is not None and op(found, wanted)
+            return actual is not MISSING and actual is not None and op(actual, wanted)
         except TypeError:  # of two kinds, which have no order
             return False
 
     return compare
 
 
-def _matches(found: Any, wanted: Any) -> bool:
+def _matches(actual: Any, wanted: Any) -> bool:
     """Return whether a text has a pattern; one that takes too long to tell is refused.
 
     >>> _matches("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaX", "(a|aa)+$")
@@ -41,7 +41,7 @@ def _matches(found: Any, wanted: Any) -> bool:
     import regex  # noqa: PLC0415 - an extra; the library of Python has no limit of time
 
     try:
-        return isinstance(found, str) and regex.search(str(wanted), found, timeout=PATTERN_S) is not None
+        return isinstance(actual, str) and regex.search(str(wanted), actual, timeout=PATTERN_S) is not None
     except regex.error as problem:
         raise UsageError(f"$regex {wanted!r}: {problem}") from problem
     except TimeoutError as problem:
@@ -50,38 +50,38 @@ def _matches(found: Any, wanted: Any) -> bool:
         ) from problem
 
 
-def _equals(found: Any, wanted: Any) -> bool:
-    if isinstance(found, list) and not isinstance(wanted, list):
-        return wanted in found
-    return (None if found is MISSING else found) == wanted
+def _equals(actual: Any, wanted: Any) -> bool:
+    if isinstance(actual, list) and not isinstance(wanted, list):
+        return wanted in actual
+    return (None if actual is MISSING else actual) == wanted
 
 
-def _is_among(found: Any, wanted: Any) -> bool:
-    return any(_equals(found, one) for one in cast("list[Any]", wanted if isinstance(wanted, list) else []))
+def _is_among(actual: Any, wanted: Any) -> bool:
+    return any(_equals(actual, one) for one in cast("list[Any]", wanted if isinstance(wanted, list) else []))
 
 
-def _has_all(found: Any, wanted: Any) -> bool:
-    each = cast("list[Any]", wanted if isinstance(wanted, list) else [])
-    return bool(each) and all(_equals(found, one) for one in each)
+def _has_all(actual: Any, wanted: Any) -> bool:
+    elements = cast("list[Any]", wanted if isinstance(wanted, list) else [])
+    return bool(elements) and all(_equals(actual, one) for one in elements)
 
 
-def _has_size(found: Any, wanted: Any) -> bool:
-    return isinstance(found, list) and len(cast("list[Any]", found)) == wanted
+def _has_size(actual: Any, wanted: Any) -> bool:
+    return isinstance(actual, list) and len(cast("list[Any]", actual)) == wanted
 
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$eq": _equals,
-    "$ne": lambda found, wanted: not _equals(found, wanted),
+    "$ne": lambda actual, wanted: not _equals(actual, wanted),
     "$in": _is_among,
     "$all": _has_all,
     "$size": _has_size,
-    "$nin": lambda found, wanted: not _is_among(found, wanted),
+    "$nin": lambda actual, wanted: not _is_among(actual, wanted),
     "$gt": _compared(lambda a, b: a > b),
     "$gte": _compared(lambda a, b: a >= b),
     "$lt": _compared(lambda a, b: a < b),
     "$lte": _compared(lambda a, b: a <= b),
     "$regex": _matches,
-    "$exists": lambda found, wanted: (found is not MISSING) == bool(wanted),
+    "$exists": lambda actual, wanted: (actual is not MISSING) == bool(wanted),
 }
 
 
@@ -113,28 +113,28 @@ def _one(facts: Mapping[str, Any], key: str, wanted: Any, depth: int) -> bool:
         return all(parts) if key == "$and" else any(parts) == (key == "$or")
     if key == "$not":
         return not fits(facts, wanted, depth + 1)
-    found = value_at(facts, key)
+    actual = value_at(facts, key)
     if not isinstance(wanted, dict) or not any(
         str(op).startswith("$") for op in cast("dict[str, Any]", wanted)
     ):
-        return _equals(found, wanted)
+        return _equals(actual, wanted)
     return all(
-        _compare(ALIASES.get(key, key), op, found, value)
+        _compare(ALIASES.get(key, key), op, actual, value)
         for op, value in cast("dict[str, Any]", wanted).items()
     )
 
 
-def _compare(key: str, op: str, found: Any, wanted: Any) -> bool:
+def _compare(key: str, op: str, actual: Any, wanted: Any) -> bool:
     if op == "$not":
         if not isinstance(wanted, dict):
             raise UsageError("$not of a filter is an object")
         inner = cast("dict[str, Any]", wanted)
-        return not all(_compare(key, word, found, value) for word, value in inner.items())
+        return not all(_compare(key, word, actual, value) for word, value in inner.items())
     if key in TIMES and isinstance(wanted, str):
         wanted = timestamp(wanted)
     if op not in COMPARISONS:
         raise UsageError(f"no {op!r} in filters; there are: {', '.join(COMPARISONS)}, $and, $or, $nor, $not")
-    return COMPARISONS[op](found, wanted)
+    return COMPARISONS[op](actual, wanted)
 
 
 ALIASES = {**FACTS, "summaryMetrics": "summary_metrics"}
@@ -150,21 +150,21 @@ def value_at(facts: Mapping[str, Any], key: str) -> Any:
     """
     head, _, rest = key.partition(".")
     head = ALIASES.get(head, head)
-    found = facts.get(head, MISSING)
+    fact = facts.get(head, MISSING)
     if not rest:
-        return found
+        return fact
     if head == "config":
         rest = rest.removesuffix(".value")
-    return _inside(found, rest)
+    return _inside(fact, rest)
 
 
-def _inside(found: Any, rest: str) -> Any:
-    if not isinstance(found, dict):
+def _inside(fact: Any, rest: str) -> Any:
+    if not isinstance(fact, dict):
         return MISSING
-    inner = cast("dict[str, Any]", found)
+    inner = cast("dict[str, Any]", fact)
     if rest in inner:
         return inner[rest]
-    for dot in (place for place, letter in enumerate(rest) if letter == "."):
+    for dot in (index for index, letter in enumerate(rest) if letter == "."):
         deeper = _inside(inner.get(rest[:dot]), rest[dot + 1 :])
         if deeper is not MISSING:
             return deeper
@@ -183,12 +183,12 @@ def in_order(runs: Sequence[Mapping[str, Any]], order: str | None) -> list[Mappi
     nans: list[Mapping[str, Any]] = []
     without: list[Mapping[str, Any]] = []
     for run in runs:
-        found = value_at(run, key)
-        as_number = None if found is MISSING else number(found)
-        if found is MISSING or found is None:
+        fact = value_at(run, key)
+        as_number = None if fact is MISSING else number(fact)
+        if fact is MISSING or fact is None:
             without.append(run)
         elif as_number is None:
-            texts.append((str(found), run))
+            texts.append((str(fact), run))
         elif math.isnan(as_number):
             nans.append(run)
         else:

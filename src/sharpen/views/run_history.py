@@ -50,8 +50,8 @@ class LoggedLines:
 
     def last(self) -> Line | None:
         """Return the newest; None for none."""
-        found = self.reader.tracked.history(self.run.id, max(0, self.n_lines - 1), 1)
-        return _with_step(found[-1].metrics, found[-1].step, found[-1].at, self.run) if found else None
+        rows = self.reader.tracked.history(self.run.id, max(0, self.n_lines - 1), 1)
+        return _with_step(rows[-1].metrics, rows[-1].step, rows[-1].at, self.run) if rows else None
 
     def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
         """Return the lines of the steps from first on and before end."""
@@ -79,8 +79,8 @@ class Reports:
 
     def last(self) -> Line | None:
         """Return the newest; None for none."""
-        found = self.reader.long_runs.last(self.run.id)
-        return None if found is None else self._line(found)
+        report = self.reader.long_runs.last(self.run.id)
+        return None if report is None else self._line(report)
 
     def between(self, first: int, end: int | None, most: int, is_page: bool = False) -> list[Line]:
         """Return the lines of the steps from first on and before end."""

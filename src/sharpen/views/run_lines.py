@@ -77,9 +77,9 @@ def change_stamp(reader: Reader, sweep_id: str) -> str:
     runs = sa.select(
         r.state, sa.func.count(), sa.func.sum(r.token), sa.func.max(r.ended_at), sa.func.max(r.started_at)
     ).where(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-    found = [tuple(row.values()) for row in reader.rows(runs.group_by(r.state).order_by(r.state))]
+    counts = [tuple(row.values()) for row in reader.rows(runs.group_by(r.state).order_by(r.state))]
     sweep = reader.rows(sa.select(s.status, s.run_cap, s.name, s.note, s.tags).where(s.id == sweep_id))
-    return repr((found, [tuple(row.values()) for row in sweep]))
+    return repr((counts, [tuple(row.values()) for row in sweep]))
 
 
 def best_points(metric: Metric, runs: Sequence[RunLine]) -> list[BestPoint]:
@@ -133,8 +133,8 @@ def ordered(runs: Sequence[RunLine], by: str, descending: bool) -> list[RunLine]
     name = by.removeprefix("config.")
     value = SORTS.get(by, lambda run: run.config.get(name))
     known = [(value(run), run) for run in runs]
-    last = [run for found, run in known if _is_missing(found)]
-    rest = [(found, run) for found, run in known if not _is_missing(found)]
+    last = [run for sort_value, run in known if _is_missing(sort_value)]
+    rest = [(sort_value, run) for sort_value, run in known if not _is_missing(sort_value)]
     rest.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
     return [run for _, run in rest] + last
 

@@ -54,7 +54,7 @@ class RunListing:
 
     def page(
         self,
-        place: tuple[str | None, str | None],
+        scope: tuple[str | None, str | None],
         wanted: Mapping[str, Any],
         order: str | None,
         first: int = 0,
@@ -65,36 +65,36 @@ class RunListing:
         """Return a page.
 
         Args:
-            place: A project, None for any; and a sweep, None for any or none.
+            scope: A project, None for any; and a sweep, None for any or none.
             wanted: The filter.
             order: Such as ``-summary_metrics.loss``; the newest first by default.
-            first: The place of the first run.
+            first: The index of the first run.
             most: How many runs at most; None for all.
             is_again: Whether the order that is kept will do, as it does for every page but the first.
 
         Raises:
             UsageError: The filter is none.
         """
-        ids = self._listed(place, wanted, order, is_next=is_again or first > 0)
+        ids = self._listed(scope, wanted, order, is_next=is_again or first > 0)
         end = len(ids) if most is None else min(len(ids), first + max(most, 0))
-        found = {row.id: row for row in self._reader.tracked.runs_of(ids[first:end])}
-        runs = [found[run_id] for run_id in ids[first:end] if run_id in found]
+        rows = {row.id: row for row in self._reader.tracked.runs_of(ids[first:end])}
+        runs = [rows[run_id] for run_id in ids[first:end] if run_id in rows]
         return RunPage(runs, first, len(ids))
 
     def _listed(
         self,
-        place: tuple[str | None, str | None],
+        scope: tuple[str | None, str | None],
         wanted: Mapping[str, Any],
         order: str | None,
         is_next: bool,
     ) -> list[str]:
-        key = (*place, repr(wanted), order or "")
+        key = (*scope, repr(wanted), order or "")
         now = self._clock()
         with self._lock:
             at, ids = self._kept.get(key, (-KEPT_S, []))
         if is_next and now - at < KEPT_S:
             return ids
-        ids = listed_ids(self._reader, place, wanted, order)
+        ids = listed_ids(self._reader, scope, wanted, order)
         with self._lock:
             self._kept[key] = (now, ids)
             self._kept.move_to_end(key)
@@ -104,7 +104,7 @@ class RunListing:
 
 
 def listed_ids(
-    reader: Reader, place: tuple[str | None, str | None], wanted: Mapping[str, Any], order: str | None
+    reader: Reader, scope: tuple[str | None, str | None], wanted: Mapping[str, Any], order: str | None
 ) -> list[str]:
     """Return the ids of the runs that fit, in an order.
 
@@ -114,10 +114,10 @@ def listed_ids(
     sign, word = order_word(order)
     where, rest = divided(wanted, lambda state: [ours for ours, theirs in STATES.items() if theirs == state])
     if not rest and word in ORDERS:
-        return reader.tracked.ids(*place, where, (word, sign < 0))
+        return reader.tracked.ids(*scope, where, (word, sign < 0))
     left = {"$and": list(rest)} if rest else {}
     facts = RunFacts(reader)
-    rows = reader.tracked.runs(*place, where)
+    rows = reader.tracked.runs(*scope, where)
     if "summary" in f"{rest}{order}":
         facts.read_last(rows)
     chosen = [known for known in (facts.of(row) for row in rows) if fits(known, left)]

@@ -35,17 +35,17 @@ def read_savings(
         artifacts: The sweep's files.
         numbers: Each run's number, by its id.
     """
-    found: dict[int, Savings] = {}
+    savings: dict[int, Savings] = {}
     unusable: dict[int, str] = {}
     for artifact in artifacts:
         if artifact.type != SAVED or artifact.run_id not in numbers:
             continue
         try:
             check_file(artifact.path, artifact.digest)
-            found[numbers[artifact.run_id]] = read_file(artifact.path)
+            savings[numbers[artifact.run_id]] = read_file(artifact.path)
         except (DataError, StoreError) as problem:
             unusable[numbers[artifact.run_id]] = problem.message
-    return found, unusable
+    return savings, unusable
 
 
 def read_file(path: Path) -> Savings:
@@ -57,13 +57,13 @@ def read_file(path: Path) -> Savings:
     try:
         with parquet.ParquetFile(path) as file:
             table = file.read(use_threads=False)
-        found = {name: np.asarray(table[name].to_pylist(), dtype=np.float64) for name in table.column_names}
+        columns = {name: np.asarray(table[name].to_pylist(), dtype=np.float64) for name in table.column_names}
     except (OSError, ValueError, TypeError, pa.ArrowException) as problem:
         text = str(problem).strip().splitlines()
         raise DataError(text[0] if text else type(problem).__name__, path=str(path)) from problem
-    if not found or not all(len(values) and np.isfinite(values).all() for values in found.values()):
+    if not columns or not all(len(values) and np.isfinite(values).all() for values in columns.values()):
         raise DataError("savings need a column a baseline and finite numbers", path=str(path))
-    return found
+    return columns
 
 
 def of_configurations(kept: Mapping[int, Savings], groups: Sequence[Configuration]) -> dict[int, Savings]:
@@ -71,12 +71,14 @@ def of_configurations(kept: Mapping[int, Savings], groups: Sequence[Configuratio
 
     One of which not every run kept its savings on the same windows has none.
     """
-    found: dict[int, Savings] = {}
+    means: dict[int, Savings] = {}
     for group in groups:
-        each = [kept[run.number] for run in group.runs if run.number in kept]
-        if len(each) == len(group.runs) and all(are_comparable(one, each[0]) for one in each):
-            found[group.row.number] = {name: np.mean([one[name] for one in each], axis=0) for name in each[0]}
-    return found
+        seeds = [kept[run.number] for run in group.runs if run.number in kept]
+        if len(seeds) == len(group.runs) and all(are_comparable(one, seeds[0]) for one in seeds):
+            means[group.row.number] = {
+                name: np.mean([one[name] for one in seeds], axis=0) for name in seeds[0]
+            }
+    return means
 
 
 def comparisons_of(

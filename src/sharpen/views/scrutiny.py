@@ -81,11 +81,11 @@ class Scrutiny:
 
     @property
     def _nearby(self) -> str:
-        found = self.neighbours
-        if found is None or not found.n_neighbours:
+        near = self.neighbours
+        if near is None or not near.n_neighbours:
             return "no other configuration has a score"
-        words = f"the {found.n_neighbours} nearest have a median of {_two(found.median)}"
-        return f"{words}, {found.share:.0%} of the winner's" if found.share > 0.0 else words
+        sentence = f"the {near.n_neighbours} nearest have a median of {_two(near.median)}"
+        return f"{sentence}, {near.share:.0%} of the winner's" if near.share > 0.0 else sentence
 
     @property
     def _other_seeds(self) -> str:
@@ -97,12 +97,12 @@ class Scrutiny:
         """Return the figures as JSON can hold them; None for what is not known."""
         names = ("n_bars", "sharpe", "sharpe_dependent", "sharpe_double_costs", "sharpe_one_bar_late")
         names = (*names, "turnover", "break_even_bps", "best_days_share", "best_trades_share")
-        found: dict[str, Any] = {"first": self.first, "last": self.last}
-        found |= {name: _known(getattr(self, name)) for name in names}
-        found["by_year"] = {str(year): _known(value) for year, value in self.by_year.items()}
+        known: dict[str, Any] = {"first": self.first, "last": self.last}
+        known |= {name: _known(getattr(self, name)) for name in names}
+        known["by_year"] = {str(year): _known(value) for year, value in self.by_year.items()}
         near = self.neighbours
-        found["neighbours"] = near and {"median": _known(near.median), "n": near.n_neighbours}
-        return found | {"seeds": list(self.seeds)}
+        known["neighbours"] = near and {"median": _known(near.median), "n": near.n_neighbours}
+        return known | {"seeds": list(self.seeds)}
 
 
 def scrutinise(

@@ -114,9 +114,9 @@ def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
 
 def seen(summary: Mapping[str, Any], figures: ReturnsFigures | None) -> BarsFacts:
     """Return what a run says of its bars; the span of its returns where it does not say a time."""
-    said = BarsFacts.of_summary(summary)
+    facts = BarsFacts.of_summary(summary)
     first, last = (figures.first, figures.last) if figures else ("", "")
-    return replace(said, notes=(), first=said.first or first, last=said.last or last)
+    return replace(facts, notes=(), first=facts.first or first, last=facts.last or last)
 
 
 class FiguresCache:

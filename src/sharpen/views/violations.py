@@ -67,8 +67,8 @@ def violations(reader: Reader, runs: Iterable[RunRow], constraints: Sequence[Con
 
 
 def _broken(logged: Mapping[str, Any], constraints: Sequence[Constraint]) -> tuple[Violation, ...]:
-    found = [Violation(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
-    return tuple(violation for violation in found if violation.size > 0)
+    violations = [Violation(c, finite(logged[c.metric]) if c.metric in logged else None) for c in constraints]
+    return tuple(violation for violation in violations if violation.size > 0)
 
 
 def counts(runs: Collection[RunRow], broken: Violations, constraints: Sequence[Constraint]) -> dict[str, int]:
@@ -78,18 +78,18 @@ def counts(runs: Collection[RunRow], broken: Violations, constraints: Sequence[C
     return {str(c): broke.count(c) for c in constraints}
 
 
-def none_kept(found: Sequence[Configuration], broken: Violations, constraints: Sequence[Constraint]) -> str:
+def none_kept(tried: Sequence[Configuration], broken: Violations, constraints: Sequence[Constraint]) -> str:
     """Return a sentence on constraints that no finished configuration kept, with the nearest violations.
 
     It is empty when one did, and when none has finished. A configuration breaks a constraint when one of its
     runs does, by as much as the worst of them.
 
     Args:
-        found: What the search tried: with repeats several runs each, without them a run.
+        tried: What the search tried: with repeats several runs each, without them a run.
         broken: What each run broken, by its number.
         constraints: The sweep's.
     """
-    finished = [one for one in found if one.row.state == TrialState.FINISHED]
+    finished = [one for one in tried if one.row.state == TrialState.FINISHED]
     if not finished or any(not _worst(one, broken) for one in finished):
         return ""
     of_several = any(len(one.runs) > 1 for one in finished)

@@ -45,21 +45,21 @@ def refuse_strange(query: str) -> None:
     Traceback (most recent call last):
     sharpen.errors.UsageError: the query cannot be answered: it calls 'pg_sleep'
     """
-    at, before, words = 0, "", 0
+    at, before, n_words = 0, "", 0
     while at < len(query):
-        found = TOKEN.match(query, at)
-        if found is None:
+        token = TOKEN.match(query, at)
+        if token is None:
             raise UsageError(f"the query cannot be answered: {query[at : at + 20]!r} is not understood")
-        at = found.end()
-        if found["space"]:
+        at = token.end()
+        if token["space"]:
             continue
-        word = (found["word"] or found["quoted"] or "").lower()
-        if not words and word not in BEGINNINGS:
+        word = (token["word"] or token["quoted"] or "").lower()
+        if not n_words and word not in BEGINNINGS:
             raise UsageError("the query cannot be answered: it is none")
-        if found["sign"] == "(" and before and before not in CALLED:
+        if token["sign"] == "(" and before and before not in CALLED:
             raise UsageError(f"the query cannot be answered: it calls {before!r}")
-        before, words = word, words + 1
-    if not words:
+        before, n_words = word, n_words + 1
+    if not n_words:
         raise UsageError("the query cannot be answered: it is empty")
 
 

@@ -122,8 +122,8 @@ class AgentRoutes:
         if key is None:
             raise NotAllowed("no valid key: make one with 'sharpen key add'", status=401)
         if not key.allows(scope):
-            words = f"key {key.id} has the scope {key.scope!r}, and this needs {scope!r}"
-            raise NotAllowed(f"{words}: 'sharpen key add --scope {scope}' makes one", status=403)
+            refusal = f"key {key.id} has the scope {key.scope!r}, and this needs {scope!r}"
+            raise NotAllowed(f"{refusal}: 'sharpen key add --scope {scope}' makes one", status=403)
 
 
 async def _while_there(request: Request, answer: Coroutine[Any, Any, bytes]) -> bytes:
@@ -162,8 +162,8 @@ def _answered(answer: Answer) -> Answer:
         except SharpenError as problem:
             return _failure(_status(problem), problem)
         except OSError as problem:
-            words = "the disk is full" if problem.errno in FULL else f"{problem}"
-            return _failure(507 if problem.errno in FULL else 503, StoreError(words))
+            message = "the disk is full" if problem.errno in FULL else f"{problem}"
+            return _failure(507 if problem.errno in FULL else 503, StoreError(message))
 
     return endpoint
 

@@ -71,16 +71,16 @@ class Rows:
             with self._engine.connect() as connection:
                 return run(connection, query, given)
         except (SQLAlchemyError, ValueError) as problem:
-            said = problem.orig if isinstance(problem, DBAPIError) else problem
-            raise UsageError(f"the query cannot be answered: {said}") from problem
+            cause = problem.orig if isinstance(problem, DBAPIError) else problem
+            raise UsageError(f"the query cannot be answered: {cause}") from problem
 
 
 def _of_sqlite(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:
     deadline = time.monotonic() + LONGEST_S
     driver: Any = connection.connection.driver_connection
     driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
-    found = connection.exec_driver_sql(query, tuple(given))
-    return {"columns": list(found.keys()), "rows": [list(row) for row in found.fetchmany(MOST_ROWS)]}
+    cursor = connection.exec_driver_sql(query, tuple(given))
+    return {"columns": list(cursor.keys()), "rows": [list(row) for row in cursor.fetchmany(MOST_ROWS)]}
 
 
 def _of_postgres(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:

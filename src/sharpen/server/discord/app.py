@@ -63,14 +63,14 @@ class Interactions:
             return PlainTextResponse("the body is no JSON", 400)
         if not self._seen.is_new(str(asked.get("id")), now):
             return PlainTextResponse("this interaction came before", 401)
-        found = await run_in_threadpool(answer, asked, self._desk.settings, now, self._look)
-        if found.job is not None:
-            job = found.job
+        answered = await run_in_threadpool(answer, asked, self._desk.settings, now, self._look)
+        if answered.job is not None:
+            job = answered.job
             await run_in_threadpool(keep, self._desk.home, job)
             task = asyncio.create_task(asyncio.to_thread(do, self._desk, job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return JSONResponse(found.reply)
+        return JSONResponse(answered.reply)
 
     def _look(self, word: str, alias: str) -> Seen:
         reader = Reader(self._desk.home)

@@ -15,7 +15,9 @@ TEXT, SUBCOMMAND = 3, 1
 
 def _text(name: str, description: str, *choices: str, required: bool = True) -> dict[str, Any]:
     option: dict[str, Any] = {"type": TEXT, "name": name, "description": description, "required": required}
-    return option | ({"choices": [{"name": each, "value": each} for each in choices]} if choices else {})
+    return option | (
+        {"choices": [{"name": choice, "value": choice} for choice in choices]} if choices else {}
+    )
 
 
 def _verb(name: str, description: str, *options: dict[str, Any]) -> dict[str, Any]:

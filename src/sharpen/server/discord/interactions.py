@@ -140,15 +140,15 @@ def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -
     options: Any = asked.get("data", {}).get("options") or [{}]
     verb = options[0].get("name")
     given: list[Json] = options[0].get("options") or []
-    words = {str(each.get("name")): str(each.get("value", "")).strip() for each in given}
-    word = words.get("name", "")
+    values = {str(option.get("name")): str(option.get("value", "")).strip() for option in given}
+    word = values.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
         return Answer(message("/model status, /model promote NAME, or /model rollback NAME ALIAS REASON"))
     job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word, asked_at=now)
     if verb == "status":
         return Answer(deferred(), job)
-    alias = words.get("alias", "") if verb == "rollback" else words.get("to") or PROMOTED_TO
-    if verb == "rollback" and not words.get("reason"):
+    alias = values.get("alias", "") if verb == "rollback" else values.get("to") or PROMOTED_TO
+    if verb == "rollback" and not values.get("reason"):
         return Answer(message("a rollback needs a reason"))
     try:
         seen = look(word, alias)
@@ -156,7 +156,7 @@ def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -
         return Answer(message(problem.message))
     if verb == "promote":
         return _confirmation(seen, alias, person, now)
-    return Answer(deferred(), replace(job, alias=alias, reason=words["reason"], expects=seen.points_at))
+    return Answer(deferred(), replace(job, alias=alias, reason=values["reason"], expects=seen.points_at))
 
 
 def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:

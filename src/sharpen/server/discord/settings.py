@@ -66,10 +66,12 @@ def parse_settings(tree: Any, where: str = FILE) -> DiscordSettings:
     >>> parse_settings(tree | {"people": {4: "ann"}}).people
     {'4': 'ann'}
     """
-    said = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
-    problems = [f"$.{name}: no such key; there are: {', '.join(KEYS)}" for name in said if name not in KEYS]
-    problems += [f"$.{name} is missing" for name in KEYS[:-1] if not said.get(name)]
-    key = str(said.get("public_key", ""))
+    settings = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
+    problems = [
+        f"$.{name}: no such key; there are: {', '.join(KEYS)}" for name in settings if name not in KEYS
+    ]
+    problems += [f"$.{name} is missing" for name in KEYS[:-1] if not settings.get(name)]
+    key = str(settings.get("public_key", ""))
     try:
         is_key = len(bytes.fromhex(key)) == 32
     except ValueError:
@@ -77,15 +79,15 @@ def parse_settings(tree: Any, where: str = FILE) -> DiscordSettings:
     if key and not is_key:
         problems.append("$.public_key must be 64 hexadecimal digits")
     for name, kind in (("guilds", list), ("roles", list), ("people", dict)):
-        if said.get(name) and not isinstance(said[name], kind):
+        if settings.get(name) and not isinstance(settings[name], kind):
             problems.append(f"$.{name} must be a {'mapping' if kind is dict else 'list'}")
     if problems:
         raise UsageError("\n".join([f"{where}:", *problems]), problems=problems)
     return DiscordSettings(
-        application_id=str(said["application_id"]),
+        application_id=str(settings["application_id"]),
         public_key=key,
-        guilds=frozenset(map(str, said["guilds"])),
-        roles=frozenset(map(str, said["roles"])),
-        people={str(user): str(name) for user, name in said["people"].items()},
-        api=str(said.get("api") or API).rstrip("/"),
+        guilds=frozenset(map(str, settings["guilds"])),
+        roles=frozenset(map(str, settings["roles"])),
+        people={str(user): str(name) for user, name in settings["people"].items()},
+        api=str(settings.get("api") or API).rstrip("/"),
     )

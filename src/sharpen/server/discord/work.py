@@ -73,7 +73,7 @@ def left_over(home: Path, now: float) -> list[Job]:
         home: The store's folder.
         now: Unix seconds.
     """
-    found: list[Job] = []
+    jobs: list[Job] = []
     for path in sorted((home / "discord").glob("*.json")):
         try:
             job = Job(**json.loads(path.read_text("utf-8")))
@@ -82,12 +82,12 @@ def left_over(home: Path, now: float) -> list[Job]:
             path.replace(path.with_suffix(".unreadable"))
             continue
         if age_s < TOKEN_S:
-            found.append(job)
+            jobs.append(job)
             continue
         what = f"{job.verb} {job.word} {job.alias}".strip()
         LOG.warning("what %s asked for is too old to be done now: %s; ask again", job.person, what)
         path.unlink(missing_ok=True)
-    return found
+    return jobs
 
 
 def do(desk: Desk, job: Job) -> None:

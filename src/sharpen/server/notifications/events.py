@@ -53,14 +53,14 @@ def news(reader: Reader, seen: Seen) -> tuple[list[Happening], Seen]:
     """Return what happened since, and how far one has looked now."""
     entries = [audit_entry(row) for row in _newer(reader, seen.audit)]
     ended = {row.id: row for row in reader.sweeps() if row.ended_at is not None}
-    words = _kill_words(reader.home)
-    found = [_moved(entry) for entry in entries if entry.action in TOLD and "alias" in entry.details]
-    found += [_ended(row) for row in ended.values() if seen.sweeps.get(row.id) != row.ended_at]
-    for account, lines in words.items():
-        found += [_killed(account, line) for line in lines[seen.kills.get(account, 0) :]]
+    kill_lines = _kill_words(reader.home)
+    happenings = [_moved(entry) for entry in entries if entry.action in TOLD and "alias" in entry.details]
+    happenings += [_ended(row) for row in ended.values() if seen.sweeps.get(row.id) != row.ended_at]
+    for account, lines in kill_lines.items():
+        happenings += [_killed(account, line) for line in lines[seen.kills.get(account, 0) :]]
     newest = entries[-1].seq if entries else seen.audit
     ends = {row.id: row.ended_at or 0.0 for row in ended.values()}
-    return found, Seen(newest, ends, {account: len(lines) for account, lines in words.items()})
+    return happenings, Seen(newest, ends, {account: len(lines) for account, lines in kill_lines.items()})
 
 
 def _newer(reader: Reader, seq: int) -> list[dict[str, Any]]:
@@ -70,20 +70,20 @@ def _newer(reader: Reader, seq: int) -> list[dict[str, Any]]:
 
 def _kill_words(home: Path) -> dict[str, list[str]]:
     """Return the lines of each account's kill switch; one that cannot be read counts as a line."""
-    found: dict[str, list[str]] = {}
+    lines: dict[str, list[str]] = {}
     for path in sorted((home / "paper").glob("*.kills")):
         try:
-            found[path.stem] = [line for line in path.read_text("utf-8").splitlines() if line]
+            lines[path.stem] = [line for line in path.read_text("utf-8").splitlines() if line]
         except (OSError, UnicodeDecodeError):
-            found[path.stem] = ["unreadable"]
-    return found
+            lines[path.stem] = ["unreadable"]
+    return lines
 
 
 def _moved(entry: AuditEntry) -> Happening:
     known = entry.details
     there = "nothing" if known.get("version") is None else f"v{known['version']}"
     name, alias = f"{entry.collection}:{there}", known["alias"]
-    words = {
+    verbs = {
         "promoted": f"{entry.who} promoted {name} to {alias}",
         "forced": f"{entry.who} FORCED {name} past the gate of {alias}: {known.get('reason', '')}",
         "rolled back": f"{entry.who} rolled {entry.collection}:{alias} back to {there}:"
@@ -92,7 +92,7 @@ def _moved(entry: AuditEntry) -> Happening:
     }
     facts = {"action": entry.action, "model": entry.collection, "version": known.get("version")}
     return Happening(
-        "promotion", words[entry.action], facts | {"alias": alias, "who": entry.who, "at": entry.at}
+        "promotion", verbs[entry.action], facts | {"alias": alias, "who": entry.who, "at": entry.at}
     )
 
 

@@ -51,12 +51,12 @@ class Notifier:
         """Look for news and try to deliver what waits, each message once; return how many were taken."""
         kept = self._read()
         seen = Seen(**kept["seen"]) if kept["seen"] is not None else None
-        found, now_seen = news(Reader(self.home), seen or Seen())
+        happenings, now_seen = news(Reader(self.home), seen or Seen())
         waiting: list[dict[str, Any]] = kept["waiting"]
         if seen is not None:
             waiting += [
                 {"url": webhook.url, "what": asdict(what), "since": self.now(), "n": 0, "not_before": 0.0}
-                for what in found
+                for what in happenings
                 for webhook in self.webhooks
                 if what.kind in webhook.events
             ]

@@ -77,41 +77,43 @@ def parse_webhooks(tree: Any, where: str = FILE) -> list[Webhook]:
     >>> parse_webhooks({"webhooks": [{"url": "https://discord.com/api/webhooks/1/x"}]})[0].format
     'discord'
     """
-    said = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
-    rows: Any = said.get("webhooks")
-    problems = [f"$.{name}: no such key; there is: webhooks" for name in said if name != "webhooks"]
+    document = cast("dict[str, Any]", tree) if isinstance(tree, dict) else {}
+    rows: Any = document.get("webhooks")
+    problems = [f"$.{name}: no such key; there is: webhooks" for name in document if name != "webhooks"]
     if not isinstance(rows, list) or not rows:
         problems.append("$.webhooks must be a list of {url: https://…}")
         rows = []
-    found: list[Webhook] = []
+    webhooks: list[Webhook] = []
     for i, row in enumerate(cast("list[Any]", rows)):
         problems += _problems(row, f"$.webhooks[{i}]")
         if not problems:
             url = str(row["url"])
-            found.append(Webhook(url, row.get("format") or _format(url), tuple(row.get("events") or KINDS)))
+            webhooks.append(
+                Webhook(url, row.get("format") or _format(url), tuple(row.get("events") or KINDS))
+            )
     if problems:
         raise UsageError("\n".join([f"{where}:", *problems]), problems=problems)
-    return found
+    return webhooks
 
 
 def _problems(row: Any, path: str) -> list[str]:
     if not isinstance(row, dict):
         return [f"{path} must be a mapping with a url"]
-    said = cast("dict[str, Any]", row)
-    found = [
+    entry = cast("dict[str, Any]", row)
+    problems = [
         f"{path}.{name}: no such key; there are: url, format, events"
-        for name in said
+        for name in entry
         if name not in ("url", "format", "events")
     ]
-    url = str(said.get("url") or "")
+    url = str(entry.get("url") or "")
     if not url.startswith(("https://", "http://")) or not urlsplit(url).hostname:
-        found.append(f"{path}.url must be an address such as https://discord.com/api/webhooks/…")
-    if said.get("format") not in (None, *FORMATS):
-        found.append(f"{path}.format must be one of {', '.join(FORMATS)}, not {said['format']!r}")
-    events = said.get("events")
+        problems.append(f"{path}.url must be an address such as https://discord.com/api/webhooks/…")
+    if entry.get("format") not in (None, *FORMATS):
+        problems.append(f"{path}.format must be one of {', '.join(FORMATS)}, not {entry['format']!r}")
+    events = entry.get("events")
     if events is not None and (not isinstance(events, list) or not set(map(str, events)) <= set(KINDS)):  # pyright: ignore[reportUnknownArgumentType]
-        found.append(f"{path}.events must be a list of {', '.join(KINDS)}")
-    return found
+        problems.append(f"{path}.events must be a list of {', '.join(KINDS)}")
+    return problems
 
 
 def _format(url: str) -> str:

@@ -41,13 +41,13 @@ class Kept:
             with self._lock:
                 if key in self._found:
                     return self._found[key]
-            found = compute()
+            value = compute()
             with self._lock:
-                self._found[key] = found
+                self._found[key] = value
                 self._locks.pop(key, None)
                 while len(self._found) > self._most:
                     self._found.popitem(last=False)
-            return found
+            return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ class Analyses:
             stamp = newest.stamp
 
         def timed() -> Any:
-            found = compute()
+            result = compute()
             took = time.monotonic() - now
             self._newest[what, row.id] = _Newest(stamp, now + took + max(FRESH_S, SHARE * took))
-            return found
+            return result
 
         return self._kept.get((what, row.id, stamp), timed)

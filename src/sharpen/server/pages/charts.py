@@ -118,27 +118,27 @@ def line(series: Line) -> Chart:
     kinds = [Curve("line own", _path(places))]
     if len(places) <= 60:
         kinds.append(Curve("dots finished", dots(places)))
-    words = [f"{series.along} {a:.6g}: {b:.6g}" for a, b in series.points]
-    points = tuple((a, b, "", w) for (a, b), w in zip(places, words, strict=True))
+    labels = [f"{series.along} {a:.6g}: {b:.6g}" for a, b in series.points]
+    points = tuple((a, b, "", w) for (a, b), w in zip(places, labels, strict=True))
     return Chart(series.name, tuple(kinds), x.ticks(whole=series.along == "step"), y.ticks(), points)
 
 
-def growth(found: Growth) -> Chart:
+def growth(curves: Growth) -> Chart:
     """Return the chart of an account's return, in front of the backtest's and its band."""
-    x = Scale.of([0.0, len(found.bars) - 1.0], LEFT, WIDTH - RIGHT)
+    x = Scale.of([0.0, len(curves.bars) - 1.0], LEFT, WIDTH - RIGHT)
     percents = [
-        [100.0 * value for value in row] for row in (found.paper, found.backtest, found.low, found.high)
+        [100.0 * value for value in row] for row in (curves.paper, curves.backtest, curves.low, curves.high)
     ]
     y = Scale.of([value for row in percents for value in row], HEIGHT - BOTTOM, TOP)
     own, tested, low, high = (
         [(x.place(float(t)), y.place(value)) for t, value in enumerate(row)] for row in percents
     )
     band = "M" + "L".join(f"{a:g} {b:g}" for a, b in [*high, *reversed(low)]) + "Z"
-    words = [
+    labels = [
         f"{_date(bar)}: {mine:.2f} %, the backtest {its:.2f} %"
-        for bar, mine, its in zip(found.bars, percents[0], percents[1], strict=True)
+        for bar, mine, its in zip(curves.bars, percents[0], percents[1], strict=True)
     ]
-    at = thinned(range(len(found.bars)), 5)
+    at = thinned(range(len(curves.bars)), 5)
     return Chart(
         title="Total return of the account and of the backtest, in %, with 90 % of its resampled bars",
         curves=(
@@ -146,9 +146,9 @@ def growth(found: Growth) -> Chart:
             Curve("line beside", _path(tested), "the backtest"),
             Curve("line own", _path(own), "the account"),
         ),
-        x_ticks=tuple((x.place(float(t)), _date(found.bars[t])) for t in at),
-        y_ticks=tuple((place, f"{said} %") for place, said in y.ticks()),
-        points=tuple((a, b, "", w) for (a, b), w in thinned(list(zip(own, words, strict=True)), MOST_DOTS)),
+        x_ticks=tuple((x.place(float(t)), _date(curves.bars[t])) for t in at),
+        y_ticks=tuple((height, f"{label} %") for height, label in y.ticks()),
+        points=tuple((a, b, "", w) for (a, b), w in thinned(list(zip(own, labels, strict=True)), MOST_DOTS)),
     )
 
 
@@ -207,8 +207,8 @@ def parallel(metric: Metric, space: Space, runs: Sequence[RunLine]) -> Parallel 
     ]
     axes.append(ParallelAxis(metric.name, places[-1], score.ticks()))
     paths = [""] * N_SHADES
-    for place, run in reversed(list(enumerate(shown))):
-        shade = min(N_SHADES - 1, place * N_SHADES // len(shown))
+    for rank, run in reversed(list(enumerate(shown))):
+        shade = min(N_SHADES - 1, rank * N_SHADES // len(shown))
         ups = [_up(space.dimensions[name], run.config.get(name), low, high) for name in chosen]
         paths[shade] += _across(places, [*ups, score.place(run.score or 0.0)])
     curves = [Curve(f"line shade-{k}", paths[k]) for k in reversed(range(N_SHADES))]

@@ -47,26 +47,26 @@ def compare(reader: Reader, ids: Sequence[str]) -> Comparison:
         raise UsageError(f"choose 2 to {MOST_RUNS} runs to compare; these are {len(chosen)}")
     runs = [_run(reader, run_id) for run_id in chosen]
     logged = [history(reader, run)[0] for run in runs]
-    each = [{line.name: line for line in series(rows)} for rows in logged]
-    names = sorted({name for lines in each for name in lines})[:MOST_CHARTS]
+    lines_of = [{line.name: line for line in series(rows)} for rows in logged]
+    names = sorted({name for lines in lines_of for name in lines})[:MOST_CHARTS]
     return Comparison(
         tuple(runs),
         _rows([configuration(run) for run in runs]),
         _rows([summary(reader, run, rows) for run, rows in zip(runs, logged, strict=True)]),
-        tuple(_chart(name, [lines.get(name) for lines in each]) for name in names),
+        tuple(_chart(name, [lines.get(name) for lines in lines_of]) for name in names),
     )
 
 
 def _run(reader: Reader, run_id: str) -> TrackedRun:
-    found = reader.tracked.run(run_id)
-    if found is None:
+    run = reader.tracked.run(run_id)
+    if run is None:
         raise NotFound(f"there is no run {run_id[:80]!r}")
-    return found
+    return run
 
 
-def _rows(each: Sequence[dict[str, Any]]) -> tuple[Row, ...]:
-    names = dict.fromkeys(name for values in each for name in values)
-    rows = [(name, tuple(values.get(name) for values in each)) for name in names]
+def _rows(columns: Sequence[dict[str, Any]]) -> tuple[Row, ...]:
+    names = dict.fromkeys(name for values in columns for name in values)
+    rows = [(name, tuple(values.get(name) for values in columns)) for name in names]
     return tuple(Row(name, values, len({repr(value) for value in values}) > 1) for name, values in rows)
 
 

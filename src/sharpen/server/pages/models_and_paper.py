@@ -84,9 +84,9 @@ def model_page(reader: Reader, name: str) -> ModelPage:
 
 
 def _line(reader: Reader, name: str, kind: str) -> ModelLine:
-    found = versions(reader, name)
+    rows = versions(reader, name)
     points = {row.alias: row.version for row in aliases(reader, name)}
-    return ModelLine(name, kind, len(found), found[-1] if found else None, points)
+    return ModelLine(name, kind, len(rows), rows[-1] if rows else None, points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def account_page(home: Path, name: str, *, is_line: bool = False) -> AccountPage
     path, kill_switch, _ = paths_of(home, name)
     ledger = read_only(path)
     try:
-        found = None if is_line else _beside(home, name, ledger)
-        return _account(ledger, name, kill_switch.state(), found)
+        beside = None if is_line else _beside(home, name, ledger)
+        return _account(ledger, name, kill_switch.state(), beside)
     except LedgerUnreadable as problem:
         raise StoreError(f"cannot read the account {name}: {problem}") from problem
     finally:
@@ -178,21 +178,21 @@ def account_report(home: Path, name: str, ledger: LedgerReader) -> PaperReport:
     return rooms.account_report(home, name, ledger)
 
 
-def _beside_words(found: PaperReport | SharpenError | None) -> dict[str, str]:
+def _beside_words(beside: PaperReport | SharpenError | None) -> dict[str, str]:
     """Return what stands beside an account's worth: its report's sentences, or why there is none."""
-    if found is None:
+    if beside is None:
         return {}
-    if isinstance(found, SharpenError):
-        return {"none": found.message}
+    if isinstance(beside, SharpenError):
+        return {"none": beside.message}
     from sharpen.paper.account_report import sentences  # noqa: PLC0415 - it is there by now
 
-    return sentences(found)
+    return sentences(beside)
 
 
 def _account(
-    ledger: LedgerReader, name: str, kill: Any, found: PaperReport | SharpenError | None
+    ledger: LedgerReader, name: str, kill: Any, beside: PaperReport | SharpenError | None
 ) -> AccountPage:
-    known = None if isinstance(found, SharpenError) else found
+    known = None if isinstance(beside, SharpenError) else beside
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
@@ -209,7 +209,7 @@ def _account(
         worth=charts.line(line) if len(worth) > 1 and known is None else None,
         growth=charts.growth(known.growth) if known and len(known.growth.bars) > 1 else None,
         gain=gain,
-        beside=_beside_words(found),
+        beside=_beside_words(beside),
         n_mismatches=None if known is None else len(known.replay.mismatches),
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )

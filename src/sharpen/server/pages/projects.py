@@ -37,10 +37,10 @@ class ProjectLine:
 
 def projects(reader: Reader) -> list[ProjectLine]:
     """Return every project, the one with the newest run or sweep first."""
-    found: dict[str, ProjectLine] = {}
+    lines: dict[str, ProjectLine] = {}
     for sweep in reader.sweeps():
         name = project_of(sweep)
-        line = found.setdefault(name, ProjectLine(name))
+        line = lines.setdefault(name, ProjectLine(name))
         line.sweeps.append(sweep)
         line.n_runs += sum(sweep.n_runs.values())
         line.newest_at = max(line.newest_at, sweep.created_at)
@@ -49,10 +49,10 @@ def projects(reader: Reader) -> list[ProjectLine]:
     query = query.where(r.deleted_at.is_(None), r.sweep_id.is_(None)).group_by(r.project)
     for row in reader.rows(query):
         name = row["project"] or DEFAULT_PROJECT
-        line = found.setdefault(name, ProjectLine(name))
+        line = lines.setdefault(name, ProjectLine(name))
         line.n_runs += row["n"]
         line.newest_at = max(line.newest_at, row["at"] or 0.0)
-    return sorted(found.values(), key=lambda line: (-line.newest_at, line.name))
+    return sorted(lines.values(), key=lambda line: (-line.newest_at, line.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,13 @@ def linked_version(path: str, version: str) -> str:
     return version_address(f"{name}:{version}" if version else name)
 
 
-def value(found: Any, most: int = 300) -> str:
+def value(stored: Any, most: int = 300) -> str:
     """Return any stored value in a short text.
 
     >>> value(0.1234567), value({"a": 1}), value("x" * 400)[-1]
     ('0.1235', '{"a": 1}', '…')
     """
-    text = wording.setting(found) if not isinstance(found, dict) else json.dumps(found, default=str)
+    text = wording.setting(stored) if not isinstance(stored, dict) else json.dumps(stored, default=str)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -109,7 +109,7 @@ def size(n_bytes: float) -> str:
 
 @cache
 def _room() -> jinja2.Environment:
-    room = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sharpen.server.pages"),
         autoescape=True,
         trim_blocks=True,
@@ -117,12 +117,12 @@ def _room() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
-        room.filters[name] = getattr(wording, name)
-    room.filters |= {"value": value, "size": size}
-    names: dict[str, Any] = room.globals
+        environment.filters[name] = getattr(wording, name)
+    environment.filters |= {"value": value, "size": size}
+    names: dict[str, Any] = environment.globals
     names |= {"address": address, "in_project": in_project, "static": static_address, "entity": ENTITY}
     names["version_address"] = version_address
-    return room
+    return environment
 
 
 def static_address(name: str) -> str:

@@ -74,7 +74,7 @@ class PageRoutes:
             Route(f"{project}/artifacts", self._seen(_artifacts)),
             Route(f"{project}/artifacts/{{type}}/{{name}}", self._seen(_artifact)),
             Route(f"{project}/artifacts/{{type}}/{{name}}/{{version}}", self._seen(_artifact)),
-            *(Route(f"{place}/registry/{{registry}}", self._seen(_linked)) for place in REGISTRIES),
+            *(Route(f"{prefix}/registry/{{registry}}", self._seen(_linked)) for prefix in REGISTRIES),
             Route("/paper", self._seen(self._accounts)),
             Route("/paper/{account}", self._seen(self._account)),
             Route(f"{project}/compare", self._seen(self._compare)),
@@ -104,10 +104,10 @@ class PageRoutes:
             return page("login.html", visitor=None, wanted=wanted, is_wrong=False)
         if not is_from_here(request):
             return page("login.html", 403, visitor=None, wanted=wanted, is_wrong=False)
-        said = await form_of(request)
-        wanted = local_address(said.get("next", "/"))
+        form = await form_of(request)
+        wanted = local_address(form.get("next", "/"))
         response = RedirectResponse(wanted, 303, HEADERS)
-        if await asyncio.to_thread(self._sessions.let_in, request, response, said.get("key", "").strip()):
+        if await asyncio.to_thread(self._sessions.let_in, request, response, form.get("key", "").strip()):
             return response
         return page("login.html", 401, visitor=None, wanted=wanted, is_wrong=True)
 
@@ -122,21 +122,23 @@ class PageRoutes:
     async def steer(self, request: Request) -> Response:
         """Pause, resume, stop or cancel a sweep."""
         visitor = await asyncio.to_thread(self._sessions.visitor, request)
-        said = await form_of(request)
+        form = await form_of(request)
         if visitor is None:
             return _to_login(request)
-        if not is_from_here(request) or not self._sessions.is_ours(visitor, said.get("csrf", "")):
-            words = "This form is not from a page of yours: open the sweep again, and press its button there."
-            return page("problem.html", 403, visitor=visitor, title="Refused", message=words)
+        if not is_from_here(request) or not self._sessions.is_ours(visitor, form.get("csrf", "")):
+            refusal = (
+                "This form is not from a page of yours: open the sweep again, and press its button there."
+            )
+            return page("problem.html", 403, visitor=visitor, title="Refused", message=refusal)
         if not visitor.may_steer:
-            words = f"Your key may {visitor.key.scope}; this needs admin: sharpen key add --scope admin"
-            return page("problem.html", 403, visitor=visitor, title="Refused", message=words)
+            refusal = f"Your key may {visitor.key.scope}; this needs admin: sharpen key add --scope admin"
+            return page("problem.html", 403, visitor=visitor, title="Refused", message=refusal)
         try:
-            found = self._engine.reader.sweep(request.path_params["sweep"])
-            await asyncio.to_thread(self._steer, found, said.get("do", ""), visitor)
+            row = self._engine.reader.sweep(request.path_params["sweep"])
+            await asyncio.to_thread(self._steer, row, form.get("do", ""), visitor)
         except SharpenError as problem:
             return page("problem.html", 409, visitor=visitor, title="It failed", message=problem.message)
-        return RedirectResponse(in_project(project_of(found), "sweeps", found.id), 303, HEADERS)
+        return RedirectResponse(in_project(project_of(row), "sweeps", row.id), 303, HEADERS)
 
     def _steer(self, sweep: SweepRow, what: str, visitor: Visitor) -> None:
         if what not in STEERING:
@@ -176,22 +178,22 @@ class PageRoutes:
         return page("models.html", visitor=visitor, models=models, project=project)
 
     def _model(self, request: Request, visitor: Visitor) -> Response:
-        found = model_page(self._engine.reader, request.path_params["name"])
-        files = [file for version in found.versions for file in version.files]
+        model = model_page(self._engine.reader, request.path_params["name"])
+        files = [file for version in model.versions for file in version.files]
         links = {file.digest: self._file_address(file.digest, file.name) for file in files}
-        return page("model.html", visitor=visitor, m=found, links=links)
+        return page("model.html", visitor=visitor, m=model, links=links)
 
     def _accounts(self, request: Request, visitor: Visitor) -> Response:
         return page("paper.html", visitor=visitor, accounts=accounts(self._engine.home))
 
     def _account(self, request: Request, visitor: Visitor) -> Response:
-        found = account_page(self._engine.home, request.path_params["account"])
-        return page("account.html", visitor=visitor, a=found)
+        account = account_page(self._engine.home, request.path_params["account"])
+        return page("account.html", visitor=visitor, a=account)
 
     def _compare(self, request: Request, visitor: Visitor) -> Response:
         chosen = request.query_params.getlist("run")
-        found = compare(self._engine.reader, chosen)
-        return page("compare.html", visitor=visitor, c=found, project=request.path_params["project"])
+        comparison = compare(self._engine.reader, chosen)
+        return page("compare.html", visitor=visitor, c=comparison, project=request.path_params["project"])
 
     def _sweep(self, request: Request, visitor: Visitor) -> Response:
         row = self._find_sweep(request)
@@ -205,30 +207,30 @@ class PageRoutes:
 
     def _verdict(self, request: Request, visitor: Visitor) -> Response:
         row = self._find_sweep(request)
-        found = self._analyses.verdict(row)
-        label = wording.label(found.judgement.kind, bool(found.doubts))
+        analysis = self._analyses.verdict(row)
+        label = wording.label(analysis.judgement.kind, bool(analysis.doubts))
         return page(
             "verdict.html",
             visitor=visitor,
             bare=_is_bare(request),
             row=row,
             project=project_of(row),
-            a=found,
-            j=found.judgement,
+            a=analysis,
+            j=analysis.judgement,
             label=label,
-            board=board(found),
-            ruler=ruler(found),
-            decimals=wording.decimals_for(e.run.score for e in found.ranked[:40]),
+            board=board(analysis),
+            ruler=ruler(analysis),
+            decimals=wording.decimals_for(e.run.score for e in analysis.ranked[:40]),
         )
 
     def _importance(self, request: Request, visitor: Visitor) -> Response:
         row = self._find_sweep(request)
-        problem, found = "", None
+        problem, importances = "", None
         try:
-            found = self._analyses.importances(row)
+            importances = self._analyses.importances(row)
         except SharpenError as reason:  # too few trials is no failure
             problem = reason.message
-        shown = {"project": project_of(row), "row": row, "found": found, "problem": problem}
+        shown = {"project": project_of(row), "row": row, "found": importances, "problem": problem}
         return page("importance.html", visitor=visitor, bare=_is_bare(request), values=shown)
 
     def _run(self, request: Request, visitor: Visitor) -> Response:
@@ -272,17 +274,17 @@ class PageRoutes:
 
     def _find_sweep(self, request: Request) -> SweepRow:
         name = request.path_params["sweep"]
-        found = self._engine.reader.sweep(name)
-        if found.id != name:
+        row = self._engine.reader.sweep(name)
+        if row.id != name:
             raise NotFound(f"there is no sweep {name!r}")
-        return found
+        return row
 
     def _find_run(self, request: Request) -> TrackedRun:
         name = request.path_params["run"]
-        found = self._engine.reader.tracked.run(name)
-        if found is None:
+        run = self._engine.reader.tracked.run(name)
+        if run is None:
             raise NotFound(f"there is no run {name!r}")
-        return found
+        return run
 
 
 def _is_bare(request: Request) -> bool:

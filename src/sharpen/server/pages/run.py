@@ -106,24 +106,26 @@ def series(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[charts.Line]:
     >>> [line.name for line in series([(0, {"loss": 1.0, "_runtime": 3, "kind": "a"})])]
     ['loss']
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = {}
     for step, metrics in rows:
         for name, value in metrics.items():
             if not name.startswith("_") and is_number(value):
-                found.setdefault(name, []).append((float(step), float(value)))
-    return [charts.Line(name, tuple(found[name])) for name in sorted(found)]
+                points.setdefault(name, []).append((float(step), float(value)))
+    return [charts.Line(name, tuple(points[name])) for name in sorted(points)]
 
 
 def machine(reader: Reader, run: TrackedRun) -> list[charts.Line]:
     """Return the figures of the machine that a run ran on, by name and minutes since its start."""
     rows = reader.machine.thinned(run.id, MOST_POINTS)
     began = run.started_at or (rows[0].at if rows else 0.0)
-    found: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.figures.items():
             if is_number(value):
-                found.setdefault(name, []).append(((row.at - began) / 60.0, float(value)))
-    return [charts.Line(name.removeprefix("system."), tuple(found[name]), "minute") for name in sorted(found)]
+                points.setdefault(name, []).append(((row.at - began) / 60.0, float(value)))
+    return [
+        charts.Line(name.removeprefix("system."), tuple(points[name]), "minute") for name in sorted(points)
+    ]
 
 
 def is_number(value: Any) -> bool:

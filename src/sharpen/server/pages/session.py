@@ -48,23 +48,23 @@ class Sessions:
 
     def visitor(self, request: Request) -> Visitor | None:
         """Return who asks: by cookie, or by a key in the header; None for a stranger."""
-        said = key_of(request.headers.get("authorization", ""))
-        if said:
-            key = self._keys.find(said)
+        secret = key_of(request.headers.get("authorization", ""))
+        if secret:
+            key = self._keys.find(secret)
             return Visitor(key, "") if key else None
         cookie = request.cookies.get(COOKIE, "")
         what = self._signer.check(cookie, time.time()) if cookie else None
         if what is None or what.get("do") != "session":
             return None
-        found = [key for key in self._keys.all() if key.id == what["key"]]  # it may be revoked by now
-        return Visitor(found[0], self._csrf(cookie)) if found else None
+        keys = [key for key in self._keys.all() if key.id == what["key"]]  # it may be revoked by now
+        return Visitor(keys[0], self._csrf(cookie)) if keys else None
 
     def let_in(self, request: Request, response: Response, key: str) -> bool:
         """Give a cookie to whoever says a key; return whether it is one of ours."""
-        found = self._keys.find(key)
-        if found is None:
+        known = self._keys.find(key)
+        if known is None:
             return False
-        cookie = self._signer.sign({"do": "session", "key": found.id}, time.time(), LIFE_S)
+        cookie = self._signer.sign({"do": "session", "key": known.id}, time.time(), LIFE_S)
         response.set_cookie(
             COOKIE,
             cookie,

@@ -46,9 +46,9 @@ class Answers:
 
     def list_projects(self) -> values.Projects:
         """Return every project."""
-        found = projects(self._reader)
+        lines = projects(self._reader)
         return values.Projects(
-            [values.Project(one.name, len(one.sweeps), one.n_runs, one.newest_at) for one in found]
+            [values.Project(one.name, len(one.sweeps), one.n_runs, one.newest_at) for one in lines]
         )
 
     def list_project_runs(self, project: str, state: str, text: str, page: int) -> values.ProjectRuns:
@@ -85,20 +85,20 @@ class Answers:
     def get_best(self, sweep: str) -> values.Run:
         """Return the best finished run of a sweep that kept every constraint."""
         row = self._sweep(sweep)
-        found = self._best(row)
-        if found is None:
+        best = self._best(row)
+        if best is None:
             raise NotFound(
                 f"sweep {row.id} has no best run: none finished with a score, or it has several metrics"
             )
-        return found
+        return best
 
     def get_verdict(self, sweep: str) -> values.Verdict:
         """Return whether a sweep's best run is real; it may take seconds the first time."""
-        found = self._analyses.verdict(self._sweep(sweep))
-        judged = found.judgement
+        analysis = self._analyses.verdict(self._sweep(sweep))
+        judged = analysis.judgement
         return values.Verdict(
             kind=judged.kind,
-            label=wording.label(judged.kind, bool(found.doubts)),
+            label=wording.label(judged.kind, bool(analysis.doubts)),
             headline=judged.headline,
             details=judged.details,
             n_trials=judged.n_trials,
@@ -106,8 +106,8 @@ class Answers:
             deflated_sharpe_of_excess=judged.dsr_excess,
             probability_of_overfitting=judged.pbo,
             checks=[values.Check(c.name, c.figure, c.threshold, c.outcome) for c in judged.checks],
-            doubts=[f"{doubt.topic}: {doubt.sentence}" for doubt in found.doubts],
-            best=None if found.best is None else found.best.run.id,
+            doubts=[f"{doubt.topic}: {doubt.sentence}" for doubt in analysis.doubts],
+            best=None if analysis.best is None else analysis.best.run.id,
         )
 
     def pause_sweep(self, sweep: str) -> values.Steered:
@@ -128,39 +128,39 @@ class Answers:
 
     def get_run(self, run: str) -> values.RunDetails:
         """Return everything that is kept of a run but its history, log and files."""
-        found = self._run(run)
-        rows, n_rows = run_page.history(self._reader, found)
+        row = self._run(run)
+        rows, n_rows = run_page.history(self._reader, row)
         return values.RunDetails(
-            id=found.id,
-            project=self._project(found),
-            sweep_id=found.sweep_id,
-            number=found.number,
-            name=found.display_name or found.id,
-            group=found.group_name,
-            job_type=found.job_type,
-            state=found.state,
-            reason=found.reason,
-            config=found.config,
-            summary=run_page.summary(self._reader, found, rows),
-            exit_code=found.exit_code,
+            id=row.id,
+            project=self._project(row),
+            sweep_id=row.sweep_id,
+            number=row.number,
+            name=row.display_name or row.id,
+            group=row.group_name,
+            job_type=row.job_type,
+            state=row.state,
+            reason=row.reason,
+            config=row.config,
+            summary=run_page.summary(self._reader, row, rows),
+            exit_code=row.exit_code,
             n_rows=n_rows,
-            note=found.note,
-            tags=list(found.tags),
-            created_at=found.created_at,
-            started_at=found.started_at,
-            ended_at=found.ended_at,
+            note=row.note,
+            tags=list(row.tags),
+            created_at=row.created_at,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
         )
 
     def get_history(self, run: str, first: int, limit: int, points: int) -> values.History:
         """Return what a run logged, from a line on; with ``points``, so many rows evenly spread."""
-        found = self._run(run)
-        if found.n_lines:
-            rows = self._reader.tracked.history(found.id, first, limit, points or None)
+        row = self._run(run)
+        if row.n_lines:
+            rows = self._reader.tracked.history(row.id, first, limit, points or None)
             lines = [values.HistoryLine(r.line, r.step, dict(r.metrics), r.at) for r in rows]
-            n = found.n_lines
+            n = row.n_lines
         else:
-            n = found.n_reports
-            reports = self._reader.long_runs.between(found.id, 0, None, limit, first) if first < n else []
+            n = row.n_reports
+            reports = self._reader.long_runs.between(row.id, 0, None, limit, first) if first < n else []
             numbered = enumerate(reports, first)
             lines = _spread(
                 [values.HistoryLine(k, r.step, dict(r.metrics), r.at) for k, r in numbered], points
@@ -178,19 +178,19 @@ class Answers:
 
     def get_file(self, run: str, name: str) -> Path:
         """Return the content of a file kept with a run; it is checked first."""
-        found = next((row for row in self._files(run) if row.name == name), None)
-        if found is None:
+        file = next((row for row in self._files(run) if row.name == name), None)
+        if file is None:
             raise NotFound(f"run {run[:80]!r} has no file {name[:80]!r}")
         try:
-            return checked_path(self._engine.home, found.digest)
+            return checked_path(self._engine.home, file.digest)
         except StoreError as problem:
             raise NotFound(problem.message) from problem
 
     def cancel_run(self, run: str) -> values.CanceledRun:
         """End a run, now."""
-        found = self._run(run)
-        said = self._engine.call("cancel_run", run_id=found.id, reason="canceled over REST")
-        return values.CanceledRun(found.id, str(said.get("state", TrialState.RUNNING)))
+        row = self._run(run)
+        reply = self._engine.call("cancel_run", run_id=row.id, reason="canceled over REST")
+        return values.CanceledRun(row.id, str(reply.get("state", TrialState.RUNNING)))
 
     def list_models(self) -> values.Models:
         """Return every collection of models and other artifacts."""
@@ -202,8 +202,8 @@ class Answers:
         if kind is None:
             raise NotFound(f"there is no model {name[:80]!r}")
         pointed = words_of(self._reader, name)
-        found = reversed(versions(self._reader, name))
-        listed = [_version(row, pointed.get(row.version, [])) for row in found]
+        newest_first = reversed(versions(self._reader, name))
+        listed = [_version(row, pointed.get(row.version, [])) for row in newest_first]
         return values.ModelDetails(self._model(name, kind), listed)
 
     def _model(self, name: str, kind: str) -> values.Model:
@@ -217,16 +217,16 @@ class Answers:
         return values.Steered(row.id, self._reader.sweep(row.id).status)
 
     def _sweep(self, name: str) -> SweepRow:
-        found = self._reader.sweep(name)
-        if found.id != name:
+        row = self._reader.sweep(name)
+        if row.id != name:
             raise NotFound(f"there is no sweep {name[:80]!r}")
-        return found
+        return row
 
     def _run(self, name: str) -> TrackedRun:
-        found = self._reader.tracked.run(name)
-        if found is None:
+        row = self._reader.tracked.run(name)
+        if row is None:
             raise NotFound(f"there is no run {name[:80]!r}")
-        return found
+        return row
 
     def _project(self, run: TrackedRun) -> str:
         if run.sweep_id is None:
@@ -240,8 +240,8 @@ class Answers:
         read, _ = parsed(row.spec, row.source)
         if read is None or not read.has_metric or len(read.metrics) > 1:
             return None
-        found = best_line(read.metric, run_lines(self._reader, row.id))
-        return None if found is None else _run(found)
+        line = best_line(read.metric, run_lines(self._reader, row.id))
+        return None if line is None else _run(line)
 
 
 def _sweep(row: SweepRow) -> values.Sweep:

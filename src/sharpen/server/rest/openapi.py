@@ -43,7 +43,7 @@ class Param:
     most: int = 0
     among: tuple[str, ...] = ()
 
-    def read(self, said: str | None) -> Any:
+    def read(self, text: str | None) -> Any:
         """Return the value of what a request says.
 
         Raises:
@@ -55,17 +55,17 @@ class Param:
         Traceback (most recent call last):
         sharpen.errors.UsageError: limit: a whole number from 1 to 1000, not '0'
         """
-        if said is None:
+        if text is None:
             return self.default
         if isinstance(self.default, int):
-            value = int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else -1
+            value = int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else -1
             if not self.least <= value <= self.most:
-                words = f"a whole number from {self.least} to {self.most}"
-                raise UsageError(f"{self.name}: {words}, not {said[:40]!r}")
+                range_text = f"a whole number from {self.least} to {self.most}"
+                raise UsageError(f"{self.name}: {range_text}, not {text[:40]!r}")
             return value
-        if self.among and said not in self.among:
-            raise UsageError(f"{self.name}: one of {', '.join(self.among)}; not {said[:40]!r}")
-        return said
+        if self.among and text not in self.among:
+            raise UsageError(f"{self.name}: one of {', '.join(self.among)}; not {text[:40]!r}")
+        return text
 
     def document(self) -> dict[str, Any]:
         """Return the parameter as OpenAPI writes it."""
@@ -127,13 +127,13 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    found = _names_in(endpoint.path)
-    places = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in found]
+    path_names = _names_in(endpoint.path)
+    places = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in path_names]
     content: dict[str, Any] = {"application/json": {"schema": schema_of(endpoint.returns)}}
     if endpoint.returns is bytes:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     refused = {"application/json": {"schema": schema_of(values.Problem)}}
-    answers = {code: {"description": words, "content": refused} for code, words in PROBLEMS.items()}
+    answers = {code: {"description": meaning, "content": refused} for code, meaning in PROBLEMS.items()}
     return {
         "summary": endpoint.summary,
         "tags": [endpoint.tag],

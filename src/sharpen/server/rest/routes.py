@@ -152,13 +152,13 @@ class RestRoutes:
 
 
 def _found(endpoint: Endpoint, request: Request) -> Response:
-    said = {param.name: param.read(request.query_params.get(param.name)) for param in endpoint.params}
-    found = endpoint.answer(**request.path_params, **said)
-    if isinstance(found, Path):
+    params = {param.name: param.read(request.query_params.get(param.name)) for param in endpoint.params}
+    answer = endpoint.answer(**request.path_params, **params)
+    if isinstance(answer, Path):
         name = request.path_params["name"].rpartition("/")[2]
         attached = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
-        return FileResponse(found, media_type="application/octet-stream", headers=SAFE | attached)
-    text = json.dumps(null_for_nan(asdict(found)), separators=(",", ":"), allow_nan=False)
+        return FileResponse(answer, media_type="application/octet-stream", headers=SAFE | attached)
+    text = json.dumps(null_for_nan(asdict(answer)), separators=(",", ":"), allow_nan=False)
     return Response(text.encode(errors="replace"), media_type="application/json", headers=SAFE)
 
 

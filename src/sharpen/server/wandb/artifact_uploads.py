@@ -78,11 +78,11 @@ def _map_client(ctx: Context, given: Mapping[str, Any], server_id: str) -> None:
 
 def of_client(ctx: Context, client_id: str) -> dict[str, Any] | None:
     """Return what an artifact is called here that a client calls by its own id."""
-    found = read_note(_client_note(ctx, client_id))
-    if found is None:
+    note = read_note(_client_note(ctx, client_id))
+    if note is None:
         return None
-    row = row_of(ctx, found["server"])
-    return {"serverID": found["server"] if row is None else views.artifact_id(row)}
+    row = row_of(ctx, note["server"])
+    return {"serverID": note["server"] if row is None else views.artifact_id(row)}
 
 
 def row_of(ctx: Context, any_id: str) -> VersionRow | None:

@@ -85,8 +85,8 @@ def digest_of_md5(engine: Engine, md5: str) -> str | None:
 def project_collections(ctx: Context, project: str, type: str | None = None) -> dict[str, str]:
     """Return the type of each collection of a project, by its name without the project."""
     start, reader = f"{project}/", ctx.engine.reader
-    found = {name: kind for name, kind in collections(reader, type).items() if name.startswith(start)}
-    return {name.removeprefix(start): kind for name, kind in found.items() if versions(reader, name)}
+    types = {name: kind for name, kind in collections(reader, type).items() if name.startswith(start)}
+    return {name.removeprefix(start): kind for name, kind in types.items() if versions(reader, name)}
 
 
 def collection(ctx: Context, name: str) -> dict[str, Any] | None:
@@ -117,10 +117,10 @@ def _collection(ctx: Context, name: str, kind: str) -> dict[str, Any]:
 
     def members(info: Any, first: int | None = None, after: str | None = None, **more: Any) -> dict[str, Any]:
         rows = versions(reader, name)
-        found = page([artifact(ctx, row) for row in reversed(rows)], first, after)
-        for edge in found["edges"]:
+        connection = page([artifact(ctx, row) for row in reversed(rows)], first, after)
+        for edge in connection["edges"]:
             edge["version"] = f"v{edge['node']['versionIndex']}"
-        return found
+        return connection
 
     def membership_of(info: Any, aliasName: str) -> dict[str, Any] | None:  # noqa: N803
         row = find(ctx, name, aliasName)
@@ -179,8 +179,8 @@ def collection_page(
     ctx: Context, project: str, type: str | None, first: int | None, after: str | None
 ) -> dict[str, Any]:
     """Return a page of a project's collections."""
-    found = project_collections(ctx, project, type)
-    return page([_collection(ctx, f"{project}/{name}", kind) for name, kind in found.items()], first, after)
+    types = project_collections(ctx, project, type)
+    return page([_collection(ctx, f"{project}/{name}", kind) for name, kind in types.items()], first, after)
 
 
 def _alias(ctx: Context, name: str, alias: str) -> dict[str, Any]:
@@ -194,9 +194,9 @@ def _alias(ctx: Context, name: str, alias: str) -> dict[str, Any]:
 def names_of(ctx: Context, row: VersionRow) -> list[str]:
     """Return the aliases of a version, ``latest`` among them when it is the newest."""
     reader = ctx.engine.reader
-    found = [alias.alias for alias in aliases(reader, row.collection) if alias.version == row.version]
+    names = [alias.alias for alias in aliases(reader, row.collection) if alias.version == row.version]
     newest = versions(reader, row.collection)
-    return found + ([NEWEST] if newest and newest[-1].version == row.version else [])
+    return names + ([NEWEST] if newest and newest[-1].version == row.version else [])
 
 
 def membership(ctx: Context, row: VersionRow) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
 
 
 def _artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
-    reader, said = ctx.engine.reader, row.figures
+    reader, figures = ctx.engine.reader, row.figures
     kind = collections(reader).get(row.collection, "")
     files = [file for file in row.files if file.name != MANIFEST]
     return {
@@ -228,12 +228,12 @@ def _artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
         "artifactSequence": lambda info: collection(ctx, row.collection),
         "versionIndex": row.version,
         "artifactType": _type(kind),
-        "description": said.get("description"),
-        "metadata": dumps(said.get("metadata") or {}),
-        "ttlDurationSeconds": said.get("ttl_s", NO_TTL),
-        "ttlIsInherited": "ttl_s" not in said,
-        "tags": [{"__typename": "Tag", "id": tag, "name": tag} for tag in said.get("tags", [])],
-        "historyStep": said.get("step"),
+        "description": figures.get("description"),
+        "metadata": dumps(figures.get("metadata") or {}),
+        "ttlDurationSeconds": figures.get("ttl_s", NO_TTL),
+        "ttlIsInherited": "ttl_s" not in figures,
+        "tags": [{"__typename": "Tag", "id": tag, "name": tag} for tag in figures.get("tags", [])],
+        "historyStep": figures.get("step"),
         "state": "COMMITTED" if row.deleted_at is None else "DELETED",
         "size": row.record.get("n_bytes") or sum(file.n_bytes for file in files),
         "digest": row.record.get("digest", row.digest[:32]),
@@ -260,8 +260,8 @@ def _manifest(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
 
 
 def _creator(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
-    found = runs.find(ctx, row.run_id) if row.run_id else None
-    return None if found is None else found | {"__typename": "Run"}
+    run = runs.find(ctx, row.run_id) if row.run_id else None
+    return None if run is None else run | {"__typename": "Run"}
 
 
 def _users(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
@@ -286,8 +286,8 @@ def of_run(ctx: Context, run_id: str) -> list[dict[str, Any]]:
 
 def used_by_run(ctx: Context, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the versions of some names."""
-    found = [by_name(ctx, name) for name in names]
-    return [artifact(ctx, row) for row in found if row is not None]
+    rows = [by_name(ctx, name) for name in names]
+    return [artifact(ctx, row) for row in rows if row is not None]
 
 
 def file_page(ctx: Context, row: VersionRow, **which: Any) -> dict[str, Any]:

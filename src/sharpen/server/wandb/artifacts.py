@@ -126,10 +126,10 @@ def _alias(ctx: Context, given: Mapping[str, Any], remove: bool) -> dict[str, An
 
 def _linked(ctx: Context, collection: str, source: VersionRow) -> VersionRow:
     rows = views.versions(ctx.engine.reader, collection)
-    found = [row for row in rows if row.record.get("source") == source.name]
-    if not found:
+    links = [row for row in rows if row.record.get("source") == source.name]
+    if not links:
         raise UsageError(f"{source.name} is not in {collection}")
-    return found[-1]
+    return links[-1]
 
 
 def _delete(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,12 +151,12 @@ def _delete_all(ctx: Context, collection_id: str) -> dict[str, Any]:
     """Delete every version of a collection; its log stays, and its numbers are not given again."""
     ctx.need("admin")
     name = views.name_of_collection(collection_id)
-    found = views.collection_of_id(ctx, collection_id)
-    if name is None or found is None:
+    collection = views.collection_of_id(ctx, collection_id)
+    if name is None or collection is None:
         raise UsageError("no such collection")
     for row in views.versions(ctx.engine.reader, name):
         _delete_version(ctx, row, with_aliases=True)
-    return {"artifactCollection": {**found, "state": "DELETED"}}
+    return {"artifactCollection": {**collection, "state": "DELETED"}}
 
 
 def _unlink(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,8 +173,8 @@ def _link(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     ctx.need("agent")
     any_id = given.get("artifactID")
     if not any_id:
-        found = uploads.of_client(ctx, given.get("clientID") or "")
-        any_id = found["serverID"] if found else ""
+        upload = uploads.of_client(ctx, given.get("clientID") or "")
+        any_id = upload["serverID"] if upload else ""
     source = _row(ctx, any_id)
     target = f"{given.get('projectName') or DEFAULT_PROJECT}/{given.get('artifactPortfolioName') or ''}"
     content: dict[str, Any] = {"files": [asdict(file) for file in source.files], "run_id": source.run_id}

@@ -104,8 +104,8 @@ def controller(ctx: Context, sweep_id: str) -> str:
     While there is any it schedules nothing more.
     """
     waiting = [run for run in _scheduled(ctx, sweep_id) if run.state == TrialState.PENDING]
-    said = [{"id": _id(run), "data": {"args": _wrapped(run.config)}} for run in waiting]
-    return dumps({"schedule": said} if said else {})
+    entries = [{"id": _id(run), "data": {"args": _wrapped(run.config)}} for run in waiting]
+    return dumps({"schedule": entries} if entries else {})
 
 
 def scheduler(ctx: Context, sweep_id: str) -> str | None:
@@ -126,7 +126,7 @@ def _wrapped(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"value": value} for name, value in config.items()}
 
 
-def obey(ctx: Context, sweep_id: str, said: str) -> None:
+def obey(ctx: Context, sweep_id: str, text: str) -> None:
     """Do what a local controller says: schedule configurations, end the sweep, stop runs.
 
     What it says again is done once.
@@ -135,7 +135,7 @@ def obey(ctx: Context, sweep_id: str, said: str) -> None:
         UsageError: It is none of that, or the sweep is not steered by a controller.
     """
     ctx.need("agent")
-    wanted = json_object(said, "controller")
+    wanted = json_object(text, "controller")
     if not wanted:
         return
     if not is_steered(ctx, sweep_id):
@@ -153,10 +153,10 @@ def obey(ctx: Context, sweep_id: str, said: str) -> None:
 
 
 def _entries(wanted: Mapping[str, Any], name: str) -> list[Any]:
-    found = wanted.get(name) or []
-    if not isinstance(found, list) or len(found) > MAX_AT_ONCE:
+    entries = wanted.get(name) or []
+    if not isinstance(entries, list) or len(entries) > MAX_AT_ONCE:
         raise UsageError(f"a controller's {name} is a list of at most {MAX_AT_ONCE}")
-    return cast("list[Any]", found)
+    return cast("list[Any]", entries)
 
 
 def stop(ctx: Context, run_id: str) -> None:

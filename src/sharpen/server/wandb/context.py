@@ -76,12 +76,12 @@ def json_object(text: str, name: str) -> dict[str, Any]:
         UsageError: It is none; ``name`` says where.
     """
     try:
-        found: Any = json.loads(text)
+        value: Any = json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"{name} is JSON: {problem}") from problem
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UsageError(f"{name} is a JSON object")
-    return cast("dict[str, Any]", found)
+    return cast("dict[str, Any]", value)
 
 
 def unwrapped(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,8 +91,10 @@ def unwrapped(config: Mapping[str, Any]) -> dict[str, Any]:
     {'x': 1, 'y': 2}
     """
     return {
-        name: cast("dict[str, Any]", each)["value"] if isinstance(each, dict) and "value" in each else each
-        for name, each in config.items()
+        name: cast("dict[str, Any]", value)["value"]
+        if isinstance(value, dict) and "value" in value
+        else value
+        for name, value in config.items()
     }
 
 

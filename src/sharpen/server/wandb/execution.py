@@ -68,7 +68,7 @@ def _read(query: str) -> DocumentNode | tuple[GraphQLError, ...]:
 def _is_deeper(node: Any, n_levels: int) -> bool:
     """Return whether fields nest deeper than this; a fragment's are counted where it is written."""
     if isinstance(node, tuple | list):
-        return any(_is_deeper(each, n_levels) for each in node)  # pyright: ignore[reportUnknownVariableType]
+        return any(_is_deeper(child, n_levels) for child in node)  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(node, Node):
         return False
     if isinstance(node, FieldNode):

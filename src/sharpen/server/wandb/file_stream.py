@@ -98,7 +98,7 @@ def _chunk(part: Any) -> tuple[int, Sequence[str]]:
 
 def _history(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Request]:
     lines = [_object(line) for line in content]
-    steps = [line.get("_step", offset + place) for place, line in enumerate(lines)]
+    steps = [line.get("_step", offset + index) for index, line in enumerate(lines)]
     if not all(isinstance(step, int) for step in steps):
         raise UsageError("_step of a logged line is a whole number")
     if row.sweep_id is not None:
@@ -140,24 +140,24 @@ def _console(row: TrackedRun, offset: int, content: Sequence[str]) -> list[Reque
 
 def _end(ctx: Context, row: TrackedRun, exit_code: Any) -> None:
     code = max(-LARGEST_CODE, min(exit_code, LARGEST_CODE)) if isinstance(exit_code, int) else 0
-    words = ""
+    last_line = ""
     if code:
         lines = [line for line in ctx.engine.reader.console(row.id).splitlines() if line.strip()]
-        words = lines[-1] if lines else ""
+        last_line = lines[-1] if lines else ""
     if row.sweep_id is None:
-        ctx.engine.call("finish_run", **_grant(row), exit_code=code, reason=words)
+        ctx.engine.call("finish_run", **_grant(row), exit_code=code, reason=last_line)
     else:
-        ctx.engine.call("exit", **_grant(row), exit_code=code, last_words=words)
+        ctx.engine.call("exit", **_grant(row), exit_code=code, last_words=last_line)
 
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"a logged line is no JSON: {problem}") from problem
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UsageError("a logged line is a JSON object")
-    return cast("dict[str, Any]", found)
+    return cast("dict[str, Any]", value)
 
 
 def _value(value: Any) -> Any:

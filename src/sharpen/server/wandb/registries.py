@@ -23,33 +23,35 @@ NO_MEMBERS = (
 
 def names(ctx: Context) -> list[str]:
     """Return the registries that hold something, by name."""
-    found = {name.rpartition("/")[0] for name in collections(ctx.engine.reader) if name.startswith(PREFIX)}
-    return sorted(name for name in found if views.project_collections(ctx, name))
+    registries = {
+        name.rpartition("/")[0] for name in collections(ctx.engine.reader) if name.startswith(PREFIX)
+    }
+    return sorted(name for name in registries if views.project_collections(ctx, name))
 
 
 def collection_page(ctx: Context, **which: Any) -> dict[str, Any]:
     """Return a page of the collections of registries."""
-    found = [each for _, each in _collections(ctx, which.get("projectFilters"), which.get("filters"))]
-    return page(in_order(found, which.get("order") or "+name"), which.get("first"), which.get("after"))
+    rows = [row for _, row in _collections(ctx, which.get("projectFilters"), which.get("filters"))]
+    return page(in_order(rows, which.get("order") or "+name"), which.get("first"), which.get("after"))
 
 
 def membership_page(ctx: Context, **which: Any) -> dict[str, Any]:
     """Return a page of the versions in collections of registries."""
     wanted = _filter(which.get("filters"))
-    found = [
+    rows = [
         views.membership(ctx, row)
         for name, _ in _collections(ctx, which.get("projectFilters"), which.get("collectionFilters"))
         for row in reversed(versions(ctx.engine.reader, name))
         if fits(_facts_of_version(ctx, row), wanted)
     ]
-    return page(found, which.get("first"), which.get("after"))
+    return page(rows, which.get("first"), which.get("after"))
 
 
 def names_that_fit(ctx: Context, **which: Any) -> list[str]:
     """Return the registries that fit a filter, in an order."""
     wanted = _filter(which.get("filters"))
-    found = [{"name": name} for name in names(ctx) if fits({"name": name}, wanted)]
-    return [str(each["name"]) for each in in_order(found, which.get("order") or "+name")]
+    rows = [{"name": name} for name in names(ctx) if fits({"name": name}, wanted)]
+    return [str(row["name"]) for row in in_order(rows, which.get("order") or "+name")]
 
 
 def refuse_members() -> NoReturn:
@@ -69,13 +71,13 @@ def member(name: str) -> dict[str, Any]:
 def _collections(ctx: Context, of_project: Any, of_collection: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return the collections of registries that fit, by their whole names."""
     wanted = _filter(of_collection)
-    found: list[tuple[str, dict[str, Any]]] = []
+    rows: list[tuple[str, dict[str, Any]]] = []
     for registry in names_that_fit(ctx, filters=of_project):
         for name in sorted(views.project_collections(ctx, registry)):
-            each = views.collection(ctx, f"{registry}/{name}")
-            if each is not None and fits(each, wanted):
-                found.append((f"{registry}/{name}", each))
-    return found
+            row = views.collection(ctx, f"{registry}/{name}")
+            if row is not None and fits(row, wanted):
+                rows.append((f"{registry}/{name}", row))
+    return rows
 
 
 def _facts_of_version(ctx: Context, row: Any) -> dict[str, Any]:

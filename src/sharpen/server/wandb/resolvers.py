@@ -68,8 +68,8 @@ def _entity(ctx: Context) -> dict[str, Any]:
         return None if is_missing else project(ctx, name)
 
     def of_registries(info: Any, first: int | None = None, after: str | None = None, **which: Any) -> Any:
-        found = registries.names_that_fit(ctx, **which)
-        return page([project(ctx, name) for name in found], first, after)
+        names = registries.names_that_fit(ctx, **which)
+        return page([project(ctx, name) for name in names], first, after)
 
     return viewer.entity() | {
         "project": one,
@@ -121,5 +121,5 @@ def _projects(ctx: Context) -> list[dict[str, Any]]:
 
 def _made(ctx: Context, name: str | None) -> dict[str, Any]:
     ctx.need("agent")
-    found = project(ctx, name)
-    return {"model": found, "project": found, "inserted": False}
+    made = project(ctx, name)
+    return {"model": made, "project": made, "inserted": False}

@@ -87,21 +87,21 @@ class WandbRoutes:
         except UsageError as problem:
             return _refusal(400, problem.message)
         try:
-            status, found = await asyncio.to_thread(call, ctx, body)
+            status, reply = await asyncio.to_thread(call, ctx, body)
         except SharpenError as problem:
             return _refusal(_status(problem), problem.message)
-        return JSONResponse(found, status)
+        return JSONResponse(reply, status)
 
     async def put(self, request: Request) -> Response:
         """Keep a file that was announced."""
         what = self._signer.check(request.path_params["token"], time.time())
         if what is None or what.get("do") != "put":
             return _refusal(403, "this address is not ours, or too old")
-        room = self._engine.home / "blobs"
-        room.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = self._engine.home / "blobs"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         md5 = hashlib.md5(usedforsecurity=False)
         n_bytes = 0
-        with tempfile.NamedTemporaryFile(dir=room, prefix=".incoming-") as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".incoming-") as file:
             async for chunk in request.stream():
                 n_bytes += len(chunk)
                 if n_bytes > MOST_UPLOAD_BYTES:

@@ -42,10 +42,10 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
                 ctx.engine.call("overwrite", run_id=run_id, token=row.token + 1)
         if changes:
             ctx.engine.call("edit_run", run_id=run_id, changes=changes)
-    found = runs.find(ctx, run_id)
-    if found is None:
+    run = runs.find(ctx, run_id)
+    if run is None:
         raise UsageError(f"run {run_id!r} has been deleted")
-    return {"bucket": found, "inserted": is_new, "serverSettings": {"serverMessages": []}}
+    return {"bucket": run, "inserted": is_new, "serverSettings": {"serverMessages": []}}
 
 
 def _begin(ctx: Context, run_id: str, project: str, changes: Mapping[str, Any]) -> None:
@@ -136,8 +136,8 @@ def alert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     row = ctx.engine.reader.tracked.run(run_id)
     if row is None:
         raise UsageError(f"no run {run_id!r}")
-    words = {name: str(given.get(name) or "")[:2000] for name in ("title", "text", "severity")}
-    LOG.warning("run %s: %s: %s", run_id, words["title"], words["text"])
-    kept = [*row.summary.get("_alerts", []), words][-100:]
+    alert_text = {name: str(given.get(name) or "")[:2000] for name in ("title", "text", "severity")}
+    LOG.warning("run %s: %s: %s", run_id, alert_text["title"], alert_text["text"])
+    kept = [*row.summary.get("_alerts", []), alert_text][-100:]
     ctx.engine.call("edit_run", run_id=run_id, changes={"summary": {"_alerts": kept}})
     return {"success": True}

@@ -57,7 +57,7 @@ def sampled(history: History, given: str) -> list[Line]:
             f"a spec of a history is a JSON object with keys, minStep, samples: {problem}"
         ) from problem
     chosen = _with_keys(history.between(first, end, MOST_SAMPLES), keys)
-    return json.loads(dumps([chosen[place] for place in spread(0, len(chosen), n)] if chosen else []))
+    return json.loads(dumps([chosen[index] for index in spread(0, len(chosen), n)] if chosen else []))
 
 
 def events_of(reader: Reader, run: TrackedRun, samples: int | None) -> list[str]:

@@ -56,25 +56,25 @@ def listed(
     if not isinstance(wanted, dict):
         raise UsageError("a filter is an object, as in {'state': 'finished'}")
     sweep_id = sweep_id or _sweep_of(cast("dict[str, Any]", wanted))
-    place = (None if sweep_id else "" if project == DEFAULT_PROJECT else project, sweep_id)
+    scope = (None if sweep_id else "" if project == DEFAULT_PROJECT else project, sweep_id)
     after = which.get("after") or ""
     first = int(after) if after.isdecimal() else 0
-    asked = repr((place, wanted, which.get("order")))
+    asked = repr((scope, wanted, which.get("order")))
     is_again = asked in ctx.listed
     ctx.listed.add(asked)
-    found = ctx.engine.listing.page(
-        place,
+    page = ctx.engine.listing.page(
+        scope,
         cast("dict[str, Any]", wanted),
         which.get("order"),
         first,
         which.get("first"),
         is_again=is_again,
     )
-    nodes = described(ctx, found.runs)
+    nodes = described(ctx, page.runs)
     edges = [{"node": node, "cursor": str(first + i + 1)} for i, node in enumerate(nodes)]
     end = first + len(nodes)
-    info = {"endCursor": str(end), "hasNextPage": end < found.total}
-    return {"edges": edges, "pageInfo": info, "totalCount": found.total}
+    info = {"endCursor": str(end), "hasNextPage": end < page.total}
+    return {"edges": edges, "pageInfo": info, "totalCount": page.total}
 
 
 def _sweep_of(wanted: Mapping[str, Any]) -> str | None:

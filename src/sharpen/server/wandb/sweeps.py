@@ -47,8 +47,8 @@ def find(ctx: Context, sweep_id: str) -> dict[str, Any] | None:
 
 def listed(ctx: Context, project: str | None) -> list[dict[str, Any]]:
     """Return the sweeps of a project, the newest first."""
-    found = [_sweep(ctx, row) for row in reversed(ctx.engine.reader.sweeps())]
-    return [sweep for sweep in found if project in (None, "", sweep["project"]["name"])]
+    sweeps = [_sweep(ctx, row) for row in reversed(ctx.engine.reader.sweeps())]
+    return [sweep for sweep in sweeps if project in (None, "", sweep["project"]["name"])]
 
 
 def _row(ctx: Context, sweep_id: str) -> SweepRow | None:
@@ -96,8 +96,8 @@ def _sweep(ctx: Context, row: SweepRow) -> dict[str, Any]:
 
 
 def _best_loss(ctx: Context, row: SweepRow, read: spec.Sweep) -> float | None:
-    found = winner(configurations(ctx.engine.reader.runs(row.id, deleted=True), read.repeats), read.metric)
-    return None if found is None else found.row.score
+    best = winner(configurations(ctx.engine.reader.runs(row.id, deleted=True), read.repeats), read.metric)
+    return None if best is None else best.row.score
 
 
 def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,8 +119,8 @@ def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         for config in _prior_configs(ctx, given.get("priorRunsFilters"))
     ]
     complete_all(read.space, prior)  # refuses what is outside of the space, before there is a sweep
-    place = {"source": "sweep.yaml", "workdir": ANYWHERE}
-    made = ctx.engine.call("create_sweep", key=secrets.token_hex(8), text=text, place=place)
+    origin = {"source": "sweep.yaml", "workdir": ANYWHERE}
+    made = ctx.engine.call("create_sweep", key=secrets.token_hex(8), text=text, place=origin)
     notes = [f"{path}: {sentence}" for path, sentence in read.notes]
     if prior:
         ctx.engine.call("add", sweep_id=made["sweep_id"], key=secrets.token_hex(8), points=prior)
@@ -136,16 +136,16 @@ def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
     """
     try:
         wanted: Any = json.loads(filters or "{}") or {}
-        names = [str(each["name"]) for each in wanted.get("$or", [])]
+        names = [str(term["name"]) for term in wanted.get("$or", [])]
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as problem:
         raise UsageError(f"prior runs are named by $or of names: {problem}") from problem
-    found: list[dict[str, Any]] = []
+    configs: list[dict[str, Any]] = []
     for name in names:
         row = ctx.engine.reader.tracked.run(name)
         if row is None:
             raise UsageError(f"no run {name[:80]!r}")
-        found.append({**row.config, **row.summary.get("_config", {})})
-    return found
+        configs.append({**row.config, **row.summary.get("_config", {})})
+    return configs
 
 
 def _with_project(text: str, project: str | None) -> str:
@@ -156,11 +156,11 @@ def _with_project(text: str, project: str | None) -> str:
     read = document.read(text, "the sweep file").value
     if not isinstance(read, dict):
         return text
-    said = client_scheduler.taken_over(cast("dict[str, Any]", read))
-    more: dict[str, Any] = {} if project in (None, "", said.get("project")) else {"project": project}
-    if "program" not in said and "command" not in said:
+    sweep_file = client_scheduler.taken_over(cast("dict[str, Any]", read))
+    more: dict[str, Any] = {} if project in (None, "", sweep_file.get("project")) else {"project": project}
+    if "program" not in sweep_file and "command" not in sweep_file:
         more["program"] = spec.FUNCTION
-    return yaml.safe_dump({**said, **more}, sort_keys=False) if more or said != read else text
+    return yaml.safe_dump({**sweep_file, **more}, sort_keys=False) if more or sweep_file != read else text
 
 
 def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,9 +178,9 @@ def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str,
         raise UsageError(f"a sweep cannot be made {state!r}; it can be: {', '.join([*VERBS, 'CANCELED'])}")
     if given.get("displayName"):
         ctx.engine.call("edit", sweep_id=sweep_id, changes={"name": given["displayName"]})
-    found = find(ctx, sweep_id)
-    assert found is not None  # noqa: S101 - it was there a moment ago
-    return found
+    sweep = find(ctx, sweep_id)
+    assert sweep is not None  # noqa: S101 - it was there a moment ago
+    return sweep
 
 
 def join(ctx: Context, sweep_id: str, host: str | None) -> dict[str, Any]:
@@ -219,9 +219,9 @@ def heartbeat(ctx: Context, agent_id: str, run_state: str | None) -> dict[str, A
             _settle(ctx, run)
     held = [run for run in held if run.id in at_work]
     pairs = [(run.id, run.token) for run in held]
-    told = ctx.engine.call("beat", sweep_id=sweep_id, agent_id=agent_id, held=pairs)
+    reply = ctx.engine.call("beat", sweep_id=sweep_id, agent_id=agent_id, held=pairs)
     elsewhere = {run_id for run_id in at_work - {run.id for run in held} if not _has_ended(ctx, run_id)}
-    stop = {*told["stop"], *told["cancel"], *(run_id for run_id, _ in told["lost"]), *elsewhere}
+    stop = {*reply["stop"], *reply["cancel"], *(run_id for run_id, _ in reply["lost"]), *elsewhere}
     commands = [{"type": "stop", "run_id": run_id} for run_id in sorted(stop & at_work)]
     if not commands:
         commands = _next(ctx, sweep, agent_id, len(at_work))
@@ -236,9 +236,9 @@ def _has_ended(ctx: Context, run_id: str) -> bool:
 
 def _settle(ctx: Context, run: RunRow) -> None:
     """End a run whose program is no more and has not said how it ended."""
-    exit_code, words = (TERMINATED, "") if run.stop else (1, VANISHED)
+    exit_code, last_words = (TERMINATED, "") if run.stop else (1, VANISHED)
     try:
-        ctx.engine.call("exit", run_id=run.id, token=run.token, exit_code=exit_code, last_words=words)
+        ctx.engine.call("exit", run_id=run.id, token=run.token, exit_code=exit_code, last_words=last_words)
     except Refused:
         return  # it has said so meanwhile
 
@@ -267,7 +267,7 @@ def _agents(ctx: Context, sweep_id: str) -> list[dict[str, Any]]:
     by_agent: dict[str, list[RunRow]] = {}
     for run in ctx.engine.reader.runs(sweep_id):
         by_agent.setdefault(run.agent_id or "", []).append(run)
-    found: list[dict[str, Any]] = []
+    agents: list[dict[str, Any]] = []
     for name, host, *_ in ctx.engine.reader.agents(sweep_id):
         own = by_agent.get(name, [])
         is_busy = any(run.state == TrialState.RUNNING for run in own)
@@ -275,5 +275,5 @@ def _agents(ctx: Context, sweep_id: str) -> list[dict[str, Any]]:
         began = min((run.started_at or run.created_at for run in own), default=0.0)
         agent = {"id": name, "name": name, "host": host, "state": state, "totalRuns": len(own)}
         agent |= {"createdAt": when(began), "heartbeatAt": when(began)}
-        found.append(agent | {"runs": lambda info, first=None, after=None, own=own: page(own, first, after)})
-    return found
+        agents.append(agent | {"runs": lambda info, first=None, after=None, own=own: page(own, first, after)})
+    return agents
