@@ -72,14 +72,14 @@ def backtest(
     ([0.0, 0.1, -0.0909], 1)
     """
     _check(decision, open, close, cost_bps, delisting_return)
-    wanted = np.nan_to_num(np.ascontiguousarray(decision, dtype=np.float64), nan=0.0)
-    if wanted.size == 0:
-        return Backtest(np.zeros(len(wanted)), wanted, np.zeros(0), 0, 0.0, 0.0)
+    target = np.nan_to_num(np.ascontiguousarray(decision, dtype=np.float64), nan=0.0)
+    if target.size == 0:
+        return Backtest(np.zeros(len(target)), target, np.zeros(0), 0, 0.0, 0.0)
     prices = np.ascontiguousarray(open, dtype=np.float64), np.ascontiguousarray(close, dtype=np.float64)
     listed = _listed(close)
     n_listed = np.maximum(listed.sum(axis=1), 1).astype(np.float64)
     returns, held, trades, n_trades, traded = _simulate(
-        wanted, *prices, n_listed, cost_bps / 1e4, delisting_return
+        target, *prices, n_listed, cost_bps / 1e4, delisting_return
     )
     n_cells = max(int(listed.sum()), 1)
     return Backtest(

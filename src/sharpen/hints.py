@@ -60,16 +60,16 @@ def nearest_of(
     """
     names = list(known)
     meant = dict.fromkeys(hint for word in written if (hint := _meant(word, names, synonym)) is not None)
-    asked = sorted((name for name, sentence in meant if not sentence), key=names.index)
-    question = [f"did you mean {' and '.join(map(repr, asked))}?"] if asked else []
+    guesses = sorted((name for name, sentence in meant if not sentence), key=names.index)
+    question = [f"did you mean {' and '.join(map(repr, guesses))}?"] if guesses else []
     sentences = (*question, *(sentence for _, sentence in meant if sentence))
     return "".join(f"; {sentence}" for sentence in sentences)
 
 
 def _meant(word: str, names: list[str], synonym: Callable[[str, list[str]], Hint | None]) -> Hint | None:
-    known = synonym(word, names)
-    if known is not None:
-        return known
+    hint = synonym(word, names)
+    if hint is not None:
+        return hint
     close = close_name(word, names)
     return None if close is None else (close, "")
 

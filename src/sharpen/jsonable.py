@@ -74,7 +74,7 @@ def number(value: Any) -> float | None:
     return float(value) if is_name else None
 
 
-def refuse_deep(what: str, value: Any) -> None:
+def refuse_deep(where: str, value: Any) -> None:
     """Refuse a value that nests so deep, or holds so much, that what writes or reads it may break.
 
     Raises:
@@ -91,7 +91,7 @@ def refuse_deep(what: str, value: Any) -> None:
             inner = _within(container)
             n_values += times[key] * len(inner)
             if n_values > MOST_VALUES:
-                raise UsageError(f"{what}: holds more than {MOST_VALUES:,} values: keep it as a file")
+                raise UsageError(f"{where}: holds more than {MOST_VALUES:,} values: keep it as a file")
             for one in inner:
                 if isinstance(one, Mapping | list | tuple):
                     below[id(one)] = one  # pyright: ignore[reportUnknownArgumentType]
@@ -99,11 +99,11 @@ def refuse_deep(what: str, value: Any) -> None:
         if not below:
             return
         level, times = below, times_below
-    raise _too_deep(f"{what}: a value")
+    raise _too_deep(f"{where}: a value")
 
 
-def _too_deep(what: str) -> UsageError:
-    return UsageError(f"{what} nests deeper than {DEEPEST} levels: keep it as a file")
+def _too_deep(noun: str) -> UsageError:
+    return UsageError(f"{noun} nests deeper than {DEEPEST} levels: keep it as a file")
 
 
 def _within(value: Any) -> Collection[Any]:

@@ -17,12 +17,12 @@ SHOWN = 60
 NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 
 
-def check_name(call: str, what: str, name: Any) -> None:
+def check_name(call: str, noun: str, name: Any) -> None:
     r"""Refuse a name that is no text of one line.
 
     Args:
         call: Which call, for the message.
-        what: What the name is of.
+        noun: What the name is of.
         name: The name.
 
     Raises:
@@ -33,10 +33,10 @@ def check_name(call: str, what: str, name: Any) -> None:
     sharpen.errors.UsageError: log: 'loss\n' is no name of a metric: a name is text of one line, without ...
     """
     if fault := _fault(name):
-        _refuse(call, what, name, fault)
+        _refuse(call, noun, name, fault)
 
 
-def check_path_name(call: str, what: str, name: Any) -> None:
+def check_path_name(call: str, noun: str, name: Any) -> None:
     """Refuse a name that, taken for a path, leads out of the folder it belongs in.
 
     Raises:
@@ -48,17 +48,17 @@ def check_path_name(call: str, what: str, name: Any) -> None:
     sharpen.errors.UsageError: init: 'a/../b' is no name of a project: it leads out of its folder: ...
     """
     if fault := fault_of_path(name):
-        _refuse(call, what, name, fault)
+        _refuse(call, noun, name, fault)
 
 
-def check_label(call: str, what: str, text: Any) -> None:
+def check_label(call: str, noun: str, text: Any) -> None:
     """Refuse a label that is none for :func:`check_name`; an empty one is no label.
 
     Raises:
         UsageError: So it is.
     """
     if text != "":
-        check_name(call, what, text)
+        check_name(call, noun, text)
 
 
 def check_tags(call: str, tags: Any) -> None:
@@ -123,10 +123,10 @@ def _written_out(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
 
 
-def _refuse(call: str, what: str, name: Any, fault: str) -> NoReturn:
+def _refuse(call: str, noun: str, name: Any, fault: str) -> NoReturn:
     shown = repr(name[: SHOWN + 1]) if isinstance(name, str) else describe(name)
     shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
-    raise UsageError(f"{call}: {printable(shown)} is no name of {what}: {fault}")
+    raise UsageError(f"{call}: {printable(shown)} is no name of {noun}: {fault}")
 
 
 def _fault(name: Any) -> str:

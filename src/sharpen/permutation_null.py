@@ -53,8 +53,8 @@ class Comparison:
         >>> Comparison("val/sharpe", 0.0, (3.0, math.nan, 1.0, 2.0)).spread
         (1.0, 2.0, 3.0)
         """
-        known = [value for value in self.values if not math.isnan(value)] or [math.nan]
-        return min(known), median(known), max(known)
+        values = [value for value in self.values if not math.isnan(value)] or [math.nan]
+        return min(values), median(values), max(values)
 
 
 @dataclass(frozen=True, slots=True)

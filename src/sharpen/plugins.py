@@ -58,9 +58,9 @@ class Family:
             return EntryPoint(name, self.table[name], self.group).load()
         plugins = self._plugins()
         if name not in plugins:
-            known = self.names()
+            names = self.names()
             raise UsageError(
-                f"no {self.noun} is called {name!r}{_hint(name, known)} Known: {', '.join(known)}"
+                f"no {self.noun} is called {name!r}{_hint(name, names)} Known: {', '.join(names)}"
             )
         return self._loaded(plugins[name])
 
@@ -70,12 +70,12 @@ class Family:
         may_set = (f.name for f in _fields(kind) if f.init and not f.name.startswith("_"))
         return {name: hints[name] for name in may_set if name != self.inner}
 
-    def make(self, name: str, given: Mapping[str, Any] | None, inner: Any) -> Any:
+    def make(self, name: str, values: Mapping[str, Any] | None, inner: Any) -> Any:
         """Return the thing of a name with the given settings.
 
         Args:
             name: Of the table, or of a plugin.
-            given: Settings by name, for those that are not to be the thing's own defaults.
+            values: Settings by name, for those that are not to be the thing's own defaults.
             inner: For the field that is the sweep's, where there is one; None leaves its default.
 
         Raises:
@@ -85,7 +85,7 @@ class Family:
         """
         kind = self.load(name)
         known = self.settings(kind)
-        chosen = dict(given or {})
+        chosen = dict(values or {})
         for setting, value in chosen.items():
             if setting not in known:
                 raise self._unknown(name, known, setting)
@@ -100,8 +100,8 @@ class Family:
     def _unknown(self, owner: str, known: Mapping[str, Any], setting: str) -> UsageError:
         """Return what to say of a setting that a thing does not have: what is meant, or who has it."""
         meant = nearest(setting, known)
-        others = [] if meant else [name for name in self.table if setting in self._settings_of(name)]
-        whose = f": {join(others)} {'has' if len(others) == 1 else 'have'} it." if others else "."
+        owners = [] if meant else [name for name in self.table if setting in self._settings_of(name)]
+        whose = f": {join(owners)} {'has' if len(owners) == 1 else 'have'} it." if owners else "."
         has = ", ".join(known) or "none"
         message = f"{owner} has no setting {setting!r}{meant or whose} It has: {has}"
         return UsageError(message, owner=owner, setting=setting)

@@ -53,10 +53,10 @@ class ReadOptions:
         if self.calendar in CALENDARS:
             return CALENDARS[self.calendar]
         try:
-            given = float(self.calendar)
+            number = float(self.calendar)
         except ValueError:
             return None
-        return given if 0 < given < float("inf") else None
+        return number if 0 < number < float("inf") else None
 
     @property
     def tzinfo(self) -> ZoneInfo | None:
@@ -115,11 +115,11 @@ class DataSource:
         return cls(named["path"], ReadOptions.of({k: v for k, v in named.items() if k != "path"}))
 
 
-def _pairs(given: Any) -> dict[str, str]:
+def _pairs(mapping: Any) -> dict[str, str]:
     """Return a map of columns; ``date=time,tic=symbol`` is one, too."""
-    if isinstance(given, Mapping):
-        return {str(theirs): str(ours) for theirs, ours in cast("dict[str, Any]", given).items()}
-    parts = [part.rpartition("=") for part in str(given).split(",") if part.strip()]
+    if isinstance(mapping, Mapping):
+        return {str(theirs): str(ours) for theirs, ours in cast("dict[str, Any]", mapping).items()}
+    parts = [part.rpartition("=") for part in str(mapping).split(",") if part.strip()]
     if bad := [theirs or ours for theirs, equals, ours in parts if not (equals and theirs.strip())]:
         raise UsageError(f"map: {', '.join(bad)}: write THEIR_NAME=NAME, as date=time,tic=symbol")
     return {theirs.strip(): ours.strip() for theirs, _, ours in parts}

@@ -31,14 +31,14 @@ class _Rows:
         for step, value in pairs:
             add_step(step)
             add_value(value)
-        known = [value if math.isfinite(value) else -math.inf for value in row.values]
-        row.best, row.sums = array("d", accumulate(known, max)), array("d", accumulate(known))
+        finite = [value if math.isfinite(value) else -math.inf for value in row.values]
+        row.best, row.sums = array("d", accumulate(finite, max)), array("d", accumulate(finite))
         return row
 
     def append(self, step: int, value: float) -> None:
-        known = value if math.isfinite(value) else -math.inf
-        self.best.append(max(known, self.best[-1]) if self.best else known)
-        self.sums.append(self.sums[-1] + known if self.sums else known)
+        finite = value if math.isfinite(value) else -math.inf
+        self.best.append(max(finite, self.best[-1]) if self.best else finite)
+        self.sums.append(self.sums[-1] + finite if self.sums else finite)
         self.steps.append(step)
         self.values.append(value)
 

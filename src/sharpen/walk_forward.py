@@ -123,8 +123,8 @@ def plan_of(config: Mapping[str, Any]) -> WalkForward:
     from sharpen.folds import WalkForward
 
     names = ("n_folds", "train_ratio", "gap_bars", "window")
-    known = {name: config[name] for name in names}
-    return WalkForward(**known, embargo_bars=config.get("embargo_bars", 0))
+    sizes = {name: config[name] for name in names}
+    return WalkForward(**sizes, embargo_bars=config.get("embargo_bars", 0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,9 +66,9 @@ class AgentProcess:
         """Return the lines that agents have said since they were asked last."""
         with self._log.open("rb") as file:
             file.seek(self._n_read)
-            whole, _, _ = file.read().rpartition(b"\n")
-        self._n_read += len(whole) + bool(whole)
-        return whole.decode(errors="replace").splitlines()
+            lines, _, _ = file.read().rpartition(b"\n")
+        self._n_read += len(lines) + bool(lines)
+        return lines.decode(errors="replace").splitlines()
 
     def end(self) -> None:
         """Ask the agent to give its runs back and leave; kill it when it does not."""

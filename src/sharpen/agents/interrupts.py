@@ -15,17 +15,17 @@ def interrupts() -> Generator[Sequence[int]]:
 
     An exception from a signal can come up anywhere, also where Python drops it, such as in a destructor.
     """
-    seen: list[int] = []
+    signals: list[int] = []
 
     def collect(number: int, frame: Any) -> None:
-        seen.append(number)
+        signals.append(number)
 
     before = {number: signal.signal(number, collect) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield seen
+        yield signals
     finally:
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if seen else handler)
+            signal.signal(number, signal.SIG_IGN if signals else handler)
 
 
 @contextlib.contextmanager

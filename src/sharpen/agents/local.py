@@ -189,8 +189,8 @@ class LocalAgent:
 
     def _n_wanted(self) -> int:
         """Return how many runs the next program is given: of the last ones each slot gets its share."""
-        wanted = self._population if self._n_left is None else min(self._population, self._n_left)
-        return min(wanted, math.ceil(self._n_new / self._n_slots)) if self._n_new else wanted
+        most = self._population if self._n_left is None else min(self._population, self._n_left)
+        return min(most, math.ceil(self._n_new / self._n_slots)) if self._n_new else most
 
     def _gpus_for_another(self) -> Claim | None:
         """Return what another run would have of the GPUs; None when this is not the time for one."""
@@ -208,8 +208,8 @@ class LocalAgent:
         requests = [*self._ended, *then]
         answers = self._client.call_all(requests) if requests else []
         self._ended.clear()
-        for what, arguments in requests:
-            if what == "exit":
+        for op, arguments in requests:
+            if op == "exit":
                 self._news(arguments["run_id"])
         asked = answers[len(answers) - len(then) :]
         for answer in answers:  # somebody else may have a run that has ended
@@ -308,9 +308,9 @@ class LocalAgent:
         """End what programs have left behind outside of their process groups."""
         children = child_pids()
         self._launcher.attend()  # of those that the server has made it has said so by now
-        known = self._launcher.pids.union(slot.program.session or 0 for slot in self._slots)
+        expected = self._launcher.pids.union(slot.program.session or 0 for slot in self._slots)
         at_work = [run.run_id for slot in self._slots for run in slot.runs]
-        end_orphans(children, self.id, self._ended_sessions, at_work, known)
+        end_orphans(children, self.id, self._ended_sessions, at_work, expected)
 
     def _settle(self, slot: Slot, exit_code: int) -> None:
         """Have the ends of a program's runs ready to be handed over.
@@ -342,9 +342,9 @@ class LocalAgent:
         return bool(sentence)
 
     def _flush(self, slot: Slot) -> None:
-        for what, arguments in slot.take_output():
+        for op, arguments in slot.take_output():
             try:
-                self._client.call(what, **arguments)
+                self._client.call(op, **arguments)
             except Refused:
                 slot.leased[0].is_lost = True
 

@@ -21,10 +21,10 @@ MARK = "SHARPEN_AGENT"
 REAP_S = 1.0  # a process that waits for a disk dies when it has it
 
 
-def adopt_orphans(wanted: bool) -> None:
+def adopt_orphans(is_on: bool) -> None:
     """Become the reaper of all descendants, or cease to be; nothing where the kernel has no such thing."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(is_on))
 
 
 def child_pids() -> list[int]:
@@ -41,20 +41,20 @@ def end_orphans(
     agent_id: str,
     ended: Collection[int],
     live: Collection[str],
-    known: Collection[int],
+    expected: Collection[int],
 ) -> None:
     """Kill and reap the processes that ended programs have left behind.
 
     Args:
-        children: This process's, listed before ``known`` was.
+        children: This process's, listed before ``expected`` was.
         agent_id: The value of :data:`MARK` in the environment of all that this agent has started.
         ended: Sessions of programs that have ended.
         live: Ids of the runs at work: their processes are left alone, and with them those of which
             nobody can say to which run they belong.
-        known: Children of this process that are no orphans.
+        expected: Children of this process that are no orphans.
     """
     own_session = os.getsid(0)
-    for pid in set(children).difference(known):
+    for pid in set(children).difference(expected):
         session, is_zombie = _about(pid)
         if is_zombie:
             # who it was cannot be read any more: one of a session of its own was adopted

@@ -41,14 +41,14 @@ class Output:
 
     def feed(self, data: bytes) -> None:
         """Take in what was read."""
-        *lines, rest = (self._partial + data).split(b"\n")
+        *lines, partial = (self._partial + data).split(b"\n")
         for line in lines:
             for start in range(0, len(line) or 1, MAX_LINE_BYTES):
                 self._add(line[start : start + MAX_LINE_BYTES])
-        while len(rest) > MAX_LINE_BYTES:  # a line without end
-            self._add(rest[:MAX_LINE_BYTES])
-            rest = rest[MAX_LINE_BYTES:]
-        self._partial = rest
+        while len(partial) > MAX_LINE_BYTES:  # a line without end
+            self._add(partial[:MAX_LINE_BYTES])
+            partial = partial[MAX_LINE_BYTES:]
+        self._partial = partial
 
     def close(self) -> None:
         """Take in the last line, and the tail of what was over the limit."""
@@ -126,9 +126,9 @@ def _beginning(lines: Sequence[str], margin: str) -> str:
         margin: What stands before each of its lines: that of a group of exceptions, or of who passes it on.
     """
     inside = [line.removeprefix(margin).rstrip() for line in lines if line.startswith(margin)]
-    rest = dropwhile(lambda line: line[:1].isspace(), filter(None, inside))
-    first = next(rest, "")
-    return f"{first} {next(rest, '').strip()}" if _NAME_ALONE.match(first) else first
+    unindented = dropwhile(lambda line: line[:1].isspace(), filter(None, inside))
+    first = next(unindented, "")
+    return f"{first} {next(unindented, '').strip()}" if _NAME_ALONE.match(first) else first
 
 
 def _paragraph(printed: Sequence[str]) -> str:

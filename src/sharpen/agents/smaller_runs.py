@@ -34,9 +34,9 @@ class SmallerRuns:
 
     def said_of(self, run_id: str) -> dict[str, Any]:
         """Return what the summary of a run is to say of its other configuration; empty when it has none."""
-        smaller, asked = self._smaller.get(run_id, {}), self._configs[run_id]
-        changed = {name: value for name, value in smaller.items() if asked[name] != value}
-        return {OUT_OF_MEMORY: less(asked, smaller), SMALLER: changed} if changed else {}
+        smaller, config = self._smaller.get(run_id, {}), self._configs[run_id]
+        changed = {name: value for name, value in smaller.items() if config[name] != value}
+        return {OUT_OF_MEMORY: less(config, smaller), SMALLER: changed} if changed else {}
 
     def try_again(self, run_id: str, exit_code: int, last_words: str) -> str:
         """Return a sentence when a program that failed is to be tried again with less, else an empty one.
@@ -59,8 +59,8 @@ class SmallerRuns:
             return ""
         self._has_told = True
         named = sizes(self._configs[run_id])
-        what = named.split(" ")[0] if named else "batch_size"
+        parameter = named.split(" ")[0] if named else "batch_size"
         return (
             f"run {run_id} ran out of memory{f' with {named}' if named else ''}: it counts as infeasible. "
-            f"'on_oom: halve:{what}' in the sweep file tries such runs again with half of it"
+            f"'on_oom: halve:{parameter}' in the sweep file tries such runs again with half of it"
         )

@@ -100,9 +100,9 @@ def carry_out(
     search = spec.parse(sweep.spec, where=sweep.source)
     waiting = list(enumerate(tasks))[::-1]
     at_work: dict[int, _AtWork] = {}
-    with interrupts() as seen, tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
+    with interrupts() as signals, tempfile.TemporaryDirectory(prefix="sharpen-stage-") as folder:
         try:
-            while (waiting or at_work) and not seen:
+            while (waiting or at_work) and not signals:
                 while waiting and len(at_work) < n_slots:
                     index, task = waiting.pop()
                     at_work[index] = _start(home, sweep, search, task, Path(folder) / str(index))
@@ -113,7 +113,7 @@ def carry_out(
                     yield index, at_work.pop(index).end(tell_failures)
                 if not ended:
                     time.sleep(POLL_S)
-            if seen:
+            if signals:
                 raise KeyboardInterrupt
         finally:
             for running in at_work.values():

@@ -141,7 +141,7 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
     sweep_id, n = session.leased(run_id, token)
     run_checks.check_rows(session, run_id, rows)
     stop = ""
-    kept: list[tuple[int, dict[str, Any]]] = []
+    last_values: list[tuple[int, dict[str, Any]]] = []
     n_new = n_scored = 0
     metric, rules = session.sweep(sweep_id).spec.metric, session.sweep(sweep_id).state.rules
     for step_number, metrics in rows:
@@ -157,8 +157,8 @@ def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int,
         row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
         old = None if step_number > before.last_step else session.writer.report(run_id, token, step_number)
         n_new, n_scored = n_new + (old is None), n_scored + counts
-        kept.append((step_number, _write_report(session.writer, row, metric.name, old)))
-    session.writer.keep_last(run_id, kept)
+        last_values.append((step_number, _write_report(session.writer, row, metric.name, old)))
+    session.writer.keep_last(run_id, last_values)
     session.writer.count_reports(run_id, n_new, n_scored)
     return {"stop": stop}
 

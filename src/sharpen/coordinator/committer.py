@@ -49,14 +49,14 @@ class Committer:
         self._n_expected = 1
         self._changed = asyncio.Event()
 
-    async def watch(self, sweep_id: str, seen: Any, wait_s: float) -> Any:
+    async def watch(self, sweep_id: str, known_mark: Any, wait_s: float) -> Any:
         """Return what tells a sweep's state apart, as soon as it differs from what an agent has seen.
 
         That lets an agent that waits for a run be told, in place of asking again and again.
 
         Args:
             sweep_id: The sweep.
-            seen: What the last answer was; None to be answered at once.
+            known_mark: What the last answer was; None to be answered at once.
             wait_s: For how long to wait; then the same comes back.
 
         Raises:
@@ -66,7 +66,7 @@ class Committer:
         while True:
             changed, mark = self._changed, self._coordinator.mark(sweep_id)
             left_s = deadline - time.monotonic()
-            if mark != seen or left_s <= 0:
+            if mark != known_mark or left_s <= 0:
                 return mark
             await _wait(changed, left_s)
 
@@ -111,9 +111,7 @@ class Committer:
             self._wake.clear()
             asked, self._asked = self._asked, []
             began = time.monotonic()
-            replies = iter(
-                self._coordinator.answer([asked_one for requests, _ in asked for asked_one in requests])
-            )
+            replies = iter(self._coordinator.answer([one for requests, _ in asked for one in requests]))
             commit_s = time.monotonic() - began
             for requests, answered in asked:
                 own = list(islice(replies, len(requests)))

@@ -150,8 +150,8 @@ def _stop_run(session: Session, run_id: str, reason: str) -> Reply:
 
 def _rerun(session: Session, run_id: str, key: str) -> Reply:
     sweep_id, n = _place(session, run_id)
-    known = session.sweep(sweep_id).state.trials[n - 1]
-    return _create(session, sweep_id, key, [_Addition(known.config, RERUN, n, known.repeat)])
+    original = session.sweep(sweep_id).state.trials[n - 1]
+    return _create(session, sweep_id, key, [_Addition(original.config, RERUN, n, original.repeat)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +214,9 @@ def _tag(session: Session, target: str, add: Sequence[str], remove: Sequence[str
     odd = [name for name in add if not name.strip() or name != name.strip()]
     if odd:
         raise UsageError(f"a tag is a word or a few, without space around them: {odd[0]!r} is not")
-    now = sorted({*tags, *add} - {*remove})
-    _label(session, kind, target, {"tags": dumps(now)})
-    return {"tags": now}
+    new_tags = sorted({*tags, *add} - {*remove})
+    _label(session, kind, target, {"tags": dumps(new_tags)})
+    return {"tags": new_tags}
 
 
 def _permuted(session: Session, run_id: str, summary: Mapping[str, Any]) -> Reply:

@@ -80,11 +80,11 @@ class ProjectLimits:
         most = self.of(project).n_bytes
         if most is None:
             return
-        others = writer.n_bytes_of(project, row["run_id"], row["name"])
-        if others + row["n_bytes"] > most:
+        n_other_bytes = writer.n_bytes_of(project, row["run_id"], row["name"])
+        if n_other_bytes + row["n_bytes"] > most:
             message = f"the file {row['name']!r} of {row['n_bytes']:,} bytes is not kept: "
-            message += f"project {project!r} has {others:,} bytes beside it, and its limit is {most:,}"
-            raise _full(project, message, f"--bytes {others + row['n_bytes']}")
+            message += f"project {project!r} has {n_other_bytes:,} bytes beside it, and its limit is {most:,}"
+            raise _full(project, message, f"--bytes {n_other_bytes + row['n_bytes']}")
 
     def refuse_at_work(self, project: str, n_at_work: int) -> None:
         """Refuse one more run at work.
@@ -99,10 +99,10 @@ class ProjectLimits:
             )
             raise _full(project, message, f"--runs-at-once {n_at_work + 1}")
 
-    def change(self, project: str, given: Mapping[str, Any], writer: Writer) -> Limits:
+    def change(self, project: str, changes: Mapping[str, Any], writer: Writer) -> Limits:
         """Change those limits of a project that are given, and return all of them."""
         before = self.of(project)
-        after = Limits(*(given.get(name, getattr(before, name)) for name in NAMES))
+        after = Limits(*(changes.get(name, getattr(before, name)) for name in NAMES))
         writer.set_limits(project, {name: getattr(after, name) for name in NAMES})
         self.limits[project] = after
         self.made.pop(project, None)

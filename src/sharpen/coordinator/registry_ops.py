@@ -56,14 +56,14 @@ def _register(
         check_file_name(file.name)
     refuse_deep("record", [record, figures])
     digest = content_digest(stored, record)
-    known = session.writer.collection_type(collection)
-    if known not in (None, type):
-        raise UsageError(f"{collection} holds versions of type {known}, not {type}")
-    same = None if known is None else session.writer.version_of_digest(collection, digest)
+    existing_type = session.writer.collection_type(collection)
+    if existing_type not in (None, type):
+        raise UsageError(f"{collection} holds versions of type {existing_type}, not {type}")
+    same = None if existing_type is None else session.writer.version_of_digest(collection, digest)
     if same is not None:
         return {"version": same, "digest": digest, "is_new": False}
     now = session.clock.time()
-    if known is None:
+    if existing_type is None:
         session.writer.create_collection({"name": collection, "type": type, "created_at": now})
     version = session.writer.newest_version(collection) + 1
     row: dict[str, Any] = {
@@ -126,32 +126,32 @@ def _promote(  # noqa: PLR0913, PLR0917 - each is a part of what is asked
     Returns:
         ``state``, which is ``moved``, ``requested``, ``refused`` or ``unchanged``, and ``checks``.
     """
-    wanted = _Move(**move)
-    if (done := _done(session, wanted)) is not None:
+    asked = _Move(**move)
+    if (done := _done(session, asked)) is not None:
         return done
-    check_alias(wanted.alias)
-    row = _looked_at(session, wanted)
-    rules = rules_of(wanted.alias, gates, stricter)
-    known = {name: value for name, value in evidence.items() if name != SECOND_PERSON}
-    decision = decide(wanted.alias, known, rules)
-    if session.writer.aliases(wanted.collection).get(wanted.alias) == wanted.version:
+    check_alias(asked.alias)
+    row = _looked_at(session, asked)
+    rules = rules_of(asked.alias, gates, stricter)
+    own_evidence = {name: value for name, value in evidence.items() if name != SECOND_PERSON}
+    decision = decide(asked.alias, own_evidence, rules)
+    if session.writer.aliases(asked.collection).get(asked.alias) == asked.version:
         return {"state": "unchanged", "checks": []}
-    _expect(session, wanted)
-    request = _open_request(session, wanted)
+    _expect(session, asked)
+    request = _open_request(session, asked)
     if approve:
-        _check_approver(session, request, wanted, _authors(session, row))
-        decision = decide(wanted.alias, known | {SECOND_PERSON: True}, rules)
+        _check_approver(session, request, asked, _authors(session, row))
+        decision = decide(asked.alias, own_evidence | {SECOND_PERSON: True}, rules)
     checks = [asdict(check) for check in decision.checks]
-    easier = list(departures(wanted.alias, rules))
-    facts = wanted.facts(digest=wanted.digest, checks=checks, requested_by=request and request.who)
+    easier = list(departures(asked.alias, rules))
+    facts = asked.facts(digest=asked.digest, checks=checks, requested_by=request and request.who)
     facts |= {"easier": easier}
     if decision.passed:
-        return _moved(session, "promoted", wanted, facts)
+        return _moved(session, "promoted", asked, facts)
     if force_reason.strip():
-        return _moved(session, "forced", wanted, facts | {"reason": force_reason.strip()})
+        return _moved(session, "forced", asked, facts | {"reason": force_reason.strip()})
     if _only_misses_a_person(decision):
-        return _requested(session, request, wanted, facts)
-    _log(session, wanted.who, ("refused", wanted.collection), facts)
+        return _requested(session, request, asked, facts)
+    _log(session, asked.who, ("refused", asked.collection), facts)
     return {"state": "refused", "checks": checks}
 
 
@@ -193,8 +193,12 @@ def _open_request(session: Session, move: _Move) -> AuditEntry | None:
             continue
         # once the alias has moved, what was asked for was asked of another state
         request = entry if entry.action == "requested" else None
-    wanted = (move.version, move.digest)
-    return request if request and (request.details["version"], request.details["digest"]) == wanted else None
+    asked_version = (move.version, move.digest)
+    return (
+        request
+        if request and (request.details["version"], request.details["digest"]) == asked_version
+        else None
+    )
 
 
 def _authors(session: Session, row: Row) -> set[str]:
@@ -206,14 +210,14 @@ def _authors(session: Session, row: Row) -> set[str]:
 
 def _check_approver(session: Session, request: AuditEntry | None, move: _Move, authors: set[str]) -> None:
     """Refuse who cannot be the second person."""
-    asked = f"{move.name} as {move.alias}"
+    promotion = f"{move.name} as {move.alias}"
     if request is None:
-        raise Refused(f"nobody has asked for {asked}: run it without --approve first", why="illegal")
+        raise Refused(f"nobody has asked for {promotion}: run it without --approve first", why="illegal")
     if request.details["expires_at"] < session.clock.time():
-        raise Refused(f"the request for {asked} by {request.who} has expired: ask again", why="expired")
+        raise Refused(f"the request for {promotion} by {request.who} has expired: ask again", why="expired")
     if move.who in {request.who, *authors}:
         did = "asked for it" if move.who == request.who else "registered it"
-        raise Refused(f"{move.who} {did}: {asked} needs the word of a second person", why="self-approved")
+        raise Refused(f"{move.who} {did}: {promotion} needs the word of a second person", why="self-approved")
 
 
 def _rollback(session: Session, move: Mapping[str, Any], reason: str, is_sure: bool = False) -> Reply:
@@ -226,27 +230,27 @@ def _rollback(session: Session, move: Mapping[str, Any], reason: str, is_sure: b
         is_sure: Whether who asks has said where the alias points: else it is not rolled back again shortly
             after it was, for two people may have seen the same trouble, or one may not know that it was done.
     """
-    wanted = _Move(**move)
-    if (done := _done(session, wanted)) is not None:
+    asked = _Move(**move)
+    if (done := _done(session, asked)) is not None:
         return done
-    name = f"{wanted.collection}:{wanted.alias}"
+    name = f"{asked.collection}:{asked.alias}"
     if not reason.strip():
         raise UsageError("a rollback needs a reason")
-    now = _expect(session, wanted)
-    if now is None:
+    current = _expect(session, asked)
+    if current is None:
         raise Refused(f"there is no {name} to roll back", why="illegal")
-    entries = [audit_entry(row) for row in session.writer.audit(wanted.collection)]
+    entries = [audit_entry(row) for row in session.writer.audit(asked.collection)]
     if not is_sure:
-        _check_not_just_done(session, wanted, entries)
-    before = alias_stack(entries, wanted.alias)[:-1]
-    bad = rolled_back_from(entries, wanted.alias)
-    alive = [v for v in before if v != now and v not in bad and _is_alive(session, wanted.collection, v)]
+        _check_not_just_done(session, asked, entries)
+    before = alias_stack(entries, asked.alias)[:-1]
+    bad = rolled_back_from(entries, asked.alias)
+    alive = [v for v in before if v != current and v not in bad and _is_alive(session, asked.collection, v)]
     if alive:
-        back = replace(wanted, version=alive[-1])
+        back = replace(asked, version=alive[-1])
         return _moved(session, "rolled back", back, back.facts(reason=reason.strip()))
-    session.writer.remove_alias(wanted.collection, wanted.alias)
-    facts = wanted.facts(version=None, reason=reason.strip())
-    _log(session, wanted.who, ("rolled back", wanted.collection), facts)
+    session.writer.remove_alias(asked.collection, asked.alias)
+    facts = asked.facts(version=None, reason=reason.strip())
+    _log(session, asked.who, ("rolled back", asked.collection), facts)
     return {"state": "moved", "version": None, "checks": []}
 
 
@@ -267,25 +271,30 @@ def _check_not_just_done(session: Session, move: _Move, entries: Sequence[AuditE
 
 def _alias(session: Session, move: Mapping[str, Any], remove: bool = False) -> Reply:
     """Point an alias that has no gate at a version, or take it away."""
-    wanted = _Move(**move)
-    if (done := _done(session, wanted)) is not None:
+    asked = _Move(**move)
+    if (done := _done(session, asked)) is not None:
         return done
-    check_alias(wanted.alias)
-    if "/" not in wanted.collection and wanted.alias.lower() in DEFAULT_GATES:
+    check_alias(asked.alias)
+    if "/" not in asked.collection and asked.alias.lower() in DEFAULT_GATES:
         raise Refused(
-            f"{wanted.alias} has a gate: 'sharpen promote {wanted.collection}:vN {wanted.alias.lower()}'",
+            f"{asked.alias} has a gate: 'sharpen promote {asked.collection}:vN {asked.alias.lower()}'",
             why="illegal",
         )
-    now = _expect(session, wanted)
+    current = _expect(session, asked)
     if remove:
-        if now is not None:
-            session.writer.remove_alias(wanted.collection, wanted.alias)
-            _log(session, wanted.who, ("alias removed", wanted.collection), wanted.facts(version=None))
+        if current is not None:
+            session.writer.remove_alias(asked.collection, asked.alias)
+            _log(
+                session,
+                asked.who,
+                ("alias removed", asked.collection),
+                asked.facts(version=None),
+            )
         return {"state": "moved"}
-    _version(session, wanted.collection, wanted.version)
-    if now == wanted.version:
+    _version(session, asked.collection, asked.version)
+    if current == asked.version:
         return {"state": "unchanged"}
-    return _moved(session, "aliased", wanted, wanted.facts())
+    return _moved(session, "aliased", asked, asked.facts())
 
 
 def _describe_version(
@@ -334,15 +343,15 @@ def _expect(session: Session, move: _Move) -> int | None:
     Raises:
         Refused: It has moved since.
     """
-    now = session.writer.aliases(move.collection).get(move.alias)
-    if now != move.expected:
-        points = "points nowhere" if now is None else f"points at v{now}"
+    current = session.writer.aliases(move.collection).get(move.alias)
+    if current != move.expected:
+        points = "points nowhere" if current is None else f"points at v{current}"
         saw = "nowhere" if move.expected is None else f"v{move.expected}"
         raise Refused(
             f"{move.collection}:{move.alias} {points} by now, not at {saw}: somebody else moved it",
             why="conflict",
         )
-    return now
+    return current
 
 
 def _done(session: Session, move: _Move) -> Reply | None:
@@ -351,8 +360,10 @@ def _done(session: Session, move: _Move) -> Reply | None:
         entry = audit_entry(row)
         if entry.details.get("key") == move.key:
             state = entry.action if entry.action in ("requested", "refused") else "moved"
-            known = {name: entry.details[name] for name in ("checks", "expires_at") if name in entry.details}
-            return {"state": state, "version": entry.details["version"], "checks": [], **known}
+            details = {
+                name: entry.details[name] for name in ("checks", "expires_at") if name in entry.details
+            }
+            return {"state": state, "version": entry.details["version"], "checks": [], **details}
     return None
 
 

@@ -163,9 +163,9 @@ def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: f
             live = _at_work(run, reports, sweep.metric, now + rules.lease_s)
             watched = reports.of_watched(logged.get(run.id, {}), rules.watched)
         else:
-            kept = _last_kept(run, rules)
-            live = _waiting(run, reports, sweep.metric, kept)
-            watched = reports.watched_up_to(rules.watched, kept) if kept >= 0 else {}
+            kept_step = _last_kept(run, rules)
+            live = _waiting(run, reports, sweep.metric, kept_step)
+            watched = reports.watched_up_to(rules.watched, kept_step) if kept_step >= 0 else {}
         live_runs[run.number] = replace(live, trial=as_searched(sweep.space, live.trial), watched=watched)
     return live_runs
 
@@ -195,10 +195,10 @@ def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float)
     )
 
 
-def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept: int) -> Live:
+def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept_step: int) -> Live:
     logged = NONE
-    if kept >= 0:
-        last = reports.reader.restart.last_value(run.id, run.token, kept)
+    if kept_step >= 0:
+        last = reports.reader.restart.last_value(run.id, run.token, kept_step)
         logged = reports.of_metric(metric, last)
     return Live(_trial(run, logged), token=run.token, lost=run.lost, resumed=_checkpoint(run.resumed))
 

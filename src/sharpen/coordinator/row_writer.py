@@ -115,13 +115,13 @@ def _of_run(effect: RequeueRun | StopRun | KeepCheckpoint | DeleteRun, at: float
             return {"deleted_at": at}
 
 
-def _lease(writer: Writer, which: str, effect: LeaseRun, at: float) -> None:
+def _lease(writer: Writer, run_id: str, effect: LeaseRun, at: float) -> None:
     values: dict[str, Any] = {"state": "running", "agent_id": effect.agent, "lease_key": effect.key}
     values |= {"token": effect.token, "started_at": at, "stop": "", "is_canceled": False, "reason": ""}
     values |= {"resumed": _checkpoint(effect.resumed)}
     # the rows up to its own checkpoint count for the lease that goes on from it
     is_own = effect.resumed is not None and not effect.is_inherited
-    writer.lease_run(which, values, effect.resumed.step if effect.resumed and is_own else None)
+    writer.lease_run(run_id, values, effect.resumed.step if effect.resumed and is_own else None)
 
 
 def _checkpoint(checkpoint: Checkpoint | None) -> str | None:

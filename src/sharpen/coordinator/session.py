@@ -209,8 +209,8 @@ class Session:
         return sweep is not None and any(number == str(n) for n in sweep.state.live)
 
     def _belongs_to_no_sweep(self, run_id: str) -> bool:
-        known = self.writer.run(run_id)
-        return known is not None and known["sweep_id"] is None
+        existing = self.writer.run(run_id)
+        return existing is not None and existing["sweep_id"] is None
 
     def silent(self) -> dict[str, str]:
         """Return why, for each run of no sweep whose writer is no more or has been silent for too long."""

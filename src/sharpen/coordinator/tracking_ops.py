@@ -57,13 +57,13 @@ def _create_run(
     fork: Mapping[str, Any] = about.pop("fork", None) or {}
     labels: Mapping[str, str] = about
     check_request(run_id, resume, labels, config, tags)
-    known = session.writer.run(run_id)
+    existing = session.writer.run(run_id)
     now = session.clock.time()
-    if known is not None and known["lease_key"] == key:
-        return _granted(session, known)
+    if existing is not None and existing["lease_key"] == key:
+        return _granted(session, existing)
     owner = {"pid": process.get("pid"), "born": process.get("born")}
     _refuse_at_work(session, run_id, project)
-    if known is None:
+    if existing is None:
         check_path_name("project", "a project", project)
         _refuse_new(session, run_id, resume)
         base = _base(session, fork)
@@ -72,16 +72,16 @@ def _create_run(
         row |= {"program_config": dumps(config), "token": 1, "lost": 0, "lease_key": key, "stop": ""}
         row |= {"summary": "{}", "tags": dumps(sorted(set(tags))), **labels, **owner}
         session.writer.create_run(row | {"created_at": now, "started_at": now, "heartbeat_at": now})
-        known = _forked(session, row, base, fork["step"]) if base else row | {"n_lines": 0}
+        existing = _forked(session, row, base, fork["step"]) if base else row | {"n_lines": 0}
     else:
-        _refuse_resumption(known, run_id, project, resume)
-        values = {"state": TrialState.RUNNING, "reason": "", "stop": "", "token": known["token"] + 1}
+        _refuse_resumption(existing, run_id, project, resume)
+        values = {"state": TrialState.RUNNING, "reason": "", "stop": "", "token": existing["token"] + 1}
         values |= {"lease_key": key, "ended_at": None, "exit_code": None, "heartbeat_at": now}
         session.writer.set_run(run_id, values | labels | owner)
         session.writer.merge_config(run_id, config)
-        known = session.writer.run(run_id)
-        assert known is not None  # noqa: S101 - it has just been written
-    return _granted(session, known)
+        existing = session.writer.run(run_id)
+        assert existing is not None  # noqa: S101 - it has just been written
+    return _granted(session, existing)
 
 
 def _base(session: Session, fork: Mapping[str, Any]) -> Row | None:
@@ -105,9 +105,9 @@ def _forked(session: Session, row: Row, base: Row, step: int) -> Row:
     session.writer.merge_config(run_id, inherited)
     session.writer.copy_history(run_id, base["id"], step)
     session.writer.rewind_history(run_id, token, step)
-    known = session.writer.run(run_id)
-    assert known is not None  # noqa: S101 - it has just been written
-    return known
+    forked = session.writer.run(run_id)
+    assert forked is not None  # noqa: S101 - it has just been written
+    return forked
 
 
 def _refuse_at_work(session: Session, run_id: str, project: str) -> None:
@@ -127,14 +127,14 @@ def _refuse_new(session: Session, run_id: str, resume: str) -> None:
         raise UsageError(f"{run_id} is the id of a run of sweep {sweep_id}: choose another")
 
 
-def _refuse_resumption(known: Row, run_id: str, project: str, resume: str) -> None:
-    if known["deleted_at"] is not None:
+def _refuse_resumption(existing: Row, run_id: str, project: str, resume: str) -> None:
+    if existing["deleted_at"] is not None:
         raise NotFound(f"run {run_id} has been deleted: choose another id")
-    if known["sweep_id"] is not None:
-        raise UsageError(f"run {run_id} belongs to sweep {known['sweep_id']}: only its agents write it")
-    if known["project"] != project:
+    if existing["sweep_id"] is not None:
+        raise UsageError(f"run {run_id} belongs to sweep {existing['sweep_id']}: only its agents write it")
+    if existing["project"] != project:
         raise UsageError(
-            f"run {run_id} belongs to project {known['project']}, not {project}: choose another id"
+            f"run {run_id} belongs to project {existing['project']}, not {project}: choose another id"
         )
     if resume == "never":
         raise UsageError(
@@ -213,8 +213,8 @@ def _edit_run(session: Session, run_id: str, changes: Mapping[str, Any]) -> Repl
         changes: ``config`` and ``summary``, which are laid over what is there, ``tags``, which replace it,
             and any of :data:`LABELS`.
     """
-    known = session.writer.run(run_id)
-    if known is None or known["deleted_at"] is not None:
+    existing = session.writer.run(run_id)
+    if existing is None or existing["deleted_at"] is not None:
         raise NotFound(f"no run {run_id!r}")
     labels = {name: value for name, value in changes.items() if name not in ("config", "summary", "tags")}
     check_labels(labels, LABELS)
@@ -233,13 +233,13 @@ def _edit_run(session: Session, run_id: str, changes: Mapping[str, Any]) -> Repl
 def _attach(session: Session, run_id: str, name: str, **about: Any) -> Reply:
     """Keep a file with a run that may have ended."""
     check_artifact(name, about)
-    known = session.writer.run(run_id)
-    if known is None or known["deleted_at"] is not None:
+    existing = session.writer.run(run_id)
+    if existing is None or existing["deleted_at"] is not None:
         raise NotFound(f"no run {run_id!r}")
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(about["metadata"])}
-    sweep_id = known["sweep_id"]
-    project = known["project"] if sweep_id is None else session.sweep(sweep_id).spec.project
+    sweep_id = existing["sweep_id"]
+    project = existing["project"] if sweep_id is None else session.sweep(sweep_id).spec.project
     session.projects.refuse_bytes(project, row, session.writer)
     session.writer.put_artifact(row | {"at": session.clock.time()})
     return {}

@@ -42,15 +42,15 @@ def find_key(url: str, environment: Mapping[str, str]) -> FoundKey:
             return FoundKey(_checked(key, name), name)
     path = Path(environment.get(FILE_VARIABLE) or Path(environment.get("HOME", "~")).expanduser() / ".netrc")
     try:
-        known = netrc.netrc(str(path)).hosts
+        machines = netrc.netrc(str(path)).hosts
     except FileNotFoundError:
         return FoundKey()
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError) as problem:
         raise UsageError(f"cannot read the keys in {path}: {problem}") from problem
     parts = urlsplit(url)
     for machine in (parts.netloc.rpartition("@")[2], parts.hostname or ""):
-        if machine in known:
-            return FoundKey(_checked(known[machine][2], str(path)), str(path))
+        if machine in machines:
+            return FoundKey(_checked(machines[machine][2], str(path)), str(path))
     return FoundKey()
 
 

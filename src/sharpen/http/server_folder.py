@@ -92,8 +92,8 @@ def home_of(environment: Mapping[str, str]) -> Path:
 
 def cache_folder() -> Path:
     """Return where this machine keeps what can be fetched again."""
-    if given := os.environ.get("SHARPEN_CACHE"):
-        return Path(given).absolute()
+    if folder := os.environ.get("SHARPEN_CACHE"):
+        return Path(folder).absolute()
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "sharpen"
 

@@ -76,10 +76,10 @@ def open_blobs(address: str) -> Blobs:
     >>> open_blobs("unix:/data/store")
     LocalBlobs(home=PosixPath('/data/store'))
     """
-    kind, separator, rest = address.partition(":")
+    kind, separator, location = address.partition(":")
     if not separator or kind not in KINDS:
         raise UsageError(f"{address!r} is no address of a store; there are: {', '.join(KINDS)}:…")
-    return KINDS[kind](rest)
+    return KINDS[kind](location)
 
 
 def checked_path(home: Path, digest: str) -> Path:
@@ -181,8 +181,8 @@ def put_file(home: Path, source: Path, patience_s: float = PATIENCE_S) -> tuple[
     >>> blob_path(folder, digest).read_text(), n_bytes
     ('{}', 2)
     """
-    what = f"the copy of {source} in {home / 'blobs'}"
-    return retry_when_full(lambda: _put(home, source), what, patience_s)
+    name = f"the copy of {source} in {home / 'blobs'}"
+    return retry_when_full(lambda: _put(home, source), name, patience_s)
 
 
 def _put(home: Path, source: Path) -> tuple[str, int]:
@@ -267,10 +267,10 @@ def _local(path: str) -> Blobs:
     return LocalBlobs(Path(path))
 
 
-def _http(rest: str, kind: str) -> Blobs:
+def _http(location: str, kind: str) -> Blobs:
     from sharpen.store.http_blobs import HttpBlobs  # noqa: PLC0415 - most programs reach the folder
 
-    return HttpBlobs(f"{kind}:{rest}")
+    return HttpBlobs(f"{kind}:{location}")
 
 
 KINDS: dict[str, Callable[[str], Blobs]] = {

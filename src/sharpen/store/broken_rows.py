@@ -94,14 +94,14 @@ def stand_in(row: Mapping[str, Any], problem: Exception) -> dict[str, Any]:
     dates = {name: row[name] if is_date(row[name]) else None for name in DATES}
     dates["created_at"] = dates["created_at"] or 0.0
     reason = f"its row in the store is broken: {problem}: put a backup in the store's place"
-    known: dict[str, Any] = {
+    readable: dict[str, Any] = {
         "state": TrialState.CRASHED.value,
         "reason": reason,
         "config": {},
         "summary": {},
         "tags": (),
     }
-    return known | dates | {"is_broken": True}
+    return readable | dates | {"is_broken": True}
 
 
 def metadata_of(text: str) -> dict[str, Any]:

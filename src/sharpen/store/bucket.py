@@ -56,12 +56,12 @@ def link_bucket(home: Path, url: str) -> None:
     Raises:
         UsageError: They are in another one.
     """
-    known = bucket_of(home)
-    if known == url:
+    existing = bucket_of(home)
+    if existing == url:
         return
-    if known is not None:
+    if existing is not None:
         raise UsageError(
-            f"--blobs {url}: the files of {home} are in {known}: name another folder with --home"
+            f"--blobs {url}: the files of {home} are in {existing}: name another folder with --home"
         )
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = home / f".{LINK}-{os.getpid()}"

@@ -69,23 +69,23 @@ def seed_of(sweep: SweepRow, run: RunRow) -> int:
 
 
 def _row(ever: Sequence[RunRow], runs: Sequence[RunRow], repeats: int) -> RunRow:
-    whole = fold(1, [_trial(run) for run in ever], repeats)
+    folded = fold(1, [_trial(run) for run in ever], repeats)
     gone = ", ".join(str(run.number) for run in ever if run.deleted_at is not None)
-    reasons = [run.reason for run in runs if run.state == whole.state]
-    if gone and whole.state is TrialState.CANCELED:
+    reasons = [run.reason for run in runs if run.state == folded.state]
+    if gone and folded.state is TrialState.CANCELED:
         reasons = [f"run {gone} was deleted"]
     starts = [run.started_at for run in runs if run.started_at is not None]
     ends = [run.ended_at for run in runs if run.ended_at is not None]
     return replace(
         runs[0],
-        state=whole.state.value,
+        state=folded.state.value,
         reason=next(iter(reasons), ""),
-        score=whole.score,
-        scores=whole.scores,
-        violation=whole.violation,
+        score=folded.score,
+        scores=folded.scores,
+        violation=folded.violation,
         lost=sum(run.lost for run in runs),
         started_at=min(starts, default=None),
-        ended_at=max(ends, default=None) if whole.state.is_final else None,
+        ended_at=max(ends, default=None) if folded.state.is_final else None,
         summary=_summary(runs),
     )
 

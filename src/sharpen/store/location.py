@@ -67,13 +67,13 @@ def link(home: Path, url: str) -> None:
     sharpen.errors.UsageError: --store mysql://db.lab/sharpen: a store is at postgresql://USER@HOST/DATABASE
     """
     check_url(url)
-    known = database_url(home)
-    if known == url:
+    existing = database_url(home)
+    if existing == url:
         return
     shown = without_password(url)
-    if known is not None:
+    if existing is not None:
         raise UsageError(
-            f"--store {shown}: the store of {home} is at {without_password(known)}: "
+            f"--store {shown}: the store of {home} is at {without_password(existing)}: "
             "name another folder with --home"
         )
     if (home / FILE).exists():

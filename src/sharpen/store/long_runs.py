@@ -43,9 +43,9 @@ class LongRuns:
         """
         p, r = schema.reports.c, schema.runs.c
         shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
-        mine = sa.select(p.step).where(schema.OF_NEWEST_LEASE).correlate(schema.runs)
-        first, last = mine.order_by(p.step).limit(1), mine.order_by(p.step.desc()).limit(1)
-        one_too_many = mine.order_by(p.step).limit(1).offset(most).scalar_subquery()
+        steps_of_run = sa.select(p.step).where(schema.OF_NEWEST_LEASE).correlate(schema.runs)
+        first, last = steps_of_run.order_by(p.step).limit(1), steps_of_run.order_by(p.step.desc()).limit(1)
+        one_too_many = steps_of_run.order_by(p.step).limit(1).offset(most).scalar_subquery()
         ends = first.scalar_subquery().label("first"), last.scalar_subquery().label("last")
         query = sa.select(r.id, r.token, *ends).where(shown, one_too_many.is_not(None))
         long = {row.id: row for row in self._rows(query)}
@@ -68,8 +68,8 @@ class LongRuns:
             first: The first step.
             end: The step after the last; None for no end.
         """
-        mine, step = _between(run_id, first, end), schema.reports.c.step
-        forth, back = mine.order_by(step).with_only_columns(step), mine.order_by(step.desc())
+        in_range, step = _between(run_id, first, end), schema.reports.c.step
+        forth, back = in_range.order_by(step).with_only_columns(step), in_range.order_by(step.desc())
         steps = {
             "first": forth.limit(1),
             "last": back.with_only_columns(step).limit(1),
@@ -82,7 +82,7 @@ class LongRuns:
             return [], 0
         [extent] = extents
         is_long = extent.one_too_many is not None
-        rows = self._spread(_of_run(run_id), extent, most) if is_long else self._rows(mine.order_by(step))
+        rows = self._spread(_of_run(run_id), extent, most) if is_long else self._rows(in_range.order_by(step))
         return [report_row(row) for row in rows], extent.n_reports
 
     def _spread(self, query: sa.Select[Any], extent: Any, most: int) -> list[Any]:

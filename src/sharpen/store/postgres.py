@@ -312,13 +312,13 @@ def _agree_on_bucket(connection: sa.Connection, home: Path) -> None:
     Raises:
         UsageError: It has another.
     """
-    theirs, mine = connection.execute(sa.select(files.c.bucket)).scalar(), bucket_of(home)
-    if theirs is None or theirs == mine:
+    bucket_there, bucket_here = connection.execute(sa.select(files.c.bucket)).scalar(), bucket_of(home)
+    if bucket_there is None or bucket_there == bucket_here:
         return
-    if mine is not None:
-        message = f"the files of this store are in {theirs}, and not in {mine}"
+    if bucket_here is not None:
+        message = f"the files of this store are in {bucket_there}, and not in {bucket_here}"
         raise UsageError(f"{message}: remove {home / BUCKET}, and name no other with --blobs")
-    link_bucket(home, theirs)
+    link_bucket(home, bucket_there)
 
 
 SET = sa.text("SELECT set_config(name, :value, false) FROM pg_settings WHERE name = :name")

@@ -67,9 +67,9 @@ def project_uses(reader: Reader) -> list[ProjectUse]:
     of_files = _by_project(reader, query)
     uses: list[ProjectUse] = []
     for name in sorted({*limits, *of_runs} - {""}):
-        runs, kept = of_runs.get(name, {}), of_files.get(name, {})
+        runs, files_of = of_runs.get(name, {}), of_files.get(name, {})
         row = limits.get(name, LimitsRow(name, None, None, None))
-        uses.append(ProjectUse(row, int(runs.get("at_work", 0)), runs.get("n", 0), int(kept.get("n", 0))))
+        uses.append(ProjectUse(row, int(runs.get("at_work", 0)), runs.get("n", 0), int(files_of.get("n", 0))))
     return uses
 
 

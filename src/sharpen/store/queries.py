@@ -160,9 +160,9 @@ class Reader:
         shown = sa.and_(r.sweep_id == sweep_id, r.deleted_at.is_(None))
         waiting = sa.select(r.number, r.token).where(shown, r.state == TrialState.PENDING)
         tokens: dict[int, int] = {row.number: row.token for row in self._all(waiting)}
-        known = {run.number: run.token for run in before if run.state == TrialState.PENDING}
+        tokens_before = {run.number: run.token for run in before if run.state == TrialState.PENDING}
         changed = [run.number for run in before if run.state == TrialState.RUNNING]
-        changed += [number for number, token in known.items() if tokens.get(number) != token]
+        changed += [number for number, token in tokens_before.items() if tokens.get(number) != token]
         newest = max((run.number for run in before), default=0)
         rows = self.rows(sa.select(schema.runs).where(shown, r.number > newest))
         for start in range(0, len(changed), AT_ONCE):
@@ -334,13 +334,13 @@ class Reader:
     def _stream(
         self,
         query: sa.Executable,
-        given: Mapping[str, Any],
+        values: Mapping[str, Any],
         take: Callable[[Iterator[Sequence[Any]]], Answer],
     ) -> Answer:
         """Return what a function makes of batches of rows as the driver gives them."""
 
         def fetch(connection: sa.Connection) -> Answer:
-            cursor = connection.execute(query, given).cursor
+            cursor = connection.execute(query, values).cursor
             try:
                 return take(iter(()) if cursor is None else _batches(cursor))
             except connection.dialect.loaded_dbapi.Error as problem:
@@ -348,36 +348,36 @@ class Reader:
 
         return self._read(fetch)
 
-    def _each(self, query: sa.Executable, given: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    def _each(self, query: sa.Executable, value_sets: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         """Return what a query finds with each of these values."""
 
         def fetch(connection: sa.Connection) -> Sequence[Any]:
-            return [row for values in given for row in connection.execute(query, values)]
+            return [row for values in value_sets for row in connection.execute(query, values)]
 
         return self._read(fetch)
 
     def _all(self, query: sa.Executable) -> Sequence[Any]:
         return self._read(lambda connection: connection.execute(query).all())
 
-    def rows(self, query: sa.Executable, given: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def rows(self, query: sa.Executable, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return what a query of the store's own rooms finds, one mapping a row.
 
         Args:
             query: What is asked.
-            given: The values of its parameters.
+            values: The values of its parameters.
         """
-        return self._made(query, lambda row: row, given)
+        return self._made(query, lambda row: row, values)
 
     def _made(
         self,
         query: sa.Executable,
         make: Callable[[dict[str, Any]], Answer],
-        given: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> list[Answer]:
         """Return what is made of each row that a query finds; one mapping of a row is in memory at a time."""
 
         def fetch(connection: sa.Connection) -> list[Answer]:
-            result = connection.execute(query, given or {})
+            result = connection.execute(query, values or {})
             names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result, which has no such names
             return [make(dict(zip(names, row, strict=True))) for row in result]
 

@@ -146,14 +146,16 @@ def _age_s(path: Path, now: float) -> float:
 
 def _named(reader: Reader, digests: Iterable[str]) -> set[str]:
     """Return those of some digests that a run, a kept file, a version or an announced one names."""
-    asked = set(digests)
-    if not asked:
+    wanted_digests = set(digests)
+    if not wanted_digests:
         return set()
     a, r, v = schema.artifacts.c, schema.runs.c, schema.versions.c
-    referenced = {row["digest"] for row in reader.rows(sa.select(a.digest).where(a.digest.in_(asked)))}
+    referenced = {
+        row["digest"] for row in reader.rows(sa.select(a.digest).where(a.digest.in_(wanted_digests)))
+    }
     has_one = sa.or_(r.checkpoint.is_not(None), r.resumed.is_not(None))
     for row in reader.rows(sa.select(r.checkpoint, r.resumed).where(has_one)):
         referenced.update(IN_TEXT.findall(f"{row['checkpoint']} {row['resumed']}"))
     for row in reader.rows(sa.select(v.files)):
         referenced.update(IN_TEXT.findall(row["files"]))
-    return asked & (referenced | announced(reader.home).digests)
+    return wanted_digests & (referenced | announced(reader.home).digests)

@@ -263,11 +263,11 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
     values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
     with readable(row):
         values["tags"] = tuple(read_json(row, "tags", list))
-    known: dict[str, int] = {}
+    n_by_state: dict[str, int] = {}
     for state, n in n_runs.items():
         state = state if state in STATES else TrialState.CRASHED.value  # noqa: PLW2901 - as a broken run counts
-        known[state] = known.get(state, 0) + n
-    return SweepRow(**values, n_runs=known, n_deleted=n_deleted)
+        n_by_state[state] = n_by_state.get(state, 0) + n
+    return SweepRow(**values, n_runs=n_by_state, n_deleted=n_deleted)
 
 
 def run_row(row: dict[str, Any]) -> RunRow:
@@ -303,8 +303,8 @@ def tracked_run(row: dict[str, Any]) -> TrackedRun:
         read["summary"] = read_json(row, "summary", dict)
         read["tags"] = tuple(read_json(row, "tags", list))
     except (ValueError, TypeError) as problem:
-        known = {name: value for name, value in stand_in(row, problem).items() if name != "deleted_at"}
-        return TrackedRun(**read | known)
+        readable = {name: value for name, value in stand_in(row, problem).items() if name != "deleted_at"}
+        return TrackedRun(**read | readable)
     return TrackedRun(**read)
 
 

@@ -71,21 +71,21 @@ def divided(
         query: The filter.
         states: Returns the states of the store that are one of the client's.
     """
-    ours: list[Where] = []
-    others: list[Mapping[str, Any]] = []
+    answerable: list[Where] = []
+    unanswerable: list[Mapping[str, Any]] = []
     for key, value in query.items():
         if key == "$and" and isinstance(value, list) and all(isinstance(p, dict) for p in value):  # pyright: ignore[reportUnknownVariableType]
             for part in cast("list[dict[str, Any]]", value):
-                where, rest = divided(part, states)
-                ours += where
-                others += rest
+                where, left_over = divided(part, states)
+                answerable += where
+                unanswerable += left_over
             continue
         clause = _clause({key: value}, states, 0)
         if clause is None:
-            others.append({key: value})
+            unanswerable.append({key: value})
         else:
-            ours.append(clause)
-    return ours, others
+            answerable.append(clause)
+    return answerable, unanswerable
 
 
 def _clause(query: Any, states: Callable[[str], list[str]], depth: int) -> Where | None:

@@ -89,8 +89,8 @@ class ServerConnection:
             Unreachable: The server did not answer for a long time.
             SharpenError: It refused the query.
         """
-        given = parameters if isinstance(parameters, Mapping) else list(parameters)
-        about = {"schema": schema.VERSION, "query": query, "parameters": given}
+        values = parameters if isinstance(parameters, Mapping) else list(parameters)
+        about = {"schema": schema.VERSION, "query": query, "parameters": values}
         body = json.dumps(about).encode()
         began, pause_s = time.monotonic(), 0.05
         while True:

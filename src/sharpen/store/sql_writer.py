@@ -81,13 +81,13 @@ class SqlWriter:
     def runs_of_request(self, sweep_id: str, key: str) -> list[str]:
         """Return the ids of the runs that a request added, by number."""
         r = schema.runs.c
-        mine = r.sweep_id == sweep_id
-        first = sa.select(r.id).where(mine, r.key == f"{key}/0")  # by the index, which is quick
+        in_sweep = r.sweep_id == sweep_id
+        first = sa.select(r.id).where(in_sweep, r.key == f"{key}/0")  # by the index, which is quick
         if self._connection.execute(first).scalar() is None:
             return []
         # not by a range of keys: what lies between two texts depends on the database's language
         begins = sa.func.substr(r.key, 1, len(key) + 1) == f"{key}/"
-        query = sa.select(r.id).where(mine, begins).order_by(r.number)
+        query = sa.select(r.id).where(in_sweep, begins).order_by(r.number)
         return list(self._connection.execute(query).scalars())
 
     def lease_run(self, run_id: str, values: Row, from_step: int | None) -> None:
@@ -95,8 +95,8 @@ class SqlWriter:
         self._statements.lease_run.execute(self._cursor, {**values, "which": run_id})
         token = values["token"]
         if from_step is not None:
-            given = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
-            self._statements.carry_over.execute(self._cursor, given)
+            arguments = {"which": run_id, "new_token": token, "old_token": token - 1, "up_to": from_step}
+            self._statements.carry_over.execute(self._cursor, arguments)
         if token > 1:
             self._recount(run_id, token)
             self.rewind_history(run_id, token, from_step)
@@ -126,11 +126,11 @@ class SqlWriter:
             self.set_run(run_id, {"history_token": token, "n_lines": 0})
             return
         since = sa.select(schema.runs.c.history_token).where(schema.runs.c.id == run_id).scalar_subquery()
-        mine = sa.and_(h.run_id == run_id, h.token >= since)
-        self._connection.execute(schema.history.delete().where(mine, h.step > to_step))
-        last = self._connection.execute(sa.select(sa.func.max(h.line)).where(mine)).scalar()
+        of_run = sa.and_(h.run_id == run_id, h.token >= since)
+        self._connection.execute(schema.history.delete().where(of_run, h.step > to_step))
+        last = self._connection.execute(sa.select(sa.func.max(h.line)).where(of_run)).scalar()
         self.set_run(run_id, {"n_lines": 0 if last is None else last + 1})
-        rows = sa.select(h.step, h.metrics).where(mine).order_by(h.line)
+        rows = sa.select(h.step, h.metrics).where(of_run).order_by(h.line)
         self._put_last(run_id, ((step, json.loads(text)) for step, text in self._connection.execute(rows)))
         p = schema.reports.c
         rows = sa.select(p.step, p.metrics).where(p.run_id == run_id, p.token == token).order_by(p.step)
@@ -191,8 +191,8 @@ class SqlWriter:
 
     def count_reports(self, run_id: str, n_new: int, n_scored: int) -> None:
         """Add to how many reports count."""
-        given = {"which": run_id, "new_n_reports": n_new, "new_n_scored": n_scored}
-        self._statements.count_reports.execute(self._cursor, given)
+        arguments = {"which": run_id, "new_n_reports": n_new, "new_n_scored": n_scored}
+        self._statements.count_reports.execute(self._cursor, arguments)
 
     def report(self, run_id: str, token: int, step: int) -> Row | None:
         """Return what is there of a step."""
@@ -356,8 +356,8 @@ class SqlWriter:
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else _plain(row)
 
-    def _set(self, table: sa.Table, which: str, values: Row) -> None:
-        self._connection.execute(CHANGE[table], {**values, "which": which})
+    def _set(self, table: sa.Table, key: str, values: Row) -> None:
+        self._connection.execute(CHANGE[table], {**values, "which": key})
 
     def _put(self, table: sa.Table, row: Row) -> None:
         self._connection.execute(_replacement(self._insert, table, tuple(row)), dict(row))

@@ -69,15 +69,15 @@ class Statements:
         values = [column.name for column in schema.last_values.c]
         self.put_last = Statement(replace(insert, schema.last_values, values, not_below="step"), dialect)
         token = sa.bindparam("new_token", type_=sa.Integer)
-        kept = sa.select(*(token if column is columns.token else column for column in columns)).where(
+        carried = sa.select(*(token if column is columns.token else column for column in columns)).where(
             columns.run_id == sa.bindparam("which"),
             columns.token == sa.bindparam("old_token"),
             columns.step <= sa.bindparam("up_to"),
         )
         added = {name: runs.c[name] + sa.bindparam(f"new_{name}") for name in COUNTS}
-        which = runs.c.id == sa.bindparam("which")
-        self.count_reports = Statement(runs.update().where(which).values(added), dialect)
-        self.carry_over = Statement(schema.reports.insert().from_select(names, kept), dialect)
+        is_run = runs.c.id == sa.bindparam("which")
+        self.count_reports = Statement(runs.update().where(is_run).values(added), dialect)
+        self.carry_over = Statement(schema.reports.insert().from_select(names, carried), dialect)
 
 
 RUN = (

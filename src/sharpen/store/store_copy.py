@@ -218,16 +218,16 @@ def _compare(writer: Writer, table: sa.Table, connection: sa.Connection, copied:
     Raises:
         StoreError: A row is missing, changed or too much.
     """
-    whole, n = hashlib.sha256(), 0
+    digest, n = hashlib.sha256(), 0
     before, after = every_row(connection, table), writer.every_row(table.name)
     with contextlib.closing(before), contextlib.closing(after):
         for old, new in zip_longest(before, after):
             if old != new:
                 _refuse_difference(table, old, new)
                 copied.n_replaced += 1
-            whole.update(repr(sorted((new or {}).items())).encode())
+            digest.update(repr(sorted((new or {}).items())).encode())
             n += 1
-    copied.rows[table.name], copied.digests[table.name] = n, whole.hexdigest()
+    copied.rows[table.name], copied.digests[table.name] = n, digest.hexdigest()
 
 
 def _refuse_difference(table: sa.Table, old: Row | None, new: Row | None) -> None:

@@ -98,11 +98,11 @@ class TrackedReader:
             metric: Its name; empty for none.
         """
         r, a, v = schema.runs.c, schema.artifacts.c, schema.last_values.c
-        kept = sa.exists().where(a.run_id == r.id, a.type == RETURNS)
+        has_returns = sa.exists().where(a.run_id == r.id, a.type == RETURNS)
         logged = sa.exists().where(v.run_id == r.id, v.name == metric)
         ended = r.state.not_in([TrialState.PENDING, TrialState.RUNNING])
         query = sa.select(schema.runs).where(r.sweep_id.is_(None), sa.or_(ended, r.n_lines > 0))
-        query = query.where(sa.or_(kept, logged, r.summary.contains('"data/')))
+        query = query.where(sa.or_(has_returns, logged, r.summary.contains('"data/')))
         return [tracked_run(row) for row in self._dicts(query.order_by(r.created_at, r.id))]
 
     def projects(self) -> list[ProjectRow]:
@@ -165,8 +165,8 @@ class TrackedReader:
         end, since, newest = extents[0]
         end = end if n_lines is None else min(end, first_line + n_lines)
         # by the primary key: no other row is read. A range of tokens would have all lines read
-        mine = sa.and_(h.run_id == run_id, h.token.in_(range(since, newest + 1)))
-        query = sa.select(h.line, h.step, h.metrics, h.at).where(mine).order_by(h.line)
+        of_run = sa.and_(h.run_id == run_id, h.token.in_(range(since, newest + 1)))
+        query = sa.select(h.line, h.step, h.metrics, h.at).where(of_run).order_by(h.line)
         if n_points is None or end - first_line <= n_points:
             rows = self._rows(query.where(h.line >= first_line, h.line < end))
         else:

@@ -81,11 +81,11 @@ def expect(home: Path, name: str, md5s: Iterable[str]) -> None:
         file.write("".join(f"{md5}\n" for md5 in md5s))
 
 
-def write_note(path: Path, what: Mapping[str, Any]) -> None:
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
     """Write a note; whoever reads meanwhile sees the old one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    new.write_text(json.dumps(what))
+    new.write_text(json.dumps(note))
     new.replace(path)
 
 

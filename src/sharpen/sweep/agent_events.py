@@ -125,15 +125,15 @@ def _begin(state: SweepState, key: str) -> tuple[SweepState, Trial | None]:
     number = state.n_created + 1
     if state.configurations.lacking:
         first, repeat = state.configurations.next_repeat()
-        known = state.trials[first - 1]
+        first_run = state.trials[first - 1]
         trial = Trial(
             number,
-            known.config,
-            origin=known.origin,
+            first_run.config,
+            origin=first_run.origin,
             repeat=repeat,
             repeat_of=first,
-            parent=state.configurations.parent_of_repeat(known, repeat),
-            fidelity=known.fidelity,
+            parent=state.configurations.parent_of_repeat(first_run, repeat),
+            fidelity=first_run.fidelity,
         )
         return state, trial
     state, chosen = next_proposal(state, key)
@@ -207,9 +207,9 @@ def make_smaller(state: SweepState, event: MadeSmaller) -> Outcome:
     config = {**trial.config, **smaller_values(event.values, trial.config)}
     if config == trial.config:
         return state, [Accepted()]
-    seen = as_searched(state.rules.space, with_changes(trial, config=config, proposed=trial.asked))
+    searched = as_searched(state.rules.space, with_changes(trial, config=config, proposed=trial.asked))
     written = SetConfig(event.number, config, trial.asked)
-    return with_live(state, with_changes(live, trial=seen)), [written, Accepted()]
+    return with_live(state, with_changes(live, trial=searched)), [written, Accepted()]
 
 
 def leave(state: SweepState, event: ProgramExited) -> Outcome:

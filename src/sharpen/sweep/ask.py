@@ -112,12 +112,12 @@ def next_proposal(state: SweepState, key: str) -> tuple[SweepState, Proposal | N
 
 
 def _ask_now(state: SweepState) -> tuple[SweepState, Proposal | None]:
-    asked = _question(state, 1)
-    answer = propose(asked.optimizer, asked.space, asked.history, asked.n, asked.rng)
+    to_ask = _question(state, 1)
+    answer = propose(to_ask.optimizer, to_ask.space, to_ask.history, to_ask.n, to_ask.rng)
     if isinstance(answer, Done):
         return with_changes(state, exhausted=True), None
     if isinstance(answer, Wait):
-        refuse_idle_wait(asked.optimizer, is_at_work=bool(state.live))
+        refuse_idle_wait(to_ask.optimizer, is_at_work=bool(state.live))
         return state, None
     return state, _by_run(state, answer[0])
 

@@ -18,9 +18,9 @@ def instead(name: str, logged: Collection[str]) -> str:
     >>> instead("val/sharpe", [])
     '; it logged nothing'
     """
-    known = sorted(logged)
-    more = f" and {len(known) - N_NAMED} more" if len(known) > N_NAMED else ""
-    return f"{_INSTEAD}{', '.join(known[:N_NAMED]) or 'nothing'}{more}{nearest(name, known)}"
+    names = sorted(logged)
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return f"{_INSTEAD}{', '.join(names[:N_NAMED]) or 'nothing'}{more}{nearest(name, names)}"
 
 
 def failure_signature(reason: str) -> str:

@@ -73,9 +73,11 @@ def smaller_values(values: Mapping[str, Any], config: Mapping[str, Any]) -> dict
     >>> smaller_values({"width": 31, "depth": 9, "n_workers": 1}, {"width": 62, "depth": 8})
     {'width': 31}
     """
-    known = {name: config[name] for name in values if _is_size(config.get(name))}
+    sizes_now = {name: config[name] for name in values if _is_size(config.get(name))}
     return {
-        name: values[name] for name, now in known.items() if is_number(values[name]) and values[name] < now
+        name: values[name]
+        for name, size in sizes_now.items()
+        if is_number(values[name]) and values[name] < size
     }
 
 
@@ -110,13 +112,13 @@ def with_smaller(options: Sequence[Any], used: Sequence[Any]) -> list[Any]:
     return extended
 
 
-def less(asked: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:
+def less(first_config: Mapping[str, Any] | None, config: Mapping[str, Any]) -> str:
     """Return in words what a run had to do with less of than the search had proposed; empty for nothing.
 
     >>> less({"width": 62, "lr": 0.1}, {"width": 31, "lr": 0.1}), less(None, {"width": 31})
     ('width 62 -> 31', '')
     """
-    changed = {name: value for name, value in (asked or {}).items() if config.get(name) != value}
+    changed = {name: value for name, value in (first_config or {}).items() if config.get(name) != value}
     return ", ".join(f"{name} {value} -> {config.get(name)}" for name, value in changed.items())
 
 

@@ -91,13 +91,13 @@ def should_stop(stopper: Stopper, trial: Trial, history: Sequence[Trial]) -> Sto
         return decision if decision.stop else GO_ON
 
 
-def _expect(kind: type | UnionType, what: str, value: object) -> None:
+def _expect(kind: type | UnionType, name: str, value: object) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{what} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
+        raise TypeError(f"{name} must be of type {getattr(kind, '__name__', kind)}, not {value!r}")
 
 
 @contextmanager
-def _blaming(noun: str, what: object) -> Generator[None]:
+def _blaming(noun: str, plugin: object) -> Generator[None]:
     """Turn whatever is raised, an exit of the process included, into :class:`PluginError`."""
     try:
         yield
@@ -109,4 +109,4 @@ def _blaming(noun: str, what: object) -> Generator[None]:
         message = traceback.format_exception_only(problem)[
             -1
         ].strip()  # also of one that cannot be put in words
-        raise PluginError(f"the {noun} {type(what).__name__} failed: {message}{where}") from problem
+        raise PluginError(f"the {noun} {type(plugin).__name__} failed: {message}{where}") from problem

@@ -12,7 +12,7 @@ from sharpen.spec import partial_configs
 from sharpen.spec.problem_node import Node
 
 
-def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def complete(space: Space, point: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Return the whole configuration of which some parameters are given, and what is wrong with those.
 
     They are read by the rules of ``prior`` in a sweep file: parameters that are left out get the middle of
@@ -29,11 +29,11 @@ def complete(space: Space, given: Mapping[str, Any]) -> tuple[dict[str, Any], li
     $.model.kind cannot be 'd': the parameter takes 'a', 'b', 'c'
     """
     problems: list[Problem] = []
-    config = partial_configs.whole(Node(dict(given), "$", problems), space)
+    config = partial_configs.whole(Node(dict(point), "$", problems), space)
     return config, [(printable(path), printable(sentence)) for path, sentence in problems]
 
 
-def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def complete_all(space: Space, points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the whole configurations of several of which some parameters are given.
 
     Raises:
@@ -43,7 +43,7 @@ def complete_all(space: Space, given: Sequence[Mapping[str, Any]]) -> list[dict[
     >>> complete_all(Space({"depth": Int(3, 7)}), [{}, {"depth": 3}])
     [{'depth': 5}, {'depth': 3}]
     """
-    completed = [complete(space, point) for point in given]
+    completed = [complete(space, point) for point in points]
     wrong = [
         (f"point {n}: {path}" if len(completed) > 1 else path, sentence)
         for n, (_, problems) in enumerate(completed, 1)

@@ -164,8 +164,8 @@ def fold(number: int, runs: Sequence[Trial], repeats: int) -> Trial:
     )
     if state not in (TrialState.FINISHED, TrialState.STOPPED):
         return trial
-    known = [run.score for run in runs if run.score is not None]
-    score = _mean(known) if len(known) == len(runs) else None
+    known_scores = [run.score for run in runs if run.score is not None]
+    score = _mean(known_scores) if len(known_scores) == len(runs) else None
     scores_of_runs = [run.scores for run in runs if run.scores]
     scores = (
         ()

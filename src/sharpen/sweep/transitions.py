@@ -57,12 +57,12 @@ def with_new(state: SweepState, added: Sequence[Live]) -> SweepState:
     return with_changes(state, configurations=state.configurations.longer(firsts, state.rules.repeats))
 
 
-def with_trial(state: SweepState, trial: Trial, **others: Any) -> SweepState:
+def with_trial(state: SweepState, trial: Trial, **changes: Any) -> SweepState:
     """Return the state with a trial as given, with what that says of its configuration, and other changes."""
     trials = state.trials.put(trial)
     if state.rules.repeats > 1:
-        others["configurations"] = state.configurations.changed(trials, trial.number, state.rules.repeats)
-    return with_changes(state, trials=trials, **others)
+        changes["configurations"] = state.configurations.changed(trials, trial.number, state.rules.repeats)
+    return with_changes(state, trials=trials, **changes)
 
 
 def set_status(state: SweepState, status: SweepStatus, reason: str) -> Outcome:
@@ -218,7 +218,7 @@ def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
     saved = live.trial.checkpoint if state.rules.resume else None
     last = -1 if saved is None else saved.step
     trial = with_changes(live.trial, state=TrialState.PENDING, reports=up_to(live.trial.reports, last))
-    watched = {name: kept for name, log in live.watched.items() if len(kept := log.up_to(last))}
+    watched = {name: earlier for name, log in live.watched.items() if len(earlier := log.up_to(last))}
     live = with_changes(
         live, trial=trial, lease=None, last_step=-1, stop="", is_canceled=False, watched=watched
     )

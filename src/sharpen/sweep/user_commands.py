@@ -97,10 +97,12 @@ def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
         return _cancel(state, live, event.reason)
     if not 1 <= event.number <= state.n_created:
         return state, [_illegal(f"there is no run {event.number}")]
-    now = state.trials[event.number - 1].state
-    if now is TrialState.CANCELED:
+    run_state = state.trials[event.number - 1].state
+    if run_state is TrialState.CANCELED:
         return state, [Accepted()]
-    return state, [Rejected("ended", f"run {event.number} has ended as {now}: there is nothing to cancel")]
+    return state, [
+        Rejected("ended", f"run {event.number} has ended as {run_state}: there is nothing to cancel")
+    ]
 
 
 def stop_run(state: SweepState, event: RunStopped) -> Outcome:
@@ -225,8 +227,8 @@ def _is_known(state: SweepState, run: RunAdded) -> bool:
     """Return whether a run has been added before."""
     if not 1 <= run.number <= state.n_created:
         return False
-    known = state.trials[run.number - 1]
-    return (known.asked, known.origin) == (run.config, run.origin)
+    existing = state.trials[run.number - 1]
+    return (existing.asked, existing.origin) == (run.config, run.origin)
 
 
 def _runs_with(state: SweepState, event: RunsAdded) -> int:

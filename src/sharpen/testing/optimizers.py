@@ -63,10 +63,10 @@ class OptimizerContract:
     def test_the_same_question_has_the_same_answer_and_nothing_is_changed(self) -> None:
         """Neither the history nor numpy's global random state."""
         for name, space, past in self.cases():
-            kept, state = copy.deepcopy(past), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
+            before, state = copy.deepcopy(past), np.random.get_state()[1].tolist()  # type: ignore[index, union-attr]
             first, second = (_ask(self.make(), space, past, 3, _rng()) for _ in range(2))
             assert _configs(first) == _configs(second), name
-            assert repr(past) == repr(kept), name
+            assert repr(past) == repr(before), name
             assert np.random.get_state()[1].tolist() == state, name  # type: ignore[index, union-attr]
 
     def test_another_random_stream_has_another_answer(self) -> None:

@@ -70,11 +70,11 @@ class StopperContract:
     def test_verdicts_repeat_have_reasons_and_change_nothing(self) -> None:
         """A rule is a function of the trial and the history; a stop says why."""
         for name, past in self.histories():
-            kept, rule = copy.deepcopy(past), self.make()
+            before, rule = copy.deepcopy(past), self.make()
             first = _verdicts(rule, past)
             assert first == _verdicts(rule, past) == _verdicts(self.make(), copy.deepcopy(past)), name
             assert all(decision.stop == bool(decision.reason) for decision in first), name
-            assert repr(past) == repr(kept), name
+            assert repr(past) == repr(before), name
 
     def test_a_long_lived_rule_and_a_fresh_one_agree(self) -> None:
         """What it remembers changes no decision, as a sweep goes on and when the history is another one."""
@@ -91,8 +91,10 @@ class StopperContract:
     def test_only_running_trials_are_stopped(self) -> None:
         """What has ended, or has not begun, is left alone."""
         for name, past in self.histories():
-            asked = zip(past, _verdicts(self.make(), past), strict=True)
-            assert not any(decision.stop for t, decision in asked if t.state is not TrialState.RUNNING), name
+            decisions = zip(past, _verdicts(self.make(), past), strict=True)
+            assert not any(decision.stop for t, decision in decisions if t.state is not TrialState.RUNNING), (
+                name
+            )
 
     def test_a_trial_alone_is_never_stopped(self) -> None:
         """However bad it gets, and though others may be waiting, failed, or without a report."""
@@ -119,8 +121,8 @@ class StopperContract:
     def test_the_worst_by_far_is_stopped_sooner_or_later(self) -> None:
         """Larger is better: among trials of about 1, one of about -9 goes and one of about 11 stays."""
         past = [_noisy(n, 1.0, ENDED) for n in range(1, 31)]
-        seen = {level: self._is_stopped(_noisy(31, level), past) for level in (-9.0, 11.0)}
-        assert seen == {-9.0: self.stops_some, 11.0: False}
+        stopped = {level: self._is_stopped(_noisy(31, level), past) for level in (-9.0, 11.0)}
+        assert stopped == {-9.0: self.stops_some, 11.0: False}
 
     def test_a_better_trial_goes_on_where_a_worse_one_does(self) -> None:
         """The history being the same, raising a trial's values never turns going on into a stop."""

@@ -111,28 +111,28 @@ def read_assignments(environment: Mapping[str, str]) -> tuple[Assignment, ...]:
 def _read(parsed: Any) -> Assignment:
     if not isinstance(parsed, dict):
         raise _not_ours("it is no mapping")
-    known = {name: value for name, value in cast("dict[str, Any]", parsed).items() if name in KINDS}
-    given = {name: value for name, value in known.items() if value is not None}
-    _check(given)
-    return Assignment(**given)
+    fields = {name: value for name, value in cast("dict[str, Any]", parsed).items() if name in KINDS}
+    values = {name: value for name, value in fields.items() if value is not None}
+    _check(values)
+    return Assignment(**values)
 
 
-def _check(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        kind, what = KINDS[name]
+def _check(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        kind, noun = KINDS[name]
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise _not_ours(f"{name!r} must be {what}")
-    if given.get("stage", "search") not in get_args(Stage):
-        raise _not_ours(f"there is no stage {given['stage']!r}")
-    if not _is_checkpoint(given.get("checkpoint")):
+            raise _not_ours(f"{name!r} must be {noun}")
+    if values.get("stage", "search") not in get_args(Stage):
+        raise _not_ours(f"there is no stage {values['stage']!r}")
+    if not _is_checkpoint(values.get("checkpoint")):
         raise _not_ours("'checkpoint' must have a digest and a step")
-    if "token" in given:
+    if "token" in values:
         needed = ("channel", "run_id")
     else:
-        keeps_files = "checkpoint" in given or ("results" in given and given.get("stage") == "lockbox")
+        keeps_files = "checkpoint" in values or ("results" in values and values.get("stage") == "lockbox")
         needed = ("channel",) if keeps_files else ()
     for name in needed:
-        if not given.get(name):
+        if not values.get(name):
             raise _not_ours(f"it lacks {name!r}")
 
 

@@ -83,7 +83,7 @@ def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any
     labels = {LABELS[name]: value for name, value in about.items() if name in LABELS and value is not None}
     request = {"run_id": about.get("id") or secrets.token_hex(4), "project": project, "config": dict(config)}
     request |= {"resume": about.get("resume") or "never", "tags": list(about.get("tags") or ()), **labels}
-    home = Path(given) if (given := about.get("home")) else home_of(os.environ)
+    home = Path(folder) if (folder := about.get("home")) else home_of(os.environ)
     sink = ProjectSink(home, request)
     own = merged(sink.config, config, ())
     run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=False, given=Given(step=sink.step))

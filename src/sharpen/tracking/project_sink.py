@@ -82,9 +82,9 @@ class ProjectSink:
         self._client = Client(open_channel(address_of(home)), None if server_of(home) else self._host.ensure)
         process = {"pid": self._pid, "born": process_identity(self._pid)}
         is_anew = request["resume"] == ANEW
-        asked = {**request, "resume": "allow" if is_anew else request["resume"]}
+        arguments = {**request, "resume": "allow" if is_anew else request["resume"]}
         try:
-            made = self._client.call("create_run", **asked, key=uuid.uuid4().hex, process=process)
+            made = self._client.call("create_run", **arguments, key=uuid.uuid4().hex, process=process)
             if is_anew and made["token"] > 1:
                 made |= self._begin_anew(made, request["config"])
         except BaseException:

@@ -305,11 +305,11 @@ class Run:
 
 def _whole(call: str, step: int, last: int | None = None) -> int:
     try:
-        whole = operator.index(step)
+        number = operator.index(step)
     except TypeError as problem:
         raise UsageError(f"{call}(step={step!r}): a step is a whole number") from problem
-    if last is not None and whole < last:
-        raise UsageError(f"{call}(step={whole}): the last step was {last}, and steps only grow")
-    if isinstance(step, bool) or not 0 <= whole <= LARGEST_STEP:
+    if last is not None and number < last:
+        raise UsageError(f"{call}(step={number}): the last step was {last}, and steps only grow")
+    if isinstance(step, bool) or not 0 <= number <= LARGEST_STEP:
         raise UsageError(f"{call}(step={step!r:.40}): a step is a whole number from 0 to {LARGEST_STEP}")
-    return whole
+    return number

@@ -29,8 +29,8 @@ class Scratch:
             is cleared when the run is finished or this process ends.
     """
 
-    def __init__(self, given: Path | None = None) -> None:
-        self._folder = given
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._clear: weakref.finalize[..., Scratch] | None = None
         self._kept: dict[str, Path] = {}
 

@@ -81,8 +81,11 @@ def word(name: str) -> Any:
 
 def _is_stock() -> bool:
     """Return whether the stock agent started this program, and no agent of ours."""
-    given = os.environ
-    return bool(given.get("WANDB_SWEEP_ID") and given.get("WANDB_RUN_ID")) and "SHARPEN_RUN" not in given
+    environment = os.environ
+    return (
+        bool(environment.get("WANDB_SWEEP_ID") and environment.get("WANDB_RUN_ID"))
+        and "SHARPEN_RUN" not in environment
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -92,9 +92,9 @@ class Api:
 
     def artifacts(self, type_name: str, name: str, **_more: Any) -> list[Artifact]:
         """Return all versions of a collection ``PROJECT/NAME``, the newest first."""
-        known = collections(self._reader, type_name)
+        existing = collections(self._reader, type_name)
         collection = next(
-            (candidate for candidate in (name, name.partition("/")[2]) if candidate in known), name
+            (candidate for candidate in (name, name.partition("/")[2]) if candidate in existing), name
         )
         return all_versions(self.home, collection)
 
@@ -130,12 +130,12 @@ class StoredRun:
 
     def __init__(self, reader: Reader, row: TrackedRun, facts: RunFacts) -> None:
         self._reader, self._row, self._facts = reader, row, facts
-        known = facts.of(row)
+        values = facts.of(row)
         self.id = row.id
         self.entity, self.project = ENTITY, row.project
-        self.name: str = known["display_name"]
-        self.state: str = known["state"]
-        self.group, self.job_type = known["group"], row.job_type
+        self.name: str = values["display_name"]
+        self.state: str = values["state"]
+        self.group, self.job_type = values["group"], row.job_type
         self.tags, self.notes = list(row.tags), row.note
         self.created_at = datetime.fromtimestamp(row.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -232,8 +232,8 @@ class StoredRun:
 
     def files(self) -> list[StoredRunFile]:
         """Return the files kept with it."""
-        kept = self._reader.artifacts(run_id=self.id, sweep_id=self._row.sweep_id)
-        return [StoredRunFile(row) for row in kept]
+        rows = self._reader.artifacts(run_id=self.id, sweep_id=self._row.sweep_id)
+        return [StoredRunFile(row) for row in rows]
 
     def file(self, name: str) -> StoredRunFile:
         """Return a file kept with it.

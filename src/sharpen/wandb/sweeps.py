@@ -43,11 +43,11 @@ def sweep(sweep: Any, entity: str | None = None, project: str | None = None, **_
     Raises:
         SpecError: The dictionary has faults; each is named, with its place.
     """
-    given = as_mapping(sweep() if callable(sweep) else sweep)
-    given.setdefault("project", project or os.environ.get("WANDB_PROJECT") or "uncategorized")
-    if "command" not in given:
-        given.setdefault("program", sys.argv[0] or "function")
-    text = yaml.safe_dump(_plain(given), sort_keys=False)
+    tree = as_mapping(sweep() if callable(sweep) else sweep)
+    tree.setdefault("project", project or os.environ.get("WANDB_PROJECT") or "uncategorized")
+    if "command" not in tree:
+        tree.setdefault("program", sys.argv[0] or "function")
+    text = yaml.safe_dump(_plain(tree), sort_keys=False)
     spec.parse(text, where="wandb.sweep")
     location = {"source": "wandb.sweep", "workdir": str(Path.cwd())}
     with connect(home_of(os.environ)) as client:

@@ -28,12 +28,12 @@ USED = "_used_artifacts"  # as the server keeps it
 
 
 def as_artifact(
-    given: Any, name: str | None, type: str | None, metadata: Mapping[str, Any] | None
+    source: Any, name: str | None, type: str | None, metadata: Mapping[str, Any] | None
 ) -> Artifact:
     """Return what ``log_artifact`` is given as an artifact: itself, or one of a file or folder."""
-    if isinstance(given, Artifact):
-        return given
-    path = Path(given)
+    if isinstance(source, Artifact):
+        return source
+    path = Path(source)
     artifact = Artifact(name or path.name, type or "file", metadata=metadata)
     artifact.add(path)
     return artifact
@@ -67,8 +67,8 @@ def keep_version(
     with closing(Client(open_channel(grant.address))) as client:
         made = client.call("register", **about, who=person())
         artifact.kept = Kept(home, resolve(reader, collection, f"v{made['version']}"))
-        wanted = [*artifact.aliases, *aliases]
-        move_aliases(client, artifact.kept, [*artifact_of(*_place(artifact)).aliases, *wanted])
+        wanted_aliases = [*artifact.aliases, *aliases]
+        move_aliases(client, artifact.kept, [*artifact_of(*_place(artifact)).aliases, *wanted_aliases])
     artifact.aliases = artifact_of(*_place(artifact)).aliases
     return artifact
 

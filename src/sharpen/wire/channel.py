@@ -58,10 +58,10 @@ def open_channel(address: str) -> Channel:
     >>> open_channel("unix:/data/store").address
     'unix:/data/store'
     """
-    kind, separator, rest = address.partition(":")
+    kind, separator, location = address.partition(":")
     if not separator or kind not in KINDS:
         raise UsageError(f"{address!r} is no address of a coordinator; there are: {', '.join(KINDS)}:…")
-    return KINDS[kind](rest)
+    return KINDS[kind](location)
 
 
 def address_of(home: Path) -> str:
@@ -78,10 +78,10 @@ def _unix(path: str) -> Channel:
     return UnixChannel(Path(path))
 
 
-def _http(rest: str, kind: str) -> Channel:
+def _http(location: str, kind: str) -> Channel:
     from sharpen.wire.http_channel import HttpChannel  # noqa: PLC0415 - most programs speak to a socket
 
-    return HttpChannel(f"{kind}:{rest}")
+    return HttpChannel(f"{kind}:{location}")
 
 
 KINDS: dict[str, Callable[[str], Channel]] = {

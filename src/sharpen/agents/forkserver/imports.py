@@ -116,10 +116,10 @@ def only_calls_hydra(source: bytes, is_importable: bool) -> bool:
         return False
     if [ast.unparse(node) for node in guard.body] not in [[f"{name}()"] for name in functions]:
         return False
-    rest = [node for node in tree.body[:-1] if getattr(node, "name", None) not in functions]
+    others = [node for node in tree.body[:-1] if getattr(node, "name", None) not in functions]
     try:
         if not is_importable:
-            _visit(_Walk(), ast.Module(rest, []), "")
+            _visit(_Walk(), ast.Module(others, []), "")
     except _EffectReached:
         return False
     return True

@@ -105,8 +105,8 @@ def main() -> None:
 
 def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
     """Do the program's imports, or what its ``preload`` does."""
-    given = settings["program"]
-    file = os.path.abspath(given)  # noqa: PTH100 - as Python names its main module: no links followed
+    program = settings["program"]
+    file = os.path.abspath(program)  # noqa: PTH100 - as Python names its main module: no links followed
     stamp = stamp_of(file)
     try:
         source = Path(file).read_bytes()
@@ -114,9 +114,9 @@ def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
         declares = declares_preload(source)
         settings = settings | {"ahead": settings["ahead"] and only_calls_hydra(source, declares)}
     except (OSError, SyntaxError, ValueError) as problem:
-        raise Cold(f"{given} cannot be read: {problem}") from problem
+        raise Cold(f"{program} cannot be read: {problem}") from problem
     server = Server(settings, control, os.getcwd(), file, code)  # noqa: PTH109 - a string is wanted
-    sys.argv = [given]
+    sys.argv = [program]
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(file))  # noqa: PTH120
     if stamp is not None:

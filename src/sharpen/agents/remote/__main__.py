@@ -36,9 +36,9 @@ def main() -> int:
         _say(f"sharpen: {problem.message}")
         return NOT_THERE
     try:
-        with interrupts() as seen:
-            Keeper(placement, request.n_agents, _say).work(seen)
-            return INTERRUPTED if seen else 0
+        with interrupts() as signals:
+            Keeper(placement, request.n_agents, _say).work(signals)
+            return INTERRUPTED if signals else 0
     except SharpenError as problem:
         _say(f"sharpen: {problem.message}")
         return next((code for kind, code in CODES.items() if isinstance(problem, kind)), 1)

@@ -21,7 +21,7 @@ ENDED = "sharpen: the agent ended "
 
 def main() -> int:
     """Run the agent; say how it ended. Return its exit code."""
-    given = json.loads(sys.stdin.readline())
+    job = json.loads(sys.stdin.readline())
     print(BEGINS, flush=True)
     is_over = threading.Event()
 
@@ -30,7 +30,7 @@ def main() -> int:
         is_over.set()
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-    ending = carry_out(given["words"], given["environment"], is_over.is_set)
+    ending = carry_out(job["words"], job["environment"], is_over.is_set)
     code = ending.code if ending.code >= 0 else 128 - ending.code
     print(f"\n{ENDED}{json.dumps(asdict(replace(ending, code=code)))}", flush=True)
     return code

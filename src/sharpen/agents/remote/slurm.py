@@ -146,11 +146,11 @@ def executor_in(folder: Path, settings: Mapping[str, str]) -> Any:
     """
     require("submitit", "slurm")
     submitit: Any = import_module("submitit")
-    others = dict(settings)
-    cluster = others.pop(CLUSTER, "slurm")
+    parameters = dict(settings)
+    cluster = parameters.pop(CLUSTER, "slurm")
     try:
         executor = submitit.AutoExecutor(folder=folder / "%j", cluster=cluster)
-        prefixed = {f"slurm_{name}": value for name, value in others.items()}
+        prefixed = {f"slurm_{name}": value for name, value in parameters.items()}
         executor.update_parameters(timeout_min=LONGEST_MINUTES, **prefixed)
     except RuntimeError as problem:
         raise UsageError(f"no Slurm here: {problem}; '--slurm cluster=local' tries it without") from problem

@@ -68,8 +68,8 @@ class SshAgents:
     def __init__(self, request: Request) -> None:
         self._hosts = request.address.split(",")
         self._command = f"{shlex.quote(request.settings['python'])} -m {ATTACHED}"
-        given = {"words": request.agent_argv, "environment": request.agent_environment}
-        self._given = json.dumps(given).encode() + b"\n"
+        first_line = {"words": request.agent_argv, "environment": request.agent_environment}
+        self._given = json.dumps(first_line).encode() + b"\n"
         self._n_starts: Counter[int] = Counter()
         self._reached: set[str] = set()
         self._refusing: set[str] = set()
