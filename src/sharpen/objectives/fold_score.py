@@ -130,12 +130,12 @@ def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_deci
 
 def _earned(market: Market, decision: Floats, panel: Panel) -> Backtest:
     """Return what decisions earn after all costs, above the risk-free rate."""
-    found = backtest(decision, panel.open, panel.close, market.cost_bps, market.delisting_return)
-    per_year, returns = market.bars_per_year, found.returns
+    backtested = backtest(decision, panel.open, panel.close, market.cost_bps, market.delisting_return)
+    per_year, returns = market.bars_per_year, backtested.returns
     if market.borrow_rate:
-        shares = found.held / np.maximum((~np.isnan(panel.close)).sum(axis=1, keepdims=True), 1)
+        shares = backtested.held / np.maximum((~np.isnan(panel.close)).sum(axis=1, keepdims=True), 1)
         returns = returns - metrics.borrow_cost(shares, market.borrow_rate, per_year)
-    return replace(found, returns=metrics.above_rate(returns, market.risk_free_rate, per_year))
+    return replace(backtested, returns=metrics.above_rate(returns, market.risk_free_rate, per_year))
 
 
 def _stress(market: Market, decision: Floats, held_out: Backtest, panel: Panel) -> Stress:

@@ -60,11 +60,11 @@ def library_versions(*packages: str) -> dict[str, str]:
     """
 
     def look() -> dict[str, str]:
-        found = {"python": platform.python_version()}
+        versions = {"python": platform.python_version()}
         for package in ("sharpen", *packages):
             with suppress(PackageNotFoundError):
-                found[package] = version(package)
-        return found
+                versions[package] = version(package)
+        return versions
 
     return PROCESS_CACHE.get(("versions", packages), look)
 
@@ -106,9 +106,9 @@ def _bars_facts(bars: LoadedBars, cut: int) -> RunFacts:
     panel, development = bars.panel, development_of(bars.panel, cut)
     first, last = (str(development.time[at].astype("datetime64[s]")) for at in (0, -1))
     notes = tuple(DataNote.of(note) for note in bars.notes)
-    said = bars.name, development.digest, notes, first, last, tuple(panel.symbols)
-    seen = BarsFacts(*said, sketch(development.close))
+    identity = bars.name, development.digest, notes, first, last, tuple(panel.symbols)
+    development_facts = BarsFacts(*identity, sketch(development.close))
     if cut == len(panel):
-        return RunFacts(seen)
+        return RunFacts(development_facts)
     start = str(panel.time[cut].astype("datetime64[s]"))
-    return RunFacts(seen, LockboxFacts(panel.slice(cut, len(panel)).digest, start))
+    return RunFacts(development_facts, LockboxFacts(panel.slice(cut, len(panel)).digest, start))

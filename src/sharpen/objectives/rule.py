@@ -75,9 +75,9 @@ class Rule:
                 continue
             kind = cast("Callable[[str], Any]", flag if isinstance(value, bool) else type(value))
             parser.add_argument(f"--{name}", type=kind, default=value, help="a setting of the rule")
-        for name, (value, words) in _COSTS.items():
+        for name, (value, help_text) in _COSTS.items():
             if name not in self.options:
-                parser.add_argument(f"--{name}", type=float, default=value, help=words)
+                parser.add_argument(f"--{name}", type=float, default=value, help=help_text)
 
     def versions(self, config: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the versions of the rule's libraries."""

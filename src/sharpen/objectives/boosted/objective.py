@@ -45,9 +45,9 @@ class BoostedClassifier:
         """Add every hyperparameter."""
         for setting in fields(ClassifierSettings):
             kind = setting.metadata["kind"]
-            words = setting.metadata["help"]
+            help_text = setting.metadata["help"]
             kind = flag if kind is bool else kind
-            parser.add_argument(f"--{setting.name}", type=kind, default=setting.default, help=words)
+            parser.add_argument(f"--{setting.name}", type=kind, default=setting.default, help=help_text)
 
     def versions(self, config: Mapping[str, Any]) -> Mapping[str, str]:
         """Import the booster, and return the versions of what can change a figure."""

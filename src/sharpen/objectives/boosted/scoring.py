@@ -92,11 +92,11 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
         settings.risk_free_rate,
         settings.borrow_rate,
     )
-    seen = features[fold.train_start : fold.train_stop]
-    inside = _position(settings, _inside(fitted, seen, usable), _has_bar(seen))
-    outside = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
-    found = score_decisions(market, fold, inside, outside)
-    return replace(found, extras={"n_nodes": fitted.n_nodes if fitted else 0})
+    train_features = features[fold.train_start : fold.train_stop]
+    train_positions = _position(settings, _inside(fitted, train_features, usable), _has_bar(train_features))
+    val_positions = decide(settings, fitted and fitted.model, features[fold.val_start : fold.val_stop])
+    fold_score = score_decisions(market, fold, train_positions, val_positions)
+    return replace(fold_score, extras={"n_nodes": fitted.n_nodes if fitted else 0})
 
 
 def _usable(settings: ClassifierSettings, examples: Examples, fold: Fold) -> Bools:

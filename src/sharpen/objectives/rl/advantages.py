@@ -62,9 +62,9 @@ def vtrace(
 
 def _sum_back(delta: Tensor, decay: Tensor) -> Tensor:
     """Return ``x_t = delta_t + decay_t * x_{t+1}``."""
-    found = torch.empty_like(delta)
+    sums = torch.empty_like(delta)
     last = torch.zeros_like(delta[:, 0])
     for t in range(delta.shape[1] - 1, -1, -1):
         last = torch.addcmul(delta[:, t], decay[:, t], last)
-        found[:, t] = last
-    return found
+        sums[:, t] = last
+    return sums

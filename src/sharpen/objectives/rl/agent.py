@@ -135,9 +135,9 @@ def observe(env: Environment, state: State) -> Observed:
 
 def snapshot(agent: Agent, k: int) -> Snapshot:
     """Return everything of member k, in memory of its own."""
-    found = {name: value[k].clone() for name, value in _tensors(agent).items()}
-    found["random"] = agent.course.streams.generators[k].get_state()
-    return found
+    tensors = {name: value[k].clone() for name, value in _tensors(agent).items()}
+    tensors["random"] = agent.course.streams.generators[k].get_state()
+    return tensors
 
 
 def restore(agent: Agent, k: int, kept: Snapshot) -> None:
@@ -166,10 +166,10 @@ def _tensors(agent: Agent) -> dict[str, Tensor]:
 
 
 def _networks(agent: Agent) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, learner in agent.learners().items():
-        found |= learner.tensors(name)
-    return found | {f"target/{name}": target.flat for name, target in agent.targets().items()}
+        tensors |= learner.tensors(name)
+    return tensors | {f"target/{name}": target.flat for name, target in agent.targets().items()}
 
 
 def _where(over: Tensor, fresh: Tensor, after: Tensor) -> Tensor:

@@ -117,14 +117,14 @@ def load(path: Path) -> RunCheckpoint:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        scores = tuple(_score(told, tensors) for told in about["scores"])
-        folds = {int(number): _fold(number, told, tensors) for number, told in about["folds"].items()}
+        scores = tuple(_score(entry, tensors) for entry in about["scores"])
+        folds = {int(number): _fold(number, entry, tensors) for number, entry in about["folds"].items()}
         return RunCheckpoint(about["settings"], scores, folds)
     except Exception as problem:
         raise DataError(f"{path} is no checkpoint of a run: {problem}") from problem
 
 
-def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
+def go_on(checkpoint: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
     """Return what a run begins from, given a checkpoint: its own, or that of the run it goes on from.
 
     The latter had a smaller budget. Its members go on with the hyperparameters of the new run, and its folds
@@ -132,7 +132,7 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
     old one are forgotten: its score is its own, and what was best in one market need not be so in another.
 
     Args:
-        found: The checkpoint.
+        checkpoint: Where it begins.
         settings: The run's own.
 
     Raises:
@@ -140,29 +140,33 @@ def go_on(found: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
             than what has been spent, or as much and other hyperparameters.
     """
     may_differ = {*(f"agent.{name}" for name in PER_MEMBER | PACE), BUDGET, "n_checks", *_MARKET_MAY_DIFFER}
-    fixed = [k for k, v in settings.items() if k not in may_differ and found.settings.get(k) != v]
+    fixed = [k for k, v in settings.items() if k not in may_differ and checkpoint.settings.get(k) != v]
     if fixed:
-        told = ", ".join(f"{k} {found.settings.get(k)!r} and not {settings[k]!r}" for k in fixed)
+        differences = ", ".join(f"{k} {checkpoint.settings.get(k)!r} and not {settings[k]!r}" for k in fixed)
         raise UsageError(
-            f"the checkpoint to go on from has {told}: a run that goes on must keep them, so make them"
+            f"the checkpoint to go on from has {differences}: a run that goes on must keep them, so make them"
             " constants of the sweep"
         )
-    before, now = found.settings[BUDGET], settings[BUDGET]
-    if before == now:
-        if other := [name for name, value in settings.items() if found.settings.get(name) != value]:
+    old_budget, new_budget = checkpoint.settings[BUDGET], settings[BUDGET]
+    if old_budget == new_budget:
+        if other := [name for name, value in settings.items() if checkpoint.settings.get(name) != value]:
             raise UsageError(
                 f"the checkpoint to go on from has another {', '.join(other)} and the same {BUDGET}: nothing"
                 f" is left to train; give a larger {BUDGET}, or begin anew"
             )
-        return found
-    if before > now:
-        raise UsageError(f"the checkpoint to go on from is of {before} steps, and {BUDGET} is {now}")
-    is_same = all(found.settings.get(name) == value for name, value in settings.items() if name != BUDGET)
+        return checkpoint
+    if old_budget > new_budget:
+        raise UsageError(
+            f"the checkpoint to go on from is of {old_budget} steps, and {BUDGET} is {new_budget}"
+        )
+    is_same = all(
+        checkpoint.settings.get(name) == value for name, value in settings.items() if name != BUDGET
+    )
     folds = {
         number: replace(
             fold, best=fold.best if is_same else BestWeights(), n_checks=0, first_step=fold.n_steps
         )
-        for number, fold in found.folds.items()
+        for number, fold in checkpoint.folds.items()
     }
     return RunCheckpoint(settings, (), folds)
 
@@ -173,18 +177,18 @@ _MARKET_MAY_DIFFER = frozenset(
 )
 
 
-def _score(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FoldScore:
+def _score(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FoldScore:
     arrays: dict[str, Any] = {
-        name: tensors[f"score/{told['number']}/{name}"].numpy().copy() for name in _ARRAYS
+        name: tensors[f"score/{entry['number']}/{name}"].numpy().copy() for name in _ARRAYS
     }
     arrays["time"] = arrays["time"].astype("datetime64[us]")
-    return FoldScore(**told, **arrays)
+    return FoldScore(**entry, **arrays)
 
 
-def _fold(number: str, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FoldCheckpoint:
+def _fold(number: str, entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FoldCheckpoint:
     member, weights = (
         {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
         for start in (f"fold/{number}/member/", f"fold/{number}/best/")
     )
-    best = BestWeights(told["sharpe"], told["step"], weights or None)
-    return FoldCheckpoint(member, best, told["n_checks"], told["first_step"])
+    best = BestWeights(entry["sharpe"], entry["step"], weights or None)
+    return FoldCheckpoint(member, best, entry["n_checks"], entry["first_step"])

@@ -39,10 +39,10 @@ class Track:
     @property
     def returns(self) -> Floats:
         """Net return of each bar, 0 for the first, the last with all sold at its close. (V,)."""
-        found = np.zeros(len(self.assets))
-        found[1:] = self.assets[1:] / self.assets[:-1] - 1.0
-        found[-1] = (1.0 + found[-1]) * (1.0 - self.exit_cost) - 1.0
-        return found
+        net_returns = np.zeros(len(self.assets))
+        net_returns[1:] = self.assets[1:] / self.assets[:-1] - 1.0
+        net_returns[-1] = (1.0 + net_returns[-1]) * (1.0 - self.exit_cost) - 1.0
+        return net_returns
 
 
 def follow(agent: Agent, data: MarketData, markets: Sequence[MarketSettings], scaling: str) -> list[Track]:
@@ -132,18 +132,18 @@ def _trade_returns(track: Track, last_close: Floats) -> Floats:
     A trade is a sale, of all that is held of a stock or of a part, against what these shares have cost on
     average. What is held at the end counts as sold at the last close: n stocks bought and held are n trades.
     """
-    found: list[float] = []
+    trade_returns: list[float] = []
     for s in range(track.shares.shape[1]):
         paid = held = 0.0
-        for t, now in enumerate(track.shares[:, s]):
-            change = now - held
+        for t, n_shares in enumerate(track.shares[:, s]):
+            change = n_shares - held
             if change > 0:
                 paid += change * track.price[t, s]
             elif change < 0:
                 cost = paid * -change / held
-                found.append(-change * track.price[t, s] / cost - 1.0)
+                trade_returns.append(-change * track.price[t, s] / cost - 1.0)
                 paid -= cost
-            held = float(now)
+            held = float(n_shares)
         if held > 0:
-            found.append(held * last_close[s] / paid - 1.0)
-    return np.array(found)
+            trade_returns.append(held * last_close[s] / paid - 1.0)
+    return np.array(trade_returns)

@@ -122,15 +122,15 @@ class PortfolioVectorEnv(VectorEnv[Observation, npt.NDArray[np.float32], npt.NDA
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observation, Info]:
         """Begin an episode in each."""
-        each = seed if isinstance(seed, list) else [None] * self.num_envs
-        if len(each) != self.num_envs:
-            raise UsageError(f"{len(each)} seeds for {self.num_envs} portfolios: give one, or one for each")
+        seeds = seed if isinstance(seed, list) else [None] * self.num_envs
+        if len(seeds) != self.num_envs:
+            raise UsageError(f"{len(seeds)} seeds for {self.num_envs} portfolios: give one, or one for each")
         super().reset(seed=seed if isinstance(seed, int) else None)
         if isinstance(seed, int) or self._streams is None:
             self._streams = Streams.of(self.np_random.integers(2**31, size=self.num_envs).tolist())
-        for k, own in enumerate(each):
-            if own is not None:
-                self._streams.generators[k] = Streams.of([own]).generators[0]
+        for k, env_seed in enumerate(seeds):
+            if env_seed is not None:
+                self._streams.generators[k] = Streams.of([env_seed]).generators[0]
         self._state = self._market.reset(self._streams)
         return _seen(self._market, self._state), {}
 

@@ -238,8 +238,8 @@ class Market:
             part.contiguous().numpy()
             for part in (state["day"], state["cash"], state["shares"], action.double().clamp(-1.0, 1.0))
         )
-        found = trade_portfolios(day, cash, shares, wanted, *self._compiled)
-        return dict(zip(("cash", "shares", "assets"), map(torch.from_numpy, found), strict=True))
+        traded = trade_portfolios(day, cash, shares, wanted, *self._compiled)
+        return dict(zip(("cash", "shares", "assets"), map(torch.from_numpy, traded), strict=True))
 
     def _traded_in_tensors(self, state: State, action: Tensor) -> State:
         """Return the same on any device."""
@@ -285,9 +285,9 @@ class Market:
         first, last = self._first.expand(-1, self.n_envs), self._last
         if not self.rules.random_start:
             return first.clone()
-        room = (last - first).clamp_min(1)
+        n_bars = (last - first).clamp_min(1)
         latest = torch.maximum(last - self._limit, self._first) - self._first + 1
-        span = torch.where(self._limit < room, latest, room)
+        span = torch.where(self._limit < n_bars, latest, n_bars)
         return first + (streams.uniform(self.n_envs) * span).long()
 
 
@@ -302,12 +302,12 @@ def affordable(cash: Tensor, wanted: Tensor, paid: Tensor) -> Tensor:
     shape, n_stocks = wanted.shape, wanted.shape[-1]
     costs = paid.expand_as(wanted).reshape(-1, n_stocks)
     wants = wanted.reshape(-1, n_stocks).t().contiguous().unbind(0)
-    left, found = cash.reshape(-1), list[Tensor]()
+    left, lots = cash.reshape(-1), list[Tensor]()
     for want, cost in zip(wants, costs.t().contiguous().unbind(0), strict=True):
         lot = torch.minimum(want, (left * cost.reciprocal()).add_(SLACK_LOTS).floor_().clamp_min_(0.0))
         left = left - lot * cost
-        found.append(lot)
-    return torch.stack(found, -1).reshape(shape)
+        lots.append(lot)
+    return torch.stack(lots, -1).reshape(shape)
 
 
 def _refuse(data: MarketData, members: Sequence[MarketSettings]) -> None:

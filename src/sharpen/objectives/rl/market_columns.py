@@ -48,14 +48,14 @@ def read_columns(path: Path, time: Times, bars_per_year: float) -> dict[str, Flo
         raise DataError(f"{path}: needs a column of times called date or time, has {', '.join(named)}")
     at = stamps.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
     at = _known_from(at, bars_per_year)
-    found = {
+    columns = {
         name: _as_of(at, values.cast(pa.float64()).to_numpy().astype(np.float64), time)
         for name, values in named.items()
         if pa.types.is_floating(values.type) or pa.types.is_integer(values.type)
     }
-    if not any(np.isfinite(values).any() for values in found.values()):
+    if not any(np.isfinite(values).any() for values in columns.values()):
         raise DataError(f"{path}: no column has a number at or before the last bar, {time[-1]}")
-    return found
+    return columns
 
 
 def _table(path: Path) -> pa.Table:
@@ -86,7 +86,9 @@ def _as_of(at: Times, values: Floats, time: Times) -> Floats:
     known = np.isfinite(values) & ~np.isnat(at)
     order = np.argsort(at[known], kind="stable")
     at, values = at[known][order], values[known][order]
-    place = np.searchsorted(at, time.astype("datetime64[us]"), side="right") - 1
+    last_index = np.searchsorted(at, time.astype("datetime64[us]"), side="right") - 1
     return (
-        np.where(place >= 0, values[np.maximum(place, 0)], np.nan) if len(at) else np.full(len(time), np.nan)
+        np.where(last_index >= 0, values[np.maximum(last_index, 0)], np.nan)
+        if len(at)
+        else np.full(len(time), np.nan)
     )

@@ -158,9 +158,9 @@ def _relative(panel: Panel, values: Floats, names: Sequence[str]) -> tuple[Float
 
 
 def _month_return(close: Floats) -> Floats:
-    found = np.full_like(close, np.nan)
-    found[21:] = close[21:] / close[:-21] - 1.0
-    return found
+    returns = np.full_like(close, np.nan)
+    returns[21:] = close[21:] / close[:-21] - 1.0
+    return returns
 
 
 def _relative_technical(close: Floats, values: Floats, name: str) -> Floats:

@@ -59,8 +59,8 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroups: Path = Path(
         meminfo: The kernel's account of it; without one, what lies idle is all that is counted.
         cgroups: Where a container's own limit is told.
     """
-    found = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
-    of_machine = int(found[1]) * 1024 if found else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    match = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
+    of_machine = int(match[1]) * 1024 if match else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     of_container = [free for names in _CGROUP_FILES if (free := _free_of(cgroups, *names)) is not None]
     return min([of_machine, *of_container])
 
@@ -115,8 +115,8 @@ def refuse_too_large(
         name: _largest(settings, name, lambda one: member_bytes(one, n_seen, n_actions) <= free * _SPARE)
         for name in size.split(" or ")
     }
-    words = " or ".join(f"{name} of at most {value:,}" for name, value in fitting.items() if value)
-    raise UsageError(f"{too_much}: {words or 'smaller networks'} would fit", n_fit=0, fitting=fitting)
+    limits = " or ".join(f"{name} of at most {value:,}" for name, value in fitting.items() if value)
+    raise UsageError(f"{too_much}: {limits or 'smaller networks'} would fit", n_fit=0, fitting=fitting)
 
 
 def _largest(settings: AgentSettings, name: str, fits: Callable[[AgentSettings], bool]) -> int:

@@ -47,11 +47,11 @@ class Mlp:
     @property
     def shapes(self) -> dict[str, Shape]:
         """The shapes of a member's weights."""
-        found: dict[str, Shape] = {}
+        weight_shapes: dict[str, Shape] = {}
         for i, (n_in, n_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            found[f"{self.name}.{i}.weight"] = (n_in, n_out)
-            found[f"{self.name}.{i}.bias"] = (1, n_out)
-        return found
+            weight_shapes[f"{self.name}.{i}.weight"] = (n_in, n_out)
+            weight_shapes[f"{self.name}.{i}.bias"] = (1, n_out)
+        return weight_shapes
 
     @property
     def n_layers(self) -> int:
@@ -64,7 +64,7 @@ class Mlp:
         return {name: torch.stack([m[name] for m in members]) for name in self.shapes}
 
     def _draw(self, generator: torch.Generator) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        weights: dict[str, Tensor] = {}
         for i, (n_in, n_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             weight = torch.empty(n_out, n_in, device=generator.device)
             bias = torch.zeros(1, n_out, device=generator.device)
@@ -75,8 +75,11 @@ class Mlp:
                 bound = 1.0 / math.sqrt(n_in)
                 init.uniform_(weight, -bound, bound, generator)
                 init.uniform_(bias, -bound, bound, generator)
-            found[f"{self.name}.{i}.weight"], found[f"{self.name}.{i}.bias"] = weight.t().contiguous(), bias
-        return found
+            weights[f"{self.name}.{i}.weight"], weights[f"{self.name}.{i}.bias"] = (
+                weight.t().contiguous(),
+                bias,
+            )
+        return weights
 
     def forward(self, weights: Mapping[str, Tensor], seen: Observed) -> Tensor:
         """Return the network's output. (P, B, out)."""
@@ -129,12 +132,12 @@ def project(table: Tensor | None, weights: Mapping[str, Tensor], *nets: Mlp) -> 
     """Return the table times each network's first weights, bias included. (P, rows, H) each."""
     if table is None:
         return {}
-    found: dict[str, Tensor] = {}
+    products: dict[str, Tensor] = {}
     for net in nets:
         weight, bias = weights[f"{net.name}.0.weight"], weights[f"{net.name}.0.bias"]
         rows = table.expand(weight.shape[0], -1, -1)
-        found[net.name] = torch.baddbmm(bias, rows, weight[:, -table.shape[1] :])
-    return found
+        products[net.name] = torch.baddbmm(bias, rows, weight[:, -table.shape[1] :])
+    return products
 
 
 def take_rows(values: Tensor, row: Tensor) -> Tensor:
@@ -161,13 +164,13 @@ class Parameters:
         self.views = self._split(self.flat)
 
     def _split(self, flat: Tensor) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        views: dict[str, Tensor] = {}
         start = 0
         for name, shape in self.shapes.items():
             stop = start + math.prod(shape)
             view = flat.detach()[:, start:stop].view(flat.shape[0], *shape)
-            found[name], start = view.requires_grad_(), stop
-        return found
+            views[name], start = view.requires_grad_(), stop
+        return views
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Return the gradient of a loss that is a sum over members. (P, N)."""

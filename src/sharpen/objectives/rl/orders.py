@@ -160,8 +160,8 @@ def fill(cash: float, shares: Floats, lots: Floats, price: Floats, fee: float, s
         return cash - cost
     for s in range(len(shares)):
         if lots[s] > 0:
-            each = price[s] * paid
-            lot = min(lots[s], max(np.floor(cash * (1.0 / each) + SLACK_LOTS), 0.0))
-            cash -= lot * each
+            unit_cost = price[s] * paid
+            lot = min(lots[s], max(np.floor(cash * (1.0 / unit_cost) + SLACK_LOTS), 0.0))
+            cash -= lot * unit_cost
             shares[s] += lot
     return max(cash, 0.0)

@@ -272,10 +272,10 @@ class Population:
 
     def _update(self, stack: Stack, limit: int | None) -> None:
         horizon = None if limit is None else self._left(stack, limit)
-        found = {name: value.tolist() for name, value in stack.agent.update(horizon).items()}
+        figures = {name: value.tolist() for name, value in stack.agent.update(horizon).items()}
         sizes = _weight_sizes(stack.agent).tolist()
         for k, number in enumerate(stack.numbers):
-            self._figures[number] = {name: float(values[k]) for name, values in found.items()}
+            self._figures[number] = {name: float(values[k]) for name, values in figures.items()}
             gamma = self._members[number].agent.gamma
             why = _breakdown(self._figures[number], gamma, float(sizes[k]))
             if why and number not in self._problems:

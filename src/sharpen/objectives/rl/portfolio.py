@@ -100,13 +100,13 @@ class PortfolioSettings:
     @property
     def flat(self) -> dict[str, Any]:
         """Every setting by its dotted name, as JSON can hold it."""
-        found: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if isinstance(value, dict):
-                found |= {f"{name}.{inner}": _plain(one) for inner, one in value.items()}
+                by_name |= {f"{name}.{inner}": _plain(one) for inner, one in value.items()}
             else:
-                found[name] = _plain(value)
-        return found
+                by_name[name] = _plain(value)
+        return by_name
 
 
 def _is_odd(name: str, value: Any) -> bool:
@@ -123,9 +123,9 @@ def _rule(name: str, kind: Callable[[Any], Any], value: Any) -> Any:
             raise UsageError(f"{name} is {value!r}, must be true or false")
         return value
     with suppress(TypeError, ValueError, OverflowError):
-        found = kind(value)
-        if kind is not int or found == float(value):
-            return found
+        number = kind(value)
+        if kind is not int or number == float(value):
+            return number
     raise UsageError(f"{name} is {value!r}, must be a {'whole ' if kind is int else ''}number")
 
 
@@ -230,18 +230,18 @@ def train(
     Raises:
         UsageError: A window is too short, or not even one job would fit into memory.
     """
-    found: list[Outcome | None] = [None] * len(jobs)
-    alike: dict[tuple[Any, ...], list[int]] = {}
+    outcomes: list[Outcome | None] = [None] * len(jobs)
+    by_pace: dict[tuple[Any, ...], list[int]] = {}
     for k, job in enumerate(jobs):
-        alike.setdefault(job.pace, []).append(k)
-    for places in alike.values():
-        for part in _that_fit(data, [jobs[k] for k in places], device):
-            now = [places.pop(0) for _ in part]
+        by_pace.setdefault(job.pace, []).append(k)
+    for job_indices in by_pace.values():
+        for part in _that_fit(data, [jobs[k] for k in job_indices], device):
+            indices = [job_indices.pop(0) for _ in part]
             training = _Training.begin(data, part, device)
-            training.run(lambda now=now, of=training: keep(lambda: of.checkpoints(now)))
-            for k, outcome in zip(now, training.outcomes(), strict=True):
-                found[k] = outcome
-    return [outcome for outcome in found if outcome is not None]
+            training.run(lambda indices=indices, of=training: keep(lambda: of.checkpoints(indices)))
+            for k, outcome in zip(indices, training.outcomes(), strict=True):
+                outcomes[k] = outcome
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
 def _that_fit(data: MarketData, jobs: Sequence[Job], device: str) -> list[Sequence[Job]]:
@@ -320,11 +320,11 @@ class _Training:
             after_update()
         self.seconds = time.perf_counter() - began
 
-    def checkpoints(self, places: Sequence[int]) -> dict[int, FoldCheckpoint]:
+    def checkpoints(self, indices: Sequence[int]) -> dict[int, FoldCheckpoint]:
         """Return the members that are sound, by the places of their jobs."""
         return {
-            place: self._checkpoint(number)
-            for number, place in enumerate(places)
+            index: self._checkpoint(number)
+            for number, index in enumerate(indices)
             if self.population.problem(number) is None
         }
 
@@ -341,11 +341,11 @@ class _Training:
         for stack in self.population.stacks:
             tracks = self._follow(stack.agent, [self.windows[number][1] for number in stack.numbers])
             for number, track in zip(stack.numbers, tracks, strict=True):
-                found = sharpe(track, self.data.bars_per_year)
-                found = found if math.isfinite(found) else _NO_TRADE
-                if self.population.problem(number) is None and found > self.best[number].sharpe:
+                tail_sharpe = sharpe(track, self.data.bars_per_year)
+                tail_sharpe = tail_sharpe if math.isfinite(tail_sharpe) else _NO_TRADE
+                if self.population.problem(number) is None and tail_sharpe > self.best[number].sharpe:
                     weights = self.population.weights(number)
-                    self.best[number] = BestWeights(found, self.population.n_steps(number), weights)
+                    self.best[number] = BestWeights(tail_sharpe, self.population.n_steps(number), weights)
 
     def _outcome(self, number: int) -> Outcome:
         """Return what a member's best checkpoint earned on validation."""

@@ -154,18 +154,18 @@ class Ppo:
         reward = rollout.reward.clone()
         if not rollout.cut:
             return reward
-        place = torch.cat([c[0] for c in rollout.cut])
+        cut_index = torch.cat([c[0] for c in rollout.cut])
         own = torch.cat([c[1] for c in rollout.cut])
         rows = [c[2] for c in rollout.cut if c[2] is not None]
         row = torch.cat(rows) if rows else None
         for k in range(len(reward)):
-            mine = place[:, 0] == k
+            mine = cut_index[:, 0] == k
             if not bool(mine.any()):
                 continue
             weights = self._learner.parameters.member(k)
             seen = Observed(own[mine][None], None if row is None else row[mine][None], self.env.table)
             value = self._critic.forward(weights, seen)[0, :, 0]
-            _, t, e = place[mine].unbind(1)
+            _, t, e = cut_index[mine].unbind(1)
             reward[k, t, e] += self.course.of["gamma"][k] * value
         return reward
 
@@ -183,14 +183,14 @@ class Ppo:
         n_counted = n_rows if self.shape.scale_updates else n_steps
         n_updates = max(1, round(self.shape.repeat_times * n_counted / size))
         figures: list[dict[str, Tensor]] = []
-        order, place = self.course.streams.permutation(n_rows), 0
+        order, start = self.course.streams.permutation(n_rows), 0
         for _ in range(n_updates):
-            if place + size > n_rows:
-                order, place = self.course.streams.permutation(n_rows), 0
+            if start + size > n_rows:
+                order, start = self.course.streams.permutation(n_rows), 0
                 if self.shape.if_use_v_trace:
                     flat = self._traced(rollout, rewards, flat)
-            figures.append(self._minibatch(flat, order[:, place : place + size]))
-            place += size
+            figures.append(self._minibatch(flat, order[:, start : start + size]))
+            start += size
         return {name: torch.stack([f[name] for f in figures]).mean(0) for name in figures[0]}
 
     @torch.no_grad()
@@ -236,8 +236,8 @@ class Ppo:
         with torch.no_grad():
             clipped = ((ratio - 1.0).abs() > of["ratio_clip"][:, None]).float().mean(1)
             kl = ((ratio - 1.0) - log_ratio).mean(1)
-        found = {"policy_loss": -gain, "value_loss": miss.mean(1), "entropy": entropy, "grad_norm": norm}
-        return {name: value.detach() for name, value in found.items()} | {"kl": kl, "clip_share": clipped}
+        figures = {"policy_loss": -gain, "value_loss": miss.mean(1), "entropy": entropy, "grad_norm": norm}
+        return {name: value.detach() for name, value in figures.items()} | {"kl": kl, "clip_share": clipped}
 
 
 def clipped_gain(ratio: Tensor, advantage: Tensor, clip: Tensor | float) -> Tensor:
@@ -292,5 +292,5 @@ def _normalized(advantage: Tensor) -> Tensor:
 
 def _cut(seen: Observed, truncated: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor | None]:
     member, env = truncated.nonzero().unbind(1)
-    place = torch.stack([member, torch.full_like(member, t), env], 1)
-    return place, seen.own[member, env], None if seen.row is None else seen.row[member, env]
+    index = torch.stack([member, torch.full_like(member, t), env], 1)
+    return index, seen.own[member, env], None if seen.row is None else seen.row[member, env]

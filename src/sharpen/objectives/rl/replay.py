@@ -40,24 +40,24 @@ class Replay:
     def add(self, seen: Observed, action: Tensor, reward: Tensor, alive: Tensor, then: Observed) -> None:
         """Remember a step of every environment. (P, E, ...) each."""
         count = self.memory["count"]
-        place = (count[:, None] + torch.arange(self._n_envs, device=count.device)) % self._n_rows
+        index = (count[:, None] + torch.arange(self._n_envs, device=count.device)) % self._n_rows
         member = torch.arange(len(count), device=count.device)[:, None]
         numbers = torch.cat([seen.own, then.own, action, reward[..., None], alive[..., None]], -1)
-        self.memory["numbers"][member, place] = numbers
+        self.memory["numbers"][member, index] = numbers
         if seen.row is not None and then.row is not None:
-            self.memory["rows"][member, place] = torch.stack([seen.row, then.row], -1).int()
+            self.memory["rows"][member, index] = torch.stack([seen.row, then.row], -1).int()
         count += self._n_envs
 
     def draw(self, streams: Streams, n: int) -> Experience:
         """Return steps drawn evenly, with replacement. (P, n, ...)."""
         held = self.memory["count"].clamp_max(self._n_rows)[:, None]
-        place = (streams.uniform(n) * held).long()
-        numbers = take_rows(self.memory["numbers"], place)
+        index = (streams.uniform(n) * held).long()
+        numbers = take_rows(self.memory["numbers"], index)
         own, then_own = numbers[..., : self._own], numbers[..., self._own : 2 * self._own]
         action, reward, alive = numbers[..., 2 * self._own : -2], numbers[..., -2], numbers[..., -1]
         if self._table is None:
             return Experience(Observed(own), action, reward, alive, Observed(then_own))
-        member = torch.arange(len(place), device=place.device)[:, None]
-        row = self.memory["rows"][member, place].long()
+        member = torch.arange(len(index), device=index.device)[:, None]
+        row = self.memory["rows"][member, index].long()
         seen = Observed(own, row[..., 0], self._table)
         return Experience(seen, action, reward, alive, Observed(then_own, row[..., 1], self._table))

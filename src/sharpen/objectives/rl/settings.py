@@ -47,14 +47,14 @@ def _flag(default: bool, text: str) -> Any:
     return field(default=default, metadata={"kind": bool, "help": text, "range": "true or false"})
 
 
-def _word(default: str, words: tuple[str, ...], text: str) -> Any:
+def _word(default: str, choices: tuple[str, ...], text: str) -> Any:
     return field(
         default=default,
         metadata={
             "kind": str,
-            "help": f"{text}: {', '.join(words)}",
-            "range": " ".join(words),
-            "allows": words.__contains__,
+            "help": f"{text}: {', '.join(choices)}",
+            "range": " ".join(choices),
+            "allows": choices.__contains__,
         },
     )
 
@@ -141,16 +141,16 @@ class AgentSettings:
             UsageError: A setting is given by both its names.
         """
         config = _with_temperature(config)
-        known = {f.name: f.metadata["kind"] for f in fields(cls)}
-        found: dict[str, Any] = {}
+        kinds = {f.name: f.metadata["kind"] for f in fields(cls)}
+        values: dict[str, Any] = {}
         for name, value in config.items():
             own = SYNONYMS.get(name, name)
-            if own in known and value is not None:
-                if own in found:
+            if own in kinds and value is not None:
+                if own in values:
                     raise UsageError(f"{name} and {own} are two names of one setting: give one of them")
-                found[own] = _cast(known[own], value)
-        agent = found.get("agent", "ppo")
-        return cls(**{**DEFAULTS.get(agent, {}), **found})
+                values[own] = _cast(kinds[own], value)
+        agent = values.get("agent", "ppo")
+        return cls(**{**DEFAULTS.get(agent, {}), **values})
 
 
 def without_effect(config: Mapping[str, Any]) -> list[str]:

@@ -58,20 +58,20 @@ def _parse(name: str) -> tuple[Callable[[Bars], Floats], int]:
     if name == "macd":
         return lambda bars: talib.MACD(bars.close, 12, 26, 9)[0], 33 + _until_one_percent(2 / 27)
     if name in ("boll_ub", "boll_lb"):
-        place = 0 if name == "boll_ub" else 2
-        return lambda bars: talib.BBANDS(bars.close, 20, _SAMPLE_DEVIATIONS, _SAMPLE_DEVIATIONS)[place], 19
-    found = _NAME.fullmatch(name)
-    n = int(found[2] or found[3]) if found else 0
-    if not found or n < 2:
+        band = 0 if name == "boll_ub" else 2
+        return lambda bars: talib.BBANDS(bars.close, 20, _SAMPLE_DEVIATIONS, _SAMPLE_DEVIATIONS)[band], 19
+    match = _NAME.fullmatch(name)
+    n = int(match[2] or match[3]) if match else 0
+    if not match or n < 2:
         raise UsageError(
             f"no technical {name!r}: there are macd, boll_ub, boll_lb, rsi_N, cci_N, dx_N, close_N_sma"
         )
-    if found[3]:
+    if match[3]:
         return lambda bars: talib.SMA(bars.close, n), n - 1
-    if found[1] == "cci":
+    if match[1] == "cci":
         return lambda bars: talib.CCI(bars.high, bars.low, bars.close, n), n - 1
     smoothed = n + _until_one_percent(1 / n)
-    if found[1] == "rsi":
+    if match[1] == "rsi":
         return lambda bars: talib.RSI(bars.close, n), smoothed
     return lambda bars: talib.DX(bars.high, bars.low, bars.close, n), smoothed
 

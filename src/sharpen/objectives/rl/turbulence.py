@@ -26,9 +26,9 @@ def turbulence(close: Floats, window_bars: int = 252) -> Floats:
         Journal 66(5), equation 1, without the division by the number of symbols that later authors add.
     """
     returns = close[1:] / close[:-1] - 1.0
-    found = np.full(len(close), np.nan)
+    by_bar = np.full(len(close), np.nan)
     if len(returns) <= window_bars:
-        return found
+        return by_bar
     windows = np.lib.stride_tricks.sliding_window_view(returns, window_bars, axis=0)  # (days, S, window)
     for start in range(0, len(returns) - window_bars, _DAYS_AT_ONCE):
         stop = min(start + _DAYS_AT_ONCE, len(returns) - window_bars)
@@ -36,13 +36,15 @@ def turbulence(close: Floats, window_bars: int = 252) -> Floats:
         mean = past.mean(axis=2)
         centred = past - mean[:, :, None]
         covariance = centred @ centred.transpose(0, 2, 1) / (window_bars - 1)
-        odd = returns[start + window_bars : stop + window_bars] - mean
-        if (unknown := np.isnan(odd)).any():
+        deviation = returns[start + window_bars : stop + window_bars] - mean
+        if (unknown := np.isnan(deviation)).any():
             covariance = np.where(unknown[:, :, None] | unknown[:, None, :], 0.0, covariance)
-            odd = np.where(unknown, 0.0, odd)
+            deviation = np.where(unknown, 0.0, deviation)
         inverse = np.linalg.pinv(covariance, hermitian=True)
-        found[start + window_bars + 1 : stop + window_bars + 1] = np.einsum("ts,tsr,tr->t", odd, inverse, odd)
-    return found
+        by_bar[start + window_bars + 1 : stop + window_bars + 1] = np.einsum(
+            "ts,tsr,tr->t", deviation, inverse, deviation
+        )
+    return by_bar
 
 
 def realized_volatility(close: Floats, window_bars: int = 30, bars_per_year: float = 252.0) -> Floats:
@@ -53,9 +55,9 @@ def realized_volatility(close: Floats, window_bars: int = 30, bars_per_year: flo
     returns = close[1:] / close[:-1] - 1.0
     n_known = np.maximum((~np.isnan(returns)).sum(axis=1), 1)
     market = returns.mean(axis=1) if not np.isnan(returns).any() else np.nansum(returns, axis=1) / n_known
-    found = np.full(len(close), np.nan)
+    volatility = np.full(len(close), np.nan)
     if len(market) < window_bars:
-        return found
+        return volatility
     windows = np.lib.stride_tricks.sliding_window_view(market, window_bars)
-    found[window_bars:] = windows.std(axis=1, ddof=1) * 100.0 * math.sqrt(bars_per_year)
-    return found
+    volatility[window_bars:] = windows.std(axis=1, ddof=1) * 100.0 * math.sqrt(bars_per_year)
+    return volatility

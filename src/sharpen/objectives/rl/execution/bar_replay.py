@@ -188,5 +188,5 @@ class BarReplay:
 def _held(values: Floats) -> Floats:
     """Return values with each NaN replaced by the one before, and at the start by the first. (T, S)."""
     known = ~np.isnan(values)
-    place = np.where(known, np.arange(len(values))[:, None], known.argmax(0))
-    return np.take_along_axis(values, np.maximum.accumulate(place, axis=0), axis=0)
+    last_known = np.where(known, np.arange(len(values))[:, None], known.argmax(0))
+    return np.take_along_axis(values, np.maximum.accumulate(last_known, axis=0), axis=0)

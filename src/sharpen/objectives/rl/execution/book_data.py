@@ -153,10 +153,10 @@ def read_trades(path: str | Path) -> Trades:
     for name, values in zip(names, (price, size), strict=True):
         if (odd := np.flatnonzero(~((values > 0) & np.isfinite(values)))).size:
             raise UsageError(f"{path}: row {odd[0] + 1} has a {name} of {values[odd[0]]}, which is no {name}")
-    said = frame[_named(frame, path, "side", "taker_side", "aggressor")].cast(pl.String).str.to_lowercase()
-    side = np.select([said.is_in(_BUY).to_numpy(), said.is_in(_SELL).to_numpy()], [1.0, -1.0], np.nan)
+    takers = frame[_named(frame, path, "side", "taker_side", "aggressor")].cast(pl.String).str.to_lowercase()
+    side = np.select([takers.is_in(_BUY).to_numpy(), takers.is_in(_SELL).to_numpy()], [1.0, -1.0], np.nan)
     if (odd := np.flatnonzero(np.isnan(side))).size:
-        raise UsageError(f"{path}: row {odd[0] + 1} has the side {said[int(odd[0])]!r}, give buy or sell")
+        raise UsageError(f"{path}: row {odd[0] + 1} has the side {takers[int(odd[0])]!r}, give buy or sell")
     time_s = _times(frame, path)
     order = np.argsort(time_s, kind="stable")
     return Trades(time_s[order], price[order], size[order], side[order])
@@ -207,13 +207,13 @@ def moment(time_s: float) -> str:
 
 def _columns(names: list[str]) -> dict[tuple[str, str], list[str]]:
     """Return the columns of each side and kind, by level."""
-    found: dict[tuple[str, str], dict[int, str]] = {}
+    by_level: dict[tuple[str, str], dict[int, str]] = {}
     for name in names:
         parts = re.findall(r"[a-z]+|\d+", name.lower())
-        words, numbers = [p for p in parts if not p.isdigit()], [int(p) for p in parts if p.isdigit()]
-        if len(words) == 2 and len(numbers) == 1 and words[0] in _SIDES and words[1] in _KINDS:
-            found.setdefault((_SIDES[words[0]], _KINDS[words[1]]), {})[numbers[0]] = name
-    return {key: [levels[i] for i in sorted(levels)] for key, levels in found.items()}
+        labels, numbers = [p for p in parts if not p.isdigit()], [int(p) for p in parts if p.isdigit()]
+        if len(labels) == 2 and len(numbers) == 1 and labels[0] in _SIDES and labels[1] in _KINDS:
+            by_level.setdefault((_SIDES[labels[0]], _KINDS[labels[1]]), {})[numbers[0]] = name
+    return {key: [levels[i] for i in sorted(levels)] for key, levels in by_level.items()}
 
 
 def _absolute(frame: pl.DataFrame) -> pl.DataFrame:

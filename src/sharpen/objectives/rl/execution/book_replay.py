@@ -240,15 +240,15 @@ class BookReplay:
 def _arrivals(book: Book, rules: BookRules) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the snapshot at which what is decided at each one arrives. (S,)."""
     time = book.time_s
-    found = np.searchsorted(time, time + rules.latency_s - 1e-9)
+    arrives = np.searchsorted(time, time + rules.latency_s - 1e-9)
     n = len(time) - rules.slice_rows
-    if (late := np.flatnonzero(found[:n] > np.arange(n) + rules.slice_rows)).size:
+    if (late := np.flatnonzero(arrives[:n] > np.arange(n) + rules.slice_rows)).size:
         raise UsageError(
             f"with a latency_s of {rules.latency_s} what is decided at row {late[0] + 1} of the book arrives"
             f" after its slice of {rules.slice_rows} rows: give less, or a larger slice_rows",
             latency_s=rules.latency_s,
         )
-    return np.minimum(found, len(time) - 1)
+    return np.minimum(arrives, len(time) - 1)
 
 
 def _mean_move(mid: Floats, n_rows: int) -> float:
@@ -260,8 +260,8 @@ def _mean_move(mid: Floats, n_rows: int) -> float:
 def _held(values: Floats) -> Floats:
     """Return values with each NaN replaced by the one before, and at the start by the first."""
     known = np.flatnonzero(~np.isnan(values))
-    place = np.searchsorted(known, np.arange(len(values)), side="right") - 1
-    return values[known[np.maximum(place, 0)]]
+    last_known = np.searchsorted(known, np.arange(len(values)), side="right") - 1
+    return values[known[np.maximum(last_known, 0)]]
 
 
 def _flows(
@@ -279,7 +279,7 @@ def _flows(
     np.add.at(signed, row[known], (size * taker)[known])
     if not trades:
         volume = 0.1 * (book.bid_size.sum(1) + book.ask_size.sum(1)) * np.where(book.is_open, 1.0, 0.0)
-    found: list[Floats] = []
+    fills_by_side: list[Floats] = []
     for side, price, shown, other in (
         (1.0, book.bid_price, book.bid_size, book.ask_price[:, 0]),
         (-1.0, -book.ask_price, book.ask_size, -book.bid_price[:, 0]),
@@ -296,5 +296,5 @@ def _flows(
             size[against],
         )
         filled = fills(flow, arrives, slice_rows)
-        found.append(np.append(filled, np.zeros(n - len(filled))))
-    return volume, signed, np.stack(found)
+        fills_by_side.append(np.append(filled, np.zeros(n - len(filled))))
+    return volume, signed, np.stack(fills_by_side)

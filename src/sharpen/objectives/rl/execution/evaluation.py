@@ -133,7 +133,7 @@ def row(name: str, outcomes: Outcomes, reference: Outcomes) -> Row:
 
 def table(outcomes: Mapping[str, Outcomes]) -> list[Row]:
     """Return the rows of policies that traded the same episodes; ``twap`` must be among them."""
-    return [row(name, found, outcomes["twap"]) for name, found in outcomes.items()]
+    return [row(name, policy_outcomes, outcomes["twap"]) for name, policy_outcomes in outcomes.items()]
 
 
 def has_a_cost(name: str, outcomes: Mapping[str, Outcomes]) -> bool:
@@ -152,11 +152,11 @@ def has_a_cost(name: str, outcomes: Mapping[str, Outcomes]) -> bool:
 def saved_bps(outcomes: Mapping[str, Outcomes]) -> dict[str, Floats]:
     """Return what the policy saves against each baseline in basis points, by window. (W,) each."""
     own = outcomes["ppo"]
-    place = np.unique(own.window, return_inverse=True)[1]
-    n_orders = np.bincount(place)
+    window_index = np.unique(own.window, return_inverse=True)[1]
+    n_orders = np.bincount(window_index)
     return {
-        name: np.bincount(place, found.shortfall_bps - own.shortfall_bps) / n_orders
-        for name, found in outcomes.items()
+        name: np.bincount(window_index, other.shortfall_bps - own.shortfall_bps) / n_orders
+        for name, other in outcomes.items()
         if name != "ppo"
     }
 

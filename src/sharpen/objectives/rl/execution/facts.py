@@ -39,12 +39,12 @@ def drawn_facts(market: str, rules: Mapping[str, Any], seed: int) -> RunFacts:
 
 def _hash(book: Book, rows: slice) -> str:
     arrays = (book.time_s, book.bid_price, book.bid_size, book.ask_price, book.ask_size)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for array in arrays:
-        found.update(np.ascontiguousarray(array[rows]).tobytes())
+        digest.update(np.ascontiguousarray(array[rows]).tobytes())
     if (trades := book.trades) is not None:
         time_s = book.time_s[rows]
         inside = (trades.time_s >= time_s[0]) & (trades.time_s <= time_s[-1])
         for array in (trades.time_s, trades.price, trades.size, trades.side):
-            found.update(np.ascontiguousarray(array[inside]).tobytes())
-    return found.hexdigest()
+            digest.update(np.ascontiguousarray(array[inside]).tobytes())
+    return digest.hexdigest()

@@ -143,11 +143,11 @@ def places_of(recorded: Recorded, parts: Sequence[Part]) -> Places:
 
 def _in_order(spans: Tensor, first: Tensor, n_starts: Tensor, length: int) -> Tensor:
     """Return rows and symbols of orders that follow each other, as many for each member. (P, G, 2)."""
-    found: list[Tensor] = []
+    by_member: list[Tensor] = []
     for (start, stop), own, n in zip(spans.tolist(), first, n_starts, strict=True):
         rows = start + length * torch.arange(max(1, (stop - start - length) // length))
         fits = (rows[:, None] >= own) & (rows[:, None] < own + n)
         window, symbol = fits.nonzero().unbind(-1)
-        found.append(torch.stack([rows[window], symbol], -1))
-    fewest = min(len(one) for one in found)
-    return torch.stack([one[:fewest] for one in found])
+        by_member.append(torch.stack([rows[window], symbol], -1))
+    fewest = min(len(one) for one in by_member)
+    return torch.stack([one[:fewest] for one in by_member])

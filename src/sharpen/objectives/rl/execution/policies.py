@@ -107,7 +107,7 @@ def of_agent(agent: Agent) -> Policy:
 
 def baselines(env: Execution, seed: int = 0) -> dict[str, Policy]:
     """Return the baselines by name; ``optimum`` and ``passive`` only where the market has them."""
-    found: dict[str, Policy] = {
+    policies: dict[str, Policy] = {
         "immediate": immediate,
         "twap": twap,
         "pov": pov,
@@ -115,7 +115,7 @@ def baselines(env: Execution, seed: int = 0) -> dict[str, Policy]:
         "random": random_participation(seed),
     }
     if env.market.has_book:
-        found["passive_twap"] = passive_twap
+        policies["passive_twap"] = passive_twap
     if env.market.gain_bps is not None:
-        found["optimum"] = optimal
-    return found
+        policies["optimum"] = optimal
+    return policies

@@ -72,13 +72,13 @@ def fills(flow: Flow, arrives: np.ndarray[tuple[int], np.dtype[np.int64]], n_row
         n_rows: How many snapshots after the decision it is taken back.
     """
     n = len(flow.other) - n_rows
-    found = np.zeros(n)
+    filled = np.zeros(n)
     for row in range(n):
         price, start = float(flow.price[row, 0]), int(arrives[row])
         if not math.isfinite(price) or start >= len(flow.other) or flow.other[start] <= price:
             continue
-        found[row] = _filled(flow, price, start, row + n_rows)
-    return found
+        filled[row] = _filled(flow, price, start, row + n_rows)
+    return filled
 
 
 def _filled(flow: Flow, price: float, start: int, stop: int) -> float:

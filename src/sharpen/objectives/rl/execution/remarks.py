@@ -18,7 +18,7 @@ def remarks(twap: Outcomes, left_out: Sequence[str] = (), pauses_s: Sequence[flo
         left_out: Symbols that have no room for any of them.
         pauses_s: Where nothing was recorded for many times as long as usual, in seconds.
     """
-    found: list[DataNote] = []
+    notes: list[DataNote] = []
     halted, forced = float(twap.halted.mean()), float(twap.forced.mean())
     if halted > 0:
         text = (
@@ -26,25 +26,25 @@ def remarks(twap: Outcomes, left_out: Sequence[str] = (), pauses_s: Sequence[flo
             " Orders wait there. What is left in an order's last slice is traded all the same, at the last"
             " price that is known and as if the slice were a usual one."
         )
-        found.append(DataNote("halts", text))
+        notes.append(DataNote("halts", text))
     if forced > _FEW:
         text = (
             f"Orders are large for their time: {_percent(forced)} of what equal slices trade is left for the"
             " end, and traded there at market, beyond the limit on participation. Give a smaller"
             " --order_share, a larger --participation or more --n_slices."
         )
-        found.append(DataNote("large orders", text))
+        notes.append(DataNote("large orders", text))
     if left_out:
         text = f"No order is held out in {', '.join(left_out)}: too few bars, or too late ones."
-        found.append(DataNote("left out", text))
+        notes.append(DataNote("left out", text))
     if pauses_s:
         text = (
             f"Nothing was recorded for more than ten usual distances of snapshots, {len(pauses_s)}"
             f" {'time' if len(pauses_s) == 1 else 'times'}, once for {max(pauses_s):.0f} s: an order goes on"
             " across such a pause. Give each stretch as a book of its own to keep them apart."
         )
-        found.append(DataNote("pauses", text))
-    return found
+        notes.append(DataNote("pauses", text))
+    return notes
 
 
 def _percent(share: float) -> str:

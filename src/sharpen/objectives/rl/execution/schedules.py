@@ -205,14 +205,16 @@ def square_root_schedule(n_slices: int, decay: float) -> Floats:
     """
     if decay <= 0.0:
         return np.full(n_slices, 1.0 / n_slices)
-    found: dict[frozenset[int], Floats] = {}
+    least_shares: dict[frozenset[int], Floats] = {}
 
     def cost(choice: frozenset[int]) -> float:
-        if choice not in found:
+        if choice not in least_shares:
             active = np.array(sorted(choice))
-            found[choice] = np.zeros(n_slices)
-            found[choice][active] = _least(decay ** np.maximum(active[:, None] - active[None, :], 0), active)
-        return square_root_cost(found[choice], 1.0, decay)
+            least_shares[choice] = np.zeros(n_slices)
+            least_shares[choice][active] = _least(
+                decay ** np.maximum(active[:, None] - active[None, :], 0), active
+            )
+        return square_root_cost(least_shares[choice], 1.0, decay)
 
     best = min(_choices(n_slices), key=cost)
     while n_slices > _ALL_CHOICES:
@@ -220,7 +222,7 @@ def square_root_schedule(n_slices: int, decay: float) -> Floats:
         if cost(near) >= cost(best) - 1e-12:
             break
         best = near
-    return found[best]
+    return least_shares[best]
 
 
 def _choices(n_slices: int) -> list[frozenset[int]]:
@@ -234,10 +236,10 @@ def _choices(n_slices: int) -> list[frozenset[int]]:
 
 def _neighbours(choice: frozenset[int], n_slices: int) -> list[frozenset[int]]:
     """Return the choices with a slice more, one less, or one a place earlier or later."""
-    found = [choice ^ {k} for k in range(n_slices)]
+    choices = [choice ^ {k} for k in range(n_slices)]
     moves = [(k, k + d) for k in choice for d in (-1, 1) if 0 <= k + d < n_slices and k + d not in choice]
-    found += [choice - {k} | {to} for k, to in moves]
-    return [other for other in found if other]
+    choices += [choice - {k} | {to} for k, to in moves]
+    return [other for other in choices if other]
 
 
 def _least(decays: Floats, active: Ints) -> Floats:

@@ -203,13 +203,13 @@ def _is_given(name: str, given: Mapping[str, Any]) -> bool:
 
 def _net_dims(value: Any) -> dict[str, int]:
     """Return the widths of one or two hidden layers, from a list or its text."""
-    found: Any = value
+    parsed: Any = value
     if isinstance(value, str):
         try:
-            found = json.loads(value)
+            parsed = json.loads(value)
         except ValueError:
-            found = None
-    widths = cast("list[Any]", found if isinstance(found, (list, tuple)) else [])
+            parsed = None
+    widths = cast("list[Any]", parsed if isinstance(parsed, (list, tuple)) else [])
     if not 1 <= len(widths) <= 2 or not all(type(width) is int for width in widths):
         raise UsageError(f"net_arch is {value!r}, give one or two widths, such as [64, 64]")
     first, second = (*widths, 0)[:2]

@@ -159,11 +159,11 @@ class Training:
 
     def _look(self, k: int) -> Look:
         seed, population, numbers = self._jobs[k].seed, self._population, self._members_of(k)
-        found: list[dict[str, Outcomes]] = []
+        by_fold: list[dict[str, Outcomes]] = []
         for number, held_out in zip(numbers, self._held_out, strict=True):
             agent = population.alone(number, population.weights(number))
-            found.append({"ppo": held_out.play(seed, of_agent(agent)), **held_out.others[seed]})
-        outcomes = {name: together([fold[name] for fold in found]) for name in found[0]}
+            by_fold.append({"ppo": held_out.play(seed, of_agent(agent)), **held_out.others[seed]})
+        outcomes = {name: together([fold[name] for fold in by_fold]) for name in by_fold[0]}
         problems = [p for number in numbers if (p := population.problem(number)) is not None]
         first = numbers[0]
         return Look(
@@ -225,7 +225,7 @@ def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
     rows = {row.policy: row for row in table(outcomes)}
     mine = rows["ppo"]
     reward, error = mean_error(own.reward, own.window)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "val/mean_reward": reward,
         "val/mean_reward_low": reward - _Z_95 * error,
         "val/mean_reward_high": reward + _Z_95 * error,
@@ -238,9 +238,9 @@ def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
         if name == "ppo":
             continue
         saved, saved_error = mean_error(outcome.shortfall_bps - own.shortfall_bps, own.window)
-        found |= {f"val/saved_vs_{name}_bps": saved, f"val/saved_vs_{name}_error_bps": saved_error}
+        figures |= {f"val/saved_vs_{name}_bps": saved, f"val/saved_vs_{name}_error_bps": saved_error}
         if has_a_cost(name, outcomes):
             cost = rows[name].shortfall
-            found[f"val/slippage_vs_{name}_pct"] = -100.0 * saved / cost
-            found[f"val/slippage_vs_{name}_error_pct"] = 100.0 * saved_error / cost
-    return {name: float(value) for name, value in found.items()}
+            figures[f"val/slippage_vs_{name}_pct"] = -100.0 * saved / cost
+            figures[f"val/slippage_vs_{name}_error_pct"] = 100.0 * saved_error / cost
+    return {name: float(value) for name, value in figures.items()}
