@@ -44,23 +44,23 @@ def calendar_notes(bars: Sequence[Bars], min_rows: int) -> tuple[str, ...]:
         return ()
     n_bars, n_own = len(panel), panel.present.sum(axis=0)
     lacking = sorted((int(n), s) for s, n in enumerate(n_own) if n < n_bars)
-    told = [_what_is_lacking(panel, s, min_rows) for _, s in lacking[:_SHOWN]]
+    descriptions = [_what_is_lacking(panel, s, min_rows) for _, s in lacking[:_SHOWN]]
     rest = [f"{len(lacking) - _SHOWN} more lack fewer"] if len(lacking) > _SHOWN else []
     head = f"RAGGED: {len(lacking)} of {len(bars)} symbols lack some of the {n_bars} bars; nothing was cut"
-    return (f"{head}: {'; '.join([*told, *rest])}",)
+    return (f"{head}: {'; '.join([*descriptions, *rest])}",)
 
 
 def _what_is_lacking(panel: Panel, s: int, min_rows: int) -> str:
     own = np.flatnonzero(panel.present[:, s])
     first, last = int(own[0]), int(own[-1])
-    said = f"{panel.symbols[s]} has {len(own)}"
+    text = f"{panel.symbols[s]} has {len(own)}"
     if first > 0:
-        said += f", begins {panel.time[first]:.10}"
+        text += f", begins {panel.time[first]:.10}"
     if last < len(panel) - 1:
-        said += f", ends {panel.time[last]:.10} (settled there, as delisted)"
+        text += f", ends {panel.time[last]:.10} (settled there, as delisted)"
     if n_missing := last - first + 1 - len(own):
-        said += f", misses {n_missing} between"
-    return said if len(own) >= min_rows else f"{said}, too few for a model to trade it"
+        text += f", misses {n_missing} between"
+    return text if len(own) >= min_rows else f"{text}, too few for a model to trade it"
 
 
 def _of_lengths(bars: Sequence[Bars]) -> list[Problem]:

@@ -34,11 +34,11 @@ adj_close: adjustedprice adjusted adj
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    by_role: dict[str, tuple[str, ...]] = {}
     for line in text.strip().splitlines():
         role, _, spellings = line.partition(": ")
-        found[role] = (*found.get(role, ()), *spellings.split())
-    return found
+        by_role[role] = (*by_role.get(role, ()), *spellings.split())
+    return by_role
 
 
 SYNONYMS = _table(_SPELLINGS)
@@ -88,12 +88,14 @@ def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:
         by_plain.setdefault(squash(name), []).append(name)
     names = dict(taken)
     for role, spellings in SYNONYMS.items():
-        found = [by_plain[spelling] for spelling in spellings if spelling in by_plain]
-        if role in names or not found:
+        matching = [by_plain[spelling] for spelling in spellings if spelling in by_plain]
+        if role in names or not matching:
             continue
-        if twice := [same for same in found if len(same) > 1]:
+        if twice := [same for same in matching if len(same) > 1]:
             problems.append(f"column {role} comes twice ({', '.join(twice[0])}). Fix: keep one of each")
-        names[role] = _liveliest(frame, [same[0] for same in found]) if role == "volume" else found[0][0]
+        names[role] = (
+            _liveliest(frame, [same[0] for same in matching]) if role == "volume" else matching[0][0]
+        )
     names = _rest(frame, names, by_plain)
     clock, names = _clock(frame, names, by_plain)
     unused = tuple(name for name in frame.columns if name not in names.values() and name != clock)
@@ -156,9 +158,9 @@ def _clock(
 
 
 def _about_missing(missing: Sequence[str], columns: Sequence[str], unused: Sequence[str]) -> str:
-    told = f"missing column {', '.join(missing)}; there are {', '.join(columns)}."
+    message = f"missing column {', '.join(missing)}; there are {', '.join(columns)}."
     if len(missing) == len(REQUIRED) and any(_is_number(name) for name in columns):
-        return f"{told} The first line looks like a row: is the header missing? Fix: write a header line"
+        return f"{message} The first line looks like a row: is the header missing? Fix: write a header line"
     rest = {squash(name): name for name in unused}
     pairs: list[tuple[str, str]] = []
     for role in missing:
@@ -177,7 +179,7 @@ def _about_missing(missing: Sequence[str], columns: Sequence[str], unused: Seque
         )
     if {"open", "high", "low"} <= set(lost):
         fixes.append("bring bars with open, high and low, for closes alone are not enough")
-    return f"{told}{guess} Fix: {'; '.join(fixes)}"
+    return f"{message}{guess} Fix: {'; '.join(fixes)}"
 
 
 def _is_number(text: str) -> bool:

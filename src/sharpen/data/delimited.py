@@ -78,9 +78,9 @@ def _cells(body: str, header: Header, text: str, where: str) -> pl.DataFrame:
         )
     except PolarsError as error:
         _refuse_ragged(text, header, where)
-        said = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0]
         raise DataError(
-            f"{where}: cannot be read: {said}. Fix: write it again, with one header line"
+            f"{where}: cannot be read: {reason}. Fix: write it again, with one header line"
         ) from error
     if frame.width != len(header.names) or frame[frame.columns[-1]].null_count():  # as after a short row
         _refuse_ragged(text, header, where)
@@ -167,9 +167,11 @@ def _refuse_ragged(text: str, header: Header, where: str) -> None:
     if not first:
         return
     n_more = sum(1 for _ in odd)
-    told = ", ".join(f"line {line} has {n}" for line, n in first) + (f", and {n_more} more" if n_more else "")
+    counts = ", ".join(f"line {line} has {n}" for line, n in first) + (
+        f", and {n_more} more" if n_more else ""
+    )
     raise DataError(
-        f"{where}: the header has {n_cells} cells, but {told}. "
+        f"{where}: the header has {n_cells} cells, but {counts}. "
         "Fix: give each row a cell for every column, and quote cells that hold a comma",
         lines=[line for line, _ in first],
     )

@@ -122,17 +122,17 @@ def _oldest_first(part: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
 
 def _layout(columns: Columns, times: Times) -> tuple[str, ...]:
     """Return what was understood of the columns, in words, where it is not as we would write it."""
-    said: list[str] = []
+    remarks: list[str] = []
     for role, name in columns.names.items():
         how = f" ({times.how})" if role == "time" and times.how else ""
         shown = f"{name} + {columns.clock}" if role == "time" and columns.clock else name
         if how or (shown.strip().lower().replace(" ", "_") != role):
-            said.append(f"{role}={shown or 'the first column'}{how}")
+            remarks.append(f"{role}={shown or 'the first column'}{how}")
     if columns.unused:
         shown = ", ".join(repr(name) if not name.strip() else name for name in columns.unused[:6])
         more = f" and {len(columns.unused) - 6} more" if len(columns.unused) > 6 else ""
-        said.append(f"not used: {shown}{more}")
-    return tuple(said)
+        remarks.append(f"not used: {shown}{more}")
+    return tuple(remarks)
 
 
 def _rows(part: pl.DataFrame, times: Times) -> SymbolRows:
@@ -147,9 +147,9 @@ def _rows(part: pl.DataFrame, times: Times) -> SymbolRows:
     bars = Bars(symbol=str(part["symbol"][0]), time=time.astype("datetime64[us]"), **values)
     unread = _unread(part) if "time_text" in part.columns else {}
     rows = SymbolRows(bars, adj_close, part["row_number"].to_numpy().astype(np.int64), unread=unread)
-    found = _mixed_zone(rows, part["offset"].to_list() if times.offsets else ())
-    found += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
-    return replace(rows, problems=tuple(found))
+    problems = _mixed_zone(rows, part["offset"].to_list() if times.offsets else ())
+    problems += [*_no_numbers(rows, part.select(text), read), *_bad_adjustment(rows)]
+    return replace(rows, problems=tuple(problems))
 
 
 def _unread(part: pl.DataFrame) -> dict[int, str]:

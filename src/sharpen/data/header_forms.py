@@ -84,11 +84,11 @@ def find_header(text: str) -> Header:
     if wide := _three_lines(rows):
         names, symbols = wide
         single = tuple(dict.fromkeys(symbols[1:]))
-        said = f"yfinance, 3 header lines, {len(single)} symbol{'s' * (len(single) != 1)}"
-        return Header(names, separator, after[2], (*form, said), symbols)
-    if found := _without_header(rows[0]):
-        names, said = found
-        return Header(names, separator, start, (*form, said))
+        description = f"yfinance, 3 header lines, {len(single)} symbol{'s' * (len(single) != 1)}"
+        return Header(names, separator, after[2], (*form, description), symbols)
+    if headerless := _without_header(rows[0]):
+        names, description = headerless
+        return Header(names, separator, start, (*form, description))
     if names := _bars_alone([_split(line, separator) for line in _lines(text[start:], _N_PROVING)]):
         return Header(names, separator, start, (*form, f"without a header, as {', '.join(names)}"))
     return Header(tuple(rows[0]), separator, after[0], form)

@@ -50,8 +50,8 @@ def find_quality_warnings(bars: Bars, row_numbers: Ints) -> tuple[str, ...]:
         row_numbers: Each bar's row number in its source, for the messages. (T,)
     """
     at = _Places(bars, row_numbers)
-    found = (_stale(bars), _mixed_spacing(bars, at), *_jumps(bars, at), _gaps(bars, at), _frozen(bars, at))
-    return tuple(note for note in found if note)
+    warnings = (_stale(bars), _mixed_spacing(bars, at), *_jumps(bars, at), _gaps(bars, at), _frozen(bars, at))
+    return tuple(note for note in warnings if note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,14 @@ def robust_scale(returns: Floats) -> float:
 
 def _spikes(log_close: Floats, places: Ints) -> list[tuple[int, int]]:
     """Return the pairs of jumps, away and back, that leave the close about where it was. (J,) -> pairs."""
-    found: list[tuple[int, int]] = []
+    spikes: list[tuple[int, int]] = []
     free = 0
     for start, stop in pairwise(places.tolist()):
         away, left = (abs(log_close[i] - log_close[start - 1]) for i in (start, stop))
         if start >= free and stop - start <= SPIKE_BARS and left < 0.25 * away:
-            found.append((start, stop))
+            spikes.append((start, stop))
             free = stop + 1
-    return found
+    return spikes
 
 
 def _has_crowd(bars: Bars, i: int) -> bool:

@@ -76,21 +76,21 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
     if kind == pl.String:
         cells, zone = _without_zone(cells)
         options = replace(options, zone=zone) if zone and not options.zone else options
-        found = _of_text(cells, options)
+        times = _of_text(cells, options)
     elif isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
-        found = Times(utc, zone="" if kind.time_zone in ("UTC", "Etc/UTC") else kind.time_zone)
+        times = Times(utc, zone="" if kind.time_zone in ("UTC", "Etc/UTC") else kind.time_zone)
     elif isinstance(kind, pl.Datetime) or kind == pl.Date:
-        found = Times(cells.cast(pl.Datetime("us")), notes=(NAIVE_NOTE,))
+        times = Times(cells.cast(pl.Datetime("us")), notes=(NAIVE_NOTE,))
     elif kind.is_numeric():
-        found = _of_numbers(cells, "")
+        times = _of_numbers(cells, "")
     else:
-        found = Times(
+        times = Times(
             pl.Series("time", [None] * len(cells), pl.Datetime("us")),
             problem=f"column {cells.name} holds {kind}, not times. "
             "Fix: write ISO 8601 text or a timestamp column",
         )
-    return found if found.problem else _settled(found, options, symbols)
+    return times if times.problem else _settled(times, options, symbols)
 
 
 def _without_zone(cells: pl.Series) -> tuple[pl.Series, str]:
@@ -101,36 +101,36 @@ def _without_zone(cells: pl.Series) -> tuple[pl.Series, str]:
     return cells.str.replace(_ZONE_NAME, ""), str(names[0])
 
 
-def _settled(found: Times, options: ReadOptions, symbols: pl.Series | None) -> Times:
+def _settled(times: Times, options: ReadOptions, symbols: pl.Series | None) -> Times:
     """Return the times with their zone applied, and bars that begin at midnight there as plain dates."""
-    if NAIVE_NOTE in found.notes:
-        if not _has_clock(found.utc):
-            return replace(found, notes=())
+    if NAIVE_NOTE in times.notes:
+        if not _has_clock(times.utc):
+            return replace(times, notes=())
         if not options.zone:
-            return found
+            return times
         return _dated(
-            replace(found, utc=_from_zone(found.utc, options.zone, symbols), zone=options.zone, notes=())
+            replace(times, utc=_from_zone(times.utc, options.zone, symbols), zone=options.zone, notes=())
         )
-    return _dated(found if found.zone or not options.zone else replace(found, zone=options.zone))
+    return _dated(times if times.zone or not options.zone else replace(times, zone=options.zone))
 
 
 def _has_clock(utc: pl.Series) -> bool:
     return not bool((utc.dt.truncate("1d") == utc).all())
 
 
-def _dated(found: Times) -> Times:
+def _dated(times: Times) -> Times:
     """Return times that are all midnight in their zone as the dates that they mean."""
-    utc = found.utc.drop_nulls()
-    if utc.is_empty() or not (_has_clock(utc) or found.zone):
-        return found
-    zone, how = found.zone, "midnight in"
+    utc = times.utc.drop_nulls()
+    if utc.is_empty() or not (_has_clock(utc) or times.zone):
+        return times
+    zone, how = times.zone, "midnight in"
     if not zone and 1 < utc.dt.time().n_unique() <= 2 and _spacing_days(utc) >= 0.9:
         zone = next((name for name in _ZONES if _is_midnight(utc, name)), "")
         how = "midnight, by its two hours, in"
     if not zone or not _is_midnight(utc, zone):
-        return found if not found.zone else replace(found, how=_join(found.how, found.zone))
-    local = found.utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    return replace(found, utc=local, zone=zone, how=_join(found.how, f"{how} {zone}, taken as dates"))
+        return times if not times.zone else replace(times, how=_join(times.how, times.zone))
+    local = times.utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    return replace(times, utc=local, zone=zone, how=_join(times.how, f"{how} {zone}, taken as dates"))
 
 
 def _is_midnight(utc: pl.Series, zone: str) -> bool:
@@ -172,18 +172,18 @@ def _of_text(cells: pl.Series, options: ReadOptions) -> Times:
         pl.when(has_offset).then(pl.col("text").str.replace(_SUFFIX, "")).otherwise("text").alias("bare"),
         _minutes().alias("minutes"),
     )
-    found = _of_bare(frame["bare"], cells.name, options)
-    shifted = frame.select((found.utc - pl.duration(minutes=pl.col("minutes"))).alias("time"))["time"]
+    times = _of_bare(frame["bare"], cells.name, options)
+    shifted = frame.select((times.utc - pl.duration(minutes=pl.col("minutes"))).alias("time"))["time"]
     offsets: list[str] = frame.filter(pl.col("text").is_not_null())["offset"].unique().to_list()
-    found = replace(found, utc=shifted, written=text)
+    times = replace(times, utc=shifted, written=text)
     if _NO_OFFSET in offsets and len(offsets) == 1:
-        return replace(found, notes=() if found.how.startswith("epoch") else (NAIVE_NOTE,))
+        return replace(times, notes=() if times.how.startswith("epoch") else (NAIVE_NOTE,))
     if len(offsets) <= 1:
-        return found
+        return times
     zone = "" if _NO_OFFSET in offsets else _zone_of(shifted, frame["minutes"], options.zone)
     if zone:
-        return replace(found, zone=zone, how=_join(found.how, f"in {zone}, by its offsets"))
-    return replace(found, offsets=tuple(frame["offset"].to_list()))
+        return replace(times, zone=zone, how=_join(times.how, f"in {zone}, by its offsets"))
+    return replace(times, offsets=tuple(frame["offset"].to_list()))
 
 
 def _minutes() -> pl.Expr:
@@ -251,17 +251,17 @@ def _ordered(bare: pl.Series, name: str) -> Times:
     y, s = ("%Y" if len(str(year.drop_nulls()[0])) == 4 else "%y"), str(sep.drop_nulls()[0])
     formats = {"day first": f"%d{s}%m{s}{y}", "month first": f"%m{s}%d{s}{y}"}
     if len(rows) != 1:
-        told = "; ".join(f"row {row + 1}, {bare[row]!r}, has the {order}" for order, row in rows.items())
-        told = told or f"{bare.drop_nulls()[0]!r} is read both ways, and no row proves which"
+        evidence = "; ".join(f"row {row + 1}, {bare[row]!r}, has the {order}" for order, row in rows.items())
+        evidence = evidence or f"{bare.drop_nulls()[0]!r} is read both ways, and no row proves which"
         return Times(
             _parsed(bare, _ISO),
-            problem=f"column {name}: does the day or the month come first? {told}. Fix: "
+            problem=f"column {name}: does the day or the month come first? {evidence}. Fix: "
             f"--time-format '{formats['day first']}' (day first) or --time-format '{formats['month first']}' "
             "(month first)" + (", after mending the rows of the other kind" if rows else ""),
         )
     ((order, row),) = rows.items()
-    found = _parsed(_padded(bare), _with_clocks(formats[order]))
-    return Times(found, how=f"{order}, proven by row {row + 1}")
+    parsed = _parsed(_padded(bare), _with_clocks(formats[order]))
+    return Times(parsed, how=f"{order}, proven by row {row + 1}")
 
 
 def _of_numbers(cells: pl.Series, name: str) -> Times:
@@ -271,9 +271,9 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
     middle = float(known.cast(pl.Float64).abs().median() or 0) if len(known) else 0.0  # pyright: ignore
     for digits, format_ in ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S"), (12, "%Y%m%d%H%M")):
         if 10 ** (digits - 1) <= middle < 10**digits and 1700 <= middle // 10 ** (digits - 4) < 2200:
-            found = _parsed(cells.cast(pl.Int64, strict=False).cast(pl.String), [format_])
-            if 2 * found.null_count() < len(found):
-                return Times(found, how=f"as {format_}", notes=() if digits == 8 else (NAIVE_NOTE,))
+            parsed = _parsed(cells.cast(pl.Int64, strict=False).cast(pl.String), [format_])
+            if 2 * parsed.null_count() < len(parsed):
+                return Times(parsed, how=f"as {format_}", notes=() if digits == 8 else (NAIVE_NOTE,))
     for unit, least, factor in reversed(_SCALES):
         if middle >= least:
             whole = cells.cast(pl.Float64) * factor if cells.dtype.is_float() else cells.cast(pl.Int64)
@@ -287,13 +287,13 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
 
 def _no_time(label: str, known: pl.Series, middle: float) -> str:
     first = known[0] if len(known) else None
-    told = f"column {label} holds {known.dtype}, not times: {first}"
+    message = f"column {label} holds {known.dtype}, not times: {first}"
     if 3e5 <= middle <= 3e6:  # seconds since 1970, divided by a thousand: 1979 to 2065
-        told += (
+        message += (
             ", a day of early 1970 in seconds. The program that wrote it may have divided by 10**9 what "
             "pandas 3 counts in microseconds, and earlier ones counted in nanoseconds"
         )
-    return f"{told}. Fix: write ISO 8601 times, or name another column with --map THEIR_NAME=time"
+    return f"{message}. Fix: write ISO 8601 times, or name another column with --map THEIR_NAME=time"
 
 
 def _with_clocks(day: str) -> list[str]:

@@ -36,15 +36,15 @@ def ped_anova(seen: Observations, seed: int, top_share: float = TOP_SHARE) -> li
     rng = rng_for(seed, "importance", "ped-anova")
     n = len(seen.scores)
     rows: list[Ints] = [np.arange(n), *(rng.integers(0, n, n) for _ in range(N_RESAMPLES))]
-    found = np.array([_shares(seen, chosen, top_share) for chosen in rows])
+    sampled = np.array([_shares(seen, chosen, top_share) for chosen in rows])
     names: list[tuple[str, ...]] = [(name,) for name in seen.names]
-    resampled = {share.names: share for share in shares(names, found[1:])}
+    resampled = {share.names: share for share in shares(names, sampled[1:])}
     own = [
         Share(
             name,
-            float(found[0, d]),
-            min(resampled[name].low, found[0, d]),
-            max(resampled[name].high, found[0, d]),
+            float(sampled[0, d]),
+            min(resampled[name].low, sampled[0, d]),
+            max(resampled[name].high, sampled[0, d]),
         )
         for d, name in enumerate(names)
     ]

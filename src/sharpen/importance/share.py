@@ -41,5 +41,5 @@ def shares(names: list[tuple[str, ...]], samples: Floats) -> list[Share]:
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(samples, [tail, 100 - tail], axis=0)
     mean = samples.mean(axis=0)
-    found = [Share(name, float(mean[k]), float(low[k]), float(high[k])) for k, name in enumerate(names)]
-    return sorted(found, key=lambda share: (-share.value, share.names))
+    by_column = [Share(name, float(mean[k]), float(low[k]), float(high[k])) for k, name in enumerate(names)]
+    return sorted(by_column, key=lambda share: (-share.value, share.names))

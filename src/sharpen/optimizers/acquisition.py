@@ -146,8 +146,11 @@ def best_first(
     order = np.argsort(-values, kind="stable")
     starts = tried[_apart(tried, order, n=N_CLIMBS)]
     climbed = cube.snap(_climb(acquisition, cube, starts))
-    found, values = np.concatenate([climbed, tried]), np.concatenate([acquisition.value(climbed), values])
-    return found[np.argsort(-values, kind="stable")]
+    candidates, values = (
+        np.concatenate([climbed, tried]),
+        np.concatenate([acquisition.value(climbed), values]),
+    )
+    return candidates[np.argsort(-values, kind="stable")]
 
 
 def _neighbours(cube: Cube, centres: Floats, rng: np.random.Generator, n_each: int = 30) -> Floats:
@@ -167,13 +170,13 @@ def _neighbours(cube: Cube, centres: Floats, rng: np.random.Generator, n_each: i
 
 def _apart(points: Floats, order: np.ndarray, n: int) -> list[int]:
     """Return the best points that are not next to a better one."""
-    found: list[int] = []
+    chosen: list[int] = []
     for i in order[:60]:
-        if all(np.abs(points[i] - points[j]).max() > 0.05 for j in found):
-            found.append(int(i))
-        if len(found) == n:
+        if all(np.abs(points[i] - points[j]).max() > 0.05 for j in chosen):
+            chosen.append(int(i))
+        if len(chosen) == n:
             break
-    return found
+    return chosen
 
 
 def _climb(acquisition: Acquisition, cube: Cube, starts: Floats) -> Floats:
@@ -189,7 +192,7 @@ def _climb(acquisition: Acquisition, cube: Cube, starts: Floats) -> Floats:
         return -float(value.sum()), -slope[:, real].ravel()
 
     start = starts[:, real].ravel()
-    found = minimize(
+    result = minimize(
         loss,
         start,
         jac=True,
@@ -198,5 +201,5 @@ def _climb(acquisition: Acquisition, cube: Cube, starts: Floats) -> Floats:
         options={"maxiter": N_STEPS},
     )
     ended = starts.copy()
-    ended[:, real] = found.x.reshape(len(starts), -1)
+    ended[:, real] = result.x.reshape(len(starts), -1)
     return ended

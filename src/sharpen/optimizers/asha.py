@@ -57,11 +57,11 @@ class Asha:
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return promotions as far as there are any, those of high rungs first, then new configurations."""
         fidelities = rungs(self.min_fidelity, self.max_fidelity or 0.0, self.eta)
-        found = promotions(history, fidelities, self.eta)[:n]
+        promoted = promotions(history, fidelities, self.eta)[:n]
         n_before = sum(t.origin == "asha" and t.parent is None for t in history)
         sampling = Sampling(self.sampler, space, history, rng, self.seed, self._keys)
-        new = sampling.draw(n - len(found), n_before) if len(found) < n else []
-        return found + [Proposal(config, origin="asha", fidelity=fidelities[0]) for config in new]
+        new = sampling.draw(n - len(promoted), n_before) if len(promoted) < n else []
+        return promoted + [Proposal(config, origin="asha", fidelity=fidelities[0]) for config in new]
 
 
 def promotions(history: Sequence[Trial], fidelities: Sequence[float], eta: float) -> list[Proposal]:
@@ -74,9 +74,9 @@ def promotions(history: Sequence[Trial], fidelities: Sequence[float], eta: float
     """
     ours = [t for t in history if t.origin == "asha" and t.state.is_final]
     children = children_of(history, "asha")
-    found: list[Proposal] = []
+    proposals: list[Proposal] = []
     for low, high in reversed(list(pairwise(fidelities))):
         ended = [t for t in ours if t.fidelity == low]
         best = ranked(ended)[: int(len(ended) / eta)]
-        found += [Proposal(t.config, t.number, "asha", high) for t in best if t.number not in children]
-    return found
+        proposals += [Proposal(t.config, t.number, "asha", high) for t in best if t.number not in children]
+    return proposals

@@ -39,12 +39,12 @@ def rungs(min_fidelity: float, max_fidelity: float, eta: float) -> tuple[float, 
     ((1, 3, 9, 27), (111111, 333333, 1000000), (0.1, 0.3, 0.9))
     """
     low, high, factor = (_exact(x) for x in (min_fidelity, max_fidelity, eta))
-    found: list[Fraction] = []
+    fidelities: list[Fraction] = []
     while high >= low:
-        found.append(high)
+        fidelities.append(high)
         high /= factor
-    is_whole = low.denominator == found[0].denominator == 1
-    return tuple(round(x) if is_whole else float(x) for x in reversed(found))
+    is_whole = low.denominator == fidelities[0].denominator == 1
+    return tuple(round(x) if is_whole else float(x) for x in reversed(fidelities))
 
 
 def brackets(min_fidelity: float, max_fidelity: float, eta: float) -> tuple[Bracket, ...]:

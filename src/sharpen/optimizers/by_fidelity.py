@@ -47,13 +47,13 @@ class Sampling:
         """
         batch = ProposalBatch(self.space, self.history, self.rng, self.seed, self.keys)
         batch.number = n_before
-        found: Answer = []
+        proposed: Answer = []
         if self.sampler != "random":
             least = max(len(self.space.dimensions) + 2, MIN_TRIALS)
             past = comparable(self.history, least)
             if sum(t.state.is_final for t in past) >= least:
-                found = _model(self.sampler, least).ask(self.space, past, n, self.rng)
-        for proposal in [] if isinstance(found, Wait | Done) else found:
+                proposed = _model(self.sampler, least).ask(self.space, past, n, self.rng)
+        for proposal in [] if isinstance(proposed, Wait | Done) else proposed:
             is_new = self.space.key(proposal.config) not in batch.seen
             batch.add(proposal.config if is_new else None, self.sampler)
         for _ in range(n - len(batch.proposals)):

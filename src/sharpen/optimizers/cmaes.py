@@ -105,8 +105,8 @@ class CmaEs:
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         shares = _shares(cube, own, size)
         for _ in range(n):
-            found = _unseen(cube, search, shares, batch.seen, rng) if cube.axes else None
-            batch.add(found, "cmaes")
+            config = _unseen(cube, search, shares, batch.seen, rng) if cube.axes else None
+            batch.add(config, "cmaes")
         return batch.proposals
 
     def _search(
@@ -169,12 +169,12 @@ def _shares(cube: Cube, own: Sequence[Trial], size: int) -> list[Floats]:
     last = sorted(own[-3 * size :], key=_loss)
     better = last[: len(last) // 2] if len(last) >= size else []
     u = cube.encode([trial.config for trial in better])
-    found: list[Floats] = []
+    shares: list[Floats] = []
     is_category: Bools = cube.is_category
     for d, axis in enumerate(cube.axes):
         if is_category[d]:
             counts = np.array([(u[:, d] == unit).sum() for unit in axis.units], dtype=float)
-            found.append((counts + 1) / (counts + 1).sum())
+            shares.append((counts + 1) / (counts + 1).sum())
         else:
-            found.append(np.empty(0))
-    return found
+            shares.append(np.empty(0))
+    return shares

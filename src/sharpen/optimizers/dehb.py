@@ -75,12 +75,12 @@ class Dehb:
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         past = [t for t in history if t.origin in ORIGINS]
         search = _Search(self, space, cycle, past, batch, rng)
-        found: list[Proposal] = []
-        while len(found) < n and (slot := next_slot(past, cycle, self.passes)) is not None:
-            found.append(search.fill(slot))
-            past.append(_begun(found[-1]))
-        if found:
-            return found
+        proposals: list[Proposal] = []
+        while len(proposals) < n and (slot := next_slot(past, cycle, self.passes)) is not None:
+            proposals.append(search.fill(slot))
+            past.append(_begun(proposals[-1]))
+        if proposals:
+            return proposals
         return Wait() if any(not t.state.is_final for t in past) else Done()
 
 

@@ -34,13 +34,13 @@ class Keys:
             return set()
         if space is not self._space:
             self._space, self._known = space, {}
-        found: set[str] = set()
+        keys: set[str] = set()
         for trial in trials:
             known = self._known.get(trial.number)
             if known is None or known[0] is not trial.config:
                 known = self._known[trial.number] = (trial.config, space.key(trial.config))
-            found.add(known[1])
-        return found
+            keys.add(known[1])
+        return keys
 
 
 def sobol(seed: int | None, n_dimensions: int, index: int) -> Floats | None:
@@ -76,9 +76,9 @@ def draw(
     n_values = space.size
     tries = [first] if first is not None else []
     for least in range(len(avoid) if n_values is not None else 0):
-        found = _draw_outside(space, rng, frozenset[str]().union(*avoid[least:]), tries)
-        if found is not None:
-            return found
+        config = _draw_outside(space, rng, frozenset[str]().union(*avoid[least:]), tries)
+        if config is not None:
+            return config
     return _draw_outside(space, rng, frozenset(), tries) or _any(space, rng)
 
 

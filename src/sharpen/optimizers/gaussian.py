@@ -156,11 +156,11 @@ def fit(x: Floats, y: Floats, v: Floats, is_category: Bools, prior: Prior) -> Fl
     starts[1][-1] += 2.0
     starts.sort(key=lambda theta: loss(theta)[0])
     bounds = [(_LOWEST, _HIGHEST)] * n_axes + [(-5.0, 5.0), (-14.0, 1.0)]
-    found = [
+    results = [
         minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": n_steps})
         for start, n_steps in ((starts[0], 30), (starts[1], 12))
     ]
-    return found[int(np.argmin([result.fun for result in found]))].x
+    return results[int(np.argmin([result.fun for result in results]))].x
 
 
 def negative_log_likelihood(theta: Floats, squared: Floats, y: Floats, v: Floats) -> tuple[float, Floats]:

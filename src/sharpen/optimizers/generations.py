@@ -57,13 +57,13 @@ class Plan:
 
     def generations(self, past: Sequence[Trial]) -> list[list[Trial]]:
         """Return the members of each generation, the last one perhaps not complete; there is at least one."""
-        found: list[list[Trial]] = []
+        by_generation: list[list[Trial]] = []
         by_fidelity: dict[float | None, list[Trial]] = {}
         for trial in past:
             by_fidelity.setdefault(trial.fidelity, []).append(trial)
-        while members := by_fidelity.get(self.fidelity(len(found))):
-            found.append(members[: self.population])
-        return found or [[]]
+        while members := by_fidelity.get(self.fidelity(len(by_generation))):
+            by_generation.append(members[: self.population])
+        return by_generation or [[]]
 
     def donors(self, members: Sequence[Trial]) -> dict[int, list[Trial]]:
         """Return whom each member that gives way may copy, by its number.
@@ -81,9 +81,9 @@ class Plan:
         known = {t.number for t in order}
         without = [t for t in members if t.number not in known]
         last = order[max(len(order) - max(self.n_exploit - len(without), 0), len(top)) :]
-        found = {t.number: top for t in without}
+        by_loser = {t.number: top for t in without}
         for loser in last:
             better = [t for t in top if (-t.violation, t.objectives) > (-loser.violation, loser.objectives)]
             if better:
-                found[loser.number] = better
-        return found
+                by_loser[loser.number] = better
+        return by_loser

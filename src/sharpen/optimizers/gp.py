@@ -117,10 +117,10 @@ class GaussianProcess:
         for _ in range(n):
             if model and batch.proposals:
                 model = model.believing([batch.proposals[-1].config])
-            found = model.improving(batch.seen, self.n_candidates, rng) if model else None
+            config = model.improving(batch.seen, self.n_candidates, rng) if model else None
             if belief and not model:
-                found = drawn(belief, cube, batch.seen, rng)
-            batch.add(found, "gp")
+                config = drawn(belief, cube, batch.seen, rng)
+            batch.add(config, "gp")
         return batch.proposals
 
     def _model(self, cube: Cube, known: Observations, history: Sequence[Trial]) -> Surrogate:

@@ -57,12 +57,12 @@ class GridSearch:
         ahead = points(space, after=None if last is None else last.asked)
         if elsewhere:
             ahead = (config for config in ahead if space.key(config) not in elsewhere)
-        found = list(itertools.islice(ahead, n))
-        if self.retries and len(found) < n:
-            taken = {space.key(config) for config in found}
+        configs = list(itertools.islice(ahead, n))
+        if self.retries and len(configs) < n:
+            taken = {space.key(config) for config in configs}
             missing = (c for c in unfinished(space, history, self.retries) if space.key(c) not in taken)
-            found += itertools.islice(missing, n - len(found))
-        return [Proposal(config, origin="grid") for config in found]
+            configs += itertools.islice(missing, n - len(configs))
+        return [Proposal(config, origin="grid") for config in configs]
 
 
 def unfinished(space: Space, history: Sequence[Trial], retries: int) -> Iterator[dict[str, Any]]:

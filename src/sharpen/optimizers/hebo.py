@@ -88,8 +88,8 @@ class Hebo:
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         queue = iter(front)
         for _ in range(n):
-            found = next((c for u in queue if (c := _allowed(cube, u, batch.seen, busy)) is not None), None)
-            taken = batch.add(found, "hebo")
+            config = next((c for u in queue if (c := _allowed(cube, u, batch.seen, busy)) is not None), None)
+            taken = batch.add(config, "hebo")
             busy = np.concatenate([busy, cube.encode([taken])])
         return batch.proposals
 

@@ -105,13 +105,13 @@ def propose(
         passes: After how many passes it ends; 0 for never.
     """
     seen = halving.read(history, cycle, name)
-    found = list(seen.promotions[:n])
-    room = n - len(found)
+    proposals = list(seen.promotions[:n])
+    n_new = n - len(proposals)
     if passes:
-        room = min(room, passes * sum(b.sizes[0] for b in cycle) - seen.n_first)
-    for i, config in enumerate(sampling.draw(room, seen.n_first) if room > 0 else ()):
+        n_new = min(n_new, passes * sum(b.sizes[0] for b in cycle) - seen.n_first)
+    for i, config in enumerate(sampling.draw(n_new, seen.n_first) if n_new > 0 else ()):
         fidelity = halving.first_bracket(seen.n_first + i, cycle).fidelities[0]
-        found.append(Proposal(config, origin=name, fidelity=fidelity))
-    if found:
-        return found
+        proposals.append(Proposal(config, origin=name, fidelity=fidelity))
+    if proposals:
+        return proposals
     return Wait() if seen.is_at_work else Done()

@@ -68,14 +68,14 @@ class Density:
     def draw(self, n: int, widen: float, rng: np.random.Generator) -> Floats:
         """Return ``n`` draws (n, D) from kernels that are wider by a factor; not so for options."""
         centres = self.points[rng.integers(len(self.points), size=n)]
-        found = centres.copy()
+        drawn = centres.copy()
         for d, (width, levels) in enumerate(zip(self.widths, self.n_levels, strict=True)):
             if levels > 0:
                 moved = rng.random(n) < width
-                found[moved, d] = rng.choice(self.cube.axes[d].units, size=int(moved.sum()))
+                drawn[moved, d] = rng.choice(self.cube.axes[d].units, size=int(moved.sum()))
             else:
-                found[:, d] = _cut_normal(centres[:, d], width * widen, rng)
-        return self.cube.snap(found)
+                drawn[:, d] = _cut_normal(centres[:, d], width * widen, rng)
+        return self.cube.snap(drawn)
 
 
 def _n_levels(axis: Axis) -> float:
@@ -88,10 +88,10 @@ def _cumulative(z: Floats) -> Floats:
 
 def _cut_normal(centre: Floats, width: float, rng: np.random.Generator) -> Floats:
     """Return normal draws within [0, 1], one a centre."""
-    found = rng.normal(centre, width)
+    drawn = rng.normal(centre, width)
     for _ in range(MOST_TRIES):
-        outside = (found < 0) | (found > 1)
+        outside = (drawn < 0) | (drawn > 1)
         if not outside.any():
             break
-        found[outside] = rng.normal(centre[outside], width)
-    return np.clip(found, 0.0, 1.0)
+        drawn[outside] = rng.normal(centre[outside], width)
+    return np.clip(drawn, 0.0, 1.0)

@@ -108,13 +108,13 @@ def _newest(space: Space, trials: Sequence[Trial], most: int) -> list[Trial]:
 
 
 def _first(space: Space, trials: Iterable[Trial], most: int) -> list[Trial]:
-    found: list[Trial] = []
+    valid: list[Trial] = []
     for trial in trials:
-        if len(found) >= most:
+        if len(valid) >= most:
             break
         if space.contains(trial.config):
-            found.append(trial)
-    return found
+            valid.append(trial)
+    return valid
 
 
 def _are_means(finished: Sequence[Trial]) -> bool:

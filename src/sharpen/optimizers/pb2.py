@@ -142,11 +142,11 @@ class _Bandit:
 def gains(space: Space, history: Sequence[Trial]) -> list[tuple[Trial, float]]:
     """Return the trials that went on from another, with how much they raised its score, the oldest first."""
     by_number = {t.number: t for t in history}
-    found: list[tuple[Trial, float]] = []
+    raised: list[tuple[Trial, float]] = []
     for trial in history:
-        before = by_number.get(trial.parent or 0)
-        if before is None or not trial.origin.startswith("pb2") or not space.contains(trial.config):
+        parent = by_number.get(trial.parent or 0)
+        if parent is None or not trial.origin.startswith("pb2") or not space.contains(trial.config):
             continue
-        if trial.score is not None and before.score is not None:
-            found.append((trial, trial.score - before.score))
-    return found
+        if trial.score is not None and parent.score is not None:
+            raised.append((trial, trial.score - parent.score))
+    return raised

@@ -87,29 +87,29 @@ def propose(
         name: How this search marks its trials; those of copies have ``-exploit`` behind it.
     """
     generations = plan.generations([t for t in history if t.origin in (name, f"{name}-exploit")])
-    members, before = generations[-1], generations[-2] if len(generations) > 1 else []
+    members, previous = generations[-1], generations[-2] if len(generations) > 1 else []
     if len(members) == plan.population:
         if any(not t.state.is_final for t in members):
             return Wait()
         generations.append([])
-        members, before = [], members
+        members, previous = [], members
     fidelity = plan.fidelity(len(generations) - 1)
     if plan.is_over(len(generations) - 1):
         return Done()
-    donors = plan.donors(before)
-    found: list[Proposal] = []
-    for place in range(len(members), min(plan.population, len(members) + n)):
-        own = before[place] if before else None
-        above = None if own is None else donors.get(own.number)
-        if own is not None and above is None:
-            found.append(Proposal(own.config, own.number, name, fidelity))
-        elif above:
-            donor, config = explore(above)
-            found.append(Proposal(config, donor.number, f"{name}-exploit", fidelity))
+    donors = plan.donors(previous)
+    proposals: list[Proposal] = []
+    for member in range(len(members), min(plan.population, len(members) + n)):
+        own = previous[member] if previous else None
+        better = None if own is None else donors.get(own.number)
+        if own is not None and better is None:
+            proposals.append(Proposal(own.config, own.number, name, fidelity))
+        elif better:
+            donor, config = explore(better)
+            proposals.append(Proposal(config, donor.number, f"{name}-exploit", fidelity))
         else:
-            batch.number = place
-            found.append(Proposal(batch.add(None, name), origin=name, fidelity=fidelity))
-    return found
+            batch.number = member
+            proposals.append(Proposal(batch.add(None, name), origin=name, fidelity=fidelity))
+    return proposals
 
 
 def perturbed(space: Space, config: Config, resample: float, rng: np.random.Generator) -> Config:

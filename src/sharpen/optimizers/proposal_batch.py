@@ -27,14 +27,14 @@ class ProposalBatch:
         self.in_flight = keys.of(space, (t for t in history if not t.state.is_final))
         self.proposals: list[Proposal] = []
 
-    def add(self, found: Config | None, origin: str) -> Config:
+    def add(self, config: Config | None, origin: str) -> Config:
         """Propose what a method found, or else a draw; return it."""
-        if found is None:
+        if config is None:
             first = sobol(self._seed, len(self._space.dimensions), self.number)
-            found, origin = draw(self._space, self._rng, (self.seen, self.in_flight), first), "random"
-        key = self._space.key(found)
+            config, origin = draw(self._space, self._rng, (self.seen, self.in_flight), first), "random"
+        key = self._space.key(config)
         self.seen.add(key)
         self.in_flight.add(key)
         self.number += 1
-        self.proposals.append(Proposal(found, origin=origin))
-        return found
+        self.proposals.append(Proposal(config, origin=origin))
+        return config

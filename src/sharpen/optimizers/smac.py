@@ -78,15 +78,15 @@ class SmacProcess:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = _start()
-        asked, told = self._process.stdin, self._process.stdout
-        if asked is None or told is None:  # never: both are pipes
+        to_process, from_process = self._process.stdin, self._process.stdout
+        if to_process is None or from_process is None:  # never: both are pipes
             return ""
         try:
-            asked.write(line + "\n")
-            asked.flush()
+            to_process.write(line + "\n")
+            to_process.flush()
         except BrokenPipeError:
             return ""
-        return told.readline()
+        return from_process.readline()
 
 
 def _start() -> subprocess.Popen[str]:
@@ -225,8 +225,8 @@ class _Searching:
         queue = iter(points)
         belief = Belief.of(self.cube, self.history, 0.0 if len(points) else self.settings.prior_weight)
         for _ in range(n):
-            found = drawn(belief, self.cube, self.batch.seen, self.rng) if belief else self._next(queue)
-            self.batch.add(found, "smac")
+            config = drawn(belief, self.cube, self.batch.seen, self.rng) if belief else self._next(queue)
+            self.batch.add(config, "smac")
 
     def _next(self, queue: Iterator[Floats]) -> Config | None:
         """Return the next configuration that is new, allowed and not near one at work."""

@@ -67,8 +67,8 @@ def suggest(question: dict[str, Any]) -> list[list[float]]:
         _hold_to(question["belief"], acquisition, question["levels"])
     maximizer = facade.get_acquisition_maximizer(scenario, **question["settings"].get("maximizer", {}))
     maximizer.acquisition_function = acquisition
-    found = maximizer.maximize(known, random_design=facade.get_random_design(scenario))
-    return [[float(one[name]) for name in names] for one in islice(found, question["n"])]
+    challengers = maximizer.maximize(known, random_design=facade.get_random_design(scenario))
+    return [[float(one[name]) for name in names] for one in islice(challengers, question["n"])]
 
 
 def _hold_to(belief: dict[str, Any], acquisition: Any, levels: Sequence[int]) -> None:

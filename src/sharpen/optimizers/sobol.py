@@ -69,10 +69,10 @@ class Sobol:
         """Return the points from a place of the sequence on, (N, D), each coordinate in [0, 1)."""
         index = np.arange(first, first + n)
         gray = index ^ (index >> 1)
-        found = np.broadcast_to(self._shift, (n, len(self._shift))).copy()
-        for place in range(int(gray.max()).bit_length() if n else 0):
-            found[(gray >> place) & 1 == 1] ^= self._directions[:, place]
-        return found / (1 << BITS)
+        integers = np.broadcast_to(self._shift, (n, len(self._shift))).copy()
+        for bit in range(int(gray.max()).bit_length() if n else 0):
+            integers[(gray >> bit) & 1 == 1] ^= self._directions[:, bit]
+        return integers / (1 << BITS)
 
 
 @cache

@@ -36,12 +36,12 @@ def kernel(a: Floats, b: Floats, is_category: Bools, length: float, forgetting: 
     """
     numbers = ~is_category
     x, y = a[:, :-1][:, numbers], b[:, :-1][:, numbers]
-    found = np.exp(-((x[:, None] - y[None]) ** 2).sum(-1) / length)
+    covariance = np.exp(-((x[:, None] - y[None]) ** 2).sum(-1) / length)
     if is_category.any():
         x, y = a[:, :-1][:, is_category], b[:, :-1][:, is_category]
         equal = (x[:, None] == y[None]).mean(-1)
-        found = 0.5 * found * equal + 0.5 * (found + equal) if numbers.any() else equal
-    return found * (1 - forgetting) ** (np.abs(a[:, None, -1] - b[None, :, -1]) / 2)
+        covariance = 0.5 * covariance * equal + 0.5 * (covariance + equal) if numbers.any() else equal
+    return covariance * (1 - forgetting) ** (np.abs(a[:, None, -1] - b[None, :, -1]) / 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,8 +129,8 @@ def _worth_telling(space: Space, history: Sequence[Trial], most: int) -> list[Tr
     """Return the waiting trials, the best quarter of the others and the newest of the rest, in order."""
     live = [t for t in history if not t.state.is_final]
     ended = [t for t in history if t.state in (TrialState.FINISHED, TrialState.STOPPED)]
-    told = [*live, *best_and_newest(space, ended, most // 4, most - most // 4)]
-    return sorted(told, key=lambda t: t.number)
+    chosen = [*live, *best_and_newest(space, ended, most // 4, most - most // 4)]
+    return sorted(chosen, key=lambda t: t.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +144,12 @@ class _Axis:
 
 def _axes(space: Space) -> dict[str, _Axis]:
     """Return an axis for each dimension that has more than one value."""
-    found: dict[str, _Axis] = {}
+    axes: dict[str, _Axis] = {}
     for name, dimension in space.dimensions.items():
         values = dimension.grid()
         if values is None or len(values) > 1:
-            found[name] = _axis(dimension)
-    return found
+            axes[name] = _axis(dimension)
+    return axes
 
 
 def _axis(dimension: Dimension) -> _Axis:
@@ -161,8 +161,8 @@ def _axis(dimension: Dimension) -> _Axis:
         case Int(low, high, log):
             return _Axis(IntDistribution(low, high, log=log), int, int)
         case Choice(options):
-            places = CategoricalDistribution(range(len(options)))
-            return _Axis(places, dimension.index, lambda place: options[int(place)])
+            indices = CategoricalDistribution(range(len(options)))
+            return _Axis(indices, dimension.index, lambda index: options[int(index)])
         case _:
             values = dimension.grid()
             if values is not None and kind_of(dimension, values)[0] == "category":

@@ -75,16 +75,16 @@ def stationary_blocks(n_bars: int, block_bars: float, n_resamples: int, rng: np.
 
 def _bernoulli(n: int, p: float, rng: np.random.Generator) -> Ints:
     """Return which of ``n`` independent trials of probability ``p`` succeed, rising: gaps are geometric."""
-    found: list[Ints] = []
+    successes: list[Ints] = []
     last = -1
     with np.errstate(divide="ignore"):
         scale = -1.0 / np.log1p(-p)  # 0 for p = 1
     while last < n:
         n_more = math.ceil((n - last) * p + 4.0 * math.sqrt(n * p)) + 16
         gaps = (rng.standard_exponential(n_more) * scale).astype(np.int64) + 1
-        found.append(last + np.cumsum(gaps))
-        last = int(found[-1][-1])
-    opens = np.concatenate(found)
+        successes.append(last + np.cumsum(gaps))
+        last = int(successes[-1][-1])
+    opens = np.concatenate(successes)
     return opens[: np.searchsorted(opens, n)]
 
 

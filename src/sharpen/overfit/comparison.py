@@ -92,7 +92,7 @@ def compare(
     """
     if any(not are_comparable(one, tried[chosen]) for one in tried):
         raise UsageError("the policies were judged on different orders: compare those of one sweep")
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for name, own in tried[chosen].items():
         columns = np.column_stack([one[name] for one in tried])
         p_value = math.nan
@@ -101,8 +101,8 @@ def compare(
             p_value = reality_check(columns, stream, block_bars=block, chosen=chosen)
         n = len(own)
         error = float(own.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-        found.append(Comparison(name, float(own.mean()), error, p_value, len(tried), n))
-    return found
+        comparisons.append(Comparison(name, float(own.mean()), error, p_value, len(tried), n))
+    return comparisons
 
 
 def are_comparable(one: Mapping[str, Floats], other: Mapping[str, Floats]) -> bool:

@@ -50,10 +50,10 @@ def optimal_block_length(returns: Floats) -> float:
     True
     """
     n_bars = len(returns)
-    found = _spectrum(returns)
-    if found is None or found.long_run == 0.0:
+    spectrum = _spectrum(returns)
+    if spectrum is None or spectrum.long_run == 0.0:
         return 1.0
-    length = (found.slope**2 / found.long_run**2 * n_bars) ** (1.0 / 3.0)
+    length = (spectrum.slope**2 / spectrum.long_run**2 * n_bars) ** (1.0 / 3.0)
     return min(max(length, 1.0), math.ceil(min(3.0 * math.sqrt(n_bars), n_bars / 3.0)))
 
 
@@ -72,10 +72,10 @@ def autocorrelation_factor(returns: Floats) -> float:
     >>> round(autocorrelation_factor(shocks), 2), autocorrelation_factor(shocks[1:] + shocks[:-1]) > 1.7
     (1.0, True)
     """
-    found = _spectrum(returns)
-    if found is None or not found.is_dependent:
+    spectrum = _spectrum(returns)
+    if spectrum is None or not spectrum.is_dependent:
         return 1.0
-    return max(found.long_run / found.variance, 1.0)
+    return max(spectrum.long_run / spectrum.variance, 1.0)
 
 
 def annual_factor(autocorrelations: Floats, bars_per_year: float) -> float:
@@ -115,8 +115,8 @@ def dependent_sharpe(returns: Floats, bars_per_year: float) -> float:
     n_bars = len(returns)
     if n_bars < 2 or not float(returns.std()) > 1e-12 * float(np.abs(returns).max()):
         return math.nan
-    found = _spectrum(returns)
-    rho = found.autocorrelations if found is not None and found.is_dependent else np.zeros(0)
+    spectrum = _spectrum(returns)
+    rho = spectrum.autocorrelations if spectrum is not None and spectrum.is_dependent else np.zeros(0)
     return float(returns.mean() / returns.std(ddof=1)) * annual_factor(rho, bars_per_year)
 
 

@@ -70,7 +70,7 @@ def leaders(correlation: Floats, cut: float) -> Leaders:
     """
     n = len(correlation)
     is_open: Bools = np.ones(n, dtype=np.bool_)
-    found: list[int] = []
+    leader_indices: list[int] = []
     least = 1.0
     for k in range(n):
         if not is_open[k]:
@@ -81,8 +81,8 @@ def leaders(correlation: Floats, cut: float) -> Leaders:
         if followers.any():
             least = min(least, float(row[followers].min()))
         is_open &= ~followers
-        found.append(k)
-    return Leaders(np.array(found, dtype=np.int64), least)
+        leader_indices.append(k)
+    return Leaders(np.array(leader_indices, dtype=np.int64), least)
 
 
 def correlations(returns: Floats) -> Floats:
@@ -168,12 +168,12 @@ def _expected_max(columns: Floats, n_trials: int) -> tuple[float, Ints | None, i
         return best
     correlation = correlations(columns)
     for cut in CUTS:
-        found = leaders(correlation, cut)
-        n_left = n_trials - n_columns + len(found.index)
-        apart = math.sqrt(2.0 * max(1.0 - found.least_correlation, 0.0))
+        leading = leaders(correlation, cut)
+        n_left = n_trials - n_columns + len(leading.index)
+        apart = math.sqrt(2.0 * max(1.0 - leading.least_correlation, 0.0))
         bound = expected_max_sharpe(max(n_left, 1), 1.0) + (apart if apart > 1e-6 else 0.0) * every
         if bound < best[0]:
-            best = bound, found.index, max(n_left, 1)
+            best = bound, leading.index, max(n_left, 1)
     return best
 
 

@@ -45,8 +45,8 @@ def neighbourhood(winner: float, distances: Floats, scores: Floats, k: int = 5) 
     nearest = np.argsort(distances, kind="stable")[:k]
     if not len(nearest):
         return Neighbourhood(math.nan, math.nan, 0, math.nan)
-    found = np.where(np.isfinite(scores[nearest]), scores[nearest], -np.inf)
-    middle = np.sort(found)[(len(found) - 1) // 2 : len(found) // 2 + 1]
+    near_scores = np.where(np.isfinite(scores[nearest]), scores[nearest], -np.inf)
+    middle = np.sort(near_scores)[(len(near_scores) - 1) // 2 : len(near_scores) // 2 + 1]
     median = float(middle.mean()) if np.isfinite(middle).all() else float(middle.min())
     share = median / winner if winner > 0.0 else math.nan
     return Neighbourhood(median, share, len(nearest), float(distances[nearest[-1]]))

@@ -99,8 +99,8 @@ def pbo_range(returns: Floats, n_blocks: int = 12, n_shifts: int = 8) -> tuple[f
     _check(returns, n_blocks)
     block_bars = len(returns) // n_blocks
     shifts = sorted({k * block_bars // n_shifts for k in range(n_shifts)})
-    found = [pbo(np.roll(returns, -shift, axis=0), n_blocks).probability for shift in shifts]
-    return min(found), max(found)
+    probabilities = [pbo(np.roll(returns, -shift, axis=0), n_blocks).probability for shift in shifts]
+    return min(probabilities), max(probabilities)
 
 
 def _check(returns: Floats, n_blocks: int) -> None:

@@ -45,14 +45,14 @@ def judge_policy(
 
 
 def _headline(baselines: Sequence[Comparison], n_tried: int) -> str:
-    who = f"The best of {n_tried} policies" if n_tried > 1 else "The only policy that was tried"
+    subject = f"The best of {n_tried} policies" if n_tried > 1 else "The only policy that was tried"
     named = [one for one in baselines if one.baseline != RANDOM]
     beaten = [one.baseline for one in named if one.is_beaten]
     worse = [one.baseline for one in named if one.costs_more]
     open_ = [one.baseline for one in named if not (one.is_beaten or one.costs_more)]
-    said = [
-        f"{words} {_listed(names)}"
-        for words, names in (("beats", beaten), ("cannot be told from", open_), ("costs more than", worse))
+    findings = [
+        f"{verb} {_listed(names)}"
+        for verb, names in (("beats", beaten), ("cannot be told from", open_), ("costs more than", worse))
         if names
     ]
     chance = next((one for one in baselines if one.baseline == RANDOM), None)
@@ -62,23 +62,23 @@ def _headline(baselines: Sequence[Comparison], n_tried: int) -> str:
     elif chance is not None:
         how = "costs more than" if chance.costs_more else "cannot be told from"
         last = f" It {how} random participation: it is no policy."
-    return f"{who} {_sequence(said)}.{last}"
+    return f"{subject} {_sequence(findings)}.{last}"
 
 
 def _details(comparisons: Sequence[Comparison], n_tried: int) -> str:
     first = comparisons[0]
-    said = [
+    sentences = [
         f"Out of sample, on the same orders as each baseline, in {first.n_windows} windows of prices;"
         " p-values allow for all policies that were tried."
     ]
     if first.n_tried < n_tried:
-        said.append(f"Of {n_tried} tried, {first.n_tried} kept what they saved.")
-    said += [
+        sentences.append(f"Of {n_tried} tried, {first.n_tried} kept what they saved.")
+    sentences += [
         f"The known optimum costs {say(-one.saved)} bps less."
         for one in comparisons
         if one.baseline == OPTIMUM
     ]
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _check(one: Comparison) -> Check:

@@ -66,13 +66,13 @@ def reality_check(
         return math.nan
     if chosen is not None and not varies[chosen]:
         return math.nan
-    place = None if chosen is None else int(varies[:chosen].sum())
+    column = None if chosen is None else int(varies[:chosen].sum())
     returns, mean = returns[:, varies], mean[varies]
     if block_bars is None:
         block_bars = optimal_block_length(returns[:, int((mean / returns.std(axis=0)).argmax())])
     error = np.sqrt(long_run_variance(returns, block_bars) / n_bars)  # of each mean
     sizes = mean / error
-    observed = max(float(sizes.max() if place is None else sizes[place]), 0.0)
+    observed = max(float(sizes.max() if column is None else sizes[column]), 0.0)
     is_poor = mean < -error * math.sqrt(2.0 * math.log(math.log(max(n_bars, 3))))
     centred = returns - np.where(is_poor, 0.0, mean)
     best = np.concatenate(

@@ -170,9 +170,9 @@ def _overfitting(finished_returns: Floats) -> tuple[float, tuple[float, float]] 
     n_bars, n_finished = finished_returns.shape
     if n_finished < 2 or n_bars < MIN_PBO_BARS:
         return None
-    found = pbo(finished_returns, PBO_BLOCKS).probability
+    probability = pbo(finished_returns, PBO_BLOCKS).probability
     low, high = pbo_range(finished_returns, min(PBO_BLOCKS, 12))
-    return found, (min(low, found), max(high, found))
+    return probability, (min(low, probability), max(high, probability))
 
 
 def _needed(name: str, figure: str, threshold: str, *, passed: bool) -> Check:

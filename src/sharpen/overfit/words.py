@@ -49,17 +49,17 @@ def _when(dates: tuple[str, str]) -> str:
 
 def _counted(figures: Judgement) -> str:
     # whose trials are counted besides the sweep's own
-    said: list[str] = []
+    sentences: list[str] = []
     for other in figures.related:
         bars = "on these bars under another name" if other.is_renamed else "on these bars"
         where = f"sweep {other.name}" if other.name else "runs of no sweep"
         were = "was" if other.n_tried == 1 else "were"
-        said.append(
+        sentences.append(
             f" This configuration was the best of {other.n_tried} in {where} {bars}."
             if other.has_winner
             else f" Of these, {other.n_tried} {were} tried in {where} {bars}."
         )
-    return "".join(said)
+    return "".join(sentences)
 
 
 def details(figures: Judgement) -> str:
@@ -83,27 +83,29 @@ def _overfitting(figures: Judgement) -> str:
 def _basis(figures: Judgement) -> str:
     # what the luck bar rests on, where it is not simply the spread of so many different trials
     n, n_alike = figures.n_trials, figures.n_trials - figures.n_effective
-    said: list[str] = []
+    sentences: list[str] = []
     if figures.n_with_returns < n:
-        said.append(f" Of {n} tried, {figures.n_with_returns} kept returns; all count.")
+        sentences.append(f" Of {n} tried, {figures.n_with_returns} kept returns; all count.")
     if n_alike > 0:
         add = "adds" if n_alike == 1 else "add"
-        said.append(f" {n_alike} of {n} made nearly the returns of another and {add} little to the luck bar.")
+        sentences.append(
+            f" {n_alike} of {n} made nearly the returns of another and {add} little to the luck bar."
+        )
     if figures.luck_basis == "noise floor":
-        said.append(
+        sentences.append(
             f" The trials' Sharpe ratios spread less than those of noise over {figures.n_bars} bars, so the"
             " luck bar takes the spread of noise."
         )
     if figures.luck_basis == "fitted parameters":
-        who = "The method learns from its trials"
-        who = "A sweep learns from those before it on these bars" if figures.related else who
-        said.append(f" {who}, so the luck bar is what fitting its parameters to noise would show.")
+        subject = "The method learns from its trials"
+        subject = "A sweep learns from those before it on these bars" if figures.related else subject
+        sentences.append(f" {subject}, so the luck bar is what fitting its parameters to noise would show.")
     if figures.autocorrelation_factor > 1.0:
         n_independent = figures.n_bars / figures.autocorrelation_factor
-        said.append(
+        sentences.append(
             f" Bars depend on each other: {figures.n_bars} say as much as {n_independent:.0f} that do not."
         )
-    return "".join(said)
+    return "".join(sentences)
 
 
 def say(figure: float) -> str:
@@ -136,11 +138,11 @@ def say_pbo(figures: Judgement) -> str:
     >>> say_pbo(Judgement("luck", "", 2, 99, pbo=0.25, pbo_range=(0.25, 0.294)))
     '0.25 (0.25 to 0.29 as the block edges move)'
     """
-    said = "unknown" if figures.pbo is None else say_probability(figures.pbo)
+    text = "unknown" if figures.pbo is None else say_probability(figures.pbo)
     if figures.pbo is None or figures.pbo_range is None:
-        return said
+        return text
     low, high = (say_probability(end) for end in figures.pbo_range)
-    return said if low == high else f"{said} ({low} to {high} as the block edges move)"
+    return text if low == high else f"{text} ({low} to {high} as the block edges move)"
 
 
 def say_probability(figure: float) -> str:

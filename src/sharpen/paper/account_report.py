@@ -45,39 +45,39 @@ def bars_of(home: Path, account: str, ledger: Ledger) -> str | None:
     return ledger.fact("data")
 
 
-def sentences(found: PaperReport) -> dict[str, str]:
+def sentences(report: PaperReport) -> dict[str, str]:
     """Return a report in words, by what each is about."""
-    (low, high), cost = found.band, found.shortfall
-    n_differ = len(found.replay.mismatches)
-    bound = "" if n_differ else f" (the rate is below {found.replay.rate_bound:.2%})"
+    (low, high), cost = report.band, report.shortfall
+    n_differ = len(report.replay.mismatches)
+    bound = "" if n_differ else f" (the rate is below {report.replay.rate_bound:.2%})"
     return {
-        "sessions": str(found.n_sessions),
-        "worth": f"{found.worth:.2f} usd",
-        "return": f"{found.paper_return:.2%}; the backtest's {found.backtest_return:.2%},"
+        "sessions": str(report.n_sessions),
+        "worth": f"{report.worth:.2f} usd",
+        "return": f"{report.paper_return:.2%}; the backtest's {report.backtest_return:.2%},"
         f" 90 % of its resampled bars between {low:.2%} and {high:.2%}",
-        "drawdown": f"{found.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
-        f" {found.drawdown_band:.2%}",
-        "correlation": _correlation(found),
-        "slippage": f"{_bps(found.slippage)} from the open that the backtest fills at;"
-        f" the backtest takes {found.cost_bps:.1f}",
+        "drawdown": f"{report.paper_drawdown:.2%}; 95 % of the backtest's resampled below"
+        f" {report.drawdown_band:.2%}",
+        "correlation": _correlation(report),
+        "slippage": f"{_bps(report.slippage)} from the open that the backtest fills at;"
+        f" the backtest takes {report.cost_bps:.1f}",
         "fills": f"{cost.n_fills}, {_bps(cost)} from the close that they were decided at",
-        "positions": ", ".join(f"{s} {q}" for s, q in found.positions.items()) or "none",
-        "signals": f"{found.replay.n_signals} compared, {n_differ} differ{bound}{_adjusted(found)}",
+        "positions": ", ".join(f"{s} {q}" for s, q in report.positions.items()) or "none",
+        "signals": f"{report.replay.n_signals} compared, {n_differ} differ{bound}{_adjusted(report)}",
     }
 
 
-def _correlation(found: PaperReport) -> str:
-    if isfinite(found.correlation):
-        return f"{found.correlation:.3f} with the backtest, bar by bar"
-    if not found.n_fills:
+def _correlation(report: PaperReport) -> str:
+    if isfinite(report.correlation):
+        return f"{report.correlation:.3f} with the backtest, bar by bar"
+    if not report.n_fills:
         return "not known: no order was filled"
-    if len(found.growth.bars) <= FEWEST_RETURNS:
+    if len(report.growth.bars) <= FEWEST_RETURNS:
         return f"not known before {FEWEST_RETURNS + 1} sessions"
     return "not known: the account or the backtest earned the same at every bar"
 
 
-def _adjusted(found: PaperReport) -> str:
-    n = found.replay.n_adjusted
+def _adjusted(report: PaperReport) -> str:
+    n = report.replay.n_adjusted
     return f"; {n} bar{'s were' if n > 1 else ' was'} divided for a split since" if n else ""
 
 

@@ -60,12 +60,12 @@ def began_with(folder: Path, account: str) -> dict[str, str]:
         return {}
     ledger = read_only(path)
     try:
-        found = {name: _kept(ledger, name) for name in ("data", *BEGINNING)}
+        values = {name: _kept(ledger, name) for name in ("data", *BEGINNING)}
     except LedgerUnreadable:  # a crash before its first entry; else whoever opens it to trade says so
         return {}
     finally:
         ledger.close()
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def keep_beginning(ledger: Ledger, account: str, beginning: Mapping[str, str]) -> None:

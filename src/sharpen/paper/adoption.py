@@ -15,11 +15,11 @@ class Adopted:
 
     Attributes:
         cash: What is booked for them, in dollars, below 0 where shares came.
-        words: The same in words.
+        text: The same in words.
     """
 
     cash: Decimal
-    words: str
+    text: str
 
 
 def adopted(ours: Decimal, theirs: Decimal, before: Decimal | None, now: Decimal | None) -> Adopted:
@@ -35,9 +35,9 @@ def adopted(ours: Decimal, theirs: Decimal, before: Decimal | None, now: Decimal
         now: The last price; None where there is none: then nothing is booked.
 
     >>> adopted(Decimal(10), Decimal(20), Decimal(300), Decimal(151))
-    Adopted(cash=Decimal('0'), words='a split, 2 for 1')
+    Adopted(cash=Decimal('0'), text='a split, 2 for 1')
     >>> adopted(Decimal(10), Decimal(13), Decimal(100), Decimal(101))
-    Adopted(cash=Decimal('-303'), words='3 shares at 101')
+    Adopted(cash=Decimal('-303'), text='3 shares at 101')
     >>> adopted(Decimal(10), Decimal(0), None, Decimal(101)).cash
     Decimal('1010')
     """

@@ -226,8 +226,8 @@ class Ledger:
             "SELECT client_order_id, symbol, side, quantity, reference_price, bar, status, reason, n_lookups,"
             " created_at FROM intents ORDER BY created_at, rowid"
         )
-        found = [_intent(row) for row in rows]
-        return [intent for intent in found if intent.status.is_open] if only_open else found
+        all_intents = [_intent(row) for row in rows]
+        return [intent for intent in all_intents if intent.status.is_open] if only_open else all_intents
 
     def set_intent(self, client_order_id: str, status: IntentStatus, reason: str = "") -> None:
         """Store what became of an order."""

@@ -57,11 +57,11 @@ class MarketCalendar:
         """
         today = _day(now)
         try:
-            found = self.times(self._calendar.date_to_session(today, direction="previous"))
+            session = self.times(self._calendar.date_to_session(today, direction="previous"))
             return (
-                found
-                if found.close <= now
-                else self.times(self._calendar.previous_session(_timestamp(found.date)))
+                session
+                if session.close <= now
+                else self.times(self._calendar.previous_session(_timestamp(session.date)))
             )
         except ValueError as problem:
             raise self._beyond(now) from problem
@@ -74,10 +74,10 @@ class MarketCalendar:
         """
         today = _day(now)
         try:
-            found = self.times(self._calendar.date_to_session(today, direction="previous"))
+            session = self.times(self._calendar.date_to_session(today, direction="previous"))
         except ValueError as problem:
             raise self._beyond(now) from problem
-        return found.open <= now < found.close
+        return session.open <= now < session.close
 
     def times(self, session: pd.Timestamp) -> SessionTimes:
         """Return when a session begins and ends."""

@@ -86,10 +86,10 @@ def check_digest(path: Path, digest: str) -> None:
     Raises:
         UsageError: Its SHA-256 is another one, or it cannot be read.
     """
-    found = file_digest(path)
-    if found != digest:
+    actual = file_digest(path)
+    if actual != digest:
         raise UsageError(
-            f"{path} has the digest {found[:12]}, not {digest[:12]}: it was changed or cut off after it was"
+            f"{path} has the digest {actual[:12]}, not {digest[:12]}: it was changed or cut off after it was"
             " stored, so it is not loaded; get the stored file again"
         )
 
@@ -160,7 +160,7 @@ class SwitchedStrategy:
     def targets(self, panel: Panel, first_bar: int) -> Floats:
         """Return the position wanted at the close of each bar from the first on, by its model: (T, S)."""
         names = np.array([bar_name(time) for time in panel.time[first_bar:]])
-        found = self.newest.targets(panel, first_bar)
+        positions = self.newest.targets(panel, first_bar)
         for last, strategy in reversed(self.earlier):
-            found = np.where((names <= last)[:, None], strategy.targets(panel, first_bar), found)
-        return found
+            positions = np.where((names <= last)[:, None], strategy.targets(panel, first_bar), positions)
+        return positions

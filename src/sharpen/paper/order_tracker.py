@@ -47,9 +47,9 @@ class OrderTracker:
     def _find_orders(self) -> None:
         """Ask the broker for every order that may be open there."""
         for intent in self._ledger.intents(only_open=True):
-            found = self._broker.find(intent.order.client_order_id)
-            if found is not None:
-                self.match(intent, found)
+            broker_order = self._broker.find(intent.order.client_order_id)
+            if broker_order is not None:
+                self.match(intent, broker_order)
             elif intent.status is IntentStatus.UNKNOWN:
                 self._ledger.count_lookup(intent.order.client_order_id)
                 if intent.n_lookups + 1 >= MAX_LOOKUPS:
@@ -87,19 +87,23 @@ class OrderTracker:
             not self._broker.can_turn and order.quantity > abs(held)
         )
 
-    def match(self, intent: Intent, found: BrokerOrder) -> None:
+    def match(self, intent: Intent, broker_order: BrokerOrder) -> None:
         """Take over what the broker says of an order."""
         order = intent.order
-        if (found.symbol, found.side, found.quantity) != (order.symbol, order.side, order.quantity):
+        if (broker_order.symbol, broker_order.side, broker_order.quantity) != (
+            order.symbol,
+            order.side,
+            order.quantity,
+        ):
             self._kill(f"the broker has another order under the name {order.client_order_id}")
             return
-        if not found.status.is_final:
+        if not broker_order.status.is_final:
             if intent.status is not IntentStatus.SENT:
                 self.set(intent, IntentStatus.SENT)
             return
         known = [f.quantity for f in self._ledger.fills() if f.client_order_id == order.client_order_id]
-        if sum(known, Decimal(0)) == found.filled:  # else its fills are still to be heard of
-            self.set(intent, IntentStatus.ENDED, found.status)
+        if sum(known, Decimal(0)) == broker_order.filled:  # else its fills are still to be heard of
+            self.set(intent, IntentStatus.ENDED, broker_order.status)
         elif intent.status is not IntentStatus.SENT:
             self.set(intent, IntentStatus.SENT)
 
@@ -145,7 +149,7 @@ class OrderTracker:
             held = ours.get(symbol, Decimal(0))
             taken = adopted(held, held + more, *prices(symbol))
             self._ledger.adjust(symbol, more, taken.cash, adopt_reason, self._clock.time())
-            lines[symbol] += f", taken over as {taken.words}"
+            lines[symbol] += f", taken over as {taken.text}"
         self._note("adopted", f"{'; '.join(lines.values())}: {adopt_reason}")
 
     def _differing(self, symbols: Sequence[str]) -> dict[str, Decimal]:

@@ -81,13 +81,13 @@ def compare(
     if decisions:
         first = first_index(panel, min(d.bar for d in decisions))
         targets = strategy.targets(panel, first)
-        place = {bar_name(time): t - first for t, time in enumerate(panel.time)}
+        row_of = {bar_name(time): t - first for t, time in enumerate(panel.time)}
         column = {symbol: k for k, symbol in enumerate(panel.symbols)}
         for made in decisions:
-            if made.bar not in place:
+            if made.bar not in row_of:
                 mismatches.append(Mismatch(made.bar, made.symbol, "bar", "recorded", "missing"))
                 continue
-            expected = float(targets[place[made.bar], column[made.symbol]])
+            expected = float(targets[row_of[made.bar], column[made.symbol]])
             if expected != made.target:
                 shown = f"{made.target:.6g}", f"{expected:.6g}"
                 mismatches.append(Mismatch(made.bar, made.symbol, "signal", *shown))
@@ -99,22 +99,22 @@ def _differing_bars(
     panel: Panel, recorded: Sequence[tuple[str, str, Sequence[float]]]
 ) -> tuple[list[Mismatch], int]:
     """Return the bars that are others than the session saw, and how many only splits have divided since."""
-    place = {bar_name(time): t for t, time in enumerate(panel.time)}
-    found: list[Mismatch] = []
+    row_of = {bar_name(time): t for t, time in enumerate(panel.time)}
+    mismatches: list[Mismatch] = []
     n_adjusted = 0
     for k, symbol in enumerate(panel.symbols):
-        seen = [(bar, then) for bar, of, then in recorded if of == symbol and bar in place]
+        seen = [(bar, then) for bar, of, then in recorded if of == symbol and bar in row_of]
         columns = (panel.open, panel.high, panel.low, panel.close, panel.volume)
-        now = [[float(x[place[bar], k]) for x in columns] for bar, _ in seen]
-        factors = split_factors([then for _, then in seen], now)
-        for (bar, then), there, factor in zip(seen, now, factors, strict=True):
+        current = [[float(x[row_of[bar], k]) for x in columns] for bar, _ in seen]
+        factors = split_factors([then for _, then in seen], current)
+        for (bar, then), there, factor in zip(seen, current, factors, strict=True):
             if np.array_equal(there, then, equal_nan=True):  # a missing bar is still missing
                 continue
             if factor == 1.0:
-                found.append(Mismatch(bar, symbol, "bar", f"{then[3]:.6g}", f"{there[3]:.6g}"))
+                mismatches.append(Mismatch(bar, symbol, "bar", f"{then[3]:.6g}", f"{there[3]:.6g}"))
             else:
                 n_adjusted += 1
-    return found, n_adjusted
+    return mismatches, n_adjusted
 
 
 def split_factors(then: Sequence[Sequence[float]], now: Sequence[Sequence[float]]) -> list[float]:

@@ -36,11 +36,11 @@ ORDER_PER_DEPOSIT, POSITION_PER_DEPOSIT = 3, 2
 """An order that turns all of an account around is worth twice of it; both leave room for what it earns."""
 
 
-def limits_of(said: Mapping[str, float], deposit: Decimal) -> Limits:
+def limits_of(overrides: Mapping[str, float], deposit: Decimal) -> Limits:
     """Return the limits of an account.
 
     Args:
-        said: Those that somebody said, by their names in :class:`Limits`. Without a word an order may be
+        overrides: Those that the user gives, by their names in :class:`Limits`. By default an order may be
             worth three times the deposit, and a position twice.
         deposit: What the account began with, in dollars.
 
@@ -49,7 +49,7 @@ def limits_of(said: Mapping[str, float], deposit: Decimal) -> Limits:
     ('3000', '2000', '50.0')
     """
     plain = Limits(max_order_usd=ORDER_PER_DEPOSIT * deposit, max_position_usd=POSITION_PER_DEPOSIT * deposit)
-    changes = {name: Decimal(repr(x)) if name in AMOUNTS else x for name, x in said.items()}
+    changes = {name: Decimal(repr(x)) if name in AMOUNTS else x for name, x in overrides.items()}
     return replace(plain, **cast("dict[str, Any]", changes))
 
 
@@ -85,21 +85,21 @@ def broken_limits(
         return (odd,)
     quantity, price = order.quantity, order.reference_price
     after = held + order.signed_quantity
-    found: list[str] = []
+    broken: list[str] = []
     if quantity > limits.max_order_shares:
-        found.append(f"{quantity} shares are more than {limits.max_order_shares}")
+        broken.append(f"{quantity} shares are more than {limits.max_order_shares}")
     if quantity * price > limits.max_order_usd:
-        found.append(f"{quantity * price:.2f} usd are more than {limits.max_order_usd} for one order")
+        broken.append(f"{quantity * price:.2f} usd are more than {limits.max_order_usd} for one order")
     if abs(after) > abs(held) and abs(after) * price > limits.max_position_usd:
-        found.append(f"a position of {abs(after) * price:.2f} usd is more than {limits.max_position_usd}")
+        broken.append(f"a position of {abs(after) * price:.2f} usd is more than {limits.max_position_usd}")
     if previous_price is not None and previous_price > 0:
         change = abs(price / previous_price - 1)
         if change > Decimal(repr(limits.max_price_change)):
-            found.append(
+            broken.append(
                 f"price {price} is {float(change):.0%} from {previous_price},"
                 f" more than {limits.max_price_change:.0%}"
             )
-    return tuple(found)
+    return tuple(broken)
 
 
 def daily_loss(worth: Decimal, worth_at_start: Decimal) -> float:

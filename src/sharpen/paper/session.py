@@ -167,13 +167,13 @@ def _keep(folder: Path, model: ModelFile) -> Path:
 
 
 def _kept(folder: Path, digest: str) -> ModelFile:
-    found = [p for p in folder.glob(f"{digest}*") if p.suffix not in (".json", ".draft")]
-    if not found:
+    files = [p for p in folder.glob(f"{digest}*") if p.suffix not in (".json", ".draft")]
+    if not files:
         raise UsageError(
             f"the copy of the pinned model {digest[:12]} is gone from {folder}: close the account"
         )
     facts = json.loads((folder / f"{digest}.json").read_text(encoding="utf-8"))
-    return ModelFile(digest[:8], found[0], digest, facts)
+    return ModelFile(digest[:8], files[0], digest, facts)
 
 
 def pinned_model(folder: Path, account: str, digest: str) -> ModelFile:

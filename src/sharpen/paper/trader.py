@@ -334,12 +334,14 @@ class Trader:
         if refusal.facts.get("code") != DUPLICATE_NAME:
             self._orders.set(intent, IntentStatus.REJECTED, refusal.message)
             return
-        found = self._broker.find(intent.order.client_order_id)
-        if found is None:  # the code says a taken name, and also everything else that was wrong in the order
+        broker_order = self._broker.find(intent.order.client_order_id)
+        if (
+            broker_order is None
+        ):  # the code says a taken name, and also everything else that was wrong in the order
             self._note("refused", f"{intent.order.symbol}: {refusal.message}")
             self._orders.set(intent, IntentStatus.UNKNOWN, refusal.message)
         else:
-            self._orders.match(intent, found)
+            self._orders.match(intent, broker_order)
 
     def _expire(self, bar: str) -> None:
         for intent in self._ledger.intents(only_open=True):
@@ -367,13 +369,13 @@ class Trader:
 
 def closes_before(panel: Panel, t: int) -> dict[str, Decimal]:
     """Return the last close of each symbol before a bar; symbols without one are left out."""
-    found: dict[str, Decimal] = {}
+    closes: dict[str, Decimal] = {}
     for k, symbol in enumerate(panel.symbols):
         earlier = panel.close[:t, k]
         known = earlier[np.isfinite(earlier) & (earlier > 0)]
         if len(known):
-            found[symbol] = Decimal(repr(float(known[-1])))
-    return found
+            closes[symbol] = Decimal(repr(float(known[-1])))
+    return closes
 
 
 def first_index(panel: Panel, first: str) -> int:

@@ -28,7 +28,7 @@ class Axis:
 
     Attributes:
         name: Of the parameter.
-        place: Of the parameter in the space.
+        position: Of the parameter in the space.
         kind: ``real`` for one of so many values that rounding does not matter; ``ordered`` for one of a few
             numbers in order; ``category`` for options without an order.
         units: The coordinate of each value of an ordered or categorical parameter, rising.
@@ -36,7 +36,7 @@ class Axis:
     """
 
     name: str
-    place: int
+    position: int
     kind: Kind
     units: Floats
     needs: tuple[int, Floats] | None = None
@@ -63,7 +63,7 @@ class Cube:
         """Return the coordinates of configurations of the space, (M, D)."""
         if not configs:
             return np.empty((0, len(self.axes)))
-        u = np.array([self.space.to_unit(config) for config in configs])[:, [a.place for a in self.axes]]
+        u = np.array([self.space.to_unit(config) for config in configs])[:, [a.position for a in self.axes]]
         for d, axis in enumerate(self.axes):
             if axis.name in self.space.conditions:
                 u[[axis.name not in config for config in configs], d] = ABSENT[axis.kind]
@@ -102,7 +102,7 @@ class Cube:
         """Return the configuration at a point (D,)."""
         point = np.full(len(self.space.dimensions), 0.5)
         for value, axis in zip(u, self.axes, strict=True):
-            point[axis.place] = 0.5 if value < 0 else value
+            point[axis.position] = 0.5 if value < 0 else value
         return self.space.from_unit(point.tolist())
 
 
@@ -126,12 +126,12 @@ def is_near(cube: Cube, u: Floats, others: Floats, distance: float) -> bool:
 def cube_of(space: Space) -> Cube:
     """Return the coordinates of a space."""
     axes: list[Axis] = []
-    for place, (name, dimension) in enumerate(space.dimensions.items()):
+    for position, (name, dimension) in enumerate(space.dimensions.items()):
         values = dimension.grid()
         if values is not None and len(values) <= 1:
             continue
         kind, units = kind_of(dimension, values)
-        axes.append(Axis(name, place, kind, units))
+        axes.append(Axis(name, position, kind, units))
     return Cube(space, tuple(_conditioned(axis, axes, space) for axis in axes))
 
 
@@ -156,4 +156,4 @@ def _conditioned(axis: Axis, axes: Sequence[Axis], space: Space) -> Axis:
         return axis
     dimension = space.dimensions[condition.parent]
     units = np.array([dimension.to_unit(v) for v in condition.values if dimension.contains(v)])
-    return Axis(axis.name, axis.place, axis.kind, axis.units, (parent, units))
+    return Axis(axis.name, axis.position, axis.kind, axis.units, (parent, units))

@@ -41,8 +41,8 @@ class Weighted:
 
     def to_unit(self, value: Any) -> float:
         """Return the middle of the option's share of the interval."""
-        place = next(i for i, option in enumerate(self.options) if same(value, option))
-        return (sum(self.weights[:place]) + self.weights[place] / 2) / sum(self.weights)
+        index = next(i for i, option in enumerate(self.options) if same(value, option))
+        return (sum(self.weights[:index]) + self.weights[index] / 2) / sum(self.weights)
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is one of the options that can be taken."""

@@ -132,14 +132,14 @@ class Space:
         >>> Space({}, {"c": Condition("b", (1,)), "b": Condition("a", (1,))}).needed("c")
         ['b', 'a']
         """
-        found: dict[str, None] = {}
+        parents: dict[str, None] = {}
         waiting = [name]
         while waiting:
             condition = self.conditions.get(waiting.pop(0))
-            new = [parent for parent in condition.parents if parent not in found] if condition else []
-            found |= dict.fromkeys(new)
+            new = [parent for parent in condition.parents if parent not in parents] if condition else []
+            parents |= dict.fromkeys(new)
             waiting += new
-        return list(found)
+        return list(parents)
 
     def _n_counted(self) -> int | None:
         """Count the configurations of a space in which parameters wait for several others."""
@@ -148,13 +148,13 @@ class Space:
         parents = {parent: grids[parent] for c in self.conditions.values() for parent in c.parents}
         if len(sizes) < len(grids) or math.prod(sizes[parent] for parent in parents) > MOST_COUNTED:
             return None
-        found: dict[str, int] = {}
+        by_key: dict[str, int] = {}
         for values in product(*(grid or () for grid in parents.values())):
             config = dict(zip(parents, values, strict=True))
             there = [name for name in self.dimensions if self._is_active(name, config)]
             key = repr([(name, config[name]) for name in there if name in parents])
-            found[key] = math.prod(sizes[name] for name in there if name not in parents)
-        return sum(found.values())
+            by_key[key] = math.prod(sizes[name] for name in there if name not in parents)
+        return sum(by_key.values())
 
     def _n_below(self, name: str, conditions: Mapping[str, Condition]) -> int | None:
         """How many ways there are to set a parameter and all that wait for it."""
@@ -185,8 +185,8 @@ def nest(config: Mapping[str, Any], flat: Collection[str] = ()) -> dict[str, Any
     nested: dict[str, Any] = {}
     for name, value in config.items():
         *parents, leaf = [name] if name in flat else name.split(".")
-        room = nested
+        group = nested
         for parent in parents:
-            room = room.setdefault(parent, {})
-        room[leaf] = value
+            group = group.setdefault(parent, {})
+        group[leaf] = value
     return nested

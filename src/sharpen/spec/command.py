@@ -128,9 +128,9 @@ def command_line(sweep: Sweep, config: Mapping[str, Any], seed: int) -> str:
     SHARPEN_RUN='{"seed": 7, "config": {"depth": 3}}' python 'my train.py' --depth=3
     """
     names = {name for word in sweep.command for name in VARIABLE.findall(word)}
-    found = invocation(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
-    argv = found.argv[1:] if found.argv[:1] == (ENV,) else found.argv
-    files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in found.files.items()]
+    rendered = invocation(sweep, config, "python", {name: _STAND_IN.format(name) for name in names})
+    argv = rendered.argv[1:] if rendered.argv[:1] == (ENV,) else rendered.argv
+    files = [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in rendered.files.items()]
     about = json.dumps({"seed": seed, "config": sweep.nested(config)}, ensure_ascii=False)
     typed = " ".join(_quoted(word, names) for word in argv)
     return " && ".join([*files, f"SHARPEN_RUN={shlex.quote(about)} {typed}"])

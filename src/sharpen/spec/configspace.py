@@ -98,14 +98,14 @@ def read_search_space(value: Any, path: str, problems: list[Problem]) -> SearchS
             reading.wrong(f"{path}.{name}", f"no such key{nearest(name, SECTIONS)}; known: {join(SECTIONS)}")
     parameters: dict[str, dict[str, Any]] = {}
     default: dict[str, Any] = {}
-    for name, entry, place in _entries(value.get("hyperparameters"), f"{path}.hyperparameters", reading):
-        read = _hyperparameter(entry, place, reading)
+    for name, entry, entry_path in _entries(value.get("hyperparameters"), f"{path}.hyperparameters", reading):
+        read = _hyperparameter(entry, entry_path, reading)
         if read is not None:
             parameters[name], given = read
             default |= {} if given is None else {name: given}
     _add_conditions(value.get("conditions") or [], f"{path}.conditions", parameters, reading)
     forbidden = _forbidden(value.get("forbiddens") or [], f"{path}.forbiddens", parameters, reading)
-    notes = tuple((place, sentence) for sentence, place in reading.notes.items())
+    notes = tuple((entry_path, sentence) for sentence, entry_path in reading.notes.items())
     return SearchSpace(parameters, forbidden, default, notes)
 
 
@@ -124,7 +124,7 @@ def _unnested(value: Any, path: str, reading: _Reading) -> tuple[dict[str, Any] 
 
 
 def _entries(value: Any, path: str, reading: _Reading) -> list[tuple[str, dict[str, Any], str]]:
-    """Return (name, entry, place) of each hyperparameter, of a mapping or of ConfigSpace's JSON list."""
+    """Return (name, entry, path) of each hyperparameter, of a mapping or of ConfigSpace's JSON list."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         named: list[Any] = list(cast("Sequence[Any]", value))
         pairs: list[tuple[Any, Any]] = [(entry["name"], entry) for entry in named]
@@ -134,24 +134,22 @@ def _entries(value: Any, path: str, reading: _Reading) -> list[tuple[str, dict[s
         pairs = []
     if not pairs:
         reading.wrong(path, f"is {describe(value)}: give at least one hyperparameter, as NAME: {{type: …}}")
-    found: list[tuple[str, dict[str, Any], str]] = []
+    entries: list[tuple[str, dict[str, Any], str]] = []
     for name, entry in pairs:
         if isinstance(name, bool):
             reading.wrong(f"{path}.{name}", READ_AS_BOOL)
         elif isinstance(entry, Mapping):
-            found.append((str(name), dict(cast("Mapping[str, Any]", entry)), f"{path}.{name}"))
+            entries.append((str(name), dict(cast("Mapping[str, Any]", entry)), f"{path}.{name}"))
         else:
             reading.wrong(
                 f"{path}.{name}", f"is {describe(entry)}: give {{type: uniform_float, lower: …, upper: …}}"
             )
-    return found
+    return entries
 
 
-def _hyperparameter(
-    entry: dict[str, Any], place: str, reading: _Reading
-) -> tuple[dict[str, Any], Any] | None:
+def _hyperparameter(entry: dict[str, Any], path: str, reading: _Reading) -> tuple[dict[str, Any], Any] | None:
     """Return a hyperparameter as a sweep file writes it, and its default; None when something is wrong."""
-    kind = _kind(entry, place, reading)
+    kind = _kind(entry, path, reading)
     if kind is None:
         return None
     given: dict[str, Any] = {}
@@ -159,40 +157,40 @@ def _hyperparameter(
     for key, value in entry.items():
         own = key if key in KEYS[kind] else KEY_ALIASES.get(key, key)
         if own != key and own in KEYS[kind]:
-            reading.note(f"{key} is read as {own}", f"{place}.{key}")
+            reading.note(f"{key} is read as {own}", f"{path}.{key}")
         if own not in (*KEYS[kind], *ALWAYS):
             known = join(KEYS[kind])
-            reading.wrong(f"{place}.{key}", f"no such key{nearest(key, KEYS[kind])}; {kind} has {known}")
+            reading.wrong(f"{path}.{key}", f"no such key{nearest(key, KEYS[kind])}; {kind} has {known}")
         elif value is not None:
             given[own] = value
     if len(reading.problems) > n_problems:
         return None
-    parameter = _parameter(kind, given, place, reading)
+    parameter = _parameter(kind, given, path, reading)
     default = given.get("default_value")
     return None if parameter is None else (parameter, default)
 
 
-def _kind(entry: dict[str, Any], place: str, reading: _Reading) -> str | None:
+def _kind(entry: dict[str, Any], path: str, reading: _Reading) -> str | None:
     written = entry.get("type")
     if written is None:
         written = "categorical" if "choices" in entry else "constant" if "value" in entry else None
     kind = TYPE_ALIASES.get(str(written), str(written))
     if written is None:
-        reading.wrong(place, f"has no type: give one of {join(KEYS)}")
+        reading.wrong(path, f"has no type: give one of {join(KEYS)}")
         return None
     if kind not in KEYS:
         meant = nearest(str(written), (*KEYS, *TYPE_ALIASES))
-        reading.wrong(f"{place}.type", f"no type is called {written!r}{meant}; known: {join(KEYS)}")
+        reading.wrong(f"{path}.type", f"no type is called {written!r}{meant}; known: {join(KEYS)}")
         return None
     if kind != written:
-        reading.note(f"type: {written} is read as type: {kind}", f"{place}.type")
+        reading.note(f"type: {written} is read as type: {kind}", f"{path}.type")
     return kind
 
 
-def _parameter(kind: str, given: dict[str, Any], place: str, reading: _Reading) -> dict[str, Any] | None:
+def _parameter(kind: str, given: dict[str, Any], path: str, reading: _Reading) -> dict[str, Any] | None:
     missing = [key for key in _NEEDED[kind] if key not in given]
     if missing:
-        reading.wrong(place, f"lacks {join(missing)}")
+        reading.wrong(path, f"lacks {join(missing)}")
         return None
     if kind == "constant":
         return {"value": given["value"]}
@@ -249,15 +247,19 @@ def _add_conditions(
 ) -> None:
     """Give parameters that wait for others a ``when``."""
     for at, condition in enumerate(conditions):
-        place = f"{path}[{at}]"
+        condition_path = f"{path}[{at}]"
         kind, child = condition.get("type"), condition.get("child")
         odd = _unknown_names(condition, parameters)
         if not _kinds(condition) <= {*CONDITION_SIGNS, "AND", "OR"}:
-            reading.wrong(f"{place}.type", f"is {kind!r}: known are {', '.join(CONDITION_SIGNS)}, AND and OR")
+            reading.wrong(
+                f"{condition_path}.type", f"is {kind!r}: known are {', '.join(CONDITION_SIGNS)}, AND and OR"
+            )
         elif odd:
-            reading.wrong(place, f"names {odd}, which must all be hyperparameters")
+            reading.wrong(condition_path, f"names {odd}, which must all be hyperparameters")
         elif "when" in parameters[child]:
-            reading.wrong(place, f"is a second condition of {child!r}: keep one, with IN for several values")
+            reading.wrong(
+                condition_path, f"is a second condition of {child!r}: keep one, with IN for several values"
+            )
         else:
             parameters[child]["when"] = _when(condition)
 
@@ -294,14 +296,14 @@ def _expression(condition: Mapping[str, Any]) -> str:
 def _forbidden(
     clauses: Any, path: str, parameters: Mapping[str, Any], reading: _Reading
 ) -> tuple[Mapping[str, Any], ...]:
-    found: list[Mapping[str, Any]] = []
+    combinations: list[Mapping[str, Any]] = []
     for at, clause in enumerate(clauses):
         parts = clause.get("clauses", [clause]) if clause.get("type") == "AND" else [clause]
         odd = [repr(part.get("name")) for part in parts if part.get("name") not in parameters]
         if odd:
             reading.wrong(f"{path}[{at}]", f"names {', '.join(odd)}, which must all be hyperparameters")
         elif all(part.get("type") in ("EQUALS", "IN") for part in parts):
-            found.append({part["name"]: part.get("value", part.get("values")) for part in parts})
+            combinations.append({part["name"]: part.get("value", part.get("values")) for part in parts})
         else:
             reading.wrong(f"{path}[{at}]", "only EQUALS, IN, and AND of these are known")
-    return tuple(found)
+    return tuple(combinations)

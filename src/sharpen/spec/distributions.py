@@ -115,11 +115,11 @@ def _categorical(node: Node, values: Values) -> Dimension | None:
 
 def _weighted(node: Node, values: Values) -> Dimension | None:
     options, weights = values["values"], values["probabilities"]
-    place = node.child("probabilities", weights)
+    weights_node = node.child("probabilities", weights)
     if len(options) != len(weights):
-        return place.wrong(f"has {len(weights)} numbers for {len(options)} values: give one each")
+        return weights_node.wrong(f"has {len(weights)} numbers for {len(options)} values: give one each")
     if abs(sum(weights) - 1) > SUM_TOLERANCE:
-        return place.wrong(f"add up to {sum(weights):g}: they must add up to 1")
+        return weights_node.wrong(f"add up to {sum(weights):g}: they must add up to 1")
     return Weighted(options, weights)
 
 

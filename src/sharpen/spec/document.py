@@ -65,10 +65,10 @@ def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> Document:
             _Walk(where, problems, notes, n_most).visit(root, "$", 0)
         return Document(yaml.load(text, _Loader), problems, notes)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
-        at = error.problem_mark
-        said = ", ".join(part for part in (error.context, error.problem) if part)
-        place = f"line {at.line + 1}, column {at.column + 1}: " if at else ""
-        raise refuse(where, [("$", f"is not YAML: {place}{said}")]) from error
+        mark = error.problem_mark
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        position = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise refuse(where, [("$", f"is not YAML: {position}{message}")]) from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         raise refuse(where, [("$", f"is not YAML: {error}")]) from error
     except RecursionError as error:
@@ -125,10 +125,10 @@ class _Walk:
     def _scalar(self, node: yaml.Node, written: str, path: str) -> None:
         if node.tag in _NUMBERS:
             self._number(written, path)
-        found = _SURROGATE.search(written)
-        if found:
+        match = _SURROGATE.search(written)
+        if match:
             self._problems.append(
-                (path, f"holds {printable(found[0])}, half of a character: write the character itself")
+                (path, f"holds {printable(match[0])}, half of a character: write the character itself")
             )
 
     def _number(self, written: str, path: str) -> None:

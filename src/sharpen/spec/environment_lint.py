@@ -56,7 +56,7 @@ def lint_command(sweep: Sweep, environ: Mapping[str, str], find: Callable[[str],
     $.command[1] the environment variable HOST is not set here: set it where agents run
     $.command[0] there is no program 'pyhton' here: name one that is on PATH where agents run
     """
-    found = [
+    lints = [
         Lint(f"$.command[{i}]", f"the environment variable {name} is not set here: set it where agents run")
         for i, word in enumerate(sweep.command)
         for name in VARIABLE.findall(word)
@@ -66,10 +66,10 @@ def lint_command(sweep: Sweep, environ: Mapping[str, str], find: Callable[[str],
         sentence = (
             "names no program, only arguments: begin with ${env} ${interpreter} ${program}, or a program"
         )
-        found.append(Lint("$.command", sentence))
-    words = ((i, word) for i, word in enumerate(sweep.command) if word != "${env}")
-    place, first = next(((i, word) for i, word in words if "=" not in word), (0, ""))
+        lints.append(Lint("$.command", sentence))
+    arguments = ((i, word) for i, word in enumerate(sweep.command) if word != "${env}")
+    index, first = next(((i, word) for i, word in arguments if "=" not in word), (0, ""))
     if first and not first.startswith(("$", "-")) and "${" not in first and find(first) is None:
         sentence = f"there is no program {first!r} here: name one that is on PATH where agents run"
-        found.append(Lint(f"$.command[{place}]", sentence))
-    return found
+        lints.append(Lint(f"$.command[{index}]", sentence))
+    return lints

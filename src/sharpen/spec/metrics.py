@@ -45,12 +45,12 @@ _SEVERAL = listing(metric, "two metrics or more, or use metric for a single one"
 
 
 def _read_metrics(node: Node) -> tuple[Metric, ...] | None:
-    found: tuple[Metric, ...] | None = _SEVERAL(node)
-    names = [one.name for one in found or ()]
+    metrics: tuple[Metric, ...] | None = _SEVERAL(node)
+    names = [one.name for one in metrics or ()]
     for i, name in enumerate(names):
         if name in names[:i]:
             node.wrong(f"lists {name!r} twice: keep one")
-    return found
+    return metrics
 
 
 metrics = ValueReader(_read_metrics, _SEVERAL.schema)
@@ -65,13 +65,13 @@ def constraints(node: Node) -> tuple[Constraint, ...] | None:
     entries = node.children()
     if entries is None:
         return None
-    found: list[Constraint | None] = []
+    all_bounds: list[Constraint | None] = []
     for name, entry in entries.items():
         bounds = (entry.items() or []) if isinstance(entry.value, list) else [entry]
         if not bounds:
             entry.wrong('is empty: give a bound such as ">= 30"')
-        found += [_constraint(name, bound) for bound in bounds]
-    return tuple(one for one in found if one is not None)
+        all_bounds += [_constraint(name, bound) for bound in bounds]
+    return tuple(one for one in all_bounds if one is not None)
 
 
 def _constraint(name: str, node: Node) -> Constraint | None:

@@ -210,8 +210,8 @@ class Sweep:
     @property
     def constants(self) -> dict[str, Any]:
         """The parameters that the file gives a value, such as the data and the costs."""
-        each = self.space.dimensions.items()
-        return {name: dimension.value for name, dimension in each if isinstance(dimension, Constant)}
+        dimensions = self.space.dimensions.items()
+        return {name: dimension.value for name, dimension in dimensions if isinstance(dimension, Constant)}
 
     def with_budget(self, config: Mapping[str, Any], fidelity: float | None) -> dict[str, Any]:
         """Return a configuration with what a run may spend in the place of ``optimizer.budget_variable``.

@@ -50,7 +50,7 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Declared:
     """What has been read so far, by the parameters' full names."""
 
     dimensions: dict[str, Dimension] = field(default_factory=dict[str, Dimension])
@@ -74,15 +74,15 @@ def _read(node: Node) -> Parameters | None:
         return None
     if not node.value:
         return node.wrong("is empty: give at least one parameter")
-    found = _Found()
-    _entries(entries, "", (), found)
-    conditions = dict(_conditions(found))
-    _check_circles(conditions, found)
-    _check_nesting(conditions, found)
-    return Parameters(Space(found.dimensions, conditions), found.nodes, frozenset(found.dotted))
+    declared = _Declared()
+    _entries(entries, "", (), declared)
+    conditions = dict(_conditions(declared))
+    _check_circles(conditions, declared)
+    _check_nesting(conditions, declared)
+    return Parameters(Space(declared.dimensions, conditions), declared.nodes, frozenset(declared.dotted))
 
 
-def _entries(entries: Mapping[str, Node], prefix: str, whens: tuple[Node, ...], found: _Found) -> None:
+def _entries(entries: Mapping[str, Node], prefix: str, whens: tuple[Node, ...], declared: _Declared) -> None:
     for name, entry in entries.items():
         if "." in name and prefix:
             first, _, rest = name.partition(".")
@@ -92,21 +92,21 @@ def _entries(entries: Mapping[str, Node], prefix: str, whens: tuple[Node, ...], 
         else:
             own = [entry.child("when", entry.value["when"])] if "when" in entry.value else []
             if "parameters" in entry.value:
-                _group(entry, f"{prefix}{name}.", (*whens, *own), found)
+                _group(entry, f"{prefix}{name}.", (*whens, *own), declared)
                 continue
             if "." in name:
-                found.dotted.add(name)
-            found.add(f"{prefix}{name}", entry, (*whens, *own))
+                declared.dotted.add(name)
+            declared.add(f"{prefix}{name}", entry, (*whens, *own))
 
 
-def _group(node: Node, prefix: str, whens: tuple[Node, ...], found: _Found) -> None:
+def _group(node: Node, prefix: str, whens: tuple[Node, ...], declared: _Declared) -> None:
     for name, entry in (node.children() or {}).items():
         if name == "when":
             continue
         if name != "parameters":
             reject_key(entry, name, _GROUP, "beside nested parameters")
         elif inner := entry.children():
-            _entries(inner, prefix, whens, found)
+            _entries(inner, prefix, whens, declared)
         elif inner is not None:
             entry.wrong("is empty: give at least one parameter")
 
@@ -119,20 +119,20 @@ def _bare(value: Any) -> str:
     return f"is {describe(value)}: write {{value: …}} for a constant"
 
 
-def _conditions(found: _Found) -> Iterator[tuple[str, When]]:
+def _conditions(declared: _Declared) -> Iterator[tuple[str, When]]:
     read: dict[str, When | None] = {}
-    for name, whens in found.whens.items():
+    for name, whens in declared.whens.items():
         for when in whens:
             if when.path not in read:
-                read[when.path] = _condition(when, name, found)
+                read[when.path] = _condition(when, name, declared)
         last = read[whens[-1].path] if whens else None
         if last is not None:
             yield name, last
 
 
-def _condition(when: Node, name: str, found: _Found) -> When | None:
+def _condition(when: Node, name: str, declared: _Declared) -> When | None:
     if isinstance(when.value, str):
-        return expression(when, lambda written, node: _known(written, name, node, found))
+        return expression(when, lambda written, node: _known(written, name, node, declared))
     entries = when.children()
     if entries is None:
         return None
@@ -142,19 +142,19 @@ def _condition(when: Node, name: str, found: _Found) -> When | None:
             "\"booster == 'dart' and depth > 3\""
         )
     ((written, wanted),) = entries.items()
-    known = _known(written, name, wanted, found)
+    known = _known(written, name, wanted, declared)
     return None if known is None else _waiting_for(*known, wanted)
 
 
-def _known(written: str, name: str, node: Node, found: _Found) -> tuple[str, Dimension] | None:
+def _known(written: str, name: str, node: Node, declared: _Declared) -> tuple[str, Dimension] | None:
     """Return the parameter that a name means in a condition of another one; what is wrong is noted."""
-    parent = _parent(written, name, found)
+    parent = _parent(written, name, declared)
     if parent is None:
         if written in (name, name.rpartition(".")[2]):
             return node.wrong(f"{name!r} would wait for itself: name another parameter")
-        known = [other for other in found.nodes if other != name]
-        return node.wrong(f"there is no parameter {written!r}{nearest(written, known)}")
-    over = found.dimensions.get(parent)
+        names = [other for other in declared.nodes if other != name]
+        return node.wrong(f"there is no parameter {written!r}{nearest(written, names)}")
+    over = declared.dimensions.get(parent)
     return None if over is None else (parent, over)
 
 
@@ -171,25 +171,25 @@ def _waiting_for(parent: str, over: Dimension, wanted: Node) -> Condition | None
     return Condition(parent, values) if len(wanted.problems) == n_problems else None
 
 
-def _parent(written: str, name: str, found: _Found) -> str | None:
+def _parent(written: str, name: str, declared: _Declared) -> str | None:
     """Return the parameter that a name means: the one nearest to where it is written."""
-    rooms = name.split(".")[:-1] if name not in found.dotted else []
-    for n in range(len(rooms), -1, -1):
-        candidate = ".".join([*rooms[:n], written])
-        if candidate in found.nodes and candidate != name:
+    groups = name.split(".")[:-1] if name not in declared.dotted else []
+    for n in range(len(groups), -1, -1):
+        candidate = ".".join([*groups[:n], written])
+        if candidate in declared.nodes and candidate != name:
             return candidate
     return None
 
 
-def _check_circles(conditions: dict[str, When], found: _Found) -> None:
+def _check_circles(conditions: dict[str, When], declared: _Declared) -> None:
     depths: dict[str, int] = {}
     for name in list(conditions):
         if circle := _circle(name, conditions):
-            found.whens[name][-1].wrong(f"waits for itself: {' waits for '.join(circle)}")
+            declared.whens[name][-1].wrong(f"waits for itself: {' waits for '.join(circle)}")
             del conditions[name]
     for name in list(conditions):
         if _depth(name, conditions, depths) >= LONGEST_CHAIN:
-            found.whens[name][-1].wrong(
+            declared.whens[name][-1].wrong(
                 f"is the end of a chain of more than {LONGEST_CHAIN} parameters, each of which waits for the "
                 "next: let it wait for one nearer to the chain's other end"
             )
@@ -231,11 +231,11 @@ def _depth(name: str, conditions: Mapping[str, When], known: dict[str, int]) -> 
     return known[name]
 
 
-def _check_nesting(conditions: Mapping[str, When], found: _Found) -> None:
+def _check_nesting(conditions: Mapping[str, When], declared: _Declared) -> None:
     """Note parameters that would have to wait for two others at once."""
-    for name, whens in found.whens.items():
+    for name, whens in declared.whens.items():
         names = (name, *Space({}, conditions).needed(name))
-        waited = {found.whens[other][-1].path for other in names if found.whens[other]}
+        waited = {declared.whens[other][-1].path for other in names if declared.whens[other]}
         for outer, inner in pairwise(whens):
             if outer.path not in waited and name in conditions:
                 waits = " and ".join(map(repr, conditions[name].parents))

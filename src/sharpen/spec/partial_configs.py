@@ -69,18 +69,18 @@ def partial(node: Node, space: Space, read: Callable[[Node, Dimension], Any] = f
         space: Whose parameters it names.
         read: Returns what an entry says of a parameter.
     """
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for name, entry in _leaves(node, "", space):
         if name not in space.dimensions:
             entry.wrong(f"there is no parameter {name!r}{nearest(name, space.dimensions)}")
             continue
-        if name in found:
+        if name in config:
             entry.wrong(f"{name!r} is given twice: keep one")
         n_problems = len(node.problems)
         value = read(entry, space.dimensions[name])
         if len(node.problems) == n_problems:
-            found[name] = value
-    return found
+            config[name] = value
+    return config
 
 
 def _leaves(node: Node, prefix: str, space: Space) -> Iterator[tuple[str, Node]]:
@@ -95,7 +95,7 @@ def _leaves(node: Node, prefix: str, space: Space) -> Iterator[tuple[str, Node]]
 
 def forbidden(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
     """Return the combinations that no configuration may have; a list of values stands for any of them."""
-    found: list[Mapping[str, Any]] = []
+    combinations: list[Mapping[str, Any]] = []
     for node in nodes:
         n_problems = len(node.problems)
         combination = partial(node, space, _alternatives)
@@ -109,10 +109,10 @@ def forbidden(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
         if is_always and len(node.problems) == n_problems:
             node.wrong("would forbid every configuration: name values that do not go together")
         if len(node.problems) == n_problems:
-            found += [
+            combinations += [
                 dict(zip(combination, values, strict=True)) for values in product(*combination.values())
             ]
-    return tuple(found)
+    return tuple(combinations)
 
 
 def _alternatives(node: Node, dimension: Dimension) -> list[Any]:
@@ -165,13 +165,13 @@ def whole(node: Node, space: Space) -> dict[str, Any]:
 
 def prior(nodes: list[Node], space: Space) -> tuple[Mapping[str, Any], ...]:
     """Return the configurations to try first, each completed with the middle of what it leaves out."""
-    found: dict[str, Mapping[str, Any]] = {}
+    by_key: dict[str, Mapping[str, Any]] = {}
     for node in nodes:
         n_problems = len(node.problems)
         config = whole(node, space)
         if len(node.problems) > n_problems:
             continue
-        if space.key(config) in found:
+        if space.key(config) in by_key:
             node.wrong("is the same configuration as one above: keep one")
-        found[space.key(config)] = config
-    return tuple(found.values())
+        by_key[space.key(config)] = config
+    return tuple(by_key.values())

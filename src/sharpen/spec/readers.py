@@ -63,10 +63,10 @@ def text(node: Node) -> str | None:
 @reads(type="string", pattern=r"\S")
 def line(node: Node) -> str | None:
     """Read a text of one line that is not empty."""
-    found: str | None = text(node)
-    if found is not None and CONTROL.search(found):
+    value: str | None = text(node)
+    if value is not None and CONTROL.search(value):
         return node.wrong("must be one line without control characters: take them out")
-    return found
+    return value
 
 
 @reads(type=["string", "null"])
@@ -78,10 +78,10 @@ def optional_text(node: Node) -> str | None:
 @reads(type=["string", "null"], maxLength=LONGEST_NAME)
 def optional_path_name(node: Node) -> str | None:
     """Read a name that may be empty, and that leads nowhere when it is taken for a path."""
-    found = optional_text(node)
-    if found and (fault := fault_of_path(found)):
+    name = optional_text(node)
+    if name and (fault := fault_of_path(name)):
         return node.wrong(f"is no name: {fault}")
-    return found
+    return name
 
 
 @reads(type="boolean")

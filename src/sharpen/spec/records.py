@@ -93,7 +93,7 @@ def schema_of(keys: Mapping[str, Key], required: Collection[str] = ()) -> dict[s
 
 
 def _described(key: Key) -> dict[str, Any]:
-    words = f"{key.doc} (sharpen's own; W&B ignores it)" if key.is_extension else key.doc
-    found = {"description": words} if words else {}
+    description = f"{key.doc} (sharpen's own; W&B ignores it)" if key.is_extension else key.doc
+    schema = {"description": description} if description else {}
     has_default = isinstance(key.default, bool | int | float | str) and key.default != ""
-    return found | ({"default": key.default} if has_default else {})
+    return schema | ({"default": key.default} if has_default else {})

@@ -141,9 +141,9 @@ def _hyperband(node: Node, stop: EarlyTerminate) -> EarlyTerminate | None:
 
 def _schema() -> dict[str, Any]:
     def of(rule: str) -> dict[str, Any]:
-        words = "W&B's." if rule == "hyperband" else "sharpen's own; W&B refuses it."
+        description = "W&B's." if rule == "hyperband" else "sharpen's own; W&B refuses it."
         return schema_of(
-            {"type": Key(ValueReader(_read, {"const": rule}), words, missing="x"), **RULES[rule]}
+            {"type": Key(ValueReader(_read, {"const": rule}), description, missing="x"), **RULES[rule]}
         )
 
     return {"anyOf": [of(rule) for rule in RULES]}

@@ -90,9 +90,9 @@ def parse(text: str, where: str = "sweep.yaml", also: Look | None = None) -> Swe
       $.parameters.depth: does not say what it may be: give value, values, min and max, or parameters; \
 did you mean 'values'?
     """
-    found = document.read(text, where)
-    name = dialect_of(found.value, DIALECTS)
-    return replace(DIALECTS[name].read(Source(found, text, where, also)), dialect=name)
+    loaded = document.read(text, where)
+    name = dialect_of(loaded.value, DIALECTS)
+    return replace(DIALECTS[name].read(Source(loaded, text, where, also)), dialect=name)
 
 
 def _read_wandb(source: Source) -> Sweep:
@@ -103,27 +103,27 @@ def _read_wandb(source: Source) -> Sweep:
     values = record(root, SWEEP, "in a sweep")
     if values is None:
         raise refuse(where, problems)
-    found = _between_keys(root, values)
+    combined = _between_keys(root, values)
     name = values["name"] or PurePath(where).stem
     if also is not None:
-        problems += also(_draft(name, values, found))
+        problems += also(_draft(name, values, combined))
     if problems:
         raise refuse(where, problems)
     fields: dict[str, Any] = {name: values[name] for name in _AS_READ}
-    return Sweep(**fields, **found, name=name, source_text=source.text, notes=tuple(notes))
+    return Sweep(**fields, **combined, name=name, source_text=source.text, notes=tuple(notes))
 
 
-def _draft(name: str, values: dict[str, Any], found: dict[str, Any]) -> Sweep:
+def _draft(name: str, values: dict[str, Any], combined: dict[str, Any]) -> Sweep:
     """Return as much of a sweep as could be read, and what nobody objects to for the rest."""
     return Sweep(
         name,
         values["program"] or "",
         values["command"] or DEFAULT_COMMAND,
-        found["method"] or "random",
-        found["metric"] or Metric("metric"),
-        found.get("space", Space({})),
-        found["stop"],
-        options=found["options"] if found["method"] else {},
+        combined["method"] or "random",
+        combined["metric"] or Metric("metric"),
+        combined.get("space", Space({})),
+        combined["stop"],
+        options=combined["options"] if combined["method"] else {},
     )
 
 
@@ -212,21 +212,21 @@ def _with_budget(root: Node, values: dict[str, Any], space: Space) -> Space:
 
 def _one_lockbox(root: Node, space: Space) -> None:
     share = space.dimensions.get("lockbox_share")
-    place = root.child("parameters.lockbox_share", None)
+    share_node = root.child("parameters.lockbox_share", None)
     if share is not None and not isinstance(share, Constant):
-        place.wrong("must be a constant, {value: …}: the lockbox is the same for all runs of a sweep")
+        share_node.wrong("must be a constant, {value: …}: the lockbox is the same for all runs of a sweep")
     elif isinstance(share, Constant) and share.value == 0:
-        place.wrong("must be above 0: without a lockbox nothing is left that the sweep has not seen")
+        share_node.wrong("must be above 0: without a lockbox nothing is left that the sweep has not seen")
 
 
 def _check_on_oom(root: Node, rule: str, space: Space) -> None:
     how, _, name = rule.partition(":")
-    place = root.child("on_oom", None)
+    node = root.child("on_oom", None)
     if rule and (how != "halve" or not name):
-        place.wrong(f"is {rule!r}: write halve: and a parameter's name, as in halve:batch_size")
+        node.wrong(f"is {rule!r}: write halve: and a parameter's name, as in halve:batch_size")
     elif name and name not in space.dimensions:
         hint = nearest(name, space.dimensions) or ": give it a value or a range under parameters"
-        place.wrong(f"halves {name!r}, which is no parameter of this sweep{hint}")
+        node.wrong(f"halves {name!r}, which is no parameter of this sweep{hint}")
 
 
 def _check_grid(parameters: Parameters | None) -> None:

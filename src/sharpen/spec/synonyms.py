@@ -25,8 +25,8 @@ _METHOD = "did you mean 'method'? (its settings stand under optimizer)"
 _HOME = "where runs are kept is said when sharpen is called: sharpen --home FOLDER"
 
 
-def _all(words: str, *hints: Hint) -> dict[str, tuple[Hint, ...]]:
-    return dict.fromkeys(words.split(), hints)
+def _all(names: str, *hints: Hint) -> dict[str, tuple[Hint, ...]]:
+    return dict.fromkeys(names.split(), hints)
 
 
 HINTS: Mapping[str, tuple[Hint, ...]] = {
@@ -118,10 +118,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return nearest_of([word], known)
 
 
-def nearest_of(words: Iterable[str], known: Iterable[str]) -> str:
+def nearest_of(names: Iterable[str], known: Iterable[str]) -> str:
     """Return what :func:`nearest` does, of several words together.
 
     >>> nearest_of(["low", "high"], ["min", "max"])
     "; did you mean 'min' and 'max'?"
     """
-    return hints.nearest_of(words, known, hint)
+    return hints.nearest_of(names, known, hint)

@@ -32,8 +32,8 @@ SIGNS: Mapping[type[ast.cmpop], str] = {
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 HINT = "write comparisons such as \"booster == 'dart' and depth > 3\""
 
-Found = tuple[str, Dimension]
-Lookup = Callable[[str, Node], "Found | None"]
+Parent = tuple[str, Dimension]
+Lookup = Callable[[str, Node], "Parent | None"]
 """Returns the full name and the dimension of a parameter; it notes what is wrong with the name."""
 
 
@@ -78,15 +78,15 @@ class _Reader:
                 raise self._wrong(f"knows no {ast.unparse(tree)[:40]!r} by itself: {HINT}")
 
     def _comparison(self, tree: ast.Compare) -> When:
-        terms, found = [tree.left, *tree.comparators], list[When]()
+        terms, comparisons = [tree.left, *tree.comparators], list[When]()
         for left, op, right in zip(terms, tree.ops, terms[1:], strict=False):
             sign = SIGNS.get(type(op))
             if sign is None:
                 raise self._wrong(
                     f"knows no {ast.unparse(tree)[:40]!r}: compare by ==, !=, <, <=, >, >= or in"
                 )
-            found.append(self._pair(left, sign, right))
-        return found[0] if len(found) == 1 else Joined("and", tuple(found))
+            comparisons.append(self._pair(left, sign, right))
+        return comparisons[0] if len(comparisons) == 1 else Joined("and", tuple(comparisons))
 
     def _pair(self, left: ast.expr, sign: str, right: ast.expr) -> When:
         if _name_of(left) is None and sign not in ("in", "not in"):
@@ -94,14 +94,14 @@ class _Reader:
         written = _name_of(left)
         if written is None:
             raise self._wrong(f"compares {ast.unparse(left)[:40]!r} with no parameter: {HINT}")
-        found = self.lookup(written, self.node)
-        if found is None:
+        parent = self.lookup(written, self.node)
+        if parent is None:
             raise _Wrong
         value = self._constant(right)
         if sign in ORDERS:
-            return self._order(found, sign, value)
+            return self._order(parent, sign, value)
         values = cast("Sequence[Any]", value if "in" in sign and isinstance(value, tuple) else (value,))
-        return self._equality(found, values, is_not=sign in ("!=", "not in"))
+        return self._equality(parent, values, is_not=sign in ("!=", "not in"))
 
     def _constant(self, tree: ast.expr) -> Any:
         if isinstance(tree, ast.Name) and tree.id.lower() in WORDS:
@@ -120,8 +120,8 @@ class _Reader:
             f"compares with {ast.unparse(tree)[:40]}, which is no number, text, true, false or null"
         )
 
-    def _equality(self, found: Found, values: Sequence[Any], *, is_not: bool) -> When:
-        name, over = found
+    def _equality(self, parent: Parent, values: Sequence[Any], *, is_not: bool) -> When:
+        name, over = parent
         grid = over.grid()
         if grid is None:
             raise self._wrong(f"{name!r} takes any number of a range: compare it by < or >")
@@ -141,8 +141,8 @@ class _Reader:
             raise self._wrong(f"leaves no value of {name!r}")
         return Condition(name, values)
 
-    def _order(self, found: Found, sign: str, number: Any) -> When:
-        name, over = found
+    def _order(self, parent: Parent, sign: str, number: Any) -> When:
+        name, over = parent
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise self._wrong(f"asks whether {name!r} {sign} {number!r}, which is no number")
         grid = over.grid()
@@ -152,8 +152,8 @@ class _Reader:
         bound = Bound(name, order, number)
         ends = (over.from_unit(0.0), over.from_unit(1.0)) if grid is None else (grid[0], grid[-1])
         if grid is not None and len(grid) <= MOST_VALUES:
-            kept = tuple(value for value in grid if bound.holds_in({name: value}))
-            return self._of_values(name, kept)
+            passing = tuple(value for value in grid if bound.holds_in({name: value}))
+            return self._of_values(name, passing)
         if not any(bound.holds_in({name: end}) for end in ends):
             raise self._wrong(f"never holds: {name!r} goes from {ends[0]:g} to {ends[1]:g}")
         return bound

@@ -41,15 +41,15 @@ def rungs(min_iter: int, eta: float, max_iter: int | None = None, s: int = 0) ->
     >>> rungs(1, 3.0, max_iter=27), rungs(2, 1.5, max_iter=10), rungs(1, 3.0, max_iter=27, s=1)
     ((1, 3, 9), (2, 3, 4, 6), (3, 9))
     """
-    found: dict[int, None] = {}
+    iterations: dict[int, None] = {}
     rung = float(min_iter)
     for k in range(s + MOST_RUNGS):
         if rung >= (2**53 if max_iter is None else max_iter):
             break
         if k >= s:
-            found[int(rung)] = None
+            iterations[int(rung)] = None
         rung *= eta
-    return tuple(found)
+    return tuple(iterations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,18 +42,18 @@ def bands(
     >>> bands(min_iter=3)[:4], bands(max_iter=18, s=2)
     ((3, 9, 27, 81), (2, 6))
     """
-    found: list[int] = []
+    iterations: list[int] = []
     if max_iter is not None:
         band = max_iter / eta
-        while band >= 1 and len(found) < (s or 0):
-            found.insert(0, int(band))
+        while band >= 1 and len(iterations) < (s or 0):
+            iterations.insert(0, int(band))
             band /= eta
     elif min_iter is not None:
         band = float(min_iter)
-        while len(found) < MOST_BANDS and band < 2**53:
-            found.append(int(band))
+        while len(iterations) < MOST_BANDS and band < 2**53:
+            iterations.append(int(band))
             band *= eta
-    return tuple(found)
+    return tuple(iterations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ class Hyperband:
         >>> Hyperband(min_iter=2).should_stop(bad, [good, bad]).reason
         "metric 0.12 at iteration 2 is below the top third's 0.34 (of 2 trials)"
         """
-        place = bisect_right(self._bands, len(trial.reports)) - 1
-        if place < 0 or trial.state is not TrialState.RUNNING:
+        band_index = bisect_right(self._bands, len(trial.reports)) - 1
+        if band_index < 0 or trial.state is not TrialState.RUNNING:
             return GO_ON
-        band = self._bands[place]
+        band = self._bands[band_index]
         values = self._memo.values(history, band)
         if not values:
             return GO_ON

@@ -184,8 +184,8 @@ def sums(reports: Sequence[Report], values: Values) -> Floats:
     """
     given = np.array([0.0, *(r.value for r in reports)])
     with np.errstate(all="ignore"):
-        found = given * np.arange(float(len(given))) if values == "running_mean" else np.cumsum(given)
-    return np.where(np.isfinite(found), found, np.nan)
+        cumulative = given * np.arange(float(len(given))) if values == "running_mean" else np.cumsum(given)
+    return np.where(np.isfinite(cumulative), cumulative, np.nan)
 
 
 @dataclass(slots=True)
@@ -279,17 +279,17 @@ class _Field:
                 return other
         return None
 
-    def pool(self, incumbent: Trial, rest: Sequence[Trial]) -> Pool:
+    def pool(self, incumbent: Trial, others: Sequence[Trial]) -> Pool:
         """Return the spread around the incumbent of all other ended trials."""
-        of, known, n_seen = self._pools.get(incumbent.number, (incumbent, Pool(), 0))
+        of, cached, n_seen = self._pools.get(incumbent.number, (incumbent, Pool(), 0))
         if of is not incumbent:
-            known, n_seen = Pool(), 0
-        self._add(known, incumbent, self._trials[n_seen:])
-        self._pools[incumbent.number] = incumbent, known, len(self._trials)
-        found = Pool()
-        found.add(known)
-        self._add(found, incumbent, (t for t in rest if t.state.is_final))
-        return found
+            cached, n_seen = Pool(), 0
+        self._add(cached, incumbent, self._trials[n_seen:])
+        self._pools[incumbent.number] = incumbent, cached, len(self._trials)
+        extended = Pool()
+        extended.add(cached)
+        self._add(extended, incumbent, (t for t in others if t.state.is_final))
+        return extended
 
     def _add(self, pool: Pool, incumbent: Trial, trials: Iterable[Trial]) -> None:
         for t in trials:

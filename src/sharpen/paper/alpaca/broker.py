@@ -77,17 +77,17 @@ class AlpacaBroker:
 
     def clock(self) -> BrokerClock:
         """Return Alpaca's time; a session is called by its date in New York."""
-        said = ask(self._client, "/clock")
+        reply = ask(self._client, "/clock")
         with reading("a time"):
-            is_open = said["is_open"] is True
-            session = str(said["next_close"] if is_open else said["next_open"])[:10]
-            return BrokerClock(seconds(said["timestamp"]), is_open, session)
+            is_open = reply["is_open"] is True
+            session = str(reply["next_close"] if is_open else reply["next_open"])[:10]
+            return BrokerClock(seconds(reply["timestamp"]), is_open, session)
 
     def cash(self) -> Decimal:
         """Return the account's cash in dollars."""
-        said = ask(self._client, "/account")
+        reply = ask(self._client, "/account")
         with reading("an account"):
-            return _decimal(said["cash"])
+            return _decimal(reply["cash"])
 
     def positions(self) -> Mapping[str, Decimal]:
         """Return the shares held, below 0 for short ones."""
@@ -113,10 +113,10 @@ class AlpacaBroker:
     def find(self, client_order_id: str) -> BrokerOrder | None:
         """Return the order of a name; None when Alpaca has none."""
         try:
-            found = ask(self._client, "/orders:by_client_order_id", {"client_order_id": client_order_id})
+            reply = ask(self._client, "/orders:by_client_order_id", {"client_order_id": client_order_id})
         except NoSuchThing:
             return None
-        return self._read(found)
+        return self._read(reply)
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return every order that is not final."""
@@ -140,19 +140,19 @@ class AlpacaBroker:
     def fills(self) -> Sequence[Fill]:
         """Return the account's fills, those of the last hour once more: a late one is not missed."""
         after = datetime.fromtimestamp(max(self._since, self._newest - OVERLAP_S), UTC)
-        asked: dict[str, Any] = {"after": after.isoformat().replace("+00:00", "Z"), "direction": "asc"}
-        asked["page_size"] = PAGE
-        found: list[Fill] = []
+        query: dict[str, Any] = {"after": after.isoformat().replace("+00:00", "Z"), "direction": "asc"}
+        query["page_size"] = PAGE
+        new_fills: list[Fill] = []
         while True:
-            rows: list[Mapping[str, Any]] = ask(self._client, "/account/activities/FILL", asked)
+            rows: list[Mapping[str, Any]] = ask(self._client, "/account/activities/FILL", query)
             if not isinstance(rows, list):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise BrokerUnavailable("Alpaca tells of fills in no list")
-            found += [self._fill(row) for row in rows]
+            new_fills += [self._fill(row) for row in rows]
             if len(rows) < PAGE:
                 break
-            asked["page_token"] = rows[-1]["id"]
-        self._newest = max([self._newest, *(fill.at for fill in found)])
-        return found
+            query["page_token"] = rows[-1]["id"]
+        self._newest = max([self._newest, *(fill.at for fill in new_fills)])
+        return new_fills
 
     def _fill(self, row: Mapping[str, Any]) -> Fill:
         with reading("a fill"):
@@ -200,9 +200,9 @@ def seconds(text: str) -> float:
 
 def _decimal(value: Any) -> Decimal:
     try:
-        found = Decimal(str(value))
+        number = Decimal(str(value))
     except InvalidOperation as problem:
         raise ValueError(f"{value!r} is no number") from problem
-    if not found.is_finite():
+    if not number.is_finite():
         raise ValueError(f"{value!r} is no number")
-    return found
+    return number

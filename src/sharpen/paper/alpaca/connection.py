@@ -201,8 +201,8 @@ def raise_for_order(problem: Exception) -> NoReturn:
         if status in (400, 403, 404, 422):
             code: Any = body.get("code")
             known = code if isinstance(code, int) else status
-            said = words(body) if body else f"Alpaca answered {status}"
-            raise OrderRejected(said, code=known) from problem
+            message = words(body) if body else f"Alpaca answered {status}"
+            raise OrderRejected(message, code=known) from problem
         if status == 401:
             raise BrokerUnavailable(WRONG_KEYS) from problem
         raise OutcomeUnknown(f"Alpaca answered {status}") from problem

@@ -76,22 +76,22 @@ class AlpacaFeed:
 
     def _rows(self) -> dict[str, dict[str, tuple[float, ...]]]:
         """Return prices by symbol and day; the last word on a day counts."""
-        asked: dict[str, Any] = {"symbols": ",".join(self._symbols), "timeframe": "1Day", "limit": PAGE}
-        asked |= {"start": self._start, "adjustment": "split", "feed": self._feed, "sort": "asc"}
+        query: dict[str, Any] = {"symbols": ",".join(self._symbols), "timeframe": "1Day", "limit": PAGE}
+        query |= {"start": self._start, "adjustment": "split", "feed": self._feed, "sort": "asc"}
         # who has no right to the newest minutes must not ask for them
-        asked["end"] = datetime.fromtimestamp(self._clock.time() - self._delay_s, UTC).isoformat()
-        found: dict[str, dict[str, tuple[float, ...]]] = {symbol: {} for symbol in self._symbols}
+        query["end"] = datetime.fromtimestamp(self._clock.time() - self._delay_s, UTC).isoformat()
+        prices: dict[str, dict[str, tuple[float, ...]]] = {symbol: {} for symbol in self._symbols}
         while True:
-            page = ask(self._client, "/stocks/bars", asked)
+            page = ask(self._client, "/stocks/bars", query)
             with reading("bars"):
                 bars: Mapping[str, Any] = page.get("bars") or {}
                 for symbol, rows in bars.items():
-                    for row in rows or () if symbol in found else ():
-                        found[symbol][_day(row["t"])] = _prices(row)
+                    for row in rows or () if symbol in prices else ():
+                        prices[symbol][_day(row["t"])] = _prices(row)
                 token = page.get("next_page_token")
             if not token:
-                return found
-            asked["page_token"] = token
+                return prices
+            query["page_token"] = token
 
 
 def _day(text: str) -> str:
