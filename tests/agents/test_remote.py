@@ -178,7 +178,7 @@ def test_an_agent_that_died_goes_to_the_next_host(fake_ssh):
     placement = agents_of("ssh", "gone,gpu1", {"python": "/bin/false"})
     assert the_end(placement, placement.start(0)) == (
         255,
-        "gone: ssh: connect to host gone: Connection refused",
+        "gone: ssh: connect to host gone: Connection refused; start its sshd, or leave it out of --hosts",
     )
     assert the_end(placement, placement.start(0)) == (1, "gpu1: it said nothing")
     placement = agents_of("ssh", "gpu1", {"python": "/no/such/python"})
@@ -211,9 +211,25 @@ def test_words_at_login_and_logout_do_not_hide_how_an_agent_ended():
     found = ending("gpu1", 1, ["Bye!"], ["Authorized use only", "No module named sharpen"])
     assert found.code == REFUSED
     assert found.words.startswith("gpu1: Authorized use only | No module named sharpen; name with --python")
-    lost = ["ssh: Could not resolve hostname gpu1: Temporary failure in name resolution"]
-    assert ending("gpu1", 255, [], lost).code == REFUSED
-    assert ending("gpu1", 255, [], lost, was_reached=True).code == 255
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "ssh: Could not resolve hostname gpu1: Temporary failure in name resolution",
+        "ssh: connect to host gpu1 port 22: Connection refused",
+        "ssh: connect to host gpu1 port 22: No route to host",
+        "ssh: connect to host gpu1 port 22: Connection timed out",
+    ],
+)
+def test_a_host_that_was_never_reached_refuses_and_one_that_was_may_come_back(lost):
+    assert ending("gpu1", 255, [], [lost]).code == REFUSED
+    assert ending("gpu1", 255, [], [lost], was_reached=True).code == 255
+
+
+def test_a_server_that_drops_connections_since_there_are_many_is_tried_again():
+    dropped = "kex_exchange_identification: Connection closed by remote host"
+    assert ending("gpu1", 255, [], [dropped]).code == 255
 
 
 def test_a_machine_without_ssh_is_told_so(monkeypatch):

@@ -9,7 +9,8 @@ from sharpen.cli.doctor_ray import ray_words
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch):
+def installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(ray_address, "PROCESSES", tmp_path / "proc")  # no node runs here
     monkeypatch.setattr(doctor_ray, "version", lambda name: "2.60.0")
 
 

@@ -5,8 +5,8 @@ import socket
 import pytest
 from click.testing import CliRunner
 
-from sharpen.cli import main
-from sharpen.cli.ray_address import checked_address
+from sharpen.cli import main, ray_address
+from sharpen.cli.ray_address import address_here, checked_address
 from sharpen.errors import UsageError
 
 
@@ -18,19 +18,73 @@ def test_what_is_no_address_of_a_head_is_refused(address):
         checked_address(address)
 
 
-def test_an_address_where_nobody_answers_is_refused(tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'sharpen[ray]'")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.py").write_text("")
-    (tmp_path / "sweep.yaml").write_text("program: train.py\nmethod: random\nparameters: {x: {max: 1.0}}\n")
-    with socket.socket() as bound:  # nobody listens there
+@pytest.fixture
+def silent():
+    """Yield an address at which nobody listens."""
+    with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{bound.getsockname()[1]}"
-        words = ["--home", str(tmp_path / "store"), "run", "sweep.yaml", "--ray", address]
-        done = CliRunner().invoke(main, words)
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """Let this machine have the processes of a folder, and no file of Ray's; return what adds a node."""
+    processes = tmp_path / "proc"
+    monkeypatch.setattr(ray_address, "PROCESSES", processes)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def add(number, head):
+        folder = processes / str(number)
+        folder.mkdir(parents=True)
+        words = ("/opt/ray/raylet", "--x=1", f"--gcs-address={head}")
+        (folder / "cmdline").write_bytes("\0".join(words).encode() + b"\0")
+
+    return add
+
+
+def last_started(folder, head):
+    (folder / "tmp" / "ray").mkdir(parents=True)
+    (folder / "tmp" / "ray" / "ray_current_cluster").write_text(f"{head}\n")
+
+
+def refused(folder, monkeypatch, address):
+    """Return what ``run`` says to an address of a cluster before there is a store."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'sharpen[ray]'")
+    monkeypatch.chdir(folder)
+    (folder / "train.py").write_text("")
+    (folder / "sweep.yaml").write_text("program: train.py\nmethod: random\nparameters: {x: {max: 1.0}}\n")
+    words = ["--home", str(folder / "store"), "run", "sweep.yaml", "--ray", address]
+    done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
-    assert f"nobody answers at {address} (Connection refused): start the head there" in done.stderr
-    assert not (tmp_path / "store").exists()
+    assert not (folder / "store").exists()
+    return done.stderr
+
+
+def test_an_address_where_nobody_answers_is_refused(tmp_path, monkeypatch, silent):
+    words = f"nobody answers at {silent} (Connection refused): start the head there"
+    assert words in refused(tmp_path, monkeypatch, silent)
+
+
+@pytest.mark.usefixtures("node")
+def test_auto_is_refused_where_this_machine_has_no_node(tmp_path, monkeypatch, silent):
+    said = refused(tmp_path, monkeypatch, "auto")
+    assert "no node of a Ray cluster runs on this machine: start one with 'ray start --address=HEAD" in said
+    last_started(tmp_path, silent)  # which Ray leaves behind when it is killed
+    said = refused(tmp_path, monkeypatch, "auto")
+    assert f"--ray auto is {silent} on this machine; --ray: nobody answers at {silent}" in said
+
+
+def test_auto_is_what_ray_would_find(tmp_path, node):
+    assert address_here({"RAY_ADDRESS": "auto"}) == ""
+    node(10, "10.0.0.1:6379")
+    (tmp_path / "proc" / "11").mkdir()  # it has ended
+    assert address_here({"RAY_ADDRESS": "head:6379"}) == "head:6379"
+    assert address_here({}) == "10.0.0.1:6379"
+    node(12, "10.0.0.2:6379")
+    last_started(tmp_path, "10.0.0.2:6379")
+    assert address_here({"RAY_TMPDIR": str(tmp_path / "tmp")}) == "10.0.0.2:6379"
+    assert checked_address("auto", {"RAY_ADDRESS": "local"}) == "auto"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])

@@ -7,6 +7,7 @@ can be read by everybody on both machines.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -30,12 +31,17 @@ ATTACHED = "sharpen.agents.remote.attached"
 CANNOT_START = (126, 127)  # what a shell says of a command that it cannot start
 OWN_FAILURE = 255  # of ssh itself
 N_LINES = 5
+LONGEST_GREETING_BYTES = 65_536
 NAME_PYTHON = "name with --python the host's that has sharpen"
 WAYS_OUT: Mapping[str, str] = {
     "No module named 'sharpen": NAME_PYTHON,
     "No module named sharpen": NAME_PYTHON,
     "Could not resolve hostname": "give --hosts as ssh knows them",
     "Permission denied (": "ssh must get in without a question: try 'ssh -o BatchMode=yes {host} true'",
+    **dict.fromkeys(
+        ("Connection refused", "No route to host", "Network is unreachable", "timed out"),
+        "start its sshd, or leave it out of --hosts",
+    ),
     "Host key verification failed": "type 'ssh {host}' once, and say whether that is its key",
 }
 """What a host says that another try does not mend, and what does."""
@@ -104,13 +110,12 @@ class SshAgents:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
         closed = wait_for_some(over, wait_s)
+        self._reached |= {one.host for one in agents if _has_begun(one)}
         return [(one, self._how(one, code)) for one, code in closed]
 
     def _how(self, one: Connection, code: int) -> Ending:
         """Return how an agent has ended: refused only where every host has refused one."""
         printed, complained = self._close(one)
-        if BEGINS in printed:
-            self._reached.add(one.host)
         outcome = ending(one.host, code, printed, complained, was_reached=one.host in self._reached)
         if outcome.code != REFUSED:
             return outcome
@@ -137,6 +142,11 @@ class SshAgents:
                 one.process.stdin.close()
         with one.printed, one.complained:
             return last_lines(one.printed), last_lines(one.complained)[-N_LINES:]
+
+
+def _has_begun(one: Connection) -> bool:
+    """Return whether an agent has said that it begins; its file is left as it is, for it may write to it."""
+    return BEGINS.encode() in os.pread(one.printed.fileno(), LONGEST_GREETING_BYTES, 0)
 
 
 def ending(
