@@ -1,16 +1,12 @@
 """Agents in a Ray cluster: how many fit, and what happens when its head is lost; one test runs a real one."""
 
-import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +17,8 @@ from sharpen.agents.remote.request import Request
 from sharpen.cli import main
 from sharpen.errors import SharpenError
 from sharpen.store.queries import Reader
+
+from .ray_node import RayNode, working_on
 
 N_RUNS = 6
 
@@ -138,40 +136,6 @@ parameters: {{x: {{min: 0.0, max: 1.0}}}}
 """
 
 
-class RayHead:
-    """A cluster of one node on this machine's loopback, with a GPU that is not there."""
-
-    def __init__(self, folder):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.2", 0))
-            self.address = f"127.0.0.2:{probe.getsockname()[1]}"
-        self.log = folder / "ray.log"
-        self.words = [
-            *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"),
-            *(f"--port={self.address.rpartition(':')[2]}", "--node-ip-address=127.0.0.2", "--num-gpus=1"),
-            *("--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"),
-            f"--temp-dir={folder / 'r'}",
-        ]
-
-    def start(self):
-        with self.log.open("wb") as log:
-            about = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-            self.process = subprocess.Popen(
-                self.words, stdout=log, stderr=log, env=about, start_new_session=True
-            )
-        while "Ray runtime started" not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
-
-    def lose(self):
-        """Kill all of the machine."""
-        top = psutil.Process(self.process.pid)
-        for one in (top, *top.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        self.process.wait()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch, wait_until):
@@ -183,7 +147,8 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
     home = folder / "store"
     made = CliRunner().invoke(main, ["--home", str(home), "sweep", "sweep.yaml"])
     sweep_id = made.stdout.strip()
-    head = RayHead(folder)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # whatever token Ray has left on this machine
+    head = RayNode(folder, n_gpus=1)
     head.start()
     reader = Reader(home)
 
@@ -212,10 +177,6 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
     assert {(run.summary["gpu"], run.summary["threads"]) for run in runs} == {("0", "1")}
     assert {len(reader.reports(run_id=run.id)) for run in reader.runs(sweep_id)} == {3}
     wait_until(lambda: not working_on(sweep_id), "the end of all that worked on it")
-
-
-def working_on(sweep_id):
-    return [one for one in psutil.process_iter(["cmdline"]) if sweep_id in (one.info["cmdline"] or [])]
 
 
 @pytest.mark.parametrize(

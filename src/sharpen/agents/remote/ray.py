@@ -88,8 +88,12 @@ class RayTasks:
 
 
 def carry_out_in_task(argv: Sequence[str], environment: Mapping[str, str]) -> Ending:
-    """Run an agent in a task; how many threads its programs have is for the sweep file to say."""
-    return carry_out(argv, environment, without=set_by_ray(Path("/proc/self/environ")))
+    """Run an agent in a task; how many threads its programs have is for the sweep file to say.
+
+    A program that calls ``ray.init()`` joins this cluster: it would start one of its own.
+    """
+    here = {"RAY_ADDRESS": import_module("ray").get_runtime_context().gcs_address}
+    return carry_out(argv, {**here, **environment}, without=set_by_ray(Path("/proc/self/environ")))
 
 
 def why_not_started(traceback: str) -> str:
