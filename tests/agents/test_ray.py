@@ -1,10 +1,8 @@
 """Agents in a Ray cluster: how many fit, and what happens when its head is lost; one test runs a real one."""
 
-import os
 import subprocess
 import sys
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
