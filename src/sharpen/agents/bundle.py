@@ -242,5 +242,9 @@ def _git(folder: Path, *arguments: str) -> bytes:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1] if lines else f"git {arguments[0]} failed"
-        raise UsageError(f"--ship: {folder}: {why}: it sends the files of a git commit, so commit them first")
+        raise UsageError(
+            f"--ship: {folder}: {why}: it sends the files of a git commit, so commit them first ('git init', "
+            "'git add FILES', 'git commit'), or have the folder at the same place on each machine and leave "
+            "--ship out"
+        )
     return done.stdout
