@@ -1,8 +1,7 @@
-"""Agents on other machines: another starts where one has died, and all end when they are told to."""
+"""Agents on other machines: by ssh, in the queue of Slurm, and what the command line says of them."""
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from click.testing import CliRunner
 
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.attached import BEGINS, ENDED
-from sharpen.agents.remote.keeper import MAX_FAILURES, MAX_REFUSALS, Keeper
 from sharpen.agents.remote.keeper_watch import keep_agents
 from sharpen.agents.remote.placements import open_placement
 from sharpen.agents.remote.process import Ending, carry_out
@@ -33,93 +31,6 @@ from sharpen.spec import Resources
 from sharpen.store.queries import Reader
 
 HERE = {"python": sys.executable}
-
-
-class Placement:
-    """Starts nothing; agents end as they were told to beforehand."""
-
-    def __init__(self, codes, lived_s=None):
-        self.codes = codes
-        self.lived_s = lived_s
-        self.started = []
-        self.told = []
-
-    def start(self, n):
-        self.started.append(n)
-        return [n]
-
-    def ended(self, agents, wait_s):
-        found = []
-        for agent in agents:
-            codes = self.codes[agent[0]]
-            code = codes.pop(0) if codes else None
-            if code is not None:
-                found.append((agent, Ending(code, "words", self.lived_s)))
-        return found
-
-    def end(self, agents):
-        self.told += [agent[0] for agent in agents]
-
-
-class Clock:
-    def __init__(self, step_s=1.0):
-        self.now, self.step_s = 0.0, step_s
-
-    def __call__(self):
-        self.now += self.step_s
-        return self.now
-
-
-def test_an_agent_that_died_is_replaced_and_one_that_ended_is_not():
-    placement, said = Placement({0: [None, 0], 1: [9, 9, 0]}), []
-    Keeper(placement, 2, said.append, Clock()).work(stop=[])
-    assert sorted(placement.started) == [0, 1, 1, 1]
-    assert said == [
-        "agent 2 ended with code 9 (words); another starts in 1 s",
-        "agent 2 ended with code 9 (words); another starts in 2 s",
-    ]
-    assert placement.told == []
-
-
-def test_agents_that_end_together_are_not_ended_again():
-    placement = Placement({0: [2, 2, 2], 1: [2, 2, 2]})
-    with pytest.raises(UsageError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
-        Keeper(placement, 2, lambda _: None, Clock()).work(stop=[])
-    assert placement.told == []
-
-
-def test_agents_end_when_one_dies_again_and_again():
-    placement = Placement({0: [1] * MAX_FAILURES, 1: []})
-    with pytest.raises(SharpenError, match=rf"agent 1 ended with code 1 \(words\), {MAX_FAILURES} times"):
-        Keeper(placement, 2, lambda _: None, Clock()).work(stop=[])
-    assert placement.told == [1]
-
-
-def test_agents_that_refuse_what_they_are_told_are_not_started_for_ever():
-    placement = Placement({0: [2, 2, 2]})
-    with pytest.raises(SharpenError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
-        Keeper(placement, 1, lambda _: None, Clock()).work(stop=[])
-    assert placement.started == [0] * MAX_REFUSALS
-
-
-def test_the_time_that_an_agent_waited_for_room_is_no_sign_that_it_had_begun_well():
-    placement = Placement({0: [2, 2, 2]}, lived_s=1.0)
-    with pytest.raises(SharpenError, match=rf"code 2 \(words\), {MAX_REFUSALS} times"):
-        Keeper(placement, 1, lambda _: None, Clock(3600.0)).work(stop=[])
-
-
-def test_an_agent_that_lived_long_may_die_often():
-    placement = Placement({0: [*[9] * 2 * MAX_FAILURES, 0]}, lived_s=3600.0)
-    Keeper(placement, 1, lambda _: None, Clock()).work(stop=[])
-    assert len(placement.started) == 2 * MAX_FAILURES + 1
-
-
-def test_agents_end_when_they_are_told_to():
-    placement, stop = Placement({0: [], 1: []}), []
-    keeper = Keeper(placement, 2, lambda _: None, Clock())
-    keeper.step()
-    keeper.work([*stop, signal.SIGTERM])
-    assert sorted(placement.told) == [0, 1]
 
 
 def test_no_key_is_among_the_words_of_a_command_line():
@@ -313,13 +224,18 @@ with tracking.init({"x": 0}) as run:
 """
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("fake_ssh")
-def test_where_no_agent_can_begin_run_says_why_and_resume_goes_on(tmp_path, monkeypatch):
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Be in a folder with a sweep of two runs; give the folder of a store that is not there yet."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text(PROGRAM)
     (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
-    home = tmp_path / "store"
+    return tmp_path / "store"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_ssh")
+def test_where_no_agent_can_begin_run_says_why_and_resume_goes_on(home):
     words = ("--launcher", "ssh", "--agents", "1", "--serve-host", "127.0.0.1")
     lines = said(home, "run", "sweep.yaml", *words, "--hosts", "bad1", code=2).splitlines()
     sweep_id = lines[0].split()[1]
@@ -338,22 +254,15 @@ def test_where_no_agent_can_begin_run_says_why_and_resume_goes_on(tmp_path, monk
         (("--slurm", "cluster=local", "--slurm", "queue=gpu"), "--slurm: Unknown argument 'queue' for exec"),
     ],
 )
-def test_what_slurm_does_not_know_is_refused_before_there_is_a_sweep(tmp_path, monkeypatch, words, sentence):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.py").write_text(PROGRAM)
-    (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
+def test_what_slurm_does_not_know_is_refused_before_there_is_a_sweep(home, words, sentence):
     words = ("run", "sweep.yaml", "--launcher", "slurm", "--agents", "1", *words)
-    assert re.search(sentence, said(tmp_path / "store", *words, code=2))
-    assert not (tmp_path / "store").exists()
+    assert re.search(sentence, said(home, *words, code=2))
+    assert not home.exists()
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_ssh")
-def test_a_sweep_is_run_by_agents_of_other_hosts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.py").write_text(PROGRAM)
-    (tmp_path / "sweep.yaml").write_text(SWEEP.format(python=sys.executable))
-    home = tmp_path / "store"
+def test_a_sweep_is_run_by_agents_of_other_hosts(home):
     sweep_id = said(home, "sweep", "sweep.yaml")
     words = ("--launcher", "ssh", "--hosts", "gpu1,gpu2", "--agents", "2", "--serve-host", "127.0.0.1")
     said(home, "agent", sweep_id, *words)
