@@ -205,12 +205,12 @@ def _passed_on(
     n_runs: int | None, population: int | None, idle_timeout_s: float | None, *, cold: bool
 ) -> list[str]:
     """Return the words of an agent's command line on another machine."""
-    given = {
+    options = {
         "--count": n_runs,
         "--population": population,
         "--idle-timeout": idle_timeout_s,
     }
-    argv = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    argv = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     return [*argv, "--cold"] if cold else argv
 
 

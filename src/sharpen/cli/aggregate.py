@@ -72,12 +72,12 @@ def compare(home: Path, sweeps: tuple[str, ...], as_json: bool) -> None:
     reader = Reader(home)
     methods: dict[str, list[list[tuple[float, float]]]] = {}
     first: spec.Sweep | None = None
-    seen: set[str] = set()
+    sweep_ids: set[str] = set()
     for name in sweeps:
         row = reader.sweep(name)
-        if row.id in seen:
+        if row.id in sweep_ids:
             raise UsageError(f"sweep {row.id} is named twice: name each sweep once")
-        seen.add(row.id)
+        sweep_ids.add(row.id)
         read = spec.parse(row.spec, where=row.source)
         first = first or read
         if read.space.dimensions != first.space.dimensions or read.metric != first.metric:

@@ -117,17 +117,17 @@ def _found(reader: Reader, name: str) -> str:
     Raises:
         NotFound: There is none, or several projects have one.
     """
-    known = [*collections(reader)]
+    names = [*collections(reader)]
     without_entity = name.partition("/")[2]  # ENTITY/PROJECT/NAME is what the wandb client says
     for one in (name, without_entity):
-        if one in known:
+        if one in names:
             return one
-    matches = [one for one in known if one.rpartition("/")[2] == name]
+    matches = [one for one in names if one.rpartition("/")[2] == name]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UsageError(f"{name!r} is in several projects: say one of {', '.join(matches)}")
-    there = f"there are: {', '.join(known)}" if known else "there is none yet"
+    there = f"there are: {', '.join(names)}" if names else "there is none yet"
     raise NotFound(f"no artifact {name!r} in {reader.home}; {there}")
 
 

@@ -38,7 +38,7 @@ class BestRun:
         files: Of its first run.
         test: How its score compares with scores on permuted bars; None when nobody asked.
         search: The same of the whole search.
-        asked: What a sceptic asks; None without returns.
+        scrutiny: What a sceptic asks; None without returns.
         beside: A policy beside each baseline, corrected for all that was tried; empty for what is no policy.
     """
 
@@ -48,7 +48,7 @@ class BestRun:
     files: Sequence[ArtifactRow]
     test: PermutationTest | None
     search: PermutedSearch | None
-    asked: Scrutiny | None
+    scrutiny: Scrutiny | None
     beside: Sequence[Comparison]
 
     @property
@@ -74,7 +74,7 @@ class BestRun:
         facts |= {"metrics": self.metrics, "artifacts": artifacts, "command": self.command}
         facts |= {"permuted": self.test.figures()} if self.test else {}
         facts |= {"permuted_search": self.search.figures()} if self.search else {}
-        facts |= {"scrutiny": self.asked.figures()} if self.asked else {}
+        facts |= {"scrutiny": self.scrutiny.figures()} if self.scrutiny else {}
         facts |= {"baselines": [asdict(one) for one in self.beside]} if self.beside else {}
         return facts | ({"repeats": self.seeds} if self.seeds else {})
 
@@ -99,7 +99,7 @@ class BestRun:
             if compared:
                 echo(f"{what + ':':<16} {compared.words}")
         next_steps = f"is it real?      sharpen report {now.sweep.id}"
-        if self.asked:  # a program that keeps no returns knows of no other bars
+        if self.scrutiny:  # a program that keeps no returns knows of no other bars
             next_steps += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"
         elif self.beside:
             next_steps += f", then, once: sharpen validate {top.id}"
@@ -107,9 +107,9 @@ class BestRun:
 
     def _print_evidence(self) -> None:
         """Print what a sceptic asks, or a policy beside each baseline."""
-        if self.asked:
+        if self.scrutiny:
             echo("")
-            _print_table({"a sceptic asks": asks, "answer": answer} for asks, answer in self.asked.rows)
+            _print_table({"a sceptic asks": asks, "answer": answer} for asks, answer in self.scrutiny.rows)
         if self.beside:
             echo("\n" + "\n".join(one.sentence for one in self.beside))
 
@@ -126,7 +126,7 @@ def show_best(reader: Reader, now: Snapshot, configuration: Configuration, as_js
         files=reader.artifacts(run_id=top.id),
         test=PermutationTest.of(top.summary),
         search=permuted_search(reader.home, now.sweep, now.metric, score),
-        asked=_scrutiny(reader, now, configuration, number(metrics.get(BEST_TRADES))),
+        scrutiny=_scrutiny(reader, now, configuration, number(metrics.get(BEST_TRADES))),
         beside=_beside(reader, now, configuration),
     )
     if as_json:
@@ -170,8 +170,8 @@ def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
     if len(last) < 2:
         return last[0] if last else {}
     figures = {name: [number(metrics.get(name)) for metrics in last] for name in last[0]}
-    known = {name: [v for v in values if v is not None] for name, values in figures.items()}
-    return {name: sum(values) / len(values) for name, values in known.items() if len(values) == len(last)}
+    finite = {name: [v for v in values if v is not None] for name, values in figures.items()}
+    return {name: sum(values) / len(values) for name, values in finite.items() if len(values) == len(last)}
 
 
 def _print_table(rows: Iterable[Mapping[str, str]]) -> None:

@@ -168,8 +168,8 @@ def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
         client.close()
     took_ms = 1000 * (time.perf_counter() - began)
     verdict: Verdict = "ok" if took_ms < 1000 else "warning"
-    who = shown(home) if server_of(home) else f"process {_pid(home)}"
-    yield Finding("writer", verdict, f"{who} writes, and answers in {took_ms:.0f} ms")
+    writer = shown(home) if server_of(home) else f"process {_pid(home)}"
+    yield Finding("writer", verdict, f"{writer} writes, and answers in {took_ms:.0f} ms")
 
 
 def _silent_writer(home: Path, problem: SharpenError) -> Finding:
@@ -238,7 +238,7 @@ def _limits(_home: Path, reader: Reader) -> Iterator[Finding]:
             (use.n_runs, use.limits.runs, "runs made"),
             (use.n_bytes, use.limits.n_bytes, "bytes"),
         )
-        used = ", ".join(f"{n:,} of {most:,} {what}" for n, most, what in pairs if most is not None)
+        used = ", ".join(f"{n:,} of {most:,} {unit}" for n, most, unit in pairs if most is not None)
         if used:
             is_full = any(most is not None and n >= most for n, most, _ in pairs[1:])
             full = "; nothing more fits: 'sharpen project limit' raises it" if is_full else ""
@@ -257,11 +257,11 @@ def _agents(home: Path, reader: Reader) -> Iterator[Finding]:
 
 
 def _agents_of(reader: Reader, sweep_id: str) -> Finding:
-    known, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
-    live = [name for name, *_, identity in known if is_here(identity) and name not in dead]
+    agents, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
+    live = [name for name, *_, identity in agents if is_here(identity) and name not in dead]
     running = [run for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING]
     held = {run.agent_id for run in running}
-    elsewhere = [name for name, *_, identity in known if not is_here(identity) and name in held]
+    elsewhere = [name for name, *_, identity in agents if not is_here(identity) and name in held]
     lost = [run.id for run in running if run.agent_id in dead]
     summary = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
     summary += f"{count(len(running), 'run')} running"

@@ -148,11 +148,13 @@ class _Call:
             )
             for one in line:
                 by_key.setdefault(one.key, []).append(room.on_the_bars_of(tops[0], one))
-        kept = {
+        by_candidate = {
             key: tuple(sorted(evaluations, key=lambda one: seeds.index(one.seed)))
             for key, evaluations in by_key.items()
         }
-        return Finalists(spec.parse(self.sweep.spec, where=self.sweep.source).metric, candidates, kept)
+        return Finalists(
+            spec.parse(self.sweep.spec, where=self.sweep.source).metric, candidates, by_candidate
+        )
 
     def _lockbox(self, finalists: Finalists, tops: Sequence[RunRow]) -> dict[str, Any] | None:
         """Open the lockbox for the best finalist, unless it is to stay closed; print what it showed."""
@@ -160,10 +162,10 @@ class _Call:
         from sharpen.cli.validate import figures, print_look, warn  # noqa: PLC0415
 
         chosen = finalists.chosen
-        seen = next((look for look in self.reader.looks(self.sweep.id) if look.has_shown), None)
+        earlier_look = next((look for look in self.reader.looks(self.sweep.id) if look.has_shown), None)
         why = "" if chosen else "no finalist can be chosen"
-        if seen:
-            why = f"run {seen.run_id} was scored on it before, and a second look is not out of sample"
+        if earlier_look:
+            why = f"run {earlier_look.run_id} was scored on it before, and a second look is not out of sample"
         if not self.lockbox or why:
             if why:
                 echo(f"\nThe lockbox stays closed: {why}.", err=True)
@@ -180,7 +182,7 @@ class _Call:
         return figures(look)
 
 
-def _print(finalists: Finalists, n: int, wanted: int) -> None:
+def _print(finalists: Finalists, n: int, n_asked: int) -> None:
     from sharpen.views.finalists import sentence  # noqa: PLC0415
 
     comparisons = finalists.comparisons
@@ -194,7 +196,7 @@ def _print(finalists: Finalists, n: int, wanted: int) -> None:
         if problem := finalists.problem(one):
             echo(f"{one.name}: {problem}")
     echo(f"\n{sentence(comparisons)}")
-    if n < wanted:
+    if n < n_asked:
         echo(f"There are {n} finalists: no more configurations finished with a score.")
     echo(f"\n{LIMITS if finalists.has_folds else LIMITS.replace(*SEEDS)}", err=True)
 

@@ -57,7 +57,10 @@ def _facts(measured: Importances) -> dict[str, Any]:
     methods = ("fanova", "local", "ped_anova")
     shares = {method: [getattr(one, method) for one in measured.rows] for method in methods}
     evidence = asdict(measured.evidence) | {"can_tell": measured.evidence.can_tell}
-    by_method = {method: [asdict(share) for share in kept if share] for method, kept in shares.items()}
+    by_method = {
+        method: [asdict(share) for share in method_shares if share]
+        for method, method_shares in shares.items()
+    }
     return {"evidence": evidence, **by_method, "ablation": [asdict(step) for step in measured.steps]}
 
 

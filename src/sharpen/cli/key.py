@@ -42,7 +42,7 @@ def add(home: Path, name: str, scope: str) -> None:
 @click.pass_obj
 def ls(home: Path, as_json: bool) -> None:
     """List the keys; the keys themselves are not kept."""
-    rows = [asdict(known) for known in KeyFile(home).all()]
+    rows = [asdict(one) for one in KeyFile(home).all()]
     shown = [
         {"id": r["id"], "name": r["name"], "scope": r["scope"], "created": when(r["created_at"])}
         for r in rows

@@ -112,7 +112,7 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
 @click.option("--deleted", is_flag=True, help="The deleted runs in place of the others.")
 @json_option
 @click.pass_obj
-def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **which: Any) -> None:
+def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **filters: Any) -> None:
     """List the runs of a sweep, or of a project, with their configurations under --json.
 
     \b
@@ -123,9 +123,9 @@ def runs(home: Path, sweep: str | None, project: str | None, as_json: bool, **wh
         raise UsageError("runs: say SWEEP, such as 'last', or --project NAME, and not both")
     reader = Reader(home)
     if project is not None:
-        print_project(reader, project, as_json, **which)
+        print_project(reader, project, as_json, **filters)
     elif sweep is not None:
-        _runs_of_sweep(reader, sweep, as_json, **which)
+        _runs_of_sweep(reader, sweep, as_json, **filters)
 
 
 def _runs_of_sweep(

@@ -153,10 +153,10 @@ class Lines:
         """Print what has changed."""
         now = self._look()
         for run in now.runs:
-            seen = (run.state, run.token)
-            if run.state == TrialState.PENDING or self._seen.get(run.id) == seen:
+            state = (run.state, run.token)
+            if run.state == TrialState.PENDING or self._seen.get(run.id) == state:
                 continue
-            self._seen[run.id] = seen
+            self._seen[run.id] = state
             self._console.print(self._line(now, run), soft_wrap=True, markup=False)
 
     def _look(self) -> Snapshot:

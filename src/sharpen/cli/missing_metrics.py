@@ -70,8 +70,8 @@ def _never_logged(sweep: spec.Sweep, names: Collection[str]) -> list[str]:
         sweep: The sweep file.
         names: What the program logged.
     """
-    wanted = {sweep.cost_metric: "which cost_metric names"} if sweep.cost_metric else {}
-    wanted |= {c.metric: "which constraints bounds" for c in sweep.constraints}
-    wanted |= {metric.name: "which metrics names" for metric in sweep.metrics}
-    wanted = {name: why for name, why in wanted.items() if name not in names}
-    return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in wanted.items()]
+    why_needed = {sweep.cost_metric: "which cost_metric names"} if sweep.cost_metric else {}
+    why_needed |= {c.metric: "which constraints bounds" for c in sweep.constraints}
+    why_needed |= {metric.name: "which metrics names" for metric in sweep.metrics}
+    why_needed = {name: why for name, why in why_needed.items() if name not in names}
+    return [f"it never logged {name}, {why}{instead(name, names)}" for name, why in why_needed.items()]

@@ -160,10 +160,10 @@ def delete(home: Path, model: str, reason: str) -> None:
 
 
 def _row(row: VersionRow, aliases: list[str], as_json: bool) -> dict[str, Any]:
-    known = row.figures
+    figures = row.figures
     facts: dict[str, Any] = {"model": row.name, "aliases": aliases if as_json else ", ".join(aliases)}
-    facts |= {"verdict": known.get("verdict"), "sharpe": known.get("sharpe")}
-    facts |= {"deflated": known.get("deflated_sharpe"), "run": row.run_id, "author": row.author}
+    facts |= {"verdict": figures.get("verdict"), "sharpe": figures.get("sharpe")}
+    facts |= {"deflated": figures.get("deflated_sharpe"), "run": row.run_id, "author": row.author}
     facts |= {"digest": row.digest if as_json else row.digest[:SHORT]}
     return facts | {"registered": row.created_at if as_json else when(row.created_at)}
 
@@ -171,12 +171,12 @@ def _row(row: VersionRow, aliases: list[str], as_json: bool) -> dict[str, Any]:
 def _event(at: float, who: str, action: str, details: Any) -> dict[str, Any]:
     version, before = details.get("version"), details.get("from")
     moved = "" if before is None else f"v{before} -> "
-    what = f"{details.get('alias') or ''} {moved}{'' if version is None else f'v{version}'}".strip()
+    change = f"{details.get('alias') or ''} {moved}{'' if version is None else f'v{version}'}".strip()
     failed = [c["name"] for c in details.get("checks", ()) if c["outcome"] != "passed"]
     why = details.get("reason") or (", ".join(failed) if action != "requested" else "")
     if easier := details.get("easier", ()):
         why = "; ".join(filter(None, [why, f"by easier gates: {', '.join(easier)}"]))
-    return {"when": when(at), "who": who, "did": action, "what": what, "why": why}
+    return {"when": when(at), "who": who, "did": action, "what": change, "why": why}
 
 
 def _period(data: Any) -> str:

@@ -39,8 +39,8 @@ def notify(home: Path, once: bool, test: bool) -> None:
     webhooks = read_webhooks(home)
     with httpx.Client(timeout=10.0) as http:
         if test:
-            what = Happening("test", "sharpen can write here", {})
-            answers = [(webhook, _status(http, webhook.url, webhook.body(what))) for webhook in webhooks]
+            happening = Happening("test", "sharpen can write here", {})
+            answers = [(webhook, _status(http, webhook.url, webhook.body(happening))) for webhook in webhooks]
             for webhook, status in answers:
                 echo(f"{webhook.shown}: {status}")
             sys.exit(0 if all(status.startswith("2") for _, status in answers) else 1)

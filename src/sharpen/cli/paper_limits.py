@@ -65,17 +65,17 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
 def keep_limits(ledger: Ledger, limits: Limits, now: float) -> None:
     """Keep by which limits an account is traded, and note it when they are others than before."""
     names = ("max_order_usd", "max_position_usd", "max_order_shares", "max_price_change", "max_daily_loss")
-    kept = json.dumps({name: str(getattr(limits, name)) for name in (*names, "max_clock_skew_s")})
+    text = json.dumps({name: str(getattr(limits, name)) for name in (*names, "max_clock_skew_s")})
     before = ledger.fact("limits")
-    if kept != before:
-        ledger.keep_fact("limits", kept)
+    if text != before:
+        ledger.keep_fact("limits", text)
         if before is not None:
-            ledger.note("limits changed", limits_in_words(kept), now)
+            ledger.note("limits changed", limits_in_words(text), now)
 
 
-def limits_in_words(kept: str) -> str:
+def limits_in_words(text: str) -> str:
     """Return what :func:`keep_limits` kept, in words."""
-    of: Mapping[str, str] = json.loads(kept)
+    of: Mapping[str, str] = json.loads(text)
     order = f"order {_usd(of['max_order_usd'])} usd, {_usd(of['max_order_shares'])} shares"
     position = f"position {_usd(of['max_position_usd'])} usd"
     price, loss = percent(float(of["max_price_change"])), percent(float(of["max_daily_loss"]))
@@ -89,10 +89,10 @@ def check_said(limits: Mapping[str, float | None]) -> dict[str, float]:
     Raises:
         UsageError: They take away every order.
     """
-    known = {name: value for name, value in limits.items() if value is not None}
-    if known.get("max_order_shares", 1.0) < 1.0:
+    given_limits = {name: value for name, value in limits.items() if value is not None}
+    if given_limits.get("max_order_shares", 1.0) < 1.0:
         raise UsageError("--max-order-shares must be 1 or more: orders are whole shares")
-    return known
+    return given_limits
 
 
 def refused_in_words(ledger: Ledger, n_events_before: int) -> str:

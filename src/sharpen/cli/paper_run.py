@@ -186,10 +186,13 @@ RECORDED_OPTIONS = {"data": "--data", "first": "--from", "cash": "--cash", "seed
 def _refuse_recorded_options(context: click.Context) -> None:
     """Refuse options that say nothing to a real broker: its account has its own cash and its own bars."""
     default = click.core.ParameterSource.DEFAULT
-    given = [o for name, o in RECORDED_OPTIONS.items() if context.get_parameter_source(name) is not default]
-    if given:
+    misplaced = [
+        o for name, o in RECORDED_OPTIONS.items() if context.get_parameter_source(name) is not default
+    ]
+    if misplaced:
         raise UsageError(
-            f"{', '.join(given)}: of recorded bars, not of --broker alpaca, whose bars and cash are Alpaca's"
+            f"{', '.join(misplaced)}: of recorded bars, not of --broker alpaca,"
+            " whose bars and cash are Alpaca's"
         )
 
 
@@ -207,12 +210,14 @@ def _run_on_alpaca(
     access = access_from(os.environ, feed)
     name, limits = account
     _, kill_switch, stop_file = paths_of(home, name)
-    known = {"slippage_bps": BEGINNING["slippage_bps"], **began_with(home, name)}["slippage_bps"]
+    slippage = {"slippage_bps": BEGINNING["slippage_bps"], **began_with(home, name)}["slippage_bps"]
     within = partial(limits_of, limits)
     with alpaca_session(home, (name, within), model, access, say) as (session, wait):
         stop_file.unlink(missing_ok=True)
         ledger = session.ledger
-        keep_beginning(ledger, name, {"slippage_bps": known if slippage_bps is None else repr(slippage_bps)})
+        keep_beginning(
+            ledger, name, {"slippage_bps": slippage if slippage_bps is None else repr(slippage_bps)}
+        )
         keep_limits(ledger, session.trader.limits, session.when[1].time())
         n_events = len(ledger.events())
         session.start(adopt)

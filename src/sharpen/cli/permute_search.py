@@ -92,14 +92,14 @@ def _search(
         f" {duration(each_s)}, so about {duration(each_s * len(todo))} in all",
         err=True,
     )
-    with interrupts() as seen, closing(search_permuted(home, sweep, best, todo, call.n_slots)) as searches:
+    with interrupts() as signals, closing(search_permuted(home, sweep, best, todo, call.n_slots)) as searches:
         for winner in searches:
             if winner is not None:
                 score = "none" if winner.score is None else shown(winner.score)
                 echo(f"history {winner.history:>3}  winner {score}", err=True)
-            if seen:
+            if signals:
                 break
-    if seen:
+    if signals:
         echo(f"interrupted; go on: sharpen permute {sweep.id} -n {call.n}", err=True)
         sys.exit(exits.INTERRUPTED)
 

@@ -156,6 +156,6 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole <= 60:
         return f"{whole}s"
-    minutes, rest = divmod(whole, 60)
+    minutes, seconds_left = divmod(whole, 60)
     hours, left = divmod(minutes, 60)
-    return f"{hours}h{left:02d}m" if hours else f"{minutes}m{rest:02d}s"
+    return f"{hours}h{left:02d}m" if hours else f"{minutes}m{seconds_left:02d}s"

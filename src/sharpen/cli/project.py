@@ -44,8 +44,8 @@ def limit(home: Path, name: str, runs_at_once: str | None, runs: str | None, n_b
     agents wait. Where all runs have been made, agents leave and say so, and a plain run is refused; so is a
     file that would be too much. What is at work or kept already stays.
     """
-    given = {"runs_at_once": runs_at_once, "runs": runs, "n_bytes": n_bytes}
-    limits = {key: _number(key, word) for key, word in given.items() if word is not None}
+    typed = {"runs_at_once": runs_at_once, "runs": runs, "n_bytes": n_bytes}
+    limits = {key: _number(key, word) for key, word in typed.items() if word is not None}
     if not limits:
         raise UsageError("project limit: say --runs-at-once, --runs or --bytes")
     with connect(home) as client:
@@ -115,6 +115,6 @@ def _number(name: str, word: str) -> int | None:
         return None
     size = SIZE.fullmatch(word.strip())
     if size is None or (name != "n_bytes" and not word.strip().isdecimal()):
-        what = "a size, such as 50G, or none" if name == "n_bytes" else "a whole number, or none"
-        raise UsageError(f"{option}: {word!r:.60} is not {what}")
+        expected = "a size, such as 50G, or none" if name == "n_bytes" else "a whole number, or none"
+        raise UsageError(f"{option}: {word!r:.60} is not {expected}")
     return int(float(size[1]) * UNITS[size[2].upper()]) if name == "n_bytes" else int(word)

@@ -30,8 +30,8 @@ def print_project(
         raise UsageError("runs: --deleted lists those of a sweep: say SWEEP in place of --project")
     names = [one.name for one in reader.tracked.projects()]
     if project not in names:
-        known = f"there are: {', '.join(names)}" if names else "there is none yet"
-        raise NotFound(f"no project {project!r} in {reader.home}; {known}")
+        projects_there = f"there are: {', '.join(names)}" if names else "there is none yet"
+        raise NotFound(f"no project {project!r} in {reader.home}; {projects_there}")
     runs = [_as_it_is(run) for run in reader.tracked.runs(project)]
     runs = [run for run in runs if tag is None or tag in run.tags]
     runs = [run for run in runs if not states or run.state in states]
@@ -65,10 +65,10 @@ def print_tracked_run(reader: Reader, run: TrackedRun, as_json: bool) -> None:
     files: dict[str, str] = facts.pop("artifacts")
     facts["time_s"] = "" if facts["time_s"] is None else duration(facts["time_s"])
     print_pairs(facts | {"tags": ", ".join(run.tags)})
-    for what, pairs in tables.items():
+    for kind, pairs in tables.items():
         if pairs:
             echo("")
-            stdout().print(table([{what: name, "value": shown(value)} for name, value in pairs.items()]))
+            stdout().print(table([{kind: name, "value": shown(value)} for name, value in pairs.items()]))
     for name, path in files.items():
         echo(f"\n{name}: {path}")
     echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)

@@ -48,21 +48,26 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
     with opened(home) as (client, reader):
         new = as_registered(reader, name, registration(reader, run))
         row = reader.run(new.run_id)
-        known = figures(analyse(reader, reader.sweep(row.sweep_id)), row)
+        known_figures = figures(analyse(reader, reader.sweep(row.sweep_id)), row)
         registered = client.call(
-            "register", collection=name, type="model", content=new.content, who=person(), figures=known
+            "register",
+            collection=name,
+            type="model",
+            content=new.content,
+            who=person(),
+            figures=known_figures,
         )
     word = f"{name}:v{registered['version']}"
     if as_json:
-        print_json({"model": word, **registered, "run": new.run_id, "figures": known})
+        print_json({"model": word, **registered, "run": new.run_id, "figures": known_figures})
         return
     echo(word)
     before = "" if registered["is_new"] else ": it was kept before"
     echo(f"run {new.run_id}, digest {registered['digest'][:12]}{before}", err=True)
     if registered["is_new"] and new.record["code"]["program"] and not new.record["code"]["sha256"]:
         echo("the program was changed or moved since this run, so the record has no hash of it", err=True)
-    if known.get("headline"):
-        echo(known["headline"], err=True)
+    if known_figures.get("headline"):
+        echo(known_figures["headline"], err=True)
     echo(f"next: sharpen promote {word} candidate", err=True)
 
 

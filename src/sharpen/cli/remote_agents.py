@@ -72,7 +72,7 @@ def work_remotely(
     n_cpus, n_gpus = remote.shares(needs, n_slots)
     keeper = begin_keeper(remote.placement)  # its library loads while the server starts
     try:
-        with interrupts() as seen, served(home, remote.serve_host, remote.address) as site:
+        with interrupts() as signals, served(home, remote.serve_host, remote.address) as site:
             request = Request(
                 placement=remote.placement,
                 address=remote.address,
@@ -87,6 +87,6 @@ def work_remotely(
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )
             say, look = partial(echo, err=True), Look(home, sweep.id)
-            return keep_agents(request, look.is_open, seen, say, site.look_after, keeper)
+            return keep_agents(request, look.is_open, signals, say, site.look_after, keeper)
     finally:
         end_process(keeper, END_GRACE_S)

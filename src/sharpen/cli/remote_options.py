@@ -70,11 +70,11 @@ class Remote:
         """
         n_cpus = float(needs.threads * n_slots) if self.n_cpus is None else self.n_cpus
         n_gpus = round(needs.gpu * n_slots, 4) if self.n_gpus is None else self.n_gpus  # 0.07 * 100 > 7
-        given = {"ray": "Ray gives a part of one, or whole ones", "slurm": "Slurm gives whole ones"}
+        gpu_rules = {"ray": "Ray gives a part of one, or whole ones", "slurm": "Slurm gives whole ones"}
         if n_gpus % 1 and (self.placement == "slurm" or (self.placement == "ray" and n_gpus > 1)):
             raise UsageError(
                 f"each agent would need {n_gpus:g} GPUs ($.resources.gpu times --slots), and "
-                f"{given[self.placement]}: say how many with --gpus-per-agent"
+                f"{gpu_rules[self.placement]}: say how many with --gpus-per-agent"
             )
         return n_cpus, n_gpus
 
@@ -102,9 +102,9 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
     """
 
     @wraps(command)
-    def gathered(*args: Any, **given: Any) -> Any:
-        options = {name: given.pop(name) for name in FLAGS}
-        ray, launcher, ship = (given.pop(name) for name in ("ray", "launcher", "ship"))
+    def gathered(*args: Any, **params: Any) -> Any:
+        options = {name: params.pop(name) for name in FLAGS}
+        ray, launcher, ship = (params.pop(name) for name in ("ray", "launcher", "ship"))
         if ray is not None and launcher is not None:
             raise UsageError("--ray and --launcher are two ways to start agents: give one of them")
         placement = launcher if ray is None else "ray"
@@ -114,9 +114,9 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
                 "--ship: agents of 'run' are here; it takes the folder to those of --ray or --launcher"
             )
         if takes_bundle:
-            given["is_shipped"] = placement is None and ship
+            params["is_shipped"] = placement is None and ship
         remote = None if placement is None else _asked(placement, ray or "", ship, **options)
-        return command(*args, **given, remote=remote)
+        return command(*args, **params, remote=remote)
 
     for option in reversed(OPTIONS):
         gathered = option(gathered)
@@ -125,9 +125,9 @@ def remote_options(command: Callable[..., Any], takes_bundle: bool = False) -> C
 
 def _refuse_what_does_not_fit(placement: str | None, given_options: Mapping[str, Any]) -> None:
     for name, flag in FLAGS.items():
-        fitting = [known for known, options in FITTING.items() if name in options]
+        fitting = [launcher for launcher, options in FITTING.items() if name in options]
         if given_options[name] not in (None, ()) and placement not in fitting:
-            ways = ["--ray" if known == "ray" else f"--launcher {known}" for known in fitting]
+            ways = ["--ray" if launcher == "ray" else f"--launcher {launcher}" for launcher in fitting]
             raise UsageError(f"{flag} is for {' or '.join(ways)}")
 
 

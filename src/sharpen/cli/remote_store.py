@@ -77,9 +77,13 @@ def served(home: Path, host: str | None, cluster: str) -> Generator[Served]:
 
     require("uvicorn", "server")
     keys = KeyFile(home)
-    before = {known.id for known in keys.all()}
+    before = {kept_key.id for kept_key in keys.all()}
     key = keys.add("agents elsewhere", "agent")
-    mine = [known.id for known in keys.all() if known.id not in before and known.name == "agents elsewhere"]
+    mine = [
+        kept_key.id
+        for kept_key in keys.all()
+        if kept_key.id not in before and kept_key.name == "agents elsewhere"
+    ]
     try:
         process, url = _start(home, host or address_towards(cluster), 0)
         server = Served(url, key, home, process)

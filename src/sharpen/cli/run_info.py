@@ -29,10 +29,10 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     facts |= {"broke": ", ".join(details.broke), "permuted": test.words if test else ""}
     facts |= {"program_files": ", ".join(f"{file} {digest}" for file, digest in code.items())}
     print_pairs(facts)
-    for what, pairs in (("parameter", run.config), ("metric", details.metrics)):
+    for kind, pairs in (("parameter", run.config), ("metric", details.metrics)):
         if pairs:
             echo("")
-            stdout().print(table([{what: name, "value": shown(value)} for name, value in pairs.items()]))
+            stdout().print(table([{kind: name, "value": shown(value)} for name, value in pairs.items()]))
     for name, path in details.artifacts.items():
         echo(f"\n{name}: {path}", nl=False)
     echo("\n" if details.artifacts else "", nl=False)

@@ -75,8 +75,8 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
     from sharpen.server.standby import standing_by  # noqa: PLC0415
 
     keys = KeyFile(home)
-    known = bool(keys.all())
-    if not known and not _is_loopback(host):
+    has_keys = bool(keys.all())
+    if not has_keys and not _is_loopback(host):
         raise UsageError(f"{host} is reached from other machines: make a key first, with 'sharpen key add'")
     listener = _listen(host, port)
     scheme = "https" if tls_cert else "http"
@@ -103,8 +103,8 @@ def serve(  # noqa: PLR0913 - each is a word of the command line
         def tell() -> None:
             echo(f"sharpen serves {home} at {url}", err=True)
             click.echo(f"export WANDB_BASE_URL={url}")
-            click.echo(f"export WANDB_API_KEY={'...' if known else keys.add('first')}")
-            if known:
+            click.echo(f"export WANDB_API_KEY={'...' if has_keys else keys.add('first')}")
+            if has_keys:
                 echo("its key was shown when it was made; for another: sharpen key add", err=True)
 
         PatientServer(uvicorn.Config(app, **settings), tell).run(sockets=[listener])

@@ -111,9 +111,9 @@ def run(  # noqa: PLR0913 - each is a word of the command line
     read = _read(file)
     ship = remote is not None and remote.ship
     with connect(home) as client:
-        with interrupts() as seen:
+        with interrupts() as signals:
             sweep_id = _create(home, client, read, file, run_cap, seed, ship=ship)
-            _work(home, sweep_id, n_slots, population, seen, remote)
+            _work(home, sweep_id, n_slots, population, signals, remote)
         _conclude(home, sweep_id, report_path)
 
 
@@ -155,7 +155,7 @@ def resume(  # noqa: PLR0913 - each is a word of the command line
     with opened(home) as (client, reader):
         before = reader.sweep(sweep)
         check_cap("--trials", run_cap, before)
-        with interrupts() as seen:
+        with interrupts() as signals:
             answer = client.call("reopen", sweep_id=before.id, run_cap=run_cap)
             is_paused = before.status == SweepStatus.PAUSED
             if n_slots == 0 or (n_slots is None and is_paused and has_agents(reader, before.id)):
@@ -164,7 +164,7 @@ def resume(  # noqa: PLR0913 - each is a word of the command line
             if answer["status"] != SweepStatus.RUNNING:
                 reason = f"it has had the {answer['run_cap']} runs of its cap; go on with --trials"
                 echo(f"sweep {before.id} stays {answer['status']}: {reason}", err=True)
-            _work(home, before.id, n_slots, population, seen, remote)
+            _work(home, before.id, n_slots, population, signals, remote)
         _conclude(home, before.id, report_path)
 
 
@@ -280,7 +280,7 @@ def _work(
     sweep_id: str,
     n_slots: int | None,
     population: int | None,
-    seen: Sequence[int],
+    signals: Sequence[int],
     remote: Remote | None = None,
 ) -> None:
     """Drive a sweep to its end, or say how to go on after an interrupt."""
@@ -291,11 +291,11 @@ def _work(
     at_once = f"up to {n_slots * population}" if population else n_slots
     echo(f"sweep {sweep_id} ({row.name}), seed {row.seed}, {at_once} at a time", err=True)
     if remote is None:
-        drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), seen)
+        drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), signals)
     else:
         more += [*remote.words, "--agents", str(n_slots)]
-        drive(home, sweep_id, 1, more, view(reader, row, n_slots), seen, shows_agent=True)
-    if seen:
+        drive(home, sweep_id, 1, more, view(reader, row, n_slots), signals, shows_agent=True)
+    if signals:
         echo(f"interrupted; {way_on(sweep_id, more)}", err=True)
         sys.exit(exits.INTERRUPTED)
 

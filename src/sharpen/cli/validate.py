@@ -70,8 +70,8 @@ class Progress:
 def figures(look: TakenLook) -> dict[str, Any]:
     """Return an opening of the lockbox for programs."""
     gained = None if look.gained_by is None else look.gained_by > 0
-    seen = {"looks": look.n_looks, "looks_at_bars": look.at_bars or None, "gained": gained}
-    return {"run": look.row.id, **seen, **look.result}
+    looks = {"looks": look.n_looks, "looks_at_bars": look.at_bars or None, "gained": gained}
+    return {"run": look.row.id, **looks, **look.result}
 
 
 def print_look(look: TakenLook) -> None:

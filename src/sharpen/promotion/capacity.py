@@ -27,10 +27,10 @@ def capacity_adv_share(reader: Reader, run: RunRow, panel: Panel, capital_usd: f
         panel: The bars, of days.
         capital_usd: The money to trade with.
     """
-    kept = returns_files(reader.artifacts(run_id=run.id)).get(run.id)
-    if kept is None:
+    returns_file = returns_files(reader.artifacts(run_id=run.id)).get(run.id)
+    if returns_file is None:
         return None
-    traded = read_file(checked_path(reader.home, kept.digest)).stress.get(TURNOVER_COLUMN)
+    traded = read_file(checked_path(reader.home, returns_file.digest)).stress.get(TURNOVER_COLUMN)
     value = panel.volume[-ADV_BARS:] * panel.close[-ADV_BARS:]
     if traded is None or not len(traded) or len(value) < ADV_BARS or not np.isfinite(value).all():
         return None

@@ -36,25 +36,25 @@ class Evidence:
     hints: Mapping[str, str]
 
 
-def evidence(reader: Reader, row: VersionRow, wanted: Collection[str], capital_usd: float) -> Evidence:
+def evidence(reader: Reader, row: VersionRow, needed: Collection[str], capital_usd: float) -> Evidence:
     """Return what is known of a version now: what was tried since it was registered counts, too.
 
     Args:
         reader: The store.
         row: The version.
-        wanted: What the gate asks for; only that is worked out.
+        needed: What the gate asks for; only that is worked out.
         capital_usd: The money that is to trade, for the capacity.
     """
     values: dict[str, Value] = {"digest_matches": _is_whole(reader, row)}
     if row.run_id is None:
-        return Evidence(values, dict.fromkeys(wanted, "no run made it: register one of a sweep"))
+        return Evidence(values, dict.fromkeys(needed, "no run made it: register one of a sweep"))
     run = _run(reader, row.run_id)
     if run is None:
         why = f"run {row.run_id}, which made it, has been deleted"
-        return Evidence(values, dict.fromkeys(wanted, why))
+        return Evidence(values, dict.fromkeys(needed, why))
     analysis = analyse(reader, reader.sweep(run.sweep_id))
     values |= search_evidence(analysis, run) | lockbox_evidence(reader, analysis, run)
-    if any(name == CAPACITY or name.startswith(FROM_BARS) for name in wanted):
+    if any(name == CAPACITY or name.startswith(FROM_BARS) for name in needed):
         panel = _panel(row)
         if panel is not None:
             values[CAPACITY] = capacity_adv_share(reader, run, panel, capital_usd)

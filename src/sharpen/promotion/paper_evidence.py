@@ -35,8 +35,8 @@ def paper_evidence(home: Path, row: VersionRow, panel: Panel | None) -> dict[str
         panel: The bars that it was made of; None where they are not to be had here. An account on live bars
             has its own.
     """
-    known = [_report(home, path, row, panel) for path in sorted((home / "paper").glob("*.ledger"))]
-    reports = [report for report in known if report is not None]
+    all_reports = [_report(home, path, row, panel) for path in sorted((home / "paper").glob("*.ledger"))]
+    reports = [report for report in all_reports if report is not None]
     counted = [report for report in reports if traded_unseen_bars(report, unseen_from(row))]
     if not counted:
         return {}
@@ -57,7 +57,7 @@ def traded_unseen_bars(report: PaperReport, unseen: str) -> bool:
 
 def of_report(report: PaperReport) -> dict[str, Value]:
     """Return a report as evidence; the shortfall is what lies beyond the modelled cost, at its upper 95 %."""
-    known: dict[str, Value] = {
+    values: dict[str, Value] = {
         "paper_sessions": report.n_sessions,
         "paper_fills": report.n_fills,
         MISMATCHES: len(report.replay.mismatches) if report.replay.n_signals else None,
@@ -67,8 +67,8 @@ def of_report(report: PaperReport) -> dict[str, Value]:
     }
     if report.edge_bps > 0:
         beyond = report.shortfall.mean_bps + report.shortfall.half_width_bps - report.cost_bps
-        known["shortfall_share_of_edge"] = beyond / report.edge_bps
-    return known
+        values["shortfall_share_of_edge"] = beyond / report.edge_bps
+    return values
 
 
 def _report(home: Path, path: Path, row: VersionRow, panel: Panel | None) -> PaperReport | None:

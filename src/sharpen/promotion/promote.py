@@ -135,13 +135,13 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     if not row.digest.startswith(ask.digest):
         raise UsageError(f"{row.name} is not the version that was looked at: look again")
     before = _expected(ask.expects) if ask.expects else points_at(reader, row.collection, ask.alias)
-    known = evidence(reader, row, gates[ask.alias], ask.capital_usd)
+    gate_evidence = evidence(reader, row, gates[ask.alias], ask.capital_usd)
     move = {"collection": row.collection, "version": row.version, "digest": row.digest, "alias": ask.alias}
     move |= {"expected": before, "who": person.name, "via": person.via, "key": ask.key}
     answer = client.call(
         "promote",
         move=move,
-        evidence=dict(known.values),
+        evidence=dict(gate_evidence.values),
         gates=text,
         stricter=ask.gates,
         approve=ask.approve,
@@ -149,7 +149,7 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     )
     easier = departures(ask.alias, gates)
     checks, expires_at = _checks(answer["checks"]), answer.get("expires_at")
-    return Outcome(row, ask.alias, answer["state"], before, checks, known.hints, expires_at, easier)
+    return Outcome(row, ask.alias, answer["state"], before, checks, gate_evidence.hints, expires_at, easier)
 
 
 def rollback(client: Client, reader: Reader, back: Back, person: Person) -> tuple[int | None, int | None]:

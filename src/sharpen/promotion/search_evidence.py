@@ -24,15 +24,15 @@ def search_evidence(analysis: Analysis, run: RunRow) -> dict[str, Value]:
     if not is_winner(analysis, run) or analysis.best is None:
         return {}
     judgement, search = analysis.judgement, analysis.search
-    known: dict[str, Value] = {"folds_positive": _share_above_zero(analysis)}
+    values: dict[str, Value] = {"folds_positive": _share_above_zero(analysis)}
     if judgement.kind != "none":
         is_doubted = judgement.kind == "real" and bool(analysis.doubts)
-        known["verdict"] = "in doubt" if is_doubted else judgement.kind
+        values["verdict"] = "in doubt" if is_doubted else judgement.kind
     if judgement.kind != "none" and not judgement.baselines:  # a policy has no Sharpe ratio
-        known |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
+        values |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
     if search is not None and search.is_enough and search.null is not None:
-        known["search_p"] = search.null.p_value
-    return known
+        values["search_p"] = search.null.p_value
+    return values
 
 
 def is_winner(analysis: Analysis, run: RunRow) -> bool:
@@ -56,11 +56,11 @@ def lockbox_evidence(reader: Reader, analysis: Analysis, run: RunRow) -> dict[st
     """
     shown = [look.row for look in analysis.looks if look.row.has_shown]
     n_openings = len(shown) + sum(row.has_shown for row in analysis.looks_elsewhere)
-    known: dict[str, Value] = {"lockbox_openings": n_openings} if n_openings else {}
+    values: dict[str, Value] = {"lockbox_openings": n_openings} if n_openings else {}
     own = [row.result for row in shown if row.run_id == run.id and row.result]
     if own and not of_result(own[0]) and not used_by(reader, run):
-        known["lockbox_sharpe_low"] = _low(own[0])
-    return known
+        values["lockbox_sharpe_low"] = _low(own[0])
+    return values
 
 
 def _low(result: Mapping[str, Any]) -> float | None:
@@ -72,14 +72,14 @@ def _low(result: Mapping[str, Any]) -> float | None:
 def figures(analysis: Analysis, run: RunRow) -> dict[str, Any]:
     """Return what is known of a run when it is registered, for people: verdict, metrics, intervals."""
     entry = next((one for one in analysis.ranked if one.number in (run.number, run.repeat_of)), None)
-    known: dict[str, Any] = {"score": run.score, "metric": analysis.spec.metric.name}
+    values: dict[str, Any] = {"score": run.score, "metric": analysis.spec.metric.name}
     if entry is not None and entry.sharpe is not None:
         interval = entry.sharpe.interval
-        known |= {"sharpe": entry.sharpe.value, "sharpe_interval": [interval.low, interval.high]}
+        values |= {"sharpe": entry.sharpe.value, "sharpe_interval": [interval.low, interval.high]}
     if entry is not None and entry.baseline is not None:
-        known["baseline_sharpe"] = entry.baseline.value
+        values["baseline_sharpe"] = entry.baseline.value
     if is_winner(analysis, run):
         judgement = analysis.judgement
-        known |= {"verdict": judgement.kind, "headline": judgement.headline, "n_tried": judgement.n_trials}
-        known |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
-    return known
+        values |= {"verdict": judgement.kind, "headline": judgement.headline, "n_tried": judgement.n_trials}
+        values |= {"deflated_sharpe": judgement.dsr, "pbo": judgement.pbo}
+    return values

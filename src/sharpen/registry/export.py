@@ -110,8 +110,8 @@ def mlflow_files(row: VersionRow) -> dict[str, str]:
 
 def _described(row: VersionRow) -> dict[str, Any]:
     files = {file.name: file.digest for file in row.files}
-    known = {"model": row.name, "digest": row.digest, "files": files, "author": row.author}
-    return known | {"at": row.created_at, "figures": dict(row.figures), "record": dict(row.record)}
+    description = {"model": row.name, "digest": row.digest, "files": files, "author": row.author}
+    return description | {"at": row.created_at, "figures": dict(row.figures), "record": dict(row.record)}
 
 
 def _sha256(path: Path) -> str:

@@ -50,8 +50,8 @@ def suffix_of(path: Path) -> str:
             return suffix
     is_code = any(start.startswith(mark) for mark in PICKLES)
     why = ": it looks like a pickle or an archive, which can run code when it is loaded" if is_code else ""
-    known = "XGBoost's .json and .ubj, LightGBM's .txt, .safetensors"
-    raise UsageError(f"{path} has no format that is safe to load{why}; save it as {known}")
+    safe_formats = "XGBoost's .json and .ubj, LightGBM's .txt, .safetensors"
+    raise UsageError(f"{path} has no format that is safe to load{why}; save it as {safe_formats}")
 
 
 def checked_files(home: Path, row: VersionRow) -> dict[str, Path]:

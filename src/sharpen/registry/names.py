@@ -17,9 +17,9 @@ def split(word: str) -> tuple[str, str]:
     >>> split("xgb_classifier:candidate"), split("xgb_classifier_v5"), split("xgb_classifier")
     (('xgb_classifier', 'candidate'), ('xgb_classifier', 'v5'), ('xgb_classifier', 'latest'))
     """
-    name, colon, which = word.strip().rpartition(":")
+    name, colon, version = word.strip().rpartition(":")
     if colon:
-        return name, which
+        return name, version
     joined = JOINED.fullmatch(word.strip())
     return (joined[1], joined[2]) if joined else (word.strip(), "latest")
 

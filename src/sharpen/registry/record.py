@@ -63,10 +63,10 @@ def registration(reader: Reader, word: str) -> Registration:
             f"run {run.id} kept {len(models)} files of type model, and one is needed: train the winner again"
             " with 'sharpen rerun', or name another run"
         )
-    kept = models[0]
-    suffix = suffix_of(checked_path(reader.home, kept.digest))
-    file = StoredFile(f"model{suffix}", kept.digest, kept.n_bytes)
-    return Registration(run.id, (file,), _record(sweep, run, kept.metadata))
+    model = models[0]
+    suffix = suffix_of(checked_path(reader.home, model.digest))
+    file = StoredFile(f"model{suffix}", model.digest, model.n_bytes)
+    return Registration(run.id, (file,), _record(sweep, run, model.metadata))
 
 
 def _record(sweep: SweepRow, run: RunRow, decides_by: Mapping[str, Any]) -> dict[str, Any]:

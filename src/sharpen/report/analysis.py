@@ -70,13 +70,13 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     groups = configurations(ever, parsed.repeats)
     entries = [_entry(group, logged, fold_metric, parsed, last) for group in groups]
     stored = reader.artifacts(sweep_id=sweep.id, deleted=True)
-    kept, unusable = read_series(stored, {run.id: run.number for run in ever})
-    series, differing = ensembles(kept, groups)
+    by_run, unusable = read_series(stored, {run.id: run.number for run in ever})
+    series, differing = ensembles(by_run, groups)
 
     broken = violations(reader, runs, parsed.constraints)
     ranked = estimated(_ranked(entries, parsed.metric), series, sweep.seed)
     best = ranked[0] if ranked and ranked[0].state is TrialState.FINISHED else None
-    finding, search = _finding(reader, sweep, parsed, best, ever, kept)
+    finding, search = _finding(reader, sweep, parsed, best, ever, by_run)
     if best is not None:
         ranked = (best := _judged(best, finding.judgement), *ranked[1:])
     else:
@@ -94,7 +94,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     warnings = [
         *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
-        *cautions.about_seeds(partly_kept(kept, groups)),
+        *cautions.about_seeds(partly_kept(by_run, groups)),
         *cautions.about_deleted(len(ever) - len(runs)),
         *cautions.about_other_instruments(finding.judgement),
         *cautions.about_data(data, versions),
@@ -103,7 +103,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         *cautions.about_constraints(counts(runs, broken, parsed.constraints), runs),
         *cautions.about_runs(infeasible, failed, entries),
         *about_memory(runs),
-        *cautions.about_kept(len(kept), sum(run.started_at is not None for run in ever)),
+        *cautions.about_kept(len(by_run), sum(run.started_at is not None for run in ever)),
         *cautions.about_returns(unusable, finding.left_out, len(ranked)),
         *cautions.about_best(best, parsed.space),
     ]
@@ -148,13 +148,13 @@ def _finding(
     parsed: Sweep,
     best: Entry | None,
     ever: Sequence[RunRow],
-    kept: Mapping[int, Series],
+    by_run: Mapping[int, Series],
 ) -> tuple[Finding, PermutedSearch | None]:
     """Return the verdict, on returns or on what a policy saved, and the whole search on permuted bars."""
     search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
     tried = family(reader, sweep)
-    on_policy = None if kept else find_policy(reader, best, ever, parsed, tried)
-    return on_policy or find(best, *_tried(ever, kept, parsed), tried, search), search
+    on_policy = None if by_run else find_policy(reader, best, ever, parsed, tried)
+    return on_policy or find(best, *_tried(ever, by_run, parsed), tried, search), search
 
 
 def _scrutiny(
@@ -199,7 +199,7 @@ def _judged(best: Entry, judgement: Judgement) -> Entry:
 
 
 def _tried(
-    ever: Sequence[RunRow], kept: Mapping[int, Series], parsed: Sweep
+    ever: Sequence[RunRow], by_run: Mapping[int, Series], parsed: Sweep
 ) -> tuple[list[Entry], dict[int, Series]]:
     """Return the ranked configurations and the returns of each as if no run had been deleted.
 
@@ -207,7 +207,7 @@ def _tried(
     """
     groups = configurations([replace(run, deleted_at=None) for run in ever], parsed.repeats)
     entries = [_entry(group, {}, parsed.metric.name, parsed) for group in groups]
-    return _ranked(entries, parsed.metric), ensembles(kept, groups)[0]
+    return _ranked(entries, parsed.metric), ensembles(by_run, groups)[0]
 
 
 def _explained(finding: Finding, why: str, parsed: Sweep) -> Finding:
@@ -264,8 +264,8 @@ def _figures(
         of_fold = figures.get(fold_metric)
         if of_fold is not None:
             steps[report.step] = of_fold
-    known = {name: value for name, logged in last.items() if (value := as_number(logged)) is not None}
-    return metrics | known, steps
+    last_numbers = {name: value for name, logged in last.items() if (value := as_number(logged)) is not None}
+    return metrics | last_numbers, steps
 
 
 def _means(mappings: Sequence[dict[Key, float]]) -> dict[Key, float]:
@@ -287,8 +287,8 @@ def _why(run: RunRow, state: TrialState, metric: str) -> str:
     return ""
 
 
-def _those(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> tuple[Entry, ...]:
-    return tuple(entry for entry in entries if wanted(entry))
+def _those(entries: Sequence[Entry], is_one: Callable[[Entry], bool]) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if is_one(entry))
 
 
 def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
@@ -376,23 +376,23 @@ def _performance(series: Series | None) -> tuple[Performance, Performance] | Non
 
 def _data(run_facts: Sequence[RunFacts]) -> tuple[DataFacts, ...]:
     counted: Counter[tuple[str, str]] = Counter()
-    seen: dict[tuple[str, str], BarsFacts] = {}
+    first_bars: dict[tuple[str, str], BarsFacts] = {}
     notes: dict[tuple[str, str], dict[DataNote, None]] = {}
     for bars in (facts.bars for facts in run_facts):
         key = bars.name, bars.digest
         if any(key):
             counted[key] += 1
-            seen.setdefault(key, bars)
+            first_bars.setdefault(key, bars)
             notes.setdefault(key, {}).update(dict.fromkeys(bars.notes))
     return tuple(
-        DataFacts(replace(seen[key], notes=tuple(notes[key])), n_runs)
+        DataFacts(replace(first_bars[key], notes=tuple(notes[key])), n_runs)
         for key, n_runs in counted.most_common()
     )
 
 
 def _versions(run_facts: Sequence[RunFacts]) -> dict[str, tuple[str, ...]]:
-    seen: dict[str, dict[str, None]] = {}
+    by_package: dict[str, dict[str, None]] = {}
     for facts in run_facts:
         for package, version in facts.versions.items():
-            seen.setdefault(package, {})[version] = None
-    return {package: tuple(sorted(versions)) for package, versions in sorted(seen.items())}
+            by_package.setdefault(package, {})[version] = None
+    return {package: tuple(sorted(versions)) for package, versions in sorted(by_package.items())}

@@ -53,9 +53,9 @@ def ruler(analysis: Analysis) -> Ruler | None:
     luck = judgement.luck_sharpe
     rows = ((f"Run {best.number}", "own", best.sharpe), ("Buy-and-hold", "holding", best.baseline))
     ends = [x for _, _, e in rows for x in (e.value, e.interval.low, e.interval.high)]
-    known = [x for x in (0.0, luck, *ends) if math.isfinite(x)]
-    pad = 0.04 * (max(known) - min(known)) or 0.1
-    scale = _Scale(min(known) - pad, max(known) + pad)
+    finite = [x for x in (0.0, luck, *ends) if math.isfinite(x)]
+    pad = 0.04 * (max(finite) - min(finite)) or 0.1
+    scale = _Scale(min(finite) - pad, max(finite) + pad)
     return Ruler(
         marks=tuple(_mark(name, kind, estimate, scale) for name, kind, estimate in rows),
         ticks=scale.ticks(),
@@ -84,10 +84,10 @@ def strips(analysis: Analysis) -> tuple[Strip, ...]:
 
 
 def _strip(number: int, test: PermutationTest) -> Strip:
-    known = [value for value in (*test.scores, test.score) if math.isfinite(value)]
-    pad = 0.04 * (max(known) - min(known)) or 0.1
-    scale = _Scale(min(known) - pad, max(known) + pad)
-    decimals = wording.decimals_for(known)
+    finite = [value for value in (*test.scores, test.score) if math.isfinite(value)]
+    pad = 0.04 * (max(finite) - min(finite)) or 0.1
+    scale = _Scale(min(finite) - pad, max(finite) + pad)
+    decimals = wording.decimals_for(finite)
     low, middle, high = (wording.fixed(value, decimals) for value in test.own.spread)
     return Strip(
         number=number,
@@ -194,13 +194,13 @@ class _Heat:
 
     @classmethod
     def of(cls, values: Floats, turned: float) -> _Heat:
-        known = values[np.isfinite(values)]
-        if not len(known):
+        finite = values[np.isfinite(values)]
+        if not len(finite):
             return cls(0.0, 0.0, turned, 2)
-        one_sided = bool((known > 0.0).all() or (known < 0.0).all())
-        middle = float(np.median(known)) if one_sided else 0.0
-        reach = float(np.quantile(np.abs(known - middle), 0.95))
-        return cls(middle, reach, turned, wording.decimals_for(known.tolist()))
+        one_sided = bool((finite > 0.0).all() or (finite < 0.0).all())
+        middle = float(np.median(finite)) if one_sided else 0.0
+        reach = float(np.quantile(np.abs(finite - middle), 0.95))
+        return cls(middle, reach, turned, wording.decimals_for(finite.tolist()))
 
     def cell(self, value: float) -> Cell:
         if not math.isfinite(value):
@@ -255,15 +255,15 @@ def commands(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """Return (what for, command) pairs that repeat the sweep and take its result further."""
     sweep, best = analysis.sweep, analysis.best
     again = ["sharpen", "run", sweep.source, "--seed", str(sweep.seed)]
-    what = "the sweep, from the file below"
+    purpose = "the sweep, from the file below"
     if analysis.spec.method not in ("random", "grid") or analysis.spec.stop is not None:
         again += ["--agents", "1"]
-        what += "; with several agents it depends on which run reports first, and no seed repeats it"
+        purpose += "; with several agents it depends on which run reports first, and no seed repeats it"
     if sweep.run_cap is not None and sweep.run_cap != analysis.spec.run_cap:
         again += ["--trials", str(sweep.run_cap)]
     pairs = [
         ("the folder that programs ran in", shlex.join(["cd", sweep.workdir])),
-        (what, shlex.join(again)),
+        (purpose, shlex.join(again)),
         ("this report, from the store", shlex.join(["sharpen", "report", sweep.id])),
     ]
     if best is not None:

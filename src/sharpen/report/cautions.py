@@ -21,8 +21,8 @@ def about_sweep(sweep: SweepRow, n_ended: int, n_runs: int) -> list[Caution]:
     """Return what the sweep's own state has to say."""
     if sweep.status == "running":
         cap = f" of {sweep.run_cap}" if sweep.run_cap is not None else ""
-        rest = f", {n_runs - n_ended} wait or run" if n_runs > n_ended else ""
-        text = f"{n_ended} runs{cap} have ended so far{rest}: every figure may change."
+        remaining = f", {n_runs - n_ended} wait or run" if n_runs > n_ended else ""
+        text = f"{n_ended} runs{cap} have ended so far{remaining}: every figure may change."
         return [Caution("The sweep is not over", text)]
     if sweep.status == "finished":
         return []
@@ -86,7 +86,11 @@ def about_data(data: Sequence[DataFacts], versions: Mapping[str, tuple[str, ...]
         kinds = "; ".join(f"{d.bars.name} {d.bars.digest[:12]} ({_runs(d.n_runs)})" for d in data)
         text = f"The runs did not all see the same bars: {kinds}."
         cautions.append(Caution("Different data", text, is_grave=True))
-    mixed = [f"{name} {' and '.join(seen)}" for name, seen in versions.items() if len(seen) > 1]
+    mixed = [
+        f"{name} {' and '.join(used_versions)}"
+        for name, used_versions in versions.items()
+        if len(used_versions) > 1
+    ]
     if mixed:
         cautions.append(
             Caution("Different versions", f"The runs did not all use the same {'; '.join(mixed)}.")
@@ -100,13 +104,13 @@ def about_code(code: Mapping[int, Mapping[str, str]]) -> list[Caution]:
     Args:
         code: Digests of source files by path, by run number.
     """
-    seen: dict[str, dict[str, list[int]]] = {}
+    runs_by_digest: dict[str, dict[str, list[int]]] = {}
     for number, files in sorted(code.items()):
         for file, digest in files.items():
-            seen.setdefault(file, {}).setdefault(digest, []).append(number)
+            runs_by_digest.setdefault(file, {}).setdefault(digest, []).append(number)
     parts = [
         f"{file} ({', '.join(f'{digest}: run {_numbers(runs)}' for digest, runs in kinds.items())})"
-        for file, kinds in seen.items()
+        for file, kinds in runs_by_digest.items()
         if len(kinds) > 1
     ]
     if not parts:

@@ -35,9 +35,9 @@ def write_tables(sweep: Sweep, runs: Sequence[RunRow], folder: Path) -> int:
     varying = {name: one for name, one in sweep.space.dimensions.items() if len(one.grid() or (0, 1)) > 1}
     names = list(varying)
     metric = _metric(sweep, [run.score for run in ended if run.score is not None])
-    given: Mapping[str, Any] = sweep.prior[0] if sweep.prior else {}
-    seen = {name: [run.config[name] for run in ended if name in run.config] for name in varying}
-    rows = [{"name": name, **_row(one, given.get(name), seen[name])} for name, one in varying.items()]
+    prior: Mapping[str, Any] = sweep.prior[0] if sweep.prior else {}
+    run_values = {name: [run.config[name] for run in ended if name in run.config] for name in varying}
+    rows = [{"name": name, **_row(one, prior.get(name), run_values[name])} for name, one in varying.items()]
     defaults = {row["name"]: row["default"] for row in rows}
     first = [{"config_id": run.number, **defaults, **_trial(run, metric, varying)} for run in ended]
     columns = ["config_id", "start_time", "end_time", "status", *names, metric, "budget"]
@@ -87,13 +87,13 @@ def _category(value: Any) -> str:
     return str(value) if is_word else f"c_{value}"
 
 
-def _row(dimension: Dimension, default: Any, seen: Sequence[Any]) -> dict[str, Any]:
+def _row(dimension: Dimension, default: Any, run_values: Sequence[Any]) -> dict[str, Any]:
     """Return a parameter's row; its default is that of the sweep, or else a value in the middle.
 
     Its values are those of the space, and those that runs had to do with where memory ran out.
     """
     if isinstance(dimension, Choice | Weighted):
-        options = with_smaller(dimension.options, seen)
+        options = with_smaller(dimension.options, run_values)
         items = {f"item_{k}": _category(option) for k, option in enumerate(options)}
         chosen = _category(options[0] if default is None else default)
         return {"type": "categorical", "default": chosen, "ordered": False, **items}
@@ -102,7 +102,7 @@ def _row(dimension: Dimension, default: Any, seen: Sequence[Any]) -> dict[str, A
     return {
         "type": "integer" if is_whole else "float",
         "log": bool(getattr(inner, "log", False)),
-        "lower": min(dimension.from_unit(0.0), *seen, math.inf),
+        "lower": min(dimension.from_unit(0.0), *run_values, math.inf),
         "upper": dimension.from_unit(1.0),
         "default": dimension.from_unit(0.5) if default is None else default,
         "distribution": "uniform",

@@ -61,17 +61,17 @@ def _importance(mattered: Importances) -> Figure:
     methods |= {"PED-ANOVA": ("ped_anova", "--faint")}
     traces: list[Figure] = []
     for label, (method, colour) in methods.items():
-        known = [(one.label, share) for one in single if (share := getattr(one, method)) is not None]
+        labelled = [(one.label, share) for one in single if (share := getattr(one, method)) is not None]
         ends = {
             "type": "data",
             "symmetric": False,
-            "array": [share.high - share.value for _, share in known],
-            "arrayminus": [share.value - share.low for _, share in known],
+            "array": [share.high - share.value for _, share in labelled],
+            "arrayminus": [share.value - share.low for _, share in labelled],
             "color": "--ink",
             "thickness": 1,
             "width": 0,
         }
-        bars = {"x": [share.value for _, share in known], "y": [name for name, _ in known]}
+        bars = {"x": [share.value for _, share in labelled], "y": [name for name, _ in labelled]}
         traces.append({"type": "bar", "orientation": "h", "name": label, **bars, "error_x": ends})
         traces[-1]["marker"] = {"color": colour}
     share = {**_titled("share"), "range": [0, 1]}
@@ -91,12 +91,12 @@ def _plain(value: Any) -> Any:
 def _history(analysis: Analysis) -> Figure:
     points = analysis.history
     metric = analysis.spec.metric.name
-    kept = [p for p in points if not p.broke]
+    feasible = [p for p in points if not p.broke]
     traces = [
         _dots(
-            [p.order for p in kept if p.state is state],
-            [p.score for p in kept if p.state is state],
-            [f"run {p.number}, {p.state}" for p in kept if p.state is state],
+            [p.order for p in feasible if p.state is state],
+            [p.score for p in feasible if p.state is state],
+            [f"run {p.number}, {p.state}" for p in feasible if p.state is state],
             state,
         )
         for state in (TrialState.STOPPED, TrialState.FINISHED)

@@ -20,20 +20,20 @@ def about_memory(runs: Sequence[RunRow]) -> list[Caution]:
     broke = [run for run in ended if run.score is None and is_out_of_memory(run.reason)]
     if not broke:
         return []
-    rest = [run for run in ended if run not in broke]
-    text = f"{len(broke)} of {len(ended)} runs that ended ran out of memory. {_driven_by(broke, rest)}"
+    others = [run for run in ended if run not in broke]
+    text = f"{len(broke)} of {len(ended)} runs that ended ran out of memory. {_driven_by(broke, others)}"
     advice = "'on_oom: halve:NAME' in the sweep file tries such runs again with half of a parameter."
     return [Caution("Out of memory", f"{text} {advice}")]
 
 
-def _driven_by(broke: Sequence[RunRow], rest: Sequence[RunRow]) -> str:
+def _driven_by(broke: Sequence[RunRow], others: Sequence[RunRow]) -> str:
     from scipy.stats import mannwhitneyu  # pyright: ignore[reportUnknownVariableType] # noqa: PLC0415 - few reports need it, and it takes a moment
 
-    names = [name for name in broke[0].config if rest and _varies([*broke, *rest], name)]
+    names = [name for name in broke[0].config if others and _varies([*broke, *others], name)]
     apart: list[str] = []
     p_values: dict[str, float] = {}
     for name in names:
-        large, small = _values(broke, name), _values(rest, name)
+        large, small = _values(broke, name), _values(others, name)
         tested: Any = mannwhitneyu(large, small, alternative="greater")
         p_values[name] = float(tested.pvalue)
         if min(large) > max(small):

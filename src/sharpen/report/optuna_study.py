@@ -44,17 +44,17 @@ def write_study(sweep: Sweep, name: str, runs: Sequence[RunRow], file: Path) -> 
     return len(trials)
 
 
-def _distribution(optuna: Any, dimension: Dimension, seen: Sequence[Any]) -> Any:
+def _distribution(optuna: Any, dimension: Dimension, run_values: Sequence[Any]) -> Any:
     """Return a parameter's distribution, with the values that runs had to do with where memory ran out."""
     kinds = optuna.distributions
     if isinstance(dimension, Constant):
         return kinds.CategoricalDistribution([_plain(dimension.value)])
     if isinstance(dimension, Choice | Weighted):
         return kinds.CategoricalDistribution(
-            [_plain(option) for option in with_smaller(dimension.options, seen)]
+            [_plain(option) for option in with_smaller(dimension.options, run_values)]
         )
     inner: Any = dimension.dimension if isinstance(dimension, Rounded) else dimension
-    low, high = min(dimension.from_unit(0.0), *seen, math.inf), dimension.from_unit(1.0)
+    low, high = min(dimension.from_unit(0.0), *run_values, math.inf), dimension.from_unit(1.0)
     is_log = bool(getattr(inner, "log", False)) and low > 0
     is_whole = isinstance(dimension.from_unit(0.5), int)
     make = kinds.IntDistribution if is_whole else kinds.FloatDistribution

@@ -142,16 +142,16 @@ def evidence_of(
         tried: What this sweep and the others on its bars have tried.
     """
     ours = series[best.number]
-    known = [one for _, one in sorted(series.items())]
+    all_series = [one for _, one in sorted(series.items())]
     sharpes, n_bars = tried.sharpes()
     return Evidence(
         best_returns=ours.returns,
         baseline_returns=ours.baseline,
-        trial_sharpes=np.concatenate([[moments(one.returns).sharpe for one in known], sharpes]),
+        trial_sharpes=np.concatenate([[moments(one.returns).sharpe for one in all_series], sharpes]),
         finished_returns=np.column_stack(finished),
         bars_per_year=yearly(ours),
         seed=tried.own.sweep.seed,
-        trial_bars=np.concatenate([np.array([len(one.time) for one in known], dtype=np.int64), n_bars]),
+        trial_bars=np.concatenate([np.array([len(one.time) for one in all_series], dtype=np.int64), n_bars]),
         n_tried=tried.n_tried(),
         kept_returns=np.column_stack(_comparable(_each_once(series, tried), ours.time, tried)),
         n_fitted=tried.n_fitted(),
@@ -180,10 +180,10 @@ def _day(time: np.datetime64) -> str:
     return str(time.astype("datetime64[D]"))
 
 
-def _comparable(known: Sequence[Series], time: Times, tried: Family) -> list[Floats]:
+def _comparable(all_series: Sequence[Series], time: Times, tried: Family) -> list[Floats]:
     """Return the returns of every run that has these bars, in this sweep and in the others on them."""
     columns: list[Floats] = []
-    for one in known:
+    for one in all_series:
         column = _aligned(one, time)
         if column is not None:
             columns.append(column)

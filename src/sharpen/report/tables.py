@@ -119,8 +119,8 @@ def _pair(estimate: Estimate | None) -> list[str]:
 
 def _with_rest(table: Table, analysis: Analysis, n_shown: int) -> Group:
     """Return a table with a line below it on the runs that it does not show."""
-    rest = _rest(analysis, n_shown)
-    lines = [Text(rest, style="dim italic")] if rest else []
+    remainder = _rest(analysis, n_shown)
+    lines = [Text(remainder, style="dim italic")] if remainder else []
     return Group(*([table] if n_shown else []), *lines)
 
 
@@ -134,5 +134,5 @@ def _rest(analysis: Analysis, n_shown: int) -> str:
         (len(analysis.canceled), "canceled"),
         (len(analysis.unfinished), "not over yet"),
     ]
-    remainder = ", ".join(f"{count} {what}" for count, what in counts if count)
+    remainder = ", ".join(f"{count} {kind}" for count, kind in counts if count)
     return f"and {remainder}" if remainder and n_shown else remainder or ("" if n_shown else "no runs")

@@ -18,7 +18,7 @@ def verdict_figures(analysis: Analysis) -> dict[str, Any]:
         analysis: Of a sweep in whatever state.
     """
     judgement, best = analysis.judgement, analysis.best
-    known: dict[str, Any] = {
+    verdict: dict[str, Any] = {
         "sweep": analysis.sweep.id,
         "verdict": judgement.kind,
         "label": label(judgement.kind, bool(analysis.doubts)),
@@ -26,20 +26,20 @@ def verdict_figures(analysis: Analysis) -> dict[str, Any]:
         "details": judgement.details,
         "best": best and {"run": best.run.id, "score": best.run.score, "config": dict(best.run.config)},
     }
-    known |= _figures(judgement)
-    known["baselines"] = [asdict(one) for one in judgement.baselines]
-    known["checks"] = [asdict(check) for check in judgement.checks]
-    known["related_sweeps"] = [asdict(sweep) for sweep in judgement.related]
-    known["performance"] = analysis.performance and {
+    verdict |= _figures(judgement)
+    verdict["baselines"] = [asdict(one) for one in judgement.baselines]
+    verdict["checks"] = [asdict(check) for check in judgement.checks]
+    verdict["related_sweeps"] = [asdict(sweep) for sweep in judgement.related]
+    verdict["performance"] = analysis.performance and {
         name: asdict(one) for name, one in zip(("best", "buy_and_hold"), analysis.performance, strict=True)
     }
-    known["scrutiny"] = analysis.scrutiny and analysis.scrutiny.figures()
-    known["permuted_search"] = analysis.search and analysis.search.figures()
-    known["permuted_runs"] = {str(number): test.figures() for number, test in analysis.permutations}
-    known["n_runs"], known["n_with_returns"] = analysis.n_runs, judgement.n_with_returns
-    known["lockbox_looks"] = _n_looks(analysis)
-    known["cautions"] = [asdict(caution) for caution in analysis.cautions]
-    return null_for_nan(known)
+    verdict["scrutiny"] = analysis.scrutiny and analysis.scrutiny.figures()
+    verdict["permuted_search"] = analysis.search and analysis.search.figures()
+    verdict["permuted_runs"] = {str(number): test.figures() for number, test in analysis.permutations}
+    verdict["n_runs"], verdict["n_with_returns"] = analysis.n_runs, judgement.n_with_returns
+    verdict["lockbox_looks"] = _n_looks(analysis)
+    verdict["cautions"] = [asdict(caution) for caution in analysis.cautions]
+    return null_for_nan(verdict)
 
 
 def _figures(judgement: Judgement) -> dict[str, Any]:

@@ -108,11 +108,11 @@ def decimals_for(values: Iterable[float | None], least: int = 2) -> int | None:
     >>> [decimals_for(values) for values in ([0.00123], [], [1e-9, 2e-9], [2e7, 5e6])]
     [5, 2, None, None]
     """
-    known = sorted({value for value in values if value is not None and math.isfinite(value)})
-    size = max(map(abs, known), default=0.0)
+    finite = sorted({value for value in values if value is not None and math.isfinite(value)})
+    size = max(map(abs, finite), default=0.0)
     if size == 0.0:
         return least
-    steps = [b - a for a, b in pairwise(known) if b - a > ROUNDING * size] or [size]
+    steps = [b - a for a, b in pairwise(finite) if b - a > ROUNDING * size] or [size]
     spread = math.fsum(steps) if math.isfinite(2.0 * size) else size
     decimals = max(round(2.0 - math.log10(spread)), -math.floor(math.log10(min(median(steps), size))))
     is_small = decimals > MAX_DECIMALS and size < 0.01
@@ -154,6 +154,6 @@ def duration(seconds: float | None) -> str:
     whole = round(seconds)
     if whole <= 60:
         return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
+    minutes, seconds_left = divmod(whole, 60)
     hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {rest} s"
+    return f"{hours} h {left} min" if hours else f"{minutes} min {seconds_left} s"

@@ -83,8 +83,8 @@ class KeyFile:
         key = secrets.token_hex(KEY_BYTES)
         new = Key(secrets.token_hex(4), name, scope, _sha256(key), time.time())
         with _locked(self.home):
-            kept = self._read()
-            self._write(kept | {"keys": [*kept["keys"], asdict(new)]})
+            content = self._read()
+            self._write(content | {"keys": [*content["keys"], asdict(new)]})
         return key
 
     def remove(self, key_id: str) -> None:
@@ -94,31 +94,33 @@ class KeyFile:
             NotFound: There is none of this id.
         """
         with _locked(self.home):
-            kept = self._read()
-            left = [row for row in kept["keys"] if row["id"] != key_id]
-            if len(left) == len(kept["keys"]):
+            content = self._read()
+            left = [row for row in content["keys"] if row["id"] != key_id]
+            if len(left) == len(content["keys"]):
                 raise NotFound(f"no key {key_id!r}: 'sharpen key ls' lists them")
-            self._write(kept | {"keys": left})
+            self._write(content | {"keys": left})
 
     def find(self, key: str) -> Key | None:
         """Return what is kept of a key; None when it is none of this store."""
-        wanted = _sha256(key)
+        digest = _sha256(key)
         try:
             file = (self.home / FILE).stat()
         except OSError:
             return None
         stamp = file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
-        matches = [known for known in _keys(self, stamp) if hmac.compare_digest(known.sha256, wanted)]
+        matches = [
+            candidate for candidate in _keys(self, stamp) if hmac.compare_digest(candidate.sha256, digest)
+        ]
         return matches[0] if matches else None
 
     def secret(self) -> bytes:
         """Return what signs addresses; it outlives the process, as the addresses must."""
         with _locked(self.home):
-            kept = self._read()
-            if not kept["secret"]:
-                kept |= {"secret": secrets.token_hex(32)}
-                self._write(kept)
-        return bytes.fromhex(kept["secret"])
+            content = self._read()
+            if not content["secret"]:
+                content |= {"secret": secrets.token_hex(32)}
+                self._write(content)
+        return bytes.fromhex(content["secret"])
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -128,10 +130,10 @@ class KeyFile:
         except (OSError, ValueError) as problem:
             raise StoreError(f"cannot read the keys in {self.home / FILE}: {problem}") from problem
 
-    def _write(self, kept: Mapping[str, Any]) -> None:
+    def _write(self, content: Mapping[str, Any]) -> None:
         descriptor, name = tempfile.mkstemp(dir=self.home, prefix=f".{FILE}-")  # of mode 0600
         with os.fdopen(descriptor, "w") as file:
-            json.dump(kept, file)
+            json.dump(content, file)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(self.home / FILE)
@@ -164,13 +166,13 @@ def key_of(authorization: str) -> str:
     >>> key_of("Basic " + base64.b64encode(b"api:secret").decode()), key_of("Bearer secret"), key_of("")
     ('secret', 'secret', '')
     """
-    kind, _, rest = authorization.partition(" ")
+    kind, _, credentials = authorization.partition(" ")
     if kind.lower() == "bearer":
-        return rest.strip()
+        return credentials.strip()
     if kind.lower() != "basic":
         return ""
     try:
-        return base64.b64decode(rest, validate=True).decode().partition(":")[2]
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return ""
 
@@ -185,9 +187,9 @@ class Signer:
 
     secret: bytes
 
-    def sign(self, what: Mapping[str, Any], now: float, life_s: float = URL_LIFE_S) -> str:
+    def sign(self, claims: Mapping[str, Any], now: float, life_s: float = URL_LIFE_S) -> str:
         """Return a token for a URL's path, or a cookie; it is good for so many seconds."""
-        body = json.dumps({**what, "until": now + life_s}, separators=(",", ":")).encode()
+        body = json.dumps({**claims, "until": now + life_s}, separators=(",", ":")).encode()
         return f"{_letters(body)}.{_letters(self._mac(body))}"
 
     def check(self, token: str, now: float) -> dict[str, Any] | None:
@@ -205,8 +207,8 @@ class Signer:
             return None
         if not hmac.compare_digest(mac, self._mac(body)):
             return None
-        what: dict[str, Any] = json.loads(body)
-        return what if what["until"] >= now else None
+        claims: dict[str, Any] = json.loads(body)
+        return claims if claims["until"] >= now else None
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self.secret, body, "sha256")

@@ -47,10 +47,10 @@ def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
     return fold_metric_among(metric, {name for report in reports for name in report.metrics})
 
 
-def fold_metric_among(metric: Metric, known: Collection[str]) -> str | None:
+def fold_metric_among(metric: Metric, logged: Collection[str]) -> str | None:
     """Return which of the names that runs log holds each fold's own value; None for none."""
     names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}", f"fold/{metric.name}")
-    return next((name for name in names if name in known), None)
+    return next((name for name in names if name in logged), None)
 
 
 def aggregates(metric: Metric, runs: Sequence[RunRow], reports: Sequence[ReportRow]) -> list[Aggregate]:

@@ -59,8 +59,10 @@ class Family:
 
     def sharpes(self) -> tuple[Floats, Ints]:
         """Return the per-bar Sharpe ratio of every run that kept returns in other sweeps, and its bars."""
-        known = [figures for trials in self._others() for figures in trials.figures.values()]
-        return np.array([f.sharpe for f in known]), np.array([f.n_bars for f in known], dtype=np.int64)
+        every_figure = [figures for trials in self._others() for figures in trials.figures.values()]
+        return np.array([f.sharpe for f in every_figure]), np.array(
+            [f.n_bars for f in every_figure], dtype=np.int64
+        )
 
     def n_elsewhere(self) -> int:
         """Return how many configurations the same program tried on other instruments in the same years."""
@@ -146,14 +148,16 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     cache.save()
     tried = [trials for trials in others if trials.runs]
     same = [trials for trials in tried if _share_bars(own, trials)]
-    rest = [trials for trials in tried if trials not in same]
-    known = MarketCache(reader.home)
-    alike = renamed(own, rest, known)
-    elsewhere = [trials for trials in rest if trials not in alike and _is_same_program_elsewhere(own, trials)]
+    unmatched = [trials for trials in tried if trials not in same]
+    markets = MarketCache(reader.home)
+    alike = renamed(own, unmatched, markets)
+    elsewhere = [
+        trials for trials in unmatched if trials not in alike and _is_same_program_elsewhere(own, trials)
+    ]
     others = tuple(trials for trials in tried if trials in same or trials in alike)
     names = frozenset(trials.sweep.id for trials in alike)
-    ours = by_bars(plain, sweep, lambda one: _is_ours(own, one, known))
-    known.save()
+    ours = by_bars(plain, sweep, lambda one: _is_ours(own, one, markets))
+    markets.save()
     return Family(own, others, names, tuple(elsewhere), ours)
 
 
@@ -196,10 +200,10 @@ def _share_bars(one: Trials, other: Trials) -> bool:
     return is_unknown and (_is_same_program(one, other) or _is_same_question(one.sweep, other.sweep))
 
 
-def _is_ours(own: Trials, plain: Trials, known: MarketCache) -> bool:
+def _is_ours(own: Trials, plain: Trials, cache: MarketCache) -> bool:
     """Return whether runs of no sweep had a sweep's bars; those that do not say it logged its metric."""
     is_same = any(overlap(a, b) for a in own.bars for b in plain.bars)
-    return is_same or _is_silent(plain) or bool(renamed(own, [plain], known))
+    return is_same or _is_silent(plain) or bool(renamed(own, [plain], cache))
 
 
 def _is_same_program(one: Trials, other: Trials) -> bool:
@@ -227,18 +231,18 @@ def _is_steered(trials: Trials) -> bool:
     return any(run.origin == QUEUED and run.created_at > first for run in trials.runs)
 
 
-def renamed(own: Trials, others: Sequence[Trials], known: MarketCache) -> list[Trials]:
+def renamed(own: Trials, others: Sequence[Trials], cache: MarketCache) -> list[Trials]:
     """Return the sweeps whose bars are, under other names, those of this one."""
-    ours = _markets(own, known) if others else []
+    ours = _markets(own, cache) if others else []
     return [
         other
         for other in others
         if any(is_akin(a.sketch, b.sketch) for a in own.bars for b in other.bars)
-        or (ours and any(known.is_same(*a, *b) for b in _markets(other, known) for a in ours))
+        or (ours and any(cache.is_same(*a, *b) for b in _markets(other, cache) for a in ours))
     ]
 
 
-def _markets(trials: Trials, known: MarketCache) -> list[tuple[str, ArtifactRow]]:
+def _markets(trials: Trials, cache: MarketCache) -> list[tuple[str, ArtifactRow]]:
     """Return each market that the runs kept, by its longest file, at most :data:`MAX_MARKETS` of them."""
     readable = [
         (f.n_bars, f.market, run_id) for run_id, f in trials.figures.items() if run_id in trials.files
@@ -247,7 +251,7 @@ def _markets(trials: Trials, known: MarketCache) -> list[tuple[str, ArtifactRow]
     longest = [*reversed(by_market.items())][:MAX_MARKETS]
     pairs: list[tuple[str, ArtifactRow]] = []
     for market, file in longest:
-        if known.moves(market, file) and not any(known.is_same(market, file, *one) for one in pairs):
+        if cache.moves(market, file) and not any(cache.is_same(market, file, *one) for one in pairs):
             pairs.append((market, file))
     return pairs
 

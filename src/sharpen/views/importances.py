@@ -83,37 +83,39 @@ def importances(
     """
     parsed = spec.parse(row.spec, where=row.source)
     state = restore(reader, row, parsed, time.monotonic())
-    wanted = _metric(parsed, metric)
-    trials = state.searched if wanted == parsed.metric else _by(reader, row, state.searched, wanted)
-    seen = importance.observe(state.rules.space, trials, fidelity)
-    forest = importance.fit(seen, row.seed)
-    best = seen.points[seen.incumbent]
+    chosen_metric = _metric(parsed, metric)
+    trials = (
+        state.searched if chosen_metric == parsed.metric else _by(reader, row, state.searched, chosen_metric)
+    )
+    observations = importance.observe(state.rules.space, trials, fidelity)
+    forest = importance.fit(observations, row.seed)
+    best = observations.points[observations.incumbent]
     start, start_name = np.full((1, best.size), 0.5), MIDDLE
     if parsed.prior and state.rules.space.contains(parsed.prior[0]):
-        start, start_name = seen.cube.encode([parsed.prior[0]]), DEFAULT
-    local = {share.names: share for share in importance.local_importance(forest, seen.cube, best)}
-    ped = {share.names: share for share in importance.ped_anova(seen, row.seed)}
+        start, start_name = observations.cube.encode([parsed.prior[0]]), DEFAULT
+    local = {share.names: share for share in importance.local_importance(forest, observations.cube, best)}
+    ped = {share.names: share for share in importance.ped_anova(observations, row.seed)}
     rows = [
         Mattered(share.names, share, local.get(share.names), ped.get(share.names))
-        for share in importance.fanova(forest, seen.names)
+        for share in importance.fanova(forest, observations.names)
     ]
     return Importances(
-        evidence=importance.weigh(seen, row.seed),
+        evidence=importance.weigh(observations, row.seed),
         rows=tuple(sorted(rows, key=lambda row_of_parameter: -row_of_parameter.fanova.value)),
-        steps=tuple(importance.ablation(forest, seen.cube, seen.cube.snap(start)[0], best)),
-        best=seen.numbers[seen.incumbent],
-        metric=wanted.name,
+        steps=tuple(importance.ablation(forest, observations.cube, observations.cube.snap(start)[0], best)),
+        best=observations.numbers[observations.incumbent],
+        metric=chosen_metric.name,
         start=start_name,
     )
 
 
 def _metric(parsed: spec.Sweep, written: str) -> Metric:
     """Return the metric of a name, with the goal that the sweep has for it."""
-    known = {one.name: one for one in parsed.metrics}
+    by_name = {one.name: one for one in parsed.metrics}
     if not written:
         return parsed.metric
-    if written in known:
-        return known[written]
+    if written in by_name:
+        return by_name[written]
     return Metric(written.removeprefix("-"), "minimize" if written.startswith("-") else "maximize")
 
 

@@ -37,17 +37,17 @@ class SeenLockbox:
         'sweep k3v9x2aq used bars until 2021-03-05, and this lockbox begins on 2020-01-02'
         """
         until, first = self.last[:10], self.first[:10]
-        who = f"sweep {self.sweep}" if self.sweep else "a run of no sweep"
-        return f"{who} used bars until {until}, and this lockbox begins on {first}"
+        user = f"sweep {self.sweep}" if self.sweep else "a run of no sweep"
+        return f"{user} used bars until {until}, and this lockbox begins on {first}"
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return asdict(self)
 
 
-def no_lockbox(seen: Iterable[SeenLockbox]) -> str:
+def no_lockbox(uses: Iterable[SeenLockbox]) -> str:
     """Return a sentence on a lockbox that sweeps have used; empty when none did."""
-    parts = "; ".join(sweep.sentence for sweep in seen)
+    parts = "; ".join(sweep.sentence for sweep in uses)
     return f"These bars are no lockbox: {parts}. Figures of them are not out of sample." if parts else ""
 
 
@@ -71,10 +71,10 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
     last = {trials.sweep.id: _last_used(trials, bars) for trials in every}
     own = next((trials for trials in every if trials.sweep.id == run.sweep_id), None)
     unnamed = [trials for trials in every if not last[trials.sweep.id]]
-    known = MarketCache(reader.home)
-    for trials in [] if own is None else renamed(own, unnamed, known):
-        last[trials.sweep.id] = max(seen.last for seen in trials.bars)
-    known.save()
+    markets = MarketCache(reader.home)
+    for trials in [] if own is None else renamed(own, unnamed, markets):
+        last[trials.sweep.id] = max(used.last for used in trials.bars)
+    markets.save()
     last[""] = max((run.bars.last for run in alone if _is_same_market(run.bars, bars)), default="")
     return tuple(
         SeenLockbox(name, lockbox.first, until) for name, until in last.items() if until >= lockbox.first
@@ -83,7 +83,7 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
 
 def _last_used(trials: Trials, bars: BarsFacts) -> str:
     """Return the last time of these instruments' bars that a sweep used; empty for none."""
-    return max((seen.last for seen in trials.bars if _is_same_market(seen, bars)), default="")
+    return max((used.last for used in trials.bars if _is_same_market(used, bars)), default="")
 
 
 def _is_same_market(one: BarsFacts, other: BarsFacts) -> bool:

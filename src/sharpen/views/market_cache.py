@@ -38,25 +38,25 @@ class MarketCache:
         if one == other:
             return True
         pair = " ".join(sorted((one, other)))
-        known = self._known.get(pair)
-        if known is None:
+        same = self._known.get(pair)
+        if same is None:
             first, second = self._of(one, one_file), self._of(other, other_file)
             if first is None or second is None:
                 return False
-            known = self._known[pair] = is_same_market(first, second)
+            same = self._known[pair] = is_same_market(first, second)
             self._is_changed = True
-        return known
+        return same
 
     def moves(self, market: str, file: ArtifactRow) -> bool:
         """Return whether buy-and-hold moves at all on a market."""
-        known = self._known.get(market)
-        if known is None:
+        is_moving = self._known.get(market)
+        if is_moving is None:
             series = self._of(market, file)
             if series is None:
                 return False
-            known = self._known[market] = moves(series)
+            is_moving = self._known[market] = moves(series)
             self._is_changed = True
-        return known
+        return is_moving
 
     def save(self) -> None:
         """Keep what is new; a folder that cannot be written keeps nothing."""

@@ -109,9 +109,9 @@ class PermutedSearch:
         if null is None:
             return {"n_histories": 0}
         ends = [null.interval.low, null.interval.high]
-        known = {"p": null.p_value, "interval": ends, "n_as_good": null.n_as_good}
+        null_figures = {"p": null.p_value, "interval": ends, "n_as_good": null.n_as_good}
         winners = [winner.score for winner in self.winners]
-        return known | {"n_histories": null.n_histories, "winner": self.winner, "winners": winners}
+        return null_figures | {"n_histories": null.n_histories, "winner": self.winner, "winners": winners}
 
 
 def folder_of(home: Path, sweep_id: str) -> Path:
@@ -146,8 +146,10 @@ def winners(home: Path, sweep: SweepRow, root_seed: int | None = None) -> tuple[
     n_runs = sweep.n_created
     if root_seed is None and all(winner.n_runs != n_runs for winner in every):
         n_runs = max((winner.n_runs for winner in every), default=0)
-    kept = [winner for winner in every if winner.n_runs == n_runs and root_seed in (None, winner.root_seed)]
-    by_history = {(winner.root_seed, winner.history): winner for winner in kept}
+    current = [
+        winner for winner in every if winner.n_runs == n_runs and root_seed in (None, winner.root_seed)
+    ]
+    by_history = {(winner.root_seed, winner.history): winner for winner in current}
     return tuple(by_history[key] for key in sorted(by_history))
 
 

@@ -52,9 +52,11 @@ class PlainRuns:
 
     def trials(self, sweep: SweepRow) -> Trials:
         """Return what they kept, as if it were of a sweep."""
-        kept = {one.run.id: one.figures for one in self.runs if one.figures is not None}
-        files = {one.run.id: one.file for one in self.runs if one.file is not None and one.run.id in kept}
-        return Trials(sweep, (), kept, frozenset(one.bars for one in self.runs), files)
+        figures_of = {one.run.id: one.figures for one in self.runs if one.figures is not None}
+        files = {
+            one.run.id: one.file for one in self.runs if one.file is not None and one.run.id in figures_of
+        }
+        return Trials(sweep, (), figures_of, frozenset(one.bars for one in self.runs), files)
 
 
 def all_plain_runs(reader: Reader, cache: FiguresCache, metric: str = "") -> list[PlainRun]:

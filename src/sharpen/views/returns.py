@@ -119,7 +119,7 @@ def returns_files(artifacts: Sequence[ArtifactRow]) -> dict[str, ArtifactRow]:
 
 
 def ensembles(
-    kept: Mapping[int, Series], groups: Sequence[Configuration]
+    by_run: Mapping[int, Series], groups: Sequence[Configuration]
 ) -> tuple[dict[int, Series], tuple[int, ...]]:
     """Return the returns of each configuration, by its first run's number, and which are of one seed alone.
 
@@ -128,16 +128,16 @@ def ensembles(
     of :func:`partly_kept` has none.
 
     Args:
-        kept: Returns, by run number.
+        by_run: Returns, by run number.
         groups: The sweep's configurations.
     """
     by_number: dict[int, Series] = {}
     differing: list[int] = []
-    partly = set(partly_kept(kept, groups))
+    partly = set(partly_kept(by_run, groups))
     for group in groups:
         if group.row.number in partly:
             continue
-        seeds = [kept[run.number] for run in group.runs if run.number in kept]
+        seeds = [by_run[run.number] for run in group.runs if run.number in by_run]
         if not seeds:
             continue
         number, first = group.row.number, seeds[0]
@@ -149,19 +149,19 @@ def ensembles(
     return by_number, tuple(differing)
 
 
-def partly_kept(kept: Mapping[int, Series], groups: Sequence[Configuration]) -> tuple[int, ...]:
+def partly_kept(by_run: Mapping[int, Series], groups: Sequence[Configuration]) -> tuple[int, ...]:
     """Return the configurations of which some finished runs kept returns and others did not, by number.
 
     The mean over those that did would be a choice among seeds: a program that keeps what went well makes
     noise look good.
 
     Args:
-        kept: Returns, by run number.
+        by_run: Returns, by run number.
         groups: The sweep's configurations.
     """
     numbers: list[int] = []
     for group in groups:
-        has = [run.number in kept for run in group.runs if run.state == TrialState.FINISHED]
+        has = [run.number in by_run for run in group.runs if run.state == TrialState.FINISHED]
         if any(has) and not all(has):
             numbers.append(group.row.number)
     return tuple(numbers)

@@ -148,24 +148,24 @@ def value_at(facts: Mapping[str, Any], key: str) -> Any:
     >>> value_at({"config": {"opt.adam": {"lr": 2}, "opt": {"name": "adam"}}}, "config.opt.adam.lr")
     2
     """
-    head, _, rest = key.partition(".")
+    head, _, tail = key.partition(".")
     head = ALIASES.get(head, head)
     fact = facts.get(head, MISSING)
-    if not rest:
+    if not tail:
         return fact
     if head == "config":
-        rest = rest.removesuffix(".value")
-    return _inside(fact, rest)
+        tail = tail.removesuffix(".value")
+    return _inside(fact, tail)
 
 
-def _inside(fact: Any, rest: str) -> Any:
+def _inside(fact: Any, tail: str) -> Any:
     if not isinstance(fact, dict):
         return MISSING
     inner = cast("dict[str, Any]", fact)
-    if rest in inner:
-        return inner[rest]
-    for dot in (index for index, letter in enumerate(rest) if letter == "."):
-        deeper = _inside(inner.get(rest[:dot]), rest[dot + 1 :])
+    if tail in inner:
+        return inner[tail]
+    for dot in (index for index, letter in enumerate(tail) if letter == "."):
+        deeper = _inside(inner.get(tail[:dot]), tail[dot + 1 :])
         if deeper is not MISSING:
             return deeper
     return MISSING

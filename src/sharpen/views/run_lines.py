@@ -132,11 +132,11 @@ def ordered(runs: Sequence[RunLine], by: str, descending: bool) -> list[RunLine]
     """
     name = by.removeprefix("config.")
     value = SORTS.get(by, lambda run: run.config.get(name))
-    known = [(value(run), run) for run in runs]
-    last = [run for sort_value, run in known if _is_missing(sort_value)]
-    rest = [(sort_value, run) for sort_value, run in known if not _is_missing(sort_value)]
-    rest.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
-    return [run for _, run in rest] + last
+    pairs = [(value(run), run) for run in runs]
+    last = [run for sort_value, run in pairs if _is_missing(sort_value)]
+    with_value = [(sort_value, run) for sort_value, run in pairs if not _is_missing(sort_value)]
+    with_value.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
+    return [run for _, run in with_value] + last
 
 
 def _is_missing(value: Any) -> bool:

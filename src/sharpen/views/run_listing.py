@@ -112,13 +112,15 @@ def listed_ids(
         UsageError: The filter is none.
     """
     sign, word = order_word(order)
-    where, rest = divided(wanted, lambda state: [ours for ours, theirs in STATES.items() if theirs == state])
-    if not rest and word in ORDERS:
+    where, conditions = divided(
+        wanted, lambda state: [ours for ours, theirs in STATES.items() if theirs == state]
+    )
+    if not conditions and word in ORDERS:
         return reader.tracked.ids(*scope, where, (word, sign < 0))
-    left = {"$and": list(rest)} if rest else {}
+    left = {"$and": list(conditions)} if conditions else {}
     facts = RunFacts(reader)
     rows = reader.tracked.runs(*scope, where)
-    if "summary" in f"{rest}{order}":
+    if "summary" in f"{conditions}{order}":
         facts.read_last(rows)
-    chosen = [known for known in (facts.of(row) for row in rows) if fits(known, left)]
-    return [known["name"] for known in in_order(chosen, order)]
+    chosen = [run_facts for run_facts in (facts.of(row) for row in rows) if fits(run_facts, left)]
+    return [run_facts["name"] for run_facts in in_order(chosen, order)]

@@ -66,14 +66,14 @@ def read_file(path: Path) -> Savings:
     return columns
 
 
-def of_configurations(kept: Mapping[int, Savings], groups: Sequence[Configuration]) -> dict[int, Savings]:
+def of_configurations(by_run: Mapping[int, Savings], groups: Sequence[Configuration]) -> dict[int, Savings]:
     """Return the savings of each configuration by its first run's number: the mean over its seeds.
 
     One of which not every run kept its savings on the same windows has none.
     """
     means: dict[int, Savings] = {}
     for group in groups:
-        seeds = [kept[run.number] for run in group.runs if run.number in kept]
+        seeds = [by_run[run.number] for run in group.runs if run.number in by_run]
         if len(seeds) == len(group.runs) and all(are_comparable(one, seeds[0]) for one in seeds):
             means[group.row.number] = {
                 name: np.mean([one[name] for one in seeds], axis=0) for name in seeds[0]
@@ -95,13 +95,15 @@ def comparisons_of(
     """
     sweep = tried.own.sweep
     alive = [replace(run, deleted_at=None) for run in ever]
-    kept = of_configurations(_savings(reader, sweep, alive), configurations(alive, parsed.repeats))
-    if number not in kept:
+    by_configuration = of_configurations(
+        _savings(reader, sweep, alive), configurations(alive, parsed.repeats)
+    )
+    if number not in by_configuration:
         return []
     elsewhere = [one for other in tried.others for one in _savings(reader, other.sweep, other.runs).values()]
-    own = kept[number]
-    rest = [one for other, one in sorted(kept.items()) if other != number]
-    tried_here = [own, *(one for one in (*rest, *elsewhere) if are_comparable(one, own))]
+    own = by_configuration[number]
+    others = [one for other, one in sorted(by_configuration.items()) if other != number]
+    tried_here = [own, *(one for one in (*others, *elsewhere) if are_comparable(one, own))]
     return compare(tried_here, 0, sweep.seed)
 
 

@@ -97,12 +97,12 @@ class Scrutiny:
         """Return the figures as JSON can hold them; None for what is not known."""
         names = ("n_bars", "sharpe", "sharpe_dependent", "sharpe_double_costs", "sharpe_one_bar_late")
         names = (*names, "turnover", "break_even_bps", "best_days_share", "best_trades_share")
-        known: dict[str, Any] = {"first": self.first, "last": self.last}
-        known |= {name: _known(getattr(self, name)) for name in names}
-        known["by_year"] = {str(year): _known(value) for year, value in self.by_year.items()}
+        values: dict[str, Any] = {"first": self.first, "last": self.last}
+        values |= {name: _known(getattr(self, name)) for name in names}
+        values["by_year"] = {str(year): _known(value) for year, value in self.by_year.items()}
         near = self.neighbours
-        known["neighbours"] = near and {"median": _known(near.median), "n": near.n_neighbours}
-        return known | {"seeds": list(self.seeds)}
+        values["neighbours"] = near and {"median": _known(near.median), "n": near.n_neighbours}
+        return values | {"seeds": list(self.seeds)}
 
 
 def scrutinise(
@@ -174,9 +174,9 @@ def _sharpe_or(value: float) -> str:
     return f"Sharpe {_two(value)}" if math.isfinite(value) else "not known: the program did not keep it"
 
 
-def _share(share: float, what: str) -> str:
+def _share(share: float, unit: str) -> str:
     if not math.isfinite(share):
-        return f"not known: there was no profit, or no {what} was kept"
+        return f"not known: there was no profit, or no {unit} was kept"
     return f"they made {share:.0%} of the profit" + (": the rest lost" if share > 1.0 else "")
 
 

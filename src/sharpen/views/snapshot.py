@@ -61,12 +61,12 @@ class Snapshot:
         if sweep.n_deleted != self.sweep.n_deleted:
             return self._of(reader, sweep)
         fresh = {run.number: run for run in reader.runs_since(sweep.id, self.runs)}
-        kept = [run for run in self.runs if run.number not in fresh]
+        unchanged = [run for run in self.runs if run.number not in fresh]
         begun = [run.number for run in fresh.values() if run.token]
         now = replace(
             self,
             sweep=sweep,
-            runs=sorted([*kept, *fresh.values()], key=lambda run: run.number),
+            runs=sorted([*unchanged, *fresh.values()], key=lambda run: run.number),
             progress={**self.progress, **reader.progress(sweep.id, begun)},
             violations={**self.violations, **violations(reader, fresh.values(), self.spec.constraints)},
         )
@@ -146,8 +146,8 @@ class Snapshot:
         if broken := none_kept(self.configurations, self.violations, self.spec.constraints):
             return broken
         if self.best is None:
-            what = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"
-            return f"no {what} with a score"
+            lacking = "run finished" if self.repeats == 1 else "configuration finished under all of its seeds"
+            return f"no {lacking} with a score"
         return f"no run finished with a number for each of {', '.join(m.name for m in self.spec.metrics)}"
 
     @property

@@ -102,7 +102,7 @@ def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
     runs = tuple(run for run in ever if was_tried(run, run.id in reported))
     files = returns_files(reader.artifacts(sweep_id=sweep.id, deleted=True))
     figures = {run.id: cache.figures(files[run.id]) for run in runs if run.id in files}
-    usable = {run_id: known for run_id, known in figures.items() if known is not None}
+    usable = {run_id: run_figures for run_id, run_figures in figures.items() if run_figures is not None}
     return Trials(
         sweep=sweep,
         runs=runs,
@@ -129,16 +129,16 @@ class FiguresCache:
 
     def figures(self, file: ArtifactRow) -> ReturnsFigures | None:
         """Return the figures of a file; None when its returns cannot be used."""
-        known = self._known.get(file.digest)
-        if known is None:
+        computed = self._known.get(file.digest)
+        if computed is None:
             try:
                 check_file(file.path, file.digest)
-                known = ReturnsFigures.of(read_file(file.path))
+                computed = ReturnsFigures.of(read_file(file.path))
             except (DataError, StoreError):
                 return None
-            self._known[file.digest] = known
+            self._known[file.digest] = computed
             self._is_changed = True
-        return known
+        return computed
 
     def save(self) -> None:
         """Keep what is new for the next time; where nothing can be written, it is worked out again."""
@@ -147,14 +147,21 @@ class FiguresCache:
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            draft.write_text(json.dumps({digest: _row(known) for digest, known in self._known.items()}))
+            draft.write_text(json.dumps({digest: _row(computed) for digest, computed in self._known.items()}))
             draft.chmod(0o600)
             draft.replace(self._path)
 
 
-def _row(known: ReturnsFigures) -> list[Any]:
-    sharpe = known.sharpe if math.isfinite(known.sharpe) else None
-    return [known.content, sharpe, known.n_bars, known.first, known.last, known.market]
+def _row(returns_figures: ReturnsFigures) -> list[Any]:
+    sharpe = returns_figures.sharpe if math.isfinite(returns_figures.sharpe) else None
+    return [
+        returns_figures.content,
+        sharpe,
+        returns_figures.n_bars,
+        returns_figures.first,
+        returns_figures.last,
+        returns_figures.market,
+    ]
 
 
 def _read(path: Path) -> dict[str, ReturnsFigures]:

@@ -93,7 +93,7 @@ def none_kept(tried: Sequence[Configuration], broken: Violations, constraints: S
     if not finished or any(not _worst(one, broken) for one in finished):
         return ""
     of_several = any(len(one.runs) > 1 for one in finished)
-    what = "finished configurations" if of_several else "finished runs"
+    unit_plural = "finished configurations" if of_several else "finished runs"
     parts: list[str] = []
     for constraint in constraints:
         near = [worst[constraint] for one in finished if constraint in (worst := _worst(one, broken))]
@@ -105,13 +105,13 @@ def none_kept(tried: Sequence[Configuration], broken: Violations, constraints: S
             if violation.value is not None
             else "none logged it"
         )
-        parts.append(f"{len(near)} of {len(finished)} {what} broke {constraint} ({nearest})")
-    who = (
+        parts.append(f"{len(near)} of {len(finished)} {unit_plural} broke {constraint} ({nearest})")
+    unit = (
         "configuration kept the constraints under all of its seeds"
         if of_several
         else "run kept the constraints"
     )
-    return f"no {who}: {'; '.join(parts)}"
+    return f"no {unit}: {'; '.join(parts)}"
 
 
 def _worst(one: Configuration, broken: Violations) -> dict[Constraint, tuple[int, Violation]]:

@@ -70,18 +70,18 @@ class AgentRoutes:
             raise UsageError("a message is one line of JSON") from None
         self._check(request, scope_of(requests))
         answer = self._relay.exchange(message)
-        is_wait = any(asked.get("op") == "watch" for asked in requests)
+        is_wait = any(one.get("op") == "watch" for one in requests)
         return Response(await (_while_there(request, answer) if is_wait else answer), media_type=JSON)
 
     async def rows(self, request: Request) -> Response:
         """Answer a query of a reader."""
         self._check(request, "read")
         try:
-            asked = json.loads(await _body(request, MOST_QUERY_BYTES))
+            query = json.loads(await _body(request, MOST_QUERY_BYTES))
         except (ValueError, RecursionError):
             raise UsageError("the body is no JSON") from None
         return await asyncio.to_thread(
-            lambda: Response(json.dumps(self._rows.answer(asked)), media_type=JSON)
+            lambda: Response(json.dumps(self._rows.answer(query)), media_type=JSON)
         )
 
     @cached_property

@@ -42,21 +42,21 @@ class Rows:
         if self._dialect == "sqlite":
             event.listen(self._engine, "connect", _restrict)
 
-    def answer(self, asked: Any) -> dict[str, Any]:
+    def answer(self, request: Any) -> dict[str, Any]:
         """Return the columns and the rows of a query.
 
         Args:
-            asked: ``query``, ``parameters``, and the ``schema`` that the query is for. An empty query asks
+            request: ``query``, ``parameters``, and the ``schema`` that the query is for. An empty query asks
                 for the name of the dialect to write them in.
 
         Raises:
             UsageError: It is none, is for another version of the schema, or takes too long.
         """
-        match asked:
+        match request:
             case {"schema": schema.VERSION, "query": "", "parameters": []}:  # which words it understands
                 return {"columns": ["dialect"], "rows": [[self._dialect]]}
             case {"schema": schema.VERSION, "query": str(query), "parameters": list() | dict()}:
-                return self._run(query, asked["parameters"])
+                return self._run(query, request["parameters"])
             case {"schema": int(version)} if version != schema.VERSION:
                 raise UsageError(
                     f"this client reads schema version {version} of a store, and the server has "
@@ -65,31 +65,33 @@ class Rows:
             case _:
                 raise UsageError("rows needs query, parameters and schema")
 
-    def _run(self, query: str, given: Parameters) -> dict[str, Any]:
+    def _run(self, query: str, parameters: Parameters) -> dict[str, Any]:
         run = _of_sqlite if self._dialect == "sqlite" else _of_postgres
         try:
             with self._engine.connect() as connection:
-                return run(connection, query, given)
+                return run(connection, query, parameters)
         except (SQLAlchemyError, ValueError) as problem:
             cause = problem.orig if isinstance(problem, DBAPIError) else problem
             raise UsageError(f"the query cannot be answered: {cause}") from problem
 
 
-def _of_sqlite(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:
+def _of_sqlite(connection: sa.Connection, query: str, parameters: Parameters) -> dict[str, Any]:
     deadline = time.monotonic() + LONGEST_S
     driver: Any = connection.connection.driver_connection
     driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_BETWEEN_LOOKS)
-    cursor = connection.exec_driver_sql(query, tuple(given))
+    cursor = connection.exec_driver_sql(query, tuple(parameters))
     return {"columns": list(cursor.keys()), "rows": [list(row) for row in cursor.fetchmany(MOST_ROWS)]}
 
 
-def _of_postgres(connection: sa.Connection, query: str, given: Parameters) -> dict[str, Any]:
+def _of_postgres(connection: sa.Connection, query: str, parameters: Parameters) -> dict[str, Any]:
     import psycopg  # noqa: PLC0415 - an extra
 
     from sharpen.server.agents_api import postgres_rows  # noqa: PLC0415
 
     try:
-        return postgres_rows.answer(connection, query, dict(given), longest_s=LONGEST_S, most_rows=MOST_ROWS)
+        return postgres_rows.answer(
+            connection, query, dict(parameters), longest_s=LONGEST_S, most_rows=MOST_ROWS
+        )
     except psycopg.errors.QueryCanceled as problem:
         raise ValueError(f"it takes more than {LONGEST_S:g} s") from problem
     except psycopg.OperationalError as problem:

@@ -22,7 +22,7 @@ def scope_of(requests: Sequence[Request]) -> str:
     >>> scope_of([{"op": "ping"}]), scope_of([{"op": "ping"}, {"op": "lease"}]), scope_of([{"op": "delete"}])
     ('read', 'agent', 'admin')
     """
-    asked = {str(request.get("op")) for request in requests}
-    if asked <= READ:
+    operations = {str(request.get("op")) for request in requests}
+    if operations <= READ:
         return "read"
-    return "agent" if asked <= READ | AGENT else "admin"
+    return "agent" if operations <= READ | AGENT else "admin"

@@ -58,12 +58,12 @@ class Interactions:
         if not is_ours or not is_fresh(timestamp, now):
             return PlainTextResponse("the signature is wrong or old", 401)
         try:
-            asked: dict[str, Any] = json.loads(body)
+            interaction: dict[str, Any] = json.loads(body)
         except ValueError:
             return PlainTextResponse("the body is no JSON", 400)
-        if not self._seen.is_new(str(asked.get("id")), now):
+        if not self._seen.is_new(str(interaction.get("id")), now):
             return PlainTextResponse("this interaction came before", 401)
-        answered = await run_in_threadpool(answer, asked, self._desk.settings, now, self._look)
+        answered = await run_in_threadpool(answer, interaction, self._desk.settings, now, self._look)
         if answered.job is not None:
             job = answered.job
             await run_in_threadpool(keep, self._desk.home, job)

@@ -75,34 +75,34 @@ class Answer:
     job: Job | None = None
 
 
-def answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
+def answer(interaction: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
     """Return the answer to an interaction that Discord signed.
 
     What a role may is checked here, at the command and again at the button: what Discord shows to whom can be
     changed in Discord.
 
     Args:
-        asked: The interaction.
+        interaction: What it sent.
         settings: Of the store.
         now: Unix seconds.
         look: Finds the version that a word means, and where an alias of its model points.
     """
     try:
-        return _answer(asked, settings, now, look)
+        return _answer(interaction, settings, now, look)
     except (AttributeError, IndexError, KeyError, TypeError):  # of another form than Discord's are today
         return Answer(message("sharpen cannot read this interaction"))
 
 
-def _answer(asked: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
-    if asked.get("type") == PING:
+def _answer(interaction: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
+    if interaction.get("type") == PING:
         return Answer({"type": PONG})
-    person = _person(asked, settings)
+    person = _person(interaction, settings)
     if isinstance(person, Refusal):
         return Answer(message(person.why))
-    if asked.get("type") == COMMAND:
-        return _command(asked, person, now, look)
-    if asked.get("type") == BUTTON:
-        return _button(asked, person, now)
+    if interaction.get("type") == COMMAND:
+        return _command(interaction, person, now, look)
+    if interaction.get("type") == BUTTON:
+        return _button(interaction, person, now)
     return Answer(message("sharpen does not know this kind of interaction"))
 
 
@@ -121,30 +121,30 @@ class Member:
     name: str
 
 
-def _person(asked: Mapping[str, Any], settings: DiscordSettings) -> Member | Refusal:
-    member: Any = asked.get("member")
-    if not isinstance(member, dict) or asked.get("guild_id") is None:
+def _person(interaction: Mapping[str, Any], settings: DiscordSettings) -> Member | Refusal:
+    member: Any = interaction.get("member")
+    if not isinstance(member, dict) or interaction.get("guild_id") is None:
         return Refusal("models are not moved in direct messages: use the command in your team's server")
-    if str(asked["guild_id"]) not in settings.guilds:
+    if str(interaction["guild_id"]) not in settings.guilds:
         return Refusal("this server is not one that sharpen obeys: its id is not in discord.yaml")
-    known = cast("Mapping[str, Any]", member)
-    if settings.roles.isdisjoint(map(str, known.get("roles", ()))):
+    member_facts = cast("Mapping[str, Any]", member)
+    if settings.roles.isdisjoint(map(str, member_facts.get("roles", ()))):
         return Refusal("you have none of the roles that may do this: discord.yaml lists them")
-    user = str(known.get("user", {}).get("id", ""))
+    user = str(member_facts.get("user", {}).get("id", ""))
     if user not in settings.people:
         return Refusal(f"discord.yaml gives no name to your user id {user}: add it to people")
     return Member(user, settings.people[user])
 
 
-def _command(asked: Mapping[str, Any], person: Member, now: float, look: Look) -> Answer:
-    options: Any = asked.get("data", {}).get("options") or [{}]
+def _command(interaction: Mapping[str, Any], person: Member, now: float, look: Look) -> Answer:
+    options: Any = interaction.get("data", {}).get("options") or [{}]
     verb = options[0].get("name")
-    given: list[Json] = options[0].get("options") or []
-    values = {str(option.get("name")): str(option.get("value", "")).strip() for option in given}
+    option_rows: list[Json] = options[0].get("options") or []
+    values = {str(option.get("name")): str(option.get("value", "")).strip() for option in option_rows}
     word = values.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
         return Answer(message("/model status, /model promote NAME, or /model rollback NAME ALIAS REASON"))
-    job = Job(str(asked["id"]), str(asked["token"]), verb, person.name, word, asked_at=now)
+    job = Job(str(interaction["id"]), str(interaction["token"]), verb, person.name, word, asked_at=now)
     if verb == "status":
         return Answer(deferred(), job)
     alias = values.get("alias", "") if verb == "rollback" else values.get("to") or PROMOTED_TO
@@ -168,8 +168,8 @@ def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:
     return Answer(message(text, [{"type": 2, "style": GREEN, "label": "Promote", "custom_id": button}]))
 
 
-def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
-    parts = str(asked.get("data", {}).get("custom_id", "")).split("|")
+def _button(interaction: Mapping[str, Any], person: Member, now: float) -> Answer:
+    parts = str(interaction.get("data", {}).get("custom_id", "")).split("|")
     if len(parts) != 7 or parts[0] not in ("p", "a") or not (parts[6].isascii() and parts[6].isdigit()):
         return Answer(message("sharpen does not know this button"))
     kind, user, word, alias, digest, expects, expires = parts
@@ -177,7 +177,9 @@ def _button(asked: Mapping[str, Any], person: Member, now: float) -> Answer:
         return Answer(message("this button has expired: ask again with /model promote"))
     if kind == "p" and user != person.user:
         return Answer(message("this button is another person's: ask yourself with /model promote"))
-    job = Job(str(asked["id"]), str(asked["token"]), "promote", person.name, word, alias, asked_at=now)
+    job = Job(
+        str(interaction["id"]), str(interaction["token"]), "promote", person.name, word, alias, asked_at=now
+    )
     return Answer(deferred(), replace(job, digest=digest, expects=expects, approve=kind == "a"))
 
 

@@ -84,8 +84,8 @@ def left_over(home: Path, now: float) -> list[Job]:
         if age_s < TOKEN_S:
             jobs.append(job)
             continue
-        what = f"{job.verb} {job.word} {job.alias}".strip()
-        LOG.warning("what %s asked for is too old to be done now: %s; ask again", job.person, what)
+        command = f"{job.verb} {job.word} {job.alias}".strip()
+        LOG.warning("what %s asked for is too old to be done now: %s; ask again", job.person, command)
         path.unlink(missing_ok=True)
     return jobs
 

@@ -80,17 +80,17 @@ def _kill_words(home: Path) -> dict[str, list[str]]:
 
 
 def _moved(entry: AuditEntry) -> Happening:
-    known = entry.details
-    there = "nothing" if known.get("version") is None else f"v{known['version']}"
-    name, alias = f"{entry.collection}:{there}", known["alias"]
+    details = entry.details
+    there = "nothing" if details.get("version") is None else f"v{details['version']}"
+    name, alias = f"{entry.collection}:{there}", details["alias"]
     verbs = {
         "promoted": f"{entry.who} promoted {name} to {alias}",
-        "forced": f"{entry.who} FORCED {name} past the gate of {alias}: {known.get('reason', '')}",
+        "forced": f"{entry.who} FORCED {name} past the gate of {alias}: {details.get('reason', '')}",
         "rolled back": f"{entry.who} rolled {entry.collection}:{alias} back to {there}:"
-        f" {known.get('reason', '')}",
+        f" {details.get('reason', '')}",
         "requested": f"{entry.who} asks for {name} as {alias}: a second person approves",
     }
-    facts = {"action": entry.action, "model": entry.collection, "version": known.get("version")}
+    facts = {"action": entry.action, "model": entry.collection, "version": details.get("version")}
     return Happening(
         "promotion", verbs[entry.action], facts | {"alias": alias, "who": entry.who, "at": entry.at}
     )

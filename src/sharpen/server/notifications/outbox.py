@@ -49,16 +49,22 @@ class Notifier:
 
     def step(self) -> int:
         """Look for news and try to deliver what waits, each message once; return how many were taken."""
-        kept = self._read()
-        seen = Seen(**kept["seen"]) if kept["seen"] is not None else None
+        content = self._read()
+        seen = Seen(**content["seen"]) if content["seen"] is not None else None
         happenings, now_seen = news(Reader(self.home), seen or Seen())
-        waiting: list[dict[str, Any]] = kept["waiting"]
+        waiting: list[dict[str, Any]] = content["waiting"]
         if seen is not None:
             waiting += [
-                {"url": webhook.url, "what": asdict(what), "since": self.now(), "n": 0, "not_before": 0.0}
-                for what in happenings
+                {
+                    "url": webhook.url,
+                    "what": asdict(happening),
+                    "since": self.now(),
+                    "n": 0,
+                    "not_before": 0.0,
+                }
+                for happening in happenings
                 for webhook in self.webhooks
-                if what.kind in webhook.events
+                if happening.kind in webhook.events
             ]
         if seen != now_seen:
             self._write({"seen": asdict(now_seen), "waiting": waiting})  # before anything is sent
@@ -79,32 +85,32 @@ class Notifier:
 
     def _deliver(self, waiting: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the messages that still wait; those of one webhook keep their order."""
-        known = {webhook.url: webhook for webhook in self.webhooks}
+        webhooks = {webhook.url: webhook for webhook in self.webhooks}
         stuck: set[str] = set()
         left: list[dict[str, Any]] = []
         for row in waiting:
             url = row["url"]
-            if url not in known:
+            if url not in webhooks:
                 continue  # nobody wants it any more
             if url in stuck or row["not_before"] > self.now():
                 stuck.add(url)
                 left.append(row)
                 continue
-            wait_s = self._post(known[url], Happening(**row["what"]), row["n"])
+            wait_s = self._post(webhooks[url], Happening(**row["what"]), row["n"])
             if wait_s is None:
                 continue
             if self.now() - row["since"] > KEPT_S:
-                self.say(f"notifications: gave up on {known[url].shown}: {row['what']['text']}")
+                self.say(f"notifications: gave up on {webhooks[url].shown}: {row['what']['text']}")
                 continue
             stuck.add(url)
             left.append({**row, "n": row["n"] + 1, "not_before": self.now() + wait_s})
         return left
 
-    def _post(self, webhook: Webhook, what: Happening, n_before: int) -> float | None:
+    def _post(self, webhook: Webhook, happening: Happening, n_before: int) -> float | None:
         """Post a message; return how long to wait before the next try, None when there is none to make."""
         wait_s = min(2.0**n_before, LONGEST_WAIT_S)
         try:
-            answer = self.http.post(webhook.url, json=webhook.body(what))
+            answer = self.http.post(webhook.url, json=webhook.body(happening))
         except httpx.HTTPError:
             return wait_s
         if answer.status_code == 429:
@@ -125,11 +131,11 @@ class Notifier:
                 f"cannot read {self.home / FILE}: {problem}; delete it to begin anew"
             ) from problem
 
-    def _write(self, kept: dict[str, Any]) -> None:
+    def _write(self, content: dict[str, Any]) -> None:
         draft = self.home / f"{FILE}.draft"
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(kept, file)
+            json.dump(content, file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.home / FILE)

@@ -31,18 +31,18 @@ class Webhook:
     format: str
     events: tuple[str, ...] = KINDS
 
-    def body(self, what: Happening) -> dict[str, Any]:
+    def body(self, happening: Happening) -> dict[str, Any]:
         """Return a message that mentions nobody, whatever is in it.
 
         >>> Webhook("https://hooks.slack.com/x", "slack").body(Happening("sweep", "it <ended>", {}))
         {'text': 'it &lt;ended&gt;'}
         """
         if self.format == "slack":
-            text = what.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            text = happening.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             return {"text": text}
         if self.format == "discord":
-            return {"content": what.text[:LONGEST], "allowed_mentions": {"parse": []}}
-        return {"event": what.kind, "text": what.text, "facts": dict(what.facts)}
+            return {"content": happening.text[:LONGEST], "allowed_mentions": {"parse": []}}
+        return {"event": happening.kind, "text": happening.text, "facts": dict(happening.facts)}
 
     @property
     def shown(self) -> str:

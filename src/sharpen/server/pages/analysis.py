@@ -82,16 +82,16 @@ class Analyses:
         """
         return self._found("importance", row, lambda: importances(self._reader, row))
 
-    def _found(self, what: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
+    def _found(self, kind: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
         now, stamp = time.monotonic(), change_stamp(self._reader, row.id)
-        newest = self._newest.get((what, row.id))
+        newest = self._newest.get((kind, row.id))
         if newest is not None and row.status == "running" and now < newest.until:
             stamp = newest.stamp
 
         def timed() -> Any:
             result = compute()
             took = time.monotonic() - now
-            self._newest[what, row.id] = _Newest(stamp, now + took + max(FRESH_S, SHARE * took))
+            self._newest[kind, row.id] = _Newest(stamp, now + took + max(FRESH_S, SHARE * took))
             return result
 
-        return self._kept.get((what, row.id, stamp), timed)
+        return self._kept.get((kind, row.id, stamp), timed)

@@ -58,12 +58,12 @@ class Chart:
 
 def history(metric: Metric, points: Sequence[BestPoint]) -> Chart | None:
     """Return each run's score in the order of ending, and the best so far; None without a score."""
-    known = [point for point in points if point.run.score is not None]
-    if not known:
+    scored = [point for point in points if point.run.score is not None]
+    if not scored:
         return None
-    x = Scale.of([1.0, float(known[-1].order)], LEFT, WIDTH - RIGHT)
-    y = Scale.of([point.run.score or 0.0 for point in known], HEIGHT - BOTTOM, TOP, robust=True)
-    shown = thinned(known, MOST_DOTS)
+    x = Scale.of([1.0, float(scored[-1].order)], LEFT, WIDTH - RIGHT)
+    y = Scale.of([point.run.score or 0.0 for point in scored], HEIGHT - BOTTOM, TOP, robust=True)
+    shown = thinned(scored, MOST_DOTS)
     placed = [(x.place(p.order), y.place(p.run.score or 0.0), p.run) for p in shown]
     finished = [(a, b) for a, b, run in placed if run.state == TrialState.FINISHED]
     stopped = [(a, b) for a, b, run in placed if run.state != TrialState.FINISHED]
@@ -72,12 +72,12 @@ def history(metric: Metric, points: Sequence[BestPoint]) -> Chart | None:
         curves=(
             Curve("dots stopped", dots(stopped), "stopped early"),
             Curve("dots finished", dots(finished), "finished"),
-            Curve("line best", _steps(known, x, y), "best so far"),
+            Curve("line best", _steps(scored, x, y), "best so far"),
         ),
         x_ticks=x.ticks(whole=True),
         y_ticks=y.ticks(),
         points=tuple((a, b, run.id, f"run {run.number}: {run.score:.6g}") for a, b, run in placed),
-        n_left_out=len(known) - len(shown),
+        n_left_out=len(scored) - len(shown),
     )
 
 
@@ -246,8 +246,8 @@ def _up(dimension: Any, value: Any, low: float, high: float) -> float | None:
 
 
 def _across(places: Sequence[float], ups: Sequence[float | None]) -> str:
-    known = [(a, b) for a, b in zip(places, ups, strict=True) if b is not None]
-    return "M" + "L".join(f"{a:g} {b:g}" for a, b in known) if len(known) > 1 else ""
+    points = [(a, b) for a, b in zip(places, ups, strict=True) if b is not None]
+    return "M" + "L".join(f"{a:g} {b:g}" for a, b in points) if len(points) > 1 else ""
 
 
 def _short(value: Any) -> str:

@@ -72,12 +72,12 @@ def model_page(reader: Reader, name: str) -> ModelPage:
     kind = collections(reader).get(name)
     if kind is None:
         raise NotFound(f"there is no model {name[:80]!r}: 'sharpen register RUN --as NAME' makes one")
-    known, used = versions(reader, name), users(reader)
+    rows, used = versions(reader, name), users(reader)
     return ModelPage(
         line=_line(reader, name, kind),
-        versions=tuple(reversed(known)),
+        versions=tuple(reversed(rows)),
         pointed=pointed(reader, name),
-        users={row.version: used[row.name] for row in known if row.name in used},
+        users={row.version: used[row.name] for row in rows if row.name in used},
         audit=tuple(map(audit_entry, audit_rows(reader, name)))[::-1][:SHOWN],
         is_log_whole=not broken_links(audit_rows(reader)),
     )
@@ -192,11 +192,11 @@ def _beside_words(beside: PaperReport | SharpenError | None) -> dict[str, str]:
 def _account(
     ledger: LedgerReader, name: str, kill: Any, beside: PaperReport | SharpenError | None
 ) -> AccountPage:
-    known = None if isinstance(beside, SharpenError) else beside
+    report = None if isinstance(beside, SharpenError) else beside
     worth = [(float(k), float(value)) for k, (_, value) in enumerate(ledger.sessions(), 1)]
     line = charts.Line("worth at the start of each session, in dollars", tuple(worth))
     gain = worth[-1][1] / worth[0][1] - 1.0 if len(worth) > 1 and worth[0][1] else None
-    gain = gain if known is None else known.paper_return
+    gain = gain if report is None else report.paper_return
     return AccountPage(
         name=name,
         model=ledger.fact("model") or "",
@@ -206,10 +206,10 @@ def _account(
         n_open=len(ledger.intents(only_open=True)),
         n_fills=len(ledger.fills()),
         killed=f"{kill.reason} ({kill.who})" if kill else "",
-        worth=charts.line(line) if len(worth) > 1 and known is None else None,
-        growth=charts.growth(known.growth) if known and len(known.growth.bars) > 1 else None,
+        worth=charts.line(line) if len(worth) > 1 and report is None else None,
+        growth=charts.growth(report.growth) if report and len(report.growth.bars) > 1 else None,
         gain=gain,
         beside=_beside_words(beside),
-        n_mismatches=None if known is None else len(known.replay.mismatches),
+        n_mismatches=None if report is None else len(report.replay.mismatches),
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )

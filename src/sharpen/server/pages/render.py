@@ -55,8 +55,10 @@ def address(*parts: str, **query: Any) -> str:
     '/local/a%2Fb/runs/k3-7?page=2'
     """
     path = "/" + "/".join(quote(part, safe="") for part in parts)
-    asked = urlencode({name: value for name, value in query.items() if value not in (None, "")}, doseq=True)
-    return f"{path}?{asked}" if asked else path
+    query_text = urlencode(
+        {name: value for name, value in query.items() if value not in (None, "")}, doseq=True
+    )
+    return f"{path}?{query_text}" if query_text else path
 
 
 def in_project(project: str, *parts: str, **query: Any) -> str:

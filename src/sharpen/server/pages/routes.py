@@ -99,17 +99,17 @@ class PageRoutes:
 
     async def login(self, request: Request) -> Response:
         """Let a visitor in who has a key."""
-        wanted = local_address(request.query_params.get("next", "/"))
+        next_address = local_address(request.query_params.get("next", "/"))
         if request.method != "POST":
-            return page("login.html", visitor=None, wanted=wanted, is_wrong=False)
+            return page("login.html", visitor=None, wanted=next_address, is_wrong=False)
         if not is_from_here(request):
-            return page("login.html", 403, visitor=None, wanted=wanted, is_wrong=False)
+            return page("login.html", 403, visitor=None, wanted=next_address, is_wrong=False)
         form = await form_of(request)
-        wanted = local_address(form.get("next", "/"))
-        response = RedirectResponse(wanted, 303, HEADERS)
+        next_address = local_address(form.get("next", "/"))
+        response = RedirectResponse(next_address, 303, HEADERS)
         if await asyncio.to_thread(self._sessions.let_in, request, response, form.get("key", "").strip()):
             return response
-        return page("login.html", 401, visitor=None, wanted=wanted, is_wrong=True)
+        return page("login.html", 401, visitor=None, wanted=next_address, is_wrong=True)
 
     async def logout(self, request: Request) -> Response:
         """Forget a visitor's cookie."""
@@ -140,22 +140,22 @@ class PageRoutes:
             return page("problem.html", 409, visitor=visitor, title="It failed", message=problem.message)
         return RedirectResponse(in_project(project_of(row), "sweeps", row.id), 303, HEADERS)
 
-    def _steer(self, sweep: SweepRow, what: str, visitor: Visitor) -> None:
-        if what not in STEERING:
-            raise NotFound(f"a sweep can {', '.join(STEERING)}; not {what[:40]!r}")
-        who = visitor.key.name or visitor.key.id
-        more = {"reason": f"canceled by {who} in a browser"} if what == "cancel" else {}
-        self._engine.call(STEERING[what], sweep_id=sweep.id, **more)
+    def _steer(self, sweep: SweepRow, verb: str, visitor: Visitor) -> None:
+        if verb not in STEERING:
+            raise NotFound(f"a sweep can {', '.join(STEERING)}; not {verb[:40]!r}")
+        key_name = visitor.key.name or visitor.key.id
+        more = {"reason": f"canceled by {key_name} in a browser"} if verb == "cancel" else {}
+        self._engine.call(STEERING[verb], sweep_id=sweep.id, **more)
 
     def _projects(self, request: Request, visitor: Visitor) -> Response:
         return page("projects.html", visitor=visitor, projects=projects(self._engine.reader))
 
     def _project(self, request: Request, visitor: Visitor) -> Response:
         name = request.path_params["project"]
-        wanted = wanted_of(request)
+        filters = wanted_of(request)
         sweeps = sweeps_of(self._engine.reader, name)
-        runs, n = project_runs(self._engine.reader, name, [sweep.id for sweep in sweeps], wanted)
-        if not n and not sweeps and wanted == type(wanted)():
+        runs, n = project_runs(self._engine.reader, name, [sweep.id for sweep in sweeps], filters)
+        if not n and not sweeps and filters == type(filters)():
             raise NotFound(f"there is no project {name!r}")
         return page(
             "project.html",
@@ -167,7 +167,7 @@ class PageRoutes:
             runs=runs,
             n=n,
             n_pages=max(1, -(-n // PAGE)),
-            wanted=wanted,
+            wanted=filters,
             states=STATES,
             decimals=wording.decimals_for([run.score for run in runs]),
         )
@@ -293,8 +293,10 @@ def _is_bare(request: Request) -> bool:
 
 
 def _to_login(request: Request) -> Response:
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(address("login", next=None if wanted == "/" else wanted), 303, HEADERS)
+    next_address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(
+        address("login", next=None if next_address == "/" else next_address), 303, HEADERS
+    )
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -331,7 +333,7 @@ def _artifact(request: Request, _visitor: Visitor) -> Response:
 
 def _linked(request: Request, _visitor: Visitor) -> Response:
     """Lead on from the address that the client has for a version in a registry."""
-    asked = request.query_params
-    if not asked.get("selectionPath"):
+    params = request.query_params
+    if not params.get("selectionPath"):
         raise NotFound("the link to a registry says which version: 'sharpen artifact ls' lists them")
-    return RedirectResponse(linked_version(asked["selectionPath"], asked.get("version", "")), 303, HEADERS)
+    return RedirectResponse(linked_version(params["selectionPath"], params.get("version", "")), 303, HEADERS)

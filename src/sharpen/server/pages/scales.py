@@ -31,10 +31,10 @@ class Scale:
             end: Where the highest goes.
             robust: Let a few far outliers lie at the edge, so that the others can be told apart.
         """
-        known = sorted(min(max(v, -LARGEST), LARGEST) for v in values if math.isfinite(v)) or [0.0]
-        low, high = known[0], known[-1]
-        if robust and len(known) >= 20:
-            first, third = known[len(known) // 4], known[3 * len(known) // 4]
+        finite = sorted(min(max(v, -LARGEST), LARGEST) for v in values if math.isfinite(v)) or [0.0]
+        low, high = finite[0], finite[-1]
+        if robust and len(finite) >= 20:
+            first, third = finite[len(finite) // 4], finite[3 * len(finite) // 4]
             reach = 6.0 * (third - first)
             if reach > 0.0:
                 low, high = max(low, first - reach), min(high, third + reach)

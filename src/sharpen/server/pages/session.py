@@ -53,18 +53,18 @@ class Sessions:
             key = self._keys.find(secret)
             return Visitor(key, "") if key else None
         cookie = request.cookies.get(COOKIE, "")
-        what = self._signer.check(cookie, time.time()) if cookie else None
-        if what is None or what.get("do") != "session":
+        claims = self._signer.check(cookie, time.time()) if cookie else None
+        if claims is None or claims.get("do") != "session":
             return None
-        keys = [key for key in self._keys.all() if key.id == what["key"]]  # it may be revoked by now
+        keys = [key for key in self._keys.all() if key.id == claims["key"]]  # it may be revoked by now
         return Visitor(keys[0], self._csrf(cookie)) if keys else None
 
     def let_in(self, request: Request, response: Response, key: str) -> bool:
         """Give a cookie to whoever says a key; return whether it is one of ours."""
-        known = self._keys.find(key)
-        if known is None:
+        kept_key = self._keys.find(key)
+        if kept_key is None:
             return False
-        cookie = self._signer.sign({"do": "session", "key": known.id}, time.time(), LIFE_S)
+        cookie = self._signer.sign({"do": "session", "key": kept_key.id}, time.time(), LIFE_S)
         response.set_cookie(
             COOKIE,
             cookie,
@@ -83,15 +83,20 @@ class Sessions:
         return hmac.digest(self._signer.secret, b"form " + cookie.encode(), "sha256").hex()
 
 
-def local_address(wanted: str) -> str:
+def local_address(given_address: str) -> str:
     r"""Return an address of our own to go on to; the first page for one that leads elsewhere.
 
     >>> local_address("/local/quantbot?page=2"), local_address("//evil.example"), local_address("/\\evil")
     ('/local/quantbot?page=2', '/', '/')
     """
-    parts = urlsplit(wanted)
-    is_own = not parts.scheme and not parts.netloc and wanted.startswith("/") and not wanted.startswith("//")
-    return wanted if is_own and "\\" not in wanted and wanted.isprintable() else "/"
+    parts = urlsplit(given_address)
+    is_own = (
+        not parts.scheme
+        and not parts.netloc
+        and given_address.startswith("/")
+        and not given_address.startswith("//")
+    )
+    return given_address if is_own and "\\" not in given_address and given_address.isprintable() else "/"
 
 
 def is_from_here(request: Request) -> bool:

@@ -210,10 +210,10 @@ class Answers:
         pointed = {row.alias: row.version for row in aliases(self._reader, name)}
         return values.Model(name, kind, len(versions(self._reader, name)), pointed)
 
-    def _steer(self, sweep: str, what: str) -> values.Steered:
+    def _steer(self, sweep: str, verb: str) -> values.Steered:
         row = self._sweep(sweep)
-        more = {"reason": "canceled over REST"} if what == "cancel" else {}
-        self._engine.call(STEERING[what], sweep_id=row.id, **more)
+        more = {"reason": "canceled over REST"} if verb == "cancel" else {}
+        self._engine.call(STEERING[verb], sweep_id=row.id, **more)
         return values.Steered(row.id, self._reader.sweep(row.id).status)
 
     def _sweep(self, name: str) -> SweepRow:
@@ -268,9 +268,9 @@ def _sweep(row: SweepRow) -> values.Sweep:
 
 
 def _run(run: RunLine) -> values.Run:
-    known = run._asdict()
-    del known["violation"]
-    return values.Run(**known)
+    fields = run._asdict()
+    del fields["violation"]
+    return values.Run(**fields)
 
 
 def _file(row: ArtifactRow | StoredFile) -> values.File:

@@ -106,13 +106,13 @@ class RestRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        asked = self._asked = [
+        endpoints = self._asked = [
             Route(one.path, self._answered(one), methods=[one.method]) for one in self._endpoints
         ]
         return [
             Route(ROOT, self._page),
             Route(f"{ROOT}/openapi.json", self._openapi),
-            *asked,
+            *endpoints,
             Route(f"{ROOT}/{{rest:path}}", self._nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         ]
 

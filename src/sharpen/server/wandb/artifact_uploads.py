@@ -46,34 +46,36 @@ def _client_note(ctx: Context, client_id: str) -> Path:
     return ctx.engine.home / FOLDER / f"client-{name}.json"
 
 
-def create(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def create(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Announce an artifact; one of a content that is there already is committed at once."""
     ctx.need("agent")
-    project = given.get("projectName") or DEFAULT_PROJECT
-    collection = f"{project}/{_name(given)}"
+    project = arguments.get("projectName") or DEFAULT_PROJECT
+    collection = f"{project}/{_name(arguments)}"
     check_collection_name(collection)
     rows = reversed(versions(ctx.engine.reader, collection))
-    same = next((row for row in rows if row.record.get("digest") == given["digest"]), None)
+    same = next((row for row in rows if row.record.get("digest") == arguments["digest"]), None)
     if same is not None:
-        _attach(ctx, given, [asdict(file) for file in same.files])
-        _set_aliases(ctx, same, given)
-        _map_client(ctx, given, views.artifact_id(same))
+        _attach(ctx, arguments, [asdict(file) for file in same.files])
+        _set_aliases(ctx, same, arguments)
+        _map_client(ctx, arguments, views.artifact_id(same))
         return {"artifact": views.artifact(ctx, same)}
     pending = new_name()
-    kept = {name: value for name, value in given.items() if isinstance(value, str | int | list | dict | bool)}
-    write_note(announcement(ctx.engine.home, pending), {"given": kept, "collection": collection})
-    _map_client(ctx, given, pending)
-    return {"artifact": _pending(ctx, pending, kept, collection)}
+    announced = {
+        name: value for name, value in arguments.items() if isinstance(value, str | int | list | dict | bool)
+    }
+    write_note(announcement(ctx.engine.home, pending), {"given": announced, "collection": collection})
+    _map_client(ctx, arguments, pending)
+    return {"artifact": _pending(ctx, pending, announced, collection)}
 
 
-def _name(given: Mapping[str, Any]) -> str:
-    names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName") or ""]
+def _name(arguments: Mapping[str, Any]) -> str:
+    names = arguments.get("artifactCollectionNames") or [arguments.get("artifactCollectionName") or ""]
     return names[0]
 
 
-def _map_client(ctx: Context, given: Mapping[str, Any], server_id: str) -> None:
-    if given.get("clientID"):
-        write_note(_client_note(ctx, given["clientID"]), {"server": server_id})
+def _map_client(ctx: Context, arguments: Mapping[str, Any], server_id: str) -> None:
+    if arguments.get("clientID"):
+        write_note(_client_note(ctx, arguments["clientID"]), {"server": server_id})
 
 
 def of_client(ctx: Context, client_id: str) -> dict[str, Any] | None:
@@ -104,7 +106,7 @@ def find(ctx: Context, any_id: str) -> dict[str, Any]:
     return _pending(ctx, any_id, note["given"], note["collection"])
 
 
-def _pending(ctx: Context, pending: str, given: Mapping[str, Any], collection: str) -> dict[str, Any]:
+def _pending(ctx: Context, pending: str, arguments: Mapping[str, Any], collection: str) -> dict[str, Any]:
     about = views.collection(ctx, collection)
     empty = {"id": pending, "name": collection.partition("/")[2], "state": "READY", "latestArtifact": None}
     return {
@@ -112,9 +114,9 @@ def _pending(ctx: Context, pending: str, given: Mapping[str, Any], collection: s
         "id": pending,
         "state": "PENDING",
         "artifactSequence": about or empty | {"__typename": "ArtifactSequence"},
-        "digest": given.get("digest"),
+        "digest": arguments.get("digest"),
         "createdAt": "1970-01-01T00:00:00Z",
-        "artifactType": {"id": "type", "name": given.get("artifactTypeName")},
+        "artifactType": {"id": "type", "name": arguments.get("artifactTypeName")},
         "tags": [],
         "aliases": [],
         "ttlIsInherited": True,
@@ -123,17 +125,17 @@ def _pending(ctx: Context, pending: str, given: Mapping[str, Any], collection: s
     }
 
 
-def create_files(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def create_files(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return where to put files, in the order in which they were asked for; nowhere for what is here."""
     ctx.need("agent")
     nodes: list[dict[str, Any]] = []
-    named = [(file, _hex(file["md5"])) for file in given["artifactFiles"]]
+    named = [(file, _hex(file["md5"])) for file in arguments["artifactFiles"]]
     for artifact_id in {file["artifactID"] for file, _ in named}:
         if ANNOUNCED.fullmatch(artifact_id):
             expect(ctx.engine.home, artifact_id, [md5 for f, md5 in named if f["artifactID"] == artifact_id])
     for file, md5 in named:
-        what = {"do": "put", "md5": md5, "name": file["name"][:200]}
-        url = None if known(ctx.engine.home, md5) else ctx.signed(what)
+        claims = {"do": "put", "md5": md5, "name": file["name"][:200]}
+        url = None if known(ctx.engine.home, md5) else ctx.signed(claims)
         named_so = dict.fromkeys(("id", "name", "displayName"), file["name"])  # older clients read the last
         node = {**named_so, "storagePath": md5, "uploadUrl": url}
         nodes.append(
@@ -149,16 +151,16 @@ def _hex(md5: str) -> str:
         raise UsageError("an MD5 is written in base64") from problem
 
 
-def manifest(ctx: Context, any_id: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def manifest(ctx: Context, any_id: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return where to put an artifact's manifest; one that is incremental is told apart by what is given."""
     ctx.need("agent")
     pending = any_id.removesuffix("/manifest")
-    if given is not None and given.get("type") == "INCREMENTAL":
+    if arguments is not None and arguments.get("type") == "INCREMENTAL":
         path = announcement(ctx.engine.home, pending)
         note = read_note(path)
         if note is None:
             raise UsageError("no such artifact")
-        write_note(path, note | {"base": given.get("baseArtifactID") or NEWEST_BASE})
+        write_note(path, note | {"base": arguments.get("baseArtifactID") or NEWEST_BASE})
     url = ctx.signed({"do": "put", "manifest": pending, "name": views.MANIFEST})
     file = {"id": f"{pending}/file", "name": views.MANIFEST, "uploadUrl": url, "uploadHeaders": []}
     return {"artifactManifest": {"id": f"{pending}/manifest", "file": file}}
@@ -184,50 +186,55 @@ def commit(ctx: Context, pending: str) -> dict[str, Any]:
     if done is not None:
         return {"artifact": views.artifact(ctx, done)}
     note = read_note(announcement(ctx.engine.home, pending)) or {}
-    given, collection = note["given"], note["collection"]
+    arguments, collection = note["given"], note["collection"]
     if "manifest" not in note:
         raise UsageError("the artifact's manifest has not been put")
-    kept, digest = note["manifest"], given["digest"]
+    manifest_file, digest = note["manifest"], arguments["digest"]
     if "base" in note:
-        kept = _merged(ctx, kept, _base(ctx, note["base"], collection))
-        digest = kept["digest"]
-    files, record = _contents(ctx, kept, digest)
-    run_id = given.get("runName") or None
+        manifest_file = _merged(ctx, manifest_file, _base(ctx, note["base"], collection))
+        digest = manifest_file["digest"]
+    files, record = _contents(ctx, manifest_file, digest)
+    run_id = arguments.get("runName") or None
     if run_id is not None and ctx.engine.reader.tracked.run(run_id) is None:
         run_id = None
-    _attach(ctx, given, files)
+    _attach(ctx, arguments, files)
     content = {"files": files, "record": record, "run_id": run_id}
-    type_name = given["artifactTypeName"]
+    type_name = arguments["artifactTypeName"]
     who = ctx.key.name or "wandb"
     made = ctx.engine.call(
-        "register", collection=collection, type=type_name, content=content, who=who, figures=_figures(given)
+        "register",
+        collection=collection,
+        type=type_name,
+        content=content,
+        who=who,
+        figures=_figures(arguments),
     )
     row = views.by_name(ctx, f"{collection}:v{made['version']}")
     assert row is not None  # noqa: S101 - it has just been made
-    _set_aliases(ctx, row, given)
+    _set_aliases(ctx, row, arguments)
     write_note(announcement(ctx.engine.home, pending), note | {"version": row.name})
     return {"artifact": views.artifact(ctx, row)}
 
 
-def _attach(ctx: Context, given: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
+def _attach(ctx: Context, arguments: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
     """Keep what the report and the registry read of a run with it, as its own agents' programs do."""
-    run_id, kind = given.get("runName"), given["artifactTypeName"]
+    run_id, kind = arguments.get("runName"), arguments["artifactTypeName"]
     if kind not in READ_OF_RUNS or not run_id or ctx.engine.reader.tracked.run(run_id) is None:
         return
     of_run = [file for file in files if file["name"] != views.MANIFEST]
-    metadata = read_metadata(given) or {}
+    metadata = read_metadata(arguments) or {}
     for file in of_run:
-        name = _name(given) if len(of_run) == 1 else f"{_name(given)}/{file['name']}"
+        name = _name(arguments) if len(of_run) == 1 else f"{_name(arguments)}/{file['name']}"
         about = {"type": kind, "digest": file["digest"], "n_bytes": file["n_bytes"], "metadata": metadata}
         ctx.engine.call("attach", run_id=run_id, name=name, **about)
 
 
 def _contents(
-    ctx: Context, kept: Mapping[str, Any], digest: str
+    ctx: Context, manifest_file: Mapping[str, Any], digest: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the files of a manifest, and what is recorded of them."""
-    by_name = _read(ctx, kept)["contents"]
-    files: list[dict[str, Any]] = [{"name": views.MANIFEST, **kept}]
+    by_name = _read(ctx, manifest_file)["contents"]
+    files: list[dict[str, Any]] = [{"name": views.MANIFEST, **manifest_file}]
     md5s: dict[str, str] = {}
     for name, entry in by_name.items():
         if entry.get("ref"):
@@ -242,12 +249,12 @@ def _contents(
     return files, record
 
 
-def _read(ctx: Context, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _read(ctx: Context, manifest_file: Mapping[str, Any]) -> dict[str, Any]:
     """Return a manifest that is kept, its entries by name."""
-    if kept["n_bytes"] > MOST_MANIFEST_BYTES:
+    if manifest_file["n_bytes"] > MOST_MANIFEST_BYTES:
         raise UsageError("the manifest is too large")
     try:
-        read: Any = json.loads(checked_path(ctx.engine.home, kept["digest"]).read_bytes())
+        read: Any = json.loads(checked_path(ctx.engine.home, manifest_file["digest"]).read_bytes())
         entries = cast("dict[str, dict[str, Any]]", read["contents"])
         return {**read, "contents": {str(name): dict(entry) for name, entry in entries.items()}}
     except FileNotFoundError as problem:
@@ -261,12 +268,12 @@ def _base(ctx: Context, any_id: str, collection: str) -> VersionRow | None:
     return views.by_name(ctx, f"{collection}:latest") if any_id == NEWEST_BASE else row_of(ctx, any_id)
 
 
-def _merged(ctx: Context, kept: Mapping[str, Any], base: VersionRow | None) -> Mapping[str, Any]:
+def _merged(ctx: Context, manifest_file: Mapping[str, Any], base: VersionRow | None) -> Mapping[str, Any]:
     """Return the manifest of a version and of what is added to it, kept as a file."""
     below = next((file for file in base.files if file.name == views.MANIFEST), None) if base else None
     if below is None:
-        return kept
-    old, new = _read(ctx, asdict(below)), _read(ctx, kept)
+        return manifest_file
+    old, new = _read(ctx, asdict(below)), _read(ctx, manifest_file)
     text = json.dumps({**new, "contents": old["contents"] | new["contents"]}, sort_keys=True)
     with tempfile.NamedTemporaryFile(prefix="manifest-") as file:
         file.write(text.encode())
@@ -275,26 +282,29 @@ def _merged(ctx: Context, kept: Mapping[str, Any], base: VersionRow | None) -> M
     return {"digest": digest, "n_bytes": n_bytes}
 
 
-def _figures(given: Mapping[str, Any]) -> dict[str, Any]:
-    figures: dict[str, Any] = {"description": given.get("description"), "metadata": read_metadata(given)}
-    figures["tags"] = sorted({tag["tagName"] for tag in given.get("tags") or []})
-    if given.get("ttlDurationSeconds") is not None:
-        figures["ttl_s"] = given["ttlDurationSeconds"]
-    if given.get("historyStep") is not None:
-        figures["step"] = given["historyStep"]
+def _figures(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "description": arguments.get("description"),
+        "metadata": read_metadata(arguments),
+    }
+    figures["tags"] = sorted({tag["tagName"] for tag in arguments.get("tags") or []})
+    if arguments.get("ttlDurationSeconds") is not None:
+        figures["ttl_s"] = arguments["ttlDurationSeconds"]
+    if arguments.get("historyStep") is not None:
+        figures["step"] = arguments["historyStep"]
     return figures
 
 
-def read_metadata(given: Mapping[str, Any]) -> Any:
+def read_metadata(arguments: Mapping[str, Any]) -> Any:
     """Return the metadata that the client sends as JSON."""
     try:
-        return json.loads(given.get("metadata") or "{}")
+        return json.loads(arguments.get("metadata") or "{}")
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"metadata is JSON: {problem}") from problem
 
 
-def _set_aliases(ctx: Context, row: VersionRow, given: Mapping[str, Any]) -> None:
-    for alias in given.get("aliases") or []:
+def _set_aliases(ctx: Context, row: VersionRow, arguments: Mapping[str, Any]) -> None:
+    for alias in arguments.get("aliases") or []:
         set_alias(ctx, row, alias["alias"])
 
 

@@ -70,14 +70,14 @@ def digest_of_md5(engine: Engine, md5: str) -> str | None:
     if blob is not None:
         return blob["digest"]
     try:
-        wanted = base64.b64encode(bytes.fromhex(md5)).decode()
+        md5_base64 = base64.b64encode(bytes.fromhex(md5)).decode()
     except ValueError:
         return None
     for name in collections(engine.reader):  # what was not logged through this server
         for row in versions(engine.reader, name):
             names = {file.name: file.digest for file in row.files}
             for file, has in row.record.get("md5", {}).items():
-                if has == wanted and file in names:
+                if has == md5_base64 and file in names:
                     return names[file]
     return None
 
@@ -208,7 +208,7 @@ def membership(ctx: Context, row: VersionRow) -> dict[str, Any]:
         "aliases": lambda info: [_alias(ctx, row.collection, alias) for alias in names_of(ctx, row)],
         "artifactCollection": lambda info: collection(ctx, row.collection),
         "artifact": lambda info: artifact(ctx, row),
-        "files": lambda info, **which: file_page(ctx, row, **which),
+        "files": lambda info, **arguments: file_page(ctx, row, **arguments),
     }
 
 
@@ -244,8 +244,8 @@ def _artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
         "updatedAt": when(row.created_at),
         "aliases": lambda info: [_alias(ctx, row.collection, alias) for alias in names_of(ctx, row)],
         "currentManifest": lambda info: _manifest(ctx, row),
-        "files": lambda info, **which: file_page(ctx, row, **which),
-        "filesByManifestEntries": lambda info, **which: _by_entries(ctx, row, **which),
+        "files": lambda info, **arguments: file_page(ctx, row, **arguments),
+        "filesByManifestEntries": lambda info, **arguments: _by_entries(ctx, row, **arguments),
         "createdBy": lambda info: _creator(ctx, row),
         "usedBy": lambda info, first=None, after=None: page(_users(ctx, row), first, after),
         "artifactMemberships": lambda info, first=None, after=None: page(
@@ -255,8 +255,8 @@ def _artifact(ctx: Context, row: VersionRow) -> dict[str, Any]:
 
 
 def _manifest(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
-    kept = next((file for file in row.files if file.name == MANIFEST), None)
-    return None if kept is None else {"id": f"{row.name}:manifest", "file": _file(ctx, row, kept)}
+    manifest = next((file for file in row.files if file.name == MANIFEST), None)
+    return None if manifest is None else {"id": f"{row.name}:manifest", "file": _file(ctx, row, manifest)}
 
 
 def _creator(ctx: Context, row: VersionRow) -> dict[str, Any] | None:
@@ -271,8 +271,8 @@ def _users(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
 def _memberships(ctx: Context, row: VersionRow) -> list[dict[str, Any]]:
     """Return where a version is: in its collection, and in those that it was linked to."""
     reader = ctx.engine.reader
-    known = [other for name in collections(reader) for other in versions(reader, name)]
-    others = [other for other in known if other.record.get("source") == row.name]
+    every_version = [other for name in collections(reader) for other in versions(reader, name)]
+    others = [other for other in every_version if other.record.get("source") == row.name]
     return [membership(ctx, one) for one in [row, *others]]
 
 
@@ -290,20 +290,20 @@ def used_by_run(ctx: Context, names: Sequence[str]) -> list[dict[str, Any]]:
     return [artifact(ctx, row) for row in rows if row is not None]
 
 
-def file_page(ctx: Context, row: VersionRow, **which: Any) -> dict[str, Any]:
+def file_page(ctx: Context, row: VersionRow, **arguments: Any) -> dict[str, Any]:
     """Return a page of a version's files, with an address each."""
-    names, pattern = which.get("names"), which.get("pattern")
+    names, pattern = arguments.get("names"), arguments.get("pattern")
     files = [file for file in row.files if file.name != MANIFEST and (not names or file.name in names)]
     if pattern:
         files = [file for file in files if fnmatch.fnmatchcase(file.name, pattern)]
-    return page([_file(ctx, row, file) for file in files], which.get("first"), which.get("after"))
+    return page([_file(ctx, row, file) for file in files], arguments.get("first"), arguments.get("after"))
 
 
-def _by_entries(ctx: Context, row: VersionRow, **which: Any) -> dict[str, Any]:
-    names = [entry.get("name") for entry in which.get("entries") or []]
+def _by_entries(ctx: Context, row: VersionRow, **arguments: Any) -> dict[str, Any]:
+    names = [entry.get("name") for entry in arguments.get("entries") or []]
     by_files = {file.name: file for file in row.files}
     files = [_file(ctx, row, by_files[name]) for name in names if name in by_files]
-    return page(files, which.get("first"), which.get("after"))
+    return page(files, arguments.get("first"), arguments.get("after"))
 
 
 def _file(ctx: Context, row: VersionRow, file: StoredFile) -> dict[str, Any]:

@@ -70,29 +70,29 @@ def _row(ctx: Context, any_id: str) -> VersionRow:
     return row
 
 
-def _use(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def _use(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Note that a run uses a version."""
     ctx.need("agent")
-    row = _row(ctx, given["artifactID"])
-    run = ctx.engine.reader.tracked.run(given.get("runName") or "")
+    row = _row(ctx, arguments["artifactID"])
+    run = ctx.engine.reader.tracked.run(arguments.get("runName") or "")
     if run is not None:
         used = sorted({*used_by(run), row.name})
         ctx.engine.call("edit_run", run_id=run.id, changes={"summary": {USED: used}})
     return {"artifact": views.artifact(ctx, row)}
 
 
-def _update(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def _update(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     ctx.need("agent")
-    row = _row(ctx, given["artifactID"])
+    row = _row(ctx, arguments["artifactID"])
     figures = dict(row.figures)
-    if given.get("description") is not None:
-        figures["description"] = given["description"]
-    if given.get("metadata") is not None:
-        figures["metadata"] = uploads.read_metadata(given)
-    if given.get("ttlDurationSeconds") is not None:
-        figures["ttl_s"] = given["ttlDurationSeconds"]
-    gone = {tag["tagName"] for tag in given.get("tagsToDelete") or []}
-    new = {tag["tagName"] for tag in given.get("tagsToAdd") or []}
+    if arguments.get("description") is not None:
+        figures["description"] = arguments["description"]
+    if arguments.get("metadata") is not None:
+        figures["metadata"] = uploads.read_metadata(arguments)
+    if arguments.get("ttlDurationSeconds") is not None:
+        figures["ttl_s"] = arguments["ttlDurationSeconds"]
+    gone = {tag["tagName"] for tag in arguments.get("tagsToDelete") or []}
+    new = {tag["tagName"] for tag in arguments.get("tagsToAdd") or []}
     figures["tags"] = sorted(({*figures.get("tags", [])} | new) - gone)
     ctx.engine.call(
         "describe_version",
@@ -101,23 +101,23 @@ def _update(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
         figures=figures,
         who=ctx.key.name or "wandb",
     )
-    if given.get("aliases") is not None:
-        _set_exactly(ctx, row, {alias["alias"] for alias in given["aliases"]})
-    return {"artifact": views.artifact(ctx, _row(ctx, given["artifactID"]))}
+    if arguments.get("aliases") is not None:
+        _set_exactly(ctx, row, {alias["alias"] for alias in arguments["aliases"]})
+    return {"artifact": views.artifact(ctx, _row(ctx, arguments["artifactID"]))}
 
 
-def _set_exactly(ctx: Context, row: VersionRow, wanted: set[str]) -> None:
+def _set_exactly(ctx: Context, row: VersionRow, aliases: set[str]) -> None:
     now = {*views.names_of(ctx, row)} - {views.NEWEST}
-    for alias in sorted(wanted - now):
+    for alias in sorted(aliases - now):
         uploads.set_alias(ctx, row, alias)
-    for alias in sorted(now - wanted):
+    for alias in sorted(now - aliases):
         uploads.remove_alias(ctx, row, alias)
 
 
-def _alias(ctx: Context, given: Mapping[str, Any], remove: bool) -> dict[str, Any]:
+def _alias(ctx: Context, arguments: Mapping[str, Any], remove: bool) -> dict[str, Any]:
     ctx.need("agent")
-    source = _row(ctx, given["artifactID"])
-    for alias in given["aliases"]:
+    source = _row(ctx, arguments["artifactID"])
+    for alias in arguments["aliases"]:
         name = f"{alias.get('projectName') or DEFAULT_PROJECT}/{alias['artifactCollectionName']}"
         row = source if name == source.collection else _linked(ctx, name, source)
         (uploads.remove_alias if remove else uploads.set_alias)(ctx, row, alias["alias"])
@@ -132,10 +132,10 @@ def _linked(ctx: Context, collection: str, source: VersionRow) -> VersionRow:
     return links[-1]
 
 
-def _delete(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def _delete(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     ctx.need("admin")
-    row = _row(ctx, given["artifactID"])
-    _delete_version(ctx, row, with_aliases=bool(given.get("deleteAliases")))
+    row = _row(ctx, arguments["artifactID"])
+    _delete_version(ctx, row, with_aliases=bool(arguments.get("deleteAliases")))
     return {"artifact": views.artifact(ctx, row), "success": True}
 
 
@@ -159,24 +159,26 @@ def _delete_all(ctx: Context, collection_id: str) -> dict[str, Any]:
     return {"artifactCollection": {**collection, "state": "DELETED"}}
 
 
-def _unlink(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def _unlink(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Take a version out of a collection that it was linked to; the version itself stays."""
     ctx.need("agent")
-    row, name = _row(ctx, given["artifactID"]), views.name_of_collection(given["artifactPortfolioID"])
+    row, name = _row(ctx, arguments["artifactID"]), views.name_of_collection(arguments["artifactPortfolioID"])
     linked = row if row.collection == name and row.record.get("source") else _linked(ctx, name or "", row)
     _delete_version(ctx, linked, with_aliases=True)
     return {"success": True}
 
 
-def _link(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def _link(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Put a version into another collection, too."""
     ctx.need("agent")
-    any_id = given.get("artifactID")
+    any_id = arguments.get("artifactID")
     if not any_id:
-        upload = uploads.of_client(ctx, given.get("clientID") or "")
+        upload = uploads.of_client(ctx, arguments.get("clientID") or "")
         any_id = upload["serverID"] if upload else ""
     source = _row(ctx, any_id)
-    target = f"{given.get('projectName') or DEFAULT_PROJECT}/{given.get('artifactPortfolioName') or ''}"
+    target = (
+        f"{arguments.get('projectName') or DEFAULT_PROJECT}/{arguments.get('artifactPortfolioName') or ''}"
+    )
     content: dict[str, Any] = {"files": [asdict(file) for file in source.files], "run_id": source.run_id}
     content["record"] = {**source.record, "source": source.name}
     kind = collections(ctx.engine.reader)[source.collection]
@@ -189,6 +191,6 @@ def _link(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
     made = ctx.engine.call("register", collection=target, **about)
     row = views.by_name(ctx, f"{target}:v{made['version']}")
     assert row is not None  # noqa: S101 - it has just been made
-    for alias in given.get("aliases") or []:
+    for alias in arguments.get("aliases") or []:
         uploads.set_alias(ctx, row, alias["alias"])
     return {"versionIndex": row.version, "artifactMembership": views.membership(ctx, row)}

@@ -57,10 +57,10 @@ def taken_over(read: Mapping[str, Any]) -> dict[str, Any]:
     about = dict(read[steered])
     if "job" in about:
         raise UsageError(f"$.scheduler: {LAUNCH}")
-    rest = {name: value for name, value in read.items() if name != "early_terminate"}
+    kept_keys = {name: value for name, value in read.items() if name != "early_terminate"}
     if "early_terminate" in read:
         about["early_terminate"] = read["early_terminate"]
-    return rest | {steered: about, "optimizer": {"type": METHOD}}
+    return kept_keys | {steered: about, "optimizer": {"type": METHOD}}
 
 
 def as_written(text: str) -> str:
@@ -135,25 +135,25 @@ def obey(ctx: Context, sweep_id: str, text: str) -> None:
         UsageError: It is none of that, or the sweep is not steered by a controller.
     """
     ctx.need("agent")
-    wanted = json_object(text, "controller")
-    if not wanted:
+    orders = json_object(text, "controller")
+    if not orders:
         return
     if not is_steered(ctx, sweep_id):
         raise UsageError(OURS)
-    for entry in _entries(wanted, "schedule"):
+    for entry in _entries(orders, "schedule"):
         match entry:
             case {"id": str(name), "data": {"args": dict() | None as args}} if 0 < len(name) <= MAX_ID:
                 config = None if args is None else unwrapped(cast("dict[str, Any]", args))
                 ctx.engine.call("schedule", sweep_id=sweep_id, key=f"{BY_CONTROLLER}{name}", config=config)
             case _:
                 raise UsageError("a controller schedules {id: …, data: {args: {NAME: {value: …}}}}")
-    for name in _entries(wanted, "earlystop"):
+    for name in _entries(orders, "earlystop"):
         if isinstance(name, str) and name.rpartition("-")[0] == sweep_id:
             stop(ctx, name)
 
 
-def _entries(wanted: Mapping[str, Any], name: str) -> list[Any]:
-    entries = wanted.get(name) or []
+def _entries(orders: Mapping[str, Any], name: str) -> list[Any]:
+    entries = orders.get(name) or []
     if not isinstance(entries, list) or len(entries) > MAX_AT_ONCE:
         raise UsageError(f"a controller's {name} is a list of at most {MAX_AT_ONCE}")
     return cast("list[Any]", entries)
@@ -174,8 +174,8 @@ def enqueue(ctx: Context, sweep_id: str, config: str) -> dict[str, Any]:
     ctx.need("agent")
     if not is_steered(ctx, sweep_id):
         raise UsageError(OURS)
-    given = unwrapped(json_object(config, "config"))
-    made = ctx.engine.call("schedule", sweep_id=sweep_id, key=secrets.token_hex(8), config=given)
+    values = unwrapped(json_object(config, "config"))
+    made = ctx.engine.call("schedule", sweep_id=sweep_id, key=secrets.token_hex(8), config=values)
     if not made["runs"]:
         raise UsageError(f"sweep {sweep_id} takes no more runs: it has reached its run_cap, or has ended")
     return {"id": made["runs"][0], "runQueueItemId": made["runs"][0]}

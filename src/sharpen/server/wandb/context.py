@@ -55,9 +55,9 @@ class Context:
         if not self.key.allows(scope):
             raise NotAllowed(f"the key {self.key.id} may {self.key.scope}; this needs {scope}")
 
-    def signed(self, what: dict[str, Any]) -> str:
+    def signed(self, claims: dict[str, Any]) -> str:
         """Return the address of a file, for a while."""
-        return f"{self.base_url}/storage/{self.signer.sign(what, time.time())}"
+        return f"{self.base_url}/storage/{self.signer.sign(claims, time.time())}"
 
 
 def when(at: float | None) -> str | None:

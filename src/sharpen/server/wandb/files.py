@@ -59,28 +59,28 @@ def listed(ctx: Context, run_id: str) -> list[ArtifactRow]:
     return ctx.engine.reader.artifacts(run_id=run_id)
 
 
-def connection(ctx: Context, run_id: str, **which: Any) -> dict[str, Any]:
+def connection(ctx: Context, run_id: str, **arguments: Any) -> dict[str, Any]:
     """Return a page of a run's files; of those to be put there, an address each.
 
     Args:
         ctx: The request.
         run_id: Whose files.
-        which: ``names``, ``pattern``, ``first``, ``after``, and ``upload`` for those to be put there.
+        arguments: ``names``, ``pattern``, ``first``, ``after``, and ``upload`` for those to be put there.
     """
-    names, pattern = which.get("names"), which.get("pattern")
+    names, pattern = arguments.get("names"), arguments.get("pattern")
     rows = listed(ctx, run_id)
-    known = {row.name: _file(ctx, row) for row in rows}
-    if which.get("upload"):
+    by_name = {row.name: _file(ctx, row) for row in rows}
+    if arguments.get("upload"):
         ctx.need("agent")
         for name in names or []:
             check_name(name)
-            known.setdefault(name, {"id": f"{run_id}/{name}", "name": name, "sizeBytes": 0})
-            known[name]["url"] = upload_url(ctx, run_id, name)
-    chosen = [file for name, file in known.items() if not names or name in names]
+            by_name.setdefault(name, {"id": f"{run_id}/{name}", "name": name, "sizeBytes": 0})
+            by_name[name]["url"] = upload_url(ctx, run_id, name)
+    chosen = [file for name, file in by_name.items() if not names or name in names]
     if pattern:
         glob = pattern.replace("%", "*")
         chosen = [file for file in chosen if fnmatch.fnmatchcase(file["name"], glob)]
-    return page(chosen, which.get("first"), which.get("after"))
+    return page(chosen, arguments.get("first"), arguments.get("after"))
 
 
 def _file(ctx: Context, row: ArtifactRow) -> dict[str, Any]:

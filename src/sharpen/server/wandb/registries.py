@@ -29,29 +29,31 @@ def names(ctx: Context) -> list[str]:
     return sorted(name for name in registries if views.project_collections(ctx, name))
 
 
-def collection_page(ctx: Context, **which: Any) -> dict[str, Any]:
+def collection_page(ctx: Context, **arguments: Any) -> dict[str, Any]:
     """Return a page of the collections of registries."""
-    rows = [row for _, row in _collections(ctx, which.get("projectFilters"), which.get("filters"))]
-    return page(in_order(rows, which.get("order") or "+name"), which.get("first"), which.get("after"))
+    rows = [row for _, row in _collections(ctx, arguments.get("projectFilters"), arguments.get("filters"))]
+    return page(
+        in_order(rows, arguments.get("order") or "+name"), arguments.get("first"), arguments.get("after")
+    )
 
 
-def membership_page(ctx: Context, **which: Any) -> dict[str, Any]:
+def membership_page(ctx: Context, **arguments: Any) -> dict[str, Any]:
     """Return a page of the versions in collections of registries."""
-    wanted = _filter(which.get("filters"))
+    version_filter = _filter(arguments.get("filters"))
     rows = [
         views.membership(ctx, row)
-        for name, _ in _collections(ctx, which.get("projectFilters"), which.get("collectionFilters"))
+        for name, _ in _collections(ctx, arguments.get("projectFilters"), arguments.get("collectionFilters"))
         for row in reversed(versions(ctx.engine.reader, name))
-        if fits(_facts_of_version(ctx, row), wanted)
+        if fits(_facts_of_version(ctx, row), version_filter)
     ]
-    return page(rows, which.get("first"), which.get("after"))
+    return page(rows, arguments.get("first"), arguments.get("after"))
 
 
-def names_that_fit(ctx: Context, **which: Any) -> list[str]:
+def names_that_fit(ctx: Context, **arguments: Any) -> list[str]:
     """Return the registries that fit a filter, in an order."""
-    wanted = _filter(which.get("filters"))
-    rows = [{"name": name} for name in names(ctx) if fits({"name": name}, wanted)]
-    return [str(row["name"]) for row in in_order(rows, which.get("order") or "+name")]
+    name_filter = _filter(arguments.get("filters"))
+    rows = [{"name": name} for name in names(ctx) if fits({"name": name}, name_filter)]
+    return [str(row["name"]) for row in in_order(rows, arguments.get("order") or "+name")]
 
 
 def refuse_members() -> NoReturn:
@@ -70,12 +72,12 @@ def member(name: str) -> dict[str, Any]:
 
 def _collections(ctx: Context, of_project: Any, of_collection: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return the collections of registries that fit, by their whole names."""
-    wanted = _filter(of_collection)
+    collection_filter = _filter(of_collection)
     rows: list[tuple[str, dict[str, Any]]] = []
     for registry in names_that_fit(ctx, filters=of_project):
         for name in sorted(views.project_collections(ctx, registry)):
             row = views.collection(ctx, f"{registry}/{name}")
-            if row is not None and fits(row, wanted):
+            if row is not None and fits(row, collection_filter):
                 rows.append((f"{registry}/{name}", row))
     return rows
 
@@ -87,9 +89,9 @@ def _facts_of_version(ctx: Context, row: Any) -> dict[str, Any]:
     return shown | {"tag": tags, "tags": tags, "alias": aliases, "aliases": aliases, "metadata": metadata}
 
 
-def _filter(given: Any) -> Mapping[str, Any]:
+def _filter(text: Any) -> Mapping[str, Any]:
     try:
-        read: Any = json.loads(given or "{}") or {}
+        read: Any = json.loads(text or "{}") or {}
     except (ValueError, TypeError, RecursionError) as problem:
         raise UsageError(f"filters are JSON: {problem}") from problem
     if not isinstance(read, dict):

@@ -67,15 +67,15 @@ def _entity(ctx: Context) -> dict[str, Any]:
         is_missing = (name or "").startswith(registries.PREFIX) and name not in registries.names(ctx)
         return None if is_missing else project(ctx, name)
 
-    def of_registries(info: Any, first: int | None = None, after: str | None = None, **which: Any) -> Any:
-        names = registries.names_that_fit(ctx, **which)
+    def of_registries(info: Any, first: int | None = None, after: str | None = None, **arguments: Any) -> Any:
+        names = registries.names_that_fit(ctx, **arguments)
         return page([project(ctx, name) for name in names], first, after)
 
     return viewer.entity() | {
         "project": one,
         "projects": of_registries,
-        "artifactCollections": lambda info, **which: registries.collection_page(ctx, **which),
-        "artifactMemberships": lambda info, **which: registries.membership_page(ctx, **which),
+        "artifactCollections": lambda info, **arguments: registries.collection_page(ctx, **arguments),
+        "artifactMemberships": lambda info, **arguments: registries.membership_page(ctx, **arguments),
     }
 
 
@@ -83,8 +83,8 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
     """Return a project: it is there as soon as it is named, and holds what names it."""
     name = name or DEFAULT_PROJECT
 
-    def of_runs(info: Any, **which: Any) -> dict[str, Any]:
-        return runs.listed(ctx, name, **which)
+    def of_runs(info: Any, **arguments: Any) -> dict[str, Any]:
+        return runs.listed(ctx, name, **arguments)
 
     return {
         "id": name,
@@ -109,7 +109,9 @@ def project(ctx: Context, name: str | None) -> dict[str, Any]:
         "bucket": lambda info, name, missingOk=True: runs.find(ctx, name),  # noqa: N803
         "sweep": lambda info, sweepName: sweeps.find(ctx, sweepName),  # noqa: N803
         "totalSweeps": lambda info: len(sweeps.listed(ctx, name)),
-        "sweeps": lambda info, first=None, after=None, **which: page(sweeps.listed(ctx, name), first, after),
+        "sweeps": lambda info, first=None, after=None, **arguments: page(
+            sweeps.listed(ctx, name), first, after
+        ),
     }
 
 

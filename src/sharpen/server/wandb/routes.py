@@ -94,8 +94,8 @@ class WandbRoutes:
 
     async def put(self, request: Request) -> Response:
         """Keep a file that was announced."""
-        what = self._signer.check(request.path_params["token"], time.time())
-        if what is None or what.get("do") != "put":
+        claims = self._signer.check(request.path_params["token"], time.time())
+        if claims is None or claims.get("do") != "put":
             return _refusal(403, "this address is not ours, or too old")
         folder = self._engine.home / "blobs"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,30 +110,30 @@ class WandbRoutes:
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             try:
-                await asyncio.to_thread(self._keep, Path(file.name), what, md5.hexdigest())
+                await asyncio.to_thread(self._keep, Path(file.name), claims, md5.hexdigest())
             except SharpenError as problem:
                 return _refusal(_status(problem), problem.message)
         return Response(status_code=200, headers={"ETag": f'"{md5.hexdigest()}"'})
 
-    def _keep(self, path: Path, what: dict[str, Any], md5: str) -> None:
+    def _keep(self, path: Path, claims: dict[str, Any], md5: str) -> None:
         digest, n_bytes = put_file(self._engine.home, path)
-        if "manifest" in what:
-            artifact_uploads.keep_manifest(self._engine.home, what["manifest"], digest, n_bytes)
+        if "manifest" in claims:
+            artifact_uploads.keep_manifest(self._engine.home, claims["manifest"], digest, n_bytes)
             return
-        if "md5" in what:  # a file of an artifact
-            if md5 != what["md5"]:
+        if "md5" in claims:  # a file of an artifact
+            if md5 != claims["md5"]:
                 raise UsageError("the content has another MD5 than was announced")
             remember(self._engine.home, md5, digest, n_bytes)
             return
         about = {"type": "file", "digest": digest, "n_bytes": n_bytes, "metadata": {"md5": md5}}
-        self._engine.call("attach", run_id=what["run"], name=what["name"], **about)
+        self._engine.call("attach", run_id=claims["run"], name=claims["name"], **about)
 
     async def get(self, request: Request) -> Response:
         """Send a file; its content is checked first."""
-        what = self._signer.check(request.path_params["token"], time.time())
-        if what is None or what.get("do") != "get":
+        claims = self._signer.check(request.path_params["token"], time.time())
+        if claims is None or claims.get("do") != "get":
             return _refusal(403, "this address is not ours, or too old")
-        return await self._file(what["digest"], what["name"])
+        return await self._file(claims["digest"], claims["name"])
 
     async def by_md5(self, request: Request) -> Response:
         """Send a file of an artifact to a client that asks by its MD5, as older ones do."""

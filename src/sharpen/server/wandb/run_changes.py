@@ -20,25 +20,25 @@ LABELS = {"groupName": "group_name", "jobType": "job_type", "displayName": "disp
 ENDED = (TrialState.FINISHED, TrialState.FAILED, TrialState.CRASHED, TrialState.CANCELED)
 
 
-def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def upsert(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Take note of what the client says of a run, which may be new; return the run.
 
     Raises:
         UsageError: There is no such run, or what is said is not as it should be.
     """
     ctx.need("agent")
-    name, run_id = given.get("name"), given.get("name") or given.get("id") or ""
+    name, run_id = arguments.get("name"), arguments.get("name") or arguments.get("id") or ""
     row = ctx.engine.reader.tracked.run(run_id)
     if row is None and not name:
         raise UsageError(f"no run {run_id!r}")
-    changes = _changes(given)
+    changes = _changes(arguments)
     is_new = row is None
     if row is None:
-        _begin(ctx, run_id, given.get("modelName") or DEFAULT_PROJECT, changes)
+        _begin(ctx, run_id, arguments.get("modelName") or DEFAULT_PROJECT, changes)
     else:
-        if row.sweep_id is None and row.state in ENDED and any(given.get(word) for word in ABOUT_PROGRAM):
+        if row.sweep_id is None and row.state in ENDED and any(arguments.get(word) for word in ABOUT_PROGRAM):
             _take_up(ctx, row)
-            if not given.get("id"):  # one that goes on with a run names it so, too
+            if not arguments.get("id"):  # one that goes on with a run names it so, too
                 ctx.engine.call("overwrite", run_id=run_id, token=row.token + 1)
         if changes:
             ctx.engine.call("edit_run", run_id=run_id, changes=changes)
@@ -65,22 +65,22 @@ def _take_up(ctx: Context, row: TrackedRun) -> None:
     ctx.engine.call("create_run", run_id=row.id, key=key, project=row.project, resume="allow")
 
 
-def rewind(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def rewind(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Let a run go on from a step that it has passed; what it logged behind that is forgotten.
 
     Raises:
         UsageError: There is no such run, or it is rewound by something else than its steps.
     """
     ctx.need("agent")
-    row = ctx.engine.reader.tracked.run(given["runName"])
+    row = ctx.engine.reader.tracked.run(arguments["runName"])
     if row is None:
-        raise UsageError(f"no run {given['runName'][:80]!r} to rewind")
-    if given["metricName"] != "_step":
-        raise UsageError(f"a run is rewound to a '_step', not to a value of {given['metricName'][:80]!r}")
+        raise UsageError(f"no run {arguments['runName'][:80]!r} to rewind")
+    if arguments["metricName"] != "_step":
+        raise UsageError(f"a run is rewound to a '_step', not to a value of {arguments['metricName'][:80]!r}")
     if row.sweep_id is not None:
         raise UsageError(f"run {row.id} belongs to a sweep: only a run of no sweep can be rewound")
     _take_up(ctx, row)
-    ctx.engine.call("rewind", run_id=row.id, token=row.token + 1, step=_step(given["metricValue"]))
+    ctx.engine.call("rewind", run_id=row.id, token=row.token + 1, step=_step(arguments["metricValue"]))
     return {"rewoundRun": runs.find(ctx, row.id)}
 
 
@@ -95,15 +95,17 @@ def revive(ctx: Context, row: TrackedRun) -> None:
     _take_up(ctx, row)
 
 
-def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``edit_run`` is asked for."""
-    changes: dict[str, Any] = {LABELS[name]: given[name] for name in LABELS if given.get(name) is not None}
-    if given.get("tags") is not None:
-        changes["tags"] = [tag for tag in given["tags"] if isinstance(tag, str) and tag.strip()]
-    if given.get("config"):
-        changes["config"] = unwrapped(json_object(given["config"], "config"))
-    if given.get("summaryMetrics"):
-        changes["summary"] = json_object(given["summaryMetrics"], "summaryMetrics")
+    changes: dict[str, Any] = {
+        LABELS[name]: arguments[name] for name in LABELS if arguments.get(name) is not None
+    }
+    if arguments.get("tags") is not None:
+        changes["tags"] = [tag for tag in arguments["tags"] if isinstance(tag, str) and tag.strip()]
+    if arguments.get("config"):
+        changes["config"] = unwrapped(json_object(arguments["config"], "config"))
+    if arguments.get("summaryMetrics"):
+        changes["summary"] = json_object(arguments["summaryMetrics"], "summaryMetrics")
     return changes
 
 
@@ -129,15 +131,15 @@ def stop(ctx: Context, run_id: str) -> dict[str, Any]:
     return {"success": True}
 
 
-def alert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def alert(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what a run warns of with the run, and say it in the server's log."""
     ctx.need("agent")
-    run_id = given.get("runName") or ""
+    run_id = arguments.get("runName") or ""
     row = ctx.engine.reader.tracked.run(run_id)
     if row is None:
         raise UsageError(f"no run {run_id!r}")
-    alert_text = {name: str(given.get(name) or "")[:2000] for name in ("title", "text", "severity")}
+    alert_text = {name: str(arguments.get(name) or "")[:2000] for name in ("title", "text", "severity")}
     LOG.warning("run %s: %s: %s", run_id, alert_text["title"], alert_text["text"])
-    kept = [*row.summary.get("_alerts", []), alert_text][-100:]
-    ctx.engine.call("edit_run", run_id=run_id, changes={"summary": {"_alerts": kept}})
+    alerts = [*row.summary.get("_alerts", []), alert_text][-100:]
+    ctx.engine.call("edit_run", run_id=run_id, changes={"summary": {"_alerts": alerts}})
     return {"success": True}

@@ -23,9 +23,9 @@ def keys_of(history: History) -> dict[str, Any]:
     lines = history.between(0, None, 500)
     for line in lines:
         for name, value in line.items():
-            known = keys.setdefault(name, {"typeCounts": [{"type": _kind(value), "count": 0}]})
-            known["typeCounts"][0]["count"] += 1
-            known["previousValue"] = value
+            entry = keys.setdefault(name, {"typeCounts": [{"type": _kind(value), "count": 0}]})
+            entry["typeCounts"][0]["count"] += 1
+            entry["previousValue"] = value
     return {"lastStep": lines[-1]["_step"] if lines else -1, "keys": keys, "sets": []}
 
 
@@ -33,24 +33,24 @@ def _kind(value: Any) -> str:
     return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else "map"
 
 
-def page_of(history: History, **which: int | None) -> list[str]:
+def page_of(history: History, **arguments: int | None) -> list[str]:
     """Return ``history`` of the client: a page by steps when it says an end, else so many, evenly spread."""
-    first, end = which.get("minStep") or 0, which.get("maxStep")
-    n = max(0, min(which.get("samples") or 500, MOST_SAMPLES))
+    first, end = arguments.get("minStep") or 0, arguments.get("maxStep")
+    n = max(0, min(arguments.get("samples") or 500, MOST_SAMPLES))
     return [dumps(line) for line in history.between(first, end, n, is_page=end is not None)] if n else []
 
 
-def sampled(history: History, given: str) -> list[Line]:
+def sampled(history: History, text: str) -> list[Line]:
     """Return ``sampledHistory`` of the client: the lines that have some keys, evenly spread.
 
     Raises:
         UsageError: What is asked for is none.
     """
     try:
-        wanted: Any = json.loads(given)
-        keys = cast("list[str]", wanted.get("keys") or [])
-        first, last = int(wanted.get("minStep") or 0), wanted.get("maxStep")
-        n = max(1, min(int(wanted.get("samples") or MOST_SAMPLES), MOST_SAMPLES))
+        sampling: Any = json.loads(text)
+        keys = cast("list[str]", sampling.get("keys") or [])
+        first, last = int(sampling.get("minStep") or 0), sampling.get("maxStep")
+        n = max(1, min(int(sampling.get("samples") or MOST_SAMPLES), MOST_SAMPLES))
         end = None if last is None else int(last) + 1
     except (ValueError, AttributeError, TypeError, OverflowError) as problem:
         raise UsageError(

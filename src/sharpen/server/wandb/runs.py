@@ -34,7 +34,7 @@ def listed(
     ctx: Context,
     project: str | None = None,
     sweep_id: str | None = None,
-    **which: Any,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Return a page of the runs of a project, of a sweep, or of all, that fit a filter, in an order.
 
@@ -44,30 +44,30 @@ def listed(
         ctx: The request.
         project: Whose runs.
         sweep_id: Whose runs.
-        which: ``filters``, as JSON; ``order``; ``first``, how many at most; ``after``, a cursor.
+        arguments: ``filters``, as JSON; ``order``; ``first``, how many at most; ``after``, a cursor.
 
     Raises:
         UsageError: The filter is none.
     """
     try:
-        wanted: Any = json.loads(which.get("filters") or "{}") or {}
+        filters: Any = json.loads(arguments.get("filters") or "{}") or {}
     except (ValueError, RecursionError) as problem:
         raise UsageError(f"filters are JSON: {problem}") from problem
-    if not isinstance(wanted, dict):
+    if not isinstance(filters, dict):
         raise UsageError("a filter is an object, as in {'state': 'finished'}")
-    sweep_id = sweep_id or _sweep_of(cast("dict[str, Any]", wanted))
+    sweep_id = sweep_id or _sweep_of(cast("dict[str, Any]", filters))
     scope = (None if sweep_id else "" if project == DEFAULT_PROJECT else project, sweep_id)
-    after = which.get("after") or ""
+    after = arguments.get("after") or ""
     first = int(after) if after.isdecimal() else 0
-    asked = repr((scope, wanted, which.get("order")))
-    is_again = asked in ctx.listed
-    ctx.listed.add(asked)
+    listing_key = repr((scope, filters, arguments.get("order")))
+    is_again = listing_key in ctx.listed
+    ctx.listed.add(listing_key)
     page = ctx.engine.listing.page(
         scope,
-        cast("dict[str, Any]", wanted),
-        which.get("order"),
+        cast("dict[str, Any]", filters),
+        arguments.get("order"),
         first,
-        which.get("first"),
+        arguments.get("first"),
         is_again=is_again,
     )
     nodes = described(ctx, page.runs)
@@ -77,15 +77,15 @@ def listed(
     return {"edges": edges, "pageInfo": info, "totalCount": page.total}
 
 
-def _sweep_of(wanted: Mapping[str, Any]) -> str | None:
+def _sweep_of(filters: Mapping[str, Any]) -> str | None:
     """Return the sweep that a filter names; None when it names none, or several.
 
     >>> _sweep_of({"$and": [{"sweep": "k3"}]}), _sweep_of({"sweep": "k3", "state": "x"}), _sweep_of({})
     ('k3', 'k3', None)
     """
-    parts = wanted.get("$and")
+    parts = filters.get("$and")
     below = cast("list[Any]", parts) if isinstance(parts, list) else []
-    named = [part["sweep"] for part in (wanted, *below) if isinstance(part, dict) and "sweep" in part]
+    named = [part["sweep"] for part in (filters, *below) if isinstance(part, dict) and "sweep" in part]
     return named[0] if len(named) == 1 and isinstance(named[0], str) else None
 
 
@@ -159,17 +159,17 @@ def _lines(ctx: Context, row: TrackedRun) -> dict[str, Any]:
         "eventsLineCount": lambda info: ctx.engine.reader.machine.n_lines(row.id),
         "historyTail": lambda info: dumps([dumps(line) for line in [history.last()] if line is not None]),
         "eventsTail": lambda info: events_tail(ctx.engine.reader, row),
-        "history": lambda info, **which: page_of(history, **which),
+        "history": lambda info, **arguments: page_of(history, **arguments),
         "events": lambda info, samples=None: events_of(ctx.engine.reader, row, samples),
         "sampledHistory": lambda info, specs: [sampled(history, one) for one in specs],
         "parquetHistory": {"parquetUrls": [], "liveData": []},
-        "logLines": lambda info, **which: _log_page(ctx, row, **which),
+        "logLines": lambda info, **arguments: _log_page(ctx, row, **arguments),
     }
 
 
 def _files(ctx: Context, row: TrackedRun) -> dict[str, Any]:
     return {
-        "files": lambda info, **which: files.connection(ctx, row.id, **which),
+        "files": lambda info, **arguments: files.connection(ctx, row.id, **arguments),
         "fileCount": lambda info: len(files.listed(ctx, row.id)),
     }
 
@@ -204,9 +204,9 @@ def _with_value(config: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str,
 
 def _clients_own(row: TrackedRun, keys: Sequence[str] | None) -> str:
     """Return what the client keeps in a configuration for itself; by ``t`` it knows a run that has begun."""
-    kept = row.config.get(CLIENTS_OWN)
-    known: Mapping[str, Any] = kept if isinstance(kept, dict) else {}
-    return dumps({key: value for key, value in known.items() if keys is None or key in keys})
+    stored = row.config.get(CLIENTS_OWN)
+    own_keys: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
+    return dumps({key: value for key, value in own_keys.items() if keys is None or key in keys})
 
 
 def _console(ctx: Context, row: TrackedRun) -> list[str]:
@@ -214,11 +214,13 @@ def _console(ctx: Context, row: TrackedRun) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _log_page(ctx: Context, row: TrackedRun, **which: Any) -> dict[str, Any]:
+def _log_page(ctx: Context, row: TrackedRun, **arguments: Any) -> dict[str, Any]:
     lines = _console(ctx, row)
     nodes = [
         {"number": i, "timestamp": when(row.started_at), "level": "info", "label": "", "line": line}
         for i, line in enumerate(lines)
     ]
-    last: int | None = which.get("last")
-    return page(nodes if last is None else nodes[-max(last, 0) :], which.get("first"), which.get("after"))
+    last: int | None = arguments.get("last")
+    return page(
+        nodes if last is None else nodes[-max(last, 0) :], arguments.get("first"), arguments.get("after")
+    )

@@ -100,23 +100,23 @@ def _best_loss(ctx: Context, row: SweepRow, read: spec.Sweep) -> float | None:
     return None if best is None else best.row.score
 
 
-def upsert(ctx: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+def upsert(ctx: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Make a sweep, or change the state of one.
 
     Raises:
         UsageError: Its file has faults, or there is no such sweep or state, or it is W&B Launch's.
     """
-    if given.get("launchScheduler") not in (None, "", "null"):
+    if arguments.get("launchScheduler") not in (None, "", "null"):
         raise UsageError(client_scheduler.LAUNCH)
-    if given.get("id"):
-        return {"sweep": _steered(ctx, given["id"], given), "configValidationWarnings": []}
+    if arguments.get("id"):
+        return {"sweep": _steered(ctx, arguments["id"], arguments), "configValidationWarnings": []}
     ctx.need("agent")
-    text = _with_project(given.get("config") or "", given.get("projectName"))
+    text = _with_project(arguments.get("config") or "", arguments.get("projectName"))
     read = spec.parse(text, where="sweep.yaml")
     names = set(read.space.dimensions)
     prior = [
         {name: value for name, value in config.items() if name in names}
-        for config in _prior_configs(ctx, given.get("priorRunsFilters"))
+        for config in _prior_configs(ctx, arguments.get("priorRunsFilters"))
     ]
     complete_all(read.space, prior)  # refuses what is outside of the space, before there is a sweep
     origin = {"source": "sweep.yaml", "workdir": ANYWHERE}
@@ -135,8 +135,8 @@ def _prior_configs(ctx: Context, filters: str | None) -> list[dict[str, Any]]:
         UsageError: There is no such run.
     """
     try:
-        wanted: Any = json.loads(filters or "{}") or {}
-        names = [str(term["name"]) for term in wanted.get("$or", [])]
+        filter_tree: Any = json.loads(filters or "{}") or {}
+        names = [str(term["name"]) for term in filter_tree.get("$or", [])]
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as problem:
         raise UsageError(f"prior runs are named by $or of names: {problem}") from problem
     configs: list[dict[str, Any]] = []
@@ -163,21 +163,21 @@ def _with_project(text: str, project: str | None) -> str:
     return yaml.safe_dump({**sweep_file, **more}, sort_keys=False) if more or sweep_file != read else text
 
 
-def _steered(ctx: Context, sweep_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    state = given.get("state")
-    ctx.need("admin" if state or given.get("displayName") else "agent")
+def _steered(ctx: Context, sweep_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    state = arguments.get("state")
+    ctx.need("admin" if state or arguments.get("displayName") else "agent")
     if _row(ctx, sweep_id) is None:
         raise UsageError(f"no sweep {sweep_id!r}")
-    if given.get("controller"):
-        client_scheduler.obey(ctx, sweep_id, given["controller"])
+    if arguments.get("controller"):
+        client_scheduler.obey(ctx, sweep_id, arguments["controller"])
     if state in ("CANCELED", "CANCELLED"):
         ctx.engine.call("cancel", sweep_id=sweep_id, reason="canceled through the W&B client")
     elif state in VERBS:
         ctx.engine.call(VERBS[state], sweep_id=sweep_id)
     elif state:
         raise UsageError(f"a sweep cannot be made {state!r}; it can be: {', '.join([*VERBS, 'CANCELED'])}")
-    if given.get("displayName"):
-        ctx.engine.call("edit", sweep_id=sweep_id, changes={"name": given["displayName"]})
+    if arguments.get("displayName"):
+        ctx.engine.call("edit", sweep_id=sweep_id, changes={"name": arguments["displayName"]})
     sweep = find(ctx, sweep_id)
     assert sweep is not None  # noqa: S101 - it was there a moment ago
     return sweep
