@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from sharpen import errors, tracking
-from sharpen.cli import exits
+from sharpen.cli import exit_codes
 from sharpen.cli import main as root
 from sharpen.features import FEATURES
 from sharpen.objectives.boosted.settings import ClassifierSettings
@@ -34,7 +34,7 @@ def command_line() -> str:
     parts = ["# The command line", NOTE, _help(root.help), _options(root)]
     parts.append(
         "Data goes to stdout and words go to stderr. Exit codes: "
-        + ", ".join(f"{code} {meaning}" for code, meaning in exits.MEANINGS.items())
+        + ", ".join(f"{code} {meaning}" for code, meaning in exit_codes.MEANINGS.items())
         + ".\n"
     )
     for name, command in _verbs(root, "sharpen"):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from sharpen.report import configuration, leaderboard, verdict
-from sharpen.report.wording import decimals_for, fixed, span
+from sharpen.report.formatting import decimals_for, fixed, span
 from sharpen.trial import TrialState
 
 from .stores import SPEC, fill

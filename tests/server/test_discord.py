@@ -25,8 +25,8 @@ from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
 from sharpen.server.discord.commands import MODEL, register_commands
 from sharpen.server.discord.interactions import Job, body
+from sharpen.server.discord.jobs import Desk, keep
 from sharpen.server.discord.settings import DiscordSettings
-from sharpen.server.discord.work import Desk, keep
 from sharpen.store.audit import audit_entry
 from sharpen.store.collection_rows import audit_rows, resolve
 from sharpen.store.queries import Reader
@@ -283,7 +283,7 @@ def test_whoever_waits_is_told_when_something_breaks(
     def broken(*_words: Any) -> None:
         raise KeyError("no such thing")
 
-    monkeypatch.setattr("sharpen.server.discord.work.promote", broken)
+    monkeypatch.setattr("sharpen.server.discord.jobs.promote", broken)
     discord.press("2", confirm(discord))
     assert discord.last["content"].startswith("something broke in the server")
     assert "no such thing" in caplog.text

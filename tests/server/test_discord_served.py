@@ -33,7 +33,7 @@ from cli.test_promote import home_with
 from sharpen.cli import main
 from sharpen.cli.user_name import person
 from sharpen.server.discord.interactions import Job
-from sharpen.server.discord.work import keep
+from sharpen.server.discord.jobs import keep
 from sharpen.store.audit import audit_entry
 from sharpen.store.collection_rows import aliases, audit_rows
 from sharpen.store.queries import Reader

@@ -15,7 +15,7 @@ from sharpen.server.auth import KeyFile
 from sharpen.server.lineage import USED
 from sharpen.server.pages import models_and_paper
 from sharpen.server.pages.account_file import write_account
-from sharpen.server.pages.analysis import Kept
+from sharpen.server.pages.analysis import ResultCache
 from sharpen.store.blobs import put_file
 
 from .test_pages import Site
@@ -115,7 +115,7 @@ def test_an_account_beside_its_backtest(site, monkeypatch):
     account.close()
     assert "has not traded" in site.ask("/paper/test").text, "its bars have no name"
     monkeypatch.setattr(models_and_paper, "account_report", lambda *_: found)
-    monkeypatch.setattr(models_and_paper, "_REPORTS", Kept())
+    monkeypatch.setattr(models_and_paper, "_REPORTS", ResultCache())
     page = site.ask("/paper/test").text
     for said in ("90 % of its resampled bars between", "the backtest takes 2.0", "0 differ", "±4"):
         assert said in page
@@ -134,7 +134,7 @@ def test_an_account_beside_its_backtest(site, monkeypatch):
         write_account(site.home, "test", site.home / "mine.txt")
     wrong = replace(found.replay, mismatches=(Mismatch("20240105T0000", "AAA", "signal", "0.5", "-0.5"),))
     monkeypatch.setattr(models_and_paper, "account_report", lambda *_: replace(found, replay=wrong))
-    monkeypatch.setattr(models_and_paper, "_REPORTS", Kept())
+    monkeypatch.setattr(models_and_paper, "_REPORTS", ResultCache())
     assert "1 signals or bars differ" in site.ask("/paper/test").text
 
 

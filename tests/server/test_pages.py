@@ -10,7 +10,7 @@ from sharpen.coordinator import connect
 from sharpen.server.app import application
 from sharpen.server.auth import KeyFile
 from sharpen.server.pages.charts import history, parallel
-from sharpen.server.pages.sweep import Asked
+from sharpen.server.pages.sweep import RunsQuery
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.views.run_lines import RunLine, best_line, best_points, ordered
@@ -302,4 +302,4 @@ def test_charts_stay_small_and_finite():
     assert sum(curve.path.count("M") for curve in lines.curves) <= 241
     assert history(read.metric, []) is None
     assert parallel(read.metric, read.space, rows[:1]) is None
-    assert Asked().sort == "number"
+    assert RunsQuery().sort == "number"

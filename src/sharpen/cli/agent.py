@@ -15,7 +15,7 @@ import click
 
 from sharpen import spec
 from sharpen.agents import LocalAgent
-from sharpen.cli import exits
+from sharpen.cli import exit_codes
 from sharpen.cli.options import FiniteRange, population_option, store_options
 from sharpen.cli.remote_options import Remote, remote_options
 from sharpen.cli.terminal import echo
@@ -198,7 +198,7 @@ def _refuse_function(file: SweepFile) -> None:
 def _leave(message: str, ending: str) -> None:
     echo(message, err=True)
     if ending == "interrupted":
-        sys.exit(exits.INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
 
 
 def _passed_on(

@@ -48,7 +48,7 @@ class Finding:
 
     what: str
     verdict: Verdict
-    words: str
+    sentence: str
 
 
 @click.command()
@@ -65,7 +65,7 @@ def doctor(home: Path, as_json: bool) -> None:
       sharpen doctor --server http://desk:8420
     """
     findings = list(_findings(home))
-    rows = [{"what": one.what, "is": one.verdict, "words": one.words} for one in findings]
+    rows = [{"what": one.what, "is": one.verdict, "words": one.sentence} for one in findings]
     print_rows(rows, as_json, "nothing to look at")
     if any(one.verdict == "problem" for one in findings):
         raise SystemExit(1)

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 import click
 
 from sharpen import __version__
-from sharpen.cli import exits
-from sharpen.cli.client_words import in_our_words
+from sharpen.cli import exit_codes
 from sharpen.cli.terminal import echo
+from sharpen.cli.wandb_verbs import in_own_verbs
 from sharpen.errors import SharpenError, UsageError
 from sharpen.extras import missing_extra
 from sharpen.http import folder_of
@@ -116,7 +116,7 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb that is meant, also by the words of the ``wandb`` client's users."""
-        return super().resolve_command(ctx, in_our_words(args))
+        return super().resolve_command(ctx, in_own_verbs(args))
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
@@ -134,7 +134,7 @@ class Root(click.Group):
             _write_no_more()
             with contextlib.suppress(OSError):
                 echo(f"sharpen: {_sentence(problem)}", err=True, fg="red")
-            sys.exit(exits.FAILED)
+            sys.exit(exit_codes.FAILED)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; an error of ours ends as a sentence on stderr."""
@@ -147,16 +147,16 @@ class Root(click.Group):
             raise click.MissingParameter(hint, problem.ctx, problem.param) from None
         except SharpenError as problem:
             echo(f"sharpen: {problem.message}", err=True, fg="red")
-            sys.exit(exits.USAGE if isinstance(problem, UsageError) else exits.FAILED)
+            sys.exit(exit_codes.USAGE if isinstance(problem, UsageError) else exit_codes.FAILED)
         except ModuleNotFoundError as problem:
             missing = missing_extra(problem)
             if missing is None:
                 raise
             echo(f"sharpen: {missing.message}", err=True, fg="red")
-            sys.exit(exits.USAGE)
+            sys.exit(exit_codes.USAGE)
         except KeyboardInterrupt:
             echo("sharpen: interrupted", err=True)
-            sys.exit(exits.INTERRUPTED)
+            sys.exit(exit_codes.INTERRUPTED)
         except BrokenPipeError:  # here, for click would end it with another code
             _leave_quietly()
 
@@ -199,7 +199,7 @@ def _write_no_more() -> None:
 def _leave_quietly() -> NoReturn:
     """End where whoever read our output has left, as ``sharpen runs SWEEP | head`` does."""
     _write_no_more()
-    sys.exit(exits.BROKEN_PIPE)
+    sys.exit(exit_codes.BROKEN_PIPE)
 
 
 def _sentence(problem: OSError) -> str:

@@ -12,9 +12,9 @@ from sharpen.cli.printing import json_option, print_json, print_pairs, print_row
 from sharpen.cli.resolve import opened
 from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
+from sharpen.registry.audit_mismatch import audit_mismatches
 from sharpen.registry.export import FORMATS, export
 from sharpen.registry.names import find
-from sharpen.registry.past_the_log import past_the_log
 from sharpen.store.audit import audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, audit_rows, collections, pointed, versions
 from sharpen.store.queries import Reader
@@ -124,7 +124,7 @@ def audit(home: Path, expected: str | None, as_json: bool) -> None:
     reader = Reader(home)
     rows = audit_rows(reader)
     entries = list(map(audit_entry, rows))
-    problems = [*broken_links(rows), *past_the_log(reader, entries)]
+    problems = [*broken_links(rows), *audit_mismatches(reader, entries)]
     if expected is not None and expected not in {row["hash"] for row in rows}:
         problems.append(f"no entry has the hash {expected[:SHORT]}…: the log was cut off or written anew")
     newest = rows[-1]["hash"] if rows else ""

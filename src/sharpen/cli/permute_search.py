@@ -12,7 +12,7 @@ from sharpen import spec
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.permuted import history_seeds
 from sharpen.agents.permuted_search import search_permuted
-from sharpen.cli import exits
+from sharpen.cli import exit_codes
 from sharpen.cli.printing import duration, print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
@@ -101,7 +101,7 @@ def _search(
                 break
     if signals:
         echo(f"interrupted; go on: sharpen permute {sweep.id} -n {call.n}", err=True)
-        sys.exit(exits.INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
 
 
 def _row(search: PermutedSearch) -> dict[str, str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PASSED_ON = ("SHARPEN_COLD",)
 
 
-class Look:
+class OpenSweep:
     """Looks whether a sweep may still have runs to give.
 
     Args:
@@ -86,7 +86,7 @@ def work_remotely(
                 settings=remote.settings,
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )
-            say, look = partial(echo, err=True), Look(home, sweep.id)
-            return keep_agents(request, look.is_open, signals, say, site.look_after, keeper)
+            say, sweep_now = partial(echo, err=True), OpenSweep(home, sweep.id)
+            return keep_agents(request, sweep_now.is_open, signals, say, site.look_after, keeper)
     finally:
         end_process(keeper, END_GRACE_S)

@@ -13,7 +13,7 @@ import click
 
 from sharpen import optimizers, spec, stoppers
 from sharpen.agents.interrupts import interrupts
-from sharpen.cli import exits
+from sharpen.cli import exit_codes
 from sharpen.cli.conclude import conclude
 from sharpen.cli.live import view
 from sharpen.cli.options import population_option, store_options
@@ -297,7 +297,7 @@ def _work(
         drive(home, sweep_id, 1, more, view(reader, row, n_slots), signals, shows_agent=True)
     if signals:
         echo(f"interrupted; {way_on(sweep_id, more)}", err=True)
-        sys.exit(exits.INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
 
 
 def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
@@ -308,10 +308,10 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
         echo(f"sweep {sweep_id} was {row.status}{f': {row.reason}' if row.reason else ''}", err=True)
     if row.status == SweepStatus.FAILED:
         echo(f"sharpen: sweep {sweep_id} failed: {row.reason}", err=True, fg="red")
-        sys.exit(exits.FAILED)
+        sys.exit(exit_codes.FAILED)
     now = Snapshot.read(reader, sweep_id)
     why = now.why_none if now.spec.has_metric else ""
     if why and row.status != SweepStatus.CANCELED:
         failure = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
         echo(f"sharpen: {failure}", err=True, fg="red")
-        sys.exit(exits.FAILED)
+        sys.exit(exit_codes.FAILED)

@@ -13,7 +13,7 @@ from sharpen import spec
 from sharpen.arrays import Floats
 from sharpen.facts import BASELINE
 from sharpen.permutation_null import PermutationTest
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.space import Choice, Constant, Dimension, Float, Int
 
@@ -28,7 +28,7 @@ class Mark:
 
     name: str
     kind: str
-    words: str
+    label: str
     at: float
     left: float
     width: float
@@ -42,7 +42,7 @@ class Ruler:
     ticks: tuple[tuple[float, str], ...]
     zero: float
     luck: float | None
-    luck_words: str
+    luck_label: str
 
 
 def ruler(analysis: Analysis) -> Ruler | None:
@@ -61,7 +61,7 @@ def ruler(analysis: Analysis) -> Ruler | None:
         ticks=scale.ticks(),
         zero=scale.place(0.0),
         luck=scale.place(luck) if math.isfinite(luck) and judgement.n_trials > 1 else None,
-        luck_words=f"best of {judgement.n_trials} by luck: {wording.fixed(luck)}",
+        luck_label=f"best of {judgement.n_trials} by luck: {formatting.fixed(luck)}",
     )
 
 
@@ -74,7 +74,7 @@ class Strip:
     own: float
     dots: tuple[float, ...]
     ticks: tuple[tuple[float, str], ...]
-    words: str
+    score: str
     spread: str
 
 
@@ -87,15 +87,15 @@ def _strip(number: int, test: PermutationTest) -> Strip:
     finite = [value for value in (*test.scores, test.score) if math.isfinite(value)]
     pad = 0.04 * (max(finite) - min(finite)) or 0.1
     scale = _Scale(min(finite) - pad, max(finite) + pad)
-    decimals = wording.decimals_for(finite)
-    low, middle, high = (wording.fixed(value, decimals) for value in test.own.spread)
+    decimals = formatting.decimals_for(finite)
+    low, middle, high = (formatting.fixed(value, decimals) for value in test.own.spread)
     return Strip(
         number=number,
         test=test,
         own=scale.place(test.score),
         dots=tuple(scale.place(value) for value in test.scores if math.isfinite(value)),
         ticks=scale.ticks(),
-        words=wording.fixed(test.score, decimals),
+        score=formatting.fixed(test.score, decimals),
         spread=f"{low} to {high}, median {middle}",
     )
 
@@ -117,7 +117,7 @@ class _Scale:
 def _mark(name: str, kind: str, estimate: Estimate, scale: _Scale) -> Mark:
     interval, value = estimate.interval, estimate.value
     left, right = (scale.place(x if math.isfinite(x) else value) for x in (interval.low, interval.high))
-    label = f"{wording.fixed(value)} ({wording.span(interval)})"
+    label = f"{formatting.fixed(value)} ({formatting.span(interval)})"
     return Mark(name, kind, label, scale.place(value), left, round(right - left, 3))
 
 
@@ -125,7 +125,7 @@ def _mark(name: str, kind: str, estimate: Estimate, scale: _Scale) -> Mark:
 class Cell:
     """A figure of one step; ``heat`` is in 0..1, on the better or the worse side of the middle."""
 
-    words: str
+    text: str
     side: str
     heat: float
 
@@ -200,15 +200,15 @@ class _Heat:
         one_sided = bool((finite > 0.0).all() or (finite < 0.0).all())
         middle = float(np.median(finite)) if one_sided else 0.0
         reach = float(np.quantile(np.abs(finite - middle), 0.95))
-        return cls(middle, reach, turned, wording.decimals_for(finite.tolist()))
+        return cls(middle, reach, turned, formatting.decimals_for(finite.tolist()))
 
     def cell(self, value: float) -> Cell:
         if not math.isfinite(value):
-            return Cell(wording.UNKNOWN, "", 0.0)
+            return Cell(formatting.UNKNOWN, "", 0.0)
         away = (value - self.middle) * self.turned
         heat = min(abs(away) / self.reach, 1.0) if self.reach > 0.0 else 0.0
         side = "better" if away > 0.0 else "worse"
-        return Cell(wording.fixed(value, self.decimals), side, round(heat, 3))
+        return Cell(formatting.fixed(value, self.decimals), side, round(heat, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +242,9 @@ def _place(dimension: Dimension, value: Any) -> float | None:
 def _searched(dimension: Dimension) -> str:
     match dimension:
         case Float(low, high, log) | Int(low, high, log):
-            return f"{wording.setting(low)} to {wording.setting(high)}{', log scale' if log else ''}"
+            return f"{formatting.setting(low)} to {formatting.setting(high)}{', log scale' if log else ''}"
         case Choice(options):
-            return ", ".join(wording.setting(option) for option in options)
+            return ", ".join(formatting.setting(option) for option in options)
         case Constant():
             return "fixed"
         case _:

@@ -15,8 +15,8 @@ import numpy as np
 from sharpen.arrays import Floats, Ints
 from sharpen.report import tradeoff
 from sharpen.report.cautions import varying
+from sharpen.report.formatting import setting
 from sharpen.report.model import Analysis, Entry
-from sharpen.report.wording import setting
 from sharpen.space import Choice, Float, Int
 from sharpen.trial import TrialState
 

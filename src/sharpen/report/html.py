@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sharpen.errors import UsageError
 from sharpen.jsonable import null_for_nan
 from sharpen.regular_file import open_file
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, strips
 from sharpen.report.cautions import varying
 from sharpen.report.figures import figures
@@ -90,14 +90,14 @@ def render(analysis: Analysis, mattered: Importances | None = None) -> str:
     return template().render(
         a=analysis,
         j=analysis.judgement,
-        label=wording.label(analysis.judgement.kind, bool(analysis.doubts)),
+        label=formatting.label(analysis.judgement.kind, bool(analysis.doubts)),
         mattered=mattered,
         ruler=ruler(analysis),
         strips=strips(analysis),
         board=board(analysis),
         front=front_table(analysis),
         shown=SHOWN_RUNS,
-        decimals=wording.decimals_for(e.run.score for e in analysis.ranked[:SHOWN_RUNS]),
+        decimals=formatting.decimals_for(e.run.score for e in analysis.ranked[:SHOWN_RUNS]),
         broken_decimals=_decimals_of_broken(analysis),
         settings=settings(analysis),
         varying=varying(analysis.spec.space),
@@ -119,14 +119,14 @@ def template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
-        environment.filters[name] = getattr(wording, name)
+        environment.filters[name] = getattr(formatting, name)
     return environment.get_template("report.html")
 
 
 def _decimals_of_broken(analysis: Analysis) -> list[int | None]:
     """Return the decimals of each metric of the runs that broke a constraint."""
     rows = [e.run.scores or (e.run.score,) for e in analysis.broken[:SHOWN_RUNS]]
-    return [wording.decimals_for(column) for column in zip_longest(*rows)]
+    return [formatting.decimals_for(column) for column in zip_longest(*rows)]
 
 
 def _plotly() -> Markup:

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sharpen.facts import BASELINE
+from sharpen.report.formatting import decimals_for, fixed, label, setting, span
 from sharpen.report.model import Analysis, Entry, Estimate
 from sharpen.report.tradeoff import front_table
-from sharpen.report.wording import decimals_for, fixed, label, setting, span
 from sharpen.trial import FAILURES, TrialState
 
 STYLES = {"luck": "bold yellow", "beta": "bold magenta", "real": "bold green", "none": "bold"}

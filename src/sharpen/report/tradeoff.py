@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpen.report.cautions import varying
+from sharpen.report.formatting import decimals_for, fixed, setting
 from sharpen.report.model import Analysis, Entry
-from sharpen.report.wording import decimals_for, fixed, setting
 from sharpen.spec import Metric
 from sharpen.trial import TrialState
 

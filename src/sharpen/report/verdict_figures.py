@@ -7,8 +7,8 @@ from typing import Any
 
 from sharpen.jsonable import null_for_nan
 from sharpen.overfit import Interval, Judgement
+from sharpen.report.formatting import label
 from sharpen.report.model import Analysis
-from sharpen.report.wording import label
 
 
 def verdict_figures(analysis: Analysis) -> dict[str, Any]:

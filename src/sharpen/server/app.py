@@ -90,11 +90,11 @@ def _interactions(home: Path, client: Client) -> Interactions:
     import httpx  # noqa: PLC0415 - only Discord needs these
 
     from sharpen.server.discord.app import Interactions  # noqa: PLC0415
+    from sharpen.server.discord.jobs import JobContext  # noqa: PLC0415
     from sharpen.server.discord.settings import read_settings  # noqa: PLC0415
-    from sharpen.server.discord.work import Desk  # noqa: PLC0415
 
     own = Client(open_channel(client.channel.address))  # the other one belongs to the engine's threads
-    return Interactions(Desk(home, own, read_settings(home), httpx.Client(timeout=10.0)))
+    return Interactions(JobContext(home, own, read_settings(home), httpx.Client(timeout=10.0)))
 
 
 def _telling(home: Path, leave: Event) -> Callable[[], None]:

@@ -24,7 +24,7 @@ SHORT = 12  # letters of a digest
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ShownVersion:
     """What somebody was shown before they decide: the version, its digest, and where the alias points."""
 
     name: str
@@ -32,7 +32,7 @@ class Seen:
     points_at: str
 
 
-Look = Callable[[str, str], Seen]
+FindVersion = Callable[[str, str], ShownVersion]
 Verb = Literal["status", "promote", "rollback"]
 
 
@@ -75,7 +75,9 @@ class Answer:
     job: Job | None = None
 
 
-def answer(interaction: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
+def answer(
+    interaction: Mapping[str, Any], settings: DiscordSettings, now: float, find_version: FindVersion
+) -> Answer:
     """Return the answer to an interaction that Discord signed.
 
     What a role may is checked here, at the command and again at the button: what Discord shows to whom can be
@@ -85,22 +87,24 @@ def answer(interaction: Mapping[str, Any], settings: DiscordSettings, now: float
         interaction: What it sent.
         settings: Of the store.
         now: Unix seconds.
-        look: Finds the version that a word means, and where an alias of its model points.
+        find_version: Finds the version that a word means, and where an alias of its model points.
     """
     try:
-        return _answer(interaction, settings, now, look)
+        return _answer(interaction, settings, now, find_version)
     except (AttributeError, IndexError, KeyError, TypeError):  # of another form than Discord's are today
         return Answer(message("sharpen cannot read this interaction"))
 
 
-def _answer(interaction: Mapping[str, Any], settings: DiscordSettings, now: float, look: Look) -> Answer:
+def _answer(
+    interaction: Mapping[str, Any], settings: DiscordSettings, now: float, find_version: FindVersion
+) -> Answer:
     if interaction.get("type") == PING:
         return Answer({"type": PONG})
     person = _person(interaction, settings)
     if isinstance(person, Refusal):
         return Answer(message(person.why))
     if interaction.get("type") == COMMAND:
-        return _command(interaction, person, now, look)
+        return _command(interaction, person, now, find_version)
     if interaction.get("type") == BUTTON:
         return _button(interaction, person, now)
     return Answer(message("sharpen does not know this kind of interaction"))
@@ -136,7 +140,7 @@ def _person(interaction: Mapping[str, Any], settings: DiscordSettings) -> Member
     return Member(user, settings.people[user])
 
 
-def _command(interaction: Mapping[str, Any], person: Member, now: float, look: Look) -> Answer:
+def _command(interaction: Mapping[str, Any], person: Member, now: float, find_version: FindVersion) -> Answer:
     options: Any = interaction.get("data", {}).get("options") or [{}]
     verb = options[0].get("name")
     option_rows: list[Json] = options[0].get("options") or []
@@ -151,7 +155,7 @@ def _command(interaction: Mapping[str, Any], person: Member, now: float, look: L
     if verb == "rollback" and not values.get("reason"):
         return Answer(message("a rollback needs a reason"))
     try:
-        seen = look(word, alias)
+        seen = find_version(word, alias)
     except SharpenError as problem:
         return Answer(message(problem.message))
     if verb == "promote":
@@ -159,7 +163,7 @@ def _command(interaction: Mapping[str, Any], person: Member, now: float, look: L
     return Answer(deferred(), replace(job, alias=alias, reason=values["reason"], expects=seen.points_at))
 
 
-def _confirmation(seen: Seen, alias: str, person: Member, now: float) -> Answer:
+def _confirmation(seen: ShownVersion, alias: str, person: Member, now: float) -> Answer:
     button = button_id("p", person.user, (seen, alias), now + CONFIRM_S)
     if button is None:
         return Answer(message("that name is too long for a button: use 'sharpen promote'"))
@@ -183,10 +187,10 @@ def _button(interaction: Mapping[str, Any], person: Member, now: float) -> Answe
     return Answer(deferred(), replace(job, digest=digest, expects=expects, approve=kind == "a"))
 
 
-def button_id(kind: str, user: str, what: tuple[Seen, str], expires_at: float) -> str | None:
+def button_id(kind: str, user: str, what: tuple[ShownVersion, str], expires_at: float) -> str | None:
     """Return a button's id: the user, what was seen of the version and the alias; None when too long.
 
-    >>> button_id("p", "7", (Seen("xgb:v5", "ab12", "v3"), "prod"), 100.0)
+    >>> button_id("p", "7", (ShownVersion("xgb:v5", "ab12", "v3"), "prod"), 100.0)
     'p|7|xgb:v5|prod|ab12|v3|100'
     """
     seen, alias = what

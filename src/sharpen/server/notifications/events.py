@@ -35,7 +35,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NewsCursor:
     """How far one has looked.
 
     Attributes:
@@ -49,7 +49,7 @@ class Seen:
     kills: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def news(reader: Reader, seen: Seen) -> tuple[list[Happening], Seen]:
+def news(reader: Reader, seen: NewsCursor) -> tuple[list[Happening], NewsCursor]:
     """Return what happened since, and how far one has looked now."""
     entries = [audit_entry(row) for row in _newer(reader, seen.audit)]
     ended = {row.id: row for row in reader.sweeps() if row.ended_at is not None}
@@ -60,7 +60,9 @@ def news(reader: Reader, seen: Seen) -> tuple[list[Happening], Seen]:
         happenings += [_killed(account, line) for line in lines[seen.kills.get(account, 0) :]]
     newest = entries[-1].seq if entries else seen.audit
     ends = {row.id: row.ended_at or 0.0 for row in ended.values()}
-    return happenings, Seen(newest, ends, {account: len(lines) for account, lines in kill_lines.items()})
+    return happenings, NewsCursor(
+        newest, ends, {account: len(lines) for account, lines in kill_lines.items()}
+    )
 
 
 def _newer(reader: Reader, seq: int) -> list[dict[str, Any]]:

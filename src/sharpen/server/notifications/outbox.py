@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from sharpen.errors import Refused, StoreError
-from sharpen.server.notifications.events import Happening, Seen, news
+from sharpen.server.notifications.events import Happening, NewsCursor, news
 from sharpen.server.notifications.webhooks import Webhook
 from sharpen.store.permissions import own_folder
 from sharpen.store.queries import Reader
@@ -50,8 +50,8 @@ class Notifier:
     def step(self) -> int:
         """Look for news and try to deliver what waits, each message once; return how many were taken."""
         content = self._read()
-        seen = Seen(**content["seen"]) if content["seen"] is not None else None
-        happenings, now_seen = news(Reader(self.home), seen or Seen())
+        seen = NewsCursor(**content["seen"]) if content["seen"] is not None else None
+        happenings, now_seen = news(Reader(self.home), seen or NewsCursor())
         waiting: list[dict[str, Any]] = content["waiting"]
         if seen is not None:
             waiting += [

@@ -21,7 +21,7 @@ FRESH_S = 15.0
 SHARE = 20.0  # what takes a second is worked out every twenty, so that looking costs no more than that
 
 
-class Kept:
+class ResultCache:
     """Results of long computations, the newest few; two who ask at once wait for one answer."""
 
     def __init__(self, most: int = KEPT) -> None:
@@ -67,7 +67,7 @@ class Analyses:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._kept = Kept()
+        self._kept = ResultCache()
         self._newest: dict[tuple[str, str], _Newest] = {}
 
     def verdict(self, row: SweepRow) -> Analysis:

@@ -18,7 +18,7 @@ def changes(request: Request, stamp: Callable[[], str]) -> Response:
 
     Args:
         request: Who listens.
-        stamp: Asked about once a second, in a thread.
+        stamp: RunsQuery about once a second, in a thread.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(request, stamp), media_type="text/event-stream", headers=headers)

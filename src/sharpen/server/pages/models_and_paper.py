@@ -12,7 +12,7 @@ from sharpen.paper.account_files import ACCOUNT, paths_of
 from sharpen.paper.ledger import Event, LedgerReader, LedgerUnreadable, read_only
 from sharpen.server.lineage import users
 from sharpen.server.pages import charts
-from sharpen.server.pages.analysis import Kept
+from sharpen.server.pages.analysis import ResultCache
 from sharpen.store.audit import AuditEntry, audit_entry, broken_links
 from sharpen.store.collection_rows import VersionRow, aliases, audit_rows, collections, pointed, versions
 from sharpen.store.queries import Reader
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sharpen.paper.report import PaperReport
 
 SHOWN = 200
-_REPORTS = Kept()
+_REPORTS = ResultCache()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class TrackedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ProjectQuery:
     """What is asked of a project's runs."""
 
     state: str = ""
@@ -99,7 +99,7 @@ def parsed(text: str, source: str) -> tuple[spec.Sweep | None, str]:
 
 
 def project_runs(
-    reader: Reader, project: str, sweep_ids: Sequence[str], wanted: Wanted
+    reader: Reader, project: str, sweep_ids: Sequence[str], project_query: ProjectQuery
 ) -> tuple[list[TrackedLine], int]:
     """Return a page of a project's runs, the newest first, and how many there are in all.
 
@@ -107,22 +107,22 @@ def project_runs(
         reader: The store.
         project: Its name.
         sweep_ids: Its sweeps.
-        wanted: Which of its runs.
+        project_query: Which of its runs.
     """
     r = schema.runs.c
     own = sa.and_(r.sweep_id.is_(None), r.project.in_(names_of(project)))
     where = [sa.or_(own, r.sweep_id.in_(sweep_ids)), r.deleted_at.is_(None)]
-    if wanted.state:
-        where.append(r.state == wanted.state)
-    if wanted.text:
-        like = f"%{_literal(wanted.text)}%"
+    if project_query.state:
+        where.append(r.state == project_query.state)
+    if project_query.text:
+        like = f"%{_literal(project_query.text)}%"
         where.append(sa.or_(*(column.like(like, escape="\\") for column in _searched())))
-    if wanted.alone:
+    if project_query.alone:
         where.append(r.sweep_id.is_(None))
     n = reader.rows(sa.select(sa.func.count().label("n")).where(*where))[0]["n"]
     columns = (r.id, r.display_name, r.state, r.sweep_id, r.score, r.created_at, r.started_at, r.ended_at)
     query = sa.select(*columns).where(*where).order_by(r.created_at.desc(), r.id.desc())
-    rows = reader.rows(query.limit(PAGE).offset((wanted.page - 1) * PAGE))
+    rows = reader.rows(query.limit(PAGE).offset((project_query.page - 1) * PAGE))
     lines = [
         TrackedLine(
             id=row["id"],

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from sharpen.server.pages.projects import STATES, Wanted
-from sharpen.server.pages.sweep import Asked
+from sharpen.server.pages.projects import STATES, ProjectQuery
+from sharpen.server.pages.sweep import RunsQuery
 
 LONGEST = 200
 LAST_PAGE = 10_000_000
 
 
-def asked_of(request: Request) -> Asked:
+def runs_query_of(request: Request) -> RunsQuery:
     """Return which runs of a sweep are asked for."""
     params = request.query_params
     order = params.get("order", "desc")
-    return Asked(
+    return RunsQuery(
         sort=params.get("sort", "number")[:LONGEST],
         order=order if order in ("asc", "desc") else "desc",
         state=_state(params.get("state", "")),
@@ -23,10 +23,10 @@ def asked_of(request: Request) -> Asked:
     )
 
 
-def wanted_of(request: Request) -> Wanted:
+def project_query_of(request: Request) -> ProjectQuery:
     """Return which runs of a project are asked for."""
     params = request.query_params
-    return Wanted(
+    return ProjectQuery(
         state=_state(params.get("state", "")),
         text=params.get("text", "")[:LONGEST].strip(),
         alone=params.get("alone", "") == "1",

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from starlette.responses import HTMLResponse, Response
 
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY
 
 STATIC = {"pages.css": "text/css", "pages.js": "text/javascript"}
@@ -92,7 +92,7 @@ def value(stored: Any, most: int = 300) -> str:
     >>> value(0.1234567), value({"a": 1}), value("x" * 400)[-1]
     ('0.1235', '{"a": 1}', '…')
     """
-    text = wording.setting(stored) if not isinstance(stored, dict) else json.dumps(stored, default=str)
+    text = formatting.setting(stored) if not isinstance(stored, dict) else json.dumps(stored, default=str)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -119,7 +119,7 @@ def _room() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
-        environment.filters[name] = getattr(wording, name)
+        environment.filters[name] = getattr(formatting, name)
     environment.filters |= {"value": value, "size": size}
     names: dict[str, Any] = environment.globals
     names |= {"address": address, "in_project": in_project, "static": static_address, "entity": ENTITY}

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from sharpen.errors import NotFound, SharpenError
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.report.blocks import board, ruler
 from sharpen.server.auth import KeyFile, Signer
 from sharpen.server.pages import run as run_room
@@ -22,7 +22,7 @@ from sharpen.server.pages.compare import compare
 from sharpen.server.pages.live import changes
 from sharpen.server.pages.models_and_paper import account_page, accounts, model_lines, model_page, n_models
 from sharpen.server.pages.projects import PAGE, STATES, project_of, project_runs, projects, sweeps_of
-from sharpen.server.pages.query import asked_of, wanted_of
+from sharpen.server.pages.query import project_query_of, runs_query_of
 from sharpen.server.pages.render import HEADERS, STATIC, address, in_project, linked_version, page, static
 from sharpen.server.pages.session import COOKIE, Sessions, Visitor, is_from_here, local_address
 from sharpen.server.pages.sweep import sweep_page
@@ -152,7 +152,7 @@ class PageRoutes:
 
     def _project(self, request: Request, visitor: Visitor) -> Response:
         name = request.path_params["project"]
-        filters = wanted_of(request)
+        filters = project_query_of(request)
         sweeps = sweeps_of(self._engine.reader, name)
         runs, n = project_runs(self._engine.reader, name, [sweep.id for sweep in sweeps], filters)
         if not n and not sweeps and filters == type(filters)():
@@ -169,7 +169,7 @@ class PageRoutes:
             n_pages=max(1, -(-n // PAGE)),
             wanted=filters,
             states=STATES,
-            decimals=wording.decimals_for([run.score for run in runs]),
+            decimals=formatting.decimals_for([run.score for run in runs]),
         )
 
     def _models(self, request: Request, visitor: Visitor) -> Response:
@@ -201,14 +201,14 @@ class PageRoutes:
         here = in_project(project, "sweeps", row.id)
         if request.scope["path"] != unquote(here):  # the address has another project in it
             return RedirectResponse(here, 303, HEADERS)
-        shown = sweep_page(self._engine.reader, row, asked_of(request))
+        shown = sweep_page(self._engine.reader, row, runs_query_of(request))
         values = {"s": shown, "row": row, "here": here, "project": project, "states": STATES}
         return page("sweep.html", visitor=visitor, values=values)
 
     def _verdict(self, request: Request, visitor: Visitor) -> Response:
         row = self._find_sweep(request)
         analysis = self._analyses.verdict(row)
-        label = wording.label(analysis.judgement.kind, bool(analysis.doubts))
+        label = formatting.label(analysis.judgement.kind, bool(analysis.doubts))
         return page(
             "verdict.html",
             visitor=visitor,
@@ -220,7 +220,7 @@ class PageRoutes:
             label=label,
             board=board(analysis),
             ruler=ruler(analysis),
-            decimals=wording.decimals_for(e.run.score for e in analysis.ranked[:40]),
+            decimals=formatting.decimals_for(e.run.score for e in analysis.ranked[:40]),
         )
 
     def _importance(self, request: Request, visitor: Visitor) -> Response:

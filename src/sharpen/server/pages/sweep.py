@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sharpen import spec
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.server.pages import charts
 from sharpen.server.pages.projects import PAGE, parsed, project_of
 from sharpen.server.pages.render import in_project
@@ -20,7 +20,7 @@ MOST_COLUMNS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunsQuery:
     """Which part of the runs a page shows, and in which order."""
 
     sort: str = "number"
@@ -60,7 +60,7 @@ class RunsTable:
     n_pages: int
     page: int
     decimals: int | None
-    asked: Asked
+    runs_query: RunsQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +77,17 @@ class SweepPage:
     n_ended: int
 
 
-def sweep_page(reader: Reader, row: SweepRow, asked: Asked) -> SweepPage:
+def sweep_page(reader: Reader, row: SweepRow, runs_query: RunsQuery) -> SweepPage:
     """Return what the page of a sweep shows.
 
     Args:
         reader: The store.
         row: The sweep.
-        asked: Which runs.
+        runs_query: Which runs.
     """
     read, problem = parsed(row.spec, row.source)
     runs = run_lines(reader, row.id)
-    table = runs_table(row, read, runs, asked)
+    table = runs_table(row, read, runs, runs_query)
     ended = sum(TrialState(run.state).is_final for run in runs)
     if read is None:
         return SweepPage(row, None, problem, table, None, None, None, ended)
@@ -110,40 +110,42 @@ def varying(read: spec.Sweep | None) -> list[str]:
     return [name for name, d in read.space.dimensions.items() if not isinstance(d, Constant)]
 
 
-def runs_table(row: SweepRow, read: spec.Sweep | None, runs: Sequence[RunLine], asked: Asked) -> RunsTable:
+def runs_table(
+    row: SweepRow, read: spec.Sweep | None, runs: Sequence[RunLine], runs_query: RunsQuery
+) -> RunsTable:
     """Return a page of a sweep's runs.
 
     Args:
         row: The sweep.
         read: Its file.
         runs: All of its runs.
-        asked: Which of them, in which order.
+        runs_query: Which of them, in which order.
     """
-    chosen = [run for run in runs if not asked.state or run.state == asked.state]
-    inorder = ordered(chosen, asked.sort, asked.order == "desc")
+    chosen = [run for run in runs if not runs_query.state or run.state == runs_query.state]
+    inorder = ordered(chosen, runs_query.sort, runs_query.order == "desc")
     n_pages = max(1, -(-len(inorder) // PAGE))
-    page = min(max(asked.page, 1), n_pages)
+    page = min(max(runs_query.page, 1), n_pages)
     parameters = tuple(varying(read)[:MOST_COLUMNS])
     metric = read.metric.name if read is not None and read.has_metric else "score"
     columns = [("run", "number"), ("state", "state"), (metric, "score"), ("took", "took")]
     columns += [(name, f"config.{name}") for name in parameters]
     return RunsTable(
         rows=tuple(inorder[(page - 1) * PAGE : page * PAGE]),
-        columns=tuple(_column(row, replace(asked, page=page), *column) for column in columns),
+        columns=tuple(_column(row, replace(runs_query, page=page), *column) for column in columns),
         parameters=parameters,
         n=len(inorder),
         n_pages=n_pages,
         page=page,
-        decimals=wording.decimals_for([run.score for run in inorder[(page - 1) * PAGE : page * PAGE]]),
-        asked=replace(asked, page=page),
+        decimals=formatting.decimals_for([run.score for run in inorder[(page - 1) * PAGE : page * PAGE]]),
+        runs_query=replace(runs_query, page=page),
     )
 
 
-def _column(row: SweepRow, asked: Asked, name: str, key: str) -> Column:
-    is_sorted = asked.sort == key
-    other = "asc" if is_sorted and asked.order == "desc" else "desc"
-    query = {"sort": key, "order": other, "state": asked.state}
+def _column(row: SweepRow, runs_query: RunsQuery, name: str, key: str) -> Column:
+    is_sorted = runs_query.sort == key
+    other = "asc" if is_sorted and runs_query.order == "desc" else "desc"
+    query = {"sort": key, "order": other, "state": runs_query.state}
     href = in_project(project_of(row), "sweeps", row.id, **query) + "#runs"
     return Column(
-        name, key, href, {"asc": "ascending", "desc": "descending"}[asked.order] if is_sorted else ""
+        name, key, href, {"asc": "ascending", "desc": "descending"}[runs_query.order] if is_sorted else ""
     )

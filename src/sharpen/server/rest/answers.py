@@ -8,11 +8,11 @@ from typing import Any
 
 from sharpen.errors import NotFound, StoreError
 from sharpen.registry.best_version import words_of
-from sharpen.report import wording
+from sharpen.report import formatting
 from sharpen.server.pages import run as run_page
 from sharpen.server.pages.analysis import Analyses
 from sharpen.server.pages.projects import (
-    Wanted,
+    ProjectQuery,
     parsed,
     project_of,
     project_runs,
@@ -54,7 +54,9 @@ class Answers:
     def list_project_runs(self, project: str, state: str, text: str, page: int) -> values.ProjectRuns:
         """Return a page of 50 of a project's runs, the newest first."""
         ids = [sweep.id for sweep in sweeps_of(self._reader, project)]
-        lines, total = project_runs(self._reader, project, ids, Wanted(state, text.strip(), False, page))
+        lines, total = project_runs(
+            self._reader, project, ids, ProjectQuery(state, text.strip(), False, page)
+        )
         return values.ProjectRuns(
             total,
             [
@@ -98,7 +100,7 @@ class Answers:
         judged = analysis.judgement
         return values.Verdict(
             kind=judged.kind,
-            label=wording.label(judged.kind, bool(analysis.doubts)),
+            label=formatting.label(judged.kind, bool(analysis.doubts)),
             headline=judged.headline,
             details=judged.details,
             n_trials=judged.n_trials,

@@ -22,15 +22,15 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 N_WORDS = 3  # with the sweep or run that is meant
 
 
-def in_our_words(args: Sequence[str]) -> list[str]:
+def in_own_verbs(args: Sequence[str]) -> list[str]:
     """Return what is typed, in the verbs of this command line.
 
     Args:
         args: What follows ``sharpen`` and its options.
 
-    >>> in_our_words(["sweep", "pause", "k3v9x2aq"]), in_our_words(["run", "sweep.yaml"])
+    >>> in_own_verbs(["sweep", "pause", "k3v9x2aq"]), in_own_verbs(["run", "sweep.yaml"])
     (['pause', 'k3v9x2aq'], ['run', 'sweep.yaml'])
-    >>> in_our_words(["sweep", "resume", "local/quantbot/k3v9x2aq"])
+    >>> in_own_verbs(["sweep", "resume", "local/quantbot/k3v9x2aq"])
     ['resume', '--agents', '0', 'k3v9x2aq']
     """
     meant = WORDS.get((args[0], args[1])) if len(args) >= N_WORDS else None

@@ -12,17 +12,17 @@ from sharpen.store.queries import Reader
 from sharpen.store.version_contents import content_digest
 
 
-def past_the_log(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
+def audit_mismatches(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
     """Return a sentence for each alias and each version that is not as the log left it.
 
     Args:
         reader: The store.
         entries: Its whole log, the oldest first.
     """
-    return [*_versions_past_it(reader, entries), *_aliases_past_it(reader, entries)]
+    return [*_version_mismatches(reader, entries), *_alias_mismatches(reader, entries)]
 
 
-def _aliases_past_it(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
+def _alias_mismatches(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
     points_at: dict[tuple[str, str], Any] = {}
     for entry in entries:
         if entry.action not in ("refused", "requested") and "alias" in entry.details:
@@ -36,7 +36,7 @@ def _aliases_past_it(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]
     ]
 
 
-def _versions_past_it(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
+def _version_mismatches(reader: Reader, entries: Sequence[AuditEntry]) -> list[str]:
     registered: dict[tuple[str, int], AuditEntry] = {}
     figures: dict[tuple[str, int], Any] = {}
     deleted: set[tuple[str, int]] = set()

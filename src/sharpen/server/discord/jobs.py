@@ -18,7 +18,7 @@ import httpx
 
 from sharpen.errors import SharpenError
 from sharpen.promotion.promote import Ask, Back, Outcome, Person, position, promote, rollback
-from sharpen.server.discord.interactions import GREEN, Job, Json, Seen, body, button_id
+from sharpen.server.discord.interactions import GREEN, Job, Json, ShownVersion, body, button_id
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.collection_rows import aliases
 from sharpen.store.queries import Reader
@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class JobContext:
     """What a job needs.
 
     Attributes:
@@ -90,35 +90,35 @@ def left_over(home: Path, now: float) -> list[Job]:
     return jobs
 
 
-def do(desk: Desk, job: Job) -> None:
+def do(context: JobContext, job: Job) -> None:
     """Do a job, report it, and strike it off; a failure is reported, too."""
     try:
-        with desk.lock:
-            report = _done(desk, job)
+        with context.lock:
+            report = _done(context, job)
     except SharpenError as problem:
         report = body(problem.message)
     except Exception:  # whoever waits must be told, and a restart would only meet it again
         LOG.exception("the job of interaction %s failed", job.id)
         report = body("something broke in the server: whoever keeps it finds this in its log")
-    if send(desk, job, report):
-        (desk.home / "discord" / f"{job.id}.json").unlink(missing_ok=True)
+    if send(context, job, report):
+        (context.home / "discord" / f"{job.id}.json").unlink(missing_ok=True)
 
 
-def send(desk: Desk, job: Job, report: Json) -> bool:
+def send(context: JobContext, job: Job, report: Json) -> bool:
     """Put a report in the place of the deferred answer; return whether there is nothing left to try."""
-    url = f"{desk.settings.api}/webhooks/{desk.settings.application_id}/{job.token}/messages/@original"
+    url = f"{context.settings.api}/webhooks/{context.settings.application_id}/{job.token}/messages/@original"
     for attempt in range(TRIES):
         try:
-            answer = desk.http.patch(url, json=report)
+            answer = context.http.patch(url, json=report)
         except httpx.HTTPError:
-            desk.sleep(2.0**attempt)
+            context.sleep(2.0**attempt)
             continue
         if answer.status_code == 429:
-            desk.sleep(_retry_after_s(answer))
+            context.sleep(_retry_after_s(answer))
         elif answer.status_code < 500:
             return True  # taken, or the token has died: it will never be taken
         else:
-            desk.sleep(2.0**attempt)
+            context.sleep(2.0**attempt)
     return False
 
 
@@ -129,17 +129,17 @@ def _retry_after_s(answer: httpx.Response) -> float:
         return 1.0
 
 
-def _done(desk: Desk, job: Job) -> Json:
-    reader, person = Reader(desk.home), Person(job.person, "discord")
+def _done(context: JobContext, job: Job) -> Json:
+    reader, person = Reader(context.home), Person(job.person, "discord")
     if job.verb == "status":
         return body(_status(reader, job.word))
     if job.verb == "rollback":
         back = Back(job.word, job.alias, job.reason, job.expects, key=job.id)
-        before, now = rollback(desk.client, reader, back, person)
+        before, now = rollback(context.client, reader, back, person)
         there = "points nowhere now" if now is None else f"is v{now} again"
         return body(f"`{job.word}:{job.alias}` {there}, no longer v{before}")
     ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
-    return _told(promote(desk.client, reader, ask, person), job)
+    return _told(promote(context.client, reader, ask, person), job)
 
 
 def _told(outcome: Outcome, job: Job) -> Json:
@@ -151,7 +151,7 @@ def _told(outcome: Outcome, job: Job) -> Json:
     if outcome.state == "unchanged":
         return body(f"`{name}` is `{alias}` already")
     if outcome.state == "requested":
-        seen = Seen(name, outcome.row.digest, position(outcome.before))
+        seen = ShownVersion(name, outcome.row.digest, position(outcome.before))
         button = button_id("a", "", (seen, alias), outcome.expires_at or 0.0)
         buttons = [{"type": 2, "style": GREEN, "label": "Approve", "custom_id": button}] if button else []
         until = (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharpen.report.wording import MAX_DECIMALS, decimals_for, fixed
+from sharpen.report.formatting import MAX_DECIMALS, decimals_for, fixed
 
 
 @pytest.mark.parametrize(
