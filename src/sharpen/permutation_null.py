@@ -166,10 +166,10 @@ class PermutationTest:
         )
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The result in a few words.
 
-        >>> PermutationTest("val/sharpe", True, 1.0, 19 * (0.5,), seed=3).words
+        >>> PermutationTest("val/sharpe", True, 1.0, 19 * (0.5,), seed=3).summary
         'p = 0.05, 0 of 19 permuted histories as good, seed 3'
         """
         excess = "" if self.excess is None else f" (less buy-and-hold {self.excess.p:.2g})"

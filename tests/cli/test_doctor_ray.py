@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from sharpen.cli import doctor_ray, ray_address
-from sharpen.cli.doctor_ray import ray_words
+from sharpen.cli.doctor_ray import ray_state
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +25,11 @@ def test_nothing_is_said_of_what_is_not_installed(monkeypatch):
         raise doctor_ray.PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor_ray, "version", lacks)
-    assert ray_words({}) == (True, "")
+    assert ray_state({}) == (True, "")
 
 
 def test_no_cluster_is_no_problem(tmp_path):
-    is_well, words = ray_words({"RAY_TMPDIR": str(tmp_path)})
+    is_well, words = ray_state({"RAY_TMPDIR": str(tmp_path)})
     assert is_well
     assert words == "Ray 2.60.0; no cluster of this machine, so '--ray' needs an address"
 
@@ -37,11 +37,11 @@ def test_no_cluster_is_no_problem(tmp_path):
 def test_a_cluster_that_anybody_may_use_is_a_warning(tmp_path, cluster):
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(f"{cluster}\n")
-    is_well, words = ray_words({"RAY_TMPDIR": str(tmp_path)})
+    is_well, words = ray_state({"RAY_TMPDIR": str(tmp_path)})
     assert not is_well
     assert f"a cluster answers at {cluster}; whoever reaches it can run code" in words
     named = {"RAY_ADDRESS": f"ray://{cluster}", "RAY_AUTH_MODE": "token"}
-    assert ray_words(named) == (True, f"Ray 2.60.0; a cluster answers at ray://{cluster}")
+    assert ray_state(named) == (True, f"Ray 2.60.0; a cluster answers at ray://{cluster}")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-port", "127.0.0.1:x"])
@@ -50,6 +50,6 @@ def test_a_cluster_that_does_not_answer_is_a_warning(address, monkeypatch):
         raise ConnectionRefusedError
 
     monkeypatch.setattr(ray_address.socket, "create_connection", refuse)
-    is_well, words = ray_words({"RAY_ADDRESS": address})
+    is_well, words = ray_state({"RAY_ADDRESS": address})
     assert not is_well
     assert f"nobody answers at {address}" in words

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sharpen.registry.best_version import words_of
+from sharpen.registry.best_version import names_of_versions
 from sharpen.store.collection_rows import aliases, versions
 from sharpen.store.queries import Reader
 
@@ -149,5 +149,5 @@ def test_best_is_what_the_best_run_of_the_sweep_logged(server):
     server.wandb("wandb", "artifact", "get", "quant/clf:latest", "--root", "latest")
     assert (server.folder / "best" / "model.txt").read_text() == "1"
     assert (server.folder / "latest" / "model.txt").read_text() == "2"
-    found = words_of(Reader(server.home), "quant/clf")
+    found = names_of_versions(Reader(server.home), "quant/clf")
     assert found == {1: ["best"], 2: ["latest"]}

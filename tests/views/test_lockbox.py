@@ -4,7 +4,7 @@ import pytest
 
 from report.stores import Lab
 from sharpen.report.cautions import about_lockbox
-from sharpen.report.lockbox import look
+from sharpen.report.lockbox import read_look
 from sharpen.store.queries import Reader
 from sharpen.views.lockbox import no_lockbox, used_by
 
@@ -73,7 +73,7 @@ def test_the_report_says_it_of_an_opening(lab):
     lab.call("look", look_id="l", run_id=f"{mine}-1", who="ann")
     lab.call("looked", look_id="l", result={"chosen": {"metrics": {}}, "used_by": [seen.stored()]})
     (row,) = Reader(lab.home).looks(mine)
-    said = [caution.sentence for caution in about_lockbox(["h"], [look(row)], [])]
+    said = [caution.sentence for caution in about_lockbox(["h"], [read_look(row)], [])]
     assert any(f"no lockbox: sweep {first}" in sentence for sentence in said)
 
 

@@ -56,7 +56,7 @@ def test_histories_searched_before_a_sweep_grew_speak_against_it_but_not_for_it(
     assert PermutedSearch(1.0, METRIC, each, 6).decides
     found = PermutedSearch(1.0, METRIC, each, 7)
     assert found.decides == decides
-    assert "the sweep had 6 runs then and has 7 now, so do it again" in found.words
+    assert "the sweep had 6 runs then and has 7 now, so do it again" in found.summary
 
 
 @pytest.mark.parametrize(("goal", "n_as_good"), [("maximize", 2), ("minimize", 3)])
@@ -67,7 +67,7 @@ def test_the_p_value_counts_the_real_search_and_takes_no_winner_as_worse(goal, n
     assert found.null.n_as_good == n_as_good
     assert found.null.p_value == (1 + n_as_good) / 6
     assert found.figures()["p"] == found.null.p_value
-    assert "use 19 or more" in found.words
+    assert "use 19 or more" in found.summary
 
 
 def test_without_a_history_or_a_winner_there_is_nothing(tmp_path):

@@ -21,7 +21,16 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import ranked
 from sharpen.views.aggregates import fold_metric_among
-from sharpen.views.finalists import DEFAULT, PREVIOUS, Candidate, Evaluation, Role, folder_of, keep, kept
+from sharpen.views.finalists import (
+    DEFAULT,
+    PREVIOUS,
+    Candidate,
+    Evaluation,
+    Role,
+    folder_of,
+    keep,
+    kept_evaluations,
+)
 
 
 def top_runs(reader: Reader, sweep: SweepRow, n: int) -> list[RunRow]:
@@ -103,7 +112,7 @@ def evaluate(
     home = reader.home
     own_folder(folder_of(home, sweep.id).parent)
     own_folder(folder_of(home, sweep.id))
-    done = {(one.key, one.seed): one for one in kept(home, sweep.id)}
+    done = {(one.key, one.seed): one for one in kept_evaluations(home, sweep.id)}
     pairs = list(dict.fromkeys((one.key, seed) for one in candidates for seed in seeds))
     for pair in pairs:
         if pair in done:

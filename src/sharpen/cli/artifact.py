@@ -14,7 +14,7 @@ from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
 from sharpen.errors import NotFound, UsageError
 from sharpen.gates import DEFAULT_GATES, rules_of
-from sharpen.registry.best_version import resolve_also_best, words_of
+from sharpen.registry.best_version import names_of_versions, resolve_also_best
 from sharpen.registry.files import write_files
 from sharpen.registry.names import split
 from sharpen.store.blobs import open_blobs
@@ -58,7 +58,7 @@ def get(home: Path, name: str, root: Path | None, kind: str | None, verbose: boo
     """
     reader = Reader(find(home).parent)
     collection, word = split(name)
-    collection = _found(reader, collection)
+    collection = _collection_named(reader, collection)
     row = resolve_also_best(reader, collection, word)
     collection_type = collections(reader)[collection]
     if kind not in (None, collection_type):
@@ -89,7 +89,7 @@ def link(ctx: click.Context, name: str, alias: str) -> None:
     home: Path = ctx.obj
     with opened(home) as (client, reader):
         collection, word = split(name)
-        collection = _found(reader, collection)
+        collection = _collection_named(reader, collection)
         if "/" not in collection and alias in rules_of(alias, own_gates(home), None):
             is_gated = True
         else:
@@ -111,7 +111,7 @@ def link(ctx: click.Context, name: str, alias: str) -> None:
         ctx.invoke(promote, model=f"{collection}:{word}", alias=alias)
 
 
-def _found(reader: Reader, name: str) -> str:
+def _collection_named(reader: Reader, name: str) -> str:
     """Return the collection that a name means: itself, or the only project's of this name.
 
     Raises:
@@ -144,10 +144,10 @@ def ls(home: Path, name: str | None, as_json: bool) -> None:
     """
     reader = Reader(home)
     kinds = collections(reader)
-    chosen = [*kinds] if name is None else [_found(reader, name)]
+    chosen = [*kinds] if name is None else [_collection_named(reader, name)]
     rows: list[dict[str, Any]] = []
     for collection in chosen:
-        aliases_of = words_of(reader, collection, with_best=name is not None)
+        aliases_of = names_of_versions(reader, collection, with_best=name is not None)
         for row in versions(reader, collection)[-1 if name is None else 0 :]:
             names = aliases_of.get(row.version, [])
             kind, size = kinds[collection], sum(file.n_bytes for file in row.files)

@@ -97,7 +97,7 @@ class BestRun:
         echo(f"\n\nrepeat it alone: {self.command}")
         for what, compared in (("permuted bars", self.test), ("whole search", self.search)):
             if compared:
-                echo(f"{what + ':':<16} {compared.words}")
+                echo(f"{what + ':':<16} {compared.summary}")
         next_steps = f"is it real?      sharpen report {now.sweep.id}"
         if self.scrutiny:  # a program that keeps no returns knows of no other bars
             next_steps += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"

@@ -16,7 +16,7 @@ import click
 import sqlalchemy as sa
 
 from sharpen import __version__
-from sharpen.cli.doctor_ray import ray_words
+from sharpen.cli.doctor_ray import ray_state
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import NotFound, SharpenError
 from sharpen.extras import EXTRAS
@@ -74,7 +74,7 @@ def doctor(home: Path, as_json: bool) -> None:
 def _findings(home: Path) -> Iterator[Finding]:
     yield _versions()
     yield _disk(home)
-    is_well, sentence = ray_words()
+    is_well, sentence = ray_state()
     if sentence:
         yield Finding("ray", "ok" if is_well else "warning", sentence)
     try:

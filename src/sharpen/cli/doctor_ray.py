@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from sharpen.cli.ray_address import address_here, why_silent
 
 
-def ray_words(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
+def ray_state(environment: Mapping[str, str] = os.environ) -> tuple[bool, str]:
     """Return whether all is well with Ray, and what to say; an empty sentence where it is not installed.
 
     The cluster is the one for which ``--ray auto`` stands.

@@ -178,7 +178,7 @@ def logs(home: Path, run: str, follow: bool) -> None:
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
     facts = {key: getattr(run, key) for key in RUN_KEYS} | {"state": run.shown_state}
     facts |= {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
-    return facts | {"broke": [violation.words for violation in now.violations.get(run.number, ())]}
+    return facts | {"broke": [violation.sentence for violation in now.violations.get(run.number, ())]}
 
 
 def _leader(reader: Reader, sweep: SweepRow, as_json: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sharpen.cli.paper_limits import limits_in_words
+from sharpen.cli.paper_limits import limits_sentence
 from sharpen.cli.paper_run import account_option, bars, print_report, run, say
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows, when
 from sharpen.cli.terminal import echo
@@ -45,7 +45,7 @@ def status(home: Path, account: str, as_json: bool) -> None:
         "positions": positions,
         "open orders": len(ledger.intents(only_open=True)),
         "fills": len(ledger.fills()),
-        "limits": limits_in_words(limits) if (limits := ledger.fact("limits")) else None,
+        "limits": limits_sentence(limits) if (limits := ledger.fact("limits")) else None,
         "kill switch": f"{kill.reason} ({kill.who})" if kill else None,
     }
     if as_json:

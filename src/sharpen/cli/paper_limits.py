@@ -70,10 +70,10 @@ def keep_limits(ledger: Ledger, limits: Limits, now: float) -> None:
     if text != before:
         ledger.keep_fact("limits", text)
         if before is not None:
-            ledger.note("limits changed", limits_in_words(text), now)
+            ledger.note("limits changed", limits_sentence(text), now)
 
 
-def limits_in_words(text: str) -> str:
+def limits_sentence(text: str) -> str:
     """Return what :func:`keep_limits` kept, in words."""
     of: Mapping[str, str] = json.loads(text)
     order = f"order {_usd(of['max_order_usd'])} usd, {_usd(of['max_order_shares'])} shares"
@@ -83,7 +83,7 @@ def limits_in_words(text: str) -> str:
     return f"{order}; {position}; price {price} from the bar before; loss {loss} a session; {clock}"
 
 
-def check_said(limits: Mapping[str, float | None]) -> dict[str, float]:
+def checked_limits(limits: Mapping[str, float | None]) -> dict[str, float]:
     """Return the limits that somebody said.
 
     Raises:
@@ -95,7 +95,7 @@ def check_said(limits: Mapping[str, float | None]) -> dict[str, float]:
     return given_limits
 
 
-def refused_in_words(ledger: Ledger, n_events_before: int) -> str:
+def refusals_sentence(ledger: Ledger, n_events_before: int) -> str:
     """Return what the limits refused since so many events of an account; empty for nothing."""
     refused = [event.text for event in ledger.events()[n_events_before:] if event.kind == REFUSED]
     if not refused:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sharpen.bars import Panel
 from sharpen.cli.options import FiniteRange
-from sharpen.cli.paper_limits import check_said, keep_limits, limit_options, refused_in_words
+from sharpen.cli.paper_limits import checked_limits, keep_limits, limit_options, refusals_sentence
 from sharpen.cli.printing import json_option, print_json, print_pairs, print_rows
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
@@ -113,7 +113,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is a word of the command line
     from sharpen.paper.session import model_of, recorded_session  # noqa: PLC0415
 
     model = model_of(Reader(home), word)
-    limits_given = check_said(limits)
+    limits_given = checked_limits(limits)
     if broker == "alpaca":
         _refuse_recorded_options(click.get_current_context())
         named = broker if account == "default" else account
@@ -149,7 +149,7 @@ def _simulated(
     limits: Mapping[str, float],
 ) -> tuple[Panel, AccountSettings]:
     """Return the bars and the settings of an account: as somebody says now, as it began, or the defaults."""
-    beginning = {**defaults, **began_with(home, account), **_said(options)}
+    beginning = {**defaults, **began_with(home, account), **_given_options(options)}
     panel, name = bars(beginning["data"])
     deposit = _amount(beginning["cash"])
     settings = AccountSettings(
@@ -163,14 +163,14 @@ def _simulated(
     return panel, settings
 
 
-def _said(options: Mapping[str, object]) -> dict[str, str]:
+def _given_options(options: Mapping[str, object]) -> dict[str, str]:
     """Return the options that were given, as an account keeps them."""
     return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def _say_stops(ledger: Ledger, kill_switch: KillSwitch, n_events_before: int) -> None:
     """Say what kept an account from trading; exit 1 where nothing is traded any more."""
-    refused = refused_in_words(ledger, n_events_before)
+    refused = refusals_sentence(ledger, n_events_before)
     if refused:
         say(refused)
     kill = kill_switch.state()

@@ -56,7 +56,7 @@ def permute_sweep(home: Path, reader: Reader, sweep: SweepRow, call: SearchCall)
         print_json({"sweep": sweep.id, "run": best.id, "seed": call.root_seed, **search.figures()})
         return
     stdout().print(table([_row(search)]))
-    echo(f"\n{search.words}.")
+    echo(f"\n{search.summary}.")
     echo(f"\n{LIMITS}", err=True)
 
 

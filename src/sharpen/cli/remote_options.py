@@ -79,7 +79,7 @@ class Remote:
         return n_cpus, n_gpus
 
     @property
-    def words(self) -> list[str]:
+    def options(self) -> list[str]:
         """The same as a command line says it."""
         if self.placement == "ray":
             argv = ["--ray", self.address]

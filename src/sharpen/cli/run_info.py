@@ -25,8 +25,8 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     code = RunFacts.of_summary(run.summary).code
     began, ended = run.started_at, run.ended_at or time.time()
     facts |= {"time_s": duration(max(0.0, ended - began)) if began else "", "tags": ", ".join(run.tags)}
-    facts |= {"scores": "" if len(details.scores) < 2 else _words(details.scores)}
-    facts |= {"broke": ", ".join(details.broke), "permuted": test.words if test else ""}
+    facts |= {"scores": "" if len(details.scores) < 2 else _scores_line(details.scores)}
+    facts |= {"broke": ", ".join(details.broke), "permuted": test.summary if test else ""}
     facts |= {"program_files": ", ".join(f"{file} {digest}" for file, digest in code.items())}
     print_pairs(facts)
     for kind, pairs in (("parameter", run.config), ("metric", details.metrics)):
@@ -70,5 +70,5 @@ def _facts(details: RunDetails) -> dict[str, Any]:
     }
 
 
-def _words(scores: dict[str, Any]) -> str:
+def _scores_line(scores: dict[str, Any]) -> str:
     return ", ".join(f"{name} {shown(value)}" for name, value in scores.items())

@@ -293,7 +293,7 @@ def _work(
     if remote is None:
         drive(home, sweep_id, n_slots, more, view(reader, row, n_slots), signals)
     else:
-        more += [*remote.words, "--agents", str(n_slots)]
+        more += [*remote.options, "--agents", str(n_slots)]
         drive(home, sweep_id, 1, more, view(reader, row, n_slots), signals, shows_agent=True)
     if signals:
         echo(f"interrupted; {way_on(sweep_id, more)}", err=True)

@@ -53,7 +53,7 @@ def print_sweep(reader: Reader, sweep_id: str, as_json: bool) -> None:
     if as_json:
         print_json(facts | {"spec": row.spec})
         return
-    facts["permuted"] = "; ".join(f"{run}: {test.words}" for run, test in tests.items() if test)
+    facts["permuted"] = "; ".join(f"{run}: {test.summary}" for run, test in tests.items() if test)
     if "broke" in facts:
         n = row.n_runs.get(TrialState.FINISHED, 0)
         facts["broke"] = ", ".join(f"{name}: {k} of {n} finished" for name, k in facts["broke"].items())

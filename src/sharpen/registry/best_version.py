@@ -29,7 +29,7 @@ def resolve_also_best(reader: Reader, collection: str, word: str) -> VersionRow:
         return version
 
 
-def words_of(reader: Reader, collection: str, *, with_best: bool = True) -> dict[int, list[str]]:
+def names_of_versions(reader: Reader, collection: str, *, with_best: bool = True) -> dict[int, list[str]]:
     """Return what names each version, by its number: aliases, and those that move by themselves.
 
     These are ``latest`` and, where nobody set it, ``best``, which reads all runs of a sweep.

@@ -17,7 +17,7 @@ from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
 from sharpen.permutation_null import PermutationTest
 from sharpen.report import cautions
-from sharpen.report.lockbox import look
+from sharpen.report.lockbox import read_look
 from sharpen.report.memory import about_memory
 from sharpen.report.model import (
     Analysis,
@@ -171,7 +171,7 @@ def _scrutiny(
 def _broke(groups: Sequence[Configuration], broken: Violations) -> dict[int, str]:
     """Return the constraints that each configuration broke, in words and once, by its first run's number."""
     sentences = {
-        g.row.number: dict.fromkeys(v.words for run in g.runs for v in broken.get(run.number, ()))
+        g.row.number: dict.fromkeys(v.sentence for run in g.runs for v in broken.get(run.number, ()))
         for g in groups
     }
     return {number: ", ".join(broken_ones) for number, broken_ones in sentences.items() if broken_ones}
@@ -186,7 +186,7 @@ def _looks(
     reader: Reader, sweep: SweepRow, lockboxes: set[str]
 ) -> tuple[tuple[Look, ...], tuple[LookRow, ...]]:
     """Return the looks of a sweep, and those of other sweeps at its bars."""
-    looks = tuple(look(row) for row in reader.looks(sweep.id))
+    looks = tuple(read_look(row) for row in reader.looks(sweep.id))
     at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
     return looks, tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
 

@@ -86,11 +86,11 @@ def other_bars(home: Path, digest: str, other: str) -> list[str]:
     return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b)]
 
 
-def look(row: LookRow) -> Look:
+def read_look(row: LookRow) -> Look:
     """Return a stored look with what it found of each configuration.
 
     >>> row = LookRow("l1", "s", "s-1", "ann", 0.0, {"chosen": {"sharpe": 0.4, "interval": [-0.2, 1.0]}})
-    >>> look(row).sides[0].sharpe
+    >>> read_look(row).sides[0].sharpe
     Estimate(value=0.4, interval=Interval(low=-0.2, high=1.0, level=0.95))
     """
     results = {

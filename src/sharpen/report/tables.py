@@ -98,7 +98,7 @@ def verdict(analysis: Analysis) -> list[Text]:
         sign, color = OUTCOMES[check.outcome]
         lines.append(Text(f"  {sign} {check.name} {check.figure}, {check.threshold}", style=color))
     if analysis.search is not None:
-        lines.append(Text(f"  Whole search on permuted bars: {analysis.search.words}."))
+        lines.append(Text(f"  Whole search on permuted bars: {analysis.search.summary}."))
     for number, test in analysis.permutations:
         lines.append(Text(f"  Run {number} on permuted bars (seed {test.seed}): {test.sentence}"))
     lines += [Text(f"{c.topic}: {c.sentence}", style="yellow") for c in analysis.cautions]

@@ -199,7 +199,7 @@ def keep(home: Path, sweep_id: str, evaluation: Evaluation) -> None:
         file.write(json.dumps(asdict(evaluation)) + "\n")
 
 
-def kept(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
+def kept_evaluations(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
     """Return the evaluations that are kept for a sweep, the oldest first."""
     try:
         lines = read_text(folder_of(home, sweep_id) / "evaluations.jsonl").splitlines()

@@ -89,7 +89,7 @@ class PermutedSearch:
         return not (self.is_of_fewer_runs and null.p_value <= MAX_P_VALUE)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The result in a line; empty without a history."""
         null = self.null
         if null is None:

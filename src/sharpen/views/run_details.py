@@ -52,7 +52,7 @@ class RunDetails:
     @property
     def broke(self) -> list[str]:
         """The constraints that it broke, in words."""
-        return [violation.words for violation in self.now.violations.get(self.run.number, ())]
+        return [violation.sentence for violation in self.now.violations.get(self.run.number, ())]
 
     @property
     def n_steps(self) -> int:

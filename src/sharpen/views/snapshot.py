@@ -170,4 +170,4 @@ class Snapshot:
 
     def broke(self, run: RunRow) -> str:
         """Return the constraints that a run broke, in words; empty when it kept them all."""
-        return ", ".join(violation.words for violation in self.violations.get(run.number, ()))
+        return ", ".join(violation.sentence for violation in self.violations.get(run.number, ()))

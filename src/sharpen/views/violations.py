@@ -34,16 +34,16 @@ class Violation:
         return self.constraint.violation(math.nan if self.value is None else self.value)
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The violation in words.
 
-        >>> Violation(Constraint("val/n_trades", ">=", 30), 24.0).words
+        >>> Violation(Constraint("val/n_trades", ">=", 30), 24.0).sentence
         'val/n_trades 24, needs >= 30'
         """
-        return f"{self.constraint.metric} {self.found}, needs {self.constraint.op} {self.constraint.bound:g}"
+        return f"{self.constraint.metric} {self.shown}, needs {self.constraint.op} {self.constraint.bound:g}"
 
     @property
-    def found(self) -> str:
+    def shown(self) -> str:
         """What was logged, in words."""
         if self.value is None:
             return "never logged"
@@ -101,7 +101,7 @@ def none_kept(tried: Sequence[Configuration], broken: Violations, constraints: S
             continue
         number, violation = min(near, key=lambda at: (at[1].size, at[0]))
         nearest = (
-            f"nearest: run {number} with {violation.found}"
+            f"nearest: run {number} with {violation.shown}"
             if violation.value is not None
             else "none logged it"
         )

@@ -63,7 +63,9 @@ class Interactions:
             return PlainTextResponse("the body is no JSON", 400)
         if not self._seen.is_new(str(interaction.get("id")), now):
             return PlainTextResponse("this interaction came before", 401)
-        answered = await run_in_threadpool(answer, interaction, self._context.settings, now, self._look)
+        answered = await run_in_threadpool(
+            answer, interaction, self._context.settings, now, self._find_version
+        )
         if answered.job is not None:
             job = answered.job
             await run_in_threadpool(keep, self._context.home, job)
@@ -72,7 +74,7 @@ class Interactions:
             task.add_done_callback(self._tasks.discard)
         return JSONResponse(answered.reply)
 
-    def _look(self, word: str, alias: str) -> ShownVersion:
+    def _find_version(self, word: str, alias: str) -> ShownVersion:
         reader = Reader(self._context.home)
         row = find(reader, word)
         return ShownVersion(row.name, row.digest, position(points_at(reader, row.collection, alias)))

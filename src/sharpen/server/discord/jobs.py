@@ -139,10 +139,10 @@ def _done(context: JobContext, job: Job) -> Json:
         there = "points nowhere now" if now is None else f"is v{now} again"
         return body(f"`{job.word}:{job.alias}` {there}, no longer v{before}")
     ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
-    return _told(promote(context.client, reader, ask, person), job)
+    return _outcome_message(promote(context.client, reader, ask, person), job)
 
 
-def _told(outcome: Outcome, job: Job) -> Json:
+def _outcome_message(outcome: Outcome, job: Job) -> Json:
     name, alias = outcome.row.name, outcome.alias
     if outcome.state == "moved":
         easier = "".join(f"\n- {line}" for line in outcome.easier)

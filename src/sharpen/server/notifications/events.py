@@ -53,7 +53,7 @@ def news(reader: Reader, seen: NewsCursor) -> tuple[list[Happening], NewsCursor]
     """Return what happened since, and how far one has looked now."""
     entries = [audit_entry(row) for row in _newer(reader, seen.audit)]
     ended = {row.id: row for row in reader.sweeps() if row.ended_at is not None}
-    kill_lines = _kill_words(reader.home)
+    kill_lines = _kill_switch_lines(reader.home)
     happenings = [_moved(entry) for entry in entries if entry.action in TOLD and "alias" in entry.details]
     happenings += [_ended(row) for row in ended.values() if seen.sweeps.get(row.id) != row.ended_at]
     for account, lines in kill_lines.items():
@@ -70,7 +70,7 @@ def _newer(reader: Reader, seq: int) -> list[dict[str, Any]]:
     return reader.rows(sa.select(log).where(log.c.seq > seq).order_by(log.c.seq))
 
 
-def _kill_words(home: Path) -> dict[str, list[str]]:
+def _kill_switch_lines(home: Path) -> dict[str, list[str]]:
     """Return the lines of each account's kill switch; one that cannot be read counts as a line."""
     lines: dict[str, list[str]] = {}
     for path in sorted((home / "paper").glob("*.kills")):

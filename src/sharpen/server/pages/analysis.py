@@ -72,7 +72,7 @@ class Analyses:
 
     def verdict(self, row: SweepRow) -> Analysis:
         """Return everything that a report says of a sweep; while it changes, as it was a little earlier."""
-        return self._found("verdict", row, lambda: analyse(self._reader, row))
+        return self._cached("verdict", row, lambda: analyse(self._reader, row))
 
     def importances(self, row: SweepRow) -> Importances:
         """Return which parameters of a sweep mattered.
@@ -80,9 +80,9 @@ class Analyses:
         Raises:
             SharpenError: There are too few trials.
         """
-        return self._found("importance", row, lambda: importances(self._reader, row))
+        return self._cached("importance", row, lambda: importances(self._reader, row))
 
-    def _found(self, kind: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
+    def _cached(self, kind: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
         now, stamp = time.monotonic(), change_stamp(self._reader, row.id)
         newest = self._newest.get((kind, row.id))
         if newest is not None and row.status == "running" and now < newest.until:

@@ -178,7 +178,7 @@ def account_report(home: Path, name: str, ledger: LedgerReader) -> PaperReport:
     return rooms.account_report(home, name, ledger)
 
 
-def _beside_words(beside: PaperReport | SharpenError | None) -> dict[str, str]:
+def _beside_sentences(beside: PaperReport | SharpenError | None) -> dict[str, str]:
     """Return what stands beside an account's worth: its report's sentences, or why there is none."""
     if beside is None:
         return {}
@@ -209,7 +209,7 @@ def _account(
         worth=charts.line(line) if len(worth) > 1 and report is None else None,
         growth=charts.growth(report.growth) if report and len(report.growth.bars) > 1 else None,
         gain=gain,
-        beside=_beside_words(beside),
+        beside=_beside_sentences(beside),
         n_mismatches=None if report is None else len(report.replay.mismatches),
         events=tuple(reversed(ledger.events()))[:SHOWN],
     )

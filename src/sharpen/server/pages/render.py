@@ -38,7 +38,7 @@ def page(name: str, status: int = 200, values: Mapping[str, Any] | None = None, 
 
 def rendered(name: str, **values: Any) -> str:
     """Return the text of a template."""
-    return _room().get_template(name).render(values)
+    return _environment().get_template(name).render(values)
 
 
 @cache
@@ -110,7 +110,7 @@ def size(n_bytes: float) -> str:
 
 
 @cache
-def _room() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sharpen.server.pages"),
         autoescape=True,

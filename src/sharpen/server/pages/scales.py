@@ -63,10 +63,10 @@ class Scale:
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         values = [step * k for k in range(first, min(last, first + 20) + 1)]
         digits = max(0, -math.floor(math.log10(step))) + 1
-        return tuple((self.place(value), _words(value, digits)) for value in values)
+        return tuple((self.place(value), _tick_label(value, digits)) for value in values)
 
 
-def _words(value: float, digits: int) -> str:
+def _tick_label(value: float, digits: int) -> str:
     short = f"{value:g}"
     if abs(value) >= 1e6 or (value and abs(value) < 1e-4):
         return f"{value:.3g}".replace("-", "−")

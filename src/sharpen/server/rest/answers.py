@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.errors import NotFound, StoreError
-from sharpen.registry.best_version import words_of
+from sharpen.registry.best_version import names_of_versions
 from sharpen.report import formatting
 from sharpen.server.pages import run as run_page
 from sharpen.server.pages.analysis import Analyses
@@ -203,7 +203,7 @@ class Answers:
         kind = collections(self._reader).get(name)
         if kind is None:
             raise NotFound(f"there is no model {name[:80]!r}")
-        pointed = words_of(self._reader, name)
+        pointed = names_of_versions(self._reader, name)
         newest_first = reversed(versions(self._reader, name))
         listed = [_version(row, pointed.get(row.version, [])) for row in newest_first]
         return values.ModelDetails(self._model(name, kind), listed)

@@ -124,7 +124,7 @@ class RestRoutes:
             if not key.allows(endpoint.scope):
                 return _refusal(403, f"the key {key.id} may {key.scope}; this needs {endpoint.scope}")
             try:
-                return await asyncio.to_thread(_found, endpoint, request)
+                return await asyncio.to_thread(_answer, endpoint, request)
             except NotFound as problem:
                 return _refusal(404, problem.message)
             except UsageError as problem:
@@ -151,7 +151,7 @@ class RestRoutes:
         return page("rest.html", visitor=None, endpoints=self._endpoints, root=ROOT)
 
 
-def _found(endpoint: Endpoint, request: Request) -> Response:
+def _answer(endpoint: Endpoint, request: Request) -> Response:
     params = {param.name: param.read(request.query_params.get(param.name)) for param in endpoint.params}
     answer = endpoint.answer(**request.path_params, **params)
     if isinstance(answer, Path):

@@ -97,7 +97,7 @@ def answer(ctx: Context, body: Any) -> tuple[int, dict[str, Any]]:
     result = execute_sync(schema(), document, root(ctx), ctx, variables, operation)  # pyright: ignore[reportUnknownArgumentType]
     problems = result.errors or []
     status = max((_status(problem.original_error) for problem in problems), default=200)
-    return status, {"data": result.data, **(_errors([_words(p) for p in problems]) if problems else {})}
+    return status, {"data": result.data, **(_errors([_sentence(p) for p in problems]) if problems else {})}
 
 
 def _status(problem: Exception | None) -> int:
@@ -110,7 +110,7 @@ def _status(problem: Exception | None) -> int:
             return 200
 
 
-def _words(problem: GraphQLError) -> str:
+def _sentence(problem: GraphQLError) -> str:
     cause = problem.original_error
     return cause.message if isinstance(cause, SharpenError) else problem.message
 

@@ -216,7 +216,7 @@ def heartbeat(ctx: Context, agent_id: str, run_state: str | None) -> dict[str, A
     held = [run for run in ctx.engine.reader.live_runs(sweep_id) if run.agent_id == agent_id]
     for run in held:
         if run.id not in at_work:
-            _settle(ctx, run)
+            _end_vanished(ctx, run)
     held = [run for run in held if run.id in at_work]
     pairs = [(run.id, run.token) for run in held]
     reply = ctx.engine.call("beat", sweep_id=sweep_id, agent_id=agent_id, held=pairs)
@@ -234,7 +234,7 @@ def _has_ended(ctx: Context, run_id: str) -> bool:
     return run is not None and run.state in (TrialState.FINISHED, TrialState.FAILED)
 
 
-def _settle(ctx: Context, run: RunRow) -> None:
+def _end_vanished(ctx: Context, run: RunRow) -> None:
     """End a run whose program is no more and has not said how it ended."""
     exit_code, last_words = (TERMINATED, "") if run.stop else (1, VANISHED)
     try:
