@@ -7,6 +7,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sharpen.errors import MissingExtra
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
+from sharpen.replay import LastAnswer, Replay
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
 from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
@@ -25,35 +27,34 @@ except ImportError as error:
     raise MissingExtra("cmaes", "samplers") from error
 
 MOST_TRIES = 8
+_Start = tuple[Space, bytes, int]  # the space, the mean and the size of a generation
 _INFEASIBLE = 1e12  # only ranks matter
 
 
-class _Replay:
-    """Generations already told; it saves time and changes no answer."""
+@dataclass(slots=True)
+class _Generations:
+    """A search, and the trials of the generation that it has not been told of yet."""
 
-    def __init__(self) -> None:
-        self._start: tuple[Space, bytes, int] | None = None
-        self._told: list[tuple[Trial, ...]] = []
-        self._search: CMA | None = None
+    cube: Cube
+    size: int
+    search: CMA
+    waiting: list[Trial] = field(default_factory=list[Trial])
 
-    def after(self, cube: Cube, mean: Floats, sigma: float, size: int, trials: Sequence[Trial]) -> CMA:
-        """Return the search after all full generations of the trials."""
-        numbers = ~cube.is_category
-        n_full = len(trials) // size
-        generations = [tuple(trials[i * size : (i + 1) * size]) for i in range(n_full)]
-        start = (cube.space, mean.tobytes(), size)
-        is_same = self._start is not None and self._start[0] is start[0] and self._start[1:] == start[1:]
-        if not is_same or self._search is None or self._told != generations[: len(self._told)]:
-            bounds = np.tile([0.0, 1.0], (int(numbers.sum()), 1))
-            self._search = CMA(mean=mean, sigma=sigma, bounds=bounds, population_size=size, seed=0)
-            self._start, self._told = start, []
-        for generation in generations[len(self._told) :]:
-            if not self._search.should_stop():
-                u = cube.encode([trial.config for trial in generation])[:, numbers]
-                losses = [_loss(trial) for trial in generation]
-                self._search.tell(list(zip(u, losses, strict=True)))
-            self._told.append(generation)
-        return copy.deepcopy(self._search)
+    @classmethod
+    def start(cls, cube: Cube, mean: Floats, sigma: float, size: int) -> _Generations:
+        """Return a search that knows of no trial."""
+        bounds = np.tile([0.0, 1.0], (len(mean), 1))
+        return cls(cube, size, CMA(mean=mean, sigma=sigma, bounds=bounds, population_size=size, seed=0))
+
+    def take(self, trial: Trial) -> None:
+        """Tell the search of a generation, with its last trial."""
+        self.waiting.append(trial)
+        if len(self.waiting) < self.size:
+            return
+        generation, self.waiting = self.waiting, []
+        if not self.search.should_stop():
+            u = self.cube.encode([t.config for t in generation])[:, ~self.cube.is_category]
+            self.search.tell(list(zip(u, map(_loss, generation), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class CmaEs:
     sigma: float = 0.25
     population: int = 0
     seed: int | None = None
-    _replay: _Replay = field(default_factory=_Replay, repr=False, compare=False)
+    _replay: LastAnswer[_Start, Replay[_Generations, Trial]] = field(
+        default_factory=LastAnswer[_Start, Replay[_Generations, Trial]], repr=False, compare=False
+    )
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -121,7 +124,11 @@ class CmaEs:
         mean = np.full(int(numbers.sum()), 0.5)
         if given:
             mean = cube.encode([min(given, key=_loss).config])[0, numbers]
-        search = self._replay.after(cube, mean, self.sigma, size, own)
+        begin = partial(_Generations.start, cube, mean, self.sigma, size)
+        replay = self._replay.get(
+            (cube.space, mean.tobytes(), size), lambda _: Replay(begin, _Generations.take)
+        )
+        search = copy.deepcopy(replay.after(own[: len(own) // size * size]).search)
         search.reseed_rng(int(rng.integers(2**31)))
         return search
 

@@ -12,6 +12,7 @@ from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.optimizers.grid import points
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
+from sharpen.replay import PerNumber
 from sharpen.seeds import rng_for
 from sharpen.space import Space
 from sharpen.trial import Config, Trial
@@ -23,24 +24,15 @@ _STRETCH = 128
 
 @dataclass(slots=True)
 class Keys:
-    """Texts that tell configurations apart, kept by trial; it saves time and changes no answer."""
+    """Texts that tell configurations apart, kept by trial."""
 
-    _space: Space | None = None
-    _known: dict[int, tuple[Config, str]] = field(default_factory=dict[int, tuple[Config, str]])
+    _known: PerNumber[Config, str] = field(default_factory=PerNumber[Config, str])
 
     def of(self, space: Space, trials: Iterable[Trial]) -> set[str]:
         """Return the keys of the trials' configurations; none for a space in which no two draws ever meet."""
         if space.size is None:
             return set()
-        if space is not self._space:
-            self._space, self._known = space, {}
-        keys: set[str] = set()
-        for trial in trials:
-            known = self._known.get(trial.number)
-            if known is None or known[0] is not trial.config:
-                known = self._known[trial.number] = (trial.config, space.key(trial.config))
-            keys.add(known[1])
-        return keys
+        return set(self._known.all(space, ((t.number, t.config) for t in trials), space.key))
 
 
 def sobol(seed: int | None, n_dimensions: int, index: int) -> Floats | None:
@@ -76,9 +68,9 @@ def draw(
     n_values = space.size
     tries = [first] if first is not None else []
     for least in range(len(avoid) if n_values is not None else 0):
-        config = _draw_outside(space, rng, frozenset[str]().union(*avoid[least:]), tries)
-        if config is not None:
-            return config
+        found = _draw_outside(space, rng, frozenset[str]().union(*avoid[least:]), tries)
+        if found is not None:
+            return found
     return _draw_outside(space, rng, frozenset(), tries) or _any(space, rng)
 
 

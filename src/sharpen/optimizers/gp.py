@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from sharpen.optimizers.observations import Observations
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.user_prior import Belief, drawn
 from sharpen.plugins import refuse_unless
+from sharpen.replay import LastAnswer
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
 from sharpen.threads import loading_one_thread
@@ -25,21 +26,8 @@ from sharpen.trial import Proposal, Trial
 if TYPE_CHECKING:
     from sharpen.optimizers.surrogate import Kernels, Surrogate
 
+_Fitted = tuple[Space, list[Trial]]
 STEPS = 4  # a fit serves until there are so many-th more trials
-
-
-@dataclass(slots=True)
-class _Kept:
-    """The last fit, while the trials that it was made of are the same; it changes no answer."""
-
-    _space: Space | None = None
-    _trials: list[Trial] = field(default_factory=list[Trial])
-    _kernels: Kernels | None = None
-
-    def get(self, space: Space, trials: list[Trial], fit: Callable[[Sequence[Trial]], Kernels]) -> Kernels:
-        if self._kernels is None or space is not self._space or trials != self._trials:
-            self._space, self._trials, self._kernels = space, trials, fit(trials)
-        return self._kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +75,9 @@ class GaussianProcess:
     prior_weight: float = 0.0
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
-    _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
+    _kernels: LastAnswer[_Fitted, Kernels] = field(
+        default_factory=LastAnswer[Any, Any], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense, and an installation without what the fit needs later."""
@@ -126,11 +116,12 @@ class GaussianProcess:
     def _model(self, cube: Cube, known: Observations, history: Sequence[Trial]) -> Surrogate:
         surrogate = _surrogate()
 
-        def fit(trials: Sequence[Trial]) -> Kernels:
-            earlier = observations.read(cube.space, trials, self.n_most_trials, self.fold_noise)
+        def fit(fitted: _Fitted) -> Kernels:
+            earlier = observations.read(*fitted, self.n_most_trials, self.fold_noise)
             return surrogate.Kernels.of(cube, earlier)
 
-        return surrogate.Surrogate.of(cube, known, self._kept.get(cube.space, _earlier(history), fit))
+        kernels = self._kernels.get((cube.space, _earlier(history)), fit)
+        return surrogate.Surrogate.of(cube, known, kernels)
 
 
 @cache

@@ -25,6 +25,7 @@ from sharpen.optimizers.port import Answer
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.user_prior import ORIGIN, Belief, drawn
 from sharpen.plugins import refuse_unless
+from sharpen.replay import LastAnswer
 from sharpen.seeds import seed_for
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of, is_near
@@ -107,20 +108,6 @@ LIBRARY = SmacProcess()
 atexit.register(LIBRARY.close)
 
 
-@dataclass(slots=True)
-class _Kept:
-    """The last order of points, while the question for it is the same; it changes no answer."""
-
-    question: dict[str, Any] | None = None
-    points: list[list[float]] = field(default_factory=list[list[float]])
-
-    def get(self, library: Library, question: dict[str, Any]) -> list[list[float]]:
-        if question != self.question:
-            self.points = library.points(question)
-            self.question = question
-        return self.points
-
-
 @dataclass(frozen=True, slots=True)
 class Smac:
     """Looks where SMAC's model expects the largest improvement; needs the library ``smac``.
@@ -166,7 +153,9 @@ class Smac:
     seed: int | None = None
     _library: Library = field(default=LIBRARY, repr=False, compare=False)
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
-    _kept: _Kept = field(default_factory=_Kept, init=False, repr=False, compare=False)
+    _points: LastAnswer[dict[str, Any], list[list[float]]] = field(
+        default_factory=LastAnswer[dict[str, Any], list[list[float]]], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense, and an installation without the library."""
@@ -192,7 +181,7 @@ class Smac:
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)
 
         def ordered(question: dict[str, Any]) -> list[list[float]]:
-            return self._kept.get(self._library, question)
+            return self._points.get(question, self._library.points)
 
         searching = _Searching(self, cube_of(space), history, rng, batch, ordered)
         if self.facade != "mf":

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Container, Generator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.observations import best_and_newest
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
+from sharpen.replay import PerNumber
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.space.encoding import kind_of
 from sharpen.trial import Config, Proposal, Trial, TrialState
@@ -38,28 +40,6 @@ except ImportError as error:
 
 MOST_TRIES = 8
 _EPOCH = datetime(2000, 1, 1)  # Optuna wants a time; no result depends on it
-
-
-class _Memo:
-    """Trials already translated for one space; it saves time and changes no answer."""
-
-    def __init__(self) -> None:
-        self._space: Space | None = None
-        self._known: dict[int, tuple[Trial, FrozenTrial | None]] = {}
-
-    def told(self, space: Space, axes: Mapping[str, _Axis], history: Sequence[Trial]) -> list[FrozenTrial]:
-        """Return what Optuna is told of the history, in number order."""
-        if space is not self._space:
-            self._space, self._known = space, {}
-        past: list[FrozenTrial] = []
-        for trial in history:
-            known = self._known.get(trial.number)
-            if known is None or known[0] is not trial:  # a trial is a value: the same one says the same
-                known = (trial, _translate(space, axes, trial))
-                self._known[trial.number] = known
-            if known[1] is not None:
-                past.append(known[1])
-        return past
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +74,9 @@ class Tpe:
     n_candidates: int = 24
     n_most_trials: int = 400
     seed: int | None = None
-    _memo: _Memo = field(default_factory=_Memo, repr=False, compare=False)
+    _told: PerNumber[Trial, FrozenTrial | None] = field(
+        default_factory=PerNumber[Trial, FrozenTrial | None], repr=False, compare=False
+    )
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -115,7 +97,9 @@ class Tpe:
         nothing that is still running.
         """
         axes = _axes(space)
-        past = self._memo.told(space, axes, _worth_telling(space, history, self.n_most_trials))
+        worth = _worth_telling(space, history, self.n_most_trials)
+        told = self._told.all(space, ((t.number, t) for t in worth), partial(_translate, space, axes))
+        past = [trial for trial in told if trial is not None]
         is_ready = axes and sum(t.state is not Told.RUNNING for t in past) >= self.n_startup_trials
         suggest = _suggester(axes, past, self.n_candidates, int(rng.integers(2**31)))
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)

@@ -52,13 +52,16 @@ import operator
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.errors import MissingExtra
 from sharpen.plugins import refuse_unless
+from sharpen.replay import Replay
 from sharpen.spec import Metric
+from sharpen.stoppers.ended import has_ended
 from sharpen.stoppers.reports import (
     UNNAMED,
     WORST,
@@ -100,7 +103,7 @@ class Racing:
     prior_folds: float = 8.0
     values: Values = "running_mean"
     metric: Metric = UNNAMED
-    _memo: _Field = field(init=False, repr=False, compare=False)
+    _replay: Replay[_Standing, Trial] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         refuse_unless(
@@ -112,7 +115,7 @@ class Racing:
                 "prior_folds must be a number that is not negative": 0 <= self.prior_folds < math.inf,
             },
         )
-        object.__setattr__(self, "_memo", _Field(self.values))
+        object.__setattr__(self, "_replay", Replay(partial(_Standing, self.values), _Standing.take))
 
     def should_stop(self, trial: Trial, history: Sequence[Trial]) -> StopDecision:
         """Return whether the trial is further behind the incumbent than one that catches up would be.
@@ -128,11 +131,11 @@ class Racing:
         n = len(trial.reports)
         if trial.state is not TrialState.RUNNING or n < self.min_iter:
             return GO_ON
-        rest = self._memo.split(history)
-        incumbent = self._memo.incumbent(trial, rest)
+        standing, rest = self._replay.split(history, has_ended)
+        incumbent = standing.incumbent(trial, rest)
         if incumbent is None:
             return GO_ON
-        pool = self._memo.pool(incumbent, rest)
+        pool = standing.pool(incumbent, rest)
         if pool.n_trials < self.min_runs:
             return GO_ON
         return self._compare(trial, incumbent, pool)
@@ -245,11 +248,8 @@ def n_shared(one: Sequence[Report], other: Sequence[Report]) -> int:
     return next((k for k in range(n) if one[k].step != other[k].step), n)
 
 
-class _Field:
-    """The ended trials that a history begins with: who leads them, and how they spread around whom.
-
-    It is used only while the history begins with the very same trials, and so changes no decision.
-    """
+class _Standing:
+    """Ended trials: who leads them, and how they spread around whom."""
 
     def __init__(self, values: Values) -> None:
         self._values: Values = values
@@ -257,17 +257,11 @@ class _Field:
         self._finished: list[tuple[float, int, Trial]] = []
         self._pools: dict[int, tuple[Trial, Pool, int]] = {}
 
-    def split(self, history: Sequence[Trial]) -> Sequence[Trial]:
-        """Return the trials after the ended ones that a history begins with, and take in the latter."""
-        n = len(self._trials)
-        if n > len(history) or not all(map(operator.is_, self._trials, history)):
-            self._trials, self._finished, self._pools, n = [], [], {}, 0
-        while n < len(history) and history[n].state.is_final:
-            self._trials.append(history[n])
-            for row in self._rows([history[n]]):
-                insort(self._finished, row, key=RANK)
-            n += 1
-        return history[n:]
+    def take(self, trial: Trial) -> None:
+        """Take in one more."""
+        self._trials.append(trial)
+        for row in self._rows([trial]):
+            insort(self._finished, row, key=RANK)
 
     def incumbent(self, trial: Trial, rest: Sequence[Trial]) -> Trial | None:
         """Return the best finished trial that has more folds than a trial, and a value on the same ones."""
