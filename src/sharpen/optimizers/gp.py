@@ -75,7 +75,7 @@ class GaussianProcess:
     prior_weight: float = 0.0
     seed: int | None = None
     _keys: Keys = field(default_factory=Keys, repr=False, compare=False)
-    _kernels: LastAnswer[_Fitted, Kernels] = field(
+    _kernels: LastAnswer[_Fitted, Any] = field(
         default_factory=LastAnswer[Any, Any], init=False, repr=False, compare=False
     )
 
