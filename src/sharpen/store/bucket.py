@@ -116,8 +116,13 @@ def look(url: str) -> None:
         )
 
 
-def has(home: Path, digest: str) -> bool:
+def has(home: Path, digest: str, patience_s: float | None = None) -> bool:
     """Return whether the bucket of a store, if it has one, has a file.
+
+    Args:
+        home: The store's folder.
+        digest: The file's.
+        patience_s: How long to try; as long as for a file by default.
 
     Raises:
         Unreachable: The service did not answer for a long time.
@@ -126,7 +131,7 @@ def has(home: Path, digest: str) -> bool:
     if (url := bucket_of(home)) is None:
         return False
     bucket = _room(url, os.getpid())
-    return _patiently(url, lambda: bucket.system.get_file_info(bucket.path(digest)).is_file)
+    return _patiently(url, lambda: bucket.system.get_file_info(bucket.path(digest)).is_file, patience_s)
 
 
 def send(home: Path, source: Path, digest: str) -> None:

@@ -16,6 +16,7 @@ from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.http import folder_of
 from sharpen.http.connection import HttpConnection
 from sharpen.regular_file import open_file
+from sharpen.store import copies
 from sharpen.store.permissions import own_folder
 
 PATH = "/api/agents/blobs"
@@ -66,10 +67,13 @@ class HttpBlobs:
         path = self.home / "blobs" / digest[:2] / digest[2:]
         with contextlib.suppress(OSError):
             if _digest_of(path)[0] == digest:
+                copies.note_use(path)
                 return path
         connection = HttpConnection(self._url)
         with contextlib.closing(connection):
             self._patiently(lambda: _fetch(connection, digest, path))
+        with contextlib.suppress(OSError):
+            copies.bound(self.home / "blobs", lambda _: True)  # all of them came from the server
         return path
 
     def _patiently(self, attempt: Callable[[], Result]) -> Result:

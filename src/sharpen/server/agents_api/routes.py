@@ -18,6 +18,7 @@ from sharpen.server.agents_api.relay import Relay
 from sharpen.server.agents_api.rows import Rows
 from sharpen.server.agents_api.scopes import scope_of
 from sharpen.server.auth import KeyFile, key_of
+from sharpen.store import bucket
 from sharpen.store.blobs import DIGEST, IncomingBlob, blob_path, checked_path
 from sharpen.store.retry import FULL
 from sharpen.wire.protocol import MAX_MESSAGE_BYTES, ProtocolError, decode_requests, encode_refusal
@@ -108,7 +109,9 @@ class AgentRoutes:
         self._check(request, "read")
         digest = _digest(request)
         if request.method == "HEAD":
-            return Response(status_code=200 if blob_path(self._home, digest).is_file() else 404)
+            here = blob_path(self._home, digest).is_file()
+            is_there = here or await asyncio.to_thread(bucket.has, self._home, digest)
+            return Response(status_code=200 if is_there else 404)
         path = await asyncio.to_thread(checked_path, self._home, digest)
         return FileResponse(path, media_type="application/octet-stream")
 
