@@ -1,6 +1,7 @@
 """What doctor says of a store that is well, and of ones that are not."""
 
 import json
+import re
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from faults.bench import Bench, until
 from sharpen.cli import doctor, main
 from sharpen.coordinator import connect
+from sharpen.store.queries import Reader
 
 SWEEP = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
 
@@ -38,6 +40,23 @@ def test_a_store_that_is_well(home):
 def test_nobody_is_made_the_writer(home):
     _, found = look(home)
     assert found["writer"] == ("ok", "nobody writes just now; the next command does")
+
+
+def test_an_agent_elsewhere_is_said_with_when_it_was_heard_and_since_when_it_is_silent(home, monkeypatch):
+    with connect(home) as client:
+        (sweep_id,) = [row.id for row in Reader(home).sweeps()]
+        client.call("join", sweep_id=sweep_id, agent_id="gpu1-7", host="gpu1", pid=7, born="gpu1:boot:7")
+        assert client.call("lease", sweep_id=sweep_id, agent_id="gpu1-7", key="one")["run"]
+        is_well, words = look(home)[1]["agents"]
+        assert is_well == "ok"
+        assert re.search(r": 0 agents here, 1 elsewhere at work \(heard \ds ago\), 1 run running$", words)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)  # nobody writes any more, and nobody was heard
+    verdict, words = look(home)[1]["agents"]
+    assert verdict == "warning"
+    assert re.search(r"0 elsewhere at work, 1 run running; gpu1-7 silent since 20\S+ \S+ \(1h00m\)", words), (
+        words
+    )
 
 
 def test_no_store_is_no_problem(tmp_path):

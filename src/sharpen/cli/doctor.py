@@ -16,6 +16,7 @@ import click
 import sqlalchemy as sa
 
 from sharpen import __version__
+from sharpen.cli.doctor_agents import agents_words
 from sharpen.cli.doctor_ray import ray_state
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.errors import NotFound, SharpenError
@@ -28,11 +29,7 @@ from sharpen.store.location import FILE, database_url, find, without_password
 from sharpen.store.permissions import open_to_others
 from sharpen.store.project_use import limits_of, project_uses
 from sharpen.store.queries import Reader
-from sharpen.sweep import SweepStatus
-from sharpen.trial import TrialState
-from sharpen.views.dead_agents import dead_agents
 from sharpen.wire import Client, address_of, open_channel
-from sharpen.wire.processes import is_here
 
 LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
@@ -249,27 +246,5 @@ def _limits(_home: Path, reader: Reader) -> Iterator[Finding]:
 
 
 def _agents(home: Path, reader: Reader) -> Iterator[Finding]:
-    sweeps = [sweep for sweep in reader.sweeps() if SweepStatus(sweep.status).is_open]
-    if not sweeps:
-        yield Finding("agents", "ok", "no sweep is open")
-    for sweep in sweeps:
-        yield _agents_of(reader, sweep.id)
-
-
-def _agents_of(reader: Reader, sweep_id: str) -> Finding:
-    agents, dead = reader.agents(sweep_id), dead_agents(reader, sweep_id)
-    live = [name for name, *_, identity in agents if is_here(identity) and name not in dead]
-    running = [run for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING]
-    held = {run.agent_id for run in running}
-    elsewhere = [name for name, *_, identity in agents if not is_here(identity) and name in held]
-    lost = [run.id for run in running if run.agent_id in dead]
-    summary = f"sweep {sweep_id}: {count(len(live), 'agent')} here, {len(elsewhere)} elsewhere at work, "
-    summary += f"{count(len(running), 'run')} running"
-    if lost:
-        summary += (
-            f"; the agent of {', '.join(lost[:3])} is dead: the run goes back as soon as somebody writes"
-        )
-        return Finding("agents", "warning", summary)
-    if not live and not elsewhere:
-        return Finding("agents", "warning", f"{summary}; start one with 'sharpen agent {sweep_id}'")
-    return Finding("agents", "ok", summary)
+    for is_well, words in agents_words(home, reader):
+        yield Finding("agents", "ok" if is_well else "warning", words)

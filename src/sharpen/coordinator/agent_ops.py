@@ -242,6 +242,14 @@ def _looked(session: Session, look_id: str, result: dict[str, Any]) -> Reply:
     return {}
 
 
+def _heard(session: Session, sweep_id: str) -> Reply:
+    """Return for how many seconds each agent that holds a run has been silent."""
+    state, now = session.sweep(sweep_id).state, session.clock.monotonic()
+    leases = [live.lease for live in state.live.values() if live.lease is not None]
+    silent_s = {lease.agent: max(0.0, now - lease.deadline + state.rules.lease_s) for lease in leases}
+    return {"lease_s": state.rules.lease_s, "silent_s": silent_s}
+
+
 def _ping(session: Session) -> Reply:
     return {"schema": session.writer.schema_version()}
 
@@ -278,6 +286,7 @@ OPERATIONS: Mapping[str, Callable[..., Reply]] = {
     "release": _release,
     "look": _look,
     "looked": _looked,
+    "heard": _heard,
     "ping": _ping,
     **control_ops.OPERATIONS,
     **registry_ops.OPERATIONS,

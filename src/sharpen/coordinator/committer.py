@@ -24,7 +24,7 @@ AWAY_S = 15.0  # half a lease
 LONGEST_GATHERING_S = 0.004
 LONGEST_WATCH_S = 60.0
 QUIET = frozenset(
-    ("report", "beat", "console", "summarize", "artifact", "leads", "ping", "note", "tag", "sweep")
+    ("report", "beat", "console", "summarize", "artifact", "leads", "ping", "heard", "note", "tag", "sweep")
 ) | frozenset(tracking_ops.OPERATIONS)
 """Requests that give no waiting agent a run."""
 

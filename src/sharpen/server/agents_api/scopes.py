@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sharpen.wire.protocol import Request
 
-READ = frozenset(("ping", "sweep", "watch"))
+READ = frozenset(("ping", "heard", "sweep", "watch"))
 AGENT = frozenset(
     (
         *("create_sweep", "join", "lease", "beat", "report", "leads", "console", "summarize", "artifact"),
