@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from postgres_server import PostgresServer
 from proxy import Proxy
+from s3_guard import Guard
 from s3_service import S3Service
 from sharpen.cli import main
 from sharpen.coordinator import connect
@@ -165,6 +166,35 @@ def test_a_bucket_that_is_not_there_is_refused(tmp_path: Path, s3: S3Service) ->
     with pytest.raises(StoreError, match="NO_SUCH_BUCKET"):
         use_bucket(tmp_path, s3.address("nowhere"))
     assert bucket.bucket_of(tmp_path) is None
+
+
+@pytest.fixture
+def guard(s3: S3Service) -> Iterator[Guard]:
+    found = Guard(s3.port)
+    yield found
+    found.close()
+
+
+def test_a_key_that_only_reads_is_told_which_right_it_lacks(
+    tmp_path: Path, s3: S3Service, guard: Guard
+) -> None:
+    url = s3.new_bucket(guard.port)
+    home = home_at(tmp_path / "owner", url)
+    digest, _ = put_file(home, file_of(tmp_path, b"weights"))
+    guard.forbidden = {"PUT", "POST"}
+    with pytest.raises(StoreError) as refused:
+        put_file(home, file_of(tmp_path, b"more"))
+    sentence = "lets this key write no files: give it the right s3:PutObject, or use another key"
+    assert refused.value.message == f"{url} {sentence}"
+    with pytest.raises(StoreError, match=sentence):
+        use_bucket(tmp_path / "new", url)
+    assert bucket.bucket_of(tmp_path / "new") is None
+    bucket.link_bucket(tmp_path / "reader", url)
+    assert checked_path(tmp_path / "reader", digest).read_bytes() == b"weights"
+    bucket.link_bucket(tmp_path / "blind", url)
+    guard.forbidden = {"GET", "HEAD"}
+    with pytest.raises(StoreError, match="no files: give it the right s3:GetObject, or use another key"):
+        checked_path(tmp_path / "blind", digest)
 
 
 def test_a_folder_has_one_bucket(tmp_path: Path, s3: S3Service, url: str) -> None:

@@ -133,6 +133,16 @@ def test_an_address_that_the_server_refuses(
     assert not (tmp_path / "home" / LINK).exists()
 
 
+@pytest.mark.parametrize("verb", [["ls"], ["note", "last", "hi"]])
+def test_a_folder_that_was_tied_to_an_address_which_the_server_refuses_now(
+    postgres: PostgresServer, tmp_path: Path, verb: list[str]
+) -> None:
+    link(tmp_path, postgres.new_database().replace("sharpen@", "nobody_here@"))
+    done = CliRunner().invoke(main, ["--home", str(tmp_path), *verb])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert ": name another user before the @" in done.stderr
+
+
 @pytest.mark.parametrize("n_digits", [0, -10])
 def test_a_database_that_rounds_what_it_tells(
     postgres: PostgresServer, tmp_path: Path, n_digits: int

@@ -147,7 +147,8 @@ class Root(click.Group):
             raise click.MissingParameter(hint, problem.ctx, problem.param) from None
         except SharpenError as problem:
             echo(f"sharpen: {problem.message}", err=True, fg="red")
-            sys.exit(exit_codes.USAGE if isinstance(problem, UsageError) else exit_codes.FAILED)
+            is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
+            sys.exit(exits.USAGE if is_call else exits.FAILED)
         except ModuleNotFoundError as problem:
             missing = missing_extra(problem)
             if missing is None:

@@ -8,6 +8,7 @@ find them: ``AWS_ACCESS_KEY_ID`` and the like, ``~/.aws/credentials``, or the ma
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -28,6 +29,17 @@ PATIENCE_S = 45.0  # less than a client of a server waits for an answer
 LONGEST_PAUSE_S = 2.0
 HOPELESS = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
 """What another try does not change, as the service's errors say it."""
+RIGHTS = {
+    "PutObject": ("write", "s3:PutObject"),
+    "CreateMultipartUpload": ("write", "s3:PutObject"),
+    "UploadPart": ("write", "s3:PutObject"),
+    "CompleteMultipartUpload": ("write", "s3:PutObject"),
+    "GetObject": ("read", "s3:GetObject"),
+    "HeadObject": ("look at", "s3:GetObject"),
+    "ListObjectsV2": ("list", "s3:ListBucket"),
+    "DeleteObject": ("remove", "s3:DeleteObject"),
+}
+"""What a request of the service does with files, and the right that it needs."""
 Result = TypeVar("Result")
 
 
@@ -225,6 +237,19 @@ def _room(url: str, _pid: int) -> Room:
     return Room(system, folder.rstrip("/"))
 
 
+def _lack(message: str) -> str | None:
+    """Return what a key may not do, when a service says so.
+
+    >>> _lack("When getting x: AWS Error ACCESS_DENIED during GetObject operation: Access Denied")
+    'lets this key read no files: give it the right s3:GetObject, or use another key'
+    """
+    found = re.search(r"ACCESS_DENIED during (\w+) operation", message)
+    if found is None or found[1] not in RIGHTS:
+        return None
+    verb, right = RIGHTS[found[1]]
+    return f"lets this key {verb} no files: give it the right {right}, or use another key"
+
+
 def _patiently(url: str, attempt: Callable[[], Result], patience_s: float | None = None) -> Result:
     """Return what an attempt returns, which is made again while the service cannot be reached."""
     began, pause_s = time.monotonic(), 0.1
@@ -236,6 +261,8 @@ def _patiently(url: str, attempt: Callable[[], Result], patience_s: float | None
             raise
         except OSError as problem:
             message = " ".join(str(problem).split())
+            if (lack := _lack(message)) is not None:
+                raise StoreError(f"{url} {lack}") from problem
             if any(sign in message for sign in HOPELESS):
                 raise StoreError(f"{url} does not take or give files: {message}") from problem
             if time.monotonic() - began > patience_s:

@@ -13,6 +13,11 @@ from sharpen.regular_file import read_text
 FILE = "store.db"
 LINK = "database"  # a file with the address of a database elsewhere; it may hold a password
 SCHEMES = ("postgresql", "postgres")
+OPTIONS = (
+    "options|target_session_attrs|load_balance_hosts|application_name|connect_timeout|service|user|dbname|host|hostaddr"
+    "|port|passfile|ssl[a-z_]+|keepalives[a-z_]*|tcp_user_timeout|channel_binding|gssencmode|require_auth"
+)
+"""What an address has behind its ``?``; behind another one a password goes on."""
 
 
 def find(home: Path) -> Path:
@@ -109,9 +114,13 @@ def without_password(url: str) -> str:
     'postgresql://ann:***@db.lab:5432/sharpen'
     >>> without_password("postgresql://ann@lab:se#cret@db.lab/sharpen")
     'postgresql://ann@lab:***@db.lab/sharpen'
+    >>> without_password("postgresql://ann:12/3?4?5@db.lab/sharpen")
+    'postgresql://ann:***@db.lab/sharpen'
+    >>> without_password("postgresql://db.lab:5432/sharpen?options=-csearch_path%3Dann@lab")
+    'postgresql://db.lab:5432/sharpen?options=-csearch_path%3Dann@lab'
     """
     hidden = re.sub(r"(password=)[^&]*", r"\1***", url)
-    return re.sub(r"(://[^:]*?):(?!\d+[/?][^@]*[?]).*@", r"\1:***@", hidden)
+    return re.sub(rf"(://[^:]*?):(?!\d+/[^/?@]*[?]({OPTIONS})=[^?]*$).*@", r"\1:***@", hidden)
 
 
 def _write(home: Path, url: str) -> None:
