@@ -148,7 +148,7 @@ class Root(click.Group):
         except SharpenError as problem:
             echo(f"sharpen: {problem.message}", err=True, fg="red")
             is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
-            sys.exit(exits.USAGE if is_call else exits.FAILED)
+            sys.exit(exit_codes.USAGE if is_call else exit_codes.FAILED)
         except ModuleNotFoundError as problem:
             missing = missing_extra(problem)
             if missing is None:
