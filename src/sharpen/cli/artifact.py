@@ -136,15 +136,22 @@ def _collection_named(reader: Reader, name: str) -> str:
 @json_option
 @click.pass_obj
 def ls(home: Path, name: str | None, as_json: bool) -> None:
-    """List the newest version of every collection, or all versions of one NAME.
+    """List the newest version of every collection, all versions of one NAME, or the files kept with a run.
+
+    What a program keeps with `run.log_artifact` of `sharpen.tracking` is a file of its run, and no version.
 
     \b
       sharpen artifact ls
       sharpen artifact ls quantbot/xgb_classifier
+      sharpen artifact ls last-best
     """
     reader = Reader(home)
     kinds = collections(reader)
-    chosen = [*kinds] if name is None else [_collection_named(reader, name)]
+    try:
+        chosen = [*kinds] if name is None else [_collection_named(reader, name)]
+    except NotFound as problem:
+        print_rows(_kept_with_run(reader, name or "", problem), as_json, "this run has kept no file")
+        return
     rows: list[dict[str, Any]] = []
     for collection in chosen:
         aliases_of = names_of_versions(reader, collection, with_best=name is not None)
@@ -160,4 +167,17 @@ def ls(home: Path, name: str | None, as_json: bool) -> None:
             }
             facts |= {"run": row.run_id or "", "created": when(row.created_at)}
             rows.append(facts if as_json else facts | {"aliases": ", ".join(names)})
-    print_rows(rows, as_json, "no artifact has been logged")
+    empty = "no artifact has been logged as a version; files kept with a run: sharpen artifact ls RUN"
+    print_rows(rows, as_json, empty)
+
+
+def _kept_with_run(reader: Reader, name: str, problem: NotFound) -> list[dict[str, Any]]:
+    """Return the files kept with a run; when there is no such run either, the first problem is the answer."""
+    try:
+        run = reader.run(name)
+    except NotFound:
+        raise problem from None
+    files = reader.artifacts(run_id=run.id)
+    return [
+        {"file": one.name, "type": one.type, "bytes": one.n_bytes, "path": str(one.path)} for one in files
+    ]
