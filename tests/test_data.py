@@ -399,6 +399,10 @@ def test_columns_twice(tmp_path):
     (tmp_path / "x.csv").write_text("time,open,Open,high,low,close,volume\n2020-01-01,1,1,1,1,1,1\n")
     with pytest.raises(DataError, match="column open comes twice"):
         load(str(tmp_path / "x.csv"))
+    (tmp_path / "t.csv").write_text("time,Time,open,high,low,close,volume\nx,2020-01-01,1,1,1,1,1\n")
+    with pytest.raises(DataError, match="column time comes twice") as refused:
+        load(str(tmp_path / "t.csv"))
+    assert "in a format that is not known" not in str(refused.value)  # which of the two would it be of
 
 
 def test_files_that_are_none(tmp_path):

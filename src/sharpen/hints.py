@@ -22,15 +22,20 @@ STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 _TYPE_NAMES = {"dict": "mapping"}
 
 
-def close_name(word: str, known: Iterable[str]) -> str | None:
+def close_name(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that a word is nearly, or that it begins; None when none is near.
+
+    Args:
+        word: What somebody wrote.
+        known: What could be meant.
+        cutoff: How near it must be, from 0 to 1, as :func:`difflib.get_close_matches` counts.
 
     >>> close_name("methd", ["metric", "method"]), close_name("max", ["maximize"]), close_name("x", ["lr"])
     ('method', 'maximize', None)
     """
     names = list(known)
     begun = [name for name in names if len(word) > 1 and name.startswith(word)]
-    close = begun or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = begun or difflib.get_close_matches(word, names, n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

@@ -97,6 +97,9 @@ def test_a_crash_costs_what_was_at_work_and_a_default_that_fails_is_told(bench, 
     (one,) = (one for one in result["comparisons"] if one["against"] == "default")
     assert one["why"] == f"default: {default['problem']}"
     assert result["chosen"] is not None
+    kept = [json.loads(line) for line in file.read_text().splitlines()]
+    assert kept
+    assert not any(one["has_failed"] or one["problem"] for one in kept)  # it is tried again next time
 
 
 def test_other_bars_than_the_sweep_saw_are_not_compared(bench, call):

@@ -123,12 +123,9 @@ def evaluate(
         by_sweep.setdefault(one.sweep_id, {}).update(todo)
     for sweep_id, todo in by_sweep.items():
         for evaluation in _carry_out(home, reader.sweep(sweep_id), todo, n_slots):
-            if not evaluation.problem.startswith(FAILED):
+            if not evaluation.has_failed:
                 keep(home, sweep.id, evaluation)
             yield evaluation
-
-
-FAILED = "the program failed"
 
 
 def _carry_out(
@@ -153,9 +150,13 @@ def _carry_out(
 
 def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> Evaluation:
     if result.error:
-        return Evaluation(key, seed, None, problem=result.error)
+        return Evaluation(key, seed, None, problem=result.error, has_failed=True)
     metric = search.metric
-    value = number(result.metrics.get(metric.name))
+    if metric.name not in result.metrics:
+        logged = ", ".join(result.metrics) or "nothing"
+        sentence = f"the program failed: it logged no {metric.name}, but {logged}"
+        return Evaluation(key, seed, None, problem=sentence, has_failed=True)
+    value = number(result.metrics[metric.name])
     problem = _problem(search, result)
     score = value if value is not None and math.isfinite(value) else None
     facts = {name: result.summary[name] for name in BARS if name in result.summary}
@@ -170,9 +171,6 @@ def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> Ev
 def _problem(search: spec.Sweep, result: StageRun) -> str:
     """Return why a configuration must not be chosen; empty when it may be."""
     value = number(result.metrics.get(search.metric.name))
-    if search.metric.name not in result.metrics:
-        logged = ", ".join(result.metrics) or "nothing"
-        return f"{FAILED}: it logged no {search.metric.name}, but {logged}"
     if result.summary.get(INFEASIBLE) or value is None or not math.isfinite(value):
         return f"infeasible: {result.summary.get(INFEASIBLE) or search.metric.name + ' is no number'}"
     broken = [

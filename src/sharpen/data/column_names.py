@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from sharpen.hints import close_name
 from sharpen.read_options import IGNORE
 
 REQUIRED = ("time", "open", "high", "low", "close")
@@ -45,6 +45,7 @@ SYNONYMS = _table(_SPELLINGS)
 """Each role's spellings, without case, blanks, brackets and points; the ones that say most come first."""
 _INDEX = ("", "index", "unnamed0", "indexlevel0")
 _DAY_NAMES = ("date", "dtyyyymmdd", "tradedate", "day")
+CLOSE_TO_ROLE = 0.7  # names of columns are short, and a wrong guess would be typed into --map
 _CLOCK = r"^\d{1,2}:\d{2}|^\d{6}$|^\d{4}$|^0$"
 
 
@@ -57,12 +58,14 @@ class Columns:
         clock: The column with the time of day, where date and time stand apart; else empty.
         unused: Columns that are not read.
         problems: What has to be done before the columns can be read, in sentences.
+        twice: The roles that several columns of one spelling could have, which a problem tells.
     """
 
     names: Mapping[str, str]
     clock: str
     unused: tuple[str, ...]
     problems: tuple[str, ...]
+    twice: frozenset[str] = frozenset()
 
 
 def squash(name: str) -> str:
@@ -86,13 +89,14 @@ def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:
     by_plain: dict[str, list[str]] = {}
     for name in free:
         by_plain.setdefault(squash(name), []).append(name)
-    names = dict(taken)
+    names, twice = dict(taken), set[str]()
     for role, spellings in SYNONYMS.items():
         matching = [by_plain[spelling] for spelling in spellings if spelling in by_plain]
         if role in names or not matching:
             continue
-        if twice := [same for same in matching if len(same) > 1]:
-            problems.append(f"column {role} comes twice ({', '.join(twice[0])}). Fix: keep one of each")
+        if alike := next((same for same in matching if len(same) > 1), None):
+            twice.add(role)
+            problems.append(f"column {role} comes twice ({', '.join(alike)}). Fix: keep one of each")
         names[role] = (
             _liveliest(frame, [same[0] for same in matching]) if role == "volume" else matching[0][0]
         )
@@ -101,7 +105,7 @@ def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:
     unused = tuple(name for name in frame.columns if name not in names.values() and name != clock)
     if missing := [role for role in REQUIRED if role not in names]:
         problems.append(_about_missing(missing, frame.columns, unused))
-    return Columns(names, clock, unused, tuple(problems))
+    return Columns(names, clock, unused, tuple(problems), frozenset(twice))
 
 
 def _given(columns: Sequence[str], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -165,8 +169,8 @@ def _about_missing(missing: Sequence[str], columns: Sequence[str], unused: Seque
     pairs: list[tuple[str, str]] = []
     for role in missing:
         others = [other for other in rest if role in other]
-        near = difflib.get_close_matches(role, rest, n=1, cutoff=0.7) or others[:1]
-        pairs += [(rest.pop(other), role) for other in near]
+        near = close_name(role, rest, cutoff=CLOSE_TO_ROLE) or next(iter(others), None)
+        pairs += [] if near is None else [(rest.pop(near), role)]
     guess = f" Did you mean {', '.join(f'{theirs} for {role}' for theirs, role in pairs)}?" if pairs else ""
     known = dict(pairs)
     example = ",".join(f"{theirs}={role}" for theirs, role in pairs)

@@ -52,7 +52,7 @@ def read_frame(frame: pl.DataFrame, symbol: str, where: str, options: ReadOption
     problems = list(columns.problems)
     problems += [text for name in _PRICES if (text := _no_number_type(frame, columns.names.get(name, "")))]
     times = Times(pl.Series(dtype=pl.Datetime("us")))
-    if "time" in columns.names and not any("time comes twice" in text for text in problems):
+    if "time" in columns.names and "time" not in columns.twice:
         times = read_times(_time_cells(frame, columns), options, _symbols(frame, columns))
         problems += [times.problem] if times.problem else []
     if problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from sharpen.data.embedded import entries
 from sharpen.data.files import SUFFIXES, is_path, read_file
 from sharpen.data.quality_warnings import find_quality_warnings
 from sharpen.errors import DataError, NotFound, UsageError
+from sharpen.hints import close_name
 from sharpen.read_options import ReadOptions
 
 
@@ -91,8 +91,8 @@ def _find(name: str) -> Entry:
     if name in table:
         return table[name]
     by_small = {known.lower(): known for known in table}
-    near = difflib.get_close_matches(name.lower(), by_small, n=1)
-    hint = f"did you mean {by_small[near[0]]}?" if near else f"there are {', '.join(table)}."
+    near = close_name(name.lower(), by_small)
+    hint = f"did you mean {by_small[near]}?" if near else f"there are {', '.join(table)}."
     raise NotFound(f"no data set {name!r}: {hint} A path must end in {', '.join(SUFFIXES)}", name=name)
 
 

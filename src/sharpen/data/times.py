@@ -53,6 +53,7 @@ class Times:
         problem: Why they cannot be read, with every fix; empty when they can.
         written: Each as it stands in the table, where it is text.
         offsets: Each one's offset where they differ; else none.
+        is_since_1970: Whether they count from an instant, so that nobody has to say whose clock they are of.
     """
 
     utc: pl.Series
@@ -62,6 +63,7 @@ class Times:
     problem: str = ""
     written: pl.Series | None = None
     offsets: tuple[str, ...] = ()
+    is_since_1970: bool = False
 
 
 def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None = None) -> Times:
@@ -177,7 +179,7 @@ def _of_text(cells: pl.Series, options: ReadOptions) -> Times:
     offsets: list[str] = frame.filter(pl.col("text").is_not_null())["offset"].unique().to_list()
     times = replace(times, utc=shifted, written=text)
     if _NO_OFFSET in offsets and len(offsets) == 1:
-        return replace(times, notes=() if times.how.startswith("epoch") else (NAIVE_NOTE,))
+        return replace(times, notes=() if times.is_since_1970 else (NAIVE_NOTE,))
     if len(offsets) <= 1:
         return times
     zone = "" if _NO_OFFSET in offsets else _zone_of(shifted, frame["minutes"], options.zone)
@@ -279,7 +281,8 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
             whole = cells.cast(pl.Float64) * factor if cells.dtype.is_float() else cells.cast(pl.Int64)
             us = whole if cells.dtype.is_float() else (whole * factor if factor > 0 else whole // -factor)
             us = cells.cast(pl.Float64) / -factor if cells.dtype.is_float() and factor < 0 else us
-            return Times(us.cast(pl.Int64, strict=False).cast(pl.Datetime("us")), how=f"epoch in {unit}")
+            utc = us.cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+            return Times(utc, how=f"epoch in {unit}", is_since_1970=True)
     return Times(
         pl.Series("time", [None] * len(cells), pl.Datetime("us")), problem=_no_time(label, known, middle)
     )

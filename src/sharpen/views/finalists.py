@@ -64,6 +64,7 @@ class Evaluation:
         baseline: Buy-and-hold's, if the program says it.
         facts: What it said of its bars.
         problem: Why it must not be chosen; empty when it may be.
+        has_failed: Whether it was the program that failed: another try may do better, so it is not kept.
     """
 
     key: str
@@ -73,6 +74,7 @@ class Evaluation:
     baseline: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     problem: str = ""
+    has_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
