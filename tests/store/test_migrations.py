@@ -134,6 +134,37 @@ def test_a_store_of_version_1_becomes_one_of_today_s_and_goes_on(tmp_path: Path)
     harness.close()
 
 
+def test_what_ended_sweeps_and_runs_of_old_stores_becomes_a_cause(tmp_path: Path) -> None:
+    """Until version 10 sentences said it, and nothing else did."""
+    engine = old_store(tmp_path)
+    migrate(engine, tmp_path / FILE, {n: step for n, step in STEPS.items() if n < 10})
+    silent = "the program ended without logging val/sharpe, the sweep's metric; it logged "
+    with engine.begin() as connection:
+        late = "the time cap of 9 s of work is used up"
+        connection.exec_driver_sql(
+            "UPDATE sweeps SET status = 'stopped', reason = ?, n_forgiven = 0, time_cap_s = 9, elapsed_s = 9",
+            (late,),
+        )
+        for number, state, code, reason in (
+            (1, "failed", 0, f"{silent}nothing"),
+            (2, "finished", 1, "out of memory with width 512: MemoryError"),
+            (3, "failed", 0, f"{silent}loss"),
+        ):
+            connection.exec_driver_sql(
+                "UPDATE runs SET state = ?, exit_code = ?, reason = ?, ended_at = ? WHERE number = ?",
+                (state, code, reason, float(number), number),
+            )
+    engine.dispose()
+    harness = CoordinatorHarness(tmp_path)
+    ended = Reader(tmp_path).restart.ended_runs("old1")
+    assert [run.cause for run in ended] == ["no_metric", "out_of_memory", "no_metric"]
+    state = harness.state("old1")
+    assert (state.cause, state.last_cause, state.n_failures) == ("time_cap", "no_metric", 2)
+    harness.ask("edit", sweep_id="old1", changes={"time_cap_s": 30.0})
+    assert harness.state("old1").status == "running"
+    harness.close()
+
+
 def test_the_backup_of_an_old_store_is_the_old_store(tmp_path: Path) -> None:
     engine = old_store(tmp_path)
     before = shape(tmp_path / FILE)

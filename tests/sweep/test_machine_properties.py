@@ -133,7 +133,7 @@ class Sweeping(RuleBasedStateMachine):
                     lease = self.state.live[number].lease
                     assert lease is not None
                     assert lease.key == key
-                case EndRun(trial, _, reason):
+                case EndRun(trial, _, reason, _):
                     self.check_end(before, trial, reason)
                 case RequeueRun(number, lost, _):
                     assert self.state.live[number].lost == lost
@@ -149,9 +149,10 @@ class Sweeping(RuleBasedStateMachine):
         words = [effect for effect in effects if isinstance(effect, SetStatus)]
         now = self.state
         if words:
-            assert words[-1] == SetStatus(now.status, now.reason, now.rules.run_cap, now.n_forgiven)
+            rules = now.rules
+            assert words[-1] == SetStatus(now.status, now.reason, rules.run_cap, now.n_forgiven, now.cause)
         else:
-            assert (before.status, before.reason) == (now.status, now.reason)
+            assert (before.status, before.reason, before.cause) == (now.status, now.reason, now.cause)
         limits = [effect for effect in effects if isinstance(effect, SetLimits)]
         rules = now.rules
         if limits:

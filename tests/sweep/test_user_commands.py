@@ -11,6 +11,7 @@ import pytest
 from sharpen import optimizers
 from sharpen.optimizers import GridSearch
 from sharpen.sweep import Assessment, Checkpoint, SweepState, SweepStatus, step
+from sharpen.sweep.causes import SweepCause
 from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
@@ -423,6 +424,22 @@ def test_a_lower_max_failures_ends_the_sweep_at_once() -> None:
     assert move(state, LimitsSet(9, 4, None)).status is R
 
 
+def test_the_words_of_a_reason_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    state, n, token = lease(sweep(time_cap_s=100.0, lease_s=1e9), now=0.0)
+    state = move(state, Reported(n, token, 1, 0.5, 61.0), Ticked(101.0))
+    assert state.status is S
+    late = replace(state, reason="its hours are over")
+    assert move(late, LimitsSet(3, None, 200.0)).status is R
+    assert move(late, Stopped(), LimitsSet(3, None, 200.0)).status is S, "a person stopped it since"
+    words = iter("abcde")
+    monkeypatch.setattr("sharpen.sweep.agent_events.instead", lambda name, logged: f": {next(words)}")
+    state = sweep(9)
+    for _ in range(5):
+        state, n, token = lease(state)
+        state = move(state, ProgramExited(n, token, 0))
+    assert state.status is SweepStatus.FAILED
+
+
 def test_the_time_cap_counts_only_while_something_is_at_work() -> None:
     state, n, token = lease(sweep(time_cap_s=100.0, lease_s=1e9), now=50.0)
     state, effects = step(state, Ticked(54.0))
@@ -437,7 +454,7 @@ def test_the_time_cap_counts_only_while_something_is_at_work() -> None:
     state, effects = step(state, Ticked(9088.5))
     assert effects == [
         SetElapsed(100.5),
-        SetStatus(S, "the time cap of 100 s of work is used up", 3),
+        SetStatus(S, "the time cap of 100 s of work is used up", 3, 0, SweepCause.TIME_CAP),
     ]
     assert isinstance(ask(state, Reopened()), Rejected)
     assert ask(state, Reported(n, token, 1, 0.5, 9089.0)) == Accepted(), "what is at work ends by itself"

@@ -28,8 +28,8 @@ from sharpen.sweep import (
     SweepStatus,
     Trials,
 )
+from sharpen.sweep.causes import RunCause, SweepCause, is_alike
 from sharpen.sweep.imputation import Impute
-from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.out_of_memory import as_searched
 from sharpen.sweep.trials import blank
 from sharpen.threads import one_thread
@@ -131,18 +131,20 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
         trials = _ended(sweep, ended, ReportCache(reader, row.id, sweep.metric, rules.resume))
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
-    last_failure, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
+    last_failure, last_cause, n_same_failures, n_failures = _failures(ended, row.n_forgiven)
     deleted = frozenset(run.number for run in ended if run.is_deleted)
     has_repeats = rules.repeats > 1
     return SweepState(
         rules=rules,
         status=SweepStatus(row.status),
         reason=row.reason,
+        cause=SweepCause(row.cause),
         trials=Trials.of(trials),
         live=live,
         deleted=deleted,
         is_deleted=row.deleted_at is not None,
         last_failure=last_failure,
+        last_cause=last_cause,
         n_same_failures=n_same_failures,
         n_failures=n_failures,
         n_forgiven=row.n_forgiven,
@@ -260,16 +262,14 @@ def _turned(sweep: Sweep, scores: str) -> tuple[float, ...]:
     return tuple(metric.larger_is_better(float(value)) for metric, value in pairs)
 
 
-def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, int, int]:
-    """Return the last words of the newest failure, how often they came in a row, and how many there were."""
+def _failures(rows: Sequence[EndedRow], n_forgiven: int) -> tuple[str, RunCause, int, int]:
+    """Return the newest failure's words and cause, how many like it came in a row, and how many in all."""
+    last, last_cause, streak, total = "", RunCause.UNSAID, 0, 0
     if not any(row.state in FAILURES for row in rows):
-        return "", 0, 0
-    last, streak, total = "", 0, 0
+        return last, last_cause, streak, total
     for row in sorted(rows, key=lambda row: (row.ended_at or 0.0, row.number))[n_forgiven:]:
-        failed, reason = row.state in FAILURES, row.reason
-        streak = (
-            streak + 1 if failed and failure_signature(reason) == failure_signature(last) else int(failed)
-        )
-        last = reason if failed else ""
+        failed, reason, cause = row.state in FAILURES, row.reason, RunCause(row.cause)
+        streak = streak + 1 if failed and is_alike(cause, reason, last_cause, last) else int(failed)
+        last, last_cause = (reason, cause) if failed else ("", RunCause.UNSAID)
         total += failed
-    return last, streak, total
+    return last, last_cause, streak, total

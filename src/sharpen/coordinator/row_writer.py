@@ -78,9 +78,9 @@ def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float)
             writer.set_sweep(sweep_id, _of_sweep(effect, at))
         case LeaseRun():
             _lease(writer, run_id(sweep_id, effect.number), effect, at)
-        case EndRun(trial, exit_code, reason):
+        case EndRun(trial, exit_code, reason, cause):
             values = {"state": trial.state.value, "exit_code": exit_code, "reason": reason, "ended_at": at}
-            values |= _scores(spec, effect)
+            values |= {"cause": cause.value} | _scores(spec, effect)
             writer.end_run(run_id(sweep_id, trial.number), values)
         case SetConfig(number, config, proposed):
             writer.set_run(run_id(sweep_id, number), {"config": dumps(config)})
@@ -93,9 +93,10 @@ def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float)
 
 def _of_sweep(effect: SetStatus | SetLimits | SetElapsed | DeleteSweep, at: float) -> dict[str, Any]:
     match effect:
-        case SetStatus(status, reason, run_cap, n_forgiven):
+        case SetStatus(status, reason, run_cap, n_forgiven, cause):
             values: dict[str, Any] = {"status": status, "reason": reason, "run_cap": run_cap}
-            return values | {"ended_at": None if status.is_open else at, "n_forgiven": n_forgiven}
+            ended_at = None if status.is_open else at
+            return values | {"ended_at": ended_at, "n_forgiven": n_forgiven, "cause": cause}
         case DeleteSweep():
             return {"deleted_at": at}
         case _:

@@ -24,6 +24,7 @@ from sharpen.store.versions import (
     VERSION_7,
     VERSION_8,
     VERSION_9,
+    VERSION_10,
 )
 
 Step = Callable[[sa.Connection], None]
@@ -66,6 +67,7 @@ STEPS: Mapping[int, Step] = {
     7: _by(VERSION_7),
     8: _by(VERSION_8),
     9: _by(VERSION_9),
+    10: _by(VERSION_10),
 }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from sharpen.errors import StoreError
 from sharpen.store import schema
-from sharpen.store.versions import COUNT_REPORTS
+from sharpen.store.versions import COUNT_REPORTS, NAME_CAUSES
 
 Step = Callable[[sa.Connection], None]
 
@@ -23,7 +23,12 @@ def _count_reports(connection: sa.Connection) -> None:
     connection.exec_driver_sql(COUNT_REPORTS)
 
 
-STEPS: Mapping[int, Step] = {7: _count_reports}
+def _name_causes(connection: sa.Connection) -> None:
+    for statement in NAME_CAUSES:
+        connection.exec_driver_sql(statement)
+
+
+STEPS: Mapping[int, Step] = {7: _count_reports, 10: _name_causes}
 """What changes rows on the way to a version, after its columns are there."""
 
 own = sa.MetaData()

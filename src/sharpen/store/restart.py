@@ -20,8 +20,8 @@ from sharpen.trial import TrialState
 
 AT_ONCE = 500  # ids in one question
 ENDED_RUNS = sa.text("""
-    SELECT number, state, config, origin, score, scores, violation, reason, ended_at, deleted_at IS NOT NULL,
-        repeat, repeat_of, cost, parent, fidelity, checkpoint,
+    SELECT number, state, config, origin, score, scores, violation, reason, cause, ended_at,
+        deleted_at IS NOT NULL, repeat, repeat_of, cost, parent, fidelity, checkpoint,
         CASE WHEN summary LIKE :proposed THEN summary END
     FROM runs WHERE sweep_id = :sweep_id AND state NOT IN ('pending', 'running') ORDER BY number
 """)

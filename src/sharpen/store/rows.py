@@ -26,6 +26,7 @@ class EndedRow(NamedTuple):
     scores: str
     violation: float
     reason: str
+    cause: str
     ended_at: float | None
     is_deleted: bool
     repeat: int
@@ -72,6 +73,7 @@ class SweepRow:
     deleted_at: float | None = None
     n_deleted: int = 0
     project: str = ""
+    cause: str = ""
 
     @property
     def n_created(self) -> int:

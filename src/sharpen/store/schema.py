@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 9
+VERSION = 10
 LARGEST = 2**63 - 1  # of SQLite's integers
 COUNTS_FROM = "rows logged under earlier tokens do not count"
 
@@ -40,6 +40,7 @@ sweeps = sa.Table(
     sa.Column("tags", TEXT, nullable=False, server_default=sa.text("'[]'"), comment="JSON, sorted"),
     sa.Column("deleted_at", sa.Float, comment="null unless it is hidden"),
     sa.Column("project", TEXT, nullable=False, server_default=sa.text("''")),
+    sa.Column("cause", TEXT, nullable=False, server_default=sa.text("''"), comment="for decisions"),
 )
 
 runs = sa.Table(
@@ -93,6 +94,7 @@ runs = sa.Table(
     sa.Column(
         "n_scored", INTEGER, nullable=False, server_default=sa.text("0"), comment="those of the metric"
     ),
+    sa.Column("cause", TEXT, nullable=False, server_default=sa.text("''"), comment="for decisions"),
     sa.UniqueConstraint("sweep_id", "number"),
     sa.Index("runs_by_state", "sweep_id", "state", "deleted_at"),
     sa.Index("runs_by_key", "sweep_id", "key", unique=True),

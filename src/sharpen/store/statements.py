@@ -86,7 +86,7 @@ RUN = (
 )
 LEASE = ("state", "agent_id", "lease_key", "token", "started_at", "stop", "is_canceled", "reason", "resumed")
 COUNTS = ("n_reports", "n_scored")
-END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "ended_at")
+END = ("state", "score", "scores", "violation", "cost", "exit_code", "reason", "cause", "ended_at")
 
 
 def replace(insert: Insert, table: sa.Table, names: Sequence[str], not_below: str = "") -> Any:

@@ -325,3 +325,21 @@ VERSION_9 = (
     )
     """,
 )
+
+NAME_CAUSES = (
+    """
+    UPDATE sweeps SET cause = 'time_cap'
+    WHERE status = 'stopped' AND substr(reason, 1, 13) = 'the time cap '
+    """,
+    "UPDATE runs SET cause = 'no_metric' WHERE state = 'failed' AND exit_code = 0 AND sweep_id IS NOT NULL",
+    """
+    UPDATE runs SET cause = 'out_of_memory'
+    WHERE state = 'finished' AND exit_code <> 0 AND sweep_id IS NOT NULL
+    """,
+)
+
+VERSION_10 = (
+    "ALTER TABLE sweeps ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN cause TEXT NOT NULL DEFAULT ''",
+    *NAME_CAUSES,
+)

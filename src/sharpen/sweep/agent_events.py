@@ -5,6 +5,7 @@ from __future__ import annotations
 from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
 from sharpen.sweep.ask import fail, next_proposal
+from sharpen.sweep.causes import RunCause
 from sharpen.sweep.effects import (
     Accepted,
     BeatAnswer,
@@ -229,7 +230,7 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
         metric = state.rules.metric
         reason = f"the program ended without logging {metric}, the sweep's metric"
         reason += instead(metric, event.logged)
-        return end(state, live, TrialState.FAILED, 0, reason)
+        return end(state, live, TrialState.FAILED, 0, reason, RunCause.NO_METRIC)
     return end(state, live, TrialState.FINISHED, 0, "")
 
 
@@ -237,7 +238,7 @@ def _break_off(state: SweepState, live: Live, event: ProgramExited) -> Outcome:
     """End a run whose program failed: one that wants more memory than there is is infeasible."""
     if is_out_of_memory(event.last_words):
         reason = out_of_memory(event.last_words, live.trial.config)
-        return end(state, live, TrialState.FINISHED, event.exit_code, reason, is_scored=False)
+        return end(state, live, TrialState.FINISHED, event.exit_code, reason, RunCause.OUT_OF_MEMORY)
     reason = event.last_words or f"exit code {event.exit_code}"
     return end(state, live, TrialState.FAILED, event.exit_code, reason)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.status import SweepStatus
 from sharpen.trial import Checkpoint, Config, Trial
 
@@ -58,6 +59,7 @@ class EndRun:
     trial: Trial
     exit_code: int | None
     reason: str
+    cause: RunCause = RunCause.UNSAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class SetStatus:
     reason: str
     run_cap: int | None
     n_forgiven: int = 0
+    cause: SweepCause = SweepCause.UNSAID
 
 
 @dataclass(frozen=True, slots=True)

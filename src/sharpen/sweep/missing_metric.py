@@ -7,7 +7,6 @@ from collections.abc import Collection
 from sharpen.hints import nearest
 
 N_NAMED = 8
-_INSTEAD = "; it logged "
 
 
 def instead(name: str, logged: Collection[str]) -> str:
@@ -20,13 +19,4 @@ def instead(name: str, logged: Collection[str]) -> str:
     """
     names = sorted(logged)
     more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
-    return f"{_INSTEAD}{', '.join(names[:N_NAMED]) or 'nothing'}{more}{nearest(name, names)}"
-
-
-def failure_signature(reason: str) -> str:
-    """Return what a failure has in common with others like it: its reason but for the names that were logged.
-
-    >>> failure_signature("the program ended without logging val/sharpe" + instead("val/sharpe", ["loss"]))
-    'the program ended without logging val/sharpe'
-    """
-    return reason.partition(_INSTEAD)[0]
+    return f"; it logged {', '.join(names[:N_NAMED]) or 'nothing'}{more}{nearest(name, names)}"

@@ -10,6 +10,7 @@ from sharpen.optimizers import Optimizer
 from sharpen.report_log import ReportLog
 from sharpen.space import Space
 from sharpen.stoppers import Stopper
+from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.imputation import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.status import SweepStatus
@@ -139,13 +140,15 @@ class SweepState:
     Attributes:
         rules: What does not change.
         status: Where the sweep is in its life.
-        reason: Why it is there; empty when it speaks for itself.
+        reason: Why it is there, for people; empty when it speaks for itself.
+        cause: The same for decisions.
         trials: Every trial by number, which is what stoppers see; a blank one stands for a deleted run.
         live: Runs that have not ended, by number.
         deleted: The numbers of deleted runs.
         is_deleted: Whether the sweep itself is.
         last_failure: The last words of the newest failure.
-        n_same_failures: How often they came in a row.
+        last_cause: Its cause.
+        n_same_failures: How many failures like it came in a row.
         n_failures: How many runs have failed or crashed, forgiven ones not counted.
         n_forgiven: How many runs had ended when the sweep was last reopened; their failures no longer count.
         n_prior: How many of the prior configurations have been proposed.
@@ -161,11 +164,13 @@ class SweepState:
     rules: Rules
     status: SweepStatus = SweepStatus.RUNNING
     reason: str = ""
+    cause: SweepCause = SweepCause.UNSAID
     trials: Trials = field(default_factory=Trials)
     live: Mapping[int, Live] = field(default_factory=dict[int, Live])
     deleted: frozenset[int] = frozenset()
     is_deleted: bool = False
     last_failure: str = ""
+    last_cause: RunCause = RunCause.UNSAID
     n_same_failures: int = 0
     n_failures: int = 0
     n_forgiven: int = 0

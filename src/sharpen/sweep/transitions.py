@@ -8,8 +8,8 @@ from typing import Any
 
 from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
+from sharpen.sweep.causes import RunCause, SweepCause, is_alike
 from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
-from sharpen.sweep.missing_metric import failure_signature
 from sharpen.sweep.repeats import RERUN
 from sharpen.sweep.state import Assessment, Lease, Live, SweepState
 from sharpen.sweep.status import SweepStatus
@@ -65,10 +65,12 @@ def with_trial(state: SweepState, trial: Trial, **changes: Any) -> SweepState:
     return with_changes(state, trials=trials, **changes)
 
 
-def set_status(state: SweepState, status: SweepStatus, reason: str) -> Outcome:
+def set_status(
+    state: SweepState, status: SweepStatus, reason: str, cause: SweepCause = SweepCause.UNSAID
+) -> Outcome:
     """Return the state in another status, and the words that write it."""
-    state = with_changes(state, status=status, reason=reason)
-    return state, [SetStatus(status, reason, state.rules.run_cap, state.n_forgiven)]
+    state = with_changes(state, status=status, reason=reason, cause=cause)
+    return state, [SetStatus(status, reason, state.rules.run_cap, state.n_forgiven, cause)]
 
 
 def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome:
@@ -83,8 +85,7 @@ def end(
     how: TrialState,
     exit_code: int | None,
     reason: str,
-    *,
-    is_scored: bool = True,
+    cause: RunCause = RunCause.UNSAID,
 ) -> Outcome:
     """End a run, and the sweep when that was its last or one failure too many.
 
@@ -94,24 +95,26 @@ def end(
         how: The state that it ends in.
         exit_code: Its program's.
         reason: Why, in words.
-        is_scored: Whether what it reported last is its score; without one it is infeasible.
+        cause: Why, for decisions. A run that memory did not suffice for has no score, whatever it reported:
+            it is infeasible.
     """
     trial = _scored(state, live, how)
-    if not is_scored:
+    if cause is RunCause.OUT_OF_MEMORY:
         trial = with_changes(trial, score=None, scores=())
     failed = how in FAILURES
-    is_same = failed and failure_signature(reason) == failure_signature(state.last_failure)
+    is_same = failed and is_alike(cause, reason, state.last_cause, state.last_failure)
     state = with_trial(
         state,
         trial,
         live={n: other for n, other in state.live.items() if n != trial.number},
         last_failure=reason if failed else "",
+        last_cause=cause if failed else RunCause.UNSAID,
         n_same_failures=state.n_same_failures + 1 if is_same else int(failed),
         n_failures=state.n_failures + failed,
         exhausted=state.exhausted and how not in UNDECIDED,  # it may be tried again
     )
     state, ending = finish_if_done(state, trial)
-    return state, [EndRun(trial, exit_code, reason), *ending, Accepted()]
+    return state, [EndRun(trial, exit_code, reason, cause), *ending, Accepted()]
 
 
 def leads(state: SweepState, live: Live) -> bool:
@@ -151,7 +154,9 @@ def finish_if_done(state: SweepState, newest: Trial | None = None) -> Outcome:
         return state, []
     if why := _too_many_failures(state):
         return set_status(state, SweepStatus.FAILED, why)
-    if why := _enough(state, newest):
+    if used_up := time_is_up(state):
+        return set_status(state, SweepStatus.STOPPED, used_up, SweepCause.TIME_CAP)
+    if why := _target_reached(state, newest):
         return set_status(state, SweepStatus.STOPPED, why)
     if state.is_done:
         return set_status(state, SweepStatus.FINISHED, "" if state.is_full else "every point has been tried")
@@ -173,9 +178,7 @@ def _too_many_failures(state: SweepState) -> str:
     return f"{state.n_same_failures} runs in a row failed alike: {state.last_failure}"
 
 
-def _enough(state: SweepState, newest: Trial | None) -> str:
-    if used_up := time_is_up(state):
-        return used_up
+def _target_reached(state: SweepState, newest: Trial | None) -> str:
     target = state.rules.target
     if newest is None or target is None:
         return ""

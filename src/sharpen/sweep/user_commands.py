@@ -7,6 +7,7 @@ nothing when it has been done already.
 from __future__ import annotations
 
 from sharpen.frozen import with_changes
+from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.effects import (
     Accepted,
     CreateRun,
@@ -136,9 +137,16 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
         return state, [_illegal(f"{used_up}: give it more with 'sharpen edit --time-cap'")]
     state = with_changes(state, rules=with_changes(state.rules, run_cap=cap))
     if state.is_done and state.status is not SweepStatus.RUNNING:
-        state, effects = set_status(state, state.status, state.reason)
+        state, effects = set_status(state, state.status, state.reason, state.cause)
         return state, [*effects, Accepted()]
-    state = with_changes(state, last_failure="", n_same_failures=0, n_failures=0, n_forgiven=state.n_ended)
+    state = with_changes(
+        state,
+        last_failure="",
+        last_cause=RunCause.UNSAID,
+        n_same_failures=0,
+        n_failures=0,
+        n_forgiven=state.n_ended,
+    )
     state, effects = set_status(state, SweepStatus.RUNNING, "")
     state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
@@ -171,7 +179,7 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
         state, more = set_status(state, SweepStatus.RUNNING, "")
         effects += more
     elif was_late:
-        state, more = set_status(state, SweepStatus.STOPPED, time_is_up(state))
+        state, more = set_status(state, SweepStatus.STOPPED, time_is_up(state), SweepCause.TIME_CAP)
         effects += more
     state, ending = finish_if_done(state)
     return state, [*effects, *ending, Accepted()]
@@ -179,7 +187,7 @@ def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
 
 def _is_late(state: SweepState) -> bool:
     """Return whether it was the time cap that stopped a sweep, and nobody has stopped it since."""
-    return state.status is SweepStatus.STOPPED and state.reason == (time_is_up(state) or None)
+    return state.status is SweepStatus.STOPPED and state.cause is SweepCause.TIME_CAP
 
 
 def add(state: SweepState, event: RunAdded) -> Outcome:

@@ -61,6 +61,7 @@ END: dict[str, Any] = {
     "cost": None,
     "exit_code": 0,
     "reason": "",
+    "cause": "",
     "ended_at": 2.0,
 }
 
