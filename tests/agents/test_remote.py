@@ -61,8 +61,7 @@ def test_an_agent_hears_of_its_parents_death(wait_until):
 @pytest.fixture
 def fake_ssh(tmp_path, monkeypatch):
     """Put an ``ssh`` on the path that notes the host and runs the command here."""
-    (tmp_path / "bin").mkdir()
-    ssh = tmp_path / "bin" / "ssh"
+    ssh = tmp_path / "ssh"
     ssh.write_text(
         f'#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\necho "$2" >> {tmp_path}/hosts\n'
         f'[ "$2" = gone ] && echo "ssh: connect to host gone: Connection refused" >&2 && exit 255\n'
