@@ -25,7 +25,7 @@ from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
 from sharpen.server.discord.commands import MODEL, register_commands
 from sharpen.server.discord.interactions import Job, body
-from sharpen.server.discord.jobs import Desk, keep
+from sharpen.server.discord.jobs import JobContext, keep
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.audit import audit_entry
 from sharpen.store.collection_rows import audit_rows, resolve
@@ -57,7 +57,7 @@ class DiscordStandIn:
             "http://discord",
         )
         http = httpx.Client(transport=httpx.MockTransport(self._take))
-        self.desk = Desk(self.home, self.client, settings, http, sleep=lambda _s: None)
+        self.desk = JobContext(self.home, self.client, settings, http, sleep=lambda _s: None)
         self.interactions = Interactions(self.desk, lambda: self.now)
         self.n = 0
 
