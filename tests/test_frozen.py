@@ -8,7 +8,7 @@ import pytest
 
 from sharpen.frozen import with_changes
 from sharpen.report_log import ReportLog
-from sharpen.sweep.state import Lease, Live
+from sharpen.sweep.state import Lease, LiveRun
 from sharpen.trial import Trial, TrialState
 
 
@@ -16,8 +16,8 @@ from sharpen.trial import Trial, TrialState
     ("value", "changes"),
     [
         (Trial(3, {"x": 1}), {"state": TrialState.FINISHED, "score": 0.5}),
-        (Live(Trial(1, {})), {"lease": Lease("agent", "key", 3.0), "token": 2}),
-        (Live(Trial(1, {}), watched={"loss": ReportLog.of([(1, 0.5)])}), {}),
+        (LiveRun(Trial(1, {})), {"lease": Lease("agent", "key", 3.0), "token": 2}),
+        (LiveRun(Trial(1, {}), watched={"loss": ReportLog.of([(1, 0.5)])}), {}),
     ],
 )
 def test_the_same_comes_back_as_from_the_standard_library(value: object, changes: dict[str, object]) -> None:

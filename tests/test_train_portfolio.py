@@ -17,7 +17,7 @@ from sharpen.errors import UsageError
 from sharpen.objectives.rl import portfolio
 from sharpen.objectives.rl.portfolio import PortfolioSettings
 from sharpen.objectives.rl.portfolio_settings import refuse_unknown
-from sharpen.tracking.run import Given
+from sharpen.tracking.run import RunInputs
 from worlds import make_world
 
 ROOT = Path(__file__).parent.parent
@@ -136,7 +136,7 @@ def run_all(program, data, monkeypatch, given):
 
     def made(config):
         pairs = zip(recorders, given, strict=True)
-        member = Given(is_member=True)
+        member = RunInputs(is_member=True)
         return [
             tracking.Run(r, {**config, **own}, 3, "search", in_sweep=True, given=member) for r, own in pairs
         ]

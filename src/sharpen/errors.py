@@ -2,7 +2,7 @@
 
 ```
 SharpenError                what is wrong, where, and the fix
-├── UsageError              the caller's words or files are off: exit code 2
+├── UsageError              wrong arguments or files: exit code 2
 │   ├── DataError           bars that must not be used; carries the offending rows
 │   ├── FoldError           a walk-forward request that cannot be met; carries the numbers
 │   ├── SpecError           problems of a sweep file, all at once; carries (path, sentence) pairs
@@ -65,7 +65,7 @@ def from_facts(kind: str, message: str, facts: dict[str, Any]) -> SharpenError:
 
 
 class UsageError(SharpenError):
-    """The caller's words or files are off; the command line answers it with exit code 2."""
+    """The caller gave wrong arguments or files; the command line ends with exit code 2."""
 
 
 class DataError(UsageError):

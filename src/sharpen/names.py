@@ -55,7 +55,7 @@ def check_label(call: str, noun: str, text: Any) -> None:
     """Refuse a label that is none for :func:`check_name`; an empty one is no label.
 
     Raises:
-        UsageError: So it is.
+        UsageError: The label is refused.
     """
     if text != "":
         check_name(call, noun, text)

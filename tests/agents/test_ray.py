@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.ray import RayTasks, _way_out, lack_of_room, set_by_ray
-from sharpen.agents.remote.ray_head import SILENT_S, Head
+from sharpen.agents.remote.ray_head import SILENT_S, HeadWatch
 from sharpen.agents.remote.request import Request
 from sharpen.cli import main
 from sharpen.errors import SharpenError
@@ -51,7 +51,7 @@ def test_agents_of_a_head_that_is_another_by_now_are_given_up(wait_until):
         if not asked.acquire(blocking=False):
             raise RuntimeError("Wrong cluster. Perhaps it has restarted")
 
-    ray, head = Ray(), Head(ask, look_s=0.0)
+    ray, head = Ray(), HeadWatch(ask, look_s=0.0)
     tasks = RayTasks(ray, head, request())
     wait_until(lambda: head.problem, "the head's answer")
     with pytest.raises(
@@ -64,7 +64,7 @@ def test_agents_of_a_head_that_is_another_by_now_are_given_up(wait_until):
 
 def test_a_head_that_does_not_answer_is_given_up_after_a_while():
     now, over = [0.0], threading.Event()
-    head = Head(over.wait, lambda: now[0])
+    head = HeadWatch(over.wait, lambda: now[0])
     tasks = RayTasks(Ray(), head, request())
     now[0] = SILENT_S
     assert tasks.ended(["agent"], 0.0) == []
@@ -77,7 +77,7 @@ def test_a_head_that_does_not_answer_is_given_up_after_a_while():
 def test_agents_are_told_to_end_while_the_head_is_there():
     over = threading.Event()
     ray = Ray()
-    RayTasks(ray, Head(over.wait), request()).end(["one", "two"])
+    RayTasks(ray, HeadWatch(over.wait), request()).end(["one", "two"])
     assert ray.canceled == ["one", "two"]
     over.set()
 
@@ -208,7 +208,7 @@ def test_a_node_without_sharpen_is_named_and_not_tried_for_ever():
             return agents, []
 
     over = threading.Event()
-    ((_, ending),) = RayTasks(Broken(), Head(over.wait), request()).ended(["agent"], 0.0)
+    ((_, ending),) = RayTasks(Broken(), HeadWatch(over.wait), request()).ended(["agent"], 0.0)
     over.set()
     assert ending.code == REFUSED
     assert ending.words.startswith("node 10.0.0.7: ModuleNotFoundError: No module named 'sharpen'; install")

@@ -60,7 +60,7 @@ def test_a_score_that_lives_on_the_order_is_said_to(bench):
     assert after[0].summary == before[0].summary | {PERMUTED: test.stored() | _as_lists(test)}
     assert after[1] == before[1]
     assert blobs(bench) == files
-    assert Reader(bench.home).looks(before[0].sweep_id) == []
+    assert Reader(bench.home).lockbox_openings(before[0].sweep_id) == []
     bench.assert_nothing_left()
 
 

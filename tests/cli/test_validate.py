@@ -40,7 +40,7 @@ def annual_sharpe(tilt):
 
 def looks(home):
     reader = Reader(home)
-    return reader.looks(reader.sweep("last").id)
+    return reader.lockbox_openings(reader.sweep("last").id)
 
 
 def test_both_configurations_are_scored_on_the_lockbox(sharpen, store):

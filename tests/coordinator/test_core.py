@@ -608,7 +608,7 @@ def test_looks_at_the_lockbox_are_kept_once_each(harness: CoordinatorHarness) ->
     for look in ("l1", "l1", "l2"):
         harness.ask("look", look_id=look, run_id=held["run_id"], who="me")
     harness.ask("looked", look_id="l2", result={"sharpe": math.nan})
-    assert [(row.id, row.who, row.result) for row in reader(harness).looks(sweep_id)] == [
+    assert [(row.id, row.who, row.result) for row in reader(harness).lockbox_openings(sweep_id)] == [
         ("l1", "me", None),
         ("l2", "me", {"sharpe": "NaN"}),
     ]

@@ -48,8 +48,8 @@ def file_of(folder: Path, content: bytes) -> Path:
     return path
 
 
-def room(url: str) -> bucket.Room:
-    return bucket._room(url, os.getpid())
+def room(url: str) -> bucket.OpenBucket:
+    return bucket._open_bucket(url, os.getpid())
 
 
 def content(url: str, digest: str) -> bytes:
@@ -116,7 +116,9 @@ def line(s3: S3Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     service = {"endpoint_override": f"127.0.0.1:{found.port}", "scheme": "http", "region": "us-east-1"}
     once = fs.AwsStandardS3RetryStrategy(max_attempts=1)  # the tests need no patience but ours
     system = fs.S3FileSystem(retry_strategy=once, **service)
-    monkeypatch.setattr(bucket, "_room", lambda url, _pid: bucket.Room(system, url[5:].partition("?")[0]))
+    monkeypatch.setattr(
+        bucket, "_open_bucket", lambda url, _pid: bucket.OpenBucket(system, url[5:].partition("?")[0])
+    )
     monkeypatch.setattr(bucket, "PATIENCE_S", 0.2)
     yield found
     found.close()

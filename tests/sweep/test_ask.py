@@ -8,7 +8,7 @@ import pytest
 
 from sharpen.optimizers import Done, RandomSearch, Wait
 from sharpen.sweep import Question, SweepStatus, question, step
-from sharpen.sweep.effects import Granted, NothingNow, Over
+from sharpen.sweep.effects import Granted, NothingNow, SweepOver
 from sharpen.sweep.events import LeaseAsked, ProgramExited, Proposed, Reported
 from sharpen.trial import Proposal
 
@@ -108,7 +108,7 @@ def test_a_method_that_is_done_ends_the_sweep(answer):
 
     state = hear(move(slow(optimizer=Ended()), lease("a", 1)))
     assert state.status is SweepStatus.FINISHED
-    assert isinstance(ask(state, lease("a", 2)), Over)
+    assert isinstance(ask(state, lease("a", 2)), SweepOver)
 
 
 def test_a_method_that_breaks_ends_the_sweep_as_failed_and_what_is_at_work_works_on():

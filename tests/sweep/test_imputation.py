@@ -44,7 +44,7 @@ PAST = (
     ],
 )
 def test_what_each_word_stands_for(failed, running, scores):
-    told = Impute(failed, running).tell(PAST)
+    told = Impute(failed, running).imputed(PAST)
     assert {t.number: t.score for t, was in zip(told, PAST, strict=True) if t is not was} == scores
     assert {told[number - 1].state for number in scores} <= {S.FINISHED}
     assert [t.number for t in told] == [t.number for t in PAST]
@@ -52,7 +52,7 @@ def test_what_each_word_stands_for(failed, running, scores):
 
 def test_nothing_is_made_up_before_there_is_a_score():
     past = PAST[2:]
-    assert Impute("worst", "best").tell(past) is past
+    assert Impute("worst", "best").imputed(past) is past
 
 
 def test_a_search_that_is_told_the_worst_of_failed_trials_leaves_their_corner():
@@ -67,7 +67,7 @@ def test_a_search_that_is_told_the_worst_of_failed_trials_leaves_their_corner():
     asked = []
     for impute in (Impute(), Impute(failed="worst")):
         proposals = optimizers.make("gp", {}, seed=0).ask(
-            space, impute.tell(past), 5, np.random.default_rng(1)
+            space, impute.imputed(past), 5, np.random.default_rng(1)
         )
         asked.append(np.mean([proposal.config["x"] for proposal in proposals]))
     silent, told = asked

@@ -16,12 +16,12 @@ from sharpen.sweep.effects import (
     Granted,
     LeaseRun,
     NothingNow,
-    Over,
     Rejected,
     RequeueRun,
     SetElapsed,
     SetStatus,
     StopRun,
+    SweepOver,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -314,7 +314,7 @@ def test_at_the_cap_others_wait_and_then_it_is_over() -> None:
     assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [NothingNow()])
     state, effects = step(move(state, Reported(1, 1, 1, 0.5, 0.0)), ProgramExited(1, 1, 0))
     assert effects[1:] == [SetStatus(SweepStatus.FINISHED, "", 1), Accepted()]
-    assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [Over(SweepStatus.FINISHED, "")])
+    assert step(state, LeaseAsked("b", "k2", 0.0)) == (state, [SweepOver(SweepStatus.FINISHED, "")])
 
 
 def test_a_grid_ends_when_every_point_has_been_tried() -> None:
@@ -322,7 +322,7 @@ def test_a_grid_ends_when_every_point_has_been_tried() -> None:
     assert state.status is SweepStatus.RUNNING  # it is the next request that finds the grid used up
     state, effects = step(state, LeaseAsked("a", "k", 0.0))
     reason = "every point has been tried"
-    assert effects == [SetStatus(SweepStatus.FINISHED, reason, None), Over(SweepStatus.FINISHED, reason)]
+    assert effects == [SetStatus(SweepStatus.FINISHED, reason, None), SweepOver(SweepStatus.FINISHED, reason)]
     assert sorted(trial.config["x"] for trial in state.trials if trial.state.is_final) == [0, 1]
 
 
@@ -345,7 +345,7 @@ def test_five_failures_alike_in_a_row_end_the_sweep() -> None:
     state = run_once(state, exit_code=1, words="ImportError: no torch")
     assert state.status is SweepStatus.FAILED
     assert state.reason == "5 runs in a row failed alike: ImportError: no torch"
-    assert ask(state, LeaseAsked("a", "k", 0.0)) == Over(SweepStatus.FAILED, state.reason)
+    assert ask(state, LeaseAsked("a", "k", 0.0)) == SweepOver(SweepStatus.FAILED, state.reason)
 
 
 @pytest.mark.parametrize("other", [{"exit_code": 1, "words": "ValueError"}, {"exit_code": 0}])

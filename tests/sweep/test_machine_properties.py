@@ -23,13 +23,13 @@ from sharpen.sweep.effects import (
     KeepCheckpoint,
     LeaseRun,
     NothingNow,
-    Over,
     Rejected,
     RequeueRun,
     SetElapsed,
     SetLimits,
     SetStatus,
     StopRun,
+    SweepOver,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -58,7 +58,7 @@ from sharpen.trial import Trial, TrialState
 
 from .states import StopBelow, sweep
 
-ANSWERS = (Granted, NothingNow, Over, Accepted, Rejected, BeatAnswer)
+ANSWERS = (Granted, NothingNow, SweepOver, Accepted, Rejected, BeatAnswer)
 AGENTS = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.integers(0, 6)
 TOKENS = st.integers(0, 5)
@@ -199,11 +199,11 @@ class Sweeping(RuleBasedStateMachine):
         self.keys += 1
         was_running = self.state.status is SweepStatus.RUNNING
         answer = self.send(LeaseAsked(agent, f"k{self.keys}", self.now))
-        assert isinstance(answer, Granted | NothingNow | Over)
+        assert isinstance(answer, Granted | NothingNow | SweepOver)
         assert was_running or isinstance(
-            answer, NothingNow if self.state.status is SweepStatus.PAUSED else Over
+            answer, NothingNow if self.state.status is SweepStatus.PAUSED else SweepOver
         )
-        assert not isinstance(answer, Over) or not self.state.status.is_open
+        assert not isinstance(answer, SweepOver) or not self.state.status.is_open
 
     @rule(agent=AGENTS, back=st.integers(0, 20))
     def lease_with_an_old_key(self, agent: str, back: int) -> None:

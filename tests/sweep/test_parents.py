@@ -10,7 +10,7 @@ from sharpen.optimizers import Done, Wait
 from sharpen.space import Float, Space
 from sharpen.stoppers import make as make_stopper
 from sharpen.sweep import Rules, SweepState, SweepStatus, step
-from sharpen.sweep.effects import Granted, LeaseRun, NothingNow, Over
+from sharpen.sweep.effects import Granted, LeaseRun, NothingNow, SweepOver
 from sharpen.sweep.events import CheckpointSaved, LeaseAsked, ProgramExited, Reported
 from sharpen.trial import Checkpoint, Proposal, TrialState
 
@@ -82,7 +82,7 @@ def test_a_generation_that_is_at_work_is_waited_for_and_the_sweep_goes_on():
             assert state.live[number].trial.fidelity == 3.0**generation
             state = _finish(state, number)
     state, over = _lease(state, "a", "end")
-    assert isinstance(over[-1], Over)
+    assert isinstance(over[-1], SweepOver)
     assert (state.status, state.reason) == (SweepStatus.FINISHED, "every point has been tried")
     assert len(state.trials) == 6
 
@@ -120,7 +120,7 @@ def test_a_method_that_waits_for_nothing_fails_its_sweep_with_a_sentence():
     state, effects = _lease(_sweep(Sleeper()))
     assert state.status is SweepStatus.FAILED
     assert "it waits, and no trial is pending or running" in state.reason
-    assert isinstance(effects[-1], Over)
+    assert isinstance(effects[-1], SweepOver)
 
 
 @pytest.mark.parametrize("fidelity", [0.0, -1.0, float("nan"), float("inf"), "3"])
@@ -143,7 +143,7 @@ def test_no_proposal_still_means_the_end_for_methods_that_know_no_other_answer()
 
     state, effects = _lease(_sweep(Old()))
     assert state.status is SweepStatus.FINISHED
-    assert isinstance(effects[-1], Over)
+    assert isinstance(effects[-1], SweepOver)
 
 
 def test_a_rerun_of_a_continued_run_begins_anew():

@@ -10,7 +10,7 @@ import pytest
 
 from sharpen.optimizers import RandomSearch
 from sharpen.sweep import SweepState, SweepStatus, step
-from sharpen.sweep.effects import Accepted, Over, SetStatus
+from sharpen.sweep.effects import Accepted, SetStatus, SweepOver
 from sharpen.sweep.events import LeaseAsked, Paused, ProgramExited, Reopened, Reported
 from sharpen.trial import Proposal, StopDecision, Trial, TrialState
 
@@ -70,8 +70,8 @@ def broken_by(answer: Any) -> SweepState:
 )
 def test_a_search_method_that_fails_ends_the_sweep_and_no_run(answer: Any, reason: str) -> None:
     state, effects = step(broken_by(answer), LeaseAsked("b", "key", 0.0))
-    assert [type(effect) for effect in effects] == [SetStatus, Over]
-    assert effects[-1] == Over(SweepStatus.FAILED, state.reason)
+    assert [type(effect) for effect in effects] == [SetStatus, SweepOver]
+    assert effects[-1] == SweepOver(SweepStatus.FAILED, state.reason)
     with pytest.raises(ValueError, match=reason):
         raise ValueError(state.reason)
     assert state.n_created == 1

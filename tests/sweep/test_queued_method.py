@@ -8,7 +8,7 @@ from sharpen import spec
 from sharpen.optimizers import Wait, make
 from sharpen.seeds import rng_for
 from sharpen.sweep import SweepState, SweepStatus, step
-from sharpen.sweep.effects import Accepted, NothingNow, Over, Rejected, SetLimits, StopRun
+from sharpen.sweep.effects import Accepted, NothingNow, Rejected, SetLimits, StopRun, SweepOver
 from sharpen.sweep.events import (
     Closed,
     LeaseAsked,
@@ -55,7 +55,7 @@ def test_an_agent_waits_before_between_and_after_what_is_queued(run_cap: int | N
 def test_the_cap_ends_it() -> None:
     state = run_once(added(queued(1), 0.5))
     assert state.status is SweepStatus.FINISHED
-    assert isinstance(ask(state, ASKED), Over)
+    assert isinstance(ask(state, ASKED), SweepOver)
 
 
 def test_a_closed_sweep_ends_with_its_last_run() -> None:

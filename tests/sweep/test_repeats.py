@@ -11,7 +11,7 @@ import pytest
 from sharpen.optimizers import GridSearch, RandomSearch
 from sharpen.space import Space
 from sharpen.sweep import Configurations, SweepState, SweepStatus, fold, step
-from sharpen.sweep.effects import Accepted, CreateRun, NothingNow, Over, SetLimits
+from sharpen.sweep.effects import Accepted, CreateRun, NothingNow, SetLimits, SweepOver
 from sharpen.sweep.events import (
     AgentLost,
     LeaseAsked,
@@ -118,7 +118,7 @@ def test_a_cap_in_the_middle_of_a_configuration_is_exact_and_more_room_completes
         state = run_once(state)
     assert state.status is SweepStatus.FINISHED
     assert [t.state for t in state.searched] == [F, TrialState.RUNNING]
-    assert isinstance(ask(state, LeaseAsked("a", "k", 0.0)), Over)
+    assert isinstance(ask(state, LeaseAsked("a", "k", 0.0)), SweepOver)
     for more in (Reopened(7), LimitsSet(7, None, None)):
         again = move(state, more)
         for _ in range(3):

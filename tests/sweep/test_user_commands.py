@@ -23,13 +23,13 @@ from sharpen.sweep.effects import (
     KeepCheckpoint,
     LeaseRun,
     NothingNow,
-    Over,
     Rejected,
     RequeueRun,
     SetElapsed,
     SetLimits,
     SetStatus,
     StopRun,
+    SweepOver,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -172,7 +172,7 @@ def test_a_paused_sweep_ends_when_its_last_run_does() -> None:
 def test_a_stopped_sweep_keeps_its_queue_and_begins_nothing() -> None:
     state, effects = step(at_work(), Stopped())
     assert effects == [SetStatus(S, "", 5), Accepted()]
-    assert ask(state, LeaseAsked("b", "new", 0.0)) == Over(S, "")
+    assert ask(state, LeaseAsked("b", "new", 0.0)) == SweepOver(S, "")
     state = move(state, AgentLost("a"))
     assert sorted(state.live) == [2, 3]
     assert ask(move(state, Reopened()), LeaseAsked("b", "new", 0.0)) == Granted(2, 2)
@@ -190,7 +190,7 @@ def test_canceling_a_sweep_tells_those_at_work_and_ends_those_that_wait() -> Non
     assert (waiting.state, waiting.score) == (TrialState.CANCELED, None)
     assert ask(state, Beat("a", ((2, 1),), 0.0)) == BeatAnswer({2: "enough"}, (), {2: "enough"})
     assert ask(state, Reported(2, 1, 1, 0.5, 0.0)) == Accepted("enough")
-    assert ask(state, LeaseAsked("b", "new", 0.0)) == Over(C, "enough")
+    assert ask(state, LeaseAsked("b", "new", 0.0)) == SweepOver(C, "enough")
 
 
 LEAVING = [
@@ -356,7 +356,7 @@ def test_a_deleted_grid_point_comes_back_on_request_only(repeats: int) -> None:
         state = sweep(None, GridSearch(retries=retries), n_points=2, repeats=repeats)
         for _ in range(2 * repeats):
             state = run_once(state)
-        assert ask(state, LeaseAsked("a", "k", 0.0)) == Over(F, "every point has been tried")
+        assert ask(state, LeaseAsked("a", "k", 0.0)) == SweepOver(F, "every point has been tried")
         for number in range(repeats + 1, 2 * repeats + 1):
             state = move(state, RunDeleted(number))
         state, _ = step(state, LeaseAsked("a", "k", 0.0))
@@ -392,7 +392,7 @@ def test_a_deleted_sweep_ends_what_waits_and_turns_agents_away() -> None:
     state, effects = step(state, SweepDeleted())
     assert effects[-2:] == [DeleteSweep(), Accepted()]
     assert (state.live, state.trials[1].state) == ({}, TrialState.CANCELED)
-    assert ask(state, LeaseAsked("a", "k", 0.0)) == Over(C, "deleted")
+    assert ask(state, LeaseAsked("a", "k", 0.0)) == SweepOver(C, "deleted")
 
 
 def test_a_finished_sweep_with_a_larger_cap_goes_on_and_a_full_one_ends() -> None:

@@ -72,7 +72,7 @@ def test_the_report_says_it_of_an_opening(lab):
     (seen,) = used(lab, mine)
     lab.call("look", look_id="l", run_id=f"{mine}-1", who="ann")
     lab.call("looked", look_id="l", result={"chosen": {"metrics": {}}, "used_by": [seen.stored()]})
-    (row,) = Reader(lab.home).looks(mine)
+    (row,) = Reader(lab.home).lockbox_openings(mine)
     said = [caution.sentence for caution in about_lockbox(["h"], [read_look(row)], [])]
     assert any(f"no lockbox: sweep {first}" in sentence for sentence in said)
 

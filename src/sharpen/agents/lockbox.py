@@ -19,7 +19,7 @@ from sharpen.facts import LOCKBOX_HASH, LockboxFacts
 from sharpen.jsonable import number
 from sharpen.store.configurations import seed_of
 from sharpen.store.queries import Reader
-from sharpen.store.rows import LookRow, RunRow, SweepRow
+from sharpen.store.rows import OpeningRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.views.lockbox import SeenLockbox, no_lockbox, used_by
 
@@ -45,8 +45,8 @@ def gain(sweep: SweepRow, result: Mapping[str, Any]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenLook:
-    """What an opening of the lockbox found.
+class OpenedLockbox:
+    """What an opening of the lockbox showed.
 
     Attributes:
         row: The run whose configuration was scored.
@@ -67,12 +67,12 @@ class TakenLook:
     warning: str
 
 
-def take_look(
+def open_lockbox(
     home: Path,
     run: str,
     warn: Callable[[str], object],
     watch: Watch = lambda index, text: None,
-) -> TakenLook:
+) -> OpenedLockbox:
     """Open the lockbox for a run, and keep what it showed: the look is counted before anything is shown.
 
     Args:
@@ -104,13 +104,13 @@ def take_look(
             lambda values: client.call("looked", look_id=look_id, result=values),
             watch,
         )
-    n_looks = _n_shown(reader.looks(sweep.id))
-    at_bars = _n_shown(reader.looks_at([result[LOCKBOX_HASH]]))
+    n_looks = _n_shown(reader.lockbox_openings(sweep.id))
+    at_bars = _n_shown(reader.openings_of([result[LOCKBOX_HASH]]))
     is_default = row.config == default_config(sweep)
-    return TakenLook(row, result, n_looks, at_bars, gain(sweep, result), is_default, warning)
+    return OpenedLockbox(row, result, n_looks, at_bars, gain(sweep, result), is_default, warning)
 
 
-def _n_shown(looks: Sequence[LookRow]) -> int:
+def _n_shown(looks: Sequence[OpeningRow]) -> int:
     return sum(look.has_shown for look in looks)
 
 

@@ -158,11 +158,13 @@ class _Call:
 
     def _lockbox(self, finalists: Finalists, tops: Sequence[RunRow]) -> dict[str, Any] | None:
         """Open the lockbox for the best finalist, unless it is to stay closed; print what it showed."""
-        from sharpen.agents.lockbox import take_look  # noqa: PLC0415
+        from sharpen.agents.lockbox import open_lockbox  # noqa: PLC0415
         from sharpen.cli.validate import figures, print_look, warn  # noqa: PLC0415
 
         chosen = finalists.chosen
-        earlier_look = next((look for look in self.reader.looks(self.sweep.id) if look.has_shown), None)
+        earlier_look = next(
+            (look for look in self.reader.lockbox_openings(self.sweep.id) if look.has_shown), None
+        )
         why = "" if chosen else "no finalist can be chosen"
         if earlier_look:
             why = f"run {earlier_look.run_id} was scored on it before, and a second look is not out of sample"
@@ -173,7 +175,7 @@ class _Call:
         (row,) = (one for one in tops if chosen and one.id == chosen.name)
         echo(f"\nlockbox, opened for {row.id}:\n", err=True)
         try:
-            look = take_look(self.reader.home, row.id, warn)
+            look = open_lockbox(self.reader.home, row.id, warn)
         except SharpenError as problem:
             echo(f"The lockbox shows nothing: {problem.message}", err=True)
             return {"run": row.id, "error": problem.message}

@@ -43,7 +43,7 @@ def print_sweep(reader: Reader, sweep_id: str, as_json: bool) -> None:
         "folder": row.workdir,
         "created": when(row.created_at),
         "ended": when(row.ended_at) or None,
-        "lockbox_looks": len(reader.looks(row.id)),
+        "lockbox_looks": len(reader.lockbox_openings(row.id)),
         "tags": ", ".join(row.tags),
         "note": row.note,
         "store": str(reader.home),

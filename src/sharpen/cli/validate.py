@@ -15,7 +15,7 @@ from sharpen.cli.printing import json_option, print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from sharpen.agents.lockbox import TakenLook
+    from sharpen.agents.lockbox import OpenedLockbox
 
 SIDES = ("chosen", "default")
 PROGRESS_S = 5.0
@@ -36,9 +36,9 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     Bars that any sweep of the store has trained or chosen on are no lockbox, which is said.
     """
     # it reads returns, which --help and a bare installation do without
-    from sharpen.agents.lockbox import take_look  # noqa: PLC0415
+    from sharpen.agents.lockbox import open_lockbox  # noqa: PLC0415
 
-    look = take_look(home, run, warn, Progress(is_silent=as_json))
+    look = open_lockbox(home, run, warn, Progress(is_silent=as_json))
     if as_json:
         print_json(figures(look))
     else:
@@ -67,14 +67,14 @@ class Progress:
         echo(f"{SIDES[side]}, after {now - self.began:.0f} s: {lines[-1].strip()[:MOST_SHOWN]}", err=True)
 
 
-def figures(look: TakenLook) -> dict[str, Any]:
+def figures(look: OpenedLockbox) -> dict[str, Any]:
     """Return an opening of the lockbox for programs."""
     gained = None if look.gained_by is None else look.gained_by > 0
     looks = {"looks": look.n_looks, "looks_at_bars": look.at_bars or None, "gained": gained}
     return {"run": look.row.id, **looks, **look.result}
 
 
-def print_look(look: TakenLook) -> None:
+def print_look(look: OpenedLockbox) -> None:
     """Print an opening of the lockbox for people."""
     if max(look.n_looks, look.at_bars) > 1:
         echo("Only the first look saw bars that nobody had seen. These figures are of bars seen before.\n")

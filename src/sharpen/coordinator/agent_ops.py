@@ -19,7 +19,7 @@ from sharpen.coordinator import control_ops, registry_ops, run_checks, tracking_
 from sharpen.coordinator.project_limits import FULL
 from sharpen.coordinator.restore import rules_for, watched_in
 from sharpen.coordinator.row_writer import run_id, split_run_id
-from sharpen.coordinator.session import AgentProcess, Grant, OpenSweep, Reply, Session
+from sharpen.coordinator.session import Grant, JoinedAgent, OpenSweep, Reply, Session
 from sharpen.errors import NotFound, Refused
 from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
@@ -28,7 +28,7 @@ from sharpen.store.port import Row, Writer
 from sharpen.store.replaced_checkpoints import note
 from sharpen.store.rows import SweepFile
 from sharpen.sweep import SweepState, SweepStatus, leads
-from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, Over
+from sharpen.sweep.effects import Accepted, BeatAnswer, Granted, NothingNow, SweepOver
 from sharpen.sweep.events import (
     Beat,
     CheckpointSaved,
@@ -82,7 +82,7 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
     if agent_id not in session.agents:
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
         session.writer.add_agent(values | {"started_at": session.clock.time()})
-        session.agents[agent_id] = AgentProcess(host, pid, born)
+        session.agents[agent_id] = JoinedAgent(host, pid, born)
     n_left = session.sweep(sweep_id).state.n_left
     return {} if n_left is None else {"n_left": n_left}
 
@@ -95,14 +95,14 @@ def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:
         if refusal.facts.get("why") != FULL:
             raise
         state = session.sweep(sweep_id).state
-        answer = NothingNow() if state.live else Over(state.status, refusal.message)  # one may come back
+        answer = NothingNow() if state.live else SweepOver(state.status, refusal.message)  # one may come back
     finally:
         if len(sys.modules) > n_modules:  # a search method loads what it needs when it is first needed
             one_thread()
     match answer:
         case Granted(number, token):
             return {"run": _leased_run(session, sweep_id, number, token)}
-        case Over(status, reason):
+        case SweepOver(status, reason):
             return {"over": status, "reason": reason}
         case _:
             paused = {"paused": True} if session.sweep(sweep_id).state.status is SweepStatus.PAUSED else {}

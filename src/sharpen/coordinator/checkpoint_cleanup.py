@@ -17,7 +17,7 @@ SHARE = 0.01
 """The most of the time that it is at work."""
 
 
-class Clearing:
+class CheckpointCleanup:
     """Removes what is noted as replaced, whenever :meth:`start_when_due` is called and it is time.
 
     Args:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from sharpen.coordinator import background_ask, tracking_ops
-from sharpen.coordinator.checkpoint_cleanup import Clearing
+from sharpen.coordinator.checkpoint_cleanup import CheckpointCleanup
 from sharpen.coordinator.core import Coordinator, Reply, Request
 from sharpen.errors import StoreError
 from sharpen.sweep.events import Proposed
@@ -42,7 +42,7 @@ class Committer:
     def __init__(self, coordinator: Coordinator, name: str) -> None:
         self._coordinator = coordinator
         self._name = name
-        self._clearing = Clearing(coordinator.home)
+        self._clearing = CheckpointCleanup(coordinator.home)
         self._asked: list[tuple[Sequence[Request], asyncio.Future[list[Reply]]]] = []
         self._wake = asyncio.Event()
         self._enough = asyncio.Event()

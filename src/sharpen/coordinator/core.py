@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from sharpen.coordinator.agent_ops import OPERATIONS
 from sharpen.coordinator.project_limits import Limits
-from sharpen.coordinator.session import Clock, LiveRun, Reply, Session, SteadyClock
+from sharpen.coordinator.session import Clock, OpenRun, Reply, Session, SteadyClock
 from sharpen.coordinator.tracking_ops import end_run
 from sharpen.errors import Refused, SharpenError, StoreError, UsageError
 from sharpen.store.backends import backend_of
@@ -59,7 +59,7 @@ class Coordinator:
                     self._session.sweep(row.id)
         now = self._session.clock.monotonic()
         for run in self._session.reader.tracked.running():  # whoever writes it has its full time again
-            self._session.tracked[run.id] = LiveRun(run.token, run.pid, run.born, now, run.stop, run.project)
+            self._session.tracked[run.id] = OpenRun(run.token, run.pid, run.born, now, run.stop, run.project)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the replies to a batch of requests; all that they changed is on the disk by then."""
@@ -99,7 +99,7 @@ class Coordinator:
             raise
 
     def reset_leases(self) -> None:
-        """Give every lease its full time again: nobody could be heard while this process did not run.
+        """Give every lease its full time again: while this process slept it heard no heartbeat.
 
         Raises:
             StoreError: The store cannot be read.
@@ -210,7 +210,7 @@ def _error(problem: Exception, request: object = None) -> Reply:
 
 
 def _internal_error(problem: Exception, request: object) -> tuple[str, str, dict[str, Any]]:
-    """Log an error that nobody foresaw, and return what its client is told."""
+    """Log an unforeseen error; return the answer for its client."""
     op = cast("Request", request).get("op") if isinstance(request, Mapping) else request
     error_id = secrets.token_hex(4)
     LOG.error("internal error %s in the request %.200r", error_id, op, exc_info=problem)

@@ -1,4 +1,4 @@
-"""Hosting a store: whoever holds its lock answers on its socket.
+"""Hosting a store: the process that holds its lock answers on its socket.
 
 The first process that opens a store takes the lock and hosts; later ones connect. The kernel drops the
 lock when the holder dies, however it dies, and the next client that finds nobody at the socket takes it.

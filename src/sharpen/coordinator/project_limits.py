@@ -75,7 +75,7 @@ class ProjectLimits:
         """Refuse a file, given as a row of the artifacts, that would go beyond the limit.
 
         Raises:
-            Refused: It would.
+            Refused: The file would go beyond the limit.
         """
         most = self.of(project).n_bytes
         if most is None:
@@ -90,7 +90,7 @@ class ProjectLimits:
         """Refuse one more run at work.
 
         Raises:
-            Refused: There are as many as may be.
+            Refused: The project has reached its limit of runs at work.
         """
         most = self.of(project).runs_at_once
         if most is not None and n_at_work >= most:

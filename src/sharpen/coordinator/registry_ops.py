@@ -119,9 +119,9 @@ def _promote(  # noqa: PLR0913, PLR0917 - each is a part of what is asked
             ``expected`` behind it now, ``who``, ``via`` what, and the request's own ``key``.
         evidence: By name; who approves is worked out here.
         gates: YAML in place of the defaults: the store's own.
-        approve: Whether this is the second person's word on what somebody asked for.
+        approve: Whether this is a second person's approval of a request.
         force_reason: Moves it past a gate that says no.
-        stricter: YAML of whoever asks; it may ask for more than the store's gates, never for less.
+        stricter: YAML of the caller; it may only be stricter than the store's gates.
 
     Returns:
         ``state``, which is ``moved``, ``requested``, ``refused`` or ``unchanged``, and ``checks``.
@@ -186,7 +186,7 @@ def _only_misses_a_person(decision: GateDecision) -> bool:
 
 
 def _open_request(session: Session, move: _Move) -> AuditEntry | None:
-    """Return the newest request to move an alias to this very version that nobody has answered yet."""
+    """Return the newest open request to move an alias to this version; None without one."""
     request: AuditEntry | None = None
     for entry in map(audit_entry, session.writer.audit(move.collection)):
         if entry.details.get("alias") != move.alias or entry.action == "refused":
@@ -338,7 +338,7 @@ def _is_alive(session: Session, collection: str, version: int) -> bool:
 
 
 def _expect(session: Session, move: _Move) -> int | None:
-    """Return where an alias points, which must be where whoever asks saw it.
+    """Return where an alias points, which must be where the caller saw it.
 
     Raises:
         Refused: It has moved since.

@@ -1,4 +1,4 @@
-"""From rows in the store to a sweep's state: what a new host does first."""
+"""Rebuilds a sweep's state from rows of the store: what a new host does first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sharpen.sweep import (
     Checkpoint,
     Configurations,
     Lease,
-    Live,
+    LiveRun,
     Rules,
     SweepState,
     SweepStatus,
@@ -154,11 +154,11 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     )
 
 
-def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, Live]:
+def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, LiveRun]:
     runs = reader.live_runs(sweep_id)
     at_work = [run.id for run in runs if _is_leased(run)]
     logged = reader.restart.last_logged(at_work) if rules.watched else {}
-    live_runs: dict[int, Live] = {}
+    live_runs: dict[int, LiveRun] = {}
     for run in runs:
         reports = LiveReports(reader, run.id, run.token)
         if _is_leased(run):
@@ -181,11 +181,11 @@ def _last_kept(run: RunRow, rules: Rules) -> int:
     return run.checkpoint["step"] if rules.resume and run.checkpoint is not None else -1
 
 
-def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float) -> Live:
+def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float) -> LiveRun:
     last = reports.reader.restart.last_value(run.id, run.token)
     resumed = _checkpoint(run.resumed)
     ends = (-1 if last.last_step is None else last.last_step, -1 if resumed is None else resumed.step)
-    return Live(
+    return LiveRun(
         _trial(run, reports.of_metric(metric, last)),
         Lease(run.agent_id or "", run.lease_key or "", deadline),
         token=run.token,
@@ -197,12 +197,12 @@ def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float)
     )
 
 
-def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept_step: int) -> Live:
+def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept_step: int) -> LiveRun:
     logged = NONE
     if kept_step >= 0:
         last = reports.reader.restart.last_value(run.id, run.token, kept_step)
         logged = reports.of_metric(metric, last)
-    return Live(_trial(run, logged), token=run.token, lost=run.lost, resumed=_checkpoint(run.resumed))
+    return LiveRun(_trial(run, logged), token=run.token, lost=run.lost, resumed=_checkpoint(run.resumed))
 
 
 def _trial(run: RunRow, reports: ReportLog) -> Trial:

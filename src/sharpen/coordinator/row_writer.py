@@ -1,4 +1,4 @@
-"""From what a sweep's step wants written to rows in the store."""
+"""Writes the effects of a sweep's step as rows of the store."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def check_labels(labels: Mapping[str, Any], allowed: Sequence[str]) -> None:
     """Refuse what is said of a run under a name that is none, or in no text.
 
     Raises:
-        UsageError: So it is.
+        UsageError: A value is refused.
     """
     odd = sorted(labels.keys() - {*allowed})
     if odd:
@@ -96,7 +96,7 @@ def check_machine_metrics(run_id: str, rows: Sequence[Any]) -> None:
     """Refuse what is no mapping of at most 10,000 names to values, or nests too deep.
 
     Raises:
-        UsageError: So it is.
+        UsageError: A value is refused.
     """
     for row in rows:
         _check_row(run_id, row)
@@ -113,7 +113,7 @@ def check_line(run_id: str, line: Any) -> None:
     """Refuse what is no number of a line.
 
     Raises:
-        UsageError: So it is.
+        UsageError: A value is refused.
     """
     if isinstance(line, bool) or not isinstance(line, int) or not 0 <= line <= LARGEST:
         raise UsageError(f"{run_id}: a line is a whole number from 0 to {LARGEST}")
@@ -123,7 +123,7 @@ def check_artifact(name: Any, about: Mapping[str, Any]) -> None:
     """Refuse a file whose name or type no reader can show, or whose metadata nest too deep.
 
     Raises:
-        UsageError: So it is.
+        UsageError: A value is refused.
     """
     check_path_name("artifact", "an artifact", name)
     check_name("artifact", "a type of artifacts", about["type"])

@@ -78,7 +78,7 @@ class OpenSweep:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentProcess:
+class JoinedAgent:
     """Where an agent runs, so that its death can be seen."""
 
     host: str
@@ -87,7 +87,7 @@ class AgentProcess:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRun:
+class OpenRun:
     """A run of no sweep that is being written.
 
     Attributes:
@@ -136,8 +136,8 @@ class Session:
     clock: Clock
     writer: Writer = field(init=False)
     open: dict[str, OpenSweep] = field(default_factory=dict[str, OpenSweep])
-    agents: dict[str, AgentProcess] = field(default_factory=dict[str, AgentProcess])
-    tracked: dict[str, LiveRun] = field(default_factory=dict[str, LiveRun])
+    agents: dict[str, JoinedAgent] = field(default_factory=dict[str, JoinedAgent])
+    tracked: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     projects: ProjectLimits = field(default_factory=ProjectLimits)
 
     def sweep(self, sweep_id: str) -> OpenSweep:
@@ -150,7 +150,7 @@ class Session:
             state = restore(self.reader, row, sweep, self.clock.monotonic())
             self.open[sweep_id] = OpenSweep(sweep, state)
             for name, host, pid, identity in self.reader.agents(sweep_id):
-                self.agents[name] = AgentProcess(host, pid, identity)
+                self.agents[name] = JoinedAgent(host, pid, identity)
         return self.open[sweep_id]
 
     def advance(self, sweep_id: str, event: Event) -> Effect | None:

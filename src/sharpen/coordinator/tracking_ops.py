@@ -20,7 +20,7 @@ from sharpen.coordinator.run_checks import (
     check_request,
     check_rows,
 )
-from sharpen.coordinator.session import LiveRun, Reply, Session
+from sharpen.coordinator.session import OpenRun, Reply, Session
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
 from sharpen.names import check_path_name, check_tags
@@ -145,7 +145,7 @@ def _refuse_resumption(existing: Row, run_id: str, project: str, resume: str) ->
 def _granted(session: Session, row: Row) -> Reply:
     """Remember who writes a run, and return what the writer has to know of it."""
     run_id, now = row["id"], session.clock.monotonic()
-    session.tracked[run_id] = LiveRun(row["token"], row["pid"], row["born"], now, row["stop"], row["project"])
+    session.tracked[run_id] = OpenRun(row["token"], row["pid"], row["born"], now, row["stop"], row["project"])
     n_lines: int = row["n_lines"]
     newest = session.reader.tracked.history(run_id, n_lines - 1) if n_lines else ()
     reply: Reply = {"run_id": run_id, "token": row["token"], "n_lines": n_lines}

@@ -25,7 +25,7 @@ def checked_url(url: str) -> str:
     """Return a server's URL in the one way to write it.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is no URL of a server.
 
     >>> checked_url("http://Desk:8420/")
     'http://desk:8420'

@@ -34,7 +34,7 @@ from sharpen.report.returns import Finding, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader
-from sharpen.store.rows import LookRow, ReportRow, RunRow, SweepRow
+from sharpen.store.rows import OpeningRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState, leaders, ranked, spent
 from sharpen.views import aggregates
 from sharpen.views.family import family
@@ -184,10 +184,10 @@ def _permutations(runs: Sequence[RunRow]) -> tuple[tuple[int, PermutationTest], 
 
 def _looks(
     reader: Reader, sweep: SweepRow, lockboxes: set[str]
-) -> tuple[tuple[Look, ...], tuple[LookRow, ...]]:
+) -> tuple[tuple[Look, ...], tuple[OpeningRow, ...]]:
     """Return the looks of a sweep, and those of other sweeps at its bars."""
-    looks = tuple(read_look(row) for row in reader.looks(sweep.id))
-    at_same_bars = reader.looks_at(lockboxes | {look.row.lockbox for look in looks})
+    looks = tuple(read_look(row) for row in reader.lockbox_openings(sweep.id))
+    at_same_bars = reader.openings_of(lockboxes | {look.row.lockbox for look in looks})
     return looks, tuple(row for row in at_same_bars if row.sweep_id != sweep.id)
 
 

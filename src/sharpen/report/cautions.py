@@ -9,7 +9,7 @@ from typing import Any
 from sharpen.overfit import CONFIDENCE, Judgement, say_probability
 from sharpen.report.model import Caution, DataFacts, Entry, Look
 from sharpen.space import Constant, Float, Int, Space
-from sharpen.store.rows import LookRow, RunRow, SweepRow
+from sharpen.store.rows import OpeningRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.views.lockbox import no_lockbox, of_result
 
@@ -222,7 +222,7 @@ def _at_end(dimension: Float | Int, value: Any) -> bool:
 
 
 def about_lockbox(
-    lockboxes: Collection[str], looks: Sequence[Look], elsewhere: Sequence[LookRow]
+    lockboxes: Collection[str], looks: Sequence[Look], elsewhere: Sequence[OpeningRow]
 ) -> list[Caution]:
     """Return a word on runs that kept different lockboxes, and on bars that were shown more than once."""
     cautions: list[Caution] = []

@@ -18,7 +18,7 @@ from sharpen.report.model import Estimate, LockboxSide, Look
 from sharpen.report.returns import yearly
 from sharpen.seeds import rng_for
 from sharpen.store.blobs import checked_path
-from sharpen.store.rows import LookRow
+from sharpen.store.rows import OpeningRow
 from sharpen.views import savings
 from sharpen.views.returns import read_file
 
@@ -86,10 +86,10 @@ def other_bars(home: Path, digest: str, other: str) -> list[str]:
     return [name for name, (a, b) in pairs.items() if not np.array_equal(a, b)]
 
 
-def read_look(row: LookRow) -> Look:
+def read_look(row: OpeningRow) -> Look:
     """Return a stored look with what it found of each configuration.
 
-    >>> row = LookRow("l1", "s", "s-1", "ann", 0.0, {"chosen": {"sharpe": 0.4, "interval": [-0.2, 1.0]}})
+    >>> row = OpeningRow("l1", "s", "s-1", "ann", 0.0, {"chosen": {"sharpe": 0.4, "interval": [-0.2, 1.0]}})
     >>> read_look(row).sides[0].sharpe
     Estimate(value=0.4, interval=Interval(low=-0.2, high=1.0, level=0.95))
     """

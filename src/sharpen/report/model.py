@@ -13,7 +13,7 @@ from sharpen.facts import BarsFacts
 from sharpen.overfit import Interval, Judgement
 from sharpen.permutation_null import PermutationTest
 from sharpen.spec import Sweep
-from sharpen.store.rows import LookRow, RunRow, SweepRow
+from sharpen.store.rows import OpeningRow, RunRow, SweepRow
 from sharpen.trial import TrialState
 from sharpen.views.permuted_search import PermutedSearch
 from sharpen.views.returns import Series
@@ -146,7 +146,7 @@ class Look:
         failures: Why a configuration showed nothing, by its name.
     """
 
-    row: LookRow
+    row: OpeningRow
     sides: tuple[LockboxSide, ...]
     failures: Mapping[str, str]
 
@@ -219,7 +219,7 @@ class Analysis:
     versions: Mapping[str, tuple[str, ...]]
     cautions: tuple[Caution, ...]
     looks: tuple[Look, ...]
-    looks_elsewhere: tuple[LookRow, ...]
+    looks_elsewhere: tuple[OpeningRow, ...]
     permutations: tuple[tuple[int, PermutationTest], ...]
     search: PermutedSearch | None
 

@@ -150,7 +150,7 @@ def _bring(home: Path, digest: str) -> str:
                 blob.write(chunk)
             actual = blob.digest
             if actual == digest:
-                blob.settle()
+                blob.put_in_place()
 
     bucket.bring(home, digest, keep)
     return actual
@@ -234,9 +234,9 @@ class IncomingBlob:
         """
         self._file.flush()
         bucket.send(self._home, Path(self._name), self.digest)
-        return self.settle()
+        return self.put_in_place()
 
-    def settle(self) -> str:
+    def put_in_place(self) -> str:
         """Put what has come into the folder under its digest, which is returned, once it is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -43,7 +43,7 @@ RIGHTS = {
 Result = TypeVar("Result")
 
 
-class Room(NamedTuple):
+class OpenBucket(NamedTuple):
     """Where the files are: a file system of pyarrow, and a folder in it."""
 
     system: Any
@@ -105,7 +105,7 @@ def check_bucket(url: str) -> None:
         )
     if parts.scheme != "s3" or not parts.netloc or not url.isprintable():
         raise UsageError(f"--blobs {url}: files are kept at {FORM}")
-    bucket = _room(url, os.getpid())
+    bucket = _open_bucket(url, os.getpid())
 
     def write() -> None:
         with bucket.system.open_output_stream(f"{bucket.folder}/{MARK}") as stream:
@@ -119,9 +119,9 @@ def look(url: str) -> None:
 
     Raises:
         Unreachable: The service does not answer.
-        StoreError: The bucket is not there, or lets nobody read.
+        StoreError: There is no such bucket, or the key may not read it.
     """
-    bucket = _room(url, os.getpid())
+    bucket = _open_bucket(url, os.getpid())
     if not _patiently(url, lambda: bucket.system.get_file_info(f"{bucket.folder}/{MARK}"), 0.0).is_file:
         raise StoreError(
             f"{url} has no {MARK}, which is kept there first: the bucket, or its folder, is gone"
@@ -138,11 +138,11 @@ def has(home: Path, digest: str, patience_s: float | None = None) -> bool:
 
     Raises:
         Unreachable: The service did not answer for a long time.
-        StoreError: It lets nobody read.
+        StoreError: The key may not read the bucket.
     """
     if (url := bucket_of(home)) is None:
         return False
-    bucket = _room(url, os.getpid())
+    bucket = _open_bucket(url, os.getpid())
     return _patiently(url, lambda: bucket.system.get_file_info(bucket.path(digest)).is_file, patience_s)
 
 
@@ -164,7 +164,7 @@ def send_to(url: str, source: Path, digest: str) -> None:
         Unreachable: The service did not answer for a long time.
         StoreError: It does not take the file.
     """
-    bucket, n_bytes = _room(url, os.getpid()), source.stat().st_size
+    bucket, n_bytes = _open_bucket(url, os.getpid()), source.stat().st_size
 
     def attempt() -> None:
         with open_file(source) as file, bucket.system.open_output_stream(bucket.path(digest)) as sent:
@@ -189,10 +189,10 @@ def bring(home: Path, digest: str, keep: Callable[[Callable[[], bytes]], None]) 
     Raises:
         FileNotFoundError: It is not there.
         Unreachable: The service did not answer for a long time.
-        StoreError: It lets nobody read.
+        StoreError: The key may not read the bucket.
     """
     url = bucket_of(home) or ""
-    bucket = _room(url, os.getpid())
+    bucket = _open_bucket(url, os.getpid())
 
     def attempt() -> None:
         with bucket.system.open_input_stream(bucket.path(digest)) as stream:
@@ -211,11 +211,11 @@ def forget(home: Path, digest: str, put_before: float) -> None:
 
     Raises:
         Unreachable: The service did not answer for a long time.
-        StoreError: It lets nobody remove files.
+        StoreError: The key may not remove files.
     """
     if (url := bucket_of(home)) is None:
         return
-    bucket = _room(url, os.getpid())
+    bucket = _open_bucket(url, os.getpid())
 
     def attempt() -> None:
         put_at = bucket.system.get_file_info(bucket.path(digest)).mtime
@@ -226,7 +226,7 @@ def forget(home: Path, digest: str, put_before: float) -> None:
 
 
 @lru_cache(maxsize=4)
-def _room(url: str, _pid: int) -> Room:
+def _open_bucket(url: str, _pid: int) -> OpenBucket:
     """Return where a bucket's files are. Threads do not outlive a fork: each process has its own."""
     require("pyarrow", "s3")
     fs: Any = import_module("pyarrow.fs")
@@ -234,7 +234,7 @@ def _room(url: str, _pid: int) -> Room:
         system, folder = fs.FileSystem.from_uri(url)
     except (OSError, ValueError) as problem:
         raise UsageError(f"--blobs {url}: {problem}; files are kept at {FORM}") from problem
-    return Room(system, folder.rstrip("/"))
+    return OpenBucket(system, folder.rstrip("/"))
 
 
 def _lack(message: str) -> str | None:

@@ -98,7 +98,7 @@ def check_url(url: str, where: str = "--store") -> None:
     """Refuse what is no address of a database.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is no address of a database.
     """
     scheme, separator, _ = url.partition("://")
     if scheme not in SCHEMES or not separator or not url.isprintable():

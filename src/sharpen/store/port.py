@@ -20,7 +20,7 @@ HistoryLine = tuple[int, int, Mapping[str, Any]]  # line, step, metrics
 
 
 class Writer(Protocol):
-    """What is open in one transaction. Its own reads see what it has written."""
+    """Writes of one transaction. Its own reads see what it has written."""
 
     def create_sweep(self, row: Row) -> None:
         """Write a new sweep."""
@@ -133,7 +133,7 @@ class Writer(Protocol):
         ...
 
     def merge_config(self, run_id: str, values: Mapping[str, Any]) -> None:
-        """Lay values over what a run's program said of its configuration."""
+        """Merge values into the configuration that a run's program gave."""
         ...
 
     def tags(self, kind: Kind, target: str) -> list[str] | None:

@@ -310,7 +310,7 @@ def _agree_on_bucket(connection: sa.Connection, home: Path) -> None:
     """Let a folder have the bucket of its database's store.
 
     Raises:
-        UsageError: It has another.
+        UsageError: The folder has another bucket.
     """
     bucket_there, bucket_here = connection.execute(sa.select(files.c.bucket)).scalar(), bucket_of(home)
     if bucket_there is None or bucket_there == bucket_here:

@@ -50,7 +50,7 @@ files = sa.Table(
 
 
 def bring_up_to_date(connection: sa.Connection) -> None:
-    """Make the tables, or what they lack; nobody else may be at it.
+    """Make the tables, or the columns that they lack; only one process may do so at a time.
 
     Raises:
         StoreError: A newer sharpen wrote them.

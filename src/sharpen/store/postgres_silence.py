@@ -19,7 +19,7 @@ from sqlalchemy import event
 
 
 class SilenceWatch:
-    """Shuts a connection down when an answer to it is overdue; whoever waits gets an error then.
+    """Shuts a connection down when an answer is overdue; the caller that waits gets an error then.
 
     Args:
         connection: What is asked through.

@@ -26,11 +26,11 @@ from sharpen.store.machine import MachineReader
 from sharpen.store.restart import RestartReader
 from sharpen.store.rows import (
     ArtifactRow,
-    LookRow,
+    OpeningRow,
     ReportRow,
     RunRow,
     SweepRow,
-    look_row,
+    opening_row,
     report_row,
     run_row,
     sweep_row,
@@ -70,7 +70,7 @@ class Reader:
 
     @property
     def restart(self) -> RestartReader:
-        """What whoever takes a store over asks of a sweep's runs."""
+        """What a new host reads of a sweep's runs when it takes over the store."""
         return RestartReader(self._all, self._stream)
 
     @property
@@ -312,18 +312,18 @@ class Reader:
             for row in self._all(query.order_by(r.number, a.name))
         ]
 
-    def looks(self, sweep_id: str) -> list[LookRow]:
+    def lockbox_openings(self, sweep_id: str) -> list[OpeningRow]:
         """Return every opening of a sweep's lockbox, the oldest first."""
-        return [look for look in self._looks() if look.sweep_id == sweep_id]
+        return [opening for opening in self._openings() if opening.sweep_id == sweep_id]
 
-    def looks_at(self, lockboxes: Collection[str]) -> list[LookRow]:
+    def openings_of(self, lockboxes: Collection[str]) -> list[OpeningRow]:
         """Return every look, of whatever sweep, at bars of these hashes, the oldest first."""
-        return [look for look in self._looks() if look.lockbox and look.lockbox in lockboxes]
+        return [opening for opening in self._openings() if opening.lockbox and opening.lockbox in lockboxes]
 
-    def _looks(self) -> list[LookRow]:
+    def _openings(self) -> list[OpeningRow]:
         c, r = schema.looks.c, schema.runs.c
         query = sa.select(schema.looks, r.summary).join(schema.runs, c.run_id == r.id).order_by(c.at)
-        return [look_row(row) for row in self.rows(query)]
+        return [opening_row(row) for row in self.rows(query)]
 
     def agents(self, sweep_id: str) -> list[tuple[str, str, int, str]]:
         """Return (id, host, pid, born) of every agent that ever joined a sweep, the oldest first."""
@@ -337,7 +337,7 @@ class Reader:
         values: Mapping[str, Any],
         take: Callable[[Iterator[Sequence[Any]]], Answer],
     ) -> Answer:
-        """Return what a function makes of batches of rows as the driver gives them."""
+        """Return the result of a function that reads the rows of a query in batches."""
 
         def fetch(connection: sa.Connection) -> Answer:
             cursor = connection.execute(query, values).cursor
@@ -349,7 +349,7 @@ class Reader:
         return self._read(fetch)
 
     def _each(self, query: sa.Executable, value_sets: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        """Return what a query finds with each of these values."""
+        """Return the rows of a query, run once with each set of values."""
 
         def fetch(connection: sa.Connection) -> Sequence[Any]:
             return [row for values in value_sets for row in connection.execute(query, values)]
@@ -360,7 +360,7 @@ class Reader:
         return self._read(lambda connection: connection.execute(query).all())
 
     def rows(self, query: sa.Executable, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return what a query of the store's own rooms finds, one mapping a row.
+        """Return the rows of a query of the store's own modules, each as a mapping.
 
         Args:
             query: What is asked.
@@ -374,7 +374,7 @@ class Reader:
         make: Callable[[dict[str, Any]], Answer],
         values: Mapping[str, Any] | None = None,
     ) -> list[Answer]:
-        """Return what is made of each row that a query finds; one mapping of a row is in memory at a time."""
+        """Return one value for each row of a query; one row is in memory at a time."""
 
         def fetch(connection: sa.Connection) -> list[Answer]:
             result = connection.execute(query, values or {})
@@ -384,7 +384,7 @@ class Reader:
         return self._read(fetch)
 
     def _read(self, ask: Callable[[sa.Connection], Answer], again: bool = True) -> Answer:
-        """Return what a question finds; it is asked again where the connection was lost meanwhile."""
+        """Return the result of a read; it is repeated once when the connection was lost."""
         try:
             with self._engine.connect() as connection:
                 return ask(connection)

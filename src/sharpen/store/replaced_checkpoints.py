@@ -44,7 +44,7 @@ def note(home: Path, digest: str) -> None:
 
 @contextlib.contextmanager
 def keeping_replaced(home: Path) -> Generator[None]:
-    """Let no replaced checkpoint be removed meanwhile: whoever copies a store may still want it."""
+    """Keep replaced checkpoints while a copy of the store is made, which may still need them."""
     with contextlib.ExitStack() as until_the_end:
         with contextlib.suppress(OSError):  # a folder to read only: nobody removes anything from it
             until_the_end.enter_context(_locked(home, fcntl.LOCK_SH))

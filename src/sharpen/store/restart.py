@@ -1,4 +1,4 @@
-"""What whoever takes a store over wants of a sweep's runs: all of them, and little of each."""
+"""What a new host reads when it takes over a store: all runs of a sweep, and little of each."""
 
 from __future__ import annotations
 

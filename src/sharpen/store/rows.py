@@ -145,7 +145,7 @@ class TrackedRun:
         token: How many grants and leases to write it there were.
         n_lines: How many rows its history has; 0 for a run of a sweep, which has reports.
         n_reports: How many reports its newest lease has.
-        heartbeat_at: When whoever writes it without a lease was last heard of, in Unix seconds.
+        heartbeat_at: When a writer without a lease last sent something, in Unix seconds.
         stop: Why it was told to end; empty while it was not.
         pid: Of the process that writes it without a lease; None when nobody said.
         born: What tells that process from a later one of the same pid.
@@ -234,7 +234,7 @@ class ArtifactRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LookRow:
+class OpeningRow:
     """One opening of the lockbox.
 
     Attributes:
@@ -323,12 +323,12 @@ def report_row(row: Any) -> ReportRow:
     return ReportRow(row.run_id, row.step, metrics, row.has_metric, value, row.at)
 
 
-def look_row(row: dict[str, Any]) -> LookRow:
+def opening_row(row: dict[str, Any]) -> OpeningRow:
     """Return a look from its columns and the summary of its run."""
     summary: dict[str, Any] = json.loads(row.pop("summary"))
     result: dict[str, Any] = json.loads(row.pop("result") or "null")
     lockbox_hash = (result or {}).get(LOCKBOX_HASH) or summary.get(LOCKBOX_HASH) or ""
-    return LookRow(**row, result=result, lockbox=str(lockbox_hash))
+    return OpeningRow(**row, result=result, lockbox=str(lockbox_hash))
 
 
 def last_metrics(reports: Iterable[ReportRow]) -> dict[str, dict[str, Any]]:

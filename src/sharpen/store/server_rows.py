@@ -31,7 +31,7 @@ PATIENCE_S = 60.0
 LONGEST_PAUSE_S = 1.0
 
 
-class Rows:
+class ServerCursor:
     """The rows of one query, as a database's driver gives them."""
 
     arraysize = 1
@@ -43,7 +43,7 @@ class Rows:
         self.description: Sequence[tuple[Any, ...]] | None = None
         self.rowcount = -1
 
-    def execute(self, query: str, parameters: Parameters = ()) -> Rows:
+    def execute(self, query: str, parameters: Parameters = ()) -> ServerCursor:
         """Have the server run a query."""
         if query.startswith("PRAGMA"):  # SQLAlchemy wants to know how a new connection is set
             return self
@@ -107,9 +107,9 @@ class ServerConnection:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    def cursor(self) -> Rows:
+    def cursor(self) -> ServerCursor:
         """Return what runs one query."""
-        return Rows(self)
+        return ServerCursor(self)
 
     def create_function(self, *about: Any, **more: Any) -> None:
         """Do nothing: functions are the server's."""
@@ -125,7 +125,7 @@ class ServerConnection:
         self._http.close()
 
 
-class PostgresWords(PGDialect):
+class PostgresSyntax(PGDialect):
     """Writes queries for a server whose store is in Postgres; no driver of Postgres is needed here."""
 
     driver = "server"
@@ -136,7 +136,7 @@ class PostgresWords(PGDialect):
         """Do nothing: what it would ask of the database is not for readers."""
 
 
-registry.register("postgresql.server", __name__, PostgresWords.__name__)
+registry.register("postgresql.server", __name__, PostgresSyntax.__name__)
 
 # what SQLAlchemy asks of a driver, beside its connections
 ERRORS = {

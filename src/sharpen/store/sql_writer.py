@@ -229,7 +229,7 @@ class SqlWriter:
         self._merge(run_id, "summary", values)
 
     def merge_config(self, run_id: str, values: Mapping[str, Any]) -> None:
-        """Lay values over what a run's program said of its configuration."""
+        """Merge values into the configuration that a run's program gave."""
         self._merge(run_id, "program_config", values)
 
     def _merge(self, run_id: str, column: str, values: Mapping[str, Any]) -> None:

@@ -144,7 +144,7 @@ class SqliteStore:
             raise StoreError(f"the store cannot be written: {problem.orig}") from problem
 
     def holds(self) -> bool:
-        """Return True: nobody takes the lock on the folder from a process that lives."""
+        """Return True: a living process keeps its lock on the folder."""
         return True
 
     def reader(self) -> Reader:

@@ -119,10 +119,10 @@ def copy_files(source: Path, target: Path, copied: Copied, *, is_passing: bool =
 
 @contextlib.contextmanager
 def alone(home: Path) -> Generator[None]:
-    """Let nobody else write to a folder's store meanwhile.
+    """Keep all other processes from writing to a folder's store meanwhile.
 
     Raises:
-        UsageError: Somebody does.
+        UsageError: Another process writes to it.
     """
     own_folder(home)
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -140,7 +140,7 @@ def switch(home: Path, url: str) -> None:
     """Let a folder's store be in a database from now on; its own is kept as :data:`SET_ASIDE`.
 
     Args:
-        home: The folder, with which nobody works meanwhile.
+        home: The folder; no other process may use it meanwhile.
         url: The database, which has the same rows.
     """
     aside = home / SET_ASIDE

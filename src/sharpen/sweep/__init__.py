@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sharpen.sweep.ask import Question, question
     from sharpen.sweep.machine import step
     from sharpen.sweep.repeats import RERUN, Configurations, fold
-    from sharpen.sweep.state import Assessment, Lease, Live, Rules, SweepState
+    from sharpen.sweep.state import Assessment, Lease, LiveRun, Rules, SweepState
     from sharpen.sweep.status import SweepStatus
     from sharpen.sweep.transitions import leads, leased
     from sharpen.sweep.trials import Trials
@@ -46,7 +46,7 @@ __all__ = [
     "Checkpoint",
     "Configurations",
     "Lease",
-    "Live",
+    "LiveRun",
     "Question",
     "Rules",
     "SweepState",
@@ -63,7 +63,7 @@ _HOMES = {
     "machine": ("step",),
     "repeats": ("RERUN", "Configurations", "fold"),
     "ask": ("Question", "question"),
-    "state": ("Assessment", "Checkpoint", "Lease", "Live", "Rules", "SweepState"),
+    "state": ("Assessment", "Checkpoint", "Lease", "LiveRun", "Rules", "SweepState"),
     "status": ("SweepStatus",),
     "transitions": ("leased", "leads"),
     "trials": ("Trials",),

@@ -15,11 +15,11 @@ from sharpen.sweep.effects import (
     KeepCheckpoint,
     LeaseRun,
     NothingNow,
-    Over,
     Rejected,
     SetConfig,
     SetElapsed,
     StopRun,
+    SweepOver,
 )
 from sharpen.sweep.events import (
     AgentLost,
@@ -37,10 +37,10 @@ from sharpen.sweep.out_of_memory import as_searched, is_out_of_memory, smaller_v
 from sharpen.sweep.out_of_memory import reason as out_of_memory
 from sharpen.sweep.plugin_calls import PluginError, may_wait_idle, should_stop
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Lease, Live, SweepState
+from sharpen.sweep.state import Lease, LiveRun, SweepState
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (
-    Outcome,
+    Transition,
     back_to_queue,
     end,
     end_as_told,
@@ -57,41 +57,41 @@ SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIG
 COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at most as much
 
 
-def lease(state: SweepState, event: LeaseAsked) -> Outcome:
+def lease(state: SweepState, event: LeaseAsked) -> Transition:
     """Grant the run that has waited longest, or a new one: first what a configuration lacks in repeats."""
     try:
         return _lease(state, event)
     except PluginError as error:
         state, failing = fail(state, str(error))
-        return state, [*failing, Over(state.status, state.reason)]
+        return state, [*failing, SweepOver(state.status, state.reason)]
 
 
-def _lease(state: SweepState, event: LeaseAsked) -> Outcome:
+def _lease(state: SweepState, event: LeaseAsked) -> Transition:
     for number, live in state.live.items():
         if live.lease is not None and live.lease.key == event.key:
             return state, [Granted(number, live.token)]
     if state.status is SweepStatus.PAUSED:
         return state, [NothingNow()]
     if state.status is not SweepStatus.RUNNING:
-        return state, [Over(state.status, state.reason)]
+        return state, [SweepOver(state.status, state.reason)]
     waiting = min((n for n, live in state.live.items() if live.lease is None), default=None)
     return _lease_new(state, event) if waiting is None else _grant(state, event, state.live[waiting])
 
 
-def _lease_new(state: SweepState, event: LeaseAsked) -> Outcome:
+def _lease_new(state: SweepState, event: LeaseAsked) -> Transition:
     """Grant a run that is made for it; where none may be, say whether to ask again."""
     state, trial = _begin(state, event.key)
     if trial is not None:
-        state, granting = _grant(state, event, Live(trial))
+        state, granting = _grant(state, event, LiveRun(trial))
         return state, [CreateRun(trial), *granting]
     awaits_more = state.askers or may_wait_idle(state.rules.optimizer)
     if state.live or (awaits_more and not state.is_full):
         return state, [NothingNow()]
     state, ending = finish_if_done(state)
-    return state, [*ending, Over(state.status, state.reason)]
+    return state, [*ending, SweepOver(state.status, state.reason)]
 
 
-def _grant(state: SweepState, event: LeaseAsked, live: Live) -> Outcome:
+def _grant(state: SweepState, event: LeaseAsked, live: LiveRun) -> Transition:
     number, token = live.trial.number, live.token + 1
     resumed = _begin_from(state, live.trial)
     live = with_changes(
@@ -144,7 +144,7 @@ def _begin(state: SweepState, key: str) -> tuple[SweepState, Trial | None]:
     return state, trial
 
 
-def report(state: SweepState, event: Reported) -> Outcome:
+def report(state: SweepState, event: Reported) -> Transition:
     """Take in a step, and say whether the run goes on."""
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
@@ -175,13 +175,13 @@ def report(state: SweepState, event: Reported) -> Outcome:
     return state, [StopRun(event.number, decision.reason), Accepted(decision.reason)]
 
 
-def _renewed(live: Live, deadline: float) -> Lease:
+def _renewed(live: LiveRun, deadline: float) -> Lease:
     """Return the lease of a run that is leased, until later."""
     lease = lease_of(live)
     return Lease(lease.agent, lease.key, deadline)
 
 
-def _logged(live: Live, event: Reported) -> dict[str, ReportLog]:
+def _logged(live: LiveRun, event: Reported) -> dict[str, ReportLog]:
     """Return what was logged under each watched name, with what an event says."""
     return {
         name: ReportLog.after(live.watched.get(name, ()), Report(event.step, value))
@@ -189,7 +189,7 @@ def _logged(live: Live, event: Reported) -> dict[str, ReportLog]:
     }
 
 
-def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
+def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Transition:
     """Remember what a run can go on from."""
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
@@ -199,7 +199,7 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Outcome:
     return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
 
 
-def make_smaller(state: SweepState, event: MadeSmaller) -> Outcome:
+def make_smaller(state: SweepState, event: MadeSmaller) -> Transition:
     """Let a run count for smaller values of its parameters, for the search and for every view."""
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
@@ -213,7 +213,7 @@ def make_smaller(state: SweepState, event: MadeSmaller) -> Outcome:
     return with_live(state, with_changes(live, trial=searched)), [written, Accepted()]
 
 
-def leave(state: SweepState, event: ProgramExited) -> Outcome:
+def leave(state: SweepState, event: ProgramExited) -> Transition:
     """Tell a program's end from its failure and its death."""
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
@@ -234,7 +234,7 @@ def leave(state: SweepState, event: ProgramExited) -> Outcome:
     return end(state, live, TrialState.FINISHED, 0, "")
 
 
-def _break_off(state: SweepState, live: Live, event: ProgramExited) -> Outcome:
+def _break_off(state: SweepState, live: LiveRun, event: ProgramExited) -> Transition:
     """End a run whose program failed: one that wants more memory than there is is infeasible."""
     if is_out_of_memory(event.last_words):
         reason = out_of_memory(event.last_words, live.trial.config)
@@ -247,7 +247,7 @@ def _exit_words(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def beat(state: SweepState, event: Beat) -> Outcome:
+def beat(state: SweepState, event: Beat) -> Transition:
     """Renew an agent's leases, and say which of its runs must end or are no longer its own."""
     stop: dict[int, str] = {}
     cancel: dict[int, str] = {}
@@ -266,7 +266,7 @@ def beat(state: SweepState, event: Beat) -> Outcome:
     return state, [BeatAnswer(stop, tuple(lost), cancel)]
 
 
-def release(state: SweepState, event: Released) -> Outcome:
+def release(state: SweepState, event: Released) -> Transition:
     """Take a run back from an agent that gives it up."""
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
@@ -277,19 +277,19 @@ def release(state: SweepState, event: Released) -> Outcome:
     return state, [*effects, Accepted()]
 
 
-def lose(state: SweepState, event: AgentLost) -> Outcome:
+def lose(state: SweepState, event: AgentLost) -> Transition:
     """Take the runs back from an agent that is dead."""
     return _take_back(state, event.agent, None)
 
 
-def tick(state: SweepState, event: Ticked) -> Outcome:
+def tick(state: SweepState, event: Ticked) -> Transition:
     """Take runs back from every agent whose lease has lapsed, and count the time at work."""
     state, effects = _take_back(state, None, event.now)
     state, counting = _count(state, event.now)
     return state, [*effects, *counting]
 
 
-def _take_back(state: SweepState, agent: str | None, now: float | None) -> Outcome:
+def _take_back(state: SweepState, agent: str | None, now: float | None) -> Transition:
     effects: list[Effect] = []
     for live in list(state.live.values()):
         lease = live.lease
@@ -309,7 +309,7 @@ def _take_back(state: SweepState, agent: str | None, now: float | None) -> Outco
     return state, effects
 
 
-def _count(state: SweepState, now: float) -> Outcome:
+def _count(state: SweepState, now: float) -> Transition:
     """Add the time since it was last counted, when that is worth a line or the sweep falls idle."""
     is_at_work = any(live.lease is not None for live in state.live.values())
     if state.counted_at is None:

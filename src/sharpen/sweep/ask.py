@@ -20,7 +20,7 @@ from sharpen.sweep.events import Proposed
 from sharpen.sweep.plugin_calls import PluginError, propose, refuse_idle_wait
 from sharpen.sweep.state import SweepState
 from sharpen.sweep.status import SweepStatus
-from sharpen.sweep.transitions import Outcome, finish_if_done, set_status
+from sharpen.sweep.transitions import Transition, finish_if_done, set_status
 from sharpen.trial import Proposal, Trial
 
 BUSY = 2  # with so many runs at work a search already knows little of the newest: it is asked ahead
@@ -69,7 +69,7 @@ def question(state: SweepState) -> Question | None:
     return _question(state, min(n, n_left)) if n else None
 
 
-def take_proposal(state: SweepState, event: Proposed) -> Outcome:
+def take_proposal(state: SweepState, event: Proposed) -> Transition:
     """Take in what a slow search method answered."""
     if not state.status.is_open:
         return state, []
@@ -130,7 +130,7 @@ def fail(state: SweepState, why: str) -> tuple[SweepState, list[Effect]]:
 def _question(state: SweepState, n: int) -> Question:
     rules = state.rules
     draw = (len(state.configurations) if rules.repeats > 1 else state.n_created) + 1
-    history = rules.impute.tell(state.searched)
+    history = rules.impute.imputed(state.searched)
     return Question(rules.optimizer, rules.space, history, n, rng_for(rules.seed, "ask", draw))
 
 

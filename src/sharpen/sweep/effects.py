@@ -132,7 +132,7 @@ class NothingNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class SweepOver:
     """The sweep is over; do not ask again."""
 
     status: SweepStatus
@@ -184,7 +184,7 @@ Effect = (
     | DeleteSweep
     | Granted
     | NothingNow
-    | Over
+    | SweepOver
     | Accepted
     | Rejected
     | BeatAnswer

@@ -108,7 +108,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Somebody wants that no run begins until the sweep is reopened; agents wait."""
+    """A user pauses the sweep: no run begins until it is reopened, and agents wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Reopened:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Somebody wants that no run begins any more; those at work end by themselves."""
+    """A user stops the sweep: no new run begins, and the runs at work go on to their end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,19 +29,19 @@ class Impute:
     failed: str | None = None
     running: str | None = None
 
-    def tell(self, trials: Sequence[Trial]) -> Sequence[Trial]:
-        """Return the trials, those that something stands for as finished ones of that score.
+    def imputed(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """Return the trials; one with an imputed score is shown as finished with that score.
 
         >>> done, broken = Trial(1, {}, TrialState.FINISHED, score=0.5), Trial(2, {}, TrialState.FAILED)
-        >>> [trial.score for trial in Impute(failed="worst").tell([done, broken])]
+        >>> [trial.score for trial in Impute(failed="worst").imputed([done, broken])]
         [0.5, 0.5]
         """
         if self == Impute():
             return trials
         worst = min((t.score for t in trials if t.score is not None and math.isfinite(t.score)), default=None)
-        return trials if worst is None else [self._told(trial, worst) for trial in trials]
+        return trials if worst is None else [self._imputed(trial, worst) for trial in trials]
 
-    def _told(self, trial: Trial, worst: float) -> Trial:
+    def _imputed(self, trial: Trial, worst: float) -> Trial:
         how = self._how(trial)
         if how is None:
             return trial

@@ -8,19 +8,19 @@ from typing import Any
 from sharpen.sweep import agent_events, ask, events, user_commands
 from sharpen.sweep.events import Event
 from sharpen.sweep.state import SweepState
-from sharpen.sweep.transitions import Outcome
+from sharpen.sweep.transitions import Transition
 
 
-def step(state: SweepState, event: Event) -> Outcome:
+def step(state: SweepState, event: Event) -> Transition:
     """Return the next state and what to write and answer, in order.
 
     An event that asks for something gets exactly one answer, which comes last. The same event twice
     leaves the state as it was after the first.
     """
-    return _RULES[type(event)](state, event)
+    return _TRANSITIONS[type(event)](state, event)
 
 
-_RULES: Mapping[type, Callable[[SweepState, Any], Outcome]] = {
+_TRANSITIONS: Mapping[type, Callable[[SweepState, Any], Transition]] = {
     events.LeaseAsked: agent_events.lease,
     events.Proposed: ask.take_proposal,
     events.Reported: agent_events.report,

@@ -53,7 +53,7 @@ def reason(last_words: str, config: Mapping[str, Any]) -> str:
 
 
 def halved(rule: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a configuration with half of what a rule names; None where there is no rule, or no half.
+    """Return a configuration with the parameter of a rule halved; None without a rule, or at its lower end.
 
     >>> halved("halve:batch_size", {"batch_size": 96, "lr": 0.1})
     {'batch_size': 48, 'lr': 0.1}

@@ -107,7 +107,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveRun:
     """A run that has not ended.
 
     Attributes:
@@ -166,7 +166,7 @@ class SweepState:
     reason: str = ""
     cause: SweepCause = SweepCause.UNSAID
     trials: Trials = field(default_factory=Trials)
-    live: Mapping[int, Live] = field(default_factory=dict[int, Live])
+    live: Mapping[int, LiveRun] = field(default_factory=dict[int, LiveRun])
     deleted: frozenset[int] = frozenset()
     is_deleted: bool = False
     last_failure: str = ""

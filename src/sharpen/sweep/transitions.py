@@ -11,14 +11,14 @@ from sharpen.report_log import ReportLog
 from sharpen.sweep.causes import RunCause, SweepCause, is_alike
 from sharpen.sweep.effects import Accepted, Effect, EndRun, Rejected, RequeueRun, SetStatus
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Assessment, Lease, Live, SweepState
+from sharpen.sweep.state import Assessment, Lease, LiveRun, SweepState
 from sharpen.sweep.status import SweepStatus
 from sharpen.trial import FAILURES, UNDECIDED, Report, Trial, TrialState, best, pareto
 
-Outcome = tuple[SweepState, list[Effect]]
+Transition = tuple[SweepState, list[Effect]]
 
 
-def leased(state: SweepState, number: int, token: int) -> Live | Rejected:
+def leased(state: SweepState, number: int, token: int) -> LiveRun | Rejected:
     """Return the live run whose newest lease has this token, or why there is none."""
     live = state.live.get(number)
     if live is None:
@@ -28,13 +28,13 @@ def leased(state: SweepState, number: int, token: int) -> Live | Rejected:
     return live
 
 
-def lease_of(live: Live) -> Lease:
+def lease_of(live: LiveRun) -> Lease:
     """Return the lease of a run that is known to have one."""
     assert live.lease is not None  # noqa: S101 - what leased() returns has a lease
     return live.lease
 
 
-def with_live(state: SweepState, live: Live) -> SweepState:
+def with_live(state: SweepState, live: LiveRun) -> SweepState:
     """Return the state with a run that has not ended as given."""
     number = live.trial.number
     at_work = {**state.live, number: live}
@@ -43,7 +43,7 @@ def with_live(state: SweepState, live: Live) -> SweepState:
     return with_trial(state, live.trial, live=at_work)
 
 
-def with_new(state: SweepState, added: Sequence[Live]) -> SweepState:
+def with_new(state: SweepState, added: Sequence[LiveRun]) -> SweepState:
     """Return the state with runs that begin to wait, each of a configuration of its own or a rerun."""
     trials = [live.trial for live in added]
     state = with_changes(
@@ -67,13 +67,13 @@ def with_trial(state: SweepState, trial: Trial, **changes: Any) -> SweepState:
 
 def set_status(
     state: SweepState, status: SweepStatus, reason: str, cause: SweepCause = SweepCause.UNSAID
-) -> Outcome:
+) -> Transition:
     """Return the state in another status, and the words that write it."""
     state = with_changes(state, status=status, reason=reason, cause=cause)
     return state, [SetStatus(status, reason, state.rules.run_cap, state.n_forgiven, cause)]
 
 
-def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome:
+def end_as_told(state: SweepState, live: LiveRun, exit_code: int | None) -> Transition:
     """End a run that has been told to end, however it did."""
     how = TrialState.CANCELED if live.is_canceled else TrialState.STOPPED
     return end(state, live, how, exit_code, live.stop)
@@ -81,12 +81,12 @@ def end_as_told(state: SweepState, live: Live, exit_code: int | None) -> Outcome
 
 def end(
     state: SweepState,
-    live: Live,
+    live: LiveRun,
     how: TrialState,
     exit_code: int | None,
     reason: str,
     cause: RunCause = RunCause.UNSAID,
-) -> Outcome:
+) -> Transition:
     """End a run, and the sweep when that was its last or one failure too many.
 
     Args:
@@ -117,7 +117,7 @@ def end(
     return state, [EndRun(trial, exit_code, reason, cause), *ending, Accepted()]
 
 
-def leads(state: SweepState, live: Live) -> bool:
+def leads(state: SweepState, live: LiveRun) -> bool:
     """Return whether a run that ended as it stands would be the best, or one of those that none beats.
 
     With repeats every run may: the mean over a configuration's runs decides, and is known last.
@@ -129,7 +129,7 @@ def leads(state: SweepState, live: Live) -> bool:
     return trial in pareto(trials) if trial.scores else trial is best(trials)
 
 
-def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
+def _scored(state: SweepState, live: LiveRun, how: TrialState) -> Trial:
     value = live.trial.reports[-1].value if live.trial.reports else math.nan
     if how not in (TrialState.FINISHED, TrialState.STOPPED):
         return with_changes(live.trial, state=how)
@@ -139,11 +139,11 @@ def _scored(state: SweepState, live: Live, how: TrialState) -> Trial:
     return with_changes(live.trial, state=how, score=score, scores=scores, violation=violation, cost=cost)
 
 
-def _assessed(state: SweepState, live: Live) -> Assessment:
+def _assessed(state: SweepState, live: LiveRun) -> Assessment:
     return state.rules.assess({name: log[-1].value for name, log in live.watched.items()})
 
 
-def finish_if_done(state: SweepState, newest: Trial | None = None) -> Outcome:
+def finish_if_done(state: SweepState, newest: Trial | None = None) -> Transition:
     """Bring a sweep to its end when there is nothing left to do, or no more may be done.
 
     Args:
@@ -199,7 +199,7 @@ def time_is_up(state: SweepState) -> str:
     return f"the time cap of {cap:g} s of work is used up" if is_up else ""
 
 
-def requeue(state: SweepState, live: Live, reason: str, *, was_killed: bool = False) -> Outcome:
+def requeue(state: SweepState, live: LiveRun, reason: str, *, was_killed: bool = False) -> Transition:
     """Put a run that lost its lease to a crash back, or end it when that has happened too often.
 
     Args:
@@ -216,7 +216,7 @@ def requeue(state: SweepState, live: Live, reason: str, *, was_killed: bool = Fa
     return state, without_answer(effects)
 
 
-def back_to_queue(state: SweepState, live: Live, reason: str) -> Outcome:
+def back_to_queue(state: SweepState, live: LiveRun, reason: str) -> Transition:
     """Let a run wait again, with what its newest checkpoint holds when it can go on from there."""
     saved = live.trial.checkpoint if state.rules.resume else None
     last = -1 if saved is None else saved.step

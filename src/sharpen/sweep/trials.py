@@ -33,7 +33,7 @@ def blank(trial: Trial) -> Trial:
 
 @dataclass(frozen=True, slots=True)
 class Trials(Sequence[Trial]):
-    """Trials 1, 2, 3, … without a gap; whoever holds an older value of it sees no change.
+    """Trials 1, 2, 3, … without a gap; a change gives a new value, and older ones stay as they are.
 
     A change copies one chunk and the row of chunks, so that it costs next to nothing at a hundred thousand
     trials, and to hand the whole history to an optimizer or a stopper costs nothing.

@@ -33,10 +33,10 @@ from sharpen.sweep.events import (
     SweepDeleted,
 )
 from sharpen.sweep.repeats import RERUN
-from sharpen.sweep.state import Live, SweepState
+from sharpen.sweep.state import LiveRun, SweepState
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.transitions import (
-    Outcome,
+    Transition,
     end,
     finish_if_done,
     set_status,
@@ -58,7 +58,7 @@ WORDS = {
 DELETED = "the sweep has been deleted"
 
 
-def pause(state: SweepState, event: Paused) -> Outcome:
+def pause(state: SweepState, event: Paused) -> Transition:
     """Begin no run until the sweep is reopened."""
     if state.status is SweepStatus.PAUSED:
         return state, [Accepted()]
@@ -68,7 +68,7 @@ def pause(state: SweepState, event: Paused) -> Outcome:
     return state, [*effects, Accepted()]
 
 
-def stop(state: SweepState, event: Stopped) -> Outcome:
+def stop(state: SweepState, event: Stopped) -> Transition:
     """Begin no run any more."""
     if not state.status.is_open and not _is_late(state):
         if state.status is SweepStatus.STOPPED:
@@ -78,7 +78,7 @@ def stop(state: SweepState, event: Stopped) -> Outcome:
     return state, [*effects, Accepted()]
 
 
-def cancel(state: SweepState, event: Canceled) -> Outcome:
+def cancel(state: SweepState, event: Canceled) -> Transition:
     """End the sweep now: what waits is canceled, what works is told to end at once."""
     if not state.status.is_open and not state.live and state.status is not SweepStatus.CANCELED:
         return state, [_illegal(f"{WORDS[state.status]}: there is nothing to cancel")]
@@ -91,7 +91,7 @@ def cancel(state: SweepState, event: Canceled) -> Outcome:
     return state, [*effects, Accepted()]
 
 
-def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
+def cancel_run(state: SweepState, event: RunCanceled) -> Transition:
     """End a run now."""
     live = state.live.get(event.number)
     if live is not None:
@@ -106,7 +106,7 @@ def cancel_run(state: SweepState, event: RunCanceled) -> Outcome:
     ]
 
 
-def stop_run(state: SweepState, event: RunStopped) -> Outcome:
+def stop_run(state: SweepState, event: RunStopped) -> Transition:
     """Tell a run to end, as a stop rule does; one that waits is canceled, for it has reported nothing."""
     live = state.live.get(event.number)
     if live is None or live.lease is None:
@@ -119,7 +119,7 @@ def stop_run(state: SweepState, event: RunStopped) -> Outcome:
     ]
 
 
-def _cancel(state: SweepState, live: Live, reason: str) -> Outcome:
+def _cancel(state: SweepState, live: LiveRun, reason: str) -> Transition:
     if live.lease is None:
         return end(state, live, TrialState.CANCELED, None, reason)
     if live.is_canceled:
@@ -128,7 +128,7 @@ def _cancel(state: SweepState, live: Live, reason: str) -> Outcome:
     return state, [StopRun(live.trial.number, reason, is_canceled=True), Accepted()]
 
 
-def reopen(state: SweepState, event: Reopened) -> Outcome:
+def reopen(state: SweepState, event: Reopened) -> Transition:
     """Go on with a sweep that is paused or has ended, if it has room, and forgive its failures."""
     cap = state.rules.run_cap if event.run_cap is None else event.run_cap
     if refusal := _refused(state, cap):
@@ -152,7 +152,7 @@ def reopen(state: SweepState, event: Reopened) -> Outcome:
     return state, [*effects, *ending, Accepted()]
 
 
-def close(state: SweepState, event: Closed) -> Outcome:
+def close(state: SweepState, event: Closed) -> Transition:
     """Let no run be made any more, not even by who queues them: the sweep ends with the last of its runs.
 
     Its cap, which a restart reads, says so. A sweep without a run has no such cap, and is stopped.
@@ -166,7 +166,7 @@ def close(state: SweepState, event: Closed) -> Outcome:
     return set_limits(state, LimitsSet(state.n_created + n_owed, rules.max_failures, rules.time_cap_s))
 
 
-def set_limits(state: SweepState, event: LimitsSet) -> Outcome:
+def set_limits(state: SweepState, event: LimitsSet) -> Transition:
     """Set the limits anew; a sweep that they had ended and that has room now goes on, one over them ends."""
     if refusal := _refused(state, event.run_cap):
         return state, [refusal]
@@ -190,12 +190,12 @@ def _is_late(state: SweepState) -> bool:
     return state.status is SweepStatus.STOPPED and state.cause is SweepCause.TIME_CAP
 
 
-def add(state: SweepState, event: RunAdded) -> Outcome:
+def add(state: SweepState, event: RunAdded) -> Transition:
     """Let a configuration wait for an agent; a cap without room grows, and a finished sweep goes on."""
     return add_all(state, RunsAdded((event,)))
 
 
-def add_all(state: SweepState, event: RunsAdded) -> Outcome:
+def add_all(state: SweepState, event: RunsAdded) -> Transition:
     """Let configurations wait for an agent, in order, all of them or none."""
     if state.is_deleted:
         return state, [_illegal(DELETED)]
@@ -213,7 +213,7 @@ def add_all(state: SweepState, event: RunsAdded) -> Outcome:
         effects.append(SetLimits(rules.run_cap, rules.max_failures, rules.time_cap_s))
     trials = [_added(state, run) for run in event.runs]
     pairs = list(zip(trials, event.runs, strict=True))
-    state = with_new(state, [Live(trial) for trial in trials])
+    state = with_new(state, [LiveRun(trial) for trial in trials])
     effects += [CreateRun(trial, run.key) for trial, run in pairs]
     if state.status is SweepStatus.FINISHED:
         state, more = set_status(state, SweepStatus.RUNNING, "")
@@ -252,7 +252,7 @@ def _runs_with(state: SweepState, event: RunsAdded) -> int:
     return max(n_runs + n_owed, (state.rules.run_cap or 0) + n_again)
 
 
-def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
+def delete_run(state: SweepState, event: RunDeleted) -> Transition:
     """Forget a run that is not at work; its number stays taken, and the cap goes on counting it.
 
     What it came to is forgotten; that it was tried is not, or methods would propose it again.
@@ -274,7 +274,7 @@ def delete_run(state: SweepState, event: RunDeleted) -> Outcome:
     return state, [*effects, DeleteRun(number), Accepted()]
 
 
-def delete_sweep(state: SweepState, event: SweepDeleted) -> Outcome:
+def delete_sweep(state: SweepState, event: SweepDeleted) -> Transition:
     """Forget a sweep that is not at work."""
     if state.is_deleted:
         return state, [Accepted()]

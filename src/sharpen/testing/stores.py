@@ -344,7 +344,7 @@ def a_look_begins_once_and_ends_with_a_result(store: Any) -> None:
             writer.begin_look(look | {"who": who})
         assert writer.end_look("look", '{"a":{}}')
         assert not writer.end_look("other", "{}")
-    assert [(one.who, one.result) for one in store.reader().looks("s")] == [("ann", {"a": {}})]
+    assert [(one.who, one.result) for one in store.reader().lockbox_openings("s")] == [("ann", {"a": {}})]
 
 
 def every_row_comes_back_in_the_order_of_its_bytes(store: Any) -> None:

@@ -19,7 +19,7 @@ from sharpen.tracking.assignment import Assignment, read_assignment, read_assign
 from sharpen.tracking.config import merged
 from sharpen.tracking.own_code import own_code
 from sharpen.tracking.project_sink import ProjectSink
-from sharpen.tracking.run import Checkpoint, Given, Run, current
+from sharpen.tracking.run import Checkpoint, Run, RunInputs, current
 from sharpen.tracking.scratch import FileClaims
 from sharpen.tracking.sinks import FileSink, Sink, SweepSink
 from sharpen.tracking.terminal_sink import TerminalSink
@@ -86,7 +86,7 @@ def _of_project(config: Mapping[str, Any], project: str, about: Mapping[str, Any
     home = Path(folder) if (folder := about.get("home")) else home_of(os.environ)
     sink = ProjectSink(home, request)
     own = merged(sink.config, config, ())
-    run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=False, given=Given(step=sink.step))
+    run = Run(sink, own, _seed(Assignment(), own), "search", in_sweep=False, given=RunInputs(step=sink.step))
     current.append(run)
     return run
 
@@ -159,10 +159,10 @@ def log_artifact(path: str | Path, name: str | None = None, type: str = "file") 
     _last().log_artifact(path, name, type)
 
 
-def _given(assigned: Assignment) -> Given:
+def _given(assigned: Assignment) -> RunInputs:
     claims = FileClaims(Path(assigned.claims) if assigned.claims else None, assigned.run_id)
     folder = Path(assigned.dir) if assigned.dir else None
-    return Given(_checkpoint(assigned), assigned.permutation_seed, folder, claims, assigned.fidelity)
+    return RunInputs(_checkpoint(assigned), assigned.permutation_seed, folder, claims, assigned.fidelity)
 
 
 def _checkpoint(assigned: Assignment) -> Checkpoint | None:

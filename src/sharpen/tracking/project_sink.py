@@ -107,7 +107,7 @@ class ProjectSink:
         self._client.call("configure", **grant, values=config)
         return {"n_lines": 0, "step": 0, "config": dict(config)}
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Return the coordinator's answer, once it has all rows."""
         self._refuse_fork()
         with self._buffer.lock:
@@ -147,12 +147,12 @@ class ProjectSink:
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Store the values with the run."""
-        self.tell("summarize", values=values)
+        self.send("summarize", values=values)
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs, then tell the coordinator its name."""
         digest, n_bytes = self._blobs.put(path)
-        self.tell("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
+        self.send("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
 
     def end(self) -> None:
         """Do nothing: closing ends it."""

@@ -164,7 +164,7 @@ class RowBuffer:
 
 
 def _frozen(metrics: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
-    """Return metrics that nobody can change any more, and about how many characters they take."""
+    """Return a copy of the metrics that later changes do not reach, and its rough size in characters."""
     n_characters = 0
     frozen: dict[str, Any] = {}
     for name, value in metrics.items():

@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RunInputs:
     """What a run may be given beyond its configuration.
 
     Attributes:
@@ -90,9 +90,9 @@ class Run:
         seed: int,
         stage: Stage,
         in_sweep: bool,
-        given: Given | None = None,
+        given: RunInputs | None = None,
     ) -> None:
-        given = given or Given()
+        given = given or RunInputs()
         self.checkpoint = given.checkpoint
         self.fidelity = given.fidelity
         self.config = Config(config)

@@ -42,7 +42,7 @@ class Sink(Protocol):
         """Leave to write a run of a store; None where there is no store."""
         ...
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Ask the coordinator about the run, behind what was logged; nothing where there is none."""
         ...
 
@@ -71,7 +71,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up what it holds; it takes that again when it is used again."""
+        """Close the connection; the next use opens a new one."""
         ...
 
 
@@ -104,7 +104,7 @@ class SweepSink:
         self._waits_for = waits_for
         self._buffer = RowBuffer(self._send)
 
-    def tell(self, op: str, **args: Any) -> Any:
+    def send(self, op: str, **args: Any) -> Any:
         """Return the coordinator's answer, once it has all rows."""
         self._part_from_parent()
         with self._buffer.lock:
@@ -138,20 +138,20 @@ class SweepSink:
 
     def leads(self) -> bool:
         """Return the coordinator's word."""
-        return self.tell("leads")["leads"]
+        return self.send("leads")["leads"]
 
     def summarize(self, values: Mapping[str, Any]) -> None:
         """Store the values with the run."""
-        self.tell("summarize", values=values)
+        self.send("summarize", values=values)
 
     def artifact(self, path: Path, name: str, type: str, metadata: Mapping[str, Any]) -> None:
         """Copy the file into the store's blobs, then tell the coordinator its name."""
         digest, n_bytes = self._blobs.put(path)
-        self.tell("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
+        self.send("artifact", name=name, type=type, digest=digest, n_bytes=n_bytes, metadata=metadata)
 
     def end(self) -> None:
         """Tell the coordinator."""
-        self.tell("exit", exit_code=0, last_words="")
+        self.send("exit", exit_code=0, last_words="")
 
     def close(self) -> None:
         """Send the last rows and close the connection."""
@@ -175,7 +175,7 @@ class FileSink:
         self._path = path
         self.grant: Grant | None = None
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Do nothing: there is no coordinator."""
         return {}
 

@@ -18,7 +18,7 @@ class TerminalSink:
 
     grant: Grant | None = None
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Do nothing: there is no coordinator."""
         return {}
 

@@ -44,7 +44,7 @@ class WandbSink:
         self.grant: Grant | None = None
         self._last: dict[str, Any] = {}
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Do nothing: there is no coordinator."""
         return {}
 
@@ -55,7 +55,7 @@ class WandbSink:
         return ""
 
     def flush(self) -> None:
-        """Do nothing: the client sends what it has when it likes."""
+        """Do nothing: the client sends its rows by itself."""
 
     def leads(self) -> bool:
         """Return whether it is better than the best run that has ended; True where the server cannot tell."""

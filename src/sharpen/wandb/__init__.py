@@ -67,7 +67,7 @@ def word(name: str) -> Any:
     """Return what a word of the client means here.
 
     Raises:
-        AttributeError: It is none.
+        AttributeError: The module has no such name.
         UsageError: It is ``config`` or ``summary``, and there is no run.
     """
     if _is_stock():

@@ -29,7 +29,7 @@ MANIFEST = "wandb_manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredVersion:
     """A version in a store: the store's folder, and the version."""
 
     home: Path
@@ -65,7 +65,7 @@ class Artifact:
         self.metadata = dict(metadata or {})
         self.files: dict[str, Path] = {}
         self.aliases: list[str] = []
-        self.kept: Kept | None = None
+        self.kept: StoredVersion | None = None
         self._folder: Path | None = None
 
     @property
@@ -96,7 +96,7 @@ class Artifact:
             return sum(path.stat().st_size for path in self.files.values())
         return sum(file.n_bytes for file in self.kept.row.files if file.name != MANIFEST)
 
-    def need(self) -> Kept:
+    def need(self) -> StoredVersion:
         """Return where it is kept.
 
         Raises:
@@ -195,7 +195,7 @@ class Artifact:
                 client.call("describe_version", **about, who=person())
 
 
-def move_aliases(client: Client, kept: Kept, wanted: Sequence[str]) -> None:
+def move_aliases(client: Client, kept: StoredVersion, wanted: Sequence[str]) -> None:
     """Point the wanted aliases at a version, and take away all others that point at it.
 
     Raises:
@@ -224,7 +224,7 @@ def artifact_of(home: Path, row: VersionRow, type: str) -> Artifact:
     figures = row.figures
     name = row.collection.rpartition("/")[2]
     made = Artifact(name, type, figures.get("description"), figures.get("metadata"))
-    made.kept = Kept(home, row)
+    made.kept = StoredVersion(home, row)
     pointing = aliases(Reader(home), row.collection)
     made.aliases = [one.alias for one in pointing if one.version == row.version]
     return made

@@ -58,7 +58,7 @@ class NothingSink:
 
     grant: Grant | None = None
 
-    def tell(self, op: str, **args: Any) -> Mapping[str, Any]:
+    def send(self, op: str, **args: Any) -> Mapping[str, Any]:
         """Do nothing."""
         return {}
 
@@ -133,7 +133,7 @@ def _made(settings: Mapping[str, Any], config: dict[str, Any]) -> Run:
         tracked = tracking.init(config)
         about["chosen"] = frozenset(assigned.config)
         if own := {name: value for name, value in config.items() if name not in assigned.config}:
-            tracked.sink.tell("configure", values=own)
+            tracked.sink.send("configure", values=own)
         return Run(tracked, About(**about))
     resume = _resume(settings["resume"], settings["id"])
     given_id = settings["id"] or secrets.token_hex(4)

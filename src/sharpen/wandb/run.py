@@ -109,7 +109,7 @@ class Run:
         self._alerts: list[dict[str, str]] = []
         self._is_finished = False
         self.config = Config(
-            run.config, lambda values: run.sink.tell("configure", values=dict(values)), about.chosen
+            run.config, lambda values: run.sink.send("configure", values=dict(values)), about.chosen
         )
         self.summary = Summary(run)
         self.id = run.id or "disabled"
@@ -141,7 +141,7 @@ class Run:
 
     def _label(self, name: str, stored: str, value: str) -> None:
         self._labels[name] = value
-        self._run.sink.tell("describe_run", **{stored: value})
+        self._run.sink.send("describe_run", **{stored: value})
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -340,7 +340,7 @@ class Run:
                 if self._extremes:
                     self.summary.update(self._extremes)
                 if exit_code and not self._run.in_sweep:
-                    self._run.sink.tell("finish_run", exit_code=exit_code, reason=f"exit code {exit_code}")
+                    self._run.sink.send("finish_run", exit_code=exit_code, reason=f"exit code {exit_code}")
             finally:
                 self._is_finished = True
                 atexit.unregister(self.finish)

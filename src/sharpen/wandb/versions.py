@@ -21,7 +21,7 @@ from sharpen.store.collection_rows import VersionRow, collections, resolve, vers
 from sharpen.store.queries import Reader
 from sharpen.store.version_contents import NEWEST, StoredFile
 from sharpen.tracking.sinks import Grant
-from sharpen.wandb.artifacts import MANIFEST, Artifact, Kept, artifact_of, move_aliases, person
+from sharpen.wandb.artifacts import MANIFEST, Artifact, StoredVersion, artifact_of, move_aliases, person
 from sharpen.wire import Client, open_channel, scratch_folder
 
 USED = "_used_artifacts"  # as the server keeps it
@@ -66,7 +66,7 @@ def keep_version(
     about = {"collection": collection, "type": artifact.type, "content": content, "figures": figures}
     with closing(Client(open_channel(grant.address))) as client:
         made = client.call("register", **about, who=person())
-        artifact.kept = Kept(home, resolve(reader, collection, f"v{made['version']}"))
+        artifact.kept = StoredVersion(home, resolve(reader, collection, f"v{made['version']}"))
         wanted_aliases = [*artifact.aliases, *aliases]
         move_aliases(client, artifact.kept, [*artifact_of(*_place(artifact)).aliases, *wanted_aliases])
     artifact.aliases = artifact_of(*_place(artifact)).aliases

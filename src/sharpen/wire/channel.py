@@ -32,7 +32,7 @@ class Channel(Protocol):
 
         Raises:
             OSError: Nobody answered; the message may be sent again.
-            SharpenError: Whoever is there must not be spoken to.
+            SharpenError: The process that listens belongs to another user.
         """
         ...
 
@@ -41,11 +41,11 @@ class Channel(Protocol):
         ...
 
     def diagnose(self) -> str:
-        """Return who may be at fault when nobody answers, for people; empty when that cannot be told."""
+        """Return a likely cause, for people, when there is no answer; empty when none is known."""
         ...
 
     def close(self) -> None:
-        """Give up what it holds; the next exchange takes that again."""
+        """Close the connection; the next exchange opens a new one."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Asking a coordinator, and asking again until somebody answers."""
+"""Requests to a coordinator, repeated until one answers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Client:
         return self._ask([{"op": op, "args": args} for op, args in requests])
 
     def _ask(self, requests: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the answers to some requests; try again while nobody can answer."""
+        """Return the answers to some requests; try again while no coordinator answers."""
         message = encode_requests(requests)
         began = time.monotonic()
         pause_s, hindrance = 0.01, None

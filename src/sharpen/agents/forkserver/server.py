@@ -51,7 +51,7 @@ TASKS = Path("/proc/self/task")
 STARTED_AS = tuple(sys.orig_argv)  # before the words of a run take its place
 
 
-class Cold(Exception):
+class CannotFork(Exception):
     """Nothing can be forked; says why."""
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     try:
         server = _ready(settings, control)
         _tell_files(server)
-    except Cold as reason:
+    except CannotFork as reason:
         _send(control, {"cold": str(reason)})
         control.recv(1)  # the end of the agent, or of its interest
         return
@@ -114,7 +114,7 @@ def _ready(settings: dict[str, Any], control: socket.socket) -> Server:
         declares = declares_preload(source)
         settings = settings | {"ahead": settings["ahead"] and only_calls_hydra(source, declares)}
     except (OSError, SyntaxError, ValueError) as problem:
-        raise Cold(f"{program} cannot be read: {problem}") from problem
+        raise CannotFork(f"{program} cannot be read: {problem}") from problem
     server = Server(settings, control, os.getcwd(), file, code)  # noqa: PTH109 - a string is wanted
     sys.argv = [program]
     if not sys.flags.safe_path:
@@ -139,7 +139,7 @@ def _declared_preload(code: CodeType, file: str) -> Any:
     try:
         exec(code, module.__dict__)  # noqa: S102 - it is the user's program
     except BaseException as problem:
-        raise Cold(f"importing it to call its preload() failed: {_shown(problem)}") from problem
+        raise CannotFork(f"importing it to call its preload() failed: {_shown(problem)}") from problem
     return module.__dict__["preload"]
 
 
@@ -152,7 +152,7 @@ def _import_all(settings: dict[str, Any], names: list[str]) -> None:
         _import(name)
         if _n_threads() > 1:
             if len(skip) > MOST_RESTARTS:
-                raise Cold(f"importing {', '.join(skip)} starts threads")
+                raise CannotFork(f"importing {', '.join(skip)} starts threads")
             culprit = name.partition(":")[0].partition(".")[0]
             _begin_anew(settings | {"skip": [*skip, culprit]})
 
@@ -195,7 +195,7 @@ def _answer_next(server: Server) -> bool:
             _make_one(server, descriptors)
         else:
             _send(server.control, {"id": request["id"], "failed": "the process made for it has died"})
-    except Cold as reason:
+    except CannotFork as reason:
         _send(server.control, {"cold": str(reason)})
     finally:
         for descriptor in descriptors:
@@ -235,7 +235,7 @@ def _serve_from_here(server: Server) -> None:
             pass
     except _HasRun:
         return
-    except Cold:
+    except CannotFork:
         _begin_anew(server.settings | {"ahead": False})
     os._exit(0)
 
@@ -280,7 +280,7 @@ def _make_one(server: Server, descriptors: list[int]) -> None:
     except OSError as problem:
         near.close()
         far.close()
-        raise Cold(f"cannot fork: {problem}") from problem
+        raise CannotFork(f"cannot fork: {problem}") from problem
     if pid == 0:
         near.close()
         for descriptor in descriptors:
@@ -349,7 +349,7 @@ def _tell_files(server: Server) -> None:
 def _refuse_threads(when: str) -> None:
     if _n_threads() > 1:
         names = sorted({(task / "comm").read_text().strip() for task in TASKS.iterdir()})
-        raise Cold(f"{when} leaves threads alive, which a fork would break ({', '.join(names)})")
+        raise CannotFork(f"{when} leaves threads alive, which a fork would break ({', '.join(names)})")
 
 
 def _n_threads() -> int:

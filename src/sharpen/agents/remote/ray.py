@@ -22,7 +22,7 @@ from typing import Any
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.keeper_watch import NOT_THERE
 from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out
-from sharpen.agents.remote.ray_head import Head, first_sentence, question
+from sharpen.agents.remote.ray_head import HeadWatch, first_sentence, question
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -42,7 +42,7 @@ class RayTasks:
         request: Which agents.
     """
 
-    def __init__(self, ray: Any, head: Head, request: Request) -> None:
+    def __init__(self, ray: Any, head: HeadWatch, request: Request) -> None:
         self._ray = ray
         self._head = head
         self._request = request
@@ -148,7 +148,7 @@ def open_placement(request: Request) -> RayTasks:
     )  # before its own, which lets the logs that we do not show have half a second
     if message := lack_of_room([node["Resources"] for node in ray.nodes() if node["Alive"]], request):
         print(message, file=sys.stderr, flush=True)
-    return RayTasks(ray, Head(question(ray)), request)
+    return RayTasks(ray, HeadWatch(question(ray)), request)
 
 
 def _give_up(address: str) -> None:

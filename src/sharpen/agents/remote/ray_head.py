@@ -14,7 +14,7 @@ LOOK_S = 5.0
 SILENT_S = 75.0  # longer than the minute after which Ray itself ends this process
 
 
-class Head:
+class HeadWatch:
     """A head that is asked now and then whether it is there.
 
     Ray does not tell by itself: where another head has begun at the same address, or this machine's own node

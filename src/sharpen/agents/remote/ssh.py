@@ -48,7 +48,7 @@ WAYS_OUT: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Connection:
+class SshConnection:
     """An agent on another machine, as seen from here.
 
     Attributes:
@@ -80,7 +80,7 @@ class SshAgents:
         self._reached: set[str] = set()
         self._refusing: set[str] = set()
 
-    def start(self, n: int) -> Connection:
+    def start(self, n: int) -> SshConnection:
         """Start an agent; one that died is started on the next host, for its own may be gone.
 
         Hosts that have refused agents are left out, until all have.
@@ -101,19 +101,19 @@ class SshAgents:
         with suppress(OSError):  # it has ended already, and says why
             process.stdin.write(self._given)
             process.stdin.flush()
-        return Connection(host, process, printed, complained)
+        return SshConnection(host, process, printed, complained)
 
-    def ended(self, agents: Sequence[Connection], wait_s: float) -> Sequence[tuple[Connection, Ending]]:
+    def ended(self, agents: Sequence[SshConnection], wait_s: float) -> Sequence[tuple[SshConnection, Ending]]:
         """Return those that have ended."""
 
-        def over() -> list[tuple[Connection, int]]:
+        def over() -> list[tuple[SshConnection, int]]:
             return [(one, code) for one in agents if (code := one.process.poll()) is not None]
 
         closed = wait_for_some(over, wait_s)
         self._reached |= {one.host for one in agents if _has_begun(one)}
         return [(one, self._how(one, code)) for one, code in closed]
 
-    def _how(self, one: Connection, code: int) -> Ending:
+    def _how(self, one: SshConnection, code: int) -> Ending:
         """Return how an agent has ended: refused only where every host has refused one."""
         printed, complained = self._close(one)
         outcome = ending(one.host, code, printed, complained, was_reached=one.host in self._reached)
@@ -123,7 +123,7 @@ class SshAgents:
         is_last = self._refusing >= set(self._hosts)
         return outcome if is_last else replace(outcome, code=OWN_FAILURE)  # the next host may take it
 
-    def end(self, agents: Sequence[Connection]) -> None:
+    def end(self, agents: Sequence[SshConnection]) -> None:
         """Have agents end, all at once."""
         for one in agents:
             assert one.process.stdin is not None  # noqa: S101 - for the type checker
@@ -134,7 +134,7 @@ class SshAgents:
             self._close(one)
 
     @staticmethod
-    def _close(one: Connection) -> tuple[Sequence[str], Sequence[str]]:
+    def _close(one: SshConnection) -> tuple[Sequence[str], Sequence[str]]:
         """Close what is left of a connection; return the last lines of what it printed, and of its errors."""
         end_process(one.process, POLL_S)
         if one.process.stdin is not None:
@@ -144,7 +144,7 @@ class SshAgents:
             return last_lines(one.printed), last_lines(one.complained)[-N_LINES:]
 
 
-def _has_begun(one: Connection) -> bool:
+def _has_begun(one: SshConnection) -> bool:
     """Return whether an agent has said that it begins; its file is left as it is, for it may write to it."""
     return BEGINS.encode() in os.pread(one.printed.fileno(), LONGEST_GREETING_BYTES, 0)
 
