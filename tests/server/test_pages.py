@@ -139,6 +139,32 @@ def test_pages_escape_what_people_named(site, keys):
         assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
+def test_no_page_holds_the_control_characters_that_somebody_logged_or_wrote(site, keys):
+    sweep = site.fill()
+    client, evil = site.client, "\x1b[2J\x07\u202egone"
+    made = client.call("create_run", run_id="evil", project="quantbot", key="evil", config={"text": evil})
+    client.call(
+        "append_history",
+        run_id="evil",
+        token=made["token"],
+        first_line=0,
+        rows=[(0, {"loss": 1.0, "text": evil})],
+    )
+    printed = f"\x1b[31mred\x1b[0m 1 %\r2 %\n{evil}\n"
+    client.call("console", run_id="evil", token=made["token"], first_line=0, text=printed)
+    client.call("note", target="evil", text=evil)
+    for path in (
+        "/local/quantbot/runs/evil",
+        "/local/quantbot",
+        f"/local/quantbot/compare?run=evil&run={sweep}-1",
+    ):
+        text = site.ask(path, key=keys["read"]).text
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
+    text = site.ask("/local/quantbot/runs/evil", key=keys["read"]).text
+    assert text.count(r"\x1b[2J\x07\u202egone") == 4
+    assert "red 1 %\n2 %\n" in text
+
+
 def test_a_project_may_have_any_name(site, keys):
     sweep = site.fill(1, SPEC.replace("project: quantbot", "project: 'desk/fx? #1 50%'"))
     (project,) = re.findall(r'<th scope="row"><a href="([^"]+)"', site.ask("/", key=keys["read"]).text)
@@ -303,3 +329,17 @@ def test_charts_stay_small_and_finite():
     assert history(read.metric, []) is None
     assert parallel(read.metric, read.space, rows[:1]) is None
     assert RunsQuery().sort == "number"
+
+
+def test_a_run_of_many_names_shows_the_first_of_them_and_says_how_many_more_there_are(site, keys):
+    config = {f"p{k:05d}": k for k in range(3000)}
+    for name in ("one", "two"):
+        more = {"late": name} | {f"q{k}": "x" * 500 for k in range(300)}
+        site.client.call("create_run", run_id=name, project="quantbot", key=name, config=config | more)
+    text = site.ask("/local/quantbot/runs/one", key=keys["read"]).text
+    assert "p00199" in text
+    assert "p00200" not in text
+    assert "and 3,101 more: <code>sharpen info one --json</code>" in text
+    text = site.ask("/local/quantbot/compare?run=one&run=two", key=keys["read"]).text
+    assert "late" in text  # the one that differs
+    assert len(text) < 200_000

@@ -140,3 +140,27 @@ def test_what_needs_a_project_says_so() -> None:
         tracking.init(id="r")
     with pytest.raises(UsageError, match="init has no 'grup'"):
         tracking.init(project="p", grup="g")
+
+
+def test_a_run_of_many_names_and_long_values_is_shown_in_part_and_printed_whole_as_json(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "store"
+    tags = [f"t{k}" for k in range(60)]
+    with tracking.init({"text": "x" * 5000}, project="p", id="wide", tags=tags) as run:
+        run.log({f"m{k:04d}": float(k) for k in range(3000)} | {"huge": 10**400})
+        for k in range(45):
+            run.summary[f"s{k:02d}"] = k
+    shown = CliRunner().invoke(main, ["--home", str(home), "info", "wide"])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stderr.count("more: --json") == 2
+    assert "and 2,961 more: --json" in shown.stderr
+    assert " and 20 more: --json" in shown.stdout
+    assert "m0038" in shown.stdout
+    assert "m0039" not in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 400
+    assert len(shown.stdout) < 12_000
+    whole = said(home, "info", "wide")
+    assert whole["config"]["text"] == "x" * 5000
+    assert len(whole["metrics"]) == 3001
+    assert len(whole["tags"]) == 60

@@ -5,11 +5,12 @@ What lays out tables is imported when there is one to lay out: JSON and lines ne
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +28,12 @@ NUMBER = re.compile(r"[-+−]?(\d[\d,]*(\.\d*)?(e[-+]?\d+)?|nan|inf)( … [-+−
 
 MANY = 1000
 """Rows of which a table would take long to lay out."""
+
+MOST_NAMES = 40
+"""Names of a run that a person is shown."""
+
+LONGEST_VALUE = 300
+"""Letters of a run's value that a person is shown."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 
@@ -103,6 +110,53 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     width = max(map(len, lines), default=0)
     for name, text in lines.items():
         echo(f"{name:<{width}}  {text}")
+
+
+def print_values(heading: str, values: Mapping[str, Any]) -> None:
+    """Print what a run keeps by name as a table, after an empty line; nothing when it keeps nothing.
+
+    The first 40 are shown, long values cut, and stderr says how many more there are.
+
+    Args:
+        heading: The word over the names.
+        values: By name.
+    """
+    if not values:
+        return
+    echo("")
+    first = itertools.islice(values.items(), MOST_NAMES)
+    stdout().print(table([{heading: name, "value": brief(value)} for name, value in first]))
+    if len(values) > MOST_NAMES:
+        echo(f"and {len(values) - MOST_NAMES:,} more: --json", err=True)
+
+
+def print_files(files: Mapping[str, str]) -> None:
+    """Print where the first 40 files kept with a run are, each after an empty line; stderr says of more."""
+    for name, path in itertools.islice(files.items(), MOST_NAMES):
+        echo(f"\n{name}: {path}")
+    if len(files) > MOST_NAMES:
+        echo(f"and {len(files) - MOST_NAMES:,} more: --json", err=True)
+
+
+def brief(value: Any) -> str:
+    """Return a value as people read it, cut where it is long.
+
+    >>> brief(0.123456789), brief("x" * 400)[-2:], len(brief(10**400))
+    ('0.1235', 'x…', 300)
+    """
+    text = shown(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def first_names(names: Iterable[str]) -> str:
+    """Return the first 40 names as a list for people, and how many more there are.
+
+    >>> first_names(map(str, range(42)))[-21:]
+    '39 and 2 more: --json'
+    """
+    every = list(names)
+    more = len(every) - MOST_NAMES
+    return ", ".join(every[:MOST_NAMES]) + (f" and {more:,} more: --json" if more > 0 else "")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:

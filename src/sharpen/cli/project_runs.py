@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sharpen.cli.printing import duration, print_json, print_pairs, print_rows, shown, stdout, table, when
+from sharpen.cli.printing import (
+    duration,
+    first_names,
+    print_files,
+    print_json,
+    print_pairs,
+    print_rows,
+    print_values,
+    when,
+)
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.store.queries import Reader
@@ -64,13 +73,10 @@ def print_tracked_run(reader: Reader, run: TrackedRun, as_json: bool) -> None:
     tables = {name: facts.pop(name) for name in ("config", "metrics", "summary")}
     files: dict[str, str] = facts.pop("artifacts")
     facts["time_s"] = "" if facts["time_s"] is None else duration(facts["time_s"])
-    print_pairs(facts | {"tags": ", ".join(run.tags)})
-    for kind, pairs in tables.items():
-        if pairs:
-            echo("")
-            stdout().print(table([{kind: name, "value": shown(value)} for name, value in pairs.items()]))
-    for name, path in files.items():
-        echo(f"\n{name}: {path}")
+    print_pairs(facts | {"tags": first_names(run.tags)})
+    for heading, values in tables.items():
+        print_values(heading, values)
+    print_files(files)
     echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
 
 

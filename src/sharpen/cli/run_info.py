@@ -5,7 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sharpen.cli.printing import duration, print_json, print_pairs, shown, stdout, table, when
+from sharpen.cli.printing import (
+    duration,
+    first_names,
+    print_files,
+    print_json,
+    print_pairs,
+    print_values,
+    shown,
+    when,
+)
 from sharpen.cli.terminal import echo
 from sharpen.facts import RunFacts
 from sharpen.permutation_null import PermutationTest
@@ -24,18 +33,14 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
         return
     code = RunFacts.of_summary(run.summary).code
     began, ended = run.started_at, run.ended_at or time.time()
-    facts |= {"time_s": duration(max(0.0, ended - began)) if began else "", "tags": ", ".join(run.tags)}
+    facts |= {"time_s": duration(max(0.0, ended - began)) if began else "", "tags": first_names(run.tags)}
     facts |= {"scores": "" if len(details.scores) < 2 else _scores_line(details.scores)}
     facts |= {"broke": ", ".join(details.broke), "permuted": test.summary if test else ""}
-    facts |= {"program_files": ", ".join(f"{file} {digest}" for file, digest in code.items())}
+    facts |= {"program_files": first_names(f"{file} {digest}" for file, digest in code.items())}
     print_pairs(facts)
-    for kind, pairs in (("parameter", run.config), ("metric", details.metrics)):
-        if pairs:
-            echo("")
-            stdout().print(table([{kind: name, "value": shown(value)} for name, value in pairs.items()]))
-    for name, path in details.artifacts.items():
-        echo(f"\n{name}: {path}", nl=False)
-    echo("\n" if details.artifacts else "", nl=False)
+    print_values("parameter", run.config)
+    print_values("metric", details.metrics)
+    print_files(details.artifacts)
     echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
 
 

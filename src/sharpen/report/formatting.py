@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from sharpen.hints import printable
 from sharpen.overfit import Interval
 
 UNKNOWN = "–"
@@ -157,3 +158,14 @@ def duration(seconds: float | None) -> str:
     minutes, seconds_left = divmod(whole, 60)
     hours, left = divmod(minutes, 60)
     return f"{hours} h {left} min" if hours else f"{minutes} min {seconds_left} s"
+
+
+def visible(value: Any) -> Any:
+    r"""Return a value of a template; text with the control characters written out that it holds.
+
+    Markup is a template's own, and stays.
+
+    >>> print(visible("\x1b[2Jgone"), visible(1.5))
+    \x1b[2Jgone 1.5
+    """
+    return printable(value) if type(value) is str else value

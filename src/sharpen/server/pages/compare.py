@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpen.errors import NotFound, UsageError
 from sharpen.server.pages import charts
-from sharpen.server.pages.run import MOST_CHARTS, configuration, history, series, summary
+from sharpen.server.pages.run import MOST_CHARTS, MOST_NAMES, configuration, history, series, summary
 from sharpen.server.pages.scales import Scale
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Runs side by side."""
+    """Runs side by side; of more than 200 parameters or metrics those that differ come first, the rest go."""
 
     runs: tuple[TrackedRun, ...]
     config: tuple[Row, ...]
@@ -67,7 +67,10 @@ def _run(reader: Reader, run_id: str) -> TrackedRun:
 def _rows(columns: Sequence[dict[str, Any]]) -> tuple[Row, ...]:
     names = dict.fromkeys(name for values in columns for name in values)
     rows = [(name, tuple(values.get(name) for values in columns)) for name in names]
-    return tuple(Row(name, values, len({repr(value) for value in values}) > 1) for name, values in rows)
+    lines = [Row(name, values, len({repr(value) for value in values}) > 1) for name, values in rows]
+    if len(lines) > MOST_NAMES:
+        lines.sort(key=lambda line: not line.differs)
+    return tuple(lines[:MOST_NAMES])
 
 
 def _chart(name: str, lines: Sequence[charts.Line | None]) -> charts.Chart:

@@ -117,6 +117,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=formatting.visible,
     )
     for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
         environment.filters[name] = getattr(formatting, name)

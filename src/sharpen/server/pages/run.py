@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +19,9 @@ from sharpen.store.rows import ArtifactRow, RunRow, TrackedRun
 
 MOST_POINTS = 400
 MOST_CHARTS = 24
+MOST_NAMES = 200
 MOST_LOG_CHARS = 60_000
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,10 @@ class RunPage:
         n_charts_left_out: How many metrics have none here.
         machine: A chart of each figure of the machine that it ran on, by minutes since its start.
         n_rows: How many rows its history has.
-        config: Its configuration, without what a client keeps there for itself.
-        summary: Its summary, and the last value of each metric.
+        config: The first 200 names of its configuration, without what a client keeps there for itself.
+        n_config_left_out: How many names there are beyond those.
+        summary: The first 200 names of its summary, and the last value of each metric.
+        n_summary_left_out: How many names there are beyond those.
         log: The end of what it printed.
         is_log_cut: Whether there was more.
         files: What is kept with it.
@@ -56,7 +62,9 @@ class RunPage:
     machine: tuple[charts.Chart, ...]
     n_rows: int
     config: Mapping[str, Any]
+    n_config_left_out: int
     summary: Mapping[str, Any]
+    n_summary_left_out: int
     log: str
     is_log_cut: bool
     files: tuple[ArtifactRow, ...]
@@ -74,6 +82,7 @@ def run_page(reader: Reader, run: TrackedRun) -> RunPage:
     rows, n_rows = history(reader, run)
     lines = series(rows)
     log = reader.console(run.id)
+    config, last = configuration(run), summary(reader, run, rows)
     return RunPage(
         run=run,
         row=reader.run(run.id) if run.sweep_id else None,
@@ -81,9 +90,11 @@ def run_page(reader: Reader, run: TrackedRun) -> RunPage:
         n_charts_left_out=max(0, len(lines) - MOST_CHARTS),
         machine=tuple(charts.line(one) for one in machine(reader, run)[:MOST_CHARTS]),
         n_rows=n_rows,
-        config=configuration(run),
-        summary=summary(reader, run, rows),
-        log=log[-MOST_LOG_CHARS:],
+        config=dict(islice(config.items(), MOST_NAMES)),
+        n_config_left_out=max(0, len(config) - MOST_NAMES),
+        summary=dict(islice(last.items(), MOST_NAMES)),
+        n_summary_left_out=max(0, len(last) - MOST_NAMES),
+        log=without_colours(log[-MOST_LOG_CHARS:]),
         is_log_cut=len(log) > MOST_LOG_CHARS,
         files=tuple(reader.artifacts(run_id=run.id)),
         versions=_versions(reader, run.id),
@@ -112,6 +123,15 @@ def series(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[charts.Line]:
             if not name.startswith("_") and is_number(value):
                 points.setdefault(name, []).append((float(step), float(value)))
     return [charts.Line(name, tuple(points[name])) for name in sorted(points)]
+
+
+def without_colours(log: str) -> str:
+    r"""Return what a program printed without the colours of a terminal; a bar drawn anew is a new line.
+
+    >>> without_colours("\x1b[31mred\x1b[0m\r\n1 %\r2 %\n")
+    'red\n1 %\n2 %\n'
+    """
+    return COLOURS.sub("", log).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def machine(reader: Reader, run: TrackedRun) -> list[charts.Line]:
