@@ -260,3 +260,17 @@ def test_too_much_text_is_refused_before_it_is_read(tmp_path, monkeypatch):
 def test_a_block_that_is_wrong_says_what(block, words):
     with pytest.raises(UsageError, match=words):
         DataSource.of(block)
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ("{path: x.csv, map: {a: &a {x: y}, b: [*a, *a]}}", "cannot be read"),
+        ("{path: x.csv, map: " + "[" * 50_000, "cannot be read"),
+        ("{path: x.csv, map: {" + "a: b, " * 20_000 + "}}", "the limit is 100,000"),
+    ],
+)
+def test_a_block_in_text_that_is_built_to_exhaust_memory_is_refused(block, words):
+    with pytest.raises(UsageError, match=words) as refused:
+        DataSource.of(block)
+    assert len(str(refused.value)) < 200

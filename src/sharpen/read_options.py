@@ -13,6 +13,8 @@ from sharpen.errors import UsageError
 
 ROLES = ("time", "symbol", "open", "high", "low", "close", "volume", "adj_close")
 IGNORE = "ignore"
+LONGEST_BLOCK = 100_000  # letters
+SHOWN = 60
 CALENDARS = {"24/7": 365.0, "weekdays": 252.0}
 
 
@@ -104,15 +106,30 @@ class DataSource:
             if not block.lstrip().startswith("{"):
                 return cls(block)
             try:
-                block = yaml.safe_load(block)
-            except (yaml.YAMLError, RecursionError) as error:
-                raise UsageError(f"data: cannot be read as a block: {value}") from error
+                block = _block(block)
+            except (yaml.YAMLError, ValueError, RecursionError) as error:
+                raise UsageError(f"data: cannot be read as a block: {value:.{SHOWN}}") from error
         named = cast("dict[str, Any]", block if isinstance(block, Mapping) else {})
         if not isinstance(named.get("path"), str):
             raise UsageError(
                 "data: must be a name, a path, or a block such as {path: bars.csv, map: {tic: symbol}}"
             )
         return cls(named["path"], ReadOptions.of({k: v for k, v in named.items() if k != "path"}))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases, of which a short text can make a value without end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
+
+
+def _block(text: str) -> Any:
+    if len(text) > LONGEST_BLOCK:
+        raise UsageError(f"data: a block of {len(text):,} letters, and the limit is {LONGEST_BLOCK:,}")
+    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 
 
 def _pairs(mapping: Any) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +15,7 @@ from sharpen.data.frames import read_frame
 from sharpen.errors import DataError, NotFound
 from sharpen.read_options import ReadOptions
 from sharpen.regular_file import other_kind
+from sharpen.table_size import refuse_vast
 
 MOST_VALUES = 50_000_000
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet")
@@ -72,24 +72,6 @@ def _table(file: Path, path: str) -> CsvTable:
     return table
 
 
-def _refuse_more(n_rows: int, schema: Mapping[str, pl.DataType], path: str) -> None:
-    """Refuse what would fill the memory: a file of a few kilobytes may hold any number of equal rows.
-
-    Raises:
-        DataError: There are too many values, or columns of lists, whose length nobody tells.
-    """
-    if n_rows * len(schema) > MOST_VALUES:
-        raise DataError(
-            f"{path}: holds {n_rows:,} rows of {len(schema):,} columns, and the limit is "
-            f"{MOST_VALUES:,} values. Fix: keep the columns that are needed, or split it"
-        )
-    if nested := [name for name, kind in schema.items() if kind.is_nested()]:
-        kind = str(schema[nested[0]].base_type())
-        raise DataError(
-            f"{path}: column {nested[0]} holds {kind}, of which nobody can tell the size. Fix: leave it out"
-        )
-
-
 def _parquet(content: bytes, path: str) -> pl.DataFrame:
     if not content.startswith(b"PAR1"):
         raise DataError(
@@ -98,7 +80,8 @@ def _parquet(content: bytes, path: str) -> pl.DataFrame:
     try:
         schema = pl.read_parquet_schema(io.BytesIO(content))
         n_rows: int = pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item()
-        _refuse_more(n_rows, schema, path)
+        kinds = {name: str(kind.base_type()) if kind.is_nested() else "" for name, kind in schema.items()}
+        refuse_vast(path, n_rows, kinds, MOST_VALUES)
         return pl.read_parquet(content)
     except PolarsError as error:
         raise DataError(f"{path}: the Parquet file is damaged: {error}. Fix: get it again") from error

@@ -1,9 +1,12 @@
 """Columns from a file: as three vendors write them, and never from the future."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from sharpen.errors import DataError, UsageError
+from sharpen.objectives.rl import market_columns
 from sharpen.objectives.rl.market_columns import read_columns
 from sharpen.objectives.rl.market_data import market_data
 
@@ -63,3 +66,22 @@ def test_what_is_no_file_of_columns_is_refused(tmp_path, world):
             read_columns(tmp_path / "odd.csv", DAYS, 252.0)
     with pytest.raises(UsageError, match="no market column 'vix': there are realized_volatility, turbulence"):
         market_data(world(seed=3, n_bars=400), columns=("vix",))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            {"date": np.zeros(501, "datetime64[us]"), "vix": np.zeros(501)},
+            "501 rows of 2 columns",
+        ),
+        ({"date": np.zeros(2, "datetime64[us]"), "vix": [[1.0], [2.0]]}, "column vix holds list<"),
+    ],
+)
+def test_columns_that_would_fill_the_memory_are_refused_before_they_are_read(
+    tmp_path, monkeypatch, table, words
+):
+    monkeypatch.setattr(market_columns, "MOST_VALUES", 1000)
+    parquet.write_table(pa.table(table), tmp_path / "vix.parquet", compression="zstd")
+    with pytest.raises(DataError, match=words):
+        read_columns(tmp_path / "vix.parquet", np.array(["2024-01-01"], "datetime64[us]"), 252.0)

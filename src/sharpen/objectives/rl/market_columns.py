@@ -13,7 +13,9 @@ from pyarrow import csv, parquet
 
 from sharpen.arrays import Floats, Times
 from sharpen.errors import DataError
+from sharpen.table_size import refuse_vast
 
+MOST_VALUES = 50_000_000
 _TIME_NAMES = ("time", "date", "datetime", "timestamp", "observation_date")
 _MISSING = ["", ".", "NA", "NaN", "nan", "null", "None"]  # "." is FRED's
 _INTRADAY_BARS_PER_YEAR = 400.0
@@ -31,8 +33,8 @@ def read_columns(path: Path, time: Times, bars_per_year: float) -> dict[str, Flo
         bars_per_year: How many bars a year has.
 
     Raises:
-        DataError: There is no such file, no column of times, no column of numbers, or none before the bars'
-            end.
+        DataError: There is no such file, it is too large, no column of times, no column of numbers, or none
+            before the bars' end.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "vix.csv"
@@ -63,7 +65,11 @@ def _table(path: Path) -> pa.Table:
         raise DataError(f"there is no file {path} of market columns")
     try:
         if path.suffix in (".parquet", ".pq"):
-            return parquet.read_table(path)
+            with parquet.ParquetFile(path) as file:
+                fields = file.schema_arrow
+                kinds = {one.name: str(one.type) if pa.types.is_nested(one.type) else "" for one in fields}
+                refuse_vast(str(path), file.metadata.num_rows, kinds, MOST_VALUES)
+                return file.read()
         parsers: list[Any] = [csv.ISO8601, "%m/%d/%Y"]
         options = csv.ConvertOptions(
             timestamp_parsers=parsers, null_values=_MISSING, strings_can_be_null=True

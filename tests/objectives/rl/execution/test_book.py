@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from objectives.rl.execution.books import make_book, write_book
-from sharpen.errors import NotFound, UsageError
+from sharpen.errors import DataError, NotFound, UsageError
+from sharpen.objectives.rl.execution import book_data
 from sharpen.objectives.rl.execution.book_data import read_book
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
@@ -311,3 +312,14 @@ def test_buying_and_selling_in_a_mirrored_book_are_the_same():
                 now = env.trade(now, decision.wanted, decision.passive)
             paid.append(env.cost(now))
         assert torch.allclose(paid[0], paid[1], atol=1e-6)
+
+
+def test_a_book_that_would_fill_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    file = tmp_path / "book.parquet"
+    pl.DataFrame({"time": [1, 2], "bid_px0": [1.0, 1.0], "bid_qty0": [1.0, 1.0]}).write_parquet(file)
+    monkeypatch.setattr(book_data, "MOST_VALUES", 5)
+    with pytest.raises(DataError, match="2 rows of 3 columns, and the limit is 5 values"):
+        read_book(file)
+    pl.DataFrame({"time": [1, 2], "bids": [[1.0], [1.0, 2.0]]}).write_parquet(file)
+    with pytest.raises(DataError, match="column bids holds List"):
+        read_book(file)

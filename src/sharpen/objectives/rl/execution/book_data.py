@@ -12,6 +12,10 @@ import polars as pl
 
 from sharpen.arrays import Floats
 from sharpen.errors import NotFound, UsageError
+from sharpen.table_size import refuse_vast
+
+MOST_VALUES = 500_000_000
+"""Of a book: a million snapshots of 20 levels have 80 million."""
 
 _SIDES = {"bid": "bid", "bids": "bid", "b": "bid", "ask": "ask", "asks": "ask", "a": "ask", "offer": "ask"}
 _KINDS = {
@@ -114,6 +118,7 @@ def read_book(path: str | Path, trades: str | Path | None = None) -> Book:
 
     Raises:
         NotFound: There is no such file.
+        DataError: It holds more than 500,000,000 values, or columns of lists.
         UsageError: A column is missing or has what is no number, or no trade is of the book's time.
     """
     frame = _frame(path)
@@ -168,6 +173,10 @@ def _frame(path: str | Path) -> pl.DataFrame:
         raise NotFound(f"there is no file {path}", path=str(path))
     try:
         if path.suffix in {".parquet", ".pq"}:
+            n_rows: int = pl.scan_parquet(path).select(pl.len()).collect().item()
+            schema = pl.read_parquet_schema(path)
+            kinds = {name: str(kind.base_type()) if kind.is_nested() else "" for name, kind in schema.items()}
+            refuse_vast(str(path), n_rows, kinds, MOST_VALUES)
             return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
