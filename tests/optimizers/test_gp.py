@@ -15,6 +15,7 @@ from sharpen.optimizers import gaussian, make
 from sharpen.optimizers.acquisition import Acquisition, Price, log_h
 from sharpen.optimizers.gaussian import Prior
 from sharpen.optimizers.gp import GaussianProcess
+from sharpen.optimizers.surrogate import standardised
 from sharpen.optimizers.user_prior import Belief
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
 from sharpen.space.encoding import cube_of, is_near
@@ -313,3 +314,16 @@ def test_a_fit_is_not_taken_over_by_other_settings() -> None:
         for one in (replace(method, n_most_trials=10), GaussianProcess(n_most_trials=10))
     ]
     assert asked[0] == asked[1]
+
+
+def test_outcomes_of_any_size_are_standardised_alike() -> None:
+    y, v = np.array([1.0, 2.0, 3.0, 4.0, -50.0]), np.full(5, 0.25)
+    is_good = np.full(5, True)
+    z, noise = standardised(y, v, is_good)
+    huge = 2.0**1000
+    huge_z, huge_noise = standardised(y * huge, v, is_good)
+    assert huge_z.tolist() == z.tolist()
+    assert huge_noise.max() < 1e-300
+    assert noise.max() < 4.0
+    ends, _ = standardised(np.array([1.79e308, -1.79e308]), np.zeros(2), np.full(2, True))
+    assert ends.tolist() == [1.0, -1.0]

@@ -18,6 +18,7 @@ from sharpen.trial import Config, Trial
 
 SMALLEST_VARIANCE = 1e-12
 SMALLEST_SPREAD = 1e-3  # of the logarithms of costs: a thousandth is no difference
+LARGEST_PLAIN = 1e100  # of outcomes: the squares of larger ones, and their sums, may be infinite
 LEAST_COSTS = 5
 NEAREST = 1e-3
 MOST_FITTED = 100  # trials that the kernel's parameters are fitted to: its time is cubic in them
@@ -144,6 +145,10 @@ def standardised(y: Floats, v: Floats, is_good: np.ndarray) -> tuple[Floats, Flo
     >>> standardised(y, np.zeros(5), np.full(5, True))[0].round(2).tolist()
     [-0.07, 0.29, 0.65, 1.01, -1.87]
     """
+    largest = float(np.abs(y).max())
+    if largest > LARGEST_PLAIN:  # a power of two, so that no digit changes
+        down = 2.0 ** -np.ceil(np.log2(largest))
+        y, v = y * down, v * down * down
     low, middle, high = np.quantile(y[is_good], (0.25, 0.5, 1.0))
     pulled = np.maximum(y, middle - 3.0 * max(high - middle, middle - low))
     scale = max(float(pulled.std()), SMALLEST_VARIANCE)

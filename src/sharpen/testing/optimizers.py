@@ -167,14 +167,15 @@ class OptimizerContract:
         assert COUNTABLE.contains(p.config)
 
     def test_equal_extreme_and_constrained_outcomes_are_put_up_with(self) -> None:
-        """All scores equal; one beyond all measure; several metrics; broken constraints."""
+        """Scores all equal; beyond all measure; the largest of all; several metrics; broken constraints."""
         for name, space in self.spaces():
             past = history(space, (TrialState.FINISHED,) * 16, seed=4)
             alike = [replace(t, score=0.5) for t in past]
             extreme = [replace(t, score=(-1.0) ** t.number * 10.0 ** (t.number * 4 - 30)) for t in past]
+            largest = [replace(t, score=(-1.0) ** t.number * (1.79e308 - t.number * 1e305)) for t in past]
             many = [replace(t, score=1.0 / t.number, scores=(1.0 / t.number, float(t.number))) for t in past]
             broken = [replace(t, score=float(t.number), violation=t.number % 3 / 2) for t in past]
-            for trials in (alike, extreme, many, broken):
+            for trials in (alike, extreme, largest, many, broken):
                 for p in _ask(self.make(), space, trials, 2, _rng()):
                     assert space.contains(p.config), name
                     assert space.allows(p.config), name
