@@ -4,11 +4,14 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
-from sharpen import spec
+from sharpen import spec, tracking
+from sharpen.cli import main
 from sharpen.cli.consoles import Stdout
 from sharpen.cli.printing import table
 from sharpen.data import files
@@ -16,6 +19,7 @@ from sharpen.errors import DataError, SpecError, UsageError
 from sharpen.regular_file import open_file, read_input, refuse_unreadable
 from sharpen.spec import document
 from sharpen.store.blobs import blob_path
+from sharpen.store.queries import Reader
 from sharpen.store.references import with_lists
 from sharpen.store.uploads import announced
 
@@ -78,6 +82,44 @@ def test_a_parquet_file_of_too_many_values_is_refused_by_its_footer(tmp_path, mo
     pl.DataFrame({"close": [[1.0]]}).write_parquet(tmp_path / "lists.parquet")
     with pytest.raises(DataError, match="column close holds List"):
         files.read_file(str(tmp_path / "lists.parquet"))
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A store whose run keeps a file, and where the file's content is."""
+    home = tmp_path / "store"
+    monkeypatch.setenv("SHARPEN_HOME", str(home))
+    monkeypatch.delenv("SHARPEN_RUN", raising=False)
+    (tmp_path / "weights").write_text("0.5")
+    with tracking.init(project="p", id="r") as run:
+        run.log_artifact(tmp_path / "weights")
+    [file] = Reader(home).artifacts(run_id="r")
+    return home, Path(file.path)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_backup_and_gc_go_on_past_a_blob_that_is_no_file(kept, tmp_path, put):
+    home, blob = kept
+    blob.parent.chmod(0o700)
+    blob.unlink()
+    put(blob)
+    done = CliRunner().invoke(main, ["--home", str(home), "backup", str(tmp_path / "copy.db")])
+    assert (done.exit_code, "Traceback" in done.output) == (1, False), done.output
+    assert blob.name in done.stderr
+    for words in ((), ("--yes",)):
+        done = CliRunner().invoke(main, ["--home", str(home), "gc", *words])
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("pipe.csv", "named pipe"), ("zero.csv", "device"), ("x.csv", "folder")]
+)
+def test_what_is_no_file_is_no_bars(tmp_path, name, kind):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    (tmp_path / "x.csv").mkdir()
+    done = CliRunner().invoke(main, ["data", "check", str(tmp_path / name)])
+    assert (done.exit_code, f"it is a {kind}, and no regular file" in done.stderr) == (2, True), done.output
 
 
 def test_a_folder_is_said_to_be_one(tmp_path):
