@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sharpen.facts import RunFacts
     from sharpen.objectives.rl.execution.book_data import Book
     from sharpen.objectives.rl.execution.evaluation import Row
-    from sharpen.objectives.rl.execution.training import Look
+    from sharpen.objectives.rl.execution.training import Evaluation
     from sharpen.tracking import Run
 
 COLUMNS = ("policy", "cost", "± se", "vs twap", "± se", "PA", "GLR", "tail 5 %", "complete", "reward")
@@ -122,7 +122,7 @@ def refuse_unread(config: Mapping[str, Any], market: str) -> None:
 
 
 def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
-    """Train configurations side by side, and report each look at them."""
+    """Train configurations side by side, and report each evaluation."""
     from sharpen.objectives.rl.execution.training import Job, Training
 
     runs = [run for run, _ in group]
@@ -134,7 +134,7 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
     seen = replace(seen, bars=replace(seen.bars, notes=notes), versions=library_versions("numpy", "torch"))
     for run in runs:
         run.summary.update(seen.to_summary())
-    last: dict[int, Look] = {}
+    last: dict[int, Evaluation] = {}
     going = list(range(len(runs)))
     n_checks = group[0][1].n_checks
     try:
@@ -145,16 +145,16 @@ def search(group: Sequence[tuple[Run, ExecutionSettings]]) -> None:
             if not is_last_look or number == n_checks:
                 going = [k for k in going if report(runs[k], last[k])]
     finally:  # the sweep may stop a run; the verdict needs what it has saved, too
-        for k, look in last.items():
-            keep(runs[k], look)
+        for k, evaluation in last.items():
+            keep(runs[k], evaluation)
     if not runs[0].in_sweep:
         say(last[0], group[0][1].market, [note.text for note in training.remarks])
 
 
 def recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | None, RunFacts]:
     """Return the bars or the book of a market that has them, and which orders the run sees."""
+    from sharpen.objectives.rl.execution.data_split import LOCKBOX
     from sharpen.objectives.rl.execution.facts import book_facts, drawn_facts
-    from sharpen.objectives.rl.execution.parts import LOCKBOX
 
     config = run.config
     if settings.market == "bars":
@@ -182,35 +182,35 @@ def bars_of(data: Any) -> Dataset:
     return load(source.name, source.options)
 
 
-def report(run: Run, look: Look) -> bool:
-    """Report a look; return whether the run goes on."""
-    figures = {f"train/{name}": value for name, value in look.figures.items() if math.isfinite(value)}
-    if look.problem is not None:
-        run.summary["infeasible"] = look.problem
-        run.log({**figures, "val/mean_reward": math.nan}, step=look.number)
+def report(run: Run, evaluation: Evaluation) -> bool:
+    """Report an evaluation; return whether the run goes on."""
+    figures = {f"train/{name}": value for name, value in evaluation.figures.items() if math.isfinite(value)}
+    if evaluation.problem is not None:
+        run.summary["infeasible"] = evaluation.problem
+        run.log({**figures, "val/mean_reward": math.nan}, step=evaluation.number)
         return False
     if run.stage == "lockbox":
-        found = {f"lockbox/{name.partition('/')[2]}": value for name, value in look.metrics.items()}
+        found = {f"lockbox/{name.partition('/')[2]}": value for name, value in evaluation.metrics.items()}
         run.log(found, step=0)
         return False
-    run.log(figures | look.metrics, step=look.number)  # last: it ends a lone run when the sweep stops it
+    run.log(figures | evaluation.metrics, step=evaluation.number)  # last: a stop may end the run here
     return not run.stopped
 
 
-def keep(run: Run, look: Look) -> None:
+def keep(run: Run, evaluation: Evaluation) -> None:
     """Keep what each held-out order saved against each baseline, and close the run."""
     from sharpen.objectives.rl.execution.savings import write_saved
 
-    if look.problem is None:
+    if evaluation.problem is None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(run.config["out"] or scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            write_saved(look.outcomes, folder / "saved.parquet")
+            write_saved(evaluation.outcomes, folder / "saved.parquet")
             run.log_artifact(folder / "saved.parquet", name=SAVED, type=SAVED)
     run.finish()
 
 
-def say(look: Look, market: str, remarks: Sequence[str]) -> None:
+def say(evaluation: Evaluation, market: str, remarks: Sequence[str]) -> None:
     """Print what every policy costs on the same orders, and what the figures mean.
 
     Raises:
@@ -219,19 +219,19 @@ def say(look: Look, market: str, remarks: Sequence[str]) -> None:
     from sharpen.objectives.rl.execution.evaluation import saved_bps, table
     from sharpen.overfit import compare, judge_policy
 
-    if look.problem is not None:
-        raise SharpenError(look.problem)
-    rows = table(look.outcomes)
-    n_orders = len(look.outcomes["ppo"].reward)
+    if evaluation.problem is not None:
+        raise SharpenError(evaluation.problem)
+    rows = table(evaluation.outcomes)
+    n_orders = len(evaluation.outcomes["ppo"].reward)
     lines = [COLUMNS, *(cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
     for line in lines:
         first = line[0].ljust(widths[0])
         print("  ".join([first, *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]))
     print()
-    compared = compare([saved_bps(look.outcomes)], 0)
+    compared = compare([saved_bps(evaluation.outcomes)], 0)
     for found in compared:
-        print(f"ppo {found.sentence}; {of_its_cost(look.metrics, found.baseline)}")
+        print(f"ppo {found.sentence}; {of_its_cost(evaluation.metrics, found.baseline)}")
     print(f"\n{judge_policy(compared, 1).headline}")
     for remark in remarks:
         print("\n" + textwrap.fill(remark, 110), file=sys.stderr)

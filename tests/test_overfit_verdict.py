@@ -11,7 +11,7 @@ from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.overfit import Evidence, Judgement, RelatedSweep, judge, search_p_value
 from sharpen.overfit.verdict import excess_returns
-from sharpen.overfit.words import say_p_value, say_probability
+from sharpen.overfit.verdict_text import say_p_value, say_probability
 
 DAY = 1 / 252**0.5
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from sharpen.spec import EarlyTerminate
-from sharpen.spec.stopping import RULES
+from sharpen.spec.stopping import STOP_RULES
 from sharpen.stoppers import STOPPERS, Stopper, build, make
 from sharpen.testing.stoppers import StopperContract
 from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
@@ -127,8 +127,8 @@ def test_every_row_of_the_name_table_is_under_the_suite() -> None:
 
 
 def test_sweep_files_have_every_rule_and_setting_with_the_rules_own_defaults() -> None:
-    assert set(RULES) == {*STOPPERS, "custom"}
+    assert set(STOP_RULES) == {*STOPPERS, "custom"}
     for name in STOPPERS:
-        written = {setting: key.default for setting, key in RULES[name].items()}
+        written = {setting: key.default for setting, key in STOP_RULES[name].items()}
         settings = {f.name: f.default for f in fields(type(build(name))) if f.init}  # type: ignore[arg-type]
         assert written == {setting: value for setting, value in settings.items() if setting != "metric"}

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from sharpen.optimizers import OPTIMIZERS
-from sharpen.spec.stopping import RULES
+from sharpen.spec.stopping import STOP_RULES
 
 from . import pages
 
@@ -42,6 +42,6 @@ def test_every_setting_of_a_method_is_shown_with_its_default() -> None:
 
 
 def test_every_setting_of_a_rule_is_shown_with_its_default() -> None:
-    rules = {name: keys for name, keys in RULES.items() if name != "custom"}
+    rules = {name: keys for name, keys in STOP_RULES.items() if name != "custom"}
     takes = [(rule, name, written(key.default)) for rule, keys in rules.items() for name, key in keys.items()]
     assert sorted(shown(rules, "Stop rules")) == sorted(takes)

@@ -11,7 +11,7 @@ import pytest
 from sharpen.errors import UsageError
 from sharpen.optimizers import make
 from sharpen.optimizers.brackets import brackets
-from sharpen.optimizers.subpopulations import ABOVE, FIRST, next_slot, population
+from sharpen.optimizers.subpopulations import ABOVE, FIRST, next_vacancy, population
 from sharpen.seeds import rng_for
 from sharpen.testing.optimizers import begun
 from sharpen.trial import Trial, TrialState, best
@@ -28,9 +28,9 @@ def trial(number: int, fidelity: float, score: float | None = 0.0, is_first: boo
 
 def test_one_pass_has_the_papers_brackets_in_their_order() -> None:
     past: list[Trial] = []
-    while (slot := next_slot(past, CYCLE, 1)) is not None:
-        past.append(trial(len(past) + 1, slot.fidelity, is_first=slot.below is None))
-        assert slot.is_first_pass
+    while (vacancy := next_vacancy(past, CYCLE, 1)) is not None:
+        past.append(trial(len(past) + 1, vacancy.fidelity, is_first=vacancy.below is None))
+        assert vacancy.is_first_pass
     order = [1] * 27 + [3] * 9 + [9] * 3 + [27] + [3] * 12 + [9] * 4 + [27] + [9] * 6 + [27] * 2 + [27] * 4
     assert [t.fidelity for t in past] == order
     assert len(past) == 69

@@ -15,7 +15,7 @@ from sharpen.spec import DEFAULT_COMMAND, load, parse, schema
 from sharpen.spec.command import MACROS
 from sharpen.spec.distributions import DISTRIBUTIONS
 from sharpen.spec.json_schema import as_text
-from sharpen.spec.stopping import RULES
+from sharpen.spec.stopping import STOP_RULES
 from sharpen.spec.sweep_file import SWEEP
 
 SHIPPED = Path(sharpen.spec.__file__).parent / "sweep.schema.json"
@@ -101,7 +101,7 @@ def test_it_knows_every_distribution_and_stop_rule() -> None:
     ]
     assert named == list(DISTRIBUTIONS)
     rules = schema()["properties"]["early_terminate"]["anyOf"]
-    assert [rule["properties"]["type"]["const"] for rule in rules] == list(RULES)
+    assert [rule["properties"]["type"]["const"] for rule in rules] == list(STOP_RULES)
 
 
 def test_the_default_command_is_made_of_macros() -> None:

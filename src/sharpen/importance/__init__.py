@@ -10,21 +10,21 @@ The methods answer different questions, so they are shown side by side and may d
 """
 
 from sharpen.importance.ablation import AblationStep, ablation
-from sharpen.importance.evidence import Evidence, weigh
 from sharpen.importance.fanova import fanova
 from sharpen.importance.forest import Forest, fit
 from sharpen.importance.local import local_importance
 from sharpen.importance.observations import MIN_TRIALS, Observations, observe
 from sharpen.importance.ped_anova import ped_anova
 from sharpen.importance.share import Share
+from sharpen.importance.surrogate_skill import SurrogateSkill, weigh
 
 __all__ = [
     "MIN_TRIALS",
     "AblationStep",
-    "Evidence",
     "Forest",
     "Observations",
     "Share",
+    "SurrogateSkill",
     "ablation",
     "fanova",
     "fit",

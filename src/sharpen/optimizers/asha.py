@@ -11,7 +11,7 @@ import numpy as np
 from sharpen.optimizers.brackets import demands, rungs
 from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
 from sharpen.optimizers.draws import Keys
-from sharpen.optimizers.halving import children_of, ranked
+from sharpen.optimizers.successive_halving import children_of, ranked
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Proposal, Trial

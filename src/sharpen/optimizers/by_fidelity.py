@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharpen.optimizers.draws import Keys
-from sharpen.optimizers.halving import ranked
 from sharpen.optimizers.port import Answer, Done, Optimizer, Wait
 from sharpen.optimizers.proposal_batch import ProposalBatch
+from sharpen.optimizers.successive_halving import ranked
 from sharpen.space import Space
 from sharpen.trial import Config, Trial
 

@@ -10,10 +10,18 @@ import numpy as np
 from sharpen.arrays import Floats
 from sharpen.optimizers.brackets import Bracket, brackets, demands
 from sharpen.optimizers.draws import Keys
-from sharpen.optimizers.halving import ranked
 from sharpen.optimizers.port import Answer, Done, Wait
 from sharpen.optimizers.proposal_batch import ProposalBatch
-from sharpen.optimizers.subpopulations import ABOVE, FIRST, ORIGINS, Slot, best_of, next_slot, population
+from sharpen.optimizers.subpopulations import (
+    ABOVE,
+    FIRST,
+    ORIGINS,
+    Vacancy,
+    best_of,
+    next_vacancy,
+    population,
+)
+from sharpen.optimizers.successive_halving import ranked
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.trial import Config, Proposal, Trial
@@ -76,8 +84,8 @@ class Dehb:
         past = [t for t in history if t.origin in ORIGINS]
         search = _Search(self, space, cycle, past, batch, rng)
         proposals: list[Proposal] = []
-        while len(proposals) < n and (slot := next_slot(past, cycle, self.passes)) is not None:
-            proposals.append(search.fill(slot))
+        while len(proposals) < n and (vacancy := next_vacancy(past, cycle, self.passes)) is not None:
+            proposals.append(search.fill(vacancy))
             past.append(_begun(proposals[-1]))
         if proposals:
             return proposals
@@ -99,29 +107,29 @@ class _Search:
     batch: ProposalBatch
     rng: np.random.Generator
 
-    def fill(self, slot: Slot) -> Proposal:
+    def fill(self, vacancy: Vacancy) -> Proposal:
         """Return what is to be evaluated at a place of the schedule."""
-        if slot.is_first_pass and slot.below is not None:
-            tried = {self.space.key(t.asked) for t in self.past if t.fidelity == slot.fidelity}
-            below = ranked([t for t in self.past if t.fidelity == slot.below])
+        if vacancy.is_first_pass and vacancy.below is not None:
+            tried = {self.space.key(t.asked) for t in self.past if t.fidelity == vacancy.fidelity}
+            below = ranked([t for t in self.past if t.fidelity == vacancy.below])
             for trial in (t for t in below if self.space.key(t.config) not in tried):
-                return Proposal(trial.config, trial.number, ABOVE, slot.fidelity)
+                return Proposal(trial.config, trial.number, ABOVE, vacancy.fidelity)
         self.batch.number = sum(t.parent is None for t in self.past)
-        config = self.batch.add(None if slot.is_first_pass else self._child(slot), "dehb")
-        origin = FIRST if slot.below is None else ABOVE
-        return Proposal(config, origin=origin, fidelity=slot.fidelity)
+        config = self.batch.add(None if vacancy.is_first_pass else self._child(vacancy), "dehb")
+        origin = FIRST if vacancy.below is None else ABOVE
+        return Proposal(config, origin=origin, fidelity=vacancy.fidelity)
 
-    def _child(self, slot: Slot) -> Config | None:
+    def _child(self, vacancy: Vacancy) -> Config | None:
         """Return a new and allowed child; None where there are too few parents, or a few tries find none."""
-        own = population(self.past, slot.fidelity, self.cycle)
+        own = population(self.past, vacancy.fidelity, self.cycle)
         pool = [t for t in own if t is not None]
-        if slot.below is not None:
-            pool = best_of(population(self.past, slot.below, self.cycle), slot.size)
+        if vacancy.below is not None:
+            pool = best_of(population(self.past, vacancy.below, self.cycle), vacancy.size)
         if len(pool) < PARENTS:
-            pool = ranked([t for t in self.past if t.fidelity in (slot.fidelity, slot.below)])
+            pool = ranked([t for t in self.past if t.fidelity in (vacancy.fidelity, vacancy.below)])
         if len(pool) < PARENTS or not own:
             return None
-        target = own[slot.turn % len(own)] or pool[0]
+        target = own[vacancy.turn % len(own)] or pool[0]
         for _ in range(MOST_TRIES):
             three = [pool[int(i)] for i in self.rng.permutation(len(pool))[:PARENTS]]
             u = self._crossed(target, three)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sharpen.optimizers.halving import ranked
+from sharpen.optimizers.successive_halving import ranked
 from sharpen.trial import Trial
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sharpen.optimizers import halving
+from sharpen.optimizers import successive_halving
 from sharpen.optimizers.brackets import Bracket, brackets, demands
 from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
 from sharpen.optimizers.draws import Keys
@@ -104,13 +104,13 @@ def propose(
         name: How this search marks its trials.
         passes: After how many passes it ends; 0 for never.
     """
-    seen = halving.read(history, cycle, name)
+    seen = successive_halving.read(history, cycle, name)
     proposals = list(seen.promotions[:n])
     n_new = n - len(proposals)
     if passes:
         n_new = min(n_new, passes * sum(b.sizes[0] for b in cycle) - seen.n_first)
     for i, config in enumerate(sampling.draw(n_new, seen.n_first) if n_new > 0 else ()):
-        fidelity = halving.first_bracket(seen.n_first + i, cycle).fidelities[0]
+        fidelity = successive_halving.first_bracket(seen.n_first + i, cycle).fidelities[0]
         proposals.append(Proposal(config, origin=name, fidelity=fidelity))
     if proposals:
         return proposals

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from sharpen.optimizers.brackets import Bracket
-from sharpen.optimizers.halving import ranked
+from sharpen.optimizers.successive_halving import ranked
 from sharpen.trial import Trial
 
 FIRST, ABOVE = "dehb", "dehb-above"  # the origins of trials on first rungs and on higher ones
@@ -21,8 +21,8 @@ ORIGINS = (FIRST, ABOVE)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A place for one trial in the schedule.
+class Vacancy:
+    """A place of the schedule that a trial may take.
 
     Attributes:
         fidelity: Of the rung.
@@ -39,7 +39,7 @@ class Slot:
     is_first_pass: bool
 
 
-def next_slot(past: Sequence[Trial], cycle: Sequence[Bracket], passes: int = 0) -> Slot | None:
+def next_vacancy(past: Sequence[Trial], cycle: Sequence[Bracket], passes: int = 0) -> Vacancy | None:
     """Return the first free place whose rung is open; None while there is none.
 
     A first rung is always open, another one when all trials that the rungs below it asked for have ended.
@@ -62,7 +62,7 @@ def next_slot(past: Sequence[Trial], cycle: Sequence[Bracket], passes: int = 0) 
         asked[here] += size
         if is_open and len(at.get(here, ())) < asked[here]:
             n_there = len(at.get((fidelity, True), ())) + len(at.get((fidelity, False), ()))
-            return Slot(fidelity, below, size, max(0, n_there - n_first_pass[fidelity]), i == 0)
+            return Vacancy(fidelity, below, size, max(0, n_there - n_first_pass[fidelity]), i == 0)
     return None
 
 

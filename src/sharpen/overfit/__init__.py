@@ -28,7 +28,7 @@ from sharpen.overfit.sharpe import (
     probability_above,
 )
 from sharpen.overfit.verdict import judge
-from sharpen.overfit.words import CONFIDENCE, MAX_P_VALUE, say_probability
+from sharpen.overfit.verdict_text import CONFIDENCE, MAX_P_VALUE, say_probability
 
 __all__ = [
     "CONFIDENCE",

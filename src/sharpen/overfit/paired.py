@@ -43,8 +43,8 @@ def paired_test(ours: Floats, theirs: Floats, level: float = 0.95) -> PairedTest
 
     Source: Student (1908), The Probable Error of a Mean, Biometrika 6(1).
 
-    >>> found = paired_test(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 1.0]))
-    >>> found.mean, round(found.p, 4)
+    >>> test = paired_test(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 1.0]))
+    >>> test.mean, round(test.p, 4)
     (1.5, 0.0351)
     """
     if len(ours) != len(theirs) or not len(ours):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sharpen.overfit.comparison import LEVEL, MIN_WINDOWS, OPTIMUM, RANDOM, Comparison
 from sharpen.overfit.evidence import RelatedSweep
 from sharpen.overfit.judgement import Check, Judgement
-from sharpen.overfit.words import say, say_p_value
+from sharpen.overfit.verdict_text import say, say_p_value
 
 
 def judge_policy(
@@ -23,8 +23,8 @@ def judge_policy(
         n_tried: All that was tried, whatever came of it.
         related: Other sweeps on the same bars, which ``n_tried`` counts.
 
-    >>> found = [Comparison("twap", 0.8, 0.2, 0.001, 40, 200), Comparison("random", 0.1, 0.2, 0.4, 40, 200)]
-    >>> judge_policy(found, 41).headline
+    >>> rows = [("twap", 0.8, 0.2, 0.001, 40, 200), ("random", 0.1, 0.2, 0.4, 40, 200)]
+    >>> judge_policy([Comparison(*row) for row in rows], 41).headline
     'The best of 41 policies beats twap. It cannot be told from random participation: it is no policy.'
     """
     baselines = [one for one in comparisons if one.baseline != OPTIMUM]

@@ -45,8 +45,8 @@ def search_p_value(winner: float, permuted_winners: Sequence[float], level: floa
         Confidence or Fiducial Limits Illustrated in the Case of the Binomial, Biometrika 26(4), for the
         interval.
 
-    >>> found = search_p_value(1.3, [0.9, 1.4, 0.2] + [0.1] * 16)
-    >>> found.p_value, found.n_as_good, round(found.interval.low, 4), round(found.interval.high, 2)
+    >>> test = search_p_value(1.3, [0.9, 1.4, 0.2] + [0.1] * 16)
+    >>> test.p_value, test.n_as_good, round(test.interval.low, 4), round(test.interval.high, 2)
     (0.1, 1, 0.0013, 0.26)
     """
     n = len(permuted_winners)

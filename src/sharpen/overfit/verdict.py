@@ -21,7 +21,7 @@ from sharpen.overfit.pbo import pbo, pbo_range
 from sharpen.overfit.reality_check import reality_check
 from sharpen.overfit.search_null import SearchNull
 from sharpen.overfit.sharpe import expected_max_sharpe, min_track_record_length, moments, probability_above
-from sharpen.overfit.words import (
+from sharpen.overfit.verdict_text import (
     CONFIDENCE,
     MAX_P_VALUE,
     MAX_PBO,

@@ -58,7 +58,7 @@ def lint(sweep: Sweep) -> list[Lint]:
     $.parameters.lr nine tenths of the draws fall between 0.01009 and 0.1, since the scale is linear: add \
 distribution: log_uniform_values
     """
-    return [Lint(path, sentence) for rule in RULES for path, sentence in rule(sweep)]
+    return [Lint(path, sentence) for check in CHECKS for path, sentence in check(sweep)]
 
 
 Advice = Iterator[tuple[str, str]]
@@ -356,7 +356,7 @@ def _without_metric(sweep: Sweep) -> Advice:
         yield "$", "has no metric: the runs are made and kept, and there is no best run and no verdict"
 
 
-RULES: tuple[Callable[[Sweep], Advice], ...] = (
+CHECKS: tuple[Callable[[Sweep], Advice], ...] = (
     _notes,
     _without_metric,
     _goals,

@@ -14,7 +14,7 @@ from sharpen.hints import Problem
 from sharpen.spec.document import Document
 from sharpen.spec.model import Sweep
 
-Look = Callable[[Sweep], Iterable[Problem]]
+ExtraCheck = Callable[[Sweep], Iterable[Problem]]
 """What rooms above find wrong with a sweep, which has stand-ins for what could not be read of it."""
 
 
@@ -32,7 +32,7 @@ class Source:
     document: Document
     text: str
     where: str
-    also: Look | None = None
+    also: ExtraCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _POWER_OF_TEN, list("-+
 
 
 def read(text: str, where: str, n_most: int = LARGEST_DOCUMENT) -> Document:
-    """Return a document's value, what is wrong with it, and what is to be said of it.
+    """Return a document's value, its problems and the notes on it.
 
     Args:
         text: The YAML.

@@ -129,8 +129,8 @@ def is_empty(space: Space) -> bool:
     """Return whether every configuration has a forbidden combination; False where they are too many to try.
 
     >>> from sharpen.space import Choice
-    >>> each = Choice((1, 2))
-    >>> is_empty(Space({"a": each, "b": each}, forbidden=({"a": 1}, {"a": 2, "b": 1}, {"a": 2, "b": 2})))
+    >>> choice = Choice((1, 2))
+    >>> is_empty(Space({"a": choice, "b": choice}, forbidden=({"a": 1}, {"a": 2, "b": 1}, {"a": 2, "b": 2})))
     True
     """
     named = {name for combination in space.forbidden for name in combination}

@@ -39,7 +39,7 @@ _VALUES = Key(
     default="running_mean",
 )
 
-RULES: Mapping[str, Mapping[str, Key]] = {
+STOP_RULES: Mapping[str, Mapping[str, Key]] = {
     "hyperband": {
         "min_iter": _MIN_ITER,
         "max_iter": Key(integer(1), "Instead of min_iter: the longest run; needs s."),
@@ -79,7 +79,7 @@ RULES: Mapping[str, Mapping[str, Key]] = {
         "options": Key(mapping, "What the rule takes.", default={}),
     },
 }
-_TYPE = Key(one_of(tuple(RULES)), missing=f"give one of {', '.join(RULES)}")
+_TYPE = Key(one_of(tuple(STOP_RULES)), missing=f"give one of {', '.join(STOP_RULES)}")
 
 
 def _read(node: Node) -> EarlyTerminate | None:
@@ -91,7 +91,7 @@ def _read(node: Node) -> EarlyTerminate | None:
     rule = _TYPE.reader(entries["type"])
     if rule is None:
         return None
-    values = clean_record(node, {"type": _TYPE, **RULES[rule]}, f"in early_terminate of type {rule}")
+    values = clean_record(node, {"type": _TYPE, **STOP_RULES[rule]}, f"in early_terminate of type {rule}")
     if values is None:
         return None
     if rule == "custom":
@@ -104,15 +104,15 @@ def _custom(node: Node, values: Mapping[str, Any]) -> EarlyTerminate | None:
     name = values["name"]
     if name == "custom":
         return node.child("name", name).wrong("'custom' does not say which: name the rule")
-    if name not in RULES:
+    if name not in STOP_RULES:
         return EarlyTerminate(type=name, options=values["options"])
     inner = node.child("options", values["options"])
-    own = clean_record(inner, RULES[name], f"in the options of {name}")
+    own = clean_record(inner, STOP_RULES[name], f"in the options of {name}")
     return None if own is None else _made(inner, name, own)
 
 
 def _made(node: Node, rule: str, values: Mapping[str, Any]) -> EarlyTerminate | None:
-    options = {name: values[name] for name in RULES[rule] if name not in FIELDS}
+    options = {name: values[name] for name in STOP_RULES[rule] if name not in FIELDS}
     stop = EarlyTerminate(
         **{name: values[name] for name in values if name in FIELDS}, type=rule, options=options
     )
@@ -143,10 +143,10 @@ def _schema() -> dict[str, Any]:
     def of(rule: str) -> dict[str, Any]:
         description = "W&B's." if rule == "hyperband" else "sharpen's own; W&B refuses it."
         return schema_of(
-            {"type": Key(ValueReader(_read, {"const": rule}), description, missing="x"), **RULES[rule]}
+            {"type": Key(ValueReader(_read, {"const": rule}), description, missing="x"), **STOP_RULES[rule]}
         )
 
-    return {"anyOf": [of(rule) for rule in RULES]}
+    return {"anyOf": [of(rule) for rule in STOP_RULES]}
 
 
 early_terminate = ValueReader(_read, _schema())

@@ -13,7 +13,7 @@ from sharpen.regular_file import read_input
 from sharpen.space import Constant, Space
 from sharpen.spec import document, partial_configs
 from sharpen.spec.command import command
-from sharpen.spec.dialects import Dialect, Look, Source, dialect_of
+from sharpen.spec.dialects import Dialect, ExtraCheck, Source, dialect_of
 from sharpen.spec.metrics import constraints, metric, metrics
 from sharpen.spec.model import DEFAULT_COMMAND, Metric, Resources, Sweep
 from sharpen.spec.parameters import PARAMETERS, Parameters, definitions
@@ -45,7 +45,7 @@ METHODS = (
 _WRITTEN_METHODS = (*METHODS, "custom")  # W&B's custom leaves the choice to another key
 
 
-def load(path: str | Path, also: Look | None = None) -> Sweep:
+def load(path: str | Path, also: ExtraCheck | None = None) -> Sweep:
     """Return the sweep that a file describes.
 
     Args:
@@ -66,7 +66,7 @@ def load(path: str | Path, also: Look | None = None) -> Sweep:
     return parse(written, str(path), also)
 
 
-def parse(text: str, where: str = "sweep.yaml", also: Look | None = None) -> Sweep:
+def parse(text: str, where: str = "sweep.yaml", also: ExtraCheck | None = None) -> Sweep:
     """Return the sweep that a text describes.
 
     Args:
@@ -114,7 +114,7 @@ def _read_wandb(source: Source) -> Sweep:
 
 
 def _draft(name: str, values: dict[str, Any], combined: dict[str, Any]) -> Sweep:
-    """Return as much of a sweep as could be read, and what nobody objects to for the rest."""
+    """Return the sweep as far as it could be read, with valid stand-ins for the rest."""
     return Sweep(
         name,
         values["program"] or "",

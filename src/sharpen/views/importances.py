@@ -12,7 +12,7 @@ from sharpen import importance, spec
 from sharpen.coordinator.restore import restore
 from sharpen.errors import UsageError
 from sharpen.hints import join, nearest
-from sharpen.importance import AblationStep, Evidence, Share
+from sharpen.importance import AblationStep, Share, SurrogateSkill
 from sharpen.jsonable import number
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
@@ -58,7 +58,7 @@ class Importances:
         start: Where ablation starts: the first configuration that the sweep was told to try, if there is one.
     """
 
-    evidence: Evidence
+    evidence: SurrogateSkill
     rows: tuple[Mattered, ...]
     steps: tuple[AblationStep, ...]
     best: int

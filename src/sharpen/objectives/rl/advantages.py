@@ -28,8 +28,8 @@ def gae(reward: Tensor, value: Tensor, alive: Tensor, gamma: Tensor, lam: Tensor
 
     >>> one = torch.ones(1, 1)
     >>> reward, value = torch.tensor([[[1.0], [0.0], [2.0]]]), torch.tensor([[[0.5], [0.4], [0.3], [0.2]]])
-    >>> found = gae(reward, value, torch.ones(1, 3, 1), 0.9 * one, 0.8 * one)
-    >>> [round(x, 4) for x in found.flatten().tolist()]
+    >>> advantage = gae(reward, value, torch.ones(1, 3, 1), 0.9 * one, 0.8 * one)
+    >>> [round(x, 4) for x in advantage.flatten().tolist()]
     [1.741, 1.2236, 1.88]
     """
     discount = gamma[:, :, None] * alive

@@ -56,8 +56,8 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroups: Path = Path(
     """Return how much memory programs may still take: what only caches files counts as free.
 
     Args:
-        meminfo: The kernel's account of it; without one, what lies idle is all that is counted.
-        cgroups: Where a container's own limit is told.
+        meminfo: The kernel's file of free memory; where there is none, only idle pages count.
+        cgroups: The folder that holds a container's own limit.
     """
     match = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
     of_machine = int(match[1]) * 1024 if match else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -36,7 +36,7 @@ class TradedBars(NamedTuple):
     fill_after_bars: int
 
 
-class Rules(NamedTuple):
+class OrderRules(NamedTuple):
     """What members may differ in. (P,) each.
 
     Attributes:
@@ -60,7 +60,7 @@ class Rules(NamedTuple):
 
 @kernel
 def trade_portfolios(
-    day: Ints, cash: Floats, shares: Floats, action: Floats, bars: TradedBars, rules: Rules
+    day: Ints, cash: Floats, shares: Floats, action: Floats, bars: TradedBars, rules: OrderRules
 ) -> tuple[Floats, Floats, Floats]:
     """Return cash, shares and assets one bar later. (P, E), (P, E, S), (P, E).
 
@@ -98,7 +98,7 @@ def ask(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no classes
     shares: Floats,
     action: Floats,
     bars: TradedBars,
-    rules: Rules,
+    rules: OrderRules,
     p: int,
     lots: Floats,
     price: Floats,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from objectives.rl.execution.books import PANEL, quiet_panel
 from sharpen.errors import UsageError
+from sharpen.objectives.rl.execution.data_split import LOCKBOX, TRAINING, walk_forward
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
-from sharpen.objectives.rl.execution.parts import LOCKBOX, TRAINING, walk_forward
 from sharpen.objectives.rl.execution.policies import baselines, twap
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.execution.training import Job, Training

@@ -12,9 +12,9 @@ from objectives.rl.execution.books import make_book, write_book
 from sharpen.errors import DataError, NotFound, UsageError
 from sharpen.objectives.rl.execution import book_data
 from sharpen.objectives.rl.execution.book_data import read_book
+from sharpen.objectives.rl.execution.data_split import TRAINING, Part
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
-from sharpen.objectives.rl.execution.parts import TRAINING, Part
 from sharpen.objectives.rl.execution.policies import Decision, baselines, passive_twap, twap
 from sharpen.objectives.rl.execution.queue import Flow, ahead_after, fills
 from sharpen.objectives.rl.execution.settings import ExecutionSettings

@@ -15,9 +15,9 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.agent import observe
 from sharpen.objectives.rl.execution.bar_replay import BarRules
 from sharpen.objectives.rl.execution.book_replay import BookRules
+from sharpen.objectives.rl.execution.data_split import walk_forward
 from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, play, table
 from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of, unit_bps
-from sharpen.objectives.rl.execution.parts import walk_forward
 from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
 from sharpen.objectives.rl.execution.propagator import PropagatorRules
 from sharpen.objectives.rl.execution.schedules import (

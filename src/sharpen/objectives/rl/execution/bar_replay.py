@@ -21,8 +21,8 @@ from torch import Tensor
 from sharpen.arrays import Floats
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.execution.parts import Part
-from sharpen.objectives.rl.execution.places import Recorded, places_of
+from sharpen.objectives.rl.execution.data_split import Part
+from sharpen.objectives.rl.execution.order_starts import Recorded, start_ranges
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.streams import Streams
 
@@ -113,27 +113,27 @@ class BarReplay:
         self._move = torch.as_tensor(np.diff(np.log(close), axis=0, prepend=np.nan)).nan_to_num(0.0)
         n_bars = np.arange(1, len(panel) + 1)[:, None] - first
         self._mean_volume = torch.as_tensor(volume.cumsum(0) / np.maximum(n_bars, 1))
-        self._places = places_of(self._recorded, [part])
+        self._start_ranges = start_ranges(self._recorded, [part])
 
     def within(self, *parts: Part) -> BarReplay:
         """Return the market of so many members, each with orders of a part of its own."""
         other = copy(self)
-        other._places = places_of(self._recorded, parts)
+        other._start_ranges = start_ranges(self._recorded, parts)
         return other
 
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell in every symbol."""
-        return self._places.n_orders
+        return self._start_ranges.n_orders
 
     @property
     def left_out(self) -> list[str]:
         """The symbols in which there is no order in any member's part."""
-        return [name for k, name in enumerate(self._symbols) if k not in self._places.traded]
+        return [name for k, name in enumerate(self._symbols) if k not in self._start_ranges.traded]
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""
-        start, symbol, side = self._places.draw(streams, n_envs)
+        start, symbol, side = self._start_ranges.draw(streams, n_envs)
         n, symbols = self.n_slices, symbol[..., None]
         closes = self._close[start[..., None] + torch.arange(n + 1), symbols]
         during = start[..., None] + torch.arange(1, n + 1)

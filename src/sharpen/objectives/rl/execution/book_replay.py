@@ -21,8 +21,8 @@ from torch import Tensor
 from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.execution.book_data import Book
-from sharpen.objectives.rl.execution.parts import Part
-from sharpen.objectives.rl.execution.places import Recorded, places_of, rows_of
+from sharpen.objectives.rl.execution.data_split import Part
+from sharpen.objectives.rl.execution.order_starts import Recorded, rows_of, start_ranges
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.execution.queue import Flow, fills
 from sharpen.objectives.rl.streams import Streams
@@ -119,7 +119,7 @@ class BookReplay:
 
     def _take(self, parts: Sequence[Part]) -> None:
         """Let each member's orders come from a part, and its scales from what may be known of it."""
-        self._places = places_of(self._recorded, parts)
+        self._start_ranges = start_ranges(self._recorded, parts)
         spans = [rows_of(part, self._recorded) for part in parts]
         mid = self._mid.numpy()
         seen = [
@@ -155,11 +155,11 @@ class BookReplay:
     @property
     def n_orders(self) -> int:
         """How many orders there are that do not overlap, to buy and to sell."""
-        return self._places.n_orders
+        return self._start_ranges.n_orders
 
     def draw(self, streams: Streams, n_envs: int) -> Episode:
         """Return new orders."""
-        start, _, side = self._places.draw(streams, n_envs)
+        start, _, side = self._start_ranges.draw(streams, n_envs)
         rules = self.rules
         steps = torch.arange(self.n_slices + 1) * rules.slice_rows
         rows = start[..., None] + steps

@@ -10,7 +10,7 @@ import numpy as np
 
 from sharpen.facts import BarsFacts, LockboxFacts, RunFacts
 from sharpen.objectives.rl.execution.book_data import Book, moment
-from sharpen.objectives.rl.execution.parts import LOCKBOX
+from sharpen.objectives.rl.execution.data_split import LOCKBOX
 
 
 def book_facts(book: Book, name: str) -> RunFacts:

@@ -12,10 +12,10 @@ from sharpen.errors import NotFound, UsageError
 from sharpen.objectives.rl.execution.bar_replay import BarReplay, BarRules
 from sharpen.objectives.rl.execution.book_data import Book
 from sharpen.objectives.rl.execution.book_replay import BookReplay, BookRules
+from sharpen.objectives.rl.execution.data_split import TRAINING, Part
 from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
-from sharpen.objectives.rl.execution.parts import TRAINING, Part
 from sharpen.objectives.rl.execution.policies import twap
 from sharpen.objectives.rl.execution.port import Market
 from sharpen.objectives.rl.execution.propagator import propagator_market

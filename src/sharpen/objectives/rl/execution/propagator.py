@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.execution.parts import LOCKBOX
+from sharpen.objectives.rl.execution.data_split import LOCKBOX
 from sharpen.objectives.rl.execution.port import Episode, Fill, at
 from sharpen.objectives.rl.execution.schedules import square_root_cost, square_root_schedule
 from sharpen.objectives.rl.streams import Streams

@@ -151,8 +151,8 @@ class ExecutionSettings:
         ``n_steps`` counts the steps of all environments between two updates, as stable-baselines3 does with
         the one environment that it has by default; ``horizon_len`` counts those of each.
 
-        >>> found = ExecutionSettings.of({"n_steps": 512, "n_envs": 32, "net_arch": "[128, 64]"})
-        >>> found.agent.horizon_len, found.agent.net_dims, found.market
+        >>> settings = ExecutionSettings.of({"n_steps": 512, "n_envs": 32, "net_arch": "[128, 64]"})
+        >>> settings.agent.horizon_len, settings.agent.net_dims, settings.market
         (16, (128, 64), 'signal')
         """
         given = _by_one_name({key: value for key, value in config.items() if value is not None})

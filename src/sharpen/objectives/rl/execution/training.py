@@ -17,13 +17,13 @@ from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.bar_replay import BarReplay
 from sharpen.objectives.rl.execution.book_data import Book
 from sharpen.objectives.rl.execution.book_replay import BookReplay
+from sharpen.objectives.rl.execution.data_split import LOCKBOX, TRAINING, Part, walk_forward
 from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, mean_error, play, table, together
 from sharpen.objectives.rl.execution.markets import RECORDED, episodes, execution, market_of, unit_bps
-from sharpen.objectives.rl.execution.parts import LOCKBOX, TRAINING, Part, walk_forward
+from sharpen.objectives.rl.execution.order_warnings import order_warnings
 from sharpen.objectives.rl.execution.policies import Policy, baselines, of_agent
 from sharpen.objectives.rl.execution.port import Market
-from sharpen.objectives.rl.execution.remarks import remarks
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.memory import free_bytes, refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
@@ -35,7 +35,7 @@ _BYTES = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Evaluation:
     """What a policy is worth after some training.
 
     Attributes:
@@ -118,8 +118,8 @@ class Training:
         refuse_too_large([member.agent for member in members], judged.own_dim, judged.action_dim)
         self._population = Population(members, environment)
 
-    def advance(self, numbers: Iterable[int] | None = None) -> dict[int, Look]:
-        """Train to the next look, and return what it shows, by the job's place; call it ``n_checks`` times.
+    def advance(self, numbers: Iterable[int] | None = None) -> dict[int, Evaluation]:
+        """Train to the next evaluation and return it, by the job's place; call it ``n_checks`` times.
 
         Args:
             numbers: Which jobs go on; all by default.
@@ -131,7 +131,7 @@ class Training:
         for number in set(self._population.members) - members:
             self._population.stop(number)
         self._population.train(n_steps, members, self._anneal)
-        return {k: self._look(k) for k in wanted}
+        return {k: self._evaluate(k) for k in wanted}
 
     @property
     def remarks(self) -> list[DataNote]:
@@ -142,7 +142,7 @@ class Training:
         nowhere = sorted(set.intersection(*absent)) if absent else []
         twap = together([one.others[seed]["twap"] for one in self._held_out])
         book = next((m for one in self._held_out if isinstance(m := one.env.market, BookReplay)), None)
-        return remarks(twap, nowhere, () if book is None else book.pauses_s)
+        return order_warnings(twap, nowhere, () if book is None else book.pauses_s)
 
     def _members_of(self, k: int) -> range:
         """Return the numbers of the policies of a job, one a fold."""
@@ -157,7 +157,7 @@ class Training:
             first_rate = self._jobs[number // self._n_folds].settings.agent.learning_rate
             self._population.change(number, learning_rate=left * first_rate)
 
-    def _look(self, k: int) -> Look:
+    def _evaluate(self, k: int) -> Evaluation:
         seed, population, numbers = self._jobs[k].seed, self._population, self._members_of(k)
         by_fold: list[dict[str, Outcomes]] = []
         for number, held_out in zip(numbers, self._held_out, strict=True):
@@ -166,7 +166,7 @@ class Training:
         outcomes = {name: together([fold[name] for fold in by_fold]) for name in by_fold[0]}
         problems = [p for number in numbers if (p := population.problem(number)) is not None]
         first = numbers[0]
-        return Look(
+        return Evaluation(
             self._number,
             population.n_steps(first),
             outcomes,

@@ -10,8 +10,10 @@ from sharpen.objectives.rl.execution.evaluation import Outcomes
 _FEW = 0.005
 
 
-def remarks(twap: Outcomes, left_out: Sequence[str] = (), pauses_s: Sequence[float] = ()) -> list[DataNote]:
-    """Return what is odd about orders.
+def order_warnings(
+    twap: Outcomes, left_out: Sequence[str] = (), pauses_s: Sequence[float] = ()
+) -> list[DataNote]:
+    """Return warnings about orders whose figures need care.
 
     Args:
         twap: What equal slices came to on these orders.

@@ -15,7 +15,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class SurrogateSkill:
     """What a surrogate of the trials is worth.
 
     Attributes:
@@ -45,7 +45,7 @@ class Evidence:
         )
 
 
-def weigh(seen: Observations, seed: int) -> Evidence:
+def weigh(seen: Observations, seed: int) -> SurrogateSkill:
     """Return whether a forest of the scores does better than forests of shuffled scores.
 
     Args:
@@ -60,4 +60,4 @@ def weigh(seen: Observations, seed: int) -> Evidence:
     for k in range(N_SHUFFLES):
         shuffled = replace(some, scores=rng.permutation(some.scores))
         as_good += fit(shuffled, seed_for(seed, "importance", "shuffle", k), N_TREES).r_squared >= own
-    return Evidence(len(seen.scores), own, (1 + as_good) / (1 + N_SHUFFLES))
+    return SurrogateSkill(len(seen.scores), own, (1 + as_good) / (1 + N_SHUFFLES))

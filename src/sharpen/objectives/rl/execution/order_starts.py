@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sharpen.arrays import Ints
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.execution.parts import Part
+from sharpen.objectives.rl.execution.data_split import Part
 from sharpen.objectives.rl.streams import Streams
 
 
@@ -50,7 +50,7 @@ class Start(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class StartRanges:
     """Where the orders of each member may begin.
 
     Attributes:
@@ -120,7 +120,7 @@ def rows_of(part: Part, recorded: Recorded) -> tuple[int, int]:
     return first, stop
 
 
-def places_of(recorded: Recorded, parts: Sequence[Part]) -> Places:
+def start_ranges(recorded: Recorded, parts: Sequence[Part]) -> StartRanges:
     """Return where orders may begin, for each member in a part of its own.
 
     Raises:
@@ -138,7 +138,7 @@ def places_of(recorded: Recorded, parts: Sequence[Part]) -> Places:
         )
     symbols = (~has_room).long().argsort(dim=1, stable=True)
     in_order = _in_order(spans, first, n_starts, recorded.length) if parts[0].in_order else None
-    return Places(first, n_starts, symbols, has_room.sum(1, keepdim=True), in_order)
+    return StartRanges(first, n_starts, symbols, has_room.sum(1, keepdim=True), in_order)
 
 
 def _in_order(spans: Tensor, first: Tensor, n_starts: Tensor, length: int) -> Tensor:
