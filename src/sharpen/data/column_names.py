@@ -77,15 +77,15 @@ def squash(name: str) -> str:
     return re.sub(r"[\W_]", "", re.sub(r"^\s*\d+[a-z]?\.\s+", "", name.lower()))
 
 
-def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:
+def identify(frame: pl.DataFrame, user_roles: Mapping[str, str]) -> Columns:
     """Return which column is what.
 
     Args:
         frame: The table; its values tell an index from times, and a dead volume from a live one.
-        given: What the user said: the table's name to the role.
+        user_roles: What the user said: the table's name to the role.
     """
-    taken, problems = _given(frame.columns, given)
-    free = [name for name in frame.columns if name not in given]
+    taken, problems = _given(frame.columns, user_roles)
+    free = [name for name in frame.columns if name not in user_roles]
     by_plain: dict[str, list[str]] = {}
     for name in free:
         by_plain.setdefault(squash(name), []).append(name)
@@ -108,12 +108,12 @@ def identify(frame: pl.DataFrame, given: Mapping[str, str]) -> Columns:
     return Columns(names, clock, unused, tuple(problems), frozenset(twice))
 
 
-def _given(columns: Sequence[str], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _given(columns: Sequence[str], user_roles: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     problems: list[str] = []
-    if absent := [theirs for theirs in given if theirs not in columns]:
+    if absent := [theirs for theirs in user_roles if theirs not in columns]:
         problems.append(f"--map names {', '.join(absent)}, and there are {', '.join(columns)}")
-    taken = {ours: theirs for theirs, ours in given.items() if ours != IGNORE and theirs in columns}
-    roles = [ours for ours in given.values() if ours != IGNORE]
+    taken = {ours: theirs for theirs, ours in user_roles.items() if ours != IGNORE and theirs in columns}
+    roles = [ours for ours in user_roles.values() if ours != IGNORE]
     if twice := sorted({ours for ours in roles if roles.count(ours) > 1}):
         problems.append(f"--map names {', '.join(twice)} twice")
     return taken, problems
@@ -165,12 +165,12 @@ def _about_missing(missing: Sequence[str], columns: Sequence[str], unused: Seque
     message = f"missing column {', '.join(missing)}; there are {', '.join(columns)}."
     if len(missing) == len(REQUIRED) and any(_is_number(name) for name in columns):
         return f"{message} The first line looks like a row: is the header missing? Fix: write a header line"
-    rest = {squash(name): name for name in unused}
+    free = {squash(name): name for name in unused}
     pairs: list[tuple[str, str]] = []
     for role in missing:
-        others = [other for other in rest if role in other]
-        near = close_name(role, rest, cutoff=CLOSE_TO_ROLE) or next(iter(others), None)
-        pairs += [] if near is None else [(rest.pop(near), role)]
+        others = [other for other in free if role in other]
+        near = close_name(role, free, cutoff=CLOSE_TO_ROLE) or next(iter(others), None)
+        pairs += [] if near is None else [(free.pop(near), role)]
     guess = f" Did you mean {', '.join(f'{theirs} for {role}' for theirs, role in pairs)}?" if pairs else ""
     known = dict(pairs)
     example = ",".join(f"{theirs}={role}" for theirs, role in pairs)

@@ -44,10 +44,10 @@ def entries() -> tuple[Entry, ...]:
     )
 
 
-def _stock_entry(name: str, tickers: tuple[str, ...], who: str, period: str) -> Entry:
+def _stock_entry(name: str, tickers: tuple[str, ...], subject: str, period: str) -> Entry:
     return Entry(
         name=name,
-        what=f"{who}: daily bars",
+        what=f"{subject}: daily bars",
         period=period,
         symbols=tickers,
         source="Quandl WIKI Prices, in the package bokeh_sampledata",
@@ -57,10 +57,10 @@ def _stock_entry(name: str, tickers: tuple[str, ...], who: str, period: str) -> 
     )
 
 
-def _index_entry(name: str, who: str, notes: str) -> Entry:
+def _index_entry(name: str, subject: str, notes: str) -> Entry:
     return Entry(
         name=name,
-        what=f"{who}: daily bars",
+        what=f"{subject}: daily bars",
         period="1999-01-04..2018-12-31",
         symbols=(name,),
         source="Yahoo Finance, in the package arch",

@@ -224,9 +224,9 @@ def _gaps(bars: Bars, at: _Places) -> str:
     days = spacing[i - 1] / np.timedelta64(1, "D")
     n = len(places)
     gaps = "there is 1 long gap" if n == 1 else f"there are {n} long gaps"
-    which = "" if n == 1 else "the longest "
+    of_several = "" if n == 1 else "the longest "
     return (
-        f"GAPS: {gaps} between the bars of {bars.symbol}, {which}of {days:.0f} days ({at(i - 1)}, "
+        f"GAPS: {gaps} between the bars of {bars.symbol}, {of_several}of {days:.0f} days ({at(i - 1)}, "
         f"to {at(i)}); a position is held across it as across one bar. Fix: bring the missing bars, "
         "or use one side alone"
     )

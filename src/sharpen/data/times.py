@@ -149,14 +149,14 @@ def _from_zone(naive: pl.Series, zone: str, symbols: pl.Series | None) -> pl.Ser
     """Return local times in UTC; of an hour that comes twice, a row that repeats a time is the later one."""
     keys = pl.DataFrame({"s": symbols if symbols is not None else pl.Series([0] * len(naive)), "t": naive})
     again = keys.select((~pl.struct("s", "t").is_first_distinct()).alias("again"))["again"]
-    which = pl.DataFrame({"t": naive, "a": again}).select(
+    zoned = pl.DataFrame({"t": naive, "a": again}).select(
         pl.col("t").dt.replace_time_zone(
             zone,
             ambiguous=pl.when(pl.col("a")).then(pl.lit("latest")).otherwise(pl.lit("earliest")),
             non_existent="null",
         )
     )["t"]
-    return which.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
 def _of_text(cells: pl.Series, options: ReadOptions) -> Times:
@@ -196,9 +196,9 @@ def _minutes() -> pl.Expr:
     return pl.when(digits.str.starts_with("-")).then(-size).otherwise(size).fill_null(0)
 
 
-def _zone_of(utc: pl.Series, minutes: pl.Series, given: str) -> str:
+def _zone_of(utc: pl.Series, minutes: pl.Series, user_zone: str) -> str:
     """Return the zone in which every time has the offset that it is written with; empty for none."""
-    for zone in (given,) if given else _ZONES:
+    for zone in (user_zone,) if user_zone else _ZONES:
         local = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
         if bool(((local - utc).dt.total_minutes() == minutes).fill_null(True).all()):
             return zone

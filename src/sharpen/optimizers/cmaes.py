@@ -120,10 +120,10 @@ class CmaEs:
         if numbers.sum() < 2:
             return None
         first = own[0].number if own else math.inf
-        given = [t for t in history if t.number < first and t.origin != "cmaes" and _is_known(cube, t)]
+        earlier = [t for t in history if t.number < first and t.origin != "cmaes" and _is_known(cube, t)]
         mean = np.full(int(numbers.sum()), 0.5)
-        if given:
-            mean = cube.encode([min(given, key=_loss).config])[0, numbers]
+        if earlier:
+            mean = cube.encode([min(earlier, key=_loss).config])[0, numbers]
         begin = partial(_Generations.start, cube, mean, self.sigma, size)
         replay = self._replay.get(
             (cube.space, mean.tobytes(), size), lambda _: Replay(begin, _Generations.take)

@@ -80,8 +80,8 @@ def _directions(n_dimensions: int) -> npt.NDArray[np.int64]:
     """Return the direction numbers, (D, B), each an integer below 2**B."""
     numbers = [[1] * BITS]
     for row in _JOE_KUO.split(";")[: n_dimensions - 1]:
-        polynomial, _, given = row.partition(":")
-        numbers.append(_continued(int(polynomial), [int(m) for m in given.split()]))
+        polynomial, _, first_numbers = row.partition(":")
+        numbers.append(_continued(int(polynomial), [int(m) for m in first_numbers.split()]))
     return np.array(numbers, dtype=np.int64) << np.arange(BITS - 1, -1, -1)
 
 

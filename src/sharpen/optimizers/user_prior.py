@@ -47,11 +47,11 @@ class Belief:
             history: Every trial so far; those that the sweep's file gave are the centres.
             strength: β: after as many trials the belief counts as much as the acquisition itself.
         """
-        given = [t.config for t in history if t.origin == ORIGIN and cube.space.contains(t.config)]
-        if not given or strength <= 0 or not cube.axes:
+        centres = [t.config for t in history if t.origin == ORIGIN and cube.space.contains(t.config)]
+        if not centres or strength <= 0 or not cube.axes:
             return None
         n = 1 + sum(t.state.is_final for t in history)
-        return Belief(cube.encode(given), cube.is_category, strength / n)
+        return Belief(cube.encode(centres), cube.is_category, strength / n)
 
     def log_power(self, u: Floats) -> Floats:
         """Return the log of what the acquisition is multiplied by, at points (M, D), (M,)."""

@@ -84,15 +84,15 @@ def likeliest_warps(x: Floats, y: Floats, v: Floats, is_category: Bools, theta: 
         return negative_log_likelihood(theta, squared, y, v)[0] + prior
 
     least = loss()
-    for d, which in [(d, k) for d in np.flatnonzero(~is_category) for k in (0, 1)] * N_PASSES:
-        before, best = squared[d].copy(), float(exponents[which, d])
-        kept = before
+    for d, side in [(d, k) for d in np.flatnonzero(~is_category) for k in (0, 1)] * N_PASSES:
+        before, best = squared[d].copy(), float(exponents[side, d])
+        best_squared = before
         for exponent in EXPONENTS:
-            exponents[which, d] = exponent
+            exponents[side, d] = exponent
             column = warp(x[:, [d]], exponents[:, [d]])
             squared[d] = (column - column.T) ** 2
             value = loss()
             if value < least - 1e-9:
-                least, best, kept = value, exponent, squared[d].copy()
-        exponents[which, d], squared[d] = best, kept
+                least, best, best_squared = value, exponent, squared[d].copy()
+        exponents[side, d], squared[d] = best, best_squared
     return exponents

@@ -101,8 +101,8 @@ def read_search_space(value: Any, path: str, problems: list[Problem]) -> SearchS
     for name, entry, entry_path in _entries(value.get("hyperparameters"), f"{path}.hyperparameters", reading):
         read = _hyperparameter(entry, entry_path, reading)
         if read is not None:
-            parameters[name], given = read
-            default |= {} if given is None else {name: given}
+            parameters[name], own_default = read
+            default |= {} if own_default is None else {name: own_default}
     _add_conditions(value.get("conditions") or [], f"{path}.conditions", parameters, reading)
     forbidden = _forbidden(value.get("forbiddens") or [], f"{path}.forbiddens", parameters, reading)
     notes = tuple((entry_path, sentence) for sentence, entry_path in reading.notes.items())
@@ -152,7 +152,7 @@ def _hyperparameter(entry: dict[str, Any], path: str, reading: _Reading) -> tupl
     kind = _kind(entry, path, reading)
     if kind is None:
         return None
-    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     n_problems = len(reading.problems)
     for key, value in entry.items():
         own = key if key in KEYS[kind] else KEY_ALIASES.get(key, key)
@@ -162,11 +162,11 @@ def _hyperparameter(entry: dict[str, Any], path: str, reading: _Reading) -> tupl
             known = join(KEYS[kind])
             reading.wrong(f"{path}.{key}", f"no such key{nearest(key, KEYS[kind])}; {kind} has {known}")
         elif value is not None:
-            given[own] = value
+            options[own] = value
     if len(reading.problems) > n_problems:
         return None
-    parameter = _parameter(kind, given, path, reading)
-    default = given.get("default_value")
+    parameter = _parameter(kind, options, path, reading)
+    default = options.get("default_value")
     return None if parameter is None else (parameter, default)
 
 
@@ -187,23 +187,23 @@ def _kind(entry: dict[str, Any], path: str, reading: _Reading) -> str | None:
     return kind
 
 
-def _parameter(kind: str, given: dict[str, Any], path: str, reading: _Reading) -> dict[str, Any] | None:
-    missing = [key for key in _NEEDED[kind] if key not in given]
+def _parameter(kind: str, options: dict[str, Any], path: str, reading: _Reading) -> dict[str, Any] | None:
+    missing = [key for key in _NEEDED[kind] if key not in options]
     if missing:
         reading.wrong(path, f"lacks {join(missing)}")
         return None
     if kind == "constant":
-        return {"value": given["value"]}
+        return {"value": options["value"]}
     if kind == "ordinal":
-        return {"values": list(given["sequence"])}
+        return {"values": list(options["sequence"])}
     if kind == "categorical":
-        return _categorical(given)
+        return _categorical(options)
     if kind.startswith("normal"):
         rounding = (
             {"distribution": "q_normal", "q": 1} if kind == "normal_int" else {"distribution": "normal"}
         )
-        return {**rounding, "mu": given["mu"], "sigma": given["sigma"]}
-    return _uniform(kind, given)
+        return {**rounding, "mu": options["mu"], "sigma": options["sigma"]}
+    return _uniform(kind, options)
 
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -217,17 +217,17 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _categorical(given: dict[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {"values": list(given["choices"])}
-    if "weights" in given:
-        total = sum(given["weights"])
-        values["probabilities"] = [weight / total for weight in given["weights"]]
+def _categorical(options: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {"values": list(options["choices"])}
+    if "weights" in options:
+        total = sum(options["weights"])
+        values["probabilities"] = [weight / total for weight in options["weights"]]
     return values
 
 
-def _uniform(kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    ends = {"min": given["lower"], "max": given["upper"]}
-    is_log, step = bool(given.get("log")), given.get("q")
+def _uniform(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    ends = {"min": options["lower"], "max": options["upper"]}
+    is_log, step = bool(options.get("log")), options.get("q")
     if kind == "uniform_int":
         rounded = "q_log_uniform_values" if is_log else "q_uniform"
         plain = not is_log and step is None
@@ -289,8 +289,8 @@ def _expression(condition: Mapping[str, Any]) -> str:
     kind = condition["type"]
     if kind in ("AND", "OR"):
         return f" {kind.lower()} ".join(f"({_expression(part)})" for part in condition["conditions"])
-    wanted = list(condition["values"]) if kind == "IN" else condition["value"]
-    return f"{condition['parent']} {CONDITION_SIGNS[kind]} {wanted!r}"
+    literal = list(condition["values"]) if kind == "IN" else condition["value"]
+    return f"{condition['parent']} {CONDITION_SIGNS[kind]} {literal!r}"
 
 
 def _forbidden(

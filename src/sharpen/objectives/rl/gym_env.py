@@ -29,20 +29,20 @@ Info = dict[str, Any]
 def _spaces(market: Market) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     table = market.table
     n_seen = market.own_dim + (0 if table is None else table.shape[1])
-    seen = gymnasium.spaces.Box(-_LIMIT, _LIMIT, (n_seen,), np.float32)
-    return seen, gymnasium.spaces.Box(-1.0, 1.0, (market.action_dim,), np.float32)
+    observation_space = gymnasium.spaces.Box(-_LIMIT, _LIMIT, (n_seen,), np.float32)
+    return observation_space, gymnasium.spaces.Box(-1.0, 1.0, (market.action_dim,), np.float32)
 
 
 def _seen(market: Market, state: State) -> Observation:
     """Return what each portfolio sees. (E, n_seen)."""
     own, table = market.own(state)[:, 0], market.table
-    seen = own if table is None else torch.cat([own, table[market.row(state)[:, 0]]], -1)
-    return seen.clamp(-_LIMIT, _LIMIT).cpu().numpy()
+    observation = own if table is None else torch.cat([own, table[market.row(state)[:, 0]]], -1)
+    return observation.clamp(-_LIMIT, _LIMIT).cpu().numpy()
 
 
-def _actions(market: Market, given: npt.NDArray[np.float32]) -> torch.Tensor:
+def _actions(market: Market, raw: npt.NDArray[np.float32]) -> torch.Tensor:
     """Return the actions of all portfolios. (P, 1, S)."""
-    actions = torch.as_tensor(given)
+    actions = torch.as_tensor(raw)
     if actions.numel() != market.n_members * market.action_dim:
         raise UsageError(
             f"an action of shape {tuple(actions.shape)}: {market.n_members} x {market.action_dim} numbers are"

@@ -71,15 +71,15 @@ def walk(policy: Policy, data: MarketData, market: MarketSettings, relative: boo
 
 
 def _own(cash: float, shares: Floats, close: Singles, relative: bool) -> Singles:
-    seen = np.empty(1 + len(shares), dtype=np.float32)
-    seen[0], seen[1:] = cash, shares
+    observation = np.empty(1 + len(shares), dtype=np.float32)
+    observation[0], observation[1:] = cash, shares
     if not relative:
-        seen[0] *= np.float32(2.0**-18)
-        seen[1:] *= np.float32(2.0**-10)
-        return np.tanh(seen)
-    worth = seen[1:] * close
-    seen[1:] = np.where(np.isnan(worth), np.float32(0), worth)
-    return seen / seen.sum()
+        observation[0] *= np.float32(2.0**-18)
+        observation[1:] *= np.float32(2.0**-10)
+        return np.tanh(observation)
+    worth = observation[1:] * close
+    observation[1:] = np.where(np.isnan(worth), np.float32(0), worth)
+    return observation / observation.sum()
 
 
 def _action(policy: Policy, first: Singles, n_stocks: int) -> Singles:

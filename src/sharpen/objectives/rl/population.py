@@ -121,9 +121,9 @@ class Population:
             limit: No member takes more steps than this in all: the last horizon is shortened. None to finish
                 the horizon in which the steps are reached.
         """
-        wanted = set(self._members if numbers is None else numbers)
+        going_on = set(self._members if numbers is None else numbers)
         for stack in self._stacks:
-            while any(k in wanted and self._is_behind(k, stack, n_steps) for k in stack.numbers):
+            while any(k in going_on and self._is_behind(k, stack, n_steps) for k in stack.numbers):
                 self._update(stack, limit)
                 after_update()
 
@@ -150,11 +150,11 @@ class Population:
     def stop(self, number: int) -> None:
         """Take a member out; the others go on as if it had never been there."""
         stack, _ = self._find(number)
-        kept = self._snapshots(stack)
+        snapshots = self._snapshots(stack)
         self._stacks.remove(stack)
         del self._members[number]
         self._problems.pop(number, None)
-        self._arrange([k for k in stack.numbers if k != number], kept)
+        self._arrange([k for k in stack.numbers if k != number], snapshots)
 
     def add(self, number: int, member: Member) -> None:
         """Put a new member in, at its first step.
@@ -171,31 +171,35 @@ class Population:
         """Return everything of a member, in memory of its own."""
         return snapshot(*self.agent(number))
 
-    def load(self, number: int, kept: Snapshot) -> None:
+    def load(self, number: int, snapshot: Snapshot) -> None:
         """Make a member what a snapshot of one of the same sizes holds; it goes on from there to the bit."""
         agent, k = self.agent(number)
-        restore(agent, k, kept)
+        restore(agent, k, snapshot)
         self._problems.pop(number, None)
 
     def weights(self, number: int) -> Snapshot:
         """Return the weights and moments of a member, in memory of its own."""
         return weights(*self.agent(number))
 
-    def alone(self, number: int, kept: Snapshot) -> Agent:
+    def alone(self, number: int, snapshot: Snapshot) -> Agent:
         """Return an agent of one member, as large as a member's, with kept weights."""
         agent = self._stack([number], {}).agent
-        copy_weights(kept, agent, 0)
+        copy_weights(snapshot, agent, 0)
         return agent
 
     def copy(self, source: int, target: int) -> None:
         """Give a member another's weights, moments and sizes; its seed, market and numbers stay its own."""
-        kept, theirs, mine = self.save(source), self._members[source].agent, self._members[target]
-        if theirs.shape != mine.agent.shape:
-            own = {name: getattr(mine.agent, name) for name in PER_MEMBER}
+        snapshot, source_settings, target_member = (
+            self.save(source),
+            self._members[source].agent,
+            self._members[target],
+        )
+        if source_settings.shape != target_member.agent.shape:
+            own = {name: getattr(target_member.agent, name) for name in PER_MEMBER}
             self.stop(target)
-            self.add(target, replace(mine, agent=replace(theirs, **own)))
+            self.add(target, replace(target_member, agent=replace(source_settings, **own)))
         agent, k = self.agent(target)
-        copy_weights(kept, agent, k)
+        copy_weights(snapshot, agent, k)
         self._problems.pop(target, None)
 
     def change(self, number: int, **settings: Any) -> None:
@@ -218,9 +222,9 @@ class Population:
                 agent.course.of[name][k] = float(settings[name])
             return
         stack, _ = self._find(number)
-        kept = self._snapshots(stack)
+        snapshots = self._snapshots(stack)
         self._stacks.remove(stack)
-        self._arrange(stack.numbers, kept)
+        self._arrange(stack.numbers, snapshots)
 
     def _find(self, number: int) -> tuple[Stack, int]:
         for stack in self._stacks:
@@ -231,7 +235,7 @@ class Population:
     def _snapshots(self, stack: Stack) -> dict[int, Snapshot]:
         return {number: snapshot(stack.agent, k) for k, number in enumerate(stack.numbers)}
 
-    def _arrange(self, numbers: Iterable[int], kept: Mapping[int, Snapshot] | None = None) -> None:
+    def _arrange(self, numbers: Iterable[int], snapshots: Mapping[int, Snapshot] | None = None) -> None:
         """Make stacks of members, from snapshots where there are such."""
         groups: dict[Any, list[int]] = {}
         for number in numbers:
@@ -240,7 +244,7 @@ class Population:
         for group in groups.values():
             size = len(group) if self._is_stacked(group) else 1
             for start in range(0, len(group), size):
-                self._stacks.append(self._stack(group[start : start + size], kept or {}))
+                self._stacks.append(self._stack(group[start : start + size], snapshots or {}))
 
     def _is_stacked(self, group: Sequence[int]) -> bool:
         if self._layout is not None or len(group) == 1:
@@ -251,14 +255,14 @@ class Population:
         sizes = (n_seen, *settings.net_dims, env.action_dim)
         return faster(sizes, settings.batch_size, len(group), self._device) == "stack"
 
-    def _stack(self, numbers: list[int], kept: Mapping[int, Snapshot]) -> Stack:
+    def _stack(self, numbers: list[int], snapshots: Mapping[int, Snapshot]) -> Stack:
         members = [self._members[number] for number in numbers]
         settings = [m.agent for m in members]
         env = self._make_env(members)
         agent = _AGENTS[settings[0].agent](settings, env, Streams.of([m.seed for m in members], self._device))
         for k, number in enumerate(numbers):
-            if number in kept:
-                restore(agent, k, kept[number])
+            if number in snapshots:
+                restore(agent, k, snapshots[number])
         return Stack(numbers, agent)
 
     @staticmethod
@@ -295,15 +299,15 @@ _EXPLODED = 1e4
 
 def _breakdown(figures: Mapping[str, float], gamma: float, weight_size: float) -> str:
     """Return why an update leaves nothing to go on with; empty when it leaves a sound member."""
-    odd = [name for name, value in figures.items() if not math.isfinite(value)]
-    if "reward" in odd:
+    not_finite = [name for name, value in figures.items() if not math.isfinite(value)]
+    if "reward" in not_finite:
         return (
             "a reward is no finite number; look at the prices and columns, or give a smaller reward_per_unit"
             " or reward_scale"
         )
-    if odd or not math.isfinite(weight_size):
-        what = odd[0] if odd else "a weight"
-        return f"{what} is no finite number; a lower learning_rate or reward_scale may help"
+    if not_finite or not math.isfinite(weight_size):
+        culprit = not_finite[0] if not_finite else "a weight"
+        return f"{culprit} is no finite number; a lower learning_rate or reward_scale may help"
     most = max(1.0, figures["reward_max"]) / max(1.0 - gamma, 1e-9)
     if figures.get("value_loss", 0.0) > _EXPLODED * most**2:
         return (

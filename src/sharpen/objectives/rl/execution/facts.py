@@ -22,8 +22,8 @@ def book_facts(book: Book, name: str) -> RunFacts:
     """
     cut = round(LOCKBOX.start * len(book.time_s))
     first, last, start = (moment(book.time_s[at]) for at in (0, cut - 1, cut))
-    seen = BarsFacts(name, _hash(book, slice(0, cut)), (), first, last)
-    return RunFacts(seen, LockboxFacts(_hash(book, slice(cut, None)), start))
+    development_facts = BarsFacts(name, _hash(book, slice(0, cut)), (), first, last)
+    return RunFacts(development_facts, LockboxFacts(_hash(book, slice(cut, None)), start))
 
 
 def drawn_facts(market: str, rules: Mapping[str, Any], seed: int) -> RunFacts:
@@ -33,8 +33,10 @@ def drawn_facts(market: str, rules: Mapping[str, Any], seed: int) -> RunFacts:
     'signal'
     """
     text = repr((market, sorted(rules.items()), seed))
-    seen, kept = (hashlib.sha256(f"{use} {text}".encode()).hexdigest() for use in ("held-out", "lockbox"))
-    return RunFacts(BarsFacts(market, seen), LockboxFacts(kept))
+    held_out_digest, lockbox_digest = (
+        hashlib.sha256(f"{use} {text}".encode()).hexdigest() for use in ("held-out", "lockbox")
+    )
+    return RunFacts(BarsFacts(market, held_out_digest), LockboxFacts(lockbox_digest))
 
 
 def _hash(book: Book, rows: slice) -> str:
