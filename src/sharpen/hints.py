@@ -120,6 +120,20 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def duration(seconds: float) -> str:
+    """Return a length of time in words.
+
+    >>> duration(59.6), duration(61), duration(7322)
+    ('60s', '1m01s', '2h02m')
+    """
+    whole = round(seconds)
+    if whole <= 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours}h{left:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
 def printable(text: str) -> str:
     r"""Return a text with what is no character to be seen written out; line ends and tabs stay.
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sharpen.cli.printing import duration, when
+from sharpen.cli.printing import when
 from sharpen.errors import SharpenError
-from sharpen.hints import count
+from sharpen.hints import count, duration
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.sweep import SweepStatus

@@ -24,7 +24,7 @@ from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow, shown_state
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import lost_as_waiting, status_of
@@ -176,7 +176,7 @@ def logs(home: Path, run: str, follow: bool) -> None:
 
 
 def _facts(now: Snapshot, run: RunRow) -> dict[str, Any]:
-    facts = {key: getattr(run, key) for key in RUN_KEYS} | {"state": run.shown_state}
+    facts = {key: getattr(run, key) for key in RUN_KEYS} | {"state": shown_state(run)}
     facts |= {"seed": seed_of(now.sweep, run), "steps": now.progress.get(run.id, (0, None))[0]}
     return facts | {"broke": [violation.sentence for violation in now.violations.get(run.number, ())]}
 

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from sharpen import spec
-from sharpen.cli.printing import duration, shown, stderr, table
+from sharpen.cli.printing import shown, stderr, table
+from sharpen.hints import duration
 from sharpen.store.configurations import Configuration, seed_of
 from sharpen.store.queries import Reader
-from sharpen.store.rows import RunRow, SweepRow
+from sharpen.store.rows import RunRow, SweepRow, shown_state
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.snapshot import Snapshot
@@ -72,7 +73,7 @@ def table_row(now: Snapshot, run: RunRow) -> dict[str, object]:
     return {
         "run": run.number,
         **seeds,
-        "state": run.shown_state,
+        "state": shown_state(run),
         "steps": n_steps,
         **({now.metric.name: _value(run, n_steps, value)} if now.spec.has_metric else {}),
         **_others(run, now.spec.metrics),

@@ -13,9 +13,10 @@ from sharpen.agents.interrupts import interrupts
 from sharpen.agents.permuted import history_seeds
 from sharpen.agents.permuted_search import search_permuted
 from sharpen.cli import exit_codes
-from sharpen.cli.printing import duration, print_json, shown, stdout, table
+from sharpen.cli.printing import print_json, shown, stdout, table
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
+from sharpen.hints import duration
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow

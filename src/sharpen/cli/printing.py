@@ -199,17 +199,3 @@ def when(seconds: float | None) -> str:
         return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(seconds))
     except (OverflowError, OSError, ValueError):
         return ""
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in words.
-
-    >>> duration(59.6), duration(61), duration(7322)
-    ('60s', '1m01s', '2h02m')
-    """
-    whole = round(seconds)
-    if whole <= 60:
-        return f"{whole}s"
-    minutes, seconds_left = divmod(whole, 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours}h{left:02d}m" if hours else f"{minutes}m{seconds_left:02d}s"

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sharpen.cli.printing import (
-    duration,
     first_names,
     print_files,
     print_json,
@@ -19,8 +18,9 @@ from sharpen.cli.printing import (
 )
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
+from sharpen.hints import duration
 from sharpen.store.queries import Reader
-from sharpen.store.rows import TrackedRun
+from sharpen.store.rows import TrackedRun, shown_state
 from sharpen.trial import TrialState
 from sharpen.wire.processes import is_dead
 
@@ -53,7 +53,7 @@ def print_project(
             "name": run.display_name,
             "group": run.group_name,
             "sweep": run.sweep_id or "",
-            "state": run.shown_state,
+            "state": shown_state(run),
             "rows": run.n_lines,
             "tags": ", ".join(run.tags),
             "created": when(run.created_at),

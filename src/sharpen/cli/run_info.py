@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from sharpen.cli.printing import (
-    duration,
     first_names,
     print_files,
     print_json,
@@ -17,8 +16,10 @@ from sharpen.cli.printing import (
 )
 from sharpen.cli.terminal import echo
 from sharpen.facts import RunFacts
+from sharpen.hints import duration
 from sharpen.permutation_null import PermutationTest
 from sharpen.store.queries import Reader
+from sharpen.store.rows import shown_state
 from sharpen.views.run_details import RunDetails
 
 
@@ -50,7 +51,7 @@ def _facts(details: RunDetails) -> dict[str, Any]:
         "run": run.id,
         "sweep": run.sweep_id,
         "number": run.number,
-        "state": run.shown_state,
+        "state": shown_state(run),
         "reason": run.reason,
         "score": run.score,
         "scores": details.scores,

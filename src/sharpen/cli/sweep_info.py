@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from sharpen import spec
-from sharpen.cli.printing import duration, print_json, print_pairs, shown, when
+from sharpen.cli.printing import print_json, print_pairs, shown, when
 from sharpen.cli.terminal import echo
+from sharpen.hints import duration
 from sharpen.permutation_null import PermutationTest
 from sharpen.store.configurations import configurations
 from sharpen.store.queries import Reader
-from sharpen.store.rows import SweepRow
+from sharpen.store.rows import SweepRow, shown_state
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import lost_as_waiting, status_of
@@ -31,7 +32,7 @@ def print_sweep(reader: Reader, sweep_id: str, as_json: bool) -> None:
         "status": status_of(reader, row),
         "reason": row.reason,
         "waits": held_back(reader).get(row.project) if SweepStatus(row.status).is_open else None,
-        "runs": dict(sorted(Counter(run.shown_state for run in runs).items())),
+        "runs": dict(sorted(Counter(shown_state(run) for run in runs).items())),
         **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,
         "run_cap": row.run_cap,

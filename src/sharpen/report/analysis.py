@@ -111,7 +111,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         sweep=sweep,
         spec=parsed,
         ranked=ranked,
-        broken=tuple(sorted(_those(entries, _is_broken), key=lambda e: (e.run.violation, e.number))),
+        broken=tuple(sorted(_those(entries, _breaks_constraint), key=lambda e: (e.run.violation, e.number))),
         broke=_broke(groups, broken),
         front=_front(ranked, parsed.metrics),
         infeasible=infeasible,
@@ -302,7 +302,9 @@ def _ranked(entries: Sequence[Entry], metric: Metric) -> list[Entry]:
         is_stopped = entry.state is not TrialState.FINISHED
         return (rank, is_stopped, -spent(entry.run.fidelity), -score, entry.number)
 
-    usable = (e for e in entries if e.state in ENDED and e.run.score is not None and not _is_broken(e))
+    usable = (
+        e for e in entries if e.state in ENDED and e.run.score is not None and not _breaks_constraint(e)
+    )
     return sorted(usable, key=place)
 
 
@@ -310,7 +312,7 @@ def _is_scoreless(entry: Entry) -> bool:
     return entry.state in ENDED and entry.run.score is None
 
 
-def _is_broken(entry: Entry) -> bool:
+def _breaks_constraint(entry: Entry) -> bool:
     return entry.state is TrialState.FINISHED and entry.run.score is not None and entry.run.violation > 0
 
 
@@ -343,7 +345,7 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
             entry.state,
             score,
             None if leader is None else leader.score,
-            _is_broken(entry),
+            _breaks_constraint(entry),
         )
         for order, (entry, leader) in enumerate(zip(ended, so_far, strict=True), start=1)
         if (score := entry.run.score) is not None and entry.state in ENDED

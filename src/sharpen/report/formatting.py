@@ -144,22 +144,6 @@ def when(seconds: float | None) -> str:
         return UNKNOWN
 
 
-def duration(seconds: float | None) -> str:
-    """Return a length of time in words.
-
-    >>> duration(59.6), duration(61), duration(7322)
-    ('60 s', '1 min 1 s', '2 h 2 min')
-    """
-    if seconds is None:
-        return UNKNOWN
-    whole = round(seconds)
-    if whole <= 60:
-        return f"{whole} s"
-    minutes, seconds_left = divmod(whole, 60)
-    hours, left = divmod(minutes, 60)
-    return f"{hours} h {left} min" if hours else f"{minutes} min {seconds_left} s"
-
-
 def visible(value: Any) -> Any:
     r"""Return a value of a template; text with the control characters written out that it holds.
 

@@ -158,8 +158,13 @@ def _bring(home: Path, digest: str) -> str:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a regular file."""
+    return digest_and_size(path)[0]
+
+
+def digest_and_size(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a regular file, and of how many bytes it is."""
     with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def blob_path(home: Path, digest: str) -> Path:

@@ -17,6 +17,7 @@ from sharpen.http import folder_of
 from sharpen.http.connection import HttpConnection
 from sharpen.regular_file import open_file
 from sharpen.store import copies
+from sharpen.store.blobs import digest_and_size, digest_of
 from sharpen.store.permissions import own_folder
 
 PATH = "/api/agents/blobs"
@@ -52,7 +53,7 @@ class HttpBlobs:
         connection = HttpConnection(self._url)
         with contextlib.closing(connection):
             for _ in range(TRIES):
-                digest, n_bytes = _digest_of(source)
+                digest, n_bytes = digest_and_size(source)
                 if self._patiently(partial(_send, connection, source, digest, n_bytes)):
                     return digest, n_bytes
         raise StoreError(f"{source} changes while it is sent: write it whole before it is kept")
@@ -66,7 +67,7 @@ class HttpBlobs:
         """
         path = self.home / "blobs" / digest[:2] / digest[2:]
         with contextlib.suppress(OSError):
-            if _digest_of(path)[0] == digest:
+            if digest_of(path) == digest:
                 copies.note_use(path)
                 return path
         connection = HttpConnection(self._url)
@@ -88,12 +89,6 @@ class HttpBlobs:
                     raise Unreachable(message) from problem
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-def _digest_of(path: Path) -> tuple[str, int]:
-    with open_file(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest, file.tell()
 
 
 def _send(connection: HttpConnection, source: Path, digest: str, n_bytes: int) -> bool:

@@ -124,11 +124,6 @@ class RunRow:
     is_broken: bool = False
 
     @property
-    def shown_state(self) -> str:
-        """Its state; ``broken`` where its row cannot be read."""
-        return BROKEN if self.is_broken else self.state
-
-    @property
     def proposed(self) -> dict[str, Any] | None:
         """What the search had proposed, where the memory did not hold it; None where that is ``config``."""
         return self.summary.get(PROPOSED)
@@ -178,11 +173,6 @@ class TrackedRun:
     pid: int | None = None
     born: str | None = None
     is_broken: bool = False
-
-    @property
-    def shown_state(self) -> str:
-        """Its state; ``broken`` where its row cannot be read."""
-        return BROKEN if self.is_broken else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +244,11 @@ class OpeningRow:
     def has_shown(self) -> bool:
         """Whether figures of the lockbox were stored; a program that failed has shown nothing."""
         return any(isinstance(side, dict) and "metrics" in side for side in (self.result or {}).values())
+
+
+def shown_state(run: RunRow | TrackedRun) -> str:
+    """Return a run's state; ``broken`` where its row cannot be read."""
+    return BROKEN if run.is_broken else run.state
 
 
 RUN_COLUMNS = tuple(field.name for field in fields(RunRow) if field.name != "is_broken")
