@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from sharpen.data import check, load
-from sharpen.errors import DataError
+from sharpen.errors import DataError, UsageError
 
 DAYS = np.datetime64("2020-01-01", "D") + np.arange(120)
 HEADER = "time,open,high,low,close,volume"
@@ -165,3 +165,10 @@ def test_other_columns_may_come_twice(tmp_path) -> None:
 )
 def test_a_missing_column_and_the_nearest_there_is(said, header, words) -> None:
     assert words in said("\n".join([header, *ROWS]))
+
+
+@pytest.mark.parametrize("text", ["\r-g\n", "a\rb,c\n1,2\n", "time,open\r,close\n2024-01-02,1,2\n", "\r\r"])
+def test_a_carriage_return_inside_a_line_is_read_or_refused_in_a_sentence(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text, newline="")
+    with pytest.raises(UsageError, match=r"x\.csv"):
+        check(str(tmp_path / "x.csv"))

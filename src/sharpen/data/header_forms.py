@@ -113,7 +113,8 @@ def _lines(text: str, n: int) -> list[str]:
 def _split(line: str, separator: str) -> list[str]:
     if len(line) > _MAX_LINE:
         return [line[:80]]
-    return [cell.strip() for cell in next(csv.reader([line.rstrip("\r")], delimiter=separator), [""])]
+    line = line.replace("\r", " ")  # one inside a line, which ends none: the csv module fails on it
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [""])]
 
 
 def _separator(line: str) -> str:
