@@ -169,6 +169,11 @@ def test_a_store_on_a_full_disk_that_nobody_hosts_can_be_read_and_says_why_it_is
             done = bench.call(*words)
             assert (done.returncode, "cannot" in done.stderr) == (0, False), (words, done.stderr)
         assert sweep_id in bench.call("ls").stdout
+        assert bench.call("backup", tmp_path / "copy.db").returncode == 0
+        done = bench.call("backup", small.place / "copy.db")
+        assert (done.returncode, "the disk is full" in done.stderr) == (1, True), done.stderr
+        assert not (small.place / "copy.db").exists()
+        assert bench.call("gc", "--yes").returncode == 0
         done = bench.call("note", "last", "hello")
         assert done.returncode == 1
         assert "the disk is full: make room" in done.stderr

@@ -44,6 +44,11 @@ def test_readers_read_and_writers_say_what_cannot_be_written(tmp_path, request, 
                 done = ask(bench, verb, *words)
                 assert (done.exit_code, done.stdout) == (0, before[verb].stdout), (verb, done.stderr)
             assert json.loads(before["ls"].stdout)[0]["done"] == 2
+            if database is None:
+                done = ask(bench, "backup", str(tmp_path / "copy.db"))
+                assert done.exit_code == 0, done.output
+                done = ask(bench, "gc", "--yes")
+                assert (done.exit_code, "Read-only file system" in done.stderr) == (1, True), done.output
             for verb, *words in WRITERS:
                 done = ask(bench, verb, *words)
                 assert done.exit_code == 1, (verb, done.stdout, done.stderr)
