@@ -22,7 +22,7 @@ from sharpen.arrays import Floats
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.environment import State, Step
 from sharpen.objectives.rl.market_data import MarketData
-from sharpen.objectives.rl.orders import SLACK_LOTS, OrderRules, TradedBars, trade_portfolios
+from sharpen.objectives.rl.orders import SLACK_LOTS, Rules, TradedBars, trade_portfolios
 from sharpen.objectives.rl.streams import Streams
 
 FILLS = ("next_open", "next_close", "same_close_lookahead")
@@ -87,14 +87,14 @@ def traded_bars(data: MarketData, fill: str) -> TradedBars:
     )
 
 
-def rules_of(members: Sequence[MarketSettings]) -> OrderRules:
+def rules_of(members: Sequence[MarketSettings]) -> Rules:
     """Return the rules of some members, as the compiled market takes them."""
     by_value = [m.initial_cash if m.trade_unit == "value" else 0.0 for m in members]
 
     def each(name: str, unit: float = 1.0) -> Floats:
         return np.array([getattr(m, name) * unit for m in members], dtype=np.float64)
 
-    return OrderRules(
+    return Rules(
         each("max_trade"),
         np.array(by_value),
         each("dead_zone"),

@@ -36,7 +36,8 @@ class TradedBars(NamedTuple):
     fill_after_bars: int
 
 
-class OrderRules(NamedTuple):
+# numba keeps compiled code on disk under this name: renamed, the files of an older version break every call
+class Rules(NamedTuple):
     """What members may differ in. (P,) each.
 
     Attributes:
@@ -60,7 +61,7 @@ class OrderRules(NamedTuple):
 
 @kernel
 def trade_portfolios(
-    day: Ints, cash: Floats, shares: Floats, action: Floats, bars: TradedBars, rules: OrderRules
+    day: Ints, cash: Floats, shares: Floats, action: Floats, bars: TradedBars, rules: Rules
 ) -> tuple[Floats, Floats, Floats]:
     """Return cash, shares and assets one bar later. (P, E), (P, E, S), (P, E).
 
@@ -98,7 +99,7 @@ def ask(  # noqa: PLR0913, PLR0917 - compiled code takes arrays, no classes
     shares: Floats,
     action: Floats,
     bars: TradedBars,
-    rules: OrderRules,
+    rules: Rules,
     p: int,
     lots: Floats,
     price: Floats,

@@ -73,7 +73,7 @@ def test_a_bar_that_is_missing_is_a_halt_and_no_order_goes_beyond_the_first_or_l
     env = execution(market, 1, market.n_orders or 500, 1.0)
     state = episodes(env, 3)
     assert all(torch.isfinite(value).all() for value in state.values())
-    start, symbol = (x.numpy() for x in market._places.draw(Streams.of([3]), env.n_envs)[:2])
+    start, symbol = (x.numpy() for x in market._start_ranges.draw(Streams.of([3]), env.n_envs)[:2])
     of_b = start[symbol == 1]
     assert ((of_b >= 170) & (of_b + 5 <= 279)).all()
     halted = ~(panel.volume[start[0][:, None] + np.arange(1, 6), symbol[0][:, None]] > 0)
