@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from sharpen.hints import printable
+from sharpen import hints
 from sharpen.overfit import Interval
 
 UNKNOWN = "–"
@@ -144,6 +144,15 @@ def when(seconds: float | None) -> str:
         return UNKNOWN
 
 
+def duration(seconds: float | None) -> str:
+    """Return a length of time in words; a dash for one that is not known.
+
+    >>> duration(None), duration(61)
+    ('–', '1m01s')
+    """
+    return UNKNOWN if seconds is None else hints.duration(seconds)
+
+
 def visible(value: Any) -> Any:
     r"""Return a value of a template; text with the control characters written out that it holds.
 
@@ -152,4 +161,4 @@ def visible(value: Any) -> Any:
     >>> print(visible("\x1b[2Jgone"), visible(1.5))
     \x1b[2Jgone 1.5
     """
-    return printable(value) if type(value) is str else value
+    return hints.printable(value) if type(value) is str else value

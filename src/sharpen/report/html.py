@@ -12,7 +12,6 @@ import jinja2
 from markupsafe import Markup
 
 from sharpen.errors import UsageError
-from sharpen.hints import duration
 from sharpen.jsonable import null_for_nan
 from sharpen.regular_file import open_file
 from sharpen.report import formatting
@@ -120,9 +119,8 @@ def template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         finalize=formatting.visible,
     )
-    for name in ("fixed", "chance", "percent", "span", "setting", "when", "of_seeds"):
+    for name in ("fixed", "chance", "percent", "span", "setting", "when", "duration", "of_seeds"):
         environment.filters[name] = getattr(formatting, name)
-    environment.filters["duration"] = duration
     return environment.get_template("report.html")
 
 
