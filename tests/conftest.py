@@ -18,8 +18,9 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=500, deadline=None, suppress_health_check=QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
 settings.register_profile("long", max_examples=20_000, deadline=None, suppress_health_check=QUIET)
+
+collect_ignore = ["fuzz/coverage_guided.py"]  # it needs atheris, and is run by hand
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
