@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sharpen.errors import Refused, StoreError, Unreachable, UsageError
-from sharpen.wire import Client, UnixChannel, open_channel, socket_path
+from sharpen.wire import Client, UnixChannel, open_channel
 from sharpen.wire.protocol import (
     MAX_REQUESTS,
     PROTOCOL,
@@ -22,6 +22,7 @@ from sharpen.wire.protocol import (
     encode_replies,
     encode_requests,
 )
+from sharpen.wire.unix_socket import bindable
 
 
 class Answering:
@@ -30,7 +31,8 @@ class Answering:
     def __init__(self, home: Path, replies: list[bytes]) -> None:
         self.heard: list[bytes] = []
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(socket_path(home)))
+        with bindable(home) as name:
+            self._socket.bind(name)
         self._socket.listen()
         self._replies = replies
         self._thread = threading.Thread(target=self._answer)

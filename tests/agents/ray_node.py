@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,8 +16,11 @@ import psutil
 class RayNode:
     """What ``ray start --block`` starts, and what that starts.
 
+    A head keeps Ray's files in a folder with a short name, which goes with it: Ray makes sockets in it whose
+    names are some 70 bytes longer, and 107 is the most.
+
     Args:
-        folder: For its files.
+        folder: For its log.
         ip: Its address.
         head: The address of the head; the node is one where there is none.
         n_cpus: How many processors it has.
@@ -31,7 +36,9 @@ class RayNode:
                 probe.bind((ip, 0))
                 self.address = f"{ip}:{probe.getsockname()[1]}"
             port = self.address.rpartition(":")[2]
-            words = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder / 'r'}"]
+            words = ["--head", f"--port={port}", "--include-dashboard=false"]
+        self.is_head = not head
+        self.ray_folder = ""
         self.log = folder / f"ray-{ip}.log"
         self.words = [
             *(str(Path(sys.executable).with_name("ray")), "start", "--block", *words),
@@ -41,9 +48,13 @@ class RayNode:
         self.environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", **variables}
 
     def start(self):
+        words = list(self.words)
+        if self.is_head:
+            self.ray_folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+            words.append(f"--temp-dir={self.ray_folder}")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                self.words,
+                words,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.environment},
@@ -61,6 +72,8 @@ class RayNode:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
         self.process.wait()
+        if self.ray_folder:
+            shutil.rmtree(self.ray_folder, ignore_errors=True)
 
 
 def working_on(sweep_id):

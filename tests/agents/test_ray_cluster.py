@@ -39,7 +39,7 @@ def meet(place, who, n):
 
 @pytest.fixture
 def folder(tmp_path_factory, monkeypatch):
-    """Give a folder with a short name, for Ray's sockets, and be in one below it."""
+    """Give a folder, and be in one below it."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'sharpen[ray]'")
     top = tmp_path_factory.mktemp("r")
     for name in ("work", "meeting", "store"):

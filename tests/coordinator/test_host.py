@@ -32,6 +32,7 @@ from sharpen.store.schema import VERSION
 from sharpen.sweep import Rules
 from sharpen.wire import Client, UnixChannel, socket_path
 from sharpen.wire.protocol import encode_requests
+from sharpen.wire.unix_socket import bindable
 
 from .harness import SWEEP
 
@@ -219,8 +220,8 @@ def test_nobody_there_is_unreachable_after_patience(tmp_path: Path) -> None:
 
 
 def test_a_stale_socket_of_a_killed_host_is_no_obstacle(tmp_path: Path) -> None:
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(socket_path(tmp_path)))
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead, bindable(tmp_path) as name:
+        dead.bind(name)
     with pytest.raises(Unreachable, match="refused"):
         Client(UnixChannel(tmp_path), patience_s=0.1).call("ping")
     with connect(tmp_path) as client:
@@ -229,7 +230,8 @@ def test_a_stale_socket_of_a_killed_host_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_a_host_that_accepts_and_never_answers_is_unreachable(tmp_path: Path) -> None:
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as mute:
-        mute.bind(str(socket_path(tmp_path)))
+        with bindable(tmp_path) as name:
+            mute.bind(name)
         mute.listen()
         with pytest.raises(Unreachable, match="timed out"):
             Client(UnixChannel(tmp_path), patience_s=0.2).call("ping")
@@ -238,15 +240,18 @@ def test_a_host_that_accepts_and_never_answers_is_unreachable(tmp_path: Path) ->
 def test_rubbish_on_the_socket_does_not_hurt_others(tmp_path: Path) -> None:
     with connect(tmp_path) as client:
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as rude:
-            rude.connect(str(socket_path(tmp_path)))
+            with bindable(tmp_path) as name:
+                rude.connect(name)
             rude.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert rude.recv(100) == b""
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as odd:
-            odd.connect(str(socket_path(tmp_path)))
+            with bindable(tmp_path) as name:
+                odd.connect(name)
             odd.sendall(b"[1, 2]\n")
             assert b"error" in odd.recv(1000)
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as rash:  # gone before its answer
-            rash.connect(str(socket_path(tmp_path)))
+            with bindable(tmp_path) as name:
+                rash.connect(name)
             rash.sendall(b'{"op":"ping"}\n' * 50)
         assert client.call("ping") == {"schema": VERSION}
 
@@ -388,7 +393,8 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
         with contextlib.closing(Client(UnixChannel(tmp_path))) as other:
             long = threading.Thread(target=lambda: other.call("last"))
             with contextlib.closing(socket.socket(socket.AF_UNIX)) as agent:
-                agent.connect(str(socket_path(tmp_path)))
+                with bindable(tmp_path) as name:
+                    agent.connect(name)
                 run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="k")["run"]
                 long.start()
                 assert began.wait(30)

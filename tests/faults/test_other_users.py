@@ -111,7 +111,8 @@ def test_another_user_who_reaches_the_socket_is_not_answered(shared):
 
     def ask():
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(socket_path(home)))
+            with bindable(home) as name:
+                connection.connect(name)
             answer = b""
             with contextlib.suppress(OSError):
                 connection.sendall(b'{"op":"ping","args":{}}\n')

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from sharpen import tracking
-from sharpen.wire import socket_path
 from sharpen.wire.protocol import encode_requests
+from sharpen.wire.unix_socket import bindable
 
 
 def main():
@@ -29,7 +29,8 @@ def die_amid(about, step):
     lease = {"run_id": about["run_id"], "token": about["token"]}
     line = encode_requests([{"op": "report", "args": {**lease, "rows": [[step, {"score": 0.0}]]}}]) + b"\n"
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(socket_path(Path(about["channel"].removeprefix("unix:")))))
+    with bindable(Path(about["channel"].removeprefix("unix:"))) as name:
+        connection.connect(name)
     connection.sendall(line[: len(line) // 2])
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)  # the kernel ends us with our agent
