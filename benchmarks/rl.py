@@ -27,7 +27,7 @@ from rich.table import Table
 
 from plain_rl import PlainMarket, PlainPpo
 from sharpen.bars import Panel
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market import MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import MarketData, market_data
 from sharpen.objectives.rl.memory import member_bytes
 from sharpen.objectives.rl.population import Member, Population
@@ -90,11 +90,11 @@ def market_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
     """Return the speed of the market alone, with random actions."""
     rows: list[Row] = []
     for n_envs in (64, 512, 2048):
-        env = Market(data, [rules], n_envs)
+        env = PortfolioMarket(data, [rules], n_envs)
         state = env.reset(Streams.of([0]))
         actions = torch.rand(64, 1, n_envs, N_STOCKS) * 2 - 1
 
-        def walk(env: Market = env, state: Any = state, actions: Any = actions) -> None:
+        def walk(env: PortfolioMarket = env, state: Any = state, actions: Any = actions) -> None:
             for action in actions:
                 state = env.step(state, action).state
 
@@ -118,7 +118,7 @@ def ppo_rows(data: MarketData, rules: MarketSettings) -> list[Row]:
             horizon_len=HORIZON, batch_size=BATCH, n_envs=n_envs, repeat_times=times, scale_updates=not plan
         )
         members = [Member(settings, seed, rules) for seed in range(n_members)]
-        population = Population(members, lambda m, e=n_envs: Market(data, [x.market for x in m], e))
+        population = Population(members, lambda m, e=n_envs: PortfolioMarket(data, [x.market for x in m], e))
         population.train(1)
         seconds = cpu(lambda p=population, n=HORIZON * n_envs: p.train(2 * n))
         how = "16 minibatches" if plan else "one pass"
@@ -242,9 +242,9 @@ def memory(data: MarketData, rules: MarketSettings, n_members: int) -> float:
 
     def train(n: int, one: AgentSettings) -> None:
         members = [Member(one, seed, rules) for seed in range(n)]
-        Population(members, lambda m: Market(data, [x.market for x in m], one.n_envs), layout="stack").train(
-            1
-        )
+        Population(
+            members, lambda m: PortfolioMarket(data, [x.market for x in m], one.n_envs), layout="stack"
+        ).train(1)
 
     train(2, replace(settings, n_envs=1))  # loads and compiles what any training does
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

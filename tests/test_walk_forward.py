@@ -6,7 +6,7 @@ import pytest
 from sharpen import tracking
 from sharpen.data import load
 from sharpen.folds import WalkForward, lockbox_start, split
-from sharpen.objectives.fold_score import Market, score_decisions
+from sharpen.objectives.fold_score import TradedPanel, score_decisions
 from sharpen.objectives.progress import progress
 from sharpen.walk_forward import Rule, run_program
 
@@ -37,7 +37,7 @@ def test_a_rule_is_scored_as_by_hand(logged, capsys):
     panel = load("stocks").panel
     panel = panel.slice(0, lockbox_start(len(panel), 0.2))
     position = trend(panel, {"bars": 10, "size": 0.5}, None)
-    market = Market(panel, cost_bps=7.0, bars_per_year=panel.bars_per_year)
+    market = TradedPanel(panel, cost_bps=7.0, bars_per_year=panel.bars_per_year)
     scores = []
     for fold in split(len(panel), WalkForward(n_folds=3), first_bar=WARM_UP):
         inside, outside = (fold.train_start, fold.train_stop), (fold.val_start, fold.val_stop)

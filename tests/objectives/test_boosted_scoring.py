@@ -29,7 +29,7 @@ from sharpen.objectives.boosted.scoring import (
     train_final,
 )
 from sharpen.objectives.boosted.settings import ClassifierSettings
-from sharpen.objectives.fold_score import Market, score_decisions
+from sharpen.objectives.fold_score import TradedPanel, score_decisions
 from sharpen.objectives.process_cache import ProcessCache
 from sharpen.overfit import sharpe_interval
 from sharpen.seeds import rng_for, seed_for
@@ -62,7 +62,7 @@ def test_the_same_decisions_under_other_assumptions():
     fold = Fold(1, 0, 200, 200, 400)
     rng = np.random.default_rng(0)
     inside, outside = rng.uniform(-1, 1, (2, 200, len(panel.symbols)))
-    found = score_decisions(Market(panel, 5.0, 252.0), fold, inside, outside)
+    found = score_decisions(TradedPanel(panel, 5.0, 252.0), fold, inside, outside)
     later, free = panel.slice(200, 400), found.stress
     np.testing.assert_array_equal(free.gross, backtest(outside, later.open, later.close, 0.0).returns)
     late = np.vstack([np.zeros_like(outside[:1]), outside[:-1]])
@@ -75,11 +75,11 @@ def test_the_same_decisions_under_other_assumptions():
 def test_a_risk_free_rate_is_taken_from_every_return_and_borrowing_is_paid_for_what_is_short():
     panel = make_world(3, n_bars=400)
     fold, short = Fold(1, 0, 200, 200, 400), np.full((200, len(panel.symbols)), -1.0)
-    plain = score_decisions(Market(panel, 5.0, 252.0), fold, short, short)
-    rated = score_decisions(Market(panel, 5.0, 252.0, risk_free_rate=0.05), fold, short, short)
+    plain = score_decisions(TradedPanel(panel, 5.0, 252.0), fold, short, short)
+    rated = score_decisions(TradedPanel(panel, 5.0, 252.0, risk_free_rate=0.05), fold, short, short)
     np.testing.assert_allclose(plain.returns - rated.returns, 1.05 ** (1 / 252) - 1)
     np.testing.assert_allclose(plain.baseline - rated.baseline, 1.05 ** (1 / 252) - 1)
-    lent = score_decisions(Market(panel, 5.0, 252.0, borrow_rate=0.10), fold, short, short)
+    lent = score_decisions(TradedPanel(panel, 5.0, 252.0, borrow_rate=0.10), fold, short, short)
     paid = plain.returns - lent.returns
     np.testing.assert_allclose(paid[1:], 1.10 ** (1 / 252) - 1)
     assert paid[0] == 0.0, "nothing is held yet"

@@ -15,7 +15,7 @@ from sharpen.folds import Fold
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class TradedPanel:
     """What a decision meets: prices, costs and the number of bars that make a year.
 
     Attributes:
@@ -90,7 +90,9 @@ class FoldScore:
     stress: Stress | None = None
 
 
-def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_decision: Floats) -> FoldScore:
+def score_decisions(
+    market: TradedPanel, fold: Fold, train_decision: Floats, val_decision: Floats
+) -> FoldScore:
     """Return what decisions earned on the training and on the validation bars of a fold.
 
     Each part starts without a position, fills at the next open, and is flat after its last close.
@@ -128,7 +130,7 @@ def score_decisions(market: Market, fold: Fold, train_decision: Floats, val_deci
     )
 
 
-def _earned(market: Market, decision: Floats, panel: Panel) -> Backtest:
+def _earned(market: TradedPanel, decision: Floats, panel: Panel) -> Backtest:
     """Return what decisions earn after all costs, above the risk-free rate."""
     backtested = backtest(decision, panel.open, panel.close, market.cost_bps, market.delisting_return)
     per_year, returns = market.bars_per_year, backtested.returns
@@ -138,7 +140,7 @@ def _earned(market: Market, decision: Floats, panel: Panel) -> Backtest:
     return replace(backtested, returns=metrics.above_rate(returns, market.risk_free_rate, per_year))
 
 
-def _stress(market: Market, decision: Floats, held_out: Backtest, panel: Panel) -> Stress:
+def _stress(market: TradedPanel, decision: Floats, held_out: Backtest, panel: Panel) -> Stress:
     free = replace(market, cost_bps=0.0, borrow_rate=0.0)
     late = np.vstack([np.zeros((1, decision.shape[1])), decision[:-1]])
     change = np.abs(np.diff(held_out.held, axis=0, prepend=0.0)).sum(axis=1)

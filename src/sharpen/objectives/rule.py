@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sharpen.arrays import Floats
     from sharpen.bars import Panel
     from sharpen.folds import Fold, WalkForward
-    from sharpen.objectives.fold_score import FoldScore, Market
+    from sharpen.objectives.fold_score import FoldScore, TradedPanel
     from sharpen.objectives.port import SavedModel
 
 _COSTS: Mapping[str, tuple[float, str]] = {
@@ -35,7 +35,7 @@ class Decided:
 
     panel: Panel
     config: Mapping[str, Any]
-    market: Market
+    market: TradedPanel
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Rule:
 
     def prepare(self, config: Mapping[str, Any], panel: Panel) -> Decided:
         """Return the bars, with what they cost to trade."""
-        from sharpen.objectives.fold_score import Market
+        from sharpen.objectives.fold_score import TradedPanel
 
         costs = {name: float(config[name]) for name in _COSTS}
-        return Decided(panel, config, Market(panel, bars_per_year=panel.bars_per_year, **costs))
+        return Decided(panel, config, TradedPanel(panel, bars_per_year=panel.bars_per_year, **costs))
 
     def first_bar(self, examples: Decided) -> int:
         """Return how many bars warm up."""

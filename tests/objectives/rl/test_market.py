@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.market import FILLS, Market, MarketSettings, affordable
+from sharpen.objectives.rl.market import FILLS, MarketSettings, PortfolioMarket, affordable
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.streams import Streams
 
@@ -50,7 +50,7 @@ def walk(market, actions, shares=(10, 0, 0)):
     ],
 )
 def test_the_worked_example_to_the_cent(fill, cash, shares, assets):
-    market = Market(data_of(OPEN, CLOSE), [replace(SETTINGS, fill=fill)], n_envs=2)
+    market = PortfolioMarket(data_of(OPEN, CLOSE), [replace(SETTINGS, fill=fill)], n_envs=2)
     states, steps = walk(market, ACTIONS)
     assert states[0]["assets"][0, 0] == 600.25
     for k, state in enumerate(states[1:]):
@@ -63,7 +63,7 @@ def test_the_worked_example_to_the_cent(fill, cash, shares, assets):
 
 def test_the_reward_is_the_scaled_gain_with_a_bonus_at_the_end():
     settings = replace(SETTINGS, fill="next_close", bonus_gamma=0.99)
-    _, steps = walk(Market(data_of(OPEN, CLOSE), [settings], n_envs=1), ACTIONS)
+    _, steps = walk(PortfolioMarket(data_of(OPEN, CLOSE), [settings], n_envs=1), ACTIONS)
     rewards = [float(step.reward[0, 0]) for step in steps]
     assert rewards[:2] == pytest.approx([-1.098633e-4, 2.382812e-3], rel=1e-4)
     assert rewards[3] - (612.871 - 607.112) * 2**-12 == pytest.approx(0.0770325, rel=1e-4)
@@ -71,15 +71,15 @@ def test_the_reward_is_the_scaled_gain_with_a_bonus_at_the_end():
 
 def test_filling_at_the_observed_close_looks_ahead_and_says_so():
     settings = replace(SETTINGS, fill="same_close_lookahead")
-    states, _ = walk(Market(data_of(OPEN, CLOSE), [settings], n_envs=1), ACTIONS)
+    states, _ = walk(PortfolioMarket(data_of(OPEN, CLOSE), [settings], n_envs=1), ACTIONS)
     assert float(states[-1]["assets"]) == pytest.approx(702.833, abs=5e-4)
 
 
 def test_members_differ_in_their_numbers_and_do_not_touch_each_other():
     members = [replace(SETTINGS, cost_bps=c, slippage_bps=s) for c, s in [(10, 0), (50, 0), (10, 40)]]
-    together, _ = walk(Market(data_of(OPEN, CLOSE), members, n_envs=1), ACTIONS)
+    together, _ = walk(PortfolioMarket(data_of(OPEN, CLOSE), members, n_envs=1), ACTIONS)
     for k, member in enumerate(members):
-        alone, _ = walk(Market(data_of(OPEN, CLOSE), [member], n_envs=1), ACTIONS)
+        alone, _ = walk(PortfolioMarket(data_of(OPEN, CLOSE), [member], n_envs=1), ACTIONS)
         assert all(torch.equal(a["assets"][0], b["assets"][k]) for a, b in zip(alone, together, strict=True))
     assert together[-1]["assets"][0] > together[-1]["assets"][1]
     assert together[-1]["assets"][0] > together[-1]["assets"][2]
@@ -91,7 +91,7 @@ def test_cash_and_shares_are_never_negative_and_lots_are_whole(seed, fill, cost)
     close = np.round(np.exp(rng.normal(2, 1, (8, 4))), 2) + 0.01
     opens = np.round(close * np.exp(rng.normal(0, 0.1, close.shape)), 2) + 0.01
     settings = MarketSettings(stop_bar=8, initial_cash=300.0, max_trade=30, cost_bps=cost, fill=fill)
-    market = Market(data_of(opens, close), [settings], n_envs=5)
+    market = PortfolioMarket(data_of(opens, close), [settings], n_envs=5)
     state = market.reset(Streams.of([seed]))
     for _ in range(7):
         before, state = state, market.step(state, torch.as_tensor(rng.uniform(-1, 1, (1, 5, 4)))).state
@@ -112,7 +112,7 @@ def test_cash_and_shares_are_never_negative_and_lots_are_whole(seed, fill, cost)
 def test_exactly_affordable_lots_are_bought():
     close = np.full((2, 1), 33.3)
     settings = MarketSettings(stop_bar=2, initial_cash=33.3 * 1.001 * 7, max_trade=10, fill="next_close")
-    states, _ = walk(Market(data_of(close, close), [settings], n_envs=1), [[1.0]], shares=(0,))
+    states, _ = walk(PortfolioMarket(data_of(close, close), [settings], n_envs=1), [[1.0]], shares=(0,))
     assert states[1]["shares"].item() == 7
 
 
@@ -131,7 +131,7 @@ def test_buys_take_their_turn_until_the_cash_is_gone():
 def test_random_starts_stay_in_the_window_and_last_as_long_as_asked():
     close = np.full((50, 2), 10.0)
     settings = MarketSettings(first_bar=10, stop_bar=40, episode_bars=5, random_start=True, random_reset=True)
-    market = Market(data_of(close, close), [settings], n_envs=300)
+    market = PortfolioMarket(data_of(close, close), [settings], n_envs=300)
     state = market.reset(Streams.of([3]))
     assert int(state["day"].min()) == 10
     assert int(state["day"].max()) == 34
@@ -147,14 +147,14 @@ def test_a_stock_that_misses_bars_is_not_traded():
     close = CLOSE.copy()
     close[2:4, 1] = np.nan
     settings = replace(SETTINGS, fill="next_close")
-    states, _ = walk(Market(data_of(close, close), [settings], n_envs=1), ACTIONS)
+    states, _ = walk(PortfolioMarket(data_of(close, close), [settings], n_envs=1), ACTIONS)
     assert [s["shares"][0, 0, 1].item() for s in states] == [0, 10, 10, 10, 10]
     assert all(bool(torch.isfinite(s["assets"]).all()) for s in states)
 
 
 def test_turbulence_sells_everything():
     data = replace(data_of(OPEN, CLOSE), turbulence=np.array([0.0, 0.0, 99.0, 0.0, 0.0]))
-    states, _ = walk(Market(data, [replace(SETTINGS, turbulence_limit=50.0)], n_envs=1), ACTIONS)
+    states, _ = walk(PortfolioMarket(data, [replace(SETTINGS, turbulence_limit=50.0)], n_envs=1), ACTIONS)
     assert states[2]["shares"].sum() > 0
     assert states[3]["shares"].sum() == 0
     assert states[4]["shares"].sum() > 0
@@ -171,7 +171,7 @@ def test_turbulence_sells_everything():
 )
 def test_bad_rules_are_refused(change, match):
     with pytest.raises(UsageError, match=match):
-        Market(data_of(OPEN, CLOSE), [replace(SETTINGS, **change)], n_envs=1)
+        PortfolioMarket(data_of(OPEN, CLOSE), [replace(SETTINGS, **change)], n_envs=1)
 
 
 @pytest.mark.parametrize("scaling", ["elegantrl", "relative"])
@@ -191,7 +191,7 @@ def test_what_a_portfolio_has_does_not_depend_on_later_bars(world, other_future,
     actions, after = rng.uniform(-1, 1, (60, 3)), 340
     settings = MarketSettings(first_bar=300, stop_bar=400, max_trade=0.2, trade_unit="value", fill=fill)
     ways = [
-        walk(Market(market_data(p), [settings], n_envs=1), actions, (0, 0, 0))[0]
+        walk(PortfolioMarket(market_data(p), [settings], n_envs=1), actions, (0, 0, 0))[0]
         for p in (panel, other_future(panel, after))
     ]
     for k in range(len(actions)):
@@ -206,7 +206,7 @@ def test_a_decision_made_at_a_close_cannot_have_that_close():
     for fill in ("next_open", "next_close"):
         spent = []
         for prices in ((OPEN, CLOSE), (opens, close)):
-            market = Market(data_of(*prices), [replace(SETTINGS, fill=fill)], n_envs=1)
+            market = PortfolioMarket(data_of(*prices), [replace(SETTINGS, fill=fill)], n_envs=1)
             states, _ = walk(market, ACTIONS[:1], (0, 0, 0))
             spent.append(states[1]["cash"].item())
         assert spent[0] == spent[1]
@@ -215,7 +215,7 @@ def test_a_decision_made_at_a_close_cannot_have_that_close():
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_actions_beyond_the_limits_count_as_the_limits_and_no_number_as_no_order(is_compiled):
     def earned(actions):
-        market = Market(data_of(OPEN, CLOSE), [SETTINGS], n_envs=1)
+        market = PortfolioMarket(data_of(OPEN, CLOSE), [SETTINGS], n_envs=1)
         market.is_compiled = is_compiled
         states, _ = walk(market, actions)
         return torch.cat([states[-1]["cash"], states[-1]["shares"][0]], -1)
@@ -226,7 +226,7 @@ def test_actions_beyond_the_limits_count_as_the_limits_and_no_number_as_no_order
 
 
 def test_the_whole_window_is_a_setting():
-    market = Market(data_of(OPEN, CLOSE), [replace(SETTINGS, first_bar=1)], n_envs=8)
+    market = PortfolioMarket(data_of(OPEN, CLOSE), [replace(SETTINGS, first_bar=1)], n_envs=8)
     state = market.reset(Streams.of([3]))
     assert state["day"].unique().tolist() == [1]
     assert state["cash"].unique().tolist() == [500.25]
@@ -235,7 +235,7 @@ def test_the_whole_window_is_a_setting():
 
 @pytest.mark.parametrize("bonus_gamma", [0.0, 0.99])
 def test_a_bonus_stands_for_what_would_have_come_so_no_value_is_added(bonus_gamma):
-    market = Market(data_of(OPEN, CLOSE), [replace(SETTINGS, bonus_gamma=bonus_gamma)], n_envs=1)
+    market = PortfolioMarket(data_of(OPEN, CLOSE), [replace(SETTINGS, bonus_gamma=bonus_gamma)], n_envs=1)
     _, steps = walk(market, ACTIONS)
     assert [bool(step.truncated) for step in steps] == [False, False, False, True]
     assert [bool(step.terminated) for step in steps] == [False, False, False, bonus_gamma > 0]

@@ -8,7 +8,7 @@ import torch
 
 from sharpen.objectives.rl.agent import observe
 from sharpen.objectives.rl.evaluation import follow
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market import MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.population import Member, Population
 from sharpen.objectives.rl.settings import AgentSettings
@@ -41,7 +41,7 @@ def test_compiled_code_trades_every_bar_as_the_tensors_do(kind, rules, whole, wo
     data = data_of_kind(kind, whole, world)
     market = MarketSettings(**RULES[rules], first_bar=data.warmup_bars, stop_bar=len(data))
     members = [market, replace(market, max_trade=market.max_trade / 3, cost_bps=market.cost_bps + 50)]
-    compiled, tensors = (Market(data, members, 2, "relative") for _ in range(2))
+    compiled, tensors = (PortfolioMarket(data, members, 2, "relative") for _ in range(2))
     assert compiled.is_compiled
     tensors.is_compiled = False
     ways = [env.reset(Streams.of([0, 0])) for env in (compiled, tensors)]
@@ -69,13 +69,13 @@ def test_a_policy_walks_as_it_acts_in_tensors(agent, activation, scaling, world)
     settings = AgentSettings.of({**small, "agent": agent, "activation": activation})
     members = [Member(settings, seed, replace(rules, max_trade=0.1 + 0.1 * seed)) for seed in range(2)]
     population = Population(
-        members, lambda m: Market(data, [x.market for x in m], 2, scaling), layout="stack"
+        members, lambda m: PortfolioMarket(data, [x.market for x in m], 2, scaling), layout="stack"
     )
     brain = population.stacks[0].agent
     for learner in brain.learners().values():
         learner.parameters.flat.mul_(3.0)  # so that it trades
     tracks = follow(brain, data, [m.market for m in members], scaling)
-    env = Market(data, [m.market for m in members], 1, scaling)
+    env = PortfolioMarket(data, [m.market for m in members], 1, scaling)
     state = env.reset(Streams.of([0, 0]))
     with torch.no_grad():
         for t in range(1, rules.stop_bar - rules.first_bar):

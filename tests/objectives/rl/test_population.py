@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market import MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.pendulum import Pendulum
 from sharpen.objectives.rl.population import Member, Population
@@ -179,6 +179,6 @@ def test_members_may_differ_in_where_their_episodes_begin(world):
     data = market_data(world(seed=3, n_bars=400))
     rules = MarketSettings(first_bar=data.warmup_bars, stop_bar=380)
     members = [replace(member("ppo", k), market=replace(rules, random_start=k > 0)) for k in range(3)]
-    group = Population(members, lambda m: Market(data, [x.market for x in m], 2), layout="stack")
+    group = Population(members, lambda m: PortfolioMarket(data, [x.market for x in m], 2), layout="stack")
     group.train(128)
     assert [stack.numbers for stack in group.stacks] == [[0], [1, 2]]

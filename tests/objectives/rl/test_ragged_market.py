@@ -10,7 +10,7 @@ from sharpen.bars import COLUMNS
 from sharpen.errors import DataError
 from sharpen.folds import Fold
 from sharpen.objectives.rl import technicals
-from sharpen.objectives.rl.market import FILLS, Market, MarketSettings
+from sharpen.objectives.rl.market import FILLS, MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
 from sharpen.objectives.rl.turbulence import realized_volatility, turbulence
@@ -67,7 +67,7 @@ def test_only_what_has_a_bar_is_traded(world, fill, trade_unit):
     panel = ragged(world)
     unit = 20.0 if trade_unit == "shares" else 0.02
     rules = MarketSettings(300, 410, 1e5, unit, trade_unit=trade_unit, fill=fill)
-    market = Market(market_data(panel), [rules], n_envs=2)
+    market = PortfolioMarket(market_data(panel), [rules], n_envs=2)
     actions = np.random.default_rng(0).uniform(-0.4, 1, (100, 3))
     states, _ = walk(market, actions, (0, 0, 0))
     shares = np.array([state["shares"][0, 0].tolist() for state in states])  # after bar 300 + k
@@ -87,7 +87,7 @@ def test_a_delisted_stock_is_sold_at_its_last_close(world, delisting_return, pai
     panel = ragged(world)
     data = market_data(panel)
     rules = MarketSettings(370, 400, 1e5, 10.0, cost_bps=0.0, delisting_return=delisting_return)
-    market = Market(data, [rules], n_envs=1)
+    market = PortfolioMarket(data, [rules], n_envs=1)
     states, _ = walk(market, np.zeros((20, 3)), (0, 0, 50))
     cash = [state["cash"].item() for state in states]
     before = GONE - 370 - 1
@@ -100,7 +100,7 @@ def test_a_delisted_stock_is_sold_at_its_last_close(world, delisting_return, pai
 
 def test_a_missing_bar_is_valued_at_the_last_close(world):
     panel = ragged(world)
-    market = Market(market_data(panel), [MarketSettings(340, 400, 1e5, 10.0)], n_envs=1)
+    market = PortfolioMarket(market_data(panel), [MarketSettings(340, 400, 1e5, 10.0)], n_envs=1)
     states, _ = walk(market, np.zeros((12, 3)), (0, 0, 50))
     assert states[GAP - 340]["assets"].item() == pytest.approx(1e5 + 50 * panel.close[GAP - 1, 2])
 
@@ -112,7 +112,7 @@ def test_the_mask_of_the_future_moves_nothing_of_the_past(world, other_future):
     for p in (panel, bent):
         data = market_data(p)
         tables.append(data.table[: after + 1])
-        market = Market(data, [MarketSettings(300, 400, 1e5, 20.0)], n_envs=1)
+        market = PortfolioMarket(data, [MarketSettings(300, 400, 1e5, 20.0)], n_envs=1)
         actions = np.random.default_rng(0).uniform(-1, 1, (40, 3))
         ways.append(walk(market, actions, (0, 0, 0))[0])
     np.testing.assert_allclose(*tables, rtol=1e-9, atol=1e-12)

@@ -20,7 +20,7 @@ from sharpen.labels import Labels, triple_barrier
 from sharpen.objectives.boosted.bets import average_active_bets, bets
 from sharpen.objectives.boosted.booster import Fitted, Model, TrainingRows, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
-from sharpen.objectives.fold_score import FoldScore, Market, score_decisions
+from sharpen.objectives.fold_score import FoldScore, TradedPanel, score_decisions
 from sharpen.objectives.process_cache import PROCESS_CACHE
 from sharpen.seeds import seed_for
 
@@ -84,7 +84,7 @@ def score(settings: ClassifierSettings, examples: Examples, fold: Fold, seed: in
     fitted = _fit(settings, examples, fold, usable, seed)
     features = examples.prepared.features.values
     prepared = examples.prepared
-    market = Market(
+    market = TradedPanel(
         prepared.panel,
         settings.cost_bps,
         prepared.bars_per_year,

@@ -52,7 +52,7 @@ def follow(agent: Agent, data: MarketData, markets: Sequence[MarketSettings], sc
         agent: P members.
         data: The bars.
         markets: The rules and the window of each. (P,)
-        scaling: As in :class:`sharpen.objectives.rl.market.Market`.
+        scaling: As in :class:`sharpen.objectives.rl.market.PortfolioMarket`.
     """
     net, parameters = agent.policy()
     host = {name: parameters.views[name].detach().cpu().numpy() for name in net.shapes}

@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.agent import begun_anew
 from sharpen.objectives.rl.environment import State
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market import MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import MarketData
 from sharpen.objectives.rl.streams import Streams
 
@@ -26,21 +26,21 @@ Observation = npt.NDArray[np.float32]
 Info = dict[str, Any]
 
 
-def _spaces(market: Market) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
+def _spaces(market: PortfolioMarket) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
     table = market.table
     n_seen = market.own_dim + (0 if table is None else table.shape[1])
     observation_space = gymnasium.spaces.Box(-_LIMIT, _LIMIT, (n_seen,), np.float32)
     return observation_space, gymnasium.spaces.Box(-1.0, 1.0, (market.action_dim,), np.float32)
 
 
-def _seen(market: Market, state: State) -> Observation:
+def _seen(market: PortfolioMarket, state: State) -> Observation:
     """Return what each portfolio sees. (E, n_seen)."""
     own, table = market.own(state)[:, 0], market.table
     observation = own if table is None else torch.cat([own, table[market.row(state)[:, 0]]], -1)
     return observation.clamp(-_LIMIT, _LIMIT).cpu().numpy()
 
 
-def _actions(market: Market, raw: npt.NDArray[np.float32]) -> torch.Tensor:
+def _actions(market: PortfolioMarket, raw: npt.NDArray[np.float32]) -> torch.Tensor:
     """Return the actions of all portfolios. (P, 1, S)."""
     actions = torch.as_tensor(raw)
     if actions.numel() != market.n_members * market.action_dim:
@@ -61,7 +61,7 @@ class PortfolioEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     """
 
     def __init__(self, data: MarketData, settings: MarketSettings, scaling: str = "elegantrl") -> None:
-        self._market = Market(data, [settings], 1, scaling)
+        self._market = PortfolioMarket(data, [settings], 1, scaling)
         spaces: tuple[Any, Any] = _spaces(self._market)
         self.observation_space, self.action_space = spaces
         self._streams: Streams | None = None
@@ -108,7 +108,9 @@ class PortfolioVectorEnv(VectorEnv[Observation, npt.NDArray[np.float32], npt.NDA
     def __init__(
         self, data: MarketData, settings: MarketSettings, num_envs: int, scaling: str = "elegantrl"
     ) -> None:
-        self._market = Market(data, [settings] * num_envs, 1, scaling)  # each draws from a stream of its own
+        self._market = PortfolioMarket(
+            data, [settings] * num_envs, 1, scaling
+        )  # each draws from a stream of its own
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         spaces: tuple[Any, Any] = _spaces(self._market)

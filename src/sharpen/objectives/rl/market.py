@@ -109,7 +109,7 @@ SHARED = ("trade_unit", "fill", "random_start", "random_reset")
 """Rules that are the same for all members of a stack."""
 
 
-class Market:
+class PortfolioMarket:
     """P members times E portfolios.
 
     Args:

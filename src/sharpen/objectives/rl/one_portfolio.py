@@ -1,8 +1,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """One portfolio's way through a market by a policy's best known actions, compiled.
 
-It is what :class:`sharpen.objectives.rl.market.Market` does, without tensors: for a single portfolio the
-calls of a tensor library take fifty times as long as the work, and evaluation walks many bars.
+It is what :class:`sharpen.objectives.rl.market.PortfolioMarket` does, without tensors: for a single portfolio
+the calls of a tensor library take fifty times as long as the work, and evaluation walks many bars.
 """
 
 from __future__ import annotations

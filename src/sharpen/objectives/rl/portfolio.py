@@ -21,7 +21,7 @@ from sharpen.objectives.rl import technicals
 from sharpen.objectives.rl.agent import Agent
 from sharpen.objectives.rl.checkpoints import BestWeights, FoldCheckpoint
 from sharpen.objectives.rl.evaluation import Track, fold_score, follow, sharpe
-from sharpen.objectives.rl.market import Market, MarketSettings
+from sharpen.objectives.rl.market import MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import MARKET_COLUMNS, MarketData
 from sharpen.objectives.rl.memory import refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
@@ -297,7 +297,9 @@ class _Training:
         settings, begun = jobs[0].settings, jobs[0].begun
         population = Population(
             members,
-            lambda m: Market(data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device),
+            lambda m: PortfolioMarket(
+                data, [x.market for x in m], m[0].agent.n_envs, settings.scaling, device
+            ),
             device,
         )
         if begun is None:

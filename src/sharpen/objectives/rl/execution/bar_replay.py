@@ -77,7 +77,7 @@ class BarRules:
 
 
 class BarReplay:
-    """See :class:`sharpen.objectives.rl.execution.port.Market`.
+    """See :class:`sharpen.objectives.rl.execution.port.ExecutionMarket`.
 
     Args:
         panel: The bars, with volumes. Where a symbol lacks a bar between two others, its trading is halted:

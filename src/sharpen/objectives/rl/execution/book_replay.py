@@ -78,7 +78,7 @@ class BookRules:
 
 
 class BookReplay:
-    """See :class:`sharpen.objectives.rl.execution.port.Market`.
+    """See :class:`sharpen.objectives.rl.execution.port.ExecutionMarket`.
 
     Args:
         book: The snapshots and trades. Without trades, a limit order fills only where the other side's best

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sharpen.objectives.rl.environment import State, Step
-from sharpen.objectives.rl.execution.port import Fill, Market, at
+from sharpen.objectives.rl.execution.port import ExecutionMarket, Fill, at
 from sharpen.objectives.rl.streams import Streams
 
 _N_OWN = 4
@@ -33,7 +33,9 @@ class Execution:
         unit_bps: What a reward of 1 is, in basis points of the order at arrival; each member's own in (P, 1).
     """
 
-    def __init__(self, market: Market, n_members: int, n_envs: int, unit_bps: float | Tensor) -> None:
+    def __init__(
+        self, market: ExecutionMarket, n_members: int, n_envs: int, unit_bps: float | Tensor
+    ) -> None:
         self.market, self.n_members, self.n_envs, self.unit_bps = market, n_members, n_envs, unit_bps
         self.action_dim = 2 if market.has_book else 1
         self.own_dim = _N_OWN + market.n_seen

@@ -13,7 +13,7 @@ import torch
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.markets import execution
-from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.port import ExecutionMarket
 from sharpen.objectives.rl.streams import Streams
 
 _LIMIT = 1e4
@@ -36,7 +36,7 @@ class ExecutionEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     ((5,), (1,))
     """
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: ExecutionMarket) -> None:
         self._env = execution(market, 1, 1)
         space: Any = gymnasium.spaces.Box(-_LIMIT, _LIMIT, (self._env.own_dim,), np.float32)
         actions: Any = gymnasium.spaces.Box(-1.0, 1.0, (self._env.action_dim,), np.float32)

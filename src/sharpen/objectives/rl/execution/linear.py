@@ -46,7 +46,7 @@ class LinearRules:
 
 
 class Linear:
-    """See :class:`sharpen.objectives.rl.execution.port.Market`."""
+    """See :class:`sharpen.objectives.rl.execution.port.ExecutionMarket`."""
 
     n_impact = 1
     n_seen = 1

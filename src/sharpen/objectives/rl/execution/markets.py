@@ -17,12 +17,12 @@ from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.linear import almgren_chriss_market, signal
 from sharpen.objectives.rl.execution.policies import twap
-from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.port import ExecutionMarket
 from sharpen.objectives.rl.execution.propagator import propagator_market
 from sharpen.objectives.rl.execution.transient import obizhaeva_wang_market
 from sharpen.objectives.rl.streams import Streams
 
-MARKETS: dict[str, Callable[[Mapping[str, Any]], Market]] = {
+MARKETS: dict[str, Callable[[Mapping[str, Any]], ExecutionMarket]] = {
     "signal": signal,
     "ac": almgren_chriss_market,
     "ow": obizhaeva_wang_market,
@@ -39,7 +39,7 @@ def market_of(
     settings: Mapping[str, Any] | None = None,
     data: Panel | Book | None = None,
     part: Part = TRAINING,
-) -> Market:
+) -> ExecutionMarket:
     """Return a market by its name; settings that are None have the market's own default.
 
     Args:
@@ -71,7 +71,7 @@ def market_of(
     return MARKETS[name](given)
 
 
-def unit_bps(market: Market, n_episodes: int = 512) -> float:
+def unit_bps(market: ExecutionMarket, n_episodes: int = 512) -> float:
     """Return what a reward of 1 is, in basis points of the order at arrival.
 
     The gain of the optimum where that is known, or the market's own scale. Elsewhere what equal slices cost
@@ -93,7 +93,7 @@ def unit_bps(market: Market, n_episodes: int = 512) -> float:
     return unit
 
 
-def _cost_of_equal_slices(market: Market, n_episodes: int) -> float:
+def _cost_of_equal_slices(market: ExecutionMarket, n_episodes: int) -> float:
     """Return what equal slices cost in basis points where prices stand still."""
     env = Execution(market, 1, n_episodes, 1.0)
     state = env.reset(Streams.of([0]))
@@ -103,7 +103,7 @@ def _cost_of_equal_slices(market: Market, n_episodes: int) -> float:
 
 
 def execution(
-    market: Market, n_members: int, n_envs: int, unit: float | torch.Tensor | None = None
+    market: ExecutionMarket, n_members: int, n_envs: int, unit: float | torch.Tensor | None = None
 ) -> Execution:
     """Return orders in a market, with the reward's unit of it."""
     return Execution(market, n_members, n_envs, unit_bps(market) if unit is None else unit)

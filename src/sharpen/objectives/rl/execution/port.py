@@ -38,7 +38,7 @@ class Fill(NamedTuple):
     impact: Tensor
 
 
-class Market(Protocol):
+class ExecutionMarket(Protocol):
     """A market for orders of ``n_slices`` slices.
 
     Attributes:

@@ -70,7 +70,7 @@ class PropagatorRules:
 
 
 class Propagator:
-    """See :class:`sharpen.objectives.rl.execution.port.Market`.
+    """See :class:`sharpen.objectives.rl.execution.port.ExecutionMarket`.
 
     Source: Bouchaud et al. (2004), Fluctuations and Response in Financial Markets, for the propagator; Toth
         et al. (2011), Anomalous Price Impact, for the square root.

@@ -23,7 +23,7 @@ from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, mea
 from sharpen.objectives.rl.execution.markets import RECORDED, episodes, execution, market_of, unit_bps
 from sharpen.objectives.rl.execution.order_warnings import order_warnings
 from sharpen.objectives.rl.execution.policies import Policy, baselines, of_agent
-from sharpen.objectives.rl.execution.port import Market
+from sharpen.objectives.rl.execution.port import ExecutionMarket
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.memory import free_bytes, refuse_too_large
 from sharpen.objectives.rl.population import Member, Population
@@ -182,7 +182,7 @@ class FoldMember(Member):
     fold: int = 0
 
 
-def _within(market: Market, *parts: Part) -> Market:
+def _within(market: ExecutionMarket, *parts: Part) -> ExecutionMarket:
     """Return the market of members with orders from these parts; a market that is drawn has none."""
     return market.within(*parts) if isinstance(market, BarReplay | BookReplay) else market
 
@@ -200,7 +200,9 @@ def _refuse_too_many(n_orders: int, n_slices: int) -> None:
 class _HeldOut:
     """The orders of a fold that policies are judged on, and what the baselines come to on them."""
 
-    def __init__(self, market: Market, unit: float, n_episodes: int, seeds: Iterable[int], use: str) -> None:
+    def __init__(
+        self, market: ExecutionMarket, unit: float, n_episodes: int, seeds: Iterable[int], use: str
+    ) -> None:
         most = market.n_orders if isinstance(market, BarReplay | BookReplay) else n_episodes
         self.env = execution(market, 1, min(n_episodes, most), unit)
         self._orders: dict[int, State] = {}

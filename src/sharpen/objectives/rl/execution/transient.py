@@ -20,7 +20,7 @@ _ORDER, _ARRIVAL = 1e5, 100.0
 
 
 class Transient:
-    """See :class:`sharpen.objectives.rl.execution.port.Market`; a slice is one trade.
+    """See :class:`sharpen.objectives.rl.execution.port.ExecutionMarket`; a slice is one trade.
 
     Args:
         n_slices: Trades at equal distances, the first at the start and the last at the end.
