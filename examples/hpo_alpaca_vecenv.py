@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sharpen.folds import Fold
     from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
-    from sharpen.objectives.rl.portfolio import Keep, Outcome, PortfolioSettings
+    from sharpen.objectives.rl.portfolio import Keep, PortfolioSettings, TrainingResult
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +60,16 @@ def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
     cut = lockbox_start(len(bars.panel), config.get("lockbox_share", 0.2))
     summary = bars_facts(bars, cut).to_summary()
     data, fold = bars_of(bars.panel, cut, settings, config)
-    outcome = train_on(data, fold, settings, config)
-    if outcome.score is None:
-        log.warning("fold %d: infeasible: %s", fold.number, outcome.problem)
-        return {"performance": float("nan"), "summary": {**summary, "infeasible": outcome.problem}}
-    write_returns([outcome.score], Path(HydraConfig.get().runtime.output_dir) / "returns.parquet")
+    result = train_on(data, fold, settings, config)
+    if result.score is None:
+        log.warning("fold %d: infeasible: %s", fold.number, result.problem)
+        return {"performance": float("nan"), "summary": {**summary, "infeasible": result.problem}}
+    write_returns([result.score], Path(HydraConfig.get().runtime.output_dir) / "returns.parquet")
     if config["stage"] == "lockbox":
-        figures = lockbox_figures(outcome.score)
+        figures = lockbox_figures(result.score)
         return {"performance": -figures["lockbox/sharpe"], **figures, "summary": summary}
-    found = progress([outcome.score], float(config.get("min_trades", 5)))
-    log.info("fold %d: %s", fold.number, closing_line([outcome.score], found.infeasible))
+    found = progress([result.score], float(config.get("min_trades", 5)))
+    log.info("fold %d: %s", fold.number, closing_line([result.score], found.infeasible))
     if found.infeasible:
         summary = {**summary, "infeasible": found.infeasible}
     return {"performance": -found.metrics["val/sharpe"], **found.metrics, "summary": summary}
@@ -92,7 +92,9 @@ def bars_of(
     return data, split(len(data), plan, first_bar=data.warmup_bars)[int(config["fold_id"])]
 
 
-def train_on(data: MarketData, fold: Fold, settings: PortfolioSettings, config: dict[str, Any]) -> Outcome:
+def train_on(
+    data: MarketData, fold: Fold, settings: PortfolioSettings, config: dict[str, Any]
+) -> TrainingResult:
     """Train on a fold, from the checkpoint ``load`` if there is one; keep another as ``save`` if asked."""
     from sharpen.objectives.rl import checkpoints
     from sharpen.objectives.rl.portfolio import Job, train
@@ -103,13 +105,13 @@ def train_on(data: MarketData, fold: Fold, settings: PortfolioSettings, config: 
         found = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
         begun = found.folds.get(fold.number)
     job = Job(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
-    outcome = train(
+    result = train(
         data, [job], device_of(config), telling(fold, settings.break_step, int(config["n_folds"]))
     )[0]
-    if config["save"] and outcome.checkpoint is not None:
-        kept = checkpoints.RunCheckpoint(about, (), {fold.number: outcome.checkpoint})
+    if config["save"] and result.checkpoint is not None:
+        kept = checkpoints.RunCheckpoint(about, (), {fold.number: result.checkpoint})
         checkpoints.save(kept, Path(config["save"]))
-    return outcome
+    return result
 
 
 def telling(fold: Fold, break_step: int, n_folds: int) -> Keep:

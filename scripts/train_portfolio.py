@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sharpen.objectives.program import LoadedBars
     from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
-    from sharpen.objectives.rl.portfolio import Outcome, PortfolioSettings
+    from sharpen.objectives.rl.portfolio import PortfolioSettings, TrainingResult
     from sharpen.tracking import Run
 
 PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
@@ -268,13 +268,13 @@ def judge(candidates: Sequence[Candidate], folds: Sequence[Fold], data: MarketDa
             keep_all(pairs, at_work())
             due[0] = time.monotonic() + every_s
 
-    for (one, fold), outcome in zip(
+    for (one, fold), result in zip(
         pairs, train_jobs(data, jobs, candidates[0].run.config["device"], keep), strict=True
     ):
         one.folds.pop(fold.number, None)
-        if outcome.checkpoint is not None:
-            one.folds[fold.number] = outcome.checkpoint
-        report_fold(one, fold, outcome)
+        if result.checkpoint is not None:
+            one.folds[fold.number] = result.checkpoint
+        report_fold(one, fold, result)
 
 
 def keep_all(pairs: Sequence[tuple[Candidate, Fold]], at_work: Mapping[int, FoldCheckpoint]) -> None:
@@ -286,21 +286,21 @@ def keep_all(pairs: Sequence[tuple[Candidate, Fold]], at_work: Mapping[int, Fold
         one.save()
 
 
-def report_fold(candidate: Candidate, fold: Fold, outcome: Outcome) -> None:
+def report_fold(candidate: Candidate, fold: Fold, result: TrainingResult) -> None:
     """Report a fold, unless the run is over."""
     if candidate.is_over:
         return
     run = candidate.run
-    figures = {f"train/{name}": value for name, value in outcome.figures.items()}
-    if outcome.score is None:
-        candidate.is_over, candidate.problem = True, f"fold {fold.number}: {outcome.problem}"
-        print(f"fold {fold.number}: infeasible: {outcome.problem}")
+    figures = {f"train/{name}": value for name, value in result.figures.items()}
+    if result.score is None:
+        candidate.is_over, candidate.problem = True, f"fold {fold.number}: {result.problem}"
+        print(f"fold {fold.number}: infeasible: {result.problem}")
         if not candidate.is_alone:
             run.summary["infeasible"] = candidate.problem
             finite = {name: value for name, value in figures.items() if math.isfinite(value)}
             run.log({**finite, "val/sharpe": math.nan}, step=fold.number)
         return
-    candidate.scores.append(outcome.score)
+    candidate.scores.append(result.score)
     report_scores(candidate, figures)
 
 
@@ -359,11 +359,11 @@ def report_lockbox(candidate: Candidate) -> None:
     data = known_at_each_close(candidate, candidate.bars.panel)
     fold = Fold(0, data.warmup_bars, candidate.cut, candidate.cut, len(data))
     keep = telling(settings.break_step)
-    outcome = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"], keep)[0]
-    if outcome.score is None:
-        raise UsageError(f"the lockbox could not be judged: {outcome.problem}")
-    keep_returns(run, [outcome.score])
-    run.log(lockbox_figures(outcome.score), step=0)
+    result = train_jobs(data, [Job(settings, fold, run.seed)], run.config["device"], keep)[0]
+    if result.score is None:
+        raise UsageError(f"the lockbox could not be judged: {result.problem}")
+    keep_returns(run, [result.score])
+    run.log(lockbox_figures(result.score), step=0)
 
 
 def telling(break_step: int) -> Callable[[Callable[[], Mapping[int, FoldCheckpoint]]], None]:

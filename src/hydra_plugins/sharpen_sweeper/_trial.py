@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
 from hydra_plugins.sharpen_sweeper._in_process import InProcess
-from hydra_plugins.sharpen_sweeper._outcome import RETURNS_FILE, Outcome, join_returns, means, outcome_of
+from hydra_plugins.sharpen_sweeper._job_result import RETURNS_FILE, JobResult, job_result, join_returns, means
 from hydra_plugins.sharpen_sweeper._settings import Settings, flat_values, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
 from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
@@ -79,21 +79,21 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
 
 def _report(run: tracking.Run, jobs: Jobs) -> None:
     """Report each job; the returns are kept, too, where the sweep ends the run before its last job."""
-    outcomes: list[Outcome] = []
+    results: list[JobResult] = []
     try:
         for step, (place, one) in enumerate(jobs.results(run)):
-            outcomes.append(one)
+            results.append(one)
             if step == 0 and one.summary:
                 run.summary.update(dict(one.summary))
             if not math.isfinite(one.value) and INFEASIBLE not in run.summary:
                 run.summary[INFEASIBLE] = f"job {step}: {one.summary.get(INFEASIBLE, _gave(one.value))}"
             numbers = {name: each for name, each in place.items() if isinstance(each, int | float)}
             about = {f"{EVALUATION}/{name}": each for name, each in numbers.items()}
-            mean = math.fsum(each.value for each in outcomes) / len(outcomes)
+            mean = math.fsum(each.value for each in results) / len(results)
             own = {} if run.stage == "lockbox" else {EVALUATION: one.value, **about}
-            run.log({**means(outcomes), METRIC: mean, **own}, step=step)
+            run.log({**means(results), METRIC: mean, **own}, step=step)
     finally:
-        if join_returns(outcomes, run.dir / RETURNS_FILE):
+        if join_returns(results, run.dir / RETURNS_FILE):
             run.log_artifact(run.dir / RETURNS_FILE, name=RETURNS, type=RETURNS)
 
 
@@ -201,7 +201,7 @@ class Jobs:
     checkpoints: Checkpoints
     smaller: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], Outcome]]:
+    def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], JobResult]]:
         """Yield each job's place and what it gave, in order; one by one where they share this process."""
         every = places(self.settings)
         size = 1 if isinstance(self.launcher, InProcess) else len(every)
@@ -233,10 +233,10 @@ class Jobs:
         told = {**self.chosen, **self.smaller, **place, **self.checkpoints.words(at)}
         return [*self.words, *words_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
 
-    def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> Outcome:
+    def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> JobResult:
         """Return what a job gave; one that ran out of memory is tried again with less, if that is wanted."""
         if result.status == JobStatus.COMPLETED:
-            return outcome_of(result)
+            return job_result(result)
         error: Any = cast("Any", result)._return_value
         if type(error).__name__ not in MEMORY_ERRORS:
             raise error
@@ -246,7 +246,7 @@ class Jobs:
             run.summary[OUT_OF_MEMORY] = f"job {at}: {error}"
             run.summary[INFEASIBLE] = reason(type(error).__name__, config)
             log.warning("job %d: %s", at, run.summary[INFEASIBLE])
-            return Outcome(math.nan)
+            return JobResult(math.nan)
         log.warning("out of memory: again with %s", smaller[-1])
         name, _, value = smaller[-1].lstrip("+").partition("=")
         run.summary[OUT_OF_MEMORY] = f"{name} {config.get(name)} -> {value}"

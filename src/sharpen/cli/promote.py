@@ -21,7 +21,7 @@ from sharpen.regular_file import read_input
 LARGEST_GATES_BYTES = 1 << 20
 
 if TYPE_CHECKING:
-    from sharpen.promotion.promote import Outcome
+    from sharpen.promotion.promote import PromotionResult
 
 
 @click.command()
@@ -129,15 +129,15 @@ def promote(  # noqa: PLR0913, PLR0917 - each is a word of the command line
         raise UsageError("--reason is for --force")
     ask = Ask(model, alias, approve, reason if force else "", _text(gates_file), capital, expects=expect)
     with opened(home) as (client, reader):
-        outcome = move(client, reader, ask, Person(person()))
+        result = move(client, reader, ask, Person(person()))
     if as_json:
-        facts = {"model": outcome.row.name, "alias": alias, "state": outcome.state, "before": outcome.before}
-        facts |= {"digest": outcome.row.digest, "checks": [asdict(check) for check in outcome.checks]}
-        facts |= {"easier": outcome.easier}
-        print_json(facts | {"reasons": outcome.reasons, "expires_at": outcome.expires_at})
+        facts = {"model": result.row.name, "alias": alias, "state": result.state, "before": result.before}
+        facts |= {"digest": result.row.digest, "checks": [asdict(check) for check in result.checks]}
+        facts |= {"easier": result.easier}
+        print_json(facts | {"reasons": result.reasons, "expires_at": result.expires_at})
     else:
-        _print(outcome, force)
-    if outcome.state in ("refused", "requested"):
+        _print(result, force)
+    if result.state in ("refused", "requested"):
         sys.exit(1)
 
 
@@ -180,30 +180,30 @@ def _text(path: Path | None) -> str | None:
         raise UsageError(f"cannot read {path}: {problem}") from problem
 
 
-def _print(outcome: Outcome, force: bool) -> None:
-    name, alias = outcome.row.name, outcome.alias
-    if outcome.checks:
+def _print(result: PromotionResult, force: bool) -> None:
+    name, alias = result.row.name, result.alias
+    if result.checks:
         rows = [
             {"evidence": c.name, "found": "–" if c.value is None else shown(c.value), "wanted": c.wanted}
             | {"": c.outcome}
-            for c in outcome.checks
+            for c in result.checks
         ]
         stdout().print(table(rows))
         echo("")
-    before = "" if outcome.before is None else f", no longer v{outcome.before}"
-    if outcome.state == "moved":
-        forced = ": FORCED past its gate, which the log shows for ever" if force and outcome.reasons else ""
+    before = "" if result.before is None else f", no longer v{result.before}"
+    if result.state == "moved":
+        forced = ": FORCED past its gate, which the log shows for ever" if force and result.reasons else ""
         echo(f"{name} is {alias} now{before}{forced}")
-        if outcome.easier:
+        if result.easier:
             echo("by the store's own gates, which the log shows for ever:")
-            for easier in outcome.easier:
+            for easier in result.easier:
                 echo(f"  {easier}")
-    elif outcome.state == "unchanged":
+    elif result.state == "unchanged":
         echo(f"{name} is {alias} already")
-    elif outcome.state == "requested":
-        echo(f"{name} waits for a second person until {when(outcome.expires_at)}: they run")
+    elif result.state == "requested":
+        echo(f"{name} waits for a second person until {when(result.expires_at)}: they run")
         echo(f"  sharpen promote {name} {alias} --approve")
     else:
         echo(f"{name} does not become {alias}:")
-        for reason in outcome.reasons:
+        for reason in result.reasons:
             echo(f"  {reason}")

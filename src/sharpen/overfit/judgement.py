@@ -12,7 +12,7 @@ from sharpen.overfit.evidence import RelatedSweep
 from sharpen.overfit.luck_bar import Basis
 from sharpen.overfit.search_null import SearchNull
 
-Outcome = Literal["passed", "failed", "caution", "not tested"]
+CheckOutcome = Literal["passed", "failed", "caution", "not tested"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Check:
     name: str
     figure: str
     threshold: str
-    outcome: Outcome
+    outcome: CheckOutcome
 
     @property
     def sentence(self) -> str:

@@ -86,7 +86,7 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PromotionResult:
     """What became of it.
 
     Attributes:
@@ -121,7 +121,7 @@ class Outcome:
         )
 
 
-def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome:
+def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> PromotionResult:
     """Ask for an alias.
 
     Raises:
@@ -149,7 +149,9 @@ def promote(client: Client, reader: Reader, ask: Ask, person: Person) -> Outcome
     )
     easier = departures(ask.alias, gates)
     checks, expires_at = _checks(answer["checks"]), answer.get("expires_at")
-    return Outcome(row, ask.alias, answer["state"], before, checks, gate_evidence.hints, expires_at, easier)
+    return PromotionResult(
+        row, ask.alias, answer["state"], before, checks, gate_evidence.hints, expires_at, easier
+    )
 
 
 def rollback(client: Client, reader: Reader, back: Back, person: Person) -> tuple[int | None, int | None]:

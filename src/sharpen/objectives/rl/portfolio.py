@@ -196,7 +196,7 @@ Keep = Callable[[Callable[[], Mapping[int, FoldCheckpoint]]], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TrainingResult:
     """What a training came to.
 
     Attributes:
@@ -214,11 +214,11 @@ class Outcome:
 
 def train(
     data: MarketData, jobs: Sequence[Job], device: str = "cpu", keep: Keep = lambda checkpoints: None
-) -> list[Outcome]:
+) -> list[TrainingResult]:
     """Train an agent for each job, side by side, and return what each earned on its fold's validation bars.
 
     Jobs may differ in everything. Those that differ in ``break_step``, ``n_checks``, ``scaling`` or in what
-    has been done of them train one after another, and so do more than the memory holds at once: the outcomes
+    has been done of them train one after another, and so do more than the memory holds at once: the results
     are the same.
 
     Args:
@@ -230,7 +230,7 @@ def train(
     Raises:
         UsageError: A window is too short, or not even one job would fit into memory.
     """
-    outcomes: list[Outcome | None] = [None] * len(jobs)
+    results: list[TrainingResult | None] = [None] * len(jobs)
     by_pace: dict[tuple[Any, ...], list[int]] = {}
     for k, job in enumerate(jobs):
         by_pace.setdefault(job.pace, []).append(k)
@@ -239,9 +239,9 @@ def train(
             indices = [job_indices.pop(0) for _ in part]
             training = _Training.begin(data, part, device)
             training.run(lambda indices=indices, of=training: keep(lambda: of.checkpoints(indices)))
-            for k, outcome in zip(indices, training.outcomes(), strict=True):
-                outcomes[k] = outcome
-    return [outcome for outcome in outcomes if outcome is not None]
+            for k, result in zip(indices, training.results(), strict=True):
+                results[k] = result
+    return [result for result in results if result is not None]
 
 
 def _that_fit(data: MarketData, jobs: Sequence[Job], device: str) -> list[Sequence[Job]]:
@@ -334,9 +334,9 @@ class _Training:
         member = self.population.save(number)
         return FoldCheckpoint(member, self.best[number], self.n_checks, self.first_step)
 
-    def outcomes(self) -> list[Outcome]:
+    def results(self) -> list[TrainingResult]:
         """Return what each job came to."""
-        return [self._outcome(number) for number in range(len(self.jobs))]
+        return [self._result(number) for number in range(len(self.jobs))]
 
     def _keep_best(self) -> None:
         """Judge every member on its tail, and keep its weights where they are its best."""
@@ -349,7 +349,7 @@ class _Training:
                     weights = self.population.weights(number)
                     self.best[number] = BestWeights(tail_sharpe, self.population.n_steps(number), weights)
 
-    def _outcome(self, number: int) -> Outcome:
+    def _result(self, number: int) -> TrainingResult:
         """Return what a member's best checkpoint earned on validation."""
         population, best = self.population, self.best[number]
         problem = population.problem(number)
@@ -360,7 +360,7 @@ class _Training:
             "steps_per_second": n_steps / max(self.seconds, 1e-9),
         }
         if problem is not None or best.weights is None:
-            return Outcome(None, problem or "no checkpoint could be judged on the tail", figures)
+            return TrainingResult(None, problem or "no checkpoint could be judged on the tail", figures)
         alone = population.alone(number, best.weights)
         fitted, _, judged = self.windows[number]
         ways = [self._follow(alone, [market])[0] for market in (fitted, judged)]
@@ -368,7 +368,7 @@ class _Training:
         fold = self.jobs[number].fold.number
         score = fold_score(fold, self.data, judged, ways[1], train_sharpe)
         kept = self._checkpoint(number) if self.jobs[number].is_parent else None
-        return Outcome(score, None, figures, kept)
+        return TrainingResult(score, None, figures, kept)
 
     def _follow(self, agent: Agent, markets: Sequence[MarketSettings]) -> list[Track]:
         return follow(agent, self.data, markets, self.jobs[0].settings.scaling)

@@ -17,7 +17,7 @@ from threading import Lock
 import httpx
 
 from sharpen.errors import SharpenError
-from sharpen.promotion.promote import Ask, Back, Outcome, Person, position, promote, rollback
+from sharpen.promotion.promote import Ask, Back, Person, PromotionResult, position, promote, rollback
 from sharpen.server.discord.interactions import GREEN, Job, Json, ShownVersion, body, button_id
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.collection_rows import aliases
@@ -139,27 +139,25 @@ def _done(context: JobContext, job: Job) -> Json:
         there = "points nowhere now" if now is None else f"is v{now} again"
         return body(f"`{job.word}:{job.alias}` {there}, no longer v{before}")
     ask = Ask(job.word, job.alias, job.approve, digest=job.digest, key=job.id, expects=job.expects)
-    return _outcome_message(promote(context.client, reader, ask, person), job)
+    return _result_message(promote(context.client, reader, ask, person), job)
 
 
-def _outcome_message(outcome: Outcome, job: Job) -> Json:
-    name, alias = outcome.row.name, outcome.alias
-    if outcome.state == "moved":
-        easier = "".join(f"\n- {line}" for line in outcome.easier)
+def _result_message(result: PromotionResult, job: Job) -> Json:
+    name, alias = result.row.name, result.alias
+    if result.state == "moved":
+        easier = "".join(f"\n- {line}" for line in result.easier)
         by = f"\nby the store's own gates:{easier}" if easier else ""
         return body(f"`{name}` is `{alias}` now, by {job.person}{by}")
-    if outcome.state == "unchanged":
+    if result.state == "unchanged":
         return body(f"`{name}` is `{alias}` already")
-    if outcome.state == "requested":
-        seen = ShownVersion(name, outcome.row.digest, position(outcome.before))
-        button = button_id("a", "", (seen, alias), outcome.expires_at or 0.0)
+    if result.state == "requested":
+        seen = ShownVersion(name, result.row.digest, position(result.before))
+        button = button_id("a", "", (seen, alias), result.expires_at or 0.0)
         buttons = [{"type": 2, "style": GREEN, "label": "Approve", "custom_id": button}] if button else []
-        until = (
-            f"until <t:{int(outcome.expires_at or 0.0)}:f>"  # which Discord shows in the reader's own time
-        )
+        until = f"until <t:{int(result.expires_at or 0.0)}:f>"  # which Discord shows in the reader's own time
         asks = f"{job.person} asks for `{name}` as `{alias}`: a second person approves {until}"
         return body(asks, buttons)
-    reasons = "\n".join(f"- {reason}" for reason in outcome.reasons)
+    reasons = "\n".join(f"- {reason}" for reason in result.reasons)
     return body(f"`{name}` does not become `{alias}`:\n{reasons}")
 
 

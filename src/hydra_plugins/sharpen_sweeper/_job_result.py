@@ -20,7 +20,7 @@ RETURNS_FILE = "returns.parquet"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """What a job gave.
 
     Attributes:
@@ -36,7 +36,7 @@ class Outcome:
     returns: Path | None = None
 
 
-def outcome_of(result: JobReturn) -> Outcome:
+def job_result(result: JobReturn) -> JobResult:
     """Return what a job that has completed gave.
 
     Raises:
@@ -47,11 +47,11 @@ def outcome_of(result: JobReturn) -> Outcome:
     file = folder / RETURNS_FILE
     returns = file if file.is_file() else None
     if not isinstance(value, Mapping):
-        return Outcome(value_of(value), returns=returns)
+        return JobResult(value_of(value), returns=returns)
     told = cast("Mapping[str, Any]", value)
     figures = {str(name): each for name, one in told.items() if (each := number(one)) is not None}
     figures.pop(METRIC, None)
-    return Outcome(value_of(told), figures, dict(told.get("summary") or {}), returns)
+    return JobResult(value_of(told), figures, dict(told.get("summary") or {}), returns)
 
 
 def value_of(value: Any) -> float:
@@ -72,23 +72,23 @@ def value_of(value: Any) -> float:
         raise UsageError(words) from None
 
 
-def means(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return the mean of each figure that all outcomes have.
+def means(results: Sequence[JobResult]) -> dict[str, float]:
+    """Return the mean of each figure that all results have.
 
-    >>> means([Outcome(1.0, {"a": 1.0, "b": 2.0}), Outcome(2.0, {"a": 3.0})])
+    >>> means([JobResult(1.0, {"a": 1.0, "b": 2.0}), JobResult(2.0, {"a": 3.0})])
     {'a': 2.0}
     """
-    shared = [name for name in outcomes[0].figures if all(name in one.figures for one in outcomes)]
-    return {name: math.fsum(one.figures[name] for one in outcomes) / len(outcomes) for name in shared}
+    shared = [name for name in results[0].figures if all(name in one.figures for one in results)]
+    return {name: math.fsum(one.figures[name] for one in results) / len(results) for name in shared}
 
 
-def join_returns(outcomes: Sequence[Outcome], path: Path) -> bool:
+def join_returns(results: Sequence[JobResult], path: Path) -> bool:
     """Write the returns of all jobs as one file, several seeds as their mean; return whether there are any.
 
     Where only some jobs wrote returns there is no file: those that did may be the lucky ones.
     """
-    files = [one.returns for one in outcomes if one.returns is not None]
-    if not files or len(files) < len(outcomes):
+    files = [one.returns for one in results if one.returns is not None]
+    if not files or len(files) < len(results):
         return False
     import polars as pl  # noqa: PLC0415 - it takes a moment to import
 
