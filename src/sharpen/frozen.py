@@ -21,9 +21,9 @@ def with_changes(value: Value, **changes: Any) -> Value:
     Raises:
         KeyError: It has no such attribute.
 
-    >>> from sharpen.trial import Checkpoint
-    >>> with_changes(Checkpoint("ab", 3), step=4)
-    Checkpoint(digest='ab', step=4)
+    >>> from sharpen.trial import StoredCheckpoint
+    >>> with_changes(StoredCheckpoint("ab", 3), step=4)
+    StoredCheckpoint(digest='ab', step=4)
     """
     kind = type(value)
     get, puts = _attributes(kind)

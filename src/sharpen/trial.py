@@ -70,7 +70,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class StoredCheckpoint:
     """What a run can go on from.
 
     Attributes:
@@ -138,7 +138,7 @@ class Trial:
     repeat_of: int | None = None
     parent: int | None = None
     fidelity: float | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: StoredCheckpoint | None = None
     proposed: Config | None = None
 
     @property

@@ -21,7 +21,7 @@ from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
 from sharpen.store.restart import RestartReader
 from sharpen.store.statements import Statement
-from sharpen.sweep import Assessment, Checkpoint
+from sharpen.sweep import Assessment, StoredCheckpoint
 from sharpen.trial import TrialState
 
 from .harness import STOPPING, SWEEP, CoordinatorHarness, HandClock
@@ -523,7 +523,7 @@ def test_a_run_cut_off_goes_on_from_its_newest_checkpoint(rich: CoordinatorHarne
             checkpoint(rich, held, "three")  # without a step of its own it holds what was logged
     checkpoint(rich, held, "two", step=2)
     checkpoint(rich, held, "three")
-    assert rich.state(sweep_id).live[1].trial.checkpoint == Checkpoint("three", 4)
+    assert rich.state(sweep_id).live[1].trial.checkpoint == StoredCheckpoint("three", 4)
     checkpoint(rich, held, "two", step=2)
     rich.ask("release", **held)
     same_on_disk(rich)

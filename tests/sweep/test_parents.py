@@ -12,7 +12,7 @@ from sharpen.stoppers import make as make_stopper
 from sharpen.sweep import Rules, SweepState, SweepStatus, step
 from sharpen.sweep.effects import Granted, LeaseRun, NothingNow, SweepOver
 from sharpen.sweep.events import CheckpointSaved, LeaseAsked, ProgramExited, Reported
-from sharpen.trial import Checkpoint, Proposal, TrialState
+from sharpen.trial import Proposal, StoredCheckpoint, TrialState
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ def test_a_run_goes_on_from_its_parents_checkpoint_also_after_a_crash():
     state, _ = _lease(state, key="1")
     state, _ = step(state, CheckpointSaved(1, 1, "d1", 7))
     state = _finish(state, 1)
-    assert state.trials[0].checkpoint == Checkpoint("d1", 7)
+    assert state.trials[0].checkpoint == StoredCheckpoint("d1", 7)
     state, effects = _lease(state, key="2")
-    assert LeaseRun(2, "a", "2", 1, Checkpoint("d1", 7), is_inherited=True) in effects
+    assert LeaseRun(2, "a", "2", 1, StoredCheckpoint("d1", 7), is_inherited=True) in effects
     assert state.trials[1].parent == 1
     state, _ = step(state, ProgramExited(2, 1, -9))
     state, effects = _lease(state, key="3")
-    assert LeaseRun(2, "a", "3", 2, Checkpoint("d1", 7), is_inherited=True) in effects
+    assert LeaseRun(2, "a", "3", 2, StoredCheckpoint("d1", 7), is_inherited=True) in effects
 
 
 @pytest.mark.parametrize(("resume", "expected"), [(True, "own"), (False, "parents")])

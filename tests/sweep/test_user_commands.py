@@ -10,7 +10,7 @@ import pytest
 
 from sharpen import optimizers
 from sharpen.optimizers import GridSearch
-from sharpen.sweep import Assessment, Checkpoint, SweepState, SweepStatus, step
+from sharpen.sweep import Assessment, StoredCheckpoint, SweepState, SweepStatus, step
 from sharpen.sweep.causes import SweepCause
 from sharpen.sweep.effects import (
     Accepted,
@@ -535,7 +535,7 @@ def saved(resume: bool = True, at: int = 2) -> SweepState:
     for number in (1, 2, 3):
         state = move(state, Reported(n, token, number, number / 10, 0.0, {"loss": float(number)}))
     state, effects = step(state, CheckpointSaved(n, token, "abc", at))
-    assert effects == [KeepCheckpoint(1, Checkpoint("abc", at)), Accepted()]
+    assert effects == [KeepCheckpoint(1, StoredCheckpoint("abc", at)), Accepted()]
     return state
 
 
@@ -544,10 +544,10 @@ def test_a_run_that_can_resume_keeps_what_its_checkpoint_holds(event: Event) -> 
     state = move(saved(), event)
     assert state.live[1].trial.reports == (Report(1, 0.1), Report(2, 0.2))
     state, effects = step(state, LeaseAsked("b", "k", 100.0))
-    assert effects == [LeaseRun(1, "b", "k", 2, Checkpoint("abc", 2)), Granted(1, 2)]
+    assert effects == [LeaseRun(1, "b", "k", 2, StoredCheckpoint("abc", 2)), Granted(1, 2)]
     live = state.live[1]
     assert (live.resumed, live.last_step, live.watched) == (
-        Checkpoint("abc", 2),
+        StoredCheckpoint("abc", 2),
         2,
         {"loss": (Report(1, 1.0), Report(2, 2.0))},
     )
@@ -561,7 +561,7 @@ def test_a_second_resumption_takes_the_newest_checkpoint() -> None:
     state, _, _ = lease(state, "b", "k")
     state = move(state, Reported(1, 2, 3, 0.7, 0.0), CheckpointSaved(1, 2, "def", 3), AgentLost("b"))
     state, effects = step(state, LeaseAsked("c", "k3", 0.0))
-    assert effects[0] == LeaseRun(1, "c", "k3", 3, Checkpoint("def", 3))
+    assert effects[0] == LeaseRun(1, "c", "k3", 3, StoredCheckpoint("def", 3))
     assert state.live[1].trial.reports == (Report(1, 0.1), Report(2, 0.2), Report(3, 0.7))
 
 
@@ -576,7 +576,7 @@ def test_a_checkpoint_of_an_old_lease_is_refused() -> None:
     assert isinstance(ask(state, CheckpointSaved(1, 1, "x", 9)), Rejected)
     state, effects = step(lease(state, "b", "k")[0], CheckpointSaved(1, 1, "x", 9))
     assert isinstance(effects[-1], Rejected)
-    assert state.live[1].trial.checkpoint == Checkpoint("abc", 2)
+    assert state.live[1].trial.checkpoint == StoredCheckpoint("abc", 2)
 
 
 def test_a_rerun_begins_from_the_start() -> None:

@@ -19,11 +19,11 @@ from sharpen.store.queries import Reader
 from sharpen.store.rows import EndedRow, RunRow, SweepRow
 from sharpen.sweep import (
     Assessment,
-    Checkpoint,
     Configurations,
     Lease,
     LiveRun,
     Rules,
+    StoredCheckpoint,
     SweepState,
     SweepStatus,
     Trials,
@@ -226,8 +226,8 @@ def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: finite(metrics[name]) for name in rules.watched if name in metrics}
 
 
-def _checkpoint(stored: Mapping[str, Any] | None) -> Checkpoint | None:
-    return None if stored is None else Checkpoint(**stored)
+def _checkpoint(stored: Mapping[str, Any] | None) -> StoredCheckpoint | None:
+    return None if stored is None else StoredCheckpoint(**stored)
 
 
 def _ended(sweep: Sweep, rows: Sequence[EndedRow], cache: ReportCache) -> list[Trial]:

@@ -26,7 +26,7 @@ from sharpen.sweep.effects import (
     SetStatus,
     StopRun,
 )
-from sharpen.trial import Checkpoint, TrialState
+from sharpen.trial import StoredCheckpoint, TrialState
 
 
 def run_id(sweep_id: str, number: int) -> str:
@@ -125,7 +125,7 @@ def _lease(writer: Writer, run_id: str, effect: LeaseRun, at: float) -> None:
     writer.lease_run(run_id, values, effect.resumed.step if effect.resumed and is_own else None)
 
 
-def _checkpoint(checkpoint: Checkpoint | None) -> str | None:
+def _checkpoint(checkpoint: StoredCheckpoint | None) -> str | None:
     return None if checkpoint is None else dumps(asdict(checkpoint))
 
 

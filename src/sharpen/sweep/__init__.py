@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from sharpen.sweep.status import SweepStatus
     from sharpen.sweep.transitions import leads, leased
     from sharpen.sweep.trials import Trials
-    from sharpen.trial import Checkpoint
+    from sharpen.trial import StoredCheckpoint
 
 __all__ = [
     "RERUN",
     "Assessment",
-    "Checkpoint",
     "Configurations",
     "Lease",
     "LiveRun",
     "Question",
     "Rules",
+    "StoredCheckpoint",
     "SweepState",
     "SweepStatus",
     "Trials",
@@ -63,7 +63,7 @@ _HOMES = {
     "machine": ("step",),
     "repeats": ("RERUN", "Configurations", "fold"),
     "ask": ("Question", "question"),
-    "state": ("Assessment", "Checkpoint", "Lease", "LiveRun", "Rules", "SweepState"),
+    "state": ("Assessment", "StoredCheckpoint", "Lease", "LiveRun", "Rules", "SweepState"),
     "status": ("SweepStatus",),
     "transitions": ("leased", "leads"),
     "trials": ("Trials",),

@@ -51,7 +51,7 @@ from sharpen.sweep.transitions import (
     with_live,
     without_answer,
 )
-from sharpen.trial import Checkpoint, Report, Trial, TrialState
+from sharpen.trial import Report, StoredCheckpoint, Trial, TrialState
 
 SIGNAL_EXIT_CODES = frozenset({137, 143})  # how a shell reports SIGKILL and SIGTERM of its child
 COUNT_S = 5.0  # how often working time is put on the disk; a restart forgets at most as much
@@ -110,7 +110,7 @@ def _grant(state: SweepState, event: LeaseAsked, live: LiveRun) -> Transition:
     return state, [leased, Granted(number, token)]
 
 
-def _begin_from(state: SweepState, trial: Trial) -> Checkpoint | None:
+def _begin_from(state: SweepState, trial: Trial) -> StoredCheckpoint | None:
     """Return what a run goes on from: its own checkpoint after a crash, else its parent's."""
     if trial.checkpoint is not None and state.rules.resume:
         return trial.checkpoint
@@ -194,7 +194,7 @@ def save_checkpoint(state: SweepState, event: CheckpointSaved) -> Transition:
     live = leased(state, event.number, event.token)
     if isinstance(live, Rejected):
         return state, [live]
-    checkpoint = Checkpoint(event.digest, event.step)
+    checkpoint = StoredCheckpoint(event.digest, event.step)
     state = with_live(state, with_changes(live, trial=with_changes(live.trial, checkpoint=checkpoint)))
     return state, [KeepCheckpoint(event.number, checkpoint), Accepted()]
 

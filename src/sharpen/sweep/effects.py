@@ -8,7 +8,7 @@ from typing import Literal
 
 from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.status import SweepStatus
-from sharpen.trial import Checkpoint, Config, Trial
+from sharpen.trial import Config, StoredCheckpoint, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class LeaseRun:
     agent: str
     key: str
     token: int
-    resumed: Checkpoint | None = None
+    resumed: StoredCheckpoint | None = None
     is_inherited: bool = False
 
 
@@ -94,7 +94,7 @@ class KeepCheckpoint:
     """Write what a run can go on from."""
 
     number: int
-    checkpoint: Checkpoint
+    checkpoint: StoredCheckpoint
 
 
 @dataclass(frozen=True, slots=True)

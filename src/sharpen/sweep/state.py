@@ -15,7 +15,7 @@ from sharpen.sweep.imputation import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.trials import Trials
-from sharpen.trial import Checkpoint, Config, Proposal, Trial
+from sharpen.trial import Config, Proposal, StoredCheckpoint, Trial
 
 
 class Assessment(NamedTuple):
@@ -129,7 +129,7 @@ class LiveRun:
     last_step: int = -1
     stop: str = ""
     is_canceled: bool = False
-    resumed: Checkpoint | None = None
+    resumed: StoredCheckpoint | None = None
     watched: Mapping[str, ReportLog] = field(default_factory=dict[str, ReportLog])
 
 
