@@ -41,7 +41,7 @@ from sharpen.arrays import Floats
 from sharpen.optimizers import make
 from sharpen.seeds import rng_for, seed_for
 from sharpen.space import Choice, Space
-from sharpen.trial import Config, Trial, TrialState
+from sharpen.trial import ParameterValues, Trial, TrialState
 
 ETA = 3
 BUDGETS = (5, 10, 20)  # in trials on the whole budget
@@ -80,18 +80,18 @@ class Problem:
     space: Space
     least: int
     most: int
-    run: Callable[[Config, int], float]
-    truth: Callable[[Config], float] | None = None
+    run: Callable[[ParameterValues, int], float]
+    truth: Callable[[ParameterValues], float] | None = None
     known: dict[tuple[str, int], float] = field(default_factory=dict[tuple[str, int], float])
 
-    def score(self, config: Config, budget: int) -> float:
+    def score(self, config: ParameterValues, budget: int) -> float:
         """Return what a search sees."""
         key = (self.space.key(config), budget)
         if key not in self.known:
             self.known[key] = self.run(config, budget)
         return self.known[key]
 
-    def worth(self, config: Config) -> float:
+    def worth(self, config: ParameterValues) -> float:
         """Return what a configuration is worth on the whole budget."""
         return self.truth(config) if self.truth else self.score(config, self.most)
 
@@ -196,10 +196,10 @@ def rounds() -> list[Problem]:
     ]
 
 
-def _boosted(name: str, kind: str, metric: str) -> Callable[[Config, int], float]:
+def _boosted(name: str, kind: str, metric: str) -> Callable[[ParameterValues, int], float]:
     from sklearn.model_selection import cross_val_score
 
-    def run(config: Config, budget: int) -> float:
+    def run(config: ParameterValues, budget: int) -> float:
         x, y = data(name)
         model = booster(kind)({**config, "n_estimators": budget})
         return float(cross_val_score(model, x, y, cv=3, scoring=metric).mean())
@@ -217,7 +217,7 @@ def folds() -> list[Problem]:
     prepared = scoring.prepare(load("stocks").panel.slice(0, 2400))
     every = split(2400, WalkForward(n_folds=9), prepared.features.warmup_bars)
 
-    def run(config: Config, budget: int) -> float:
+    def run(config: ParameterValues, budget: int) -> float:
         settings = ClassifierSettings(**config)
         examples = scoring.label(settings, prepared)
         return float(
@@ -298,10 +298,10 @@ def _trained(
 
 
 def _looked_up(name: str, space: Space, most: int, scores: dict[str, float]) -> Problem:
-    def run(config: Config, budget: int) -> float:
+    def run(config: ParameterValues, budget: int) -> float:
         return scores[f"{space.key(config)} {budget} {SEARCH_SEED}"]
 
-    def truth(config: Config) -> float:
+    def truth(config: ParameterValues) -> float:
         return float(np.mean([scores[f"{space.key(config)} {most} {seed}"] for seed in OTHER_SEEDS]))
 
     return Problem(f"steps: {name}", space, most // ETA**2, most, run, truth)

@@ -18,7 +18,7 @@ from scipy import stats
 from sharpen.arrays import Floats
 from sharpen.seeds import rng_for
 from sharpen.space import Choice, Condition, Float, Int, Space
-from sharpen.trial import Config
+from sharpen.trial import ParameterValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Problem:
 
     name: str
     space: Space
-    run: Callable[[Config, int], Sequence[float]]
-    truth: Callable[[Config], float] | None = None
+    run: Callable[[ParameterValues, int], Sequence[float]]
+    truth: Callable[[ParameterValues], float] | None = None
 
 
 # ---- functions: shifted, and rotated so that no axis is special -------------------------------------------
@@ -47,7 +47,7 @@ def _rotated(name: str, n_axes: int, function: Callable[[Floats], float], width:
     rotation = stats.ortho_group.rvs(n_axes, random_state=rng)
     shift = rng.uniform(-0.5, 0.5, n_axes) * width
 
-    def run(config: Config, _seed: int) -> Sequence[float]:
+    def run(config: ParameterValues, _seed: int) -> Sequence[float]:
         x = np.array([config[f"x{i}"] for i in range(n_axes)])
         return (-function(rotation @ (x - shift)),)
 
@@ -101,7 +101,7 @@ PPO = Space(
 )
 
 
-def _ppo(config: Config) -> float:
+def _ppo(config: ParameterValues) -> float:
     """Return a made-up mean return: the learning rate interacts with clip, epochs and batch."""
     lr = math.log10(config["lr"]) + 3.3 - 0.25 * math.log2(config["batch"] / 128)
     push = lr + 0.4 * math.log2(config["epochs"] / 6) + (config["clip"] - 0.2)
@@ -116,7 +116,7 @@ def _ppo(config: Config) -> float:
     return value
 
 
-def _ppo_seeds(config: Config, seed: int) -> Sequence[float]:
+def _ppo_seeds(config: ParameterValues, seed: int) -> Sequence[float]:
     """Return the returns of three training seeds: heavy-tailed noise, and now and then a collapse."""
     rng = np.random.default_rng(seed)
     values = _ppo(config) + 0.35 * rng.standard_t(4, size=3)
@@ -180,27 +180,29 @@ def data(name: str) -> tuple[Floats, Floats]:
     return StandardScaler().fit_transform(x[order]), y[order]
 
 
-def _cross_validated(name: str, model: Callable[[Config], Any], metric: str) -> Callable[[Config, int], Any]:
+def _cross_validated(
+    name: str, model: Callable[[ParameterValues], Any], metric: str
+) -> Callable[[ParameterValues, int], Any]:
     from sklearn.model_selection import cross_val_score
 
-    def run(config: Config, _seed: int) -> Sequence[float]:
+    def run(config: ParameterValues, _seed: int) -> Sequence[float]:
         x, y = data(name)
         return tuple(cross_val_score(model(config), x, y, cv=3, scoring=metric).tolist())
 
     return run
 
 
-def _svc(config: Config) -> Any:
+def _svc(config: ParameterValues) -> Any:
     from sklearn import svm
 
     words = {"c": "C"}
     return svm.SVC(**{words.get(k, k): v for k, v in config.items()}, max_iter=3000, random_state=0)
 
 
-def booster(kind: str) -> Callable[[Config], Any]:
+def booster(kind: str) -> Callable[[ParameterValues], Any]:
     import xgboost
 
-    def model(config: Config) -> Any:
+    def model(config: ParameterValues) -> Any:
         return getattr(xgboost, kind)(**config, n_jobs=1, random_state=0, tree_method="hist", max_bin=32)
 
     return model
@@ -232,7 +234,7 @@ def _market() -> tuple[Any, Any]:
     return prepared, split(1500, WalkForward(n_folds=4), prepared.features.warmup_bars)
 
 
-def _walk_forward(config: Config, _seed: int) -> Sequence[float]:
+def _walk_forward(config: ParameterValues, _seed: int) -> Sequence[float]:
     from sharpen.objectives.boosted import scoring
     from sharpen.objectives.boosted.settings import ClassifierSettings
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from sharpen.arrays import Bools, Floats
 
-Config = Mapping[str, Any]
+ParameterValues = Mapping[str, Any]
 BLOCK = 128  # points that are compared with a front at once: as many rows of it are in memory
 
 
@@ -94,7 +94,7 @@ class Proposal:
         fidelity: How much to spend on it, in the sweep's units of budget; None for the whole.
     """
 
-    config: Config
+    config: ParameterValues
     parent: int | None = None
     origin: str = ""
     fidelity: float | None = None
@@ -126,7 +126,7 @@ class Trial:
     """
 
     number: int
-    config: Config
+    config: ParameterValues
     state: TrialState = TrialState.PENDING
     reports: Sequence[Report] = field(default=())
     score: float | None = None
@@ -139,10 +139,10 @@ class Trial:
     parent: int | None = None
     fidelity: float | None = None
     checkpoint: StoredCheckpoint | None = None
-    proposed: Config | None = None
+    proposed: ParameterValues | None = None
 
     @property
-    def asked(self) -> Config:
+    def asked(self) -> ParameterValues:
         """What the search had proposed; ``config`` is what was evaluated.
 
         >>> Trial(1, {"x": 4}, proposed={"x": 8}).asked, Trial(1, {"x": 4}).asked

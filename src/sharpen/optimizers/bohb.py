@@ -17,7 +17,7 @@ from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _FromModel:
     rng: np.random.Generator
     batch: ProposalBatch
 
-    def draw(self, n: int, n_before: int) -> list[Config]:
+    def draw(self, n: int, n_before: int) -> list[ParameterValues]:
         """Return new configurations."""
         self.batch.number = n_before
         cube = cube_of(self.space)
@@ -95,7 +95,7 @@ class _FromModel:
             self.batch.add(None if is_random or model is None else self._best(*model), "bohb")
         return [p.config for p in self.batch.proposals]
 
-    def _best(self, good: Density, bad: Density) -> Config | None:
+    def _best(self, good: Density, bad: Density) -> ParameterValues | None:
         """Return the new and allowed draw from the good ones likeliest to be one; None without."""
         u = good.draw(self.settings.n_candidates, self.settings.bandwidth_factor, self.rng)
         for i in np.argsort(-good.at(u) / bad.at(u), kind="stable"):

@@ -12,7 +12,7 @@ from sharpen.optimizers.port import Answer, Done, Optimizer, Wait
 from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.optimizers.successive_halving import ranked
 from sharpen.space import Space
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 SAMPLERS = ("random", "tpe", "gp")
 MIN_TRIALS = 8  # of one fidelity, before a model is trusted
@@ -38,7 +38,7 @@ class Sampling:
     seed: int | None
     keys: Keys
 
-    def draw(self, n: int, n_before: int) -> list[Config]:
+    def draw(self, n: int, n_before: int) -> list[ParameterValues]:
         """Return configurations that are not in the history, as far as the space has new ones.
 
         Args:

@@ -19,7 +19,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.replay import LastAnswer, Replay
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
-from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
+from sharpen.trial import UNDECIDED, ParameterValues, Proposal, Trial, TrialState
 
 try:
     from cmaes import CMA
@@ -147,7 +147,7 @@ def _loss(trial: Trial) -> float:
 
 def _unseen(
     cube: Cube, search: CMA | None, shares: Sequence[Floats], seen: set[str], rng: np.random.Generator
-) -> Config | None:
+) -> ParameterValues | None:
     """Return a draw that is allowed and in no trial yet; None when a few tries find none."""
     for _ in range(MOST_TRIES):
         u = rng.random(len(cube.axes))

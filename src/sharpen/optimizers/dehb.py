@@ -24,7 +24,7 @@ from sharpen.optimizers.subpopulations import (
 from sharpen.optimizers.successive_halving import ranked
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import ParameterValues, Proposal, Trial
 
 MOST_TRIES = 8
 PARENTS = 3
@@ -119,7 +119,7 @@ class _Search:
         origin = FIRST if vacancy.below is None else ABOVE
         return Proposal(config, origin=origin, fidelity=vacancy.fidelity)
 
-    def _child(self, vacancy: Vacancy) -> Config | None:
+    def _child(self, vacancy: Vacancy) -> ParameterValues | None:
         """Return a new and allowed child; None where there are too few parents, or a few tries find none."""
         own = population(self.past, vacancy.fidelity, self.cycle)
         pool = [t for t in own if t is not None]

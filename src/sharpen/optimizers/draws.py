@@ -15,7 +15,7 @@ from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.replay import PerNumber
 from sharpen.seeds import rng_for
 from sharpen.space import Space
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 MOST_DRAWS = 256
 LARGEST_LISTED = 20_000
@@ -26,7 +26,7 @@ _STRETCH = 128
 class Keys:
     """Texts that tell configurations apart, kept by trial."""
 
-    _known: PerNumber[Config, str] = field(default_factory=PerNumber[Config, str])
+    _known: PerNumber[ParameterValues, str] = field(default_factory=PerNumber[ParameterValues, str])
 
     def of(self, space: Space, trials: Iterable[Trial]) -> set[str]:
         """Return the keys of the trials' configurations; none for a space in which no two draws ever meet."""
@@ -55,7 +55,7 @@ def _stretch(seed: int, n_dimensions: int, number: int) -> Floats:
 
 def draw(
     space: Space, rng: np.random.Generator, avoid: Sequence[Set[str]] = (), first: Floats | None = None
-) -> Config:
+) -> ParameterValues:
     """Return an allowed configuration that is in none of the given sets of keys, as far as there is one.
 
     Args:
@@ -76,7 +76,7 @@ def draw(
 
 def _draw_outside(
     space: Space, rng: np.random.Generator, forbidden: frozenset[str], tries: Sequence[Floats]
-) -> Config | None:
+) -> ParameterValues | None:
     n_values = space.size
     if n_values is not None and len(forbidden) >= n_values:
         return None
@@ -91,7 +91,7 @@ def _draw_outside(
     return left[rng.integers(len(left))] if left else None
 
 
-def _any(space: Space, rng: np.random.Generator) -> Config:
+def _any(space: Space, rng: np.random.Generator) -> ParameterValues:
     """Return an allowed draw from a space that forbids nearly everything."""
     for _ in range(LARGEST_LISTED):
         config = space.from_unit(rng.random(len(space.dimensions)).tolist())

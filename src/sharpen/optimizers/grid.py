@@ -13,7 +13,7 @@ import numpy as np
 from sharpen.errors import UsageError
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space, same
-from sharpen.trial import UNDECIDED, Config, Proposal, Trial, TrialState
+from sharpen.trial import UNDECIDED, ParameterValues, Proposal, Trial, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def unfinished(space: Space, history: Sequence[Trial], retries: int) -> Iterator
             yield config
 
 
-def points(space: Space, after: Config | None = None) -> Iterator[dict[str, Any]]:
+def points(space: Space, after: ParameterValues | None = None) -> Iterator[dict[str, Any]]:
     """Yield every allowed configuration of a countable space once, in grid order.
 
     Args:
@@ -122,7 +122,7 @@ def points(space: Space, after: Config | None = None) -> Iterator[dict[str, Any]
             odometer.turn(_last_of_forbidden(space, config))
 
 
-def place(space: Space, config: Config) -> list[int]:
+def place(space: Space, config: ParameterValues) -> list[int]:
     """Return where a configuration is in the grid: its parameters' places, 0 for one that is not there."""
     axes = _axes(space)
     return [_index(axes[name], config[name]) if name in config else 0 for name in axes]
@@ -160,7 +160,7 @@ def _behind(space: Space, idle: int) -> int:
     return idle - 1 if max(names.index(name) for name in needed) < idle else len(names) - 1
 
 
-def _last_of_forbidden(space: Space, config: Config) -> int:
+def _last_of_forbidden(space: Space, config: ParameterValues) -> int:
     """Return the last place that a forbidden combination rests on: what follows it makes no difference."""
     names = list(space.dimensions)
     matched = next(c for c in space.forbidden if not Space(space.dimensions, {}, (c,)).allows(config))

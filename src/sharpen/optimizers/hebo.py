@@ -20,7 +20,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of, is_near
 from sharpen.threads import loading_one_thread
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import ParameterValues, Proposal, Trial
 
 if TYPE_CHECKING:
     from sharpen.optimizers.gaussian import Posterior
@@ -94,7 +94,7 @@ class Hebo:
         return batch.proposals
 
 
-def _allowed(cube: Cube, u: Floats, seen: set[str], busy: Floats) -> Config | None:
+def _allowed(cube: Cube, u: Floats, seen: set[str], busy: Floats) -> ParameterValues | None:
     """Return the configuration at a point; None for one that is forbidden or next to a known one."""
     if is_near(cube, u, busy, NEAREST):
         return None

@@ -15,7 +15,7 @@ from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.port import Answer, Done, Wait
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import ParameterValues, Proposal, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Hyperband:
 class Draws(Protocol):
     """What proposes new configurations."""
 
-    def draw(self, n: int, n_before: int) -> Sequence[Config]:
+    def draw(self, n: int, n_before: int) -> Sequence[ParameterValues]:
         """Return ``n`` of them, when there have been ``n_before``."""
         ...
 

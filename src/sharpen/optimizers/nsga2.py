@@ -13,7 +13,7 @@ from sharpen.optimizers.proposal_batch import ProposalBatch
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
-from sharpen.trial import Config, Proposal, Trial, TrialState
+from sharpen.trial import ParameterValues, Proposal, Trial, TrialState
 
 MOST_TRIES = 8
 
@@ -73,7 +73,9 @@ class Nsga2:
             batch.add(self._child(cube, u, batch.seen, rng) if u is not None else None, "nsga2")
         return batch.proposals
 
-    def _child(self, cube: Cube, u: Floats, seen: set[str], rng: np.random.Generator) -> Config | None:
+    def _child(
+        self, cube: Cube, u: Floats, seen: set[str], rng: np.random.Generator
+    ) -> ParameterValues | None:
         """Return a new and allowed descendant of the ranked population ``u``; None when a few tries fail."""
         for _ in range(MOST_TRIES):
             # survivors come best first, so the smaller of two places wins the tournament

@@ -17,7 +17,7 @@ from sharpen.optimizers.time_varying import TimeVarying, beta, option_probabilit
 from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 LEAST_ROWS = 4
 RESAMPLE = 0.25  # until there are as many
@@ -83,9 +83,9 @@ class _Bandit:
     cube: Cube
     history: Sequence[Trial]
     rng: np.random.Generator
-    picked: list[Config] = field(default_factory=list[Config])
+    picked: list[ParameterValues] = field(default_factory=list[ParameterValues])
 
-    def explore(self, donors: Sequence[Trial]) -> tuple[Trial, Config]:
+    def explore(self, donors: Sequence[Trial]) -> tuple[Trial, ParameterValues]:
         """Return one of some donors, and the hyperparameters for one that copies it."""
         donor = donors[int(self.rng.integers(len(donors)))]
         config = self._best(donor)
@@ -94,7 +94,7 @@ class _Bandit:
         self.picked.append(config)
         return donor, config
 
-    def _best(self, donor: Trial) -> Config | None:
+    def _best(self, donor: Trial) -> ParameterValues | None:
         rows = gains(self.cube.space, self.history)[-self.settings.n_most_rows :]
         if not self.cube.axes or len(rows) < LEAST_ROWS:
             return None
@@ -112,7 +112,7 @@ class _Bandit:
                 return config
         return None
 
-    def _points(self, configs: Sequence[Config], fidelities: Sequence[float]) -> Floats:
+    def _points(self, configs: Sequence[ParameterValues], fidelities: Sequence[float]) -> Floats:
         """Return coordinates and time, in intervals, of configurations at work at some budgets."""
         u = self.cube.encode(configs)
         return np.column_stack([u, np.array(fidelities, dtype=float) / self.settings.interval])

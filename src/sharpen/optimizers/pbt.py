@@ -16,11 +16,11 @@ from sharpen.plugins import refuse_unless
 from sharpen.space import Space
 from sharpen.space.dimensions import Dimension
 from sharpen.space.encoding import kind_of
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import ParameterValues, Proposal, Trial
 
 FACTORS = (0.8, 1.2)
 MOST_TRIES = 8
-Explore = Callable[[Sequence[Trial]], tuple[Trial, Config]]
+Explore = Callable[[Sequence[Trial]], tuple[Trial, ParameterValues]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Pbt:
         """Return runs of the generation at hand; wait while the one before is at work."""
         plan = Plan(self.population, self.interval, self.max_fidelity, self.quantile)
 
-        def explore(donors: Sequence[Trial]) -> tuple[Trial, Config]:
+        def explore(donors: Sequence[Trial]) -> tuple[Trial, ParameterValues]:
             donor = donors[int(rng.integers(len(donors)))]
             return donor, perturbed(space, donor.config, self.resample, rng)
 
@@ -112,7 +112,9 @@ def propose(
     return proposals
 
 
-def perturbed(space: Space, config: Config, resample: float, rng: np.random.Generator) -> Config:
+def perturbed(
+    space: Space, config: ParameterValues, resample: float, rng: np.random.Generator
+) -> ParameterValues:
     """Return a configuration near another: each parameter changed a little, or now and then drawn anew."""
     for _ in range(MOST_TRIES):
         new = {name: _changed(space.dimensions[name], value, resample, rng) for name, value in config.items()}

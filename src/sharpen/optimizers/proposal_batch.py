@@ -8,7 +8,7 @@ import numpy as np
 
 from sharpen.optimizers.draws import Keys, draw, sobol
 from sharpen.space import Space
-from sharpen.trial import Config, Proposal, Trial
+from sharpen.trial import ParameterValues, Proposal, Trial
 
 
 class ProposalBatch:
@@ -27,7 +27,7 @@ class ProposalBatch:
         self.in_flight = keys.of(space, (t for t in history if not t.state.is_final))
         self.proposals: list[Proposal] = []
 
-    def add(self, config: Config | None, origin: str) -> Config:
+    def add(self, config: ParameterValues | None, origin: str) -> ParameterValues:
         """Propose what a method found, or else a draw; return it."""
         if config is None:
             first = sobol(self._seed, len(self._space.dimensions), self.number)

@@ -29,7 +29,7 @@ from sharpen.replay import LastAnswer
 from sharpen.seeds import seed_for
 from sharpen.space import Space
 from sharpen.space.encoding import Cube, cube_of, is_near
-from sharpen.trial import Config, Trial, TrialState
+from sharpen.trial import ParameterValues, Trial, TrialState
 
 FACADES = ("hpo", "mf", "bb", "ac")
 N_POINTS = 256  # that the library puts in order at once
@@ -202,7 +202,7 @@ class _Searching:
     batch: ProposalBatch
     ordered: Callable[[dict[str, Any]], list[list[float]]]
 
-    def draw(self, n: int, n_before: int) -> list[Config]:
+    def draw(self, n: int, n_before: int) -> list[ParameterValues]:
         """Return new configurations, by a model of the largest budget of which enough trials finished."""
         self.batch.number = n_before
         self.take(n, comparable(self.history, self._n_startup))
@@ -217,7 +217,7 @@ class _Searching:
             config = drawn(belief, self.cube, self.batch.seen, self.rng) if belief else self._next(queue)
             self.batch.add(config, "smac")
 
-    def _next(self, queue: Iterator[Floats]) -> Config | None:
+    def _next(self, queue: Iterator[Floats]) -> ParameterValues | None:
         """Return the next configuration that is new, allowed and not near one at work."""
         busy = [t.config for t in self.history if not t.state.is_final and self._is_inside(t)]
         tried = [t.config for t in self.history if t.state.is_final and self._is_inside(t)]
@@ -266,7 +266,7 @@ class _Searching:
             question["belief"] = {"centres": self._told(given), "weight": weight}
         return self._heard(self.ordered(question))
 
-    def _told(self, configs: Sequence[Config]) -> list[list[float]]:
+    def _told(self, configs: Sequence[ParameterValues]) -> list[list[float]]:
         """Return configurations as the library is told them: an option is its place; an absent one's is 0."""
         u = self.cube.encode(configs)
         for d, axis in enumerate(self.cube.axes):

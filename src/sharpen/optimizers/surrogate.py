@@ -14,7 +14,7 @@ from sharpen.optimizers.gaussian import Posterior, Prior
 from sharpen.optimizers.observations import Observations
 from sharpen.optimizers.sobol import MOST_DIMENSIONS, Sobol
 from sharpen.space.encoding import Cube, is_near
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 SMALLEST_VARIANCE = 1e-12
 SMALLEST_SPREAD = 1e-3  # of the logarithms of costs: a thousandth is no difference
@@ -98,7 +98,9 @@ class Surrogate:
         model = Surrogate(cube, acquisition, centres, y, v, taken)
         return model.believing([t.config for t in known.waiting])
 
-    def improving(self, seen: set[str], n_candidates: int, rng: np.random.Generator) -> Config | None:
+    def improving(
+        self, seen: set[str], n_candidates: int, rng: np.random.Generator
+    ) -> ParameterValues | None:
         """Return the new and allowed configuration of the highest acquisition; None when there is none."""
         cube, n_axes = self.cube, len(self.cube.axes)
         is_wide = n_axes > MOST_DIMENSIONS
@@ -111,7 +113,7 @@ class Surrogate:
                 return config
         return None
 
-    def believing(self, configs: Sequence[Config]) -> Surrogate:
+    def believing(self, configs: Sequence[ParameterValues]) -> Surrogate:
         """Return the model after trials that come out exactly as it predicts."""
         if not configs:
             return self

@@ -22,7 +22,7 @@ from sharpen.plugins import refuse_unless
 from sharpen.replay import PerNumber
 from sharpen.space import Choice, Dimension, Float, Int, Space
 from sharpen.space.encoding import kind_of
-from sharpen.trial import Config, Proposal, Trial, TrialState
+from sharpen.trial import ParameterValues, Proposal, Trial, TrialState
 
 try:
     import optuna
@@ -173,7 +173,7 @@ def _translate(space: Space, axes: Mapping[str, _Axis], trial: Trial) -> FrozenT
             return None
 
 
-def _filled(space: Space, config: Config) -> Config:
+def _filled(space: Space, config: ParameterValues) -> ParameterValues:
     """Return a configuration with a middle value for each parameter that is not there."""
     if len(config) == len(space.dimensions):
         return config
@@ -184,7 +184,7 @@ def _filled(space: Space, config: Config) -> Config:
 
 def _frozen(
     axes: Mapping[str, _Axis],
-    config: Config,
+    config: ParameterValues,
     state: Told,
     number: int,
     *,
@@ -270,7 +270,7 @@ def _quiet() -> Generator[None]:
 
 def _unseen(
     space: Space, suggest: Callable[[int], dict[str, Any]], seen: Set[str], number: int
-) -> Config | None:
+) -> ParameterValues | None:
     """Return a suggestion that is in no trial yet; None when a few tries find none."""
     for _ in range(MOST_TRIES):
         config = space.complete(suggest(number))

@@ -13,7 +13,7 @@ import numpy as np
 from sharpen.arrays import Bools, Floats
 from sharpen.space import Space
 from sharpen.space.encoding import Cube
-from sharpen.trial import Config, Trial
+from sharpen.trial import ParameterValues, Trial
 
 WIDTH = 0.2  # standard deviation, in shares of a parameter's range
 OTHER_OPTION = 0.2  # density of another option of a category, beside 1 for the centre's
@@ -64,7 +64,7 @@ class Belief:
         by_u = (density[:, :, None] * away).mean(1)
         return self.weight * by_u / (density.mean(1) + FLOOR)[:, None]
 
-    def draw(self, cube: Cube, rng: np.random.Generator) -> Config:
+    def draw(self, cube: Cube, rng: np.random.Generator) -> ParameterValues:
         """Return a configuration from the density."""
         centre = self.centres[rng.integers(len(self.centres))]
         near = np.clip(centre + WIDTH * rng.standard_normal(len(centre)), 0.0, 1.0)
@@ -80,7 +80,7 @@ class Belief:
         return np.where(self.is_category, apart, -0.5 * (away / WIDTH) ** 2).sum(2)
 
 
-def drawn(belief: Belief, cube: Cube, seen: set[str], rng: np.random.Generator) -> Config | None:
+def drawn(belief: Belief, cube: Cube, seen: set[str], rng: np.random.Generator) -> ParameterValues | None:
     """Return a new and allowed configuration from a belief; None when a few draws give none."""
     space: Space = cube.space
     for _ in range(32):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.status import SweepStatus
-from sharpen.trial import Config, StoredCheckpoint, Trial
+from sharpen.trial import ParameterValues, StoredCheckpoint, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class SetConfig:
     """Write what a run is evaluated at, where that is less than what was proposed."""
 
     number: int
-    config: Config
-    proposed: Config
+    config: ParameterValues
+    proposed: ParameterValues
 
 
 @dataclass(frozen=True, slots=True)

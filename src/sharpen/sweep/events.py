@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sharpen.optimizers import Answer
-from sharpen.trial import Config
+from sharpen.trial import ParameterValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class RunAdded:
     """
 
     number: int
-    config: Config
+    config: ParameterValues
     origin: str
     parent: int | None = None
     repeat: int = 0

@@ -15,7 +15,7 @@ from sharpen.sweep.imputation import Impute
 from sharpen.sweep.repeats import Configurations
 from sharpen.sweep.status import SweepStatus
 from sharpen.sweep.trials import Trials
-from sharpen.trial import Config, Proposal, StoredCheckpoint, Trial
+from sharpen.trial import ParameterValues, Proposal, StoredCheckpoint, Trial
 
 
 class Assessment(NamedTuple):
@@ -77,7 +77,7 @@ class Rules:
     max_attempts: int = 2
     max_lost: int = 10
     max_same_failures: int = 5
-    prior: tuple[Config, ...] = ()
+    prior: tuple[ParameterValues, ...] = ()
     resume: bool = False
     impute: Impute = field(default_factory=Impute)
     repeats: int = 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sharpen.space import Choice, Condition, Constant, Float, Int, Space
-from sharpen.trial import Config, Report, Trial, TrialState
+from sharpen.trial import ParameterValues, Report, Trial, TrialState
 
 COUNTABLE = Space(
     {
@@ -65,7 +65,7 @@ def trial(
     *values: float,
     state: TrialState = TrialState.RUNNING,
     score: float | None = None,
-    config: Config | None = None,
+    config: ParameterValues | None = None,
     origin: str = "",
 ) -> Trial:
     """Return a trial with the given reports at the steps 0, 1 and so on."""
