@@ -19,7 +19,7 @@ from sharpen.coordinator import control_ops, registry_ops, run_checks, tracking_
 from sharpen.coordinator.project_limits import FULL
 from sharpen.coordinator.restore import rules_for, watched_in
 from sharpen.coordinator.row_writer import run_id, split_run_id
-from sharpen.coordinator.session import Grant, JoinedAgent, OpenSweep, Reply, Session
+from sharpen.coordinator.session import GrantedRun, JoinedAgent, OpenSweep, Reply, Session
 from sharpen.errors import NotFound, Refused
 from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
@@ -170,7 +170,7 @@ def _leads(session: Session, run_id: str, token: int) -> Reply:
 
 
 def _console(session: Session, run_id: str, token: int, first_line: int, text: str) -> Reply:
-    session.grant(run_id, token)
+    session.granted_run(run_id, token)
     run_checks.check_line(run_id, first_line)
     row = {"run_id": run_id, "token": token, "first_line": first_line, "text": text}
     session.writer.put_console(row | {"at": session.clock.time()})
@@ -178,41 +178,41 @@ def _console(session: Session, run_id: str, token: int, first_line: int, text: s
 
 
 def _summarize(session: Session, run_id: str, token: int, values: dict[str, Any]) -> Reply:
-    grant = session.grant(run_id, token)
+    granted = session.granted_run(run_id, token)
     session.writer.merge_summary(run_id, values)
     smaller = values.get(SMALLER)
-    if isinstance(smaller, dict) and grant.sweep_id is not None and grant.number is not None:
-        event = MadeSmaller(grant.number, token, cast("dict[str, Any]", smaller))
-        session.advance(grant.sweep_id, event)
+    if isinstance(smaller, dict) and granted.sweep_id is not None and granted.number is not None:
+        event = MadeSmaller(granted.number, token, cast("dict[str, Any]", smaller))
+        session.advance(granted.sweep_id, event)
     return {}
 
 
 def _artifact(session: Session, run_id: str, token: int, name: str, **about: Any) -> Reply:
-    grant = session.grant(run_id, token)
+    granted = session.granted_run(run_id, token)
     run_checks.check_artifact(name, about)
     metadata = about["metadata"]
     row = {"run_id": run_id, "name": name, "type": about["type"], "digest": about["digest"]}
     row |= {"n_bytes": about["n_bytes"], "metadata": dumps(metadata)}
-    session.projects.refuse_bytes(_project_of(session, grant), row, session.writer)
+    session.projects.refuse_bytes(_project_of(session, granted), row, session.writer)
     session.writer.put_artifact(row | {"at": session.clock.time()})
-    if about["type"] == CHECKPOINT and grant.sweep_id is not None and grant.number is not None:
+    if about["type"] == CHECKPOINT and granted.sweep_id is not None and granted.number is not None:
         given_step = metadata.get("step")
         is_step = isinstance(given_step, int) and not isinstance(given_step, bool) and given_step >= 0
-        live = session.sweep(grant.sweep_id).state.live[grant.number]
+        live = session.sweep(granted.sweep_id).state.live[granted.number]
         step = given_step if is_step else live.last_step
         before = live.trial.checkpoint
         if before is not None and before.digest != about["digest"]:
             with contextlib.suppress(OSError):  # a full disk: it stays until somebody clears the store
                 note(session.reader.home, before.digest)
-        session.advance(grant.sweep_id, CheckpointSaved(grant.number, token, about["digest"], step))
+        session.advance(granted.sweep_id, CheckpointSaved(granted.number, token, about["digest"], step))
     return {}
 
 
-def _project_of(session: Session, grant: Grant) -> str:
+def _project_of(session: Session, granted: GrantedRun) -> str:
     """Return whose limits the run of a grant counts for."""
-    if grant.sweep_id is not None:
-        return session.sweep(grant.sweep_id).spec.project
-    return session.tracked[grant.run_id].project
+    if granted.sweep_id is not None:
+        return session.sweep(granted.sweep_id).spec.project
+    return session.tracked[granted.run_id].project
 
 
 def _exit(session: Session, run_id: str, token: int, exit_code: int, last_words: str) -> Reply:

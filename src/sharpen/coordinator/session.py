@@ -110,8 +110,8 @@ class OpenRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """The right to write a run; a lease gives it, or the making of a run of no sweep."""
+class GrantedRun:
+    """A run whose token was right: a lease gives one, or the making of a run of no sweep."""
 
     run_id: str
     sweep_id: str | None = None
@@ -185,7 +185,7 @@ class Session:
         most = self.projects.of(project).runs_at_once
         return most is not None and self.n_at_work(project) >= most
 
-    def grant(self, run_id: str, token: int) -> Grant:
+    def granted_run(self, run_id: str, token: int) -> GrantedRun:
         """Return what a token lets its holder write: a run that is leased, or one of no sweep.
 
         Raises:
@@ -195,11 +195,11 @@ class Session:
         if live is None:
             if not self._is_of_open_sweep(run_id) and self._belongs_to_no_sweep(run_id):
                 raise Refused(f"run {run_id} has ended", why="ended")
-            return Grant(run_id, *self.leased(run_id, token))
+            return GrantedRun(run_id, *self.leased(run_id, token))
         if live.token != token:
             raise Refused(f"run {run_id}: somebody else has taken it up", why="stale")
         self.tracked[run_id] = replace(live, heard_at=self.clock.monotonic())
-        return Grant(run_id)
+        return GrantedRun(run_id)
 
     def _is_of_open_sweep(self, run_id: str) -> bool:
         """Return whether memory knows that a run is one of a sweep: there is then no need to read it."""

@@ -156,7 +156,7 @@ def _append_history(
     session: Session, run_id: str, token: int, first_line: int, rows: Sequence[tuple[int, dict[str, Any]]]
 ) -> Reply:
     """Keep logged rows; those whose lines are there already are passed over, so it may be asked twice."""
-    session.grant(run_id, token)
+    session.granted_run(run_id, token)
     check_rows(session, run_id, rows)
     row = session.writer.run(run_id)
     assert row is not None  # noqa: S101 - it is granted
@@ -175,7 +175,7 @@ def _machine_metrics(
     session: Session, run_id: str, token: int, first_line: int, rows: Sequence[tuple[float, dict[str, Any]]]
 ) -> Reply:
     """Keep what the run's machine did: (Unix seconds, figures by name), in place of the same lines."""
-    session.grant(run_id, token)
+    session.granted_run(run_id, token)
     check_line(run_id, first_line + len(rows))
     check_machine_metrics(run_id, [figures for _, figures in rows])
     if rows:
@@ -189,7 +189,7 @@ def _machine_metrics(
 
 def _overwrite(session: Session, run_id: str, token: int) -> Reply:
     """Forget what was logged before this grant: the run begins anew."""
-    session.grant(run_id, token)
+    session.granted_run(run_id, token)
     session.writer.rewind_history(run_id, token, None)
     session.writer.set_run(run_id, {"summary": "{}", "program_config": "{}"})
     return {}
@@ -197,7 +197,7 @@ def _overwrite(session: Session, run_id: str, token: int) -> Reply:
 
 def _rewind(session: Session, run_id: str, token: int, step: int) -> Reply:
     """Forget what was logged behind a step: the run goes on from there."""
-    if session.grant(run_id, token).sweep_id is not None:
+    if session.granted_run(run_id, token).sweep_id is not None:
         raise UsageError(f"run {run_id} belongs to a sweep: it goes on from a checkpoint, and is not rewound")
     session.writer.rewind_history(run_id, token, step)
     session.writer.set_run(run_id, {"summary": "{}"})
@@ -247,15 +247,15 @@ def _attach(session: Session, run_id: str, name: str, **about: Any) -> Reply:
 
 def _configure(session: Session, run_id: str, token: int, values: Mapping[str, Any]) -> Reply:
     """Lay values over what the program said of its configuration; what a sweep chose stays."""
-    session.grant(run_id, token)
+    session.granted_run(run_id, token)
     session.writer.merge_config(run_id, values)
     return {}
 
 
 def _describe_run(session: Session, run_id: str, token: int, **labels: str) -> Reply:
     """Change a run's labels: any of :data:`LABELS`, ``project`` among them for a run of a sweep."""
-    grant = session.grant(run_id, token)
-    allowed = (*LABELS, "project") if grant.sweep_id is not None else LABELS
+    granted = session.granted_run(run_id, token)
+    allowed = (*LABELS, "project") if granted.sweep_id is not None else LABELS
     check_labels(labels, allowed)
     session.writer.set_run(run_id, labels)
     return {}
@@ -263,7 +263,7 @@ def _describe_run(session: Session, run_id: str, token: int, **labels: str) -> R
 
 def _beat_run(session: Session, run_id: str, token: int) -> Reply:
     """Take note that the writer lives; returns why it is to end, or nothing."""
-    if session.grant(run_id, token).sweep_id is not None:  # its agent beats for it
+    if session.granted_run(run_id, token).sweep_id is not None:  # its agent beats for it
         return {"stop": ""}
     live = session.tracked[run_id]
     if live.heard_at - live.kept_at > BEAT_KEPT_S:
@@ -274,7 +274,7 @@ def _beat_run(session: Session, run_id: str, token: int) -> Reply:
 
 def _finish_run(session: Session, run_id: str, token: int, exit_code: int = 0, reason: str = "") -> Reply:
     """End a run: canceled when it was told to end, finished with exit code 0, failed with another."""
-    if session.grant(run_id, token).sweep_id is not None:
+    if session.granted_run(run_id, token).sweep_id is not None:
         raise UsageError(f"run {run_id} belongs to a sweep: it ends by 'exit'")
     live = session.tracked[run_id]
     state = TrialState.FINISHED if exit_code == 0 else TrialState.FAILED
