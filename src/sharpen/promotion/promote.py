@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sharpen.errors import UsageError
 from sharpen.gates import GateCheck, Gates, departures, rules_of
 from sharpen.promotion.capacity import CAPITAL_USD
-from sharpen.promotion.evidence import evidence
+from sharpen.promotion.version_evidence import evidence
 from sharpen.registry.names import find, split
 from sharpen.regular_file import read_text
 from sharpen.store.collection_rows import VersionRow, aliases

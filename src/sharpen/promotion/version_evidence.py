@@ -24,7 +24,7 @@ FROM_BARS = ("paper_", "signal_", "shortfall_")
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class VersionEvidence:
     """What is known of a version.
 
     Attributes:
@@ -36,7 +36,7 @@ class Evidence:
     hints: Mapping[str, str]
 
 
-def evidence(reader: Reader, row: VersionRow, needed: Collection[str], capital_usd: float) -> Evidence:
+def evidence(reader: Reader, row: VersionRow, needed: Collection[str], capital_usd: float) -> VersionEvidence:
     """Return what is known of a version now: what was tried since it was registered counts, too.
 
     Args:
@@ -47,11 +47,11 @@ def evidence(reader: Reader, row: VersionRow, needed: Collection[str], capital_u
     """
     values: dict[str, Value] = {"digest_matches": _is_whole(reader, row)}
     if row.run_id is None:
-        return Evidence(values, dict.fromkeys(needed, "no run made it: register one of a sweep"))
+        return VersionEvidence(values, dict.fromkeys(needed, "no run made it: register one of a sweep"))
     run = _run(reader, row.run_id)
     if run is None:
         why = f"run {row.run_id}, which made it, has been deleted"
-        return Evidence(values, dict.fromkeys(needed, why))
+        return VersionEvidence(values, dict.fromkeys(needed, why))
     analysis = analyse(reader, reader.sweep(run.sweep_id))
     values |= search_evidence(analysis, run) | lockbox_evidence(reader, analysis, run)
     if any(name == CAPACITY or name.startswith(FROM_BARS) for name in needed):
@@ -64,7 +64,7 @@ def evidence(reader: Reader, row: VersionRow, needed: Collection[str], capital_u
         best = "it has none" if analysis.best is None else f"that is {analysis.best.run.id}"
         why = f"only the winner of a sweep has a verdict: {best}"
         hints |= dict.fromkeys(("verdict", "deflated_sharpe", "search_p", "pbo", "folds_positive"), why)
-    return Evidence({name: value for name, value in values.items() if value is not None}, hints)
+    return VersionEvidence({name: value for name, value in values.items() if value is not None}, hints)
 
 
 def _run(reader: Reader, run_id: str) -> RunRow | None:
