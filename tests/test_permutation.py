@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sharpen.bars import COLUMNS, PRICES, Panel, find_problems
 from sharpen.facts import PERMUTED
 from sharpen.jsonable import dumps
-from sharpen.permutation import Comparison, PermutationTest, permuted
+from sharpen.permutation import PermutationTest, PermutedFigure, permuted
 from sharpen.seeds import rng_for
 from worlds import make_world
 
@@ -173,7 +173,7 @@ def test_ties_count_against_the_run_and_infeasible_histories_do_not():
 
 
 def test_smaller_may_be_better():
-    assert Comparison("loss", 1.0, (0.5, 1.0, 2.0), maximize=False).n_as_good == 2
+    assert PermutedFigure("loss", 1.0, (0.5, 1.0, 2.0), maximize=False).n_as_good == 2
     assert "at least as low" in replace(compared(1.0, [0.5] * 20), maximize=False).sentence
 
 
@@ -181,7 +181,7 @@ def test_smaller_may_be_better():
 def test_p_of_an_exchangeable_score_is_uniform(n, seed):
     """Whichever of n + 1 histories is the real one, the p-values are 1/(n+1), 2/(n+1), …, 1."""
     values = rng_for(seed, "scores").normal(size=n + 1)
-    found = sorted(Comparison("x", v, tuple(np.delete(values, i))).p for i, v in enumerate(values))
+    found = sorted(PermutedFigure("x", v, tuple(np.delete(values, i))).p for i, v in enumerate(values))
     assert found == pytest.approx([k / (n + 1) for k in range(1, n + 2)])
 
 

@@ -23,8 +23,8 @@ from sharpen.space.dimensions import is_number
 from sharpen.spec import document
 
 Value = float | int | str | bool | None
-Comparison = Literal["at_least", "at_most", "above", "below", "equals"]
-COMPARISONS: Mapping[Comparison, str] = MappingProxyType(
+Comparator = Literal["at_least", "at_most", "above", "below", "equals"]
+COMPARATORS: Mapping[Comparator, str] = MappingProxyType(
     {
         "at_least": "must be {} or more",
         "at_most": "must be {} or less",
@@ -66,7 +66,7 @@ class Rule:
     (True, False)
     """
 
-    comparison: Comparison
+    comparison: Comparator
     bound: float | str | bool
 
     def accepts(self, value: Value) -> bool:
@@ -104,7 +104,7 @@ class Rule:
     @property
     def wanted(self) -> str:
         """The rule in words."""
-        return COMPARISONS[self.comparison].format(shown(self.bound))
+        return COMPARATORS[self.comparison].format(shown(self.bound))
 
 
 Gates = Mapping[str, Mapping[str, Rule]]
@@ -308,14 +308,14 @@ def _lay_over(gate: dict[str, Rule], name: str, rule: Any, path: str, problems: 
         gate.pop(name, None)
     else:
         entries = _entries(rule, path, problems)
-        if len(entries) != 1 or next(iter(entries)) not in COMPARISONS:
-            problems.append(f"{path} must be one of {', '.join(COMPARISONS)} with a bound, not {rule!r}")
+        if len(entries) != 1 or next(iter(entries)) not in COMPARATORS:
+            problems.append(f"{path} must be one of {', '.join(COMPARATORS)} with a bound, not {rule!r}")
             return
         ((comparison, bound),) = entries.items()
         if comparison != "equals" and not (is_number(bound) and math.isfinite(bound)):
             problems.append(f"{path}.{comparison} must be a number, not {bound!r}")
             return
-        gate[name] = Rule(cast("Comparison", comparison), bound)
+        gate[name] = Rule(cast("Comparator", comparison), bound)
 
 
 def shown(value: Value) -> str:

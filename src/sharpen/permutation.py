@@ -15,9 +15,9 @@ import numpy as np
 
 from sharpen.arrays import Bools, Floats, Ints
 from sharpen.bars import COLUMNS, PRICES, Panel
-from sharpen.permutation_null import LEVEL, Comparison, PermutationTest
+from sharpen.permutation_null import LEVEL, PermutationTest, PermutedFigure
 
-__all__ = ["LEVEL", "Comparison", "PermutationTest", "permuted"]
+__all__ = ["LEVEL", "PermutationTest", "PermutedFigure", "permuted"]
 
 
 def permuted(panel: Panel, rng: np.random.Generator, first_bar: int = 0) -> Panel:

@@ -14,7 +14,7 @@ LEVEL = 0.05  # of p, up to which the order of the bars is said to matter
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PermutedFigure:
     """A figure of the run's own history beside the same figure on permuted ones.
 
     Attributes:
@@ -41,7 +41,7 @@ class Comparison:
         Source: Phipson and Smyth (2010), Permutation P-values Should Never Be Zero, Statistical
         Applications in Genetics and Molecular Biology 9(1), 39.
 
-        >>> Comparison("val/sharpe", 1.0, (0.5, 1.0, math.nan)).p
+        >>> PermutedFigure("val/sharpe", 1.0, (0.5, 1.0, math.nan)).p
         0.5
         """
         return (self.n_as_good + 1) / (len(self.values) + 1)
@@ -50,7 +50,7 @@ class Comparison:
     def spread(self) -> tuple[float, float, float]:
         """The least, the median and the largest of the values that are numbers; NaN without any.
 
-        >>> Comparison("val/sharpe", 0.0, (3.0, math.nan, 1.0, 2.0)).spread
+        >>> PermutedFigure("val/sharpe", 0.0, (3.0, math.nan, 1.0, 2.0)).spread
         (1.0, 2.0, 3.0)
         """
         values = [value for value in self.values if not math.isnan(value)] or [math.nan]
@@ -110,25 +110,27 @@ class PermutationTest:
         return sum(math.isnan(value) for value in self.scores)
 
     @property
-    def own(self) -> Comparison:
+    def own(self) -> PermutedFigure:
         """The score beside the scores."""
-        return Comparison(self.metric, self.score, self.scores, self.maximize)
+        return PermutedFigure(self.metric, self.score, self.scores, self.maximize)
 
     @property
-    def holding(self) -> Comparison | None:
+    def holding(self) -> PermutedFigure | None:
         """Buy-and-hold over the validation windows; None when not logged."""
-        return None if self.baseline is None else Comparison("buy-and-hold", self.baseline, self.baselines)
+        return (
+            None if self.baseline is None else PermutedFigure("buy-and-hold", self.baseline, self.baselines)
+        )
 
     @property
-    def excess(self) -> Comparison | None:
+    def excess(self) -> PermutedFigure | None:
         """The score less buy-and-hold; None when that is not logged, or the score is no Sharpe ratio."""
         if self.baseline is None or not self.maximize or "sharpe" not in self.metric.lower():
             return None
         values = tuple(score - held for score, held in zip(self.scores, self.baselines, strict=True))
-        return Comparison("less buy-and-hold", self.score - self.baseline, values)
+        return PermutedFigure("less buy-and-hold", self.score - self.baseline, values)
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[PermutedFigure, ...]:
         """All that there are, the score's first."""
         return tuple(
             comparison for comparison in (self.own, self.holding, self.excess) if comparison is not None

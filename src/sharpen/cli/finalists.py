@@ -24,7 +24,7 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.sweep import SweepStatus
 
 if TYPE_CHECKING:
-    from sharpen.views.finalists import Candidate, Comparison, Finalists
+    from sharpen.views.finalists import Candidate, FinalistComparison, Finalists
 
 LIMITS = (
     "The finalists were chosen on these folds. Fresh seeds take away the luck of the seed, not that of the"
@@ -209,7 +209,7 @@ SEEDS = (
 )
 
 
-def _row(finalists: Finalists, one: Candidate, comparisons: Sequence[Comparison]) -> dict[str, str]:
+def _row(finalists: Finalists, one: Candidate, comparisons: Sequence[FinalistComparison]) -> dict[str, str]:
     scores = [evaluation.score for evaluation in finalists.of(one) if evaluation.score is not None]
     name = one.name if one.role in ("finalist", "default") else f"{one.role} {one.name}"
     row = {"": name, "in the sweep": shown(one.searched), "fresh mean": shown(finalists.mean(one))}
@@ -220,7 +220,7 @@ def _row(finalists: Finalists, one: Candidate, comparisons: Sequence[Comparison]
     return row
 
 
-def _against(role: str, one: Comparison | None) -> dict[str, str]:
+def _against(role: str, one: FinalistComparison | None) -> dict[str, str]:
     names = (f"better than {role} by", f"95 % ({role})", f"p ({role})")
     if one is None or one.test is None:
         return dict.fromkeys(names, "") | ({names[0]: one.why.partition(":")[0]} if one else {})

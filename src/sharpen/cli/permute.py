@@ -20,7 +20,7 @@ from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.facts import BASELINE, PERMUTED
 from sharpen.jsonable import number
-from sharpen.permutation_null import Comparison, PermutationTest
+from sharpen.permutation_null import PermutationTest, PermutedFigure
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import TrialState
@@ -115,7 +115,7 @@ def _with_scores(
     )
 
 
-def _row(comparison: Comparison) -> dict[str, str]:
+def _row(comparison: PermutedFigure) -> dict[str, str]:
     """Return a figure of the run beside the least, the middle and the largest of the histories."""
     low, middle, high = comparison.spread
     row = {

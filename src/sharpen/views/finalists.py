@@ -78,7 +78,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FinalistComparison:
     """A finalist beside a configuration that it should beat.
 
     Attributes:
@@ -148,30 +148,32 @@ class Finalists:
         return max(fit, key=lambda one: self.metric.larger_is_better(self.mean(one)), default=None)
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[FinalistComparison, ...]:
         """Each finalist beside the default and the previous best, p-values adjusted for all of them."""
         others = [one for one in self.candidates if one.role != "finalist"]
         pairs = [(a, b) for a in self.candidates if a.role == "finalist" for b in others]
         compared = [self._compare(a, b) for a, b in pairs]
         adjusted = holm([one.test.p if one.test else math.nan for one in compared])
         return tuple(
-            Comparison(one.name, one.against, one.test, p, one.why)
+            FinalistComparison(one.name, one.against, one.test, p, one.why)
             for one, p in zip(compared, adjusted, strict=True)
         )
 
-    def _compare(self, ours: Candidate, theirs: Candidate) -> Comparison:
+    def _compare(self, ours: Candidate, theirs: Candidate) -> FinalistComparison:
         if ours.key == theirs.key:
-            return Comparison(ours.name, theirs.role, None, why="the same configuration")
+            return FinalistComparison(ours.name, theirs.role, None, why="the same configuration")
         for one in (ours, theirs):
             if problem := self.problem(one):
-                return Comparison(ours.name, theirs.role, None, why=f"{one.name}: {problem}")
+                return FinalistComparison(ours.name, theirs.role, None, why=f"{one.name}: {problem}")
         mine, other = self._units(ours), self._units(theirs)
         shared = sorted(set(mine) & set(other))
         if len(shared) < 2:
-            return Comparison(ours.name, theirs.role, None, why="fewer than two folds or seeds in common")
+            return FinalistComparison(
+                ours.name, theirs.role, None, why="fewer than two folds or seeds in common"
+            )
         turn = self.metric.larger_is_better
         a, b = (np.array([turn(values[unit]) for unit in shared]) for values in (mine, other))
-        return Comparison(ours.name, theirs.role, paired_test(a, b))
+        return FinalistComparison(ours.name, theirs.role, paired_test(a, b))
 
     def _units(self, candidate: Candidate) -> dict[str, float]:
         """Return what is paired: each fold's mean over the seeds, or each seed's score without folds.
@@ -243,7 +245,7 @@ def _paired(finalists: Finalists) -> str:
     return "folds" if finalists.has_folds else "seeds"
 
 
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _comparison(one: FinalistComparison) -> dict[str, Any]:
     row: dict[str, Any] = {"name": one.name, "against": one.against, "why": one.why}
     if one.test is not None:
         interval = [one.test.interval.low, one.test.interval.high]
@@ -252,7 +254,7 @@ def _comparison(one: Comparison) -> dict[str, Any]:
     return row
 
 
-def sentence(comparisons: Sequence[Comparison]) -> str:
+def sentence(comparisons: Sequence[FinalistComparison]) -> str:
     """Return what the comparisons say, in a sentence or two."""
     tests = [one for one in comparisons if one.test is not None]
     if not tests:

@@ -69,7 +69,7 @@ def _has_size(actual: Any, wanted: Any) -> bool:
     return isinstance(actual, list) and len(cast("list[Any]", actual)) == wanted
 
 
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+COMPARATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$eq": _equals,
     "$ne": lambda actual, wanted: not _equals(actual, wanted),
     "$in": _is_among,
@@ -132,9 +132,9 @@ def _compare(key: str, op: str, actual: Any, wanted: Any) -> bool:
         return not all(_compare(key, word, actual, value) for word, value in inner.items())
     if key in TIMES and isinstance(wanted, str):
         wanted = timestamp(wanted)
-    if op not in COMPARISONS:
-        raise UsageError(f"no {op!r} in filters; there are: {', '.join(COMPARISONS)}, $and, $or, $nor, $not")
-    return COMPARISONS[op](actual, wanted)
+    if op not in COMPARATORS:
+        raise UsageError(f"no {op!r} in filters; there are: {', '.join(COMPARATORS)}, $and, $or, $nor, $not")
+    return COMPARATORS[op](actual, wanted)
 
 
 ALIASES = {**FACTS, "summaryMetrics": "summary_metrics"}

@@ -26,7 +26,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """Runs side by side; of more than 200 parameters or metrics those that differ come first, the rest go."""
 
     runs: tuple[TrackedRun, ...]
@@ -35,7 +35,7 @@ class Comparison:
     charts: tuple[charts.Chart, ...]
 
 
-def compare(reader: Reader, ids: Sequence[str]) -> Comparison:
+def compare(reader: Reader, ids: Sequence[str]) -> RunComparison:
     """Return chosen runs side by side.
 
     Raises:
@@ -49,7 +49,7 @@ def compare(reader: Reader, ids: Sequence[str]) -> Comparison:
     logged = [history(reader, run)[0] for run in runs]
     lines_of = [{line.name: line for line in series(rows)} for rows in logged]
     names = sorted({name for lines in lines_of for name in lines})[:MOST_CHARTS]
-    return Comparison(
+    return RunComparison(
         tuple(runs),
         _rows([configuration(run) for run in runs]),
         _rows([summary(reader, run, rows) for run, rows in zip(runs, logged, strict=True)]),
