@@ -132,7 +132,7 @@ SETS: dict[str, Callable[[int], Curves]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayedSearch:
     """What a rule did to one order of a history.
 
     Attributes:
@@ -146,7 +146,7 @@ class Replay:
     regret: float
 
 
-def replay(curves: Curves, order: Sequence[int], rule: Stopper, n_slots: int = 2) -> Replay:
+def replay(curves: Curves, order: Sequence[int], rule: Stopper, n_slots: int = 2) -> ReplayedSearch:
     """Return what a rule does when trials start in an order, as many side by side as there are slots."""
     past: list[Trial] = []
     waiting, live, n_folds = list(enumerate(order, start=1)), {}, 0
@@ -169,10 +169,10 @@ def replay(curves: Curves, order: Sequence[int], rule: Stopper, n_slots: int = 2
     finished = [int(t.config["config"]) for t in past if t.state is TrialState.FINISHED]
     best = max(range(len(curves)), key=final.__getitem__)
     kept = max((final[config] for config in finished), default=min(final))
-    return Replay(1 - n_folds / (len(curves) * N_FOLDS), best not in finished, final[best] - kept)
+    return ReplayedSearch(1 - n_folds / (len(curves) * N_FOLDS), best not in finished, final[best] - kept)
 
 
-def turned(curves: Curves, name: str, turn: int, rule: Stopper) -> Replay:
+def turned(curves: Curves, name: str, turn: int, rule: Stopper) -> ReplayedSearch:
     """Return the replay of a turn's order, its regret in standard deviations of the full runs' results."""
     order = rng_for(0, name, turn).permutation(len(curves)).tolist()
     found = replay(curves, order, rule)

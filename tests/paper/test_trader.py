@@ -11,9 +11,9 @@ from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import IntentStatus
 from sharpen.paper.orders import BrokerClock, BrokerOrder, Fill, OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
-from sharpen.paper.replay import compare
 from sharpen.paper.report import worth_by_bar
 from sharpen.paper.risk import Limits
+from sharpen.paper.signal_comparison import compare
 from sharpen.paper.simulated import Frictions
 
 from .worlds import FIRST_BAR, Momentum, World, panel_of

@@ -9,8 +9,8 @@ from paper.worlds import Momentum, World, panel_of
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
-from sharpen.paper.replay import Mismatch
 from sharpen.paper.report import report
+from sharpen.paper.signal_comparison import Mismatch
 from sharpen.server.auth import KeyFile
 from sharpen.server.lineage import USED
 from sharpen.server.pages import models_and_paper

@@ -4,8 +4,8 @@
 decisions to orders, and what no order may exceed. ``ledger`` is the trader's memory, ``kill_switch`` the
 person's last word. ``order_tracker`` keeps ledger and broker one, ``trader`` is the loop. ``simulated`` is
 a broker on this machine and ``recorded`` plays recorded bars to it; ``session`` puts an account together.
-``model`` makes a strategy of a stored model, ``replay`` compares what was decided with the backtest, and
-``report`` shows what came of it.
+``model`` makes a strategy of a stored model, ``signal_comparison`` compares what was decided with the
+backtest, and ``report`` shows what came of it.
 
 No real money is traded: there is no implementation of a live account.
 """

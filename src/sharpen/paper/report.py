@@ -15,7 +15,7 @@ from sharpen.metrics import max_drawdown
 from sharpen.paper.ledger import Intent, Ledger
 from sharpen.paper.orders import Fill, bar_name
 from sharpen.paper.ports import Strategy
-from sharpen.paper.replay import Replay, compare
+from sharpen.paper.signal_comparison import SignalComparison, compare
 from sharpen.paper.trader import first_index
 from sharpen.seeds import rng_for
 
@@ -100,7 +100,7 @@ class PaperReport:
     correlation: float
     shortfall: Shortfall
     slippage: Shortfall
-    replay: Replay
+    replay: SignalComparison
     edge_bps: float
     cost_bps: float
     growth: Growth

@@ -11,7 +11,7 @@ from sharpen.objectives.rl.environment import Step
 from sharpen.objectives.rl.networks import Observed
 from sharpen.objectives.rl.pendulum import Pendulum
 from sharpen.objectives.rl.population import Member, Population
-from sharpen.objectives.rl.replay import Experience
+from sharpen.objectives.rl.replay_buffer import Experience
 from sharpen.objectives.rl.settings import AgentSettings
 
 from . import reference

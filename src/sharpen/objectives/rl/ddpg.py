@@ -16,7 +16,7 @@ from sharpen.objectives.rl.agent import Course, Learner
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.networks import Mlp, Observed, Parameters
 from sharpen.objectives.rl.off_policy import collect, follow, means, minibatches
-from sharpen.objectives.rl.replay import Experience, Replay
+from sharpen.objectives.rl.replay_buffer import Experience, ReplayBuffer
 from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
@@ -38,7 +38,7 @@ class Ddpg:
         self._value = Learner.of({k: v for net in self._critics for k, v in net.draw(streams).items()})
         self._target_policy, self._target = self._policy.parameters.copy(), self._value.parameters.copy()
         self.course = Course.start(settings, env, streams)
-        self._replay = Replay(env, first, device)
+        self._replay = ReplayBuffer(env, first, device)
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
         self.course.extra["n_updates"] = torch.zeros(len(settings), dtype=torch.long, device=device)
         self.course.extra["reward_max"] = torch.zeros(len(settings), device=device)

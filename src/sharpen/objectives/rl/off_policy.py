@@ -11,13 +11,13 @@ from torch import Tensor
 from sharpen.objectives.rl.agent import Course, observe
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.networks import Observed, Parameters
-from sharpen.objectives.rl.replay import Experience, Replay
+from sharpen.objectives.rl.replay_buffer import Experience, ReplayBuffer
 from sharpen.objectives.rl.settings import AgentSettings
 
 
 @torch.no_grad()
 def collect(
-    env: Environment, course: Course, replay: Replay, n_steps: int, act: Callable[[Observed], Tensor]
+    env: Environment, course: Course, replay: ReplayBuffer, n_steps: int, act: Callable[[Observed], Tensor]
 ) -> dict[str, Tensor]:
     """Take steps and remember them; return each member's mean reward, and its largest so far. (P,) each.
 
@@ -46,7 +46,7 @@ def collect(
 
 
 def minibatches(
-    course: Course, replay: Replay, settings: AgentSettings, n_envs: int, n_steps: int
+    course: Course, replay: ReplayBuffer, settings: AgentSettings, n_envs: int, n_steps: int
 ) -> Iterator[Experience]:
     """Give the minibatches that so many steps pay for; none while the replay is being filled."""
     if int(course.n_steps.min()) < max(settings.buffer_init_size, 1):

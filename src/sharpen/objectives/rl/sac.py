@@ -20,7 +20,7 @@ from sharpen.objectives.rl.agent import Course, Learner
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.networks import Mlp, Observed, Parameters
 from sharpen.objectives.rl.off_policy import collect, follow, means, minibatches
-from sharpen.objectives.rl.replay import Experience, Replay
+from sharpen.objectives.rl.replay_buffer import Experience, ReplayBuffer
 from sharpen.objectives.rl.settings import AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
@@ -45,7 +45,7 @@ class Sac:
         log_alpha = torch.tensor([math.log(s.init_alpha) for s in settings], device=device)
         self._temperature = Learner.of({"log_alpha": log_alpha[:, None]})
         self.course = Course.start(settings, env, streams)
-        self._replay = Replay(env, first, device)
+        self._replay = ReplayBuffer(env, first, device)
         zero = torch.zeros(len(settings), device=device)
         self.course.extra = {f"replay/{name}": value for name, value in self._replay.memory.items()}
         self.course.extra |= {name: zero.clone() for name in ("loss", "n_critic", "n_actor", "reward_max")}

@@ -38,7 +38,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class SignalComparison:
     """The comparison of a session with its backtest.
 
     Attributes:
@@ -57,7 +57,7 @@ class Replay:
 
         Source: the exact binomial bound ``1 - 0.05 ** (1 / n)``.
 
-        >>> round(Replay(300, ()).rate_bound, 4)
+        >>> round(SignalComparison(300, ()).rate_bound, 4)
         0.0099
         """
         return 1.0 if self.n_signals == 0 else 1.0 - 0.05 ** (1.0 / self.n_signals)
@@ -68,7 +68,7 @@ def compare(
     strategy: Strategy,
     decisions: Sequence[Decision],
     recorded: Sequence[tuple[str, str, Sequence[float]]],
-) -> Replay:
+) -> SignalComparison:
     """Return how a session's decisions compare with the backtest's on the same bars.
 
     Args:
@@ -92,7 +92,7 @@ def compare(
                 shown = f"{made.target:.6g}", f"{expected:.6g}"
                 mismatches.append(Mismatch(made.bar, made.symbol, "signal", *shown))
     ordered = sorted(mismatches, key=lambda m: (m.bar, m.symbol, m.kind))
-    return Replay(len(decisions), tuple(ordered), n_adjusted)
+    return SignalComparison(len(decisions), tuple(ordered), n_adjusted)
 
 
 def _differing_bars(

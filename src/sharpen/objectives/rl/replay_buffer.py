@@ -25,7 +25,7 @@ class Experience:
     then: Observed
 
 
-class Replay:
+class ReplayBuffer:
     """The last steps of P members, the oldest overwritten first; kept in an agent's memory by name."""
 
     def __init__(self, env: Environment, settings: AgentSettings, device: torch.device) -> None:
