@@ -4,7 +4,7 @@
 leaves are boxes of the unit cube. On it rest ``fanova`` (shares of the variance, alone and in pairs),
 ``local`` (what moves the score around the incumbent) and ``ablation`` (which steps led from the default to
 the incumbent). ``ped_anova`` needs no surrogate: it compares where the good trials lie with where all lie.
-``evidence`` asks first whether the trials can tell anything at all.
+``surrogate_skill`` asks first whether the trials can tell anything at all.
 
 The methods answer different questions, so they are shown side by side and may differ.
 """

@@ -16,7 +16,7 @@ proposed again.
 With repeats a configuration has several runs, each with a seed of its own; ``repeats`` says what they come
 to.
 
-``plugin_calls`` asks search methods and stop rules, which may fail; ``searching`` says when a search method
+``plugin_calls`` asks search methods and stop rules, which may fail; ``ask`` says when a search method
 is asked, and in which thread.
 
 ``agent_events`` has what agents and programs say, ``user_commands`` what people say, ``transitions`` what

@@ -1,6 +1,6 @@
 """The words of the W&B client, for scripts that say ``import sharpen as wandb``.
 
-``starting`` has ``init``, ``run`` the run that it returns, ``sweeps`` has ``sweep`` and ``agent``, ``api``
+``init_run`` has ``init``, ``run`` the run that it returns, ``sweeps`` has ``sweep`` and ``agent``, ``api``
 the questions of ``Api()``, ``artifacts`` and ``media`` what is logged beside numbers. Each is imported when
 one of its words is used. Runs go to the store: SHARPEN_SERVER, else SHARPEN_HOME, else ``.sharpen``; in a
 sweep to whoever started the program. When the stock ``wandb agent`` did, every word is that client's own.
