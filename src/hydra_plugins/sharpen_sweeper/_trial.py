@@ -29,6 +29,7 @@ from sharpen import tracking
 from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
 from sharpen.facts import INFEASIBLE, NO_STAGE, OUT_OF_MEMORY, RETURNS, SMALLER
+from sharpen.run_ids import split_last_dash
 from sharpen.sweep.out_of_memory import halved, reason
 from sharpen.tracking.assignment import read_assignment
 
@@ -60,7 +61,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         chosen = dict(flat_values(run.config))
         if settings.budget_variable and run.fidelity is not None:
             chosen[settings.budget_variable] = _whole(run.fidelity)
-        number = assigned.run_id.rpartition("-")[2]
+        number = split_last_dash(assigned.run_id)[1]
         if (
             assigned.token is None
         ):  # outside of the search: at the lockbox, on permuted bars, with fresh seeds

@@ -21,6 +21,7 @@ from sharpen.cli.remote_options import Remote, remote_options
 from sharpen.cli.terminal import echo
 from sharpen.coordinator import connect
 from sharpen.errors import SharpenError, UsageError
+from sharpen.run_ids import split_last_dash
 from sharpen.spec import Metric
 from sharpen.store import location
 from sharpen.store.rows import SweepFile
@@ -46,7 +47,7 @@ class News:
         with contextlib.suppress(OSError, SharpenError):  # the work matters more
             if run_id not in self._running:
                 self._running.add(run_id)
-                echo(f"run {run_id.rpartition('-')[2]:>3}  running", err=True)
+                echo(f"run {split_last_dash(run_id)[1]:>3}  running", err=True)
             else:
                 self._running.discard(run_id)
                 echo(self._ending(run_id), err=True)

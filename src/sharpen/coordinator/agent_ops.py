@@ -18,11 +18,11 @@ from sharpen import spec
 from sharpen.coordinator import control_ops, registry_ops, run_checks, tracking_ops
 from sharpen.coordinator.project_limits import FULL
 from sharpen.coordinator.restore import rules_for, watched_in
-from sharpen.coordinator.row_writer import run_id, split_run_id
 from sharpen.coordinator.session import GrantedRun, JoinedAgent, OpenSweep, Reply, Session
 from sharpen.errors import NotFound, Refused
 from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
+from sharpen.run_ids import run_id, split_run_id
 from sharpen.seeds import repeat_seed
 from sharpen.store.port import Row, Writer
 from sharpen.store.replaced_checkpoints import note

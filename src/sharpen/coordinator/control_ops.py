@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sharpen.coordinator.project_limits import NAMES as PROJECT_LIMITS
-from sharpen.coordinator.row_writer import run_id
 from sharpen.coordinator.session import Reply, Session
 from sharpen.coordinator.tracking_ops import cancel_tracked
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.hints import describe
 from sharpen.jsonable import LARGEST_INTEGER, dumps
 from sharpen.names import check_name, check_path_name, check_tags
+from sharpen.run_ids import run_id
 from sharpen.store.port import Kind
 from sharpen.sweep import RERUN
 from sharpen.sweep.effects import Rejected

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sharpen.errors import NotFound
 from sharpen.facts import PROPOSED
 from sharpen.jsonable import dumps
+from sharpen.run_ids import run_id
 from sharpen.spec import Sweep
 from sharpen.store.port import Writer
 from sharpen.sweep.effects import (
@@ -27,30 +27,6 @@ from sharpen.sweep.effects import (
     StopRun,
 )
 from sharpen.trial import StoredCheckpoint, TrialState
-
-
-def run_id(sweep_id: str, number: int) -> str:
-    """Return the id of a sweep's run.
-
-    >>> run_id("k3v9x2aq", 7)
-    'k3v9x2aq-7'
-    """
-    return f"{sweep_id}-{number}"
-
-
-def split_run_id(run_id: str) -> tuple[str, int]:
-    """Return the sweep's id and the run's number.
-
-    Raises:
-        NotFound: It is no run's id.
-
-    >>> split_run_id("k3v9x2aq-7")
-    ('k3v9x2aq', 7)
-    """
-    sweep_id, _, number = run_id.rpartition("-")
-    if not number.isdecimal():
-        raise NotFound(f"no run {run_id!r}: a run is called SWEEP-NUMBER")
-    return sweep_id, int(number)
 
 
 def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from sharpen import spec
 from sharpen.coordinator.project_limits import ProjectLimits
 from sharpen.coordinator.restore import restore
-from sharpen.coordinator.row_writer import create, split_run_id, write
+from sharpen.coordinator.row_writer import create, write
 from sharpen.errors import NotFound, Refused
+from sharpen.run_ids import split_last_dash, split_run_id
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, leased, step
@@ -203,7 +204,7 @@ class Session:
 
     def _is_of_open_sweep(self, run_id: str) -> bool:
         """Return whether memory knows that a run is one of a sweep: there is then no need to read it."""
-        sweep_id, _, number = run_id.rpartition("-")
+        sweep_id, number = split_last_dash(run_id)
         sweep = self.open.get(sweep_id)
         # "3" of "x-03" is at work in sweep x, but the run "x-03" is another one
         return sweep is not None and any(number == str(n) for n in sweep.state.live)

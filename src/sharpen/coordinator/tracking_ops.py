@@ -24,6 +24,7 @@ from sharpen.coordinator.session import OpenRun, Reply, Session
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
 from sharpen.names import check_path_name, check_tags
+from sharpen.run_ids import split_last_dash
 from sharpen.store.port import Row
 from sharpen.trial import TrialState
 
@@ -120,7 +121,7 @@ def _refuse_new(session: Session, run_id: str, resume: str) -> None:
     """Refuse a new run that must not be new, and an id that names something else, or may come to do so."""
     if resume == "must":
         raise NotFound(f"no run {run_id!r} to resume: leave resume out, or say resume='allow'")
-    sweep_id, _, number = run_id.rpartition("-")
+    sweep_id, number = split_last_dash(run_id)
     if session.writer.tags("sweep", run_id) is not None:
         raise UsageError(f"{run_id} is the id of a sweep: choose another for the run")
     if number.isdecimal() and session.writer.tags("sweep", sweep_id) is not None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sharpen import spec
 from sharpen.errors import NotFound, StoreError
 from sharpen.http import shown
+from sharpen.run_ids import split_last_dash
 from sharpen.store import schema
 from sharpen.store.backends import backend_of
 from sharpen.store.best_query import best_of_each_fidelity
@@ -188,7 +189,7 @@ class Reader:
             NotFound: There is none.
         """
         rows = self.rows(sa.select(schema.runs).where(schema.runs.c.id == run_id))
-        sweep, _, number = run_id.rpartition("-")
+        sweep, number = split_last_dash(run_id)
         if not rows and sweep and number == "best":
             return self._winner(self.sweep(sweep))
         if not rows and sweep and number.isdigit():
@@ -214,7 +215,7 @@ class Reader:
 
     def names_run(self, word: str) -> bool:
         """Return whether a word is SWEEP-NUMBER or SWEEP-best of a sweep that is there."""
-        sweep, _, number = word.rpartition("-")
+        sweep, number = split_last_dash(word)
         if not sweep or not (number == "best" or number.isdigit()):
             return False
         with suppress(NotFound):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sharpen.errors import StoreError
 from sharpen.facts import LOCKBOX_HASH, PROPOSED
+from sharpen.run_ids import split_last_dash
 from sharpen.store.broken_rows import BROKEN, STATES, check_columns, read_json, readable, stand_in
 from sharpen.trial import TrialState
 
@@ -239,6 +240,11 @@ class OpeningRow:
     at: float
     result: dict[str, Any] | None
     lockbox: str = ""
+
+    @property
+    def run_number(self) -> str:
+        """Which run of its sweep it was."""
+        return split_last_dash(self.run_id)[1]
 
     @property
     def has_shown(self) -> bool:

@@ -14,6 +14,7 @@ from sharpen.errors import UsageError
 from sharpen.hints import join, nearest
 from sharpen.importance import AblationStep, Share, SurrogateSkill
 from sharpen.jsonable import number
+from sharpen.run_ids import run_id
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
@@ -125,7 +126,7 @@ def _by(reader: Reader, row: SweepRow, trials: Sequence[Trial], metric: Metric) 
     Raises:
         UsageError: Nobody has logged it.
     """
-    ids = {trial.number: f"{row.id}-{trial.number}" for trial in trials}
+    ids = {trial.number: run_id(row.id, trial.number) for trial in trials}
     logged = reader.tracked.last_of_all(list(ids.values()))
     scored: list[Trial] = []
     for trial in trials:

@@ -19,6 +19,7 @@ from sharpen import tracking
 from sharpen.errors import UsageError
 from sharpen.http import home_of, server_of
 from sharpen.jsonable import number
+from sharpen.run_ids import split_last_dash
 from sharpen.wandb import current
 from sharpen.wandb.config import Config
 from sharpen.wandb.media import logged_value
@@ -117,7 +118,7 @@ class Run:
         self.group, self.job_type = about.group, about.job_type
         self.offline, self.disabled = False, about.mode == "disabled"
         self.resumed = about.resumed
-        self.sweep_id = self.id.rpartition("-")[0] if run.in_sweep else None
+        self.sweep_id = split_last_dash(self.id)[0] if run.in_sweep else None
         self._labels = {"name": about.name or self.id, "notes": about.notes}
         self._tags = about.tags
 

@@ -19,6 +19,7 @@ import yaml
 from sharpen import spec
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.jsonable import dumps
+from sharpen.run_ids import split_last_dash
 from sharpen.server.wandb.context import Context, json_object, unwrapped
 from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState
@@ -148,7 +149,7 @@ def obey(ctx: Context, sweep_id: str, text: str) -> None:
             case _:
                 raise UsageError("a controller schedules {id: …, data: {args: {NAME: {value: …}}}}")
     for name in _entries(orders, "earlystop"):
-        if isinstance(name, str) and name.rpartition("-")[0] == sweep_id:
+        if isinstance(name, str) and split_last_dash(name)[0] == sweep_id:
             stop(ctx, name)
 
 
