@@ -40,7 +40,7 @@ def test_who_leads_without_a_server_is_named_and_so_is_the_way_to_have_one(
     one, two = link_two(tmp_path, postgres.new_database())
     with connect(one):
         here = f"process {os.getpid()} on {socket.gethostname()}"
-        assert holder_of(two).words == here
+        assert holder_of(two).description == here
         with pytest.raises(StoreHeld) as raised:
             PostgresStore(two)
         said = raised.value.message
