@@ -17,9 +17,8 @@ ITS_OWN = {
     "store/__init__.py",
     "store/sqlite.py",
     "store/migrations.py",
-    "store/backup.py",  # for a store in a file only
-    "store/references.py",  # the same
-    "store/sqlite_file.py",  # the same
+    "store/backup.py",  # a copy is a file, wherever the store is
+    "store/sqlite_file.py",  # for a store in a file only
     "store/versions.py",
     "store/backends.py",
     "store/server_rows.py",  # sends the queries of a store in a file to its server

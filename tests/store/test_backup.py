@@ -2,18 +2,21 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from sharpen.cli import main
 from sharpen.coordinator import connect
+from sharpen.errors import StoreError, UsageError
+from sharpen.store import references, schema
 from sharpen.store.backup import back_up
 from sharpen.store.blobs import blob_path, checked_path, put_file
+from sharpen.store.location import FILE, database_url, link
 from sharpen.store.queries import Reader
 from sharpen.store.references import remove, unreferenced
 
@@ -53,10 +56,35 @@ class Work:
         return digest
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def home(request, tmp_path):
+    """Give the folder of a store in a file, and of one in a database."""
+    home = tmp_path / "store"
+    if request.param == "postgres":
+        link(home, request.getfixturevalue("postgres").new_database())
+    return home
+
+
 @pytest.fixture
-def work(tmp_path):
-    with connect(tmp_path / "store") as client:
-        yield Work(tmp_path / "store", client)
+def work(home):
+    with connect(home) as client:
+        yield Work(home, client)
+
+
+@pytest.fixture
+def note_a_digest(home):
+    """Return what writes a digest into the store behind the back of whoever holds it."""
+
+    def write(digest):
+        url = database_url(home)
+        engine = sa.create_engine(
+            url.replace("postgresql:", "postgresql+psycopg:") if url else f"sqlite:///{home / FILE}"
+        )
+        with engine.begin() as connection:
+            connection.execute(schema.sweeps.update().values(note=f"see {digest}"))
+        engine.dispose()
+
+    return write
 
 
 def unpacked(file, folder):
@@ -156,7 +184,7 @@ def test_no_file_is_written_over(work, tmp_path):
     )
 
 
-def test_only_what_nothing_names_is_removed(work, tmp_path):
+def test_only_what_nothing_names_is_removed(work, tmp_path, note_a_digest):
     kept = work.one()
     orphan, inner = tmp_path / "orphan", tmp_path / "inner"
     orphan.write_text("nobody's")
@@ -166,10 +194,7 @@ def test_only_what_nothing_names_is_removed(work, tmp_path):
     manifest = tmp_path / "list.json"
     manifest.write_text(json.dumps({"files": {"a": listed}}))
     of_list, _ = put_file(work.home, manifest)
-    database = sqlite3.connect(work.home / "store.db")
-    with database:
-        database.execute("UPDATE sweeps SET note = ?", (f"see {of_list}",))
-    database.close()
+    note_a_digest(of_list)
     broken = work.home / "blobs" / ".incoming-x"
     broken.write_text("half of a file")
     now = broken.stat().st_mtime
@@ -189,16 +214,101 @@ def test_only_what_nothing_names_is_removed(work, tmp_path):
     assert json.loads(again.stdout)["unreferenced"] == []
 
 
-def test_a_file_that_is_named_meanwhile_is_brought_back(work, tmp_path):
+def test_a_file_that_is_named_meanwhile_is_brought_back(work, tmp_path, note_a_digest):
     work.one()
     source = tmp_path / "late"
     source.write_text("named late")
     late, _ = put_file(work.home, source)
     os.utime(blob_path(work.home, late), (0, 0))
     found = unreferenced(work.home, 1e6)
-    database = sqlite3.connect(work.home / "store.db")
-    with database:
-        database.execute("UPDATE sweeps SET note = ?", (late,))
-    database.close()
+    note_a_digest(late)
     assert remove(work.home, found) == (0, 0)
     assert checked_path(work.home, late).read_text() == "named late"
+
+
+def orphaned(work, tmp_path, text="nobody's"):
+    (tmp_path / "orphan").write_text(text)
+    digest, _ = put_file(work.home, tmp_path / "orphan")
+    os.utime(blob_path(work.home, digest), (0, 0))
+    return digest
+
+
+def test_what_was_put_aside_is_back_when_the_store_cannot_be_read(work, tmp_path, monkeypatch):
+    orphan = orphaned(work, tmp_path)
+    found = unreferenced(work.home, 1e6)
+
+    def unreadable(_connection):
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(references, "named", unreadable)
+    with pytest.raises(StoreError, match="is away"):
+        remove(work.home, found)
+    assert checked_path(work.home, orphan).read_text() == "nobody's"
+
+
+def test_what_somebody_put_aside_and_died_is_brought_back(work, tmp_path):
+    kept = work.one()
+    trash = work.home / "blobs" / references.TRASH
+    trash.mkdir()
+    blob_path(work.home, kept).replace(trash / kept)
+    (trash / ".incoming-x").write_text("half")
+    assert remove(work.home, []) == (0, 0)
+    assert checked_path(work.home, kept)
+    assert (work.home / "blobs" / ".incoming-x").exists()
+
+
+def test_only_one_clears_a_store_at_a_time(work, tmp_path, monkeypatch):
+    orphaned(work, tmp_path)
+    found = unreferenced(work.home, 1e6)
+    named, told = references.named, []
+
+    def meanwhile(connection):
+        with pytest.raises(UsageError, match="another 'sharpen gc --yes' clears") as refused:
+            remove(work.home, found)
+        told.append(refused)
+        return named(connection)
+
+    monkeypatch.setattr(references, "named", meanwhile)
+    assert remove(work.home, found)[0] == 1
+    assert len(told) == 1
+
+
+@pytest.mark.postgres
+def test_a_backup_of_a_database_goes_back_to_one(postgres, tmp_path):
+    home, url = tmp_path / "store", postgres.new_database()
+    link(home, url)
+    with connect(home) as client:
+        work = Work(home, client)
+        for _ in range(3):
+            work.one()
+    (home / "store.db.copied").write_text("what it was before it went to the database")
+    assert back_up(home, tmp_path / "all.tar").damaged == ()
+    restored = unpacked(tmp_path / "all.tar", tmp_path / "restored")
+    assert database_url(restored) is None, "the address may hold a password, and is of another store"
+    assert not (restored / "store.db.copied").exists()
+    told = [
+        CliRunner().invoke(main, ["--home", str(home), "store", "copy", str(source), target, "--json"])
+        for source, target in ((restored, postgres.new_database()), (url, str(tmp_path / "beside")))
+    ]
+    assert [done.exit_code for done in told] == [0, 0], told[0].output + told[1].output
+    there, beside = (json.loads(done.stdout) for done in told)
+    assert (there["digest"], there["n_files"]) == (beside["digest"], 3)
+
+
+@pytest.mark.postgres
+def test_a_user_who_may_not_read_all_is_told(postgres, tmp_path):
+    home, url = tmp_path / "store", postgres.new_database()
+    link(home, url)
+    with connect(home) as client:
+        Work(home, client).one()
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    reader = f"reader_{url.rpartition('/')[2]}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {reader} LOGIN")
+        connection.exec_driver_sql(f"GRANT SELECT ON store_state, store_files, runs TO {reader}")
+    engine.dispose()
+    link(tmp_path / "other", url.replace("sharpen@", f"{reader}@"))
+    for words in (["gc"], ["backup", str(tmp_path / "all.tar")]):
+        done = CliRunner().invoke(main, ["--home", str(tmp_path / "other"), *words])
+        assert (done.exit_code, "permission denied for table" in done.stderr) == (1, True), done.output
+    assert not (tmp_path / "all.tar").exists()

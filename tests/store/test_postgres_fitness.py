@@ -13,11 +13,12 @@ from postgres_server import PostgresServer
 from sharpen.cli import main
 from sharpen.coordinator import connect
 from sharpen.errors import UsageError
-from sharpen.store import postgres_fitness, store_copy
+from sharpen.store import postgres_fitness
 from sharpen.store.backends import check_database, use_database
 from sharpen.store.location import LINK, database_url, link
 from sharpen.store.postgres import PostgresStore, open_reader
 from sharpen.store.queries import Reader
+from sharpen.store.row_copy import copy_rows
 
 pytestmark = pytest.mark.postgres
 TEXT = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
@@ -162,8 +163,8 @@ def test_a_database_that_rounds_what_it_tells(
     found = Reader(tmp_path / "there").run("last-1")
     assert found.score == 1 / 3
     assert abs(found.created_at - time.time()) < 600
-    back = store_copy.copy_rows(tmp_path / "there", tmp_path / "back")
+    back = copy_rows(tmp_path / "there", tmp_path / "back")
     other = postgres.new_database()
     run(url, f"ALTER DATABASE {other.rsplit('/', 1)[1]} SET extra_float_digits = {n_digits}")
     link(tmp_path / "again", other)
-    assert store_copy.copy_rows(tmp_path / "back", tmp_path / "again").digest == back.digest
+    assert copy_rows(tmp_path / "back", tmp_path / "again").digest == back.digest

@@ -29,9 +29,13 @@ def backup(home: Path, file: Path, as_json: bool) -> None:
     that are missing or damaged, and rows that cannot be read, are named, and the exit code is 1; the rest is
     in the copy. FILE holds what the store's folder holds, secrets among it: keep it as you keep that.
 
+    Of a store in a database, or with its files in a bucket, the copy is a folder's, too, with all in it.
+    'sharpen store copy' takes that to a database.
+
     \b
       sharpen backup monday.tar
       mkdir restored && tar -xf monday.tar -C restored && sharpen --home restored ls
+      sharpen store copy restored postgresql://db.lab/again
     """
     archive = back_up(home, file)
     if as_json:
@@ -67,7 +71,8 @@ def gc(home: Path, yes: bool, older_than: float, as_json: bool) -> None:
 
     What runs, models and checkpoints name stays, also that of deleted runs: a verdict may still count them.
     So does what was sent for an artifact that is not complete yet, until nothing came for it for a week.
-    Without --yes it only says what would go.
+    Without --yes it only says what would go. What names a file is read where the store is, in a database,
+    too; files go from the store's folder (--home), and never from a bucket.
 
     \b
       sharpen gc

@@ -17,8 +17,17 @@ from sharpen.hints import count
 from sharpen.store import store_copy
 from sharpen.store.backends import backend_of, use_bucket, use_database
 from sharpen.store.bucket import bucket_of, check_bucket, link_bucket, unlink_bucket
-from sharpen.store.location import FILE, check_url, database_url, find, unlink, without_password
+from sharpen.store.location import (
+    FILE,
+    SET_ASIDE,
+    check_url,
+    database_url,
+    find,
+    unlink,
+    without_password,
+)
 from sharpen.store.replaced_checkpoints import keeping_replaced
+from sharpen.store.row_copy import Copied, copy_rows
 
 SHOWN = 20
 
@@ -89,7 +98,7 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
                 copied = _copy(places, places.files_to)
     _say(copied, as_json)
     if switch and not copied.damaged:
-        aside = Path(source, store_copy.SET_ASIDE)
+        aside = Path(source, SET_ASIDE)
         echo(f"{source} uses {without_password(target)} from now on; what it was is {aside}", err=True)
     elif places.files_to == places.files_from:
         message = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
@@ -122,8 +131,8 @@ class Places:
     is_passing: bool
 
 
-def _copy(places: Places, files_to: Path) -> store_copy.Copied:
-    copied = store_copy.copy_rows(places.rows_from, places.rows_to)
+def _copy(places: Places, files_to: Path) -> Copied:
+    copied = copy_rows(places.rows_from, places.rows_to)
     if places.bucket is not None:  # not before: a store that is there, and is refused, must not get it
         link_bucket(places.rows_to, places.bucket)
     store_copy.copy_files(places.files_from, files_to, copied, is_passing=places.is_passing)
@@ -134,7 +143,7 @@ def _copy(places: Places, files_to: Path) -> store_copy.Copied:
     return copied
 
 
-def _take_over(places: Places, target: str, blobs: str | None) -> store_copy.Copied:
+def _take_over(places: Places, target: str, blobs: str | None) -> Copied:
     """Copy a folder's store to a database, and let the folder use that, and a bucket if one is named.
 
     Raises:
@@ -235,7 +244,7 @@ def _is_url(address: str) -> bool:
     return "://" in address
 
 
-def _say(copied: store_copy.Copied, as_json: bool) -> None:
+def _say(copied: Copied, as_json: bool) -> None:
     rows = [
         {"table": name, "rows": n, "digest": copied.digests[name][:12]} for name, n in copied.rows.items()
     ]

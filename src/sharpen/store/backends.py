@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
+from sharpen.errors import StoreError
 from sharpen.http import server_of
 from sharpen.store import bucket
 from sharpen.store.blobs import check_file
-from sharpen.store.location import database_url, link, unlink
+from sharpen.store.location import database_url, link, unlink, without_password
 from sharpen.store.port import Store
 
 BACKENDS: Mapping[str, str] = {
@@ -55,6 +58,30 @@ def backend_of(home: Path) -> Backend:
     if server_of(home):
         return backend("server")
     return backend(DEFAULT if database_url(home) is None else "postgres")
+
+
+@contextlib.contextmanager
+def one_moment(home: Path) -> Generator[sa.Connection]:
+    """Give a connection that sees a store as it is now, however long it reads.
+
+    Raises:
+        NotFound: There is no store.
+        StoreError: It cannot be read, or another version of sharpen wrote it.
+    """
+    engine = backend_of(home).open_reader(home)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+    except DBAPIError as problem:
+        where = without_password(database_url(home) or str(home))
+        raise StoreError(
+            f"cannot read the store in {where}: {' '.join(str(problem.orig).split())}"
+        ) from problem
+    finally:
+        engine.dispose()
 
 
 def use_database(home: Path, url: str) -> None:

@@ -1,8 +1,9 @@
 """A copy of a store while it is at work, as one file.
 
-The notes of uploads are read first; then the database is copied as it was at one moment, by SQLite's own
-backup; then the blobs that either names, which never change. So nothing in the copy names what is not in it,
-whatever is written meanwhile, and an upload that was under way goes on with it.
+The notes of uploads are read first; then the rows are copied as they were at one moment into a file: by
+SQLite's own backup from a file, and row by row from a database elsewhere; then the blobs that either names,
+which never change. So nothing in the copy names what is not in it, whatever is written meanwhile, and an
+upload that was under way goes on with it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from sharpen.errors import StoreError, UsageError
 from sharpen.regular_file import open_file
 from sharpen.store.blobs import blob_path
 from sharpen.store.broken_rows import JSON_COLUMNS, problem_of
 from sharpen.store.bucket import LINK as BUCKET
-from sharpen.store.location import FILE, find_file
+from sharpen.store.location import FILE, LINK, SET_ASIDE, database_url, find
 from sharpen.store.references import checked, named, needed
 from sharpen.store.replaced_checkpoints import keeping_replaced
+from sharpen.store.row_copy import copy_rows
+from sharpen.store.sqlite import reading
 from sharpen.store.sqlite_file import FULL_DISK, is_full, open_to_read
 from sharpen.store.uploads import FOLDER as UPLOADS
 from sharpen.store.uploads import announced
@@ -66,7 +71,7 @@ def back_up(home: Path, target: Path) -> Backup:
         UsageError: The file is there, or cannot be written.
         StoreError: The store cannot be read.
     """
-    find_file(home)
+    find(home)
     if target.exists():
         raise UsageError(f"{target} is there already: name a new file")
     try:
@@ -84,14 +89,19 @@ def back_up(home: Path, target: Path) -> Backup:
 
 
 def _write(home: Path, target: Path, scratch: Path) -> Backup:
-    draft, copy = scratch / "draft.tar", scratch / "database"
+    draft, copy = scratch / "draft.tar", scratch / FILE
     uploads = announced(home)
-    copy_database(home / FILE, copy)
-    n_blobs, damaged = 0, list(_broken_rows(copy))
+    if database_url(home) is None:
+        copy_database(home / FILE, copy)
+    else:
+        copy_rows(home, scratch)
+    with reading(copy) as connection:
+        digests, must_be_there, damaged = named(connection), needed(connection), _broken_rows(connection)
+    n_blobs = 0
     with draft.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(copy, FILE, filter=_private)
-            for digest, problem in checked(home, named(copy) | uploads.digests, needed(copy)):
+            for digest, problem in checked(home, digests | uploads.digests, must_be_there):
                 if problem:
                     damaged.append(problem)
                 else:
@@ -111,14 +121,14 @@ def _write(home: Path, target: Path, scratch: Path) -> Backup:
     return Backup(n_blobs, n_bytes, tuple(damaged))
 
 
-def _broken_rows(copy: Path) -> Generator[str]:
-    """Give what is wrong with each row of a database that cannot be read."""
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.row_factory = sqlite3.Row
-        for table in JSON_COLUMNS:
-            for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - a name of ours
-                if problem := problem_of(table, dict(row)):
-                    yield problem
+def _broken_rows(connection: sa.Connection) -> list[str]:
+    """Return what is wrong with each row of a database that cannot be read."""
+    return [
+        problem
+        for table in JSON_COLUMNS
+        for row in connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()  # noqa: S608 - a name of ours
+        if (problem := problem_of(table, dict(row)))
+    ]
 
 
 def _add(tar: tarfile.TarFile, home: Path, path: Path, scratch: Path) -> None:
@@ -157,7 +167,7 @@ def other_files(home: Path) -> Generator[Path]:
         folders.sort()
         for name in sorted(names):
             path = folder / name
-            is_top = folder == home and name in (*LEFT_OUT, FILE, BUCKET)
+            is_top = folder == home and name in (*LEFT_OUT, FILE, SET_ASIDE, LINK, BUCKET)
             is_announcement = folder == home / UPLOADS and name.startswith("pending-")
             if (
                 is_top
@@ -167,7 +177,9 @@ def other_files(home: Path) -> Generator[Path]:
                 or name in ("lock", "socket")
             ):
                 continue
-            if stat.S_ISREG(path.lstat().st_mode):
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                if not stat.S_ISREG(path.lstat().st_mode):
+                    continue
                 yield path
 
 

@@ -11,6 +11,7 @@ from sharpen.http import server_of
 from sharpen.regular_file import read_text
 
 FILE = "store.db"
+SET_ASIDE = f"{FILE}.copied"  # what a folder's database is called once its store is elsewhere
 LINK = "database"  # a file with the address of a database elsewhere; it may hold a password
 SCHEMES = ("postgresql", "postgres")
 OPTIONS = (
@@ -32,20 +33,6 @@ def find(home: Path) -> Path:
     if server_of(home):
         return home / FILE
     raise NotFound(f"no store in {home}: start with 'sharpen run FILE', or name another with --home")
-
-
-def find_file(home: Path) -> Path:
-    """Return the file of a store that is there, for what can only be done with a file.
-
-    Raises:
-        NotFound: There is no store in the folder.
-        UsageError: It is in a database elsewhere.
-    """
-    path = find(home)
-    if path.name == LINK:
-        shown = without_password(database_url(home) or "")
-        raise UsageError(f"the store of {home} is at {shown}, and this is for a file: use pg_dump there")
-    return path
 
 
 def database_url(home: Path) -> str | None:

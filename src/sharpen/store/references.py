@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Container, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharpen.errors import StoreError
+import sqlalchemy as sa
+
+from sharpen.errors import StoreError, UsageError
 from sharpen.regular_file import open_file
-from sharpen.store import bucket
+from sharpen.store import bucket, schema
+from sharpen.store.backends import one_moment
 from sharpen.store.blobs import DIGEST, blob_path, check_file
-from sharpen.store.location import FILE, find_file
-from sharpen.store.sqlite_file import reading
 from sharpen.store.uploads import announced
 
 # what programs logged: they name no blob there
 WITHOUT = ("history", "last_values", "reports", "console", "machine_metrics")
+ROWS_AT_ONCE = 1000
 LONGEST_LIST_BYTES = 64 << 20
 IN_TEXT = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 TRASH = ".trash"
+LOCK = "lock"
 DAY_S = 86_400.0
 
 
@@ -34,27 +37,28 @@ class Unreferenced:
     n_bytes: int
 
 
-def named(database: Path) -> set[str]:
-    """Return everything in a database that looks like the digest of a blob, but for what programs logged.
+def named(connection: sa.Connection) -> set[str]:
+    """Return everything in a store that looks like the digest of a blob, but for what programs logged.
 
     Too much is kept rather than too little: a new table needs no word here.
+
+    Args:
+        connection: To the database; all tables are read as they are at one moment if it sees one.
     """
     digests: set[str] = set()
-    with reading(database) as connection:
-        connection.execute("BEGIN")  # one moment for all tables
-        for table in _tables(connection):
-            for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - its own names
-                for value in row:
-                    if isinstance(value, str) and len(value) >= 64:
-                        digests.update(IN_TEXT.findall(value))
+    for table in _tables(connection):
+        few_at_a_time = sa.text(f'SELECT * FROM "{table}"').execution_options(yield_per=ROWS_AT_ONCE)  # noqa: S608 - its own names
+        for row in connection.execute(few_at_a_time):
+            for value in row:
+                if isinstance(value, str) and len(value) >= 64:
+                    digests.update(IN_TEXT.findall(value))
     return digests
 
 
-def needed(database: Path) -> set[str]:
+def needed(connection: sa.Connection) -> set[str]:
     """Return the digests of files kept with runs: blobs that must be there."""
-    with reading(database) as connection:
-        rows = connection.execute("SELECT DISTINCT digest FROM artifacts").fetchall()
-    return {digest for (digest,) in rows if DIGEST.fullmatch(digest)}
+    digests = connection.execute(sa.text("SELECT DISTINCT digest FROM artifacts")).scalars()
+    return {digest for digest in digests if DIGEST.fullmatch(digest)}
 
 
 def with_lists(digests: Iterable[str], path_of: Callable[[str], Path]) -> set[str]:
@@ -102,9 +106,16 @@ def checked(home: Path, named: Iterable[str], needed: Container[str]) -> Generat
         yield digest, ""
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [name for (name,) in names if name not in WITHOUT and not name.startswith("sqlite_")]
+def _tables(connection: sa.Connection) -> list[str]:
+    there = sa.inspect(connection).get_table_names()
+    if connection.dialect.name == "postgresql":  # others' may be beside them
+        there = [name for name in there if name in schema.metadata.tables]
+    return [name for name in there if name not in WITHOUT]
+
+
+def _named_now(home: Path) -> set[str]:
+    with one_moment(home) as connection:
+        return named(connection)
 
 
 def _named_in(path: Path) -> Iterable[str]:
@@ -133,7 +144,7 @@ def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Un
         NotFound: There is no store in the folder.
     """
     referenced = with_lists(
-        named(find_file(home)) | announced(home, now).digests, lambda digest: blob_path(home, digest)
+        _named_now(home) | announced(home, now).digests, lambda digest: blob_path(home, digest)
     )
     blobs = [
         Unreferenced(path, info.st_size)
@@ -146,38 +157,67 @@ def unreferenced(home: Path, now: float, older_than_s: float = DAY_S) -> list[Un
 def remove(home: Path, blobs: Iterable[Unreferenced]) -> tuple[int, int]:
     """Remove blobs that nothing names; return how many, and their bytes.
 
-    They are put aside first, and brought back where something has come to name them meanwhile.
+    They are put aside first, and brought back where something has come to name them meanwhile, or where that
+    cannot be told. So is what somebody who died here had put aside.
 
     Args:
         home: The store's folder.
         blobs: What :func:`unreferenced` returned.
 
     Raises:
-        StoreError: One cannot be moved.
+        StoreError: One cannot be moved, or the store cannot be read.
+        UsageError: Somebody else is at it.
     """
     trash = home / "blobs" / TRASH
-    moved: list[tuple[Unreferenced, Path]] = []
     try:
         trash.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for one in blobs:
-            aside = trash / (one.path.parent.name + one.path.name)
-            with contextlib.suppress(FileNotFoundError):
-                one.path.replace(aside)
-                moved.append((one, aside))
-        referenced = with_lists(
-            named(home / FILE) | announced(home).digests,
-            lambda digest: _either(trash / digest, blob_path(home, digest)),
-        )
-        n = n_bytes = 0
-        for one, aside in moved:
-            if aside.name in referenced:
-                aside.replace(one.path)
-            else:
-                aside.unlink()
-                n, n_bytes = n + 1, n_bytes + one.n_bytes
+        with _alone(trash):
+            _bring_back(home, trash)
+            try:
+                return _remove(home, trash, blobs)
+            finally:
+                _bring_back(home, trash)
     except OSError as problem:
         raise StoreError(f"cannot clear {home / 'blobs'}: {problem}") from problem
-    return n, n_bytes
+
+
+def _remove(home: Path, trash: Path, blobs: Iterable[Unreferenced]) -> tuple[int, int]:
+    moved: list[tuple[Unreferenced, Path]] = []
+    for one in blobs:
+        aside = trash / one.path.relative_to(home / "blobs").as_posix().replace("/", "")
+        with contextlib.suppress(FileNotFoundError):
+            one.path.replace(aside)
+            moved.append((one, aside))
+    referenced = with_lists(
+        _named_now(home) | announced(home).digests,
+        lambda digest: _either(trash / digest, blob_path(home, digest)),
+    )
+    gone = [(one, aside) for one, aside in moved if aside.name not in referenced]
+    for _, aside in gone:
+        aside.unlink()
+    return len(gone), sum(one.n_bytes for one, _ in gone)
+
+
+@contextlib.contextmanager
+def _alone(trash: Path) -> Generator[None]:
+    lock = os.open(trash / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as problem:
+        raise UsageError(
+            f"another 'sharpen gc --yes' clears {trash.parent}: wait until it has ended"
+        ) from problem
+    finally:
+        os.close(lock)
+
+
+def _bring_back(home: Path, trash: Path) -> None:
+    for aside in trash.iterdir():
+        if DIGEST.fullmatch(aside.name):
+            aside.replace(blob_path(home, aside.name))
+        elif aside.name != LOCK:
+            aside.replace(home / "blobs" / aside.name)
 
 
 def _either(aside: Path, path: Path) -> Path:

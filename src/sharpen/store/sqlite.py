@@ -63,7 +63,7 @@ def open_reader(home: Path) -> sa.Engine:
         StoreError: It cannot be read, or another version of sharpen wrote it.
     """
     path = find(home)
-    engine = _engine(path, "PRAGMA query_only = ON", creator=lambda: open_to_read(path))
+    engine = _reading_engine(path)
     try:
         with engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -78,6 +78,27 @@ def open_reader(home: Path) -> sa.Engine:
             refuse_foreign(path)
         raise StoreError(f"{path} has schema version {version}, not {schema.VERSION}: {_way_out(version)}")
     return engine
+
+
+@contextmanager
+def reading(path: Path) -> Generator[sa.Connection]:
+    """Give a connection that only reads a file, whatever version of sharpen wrote it.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    engine = _reading_engine(path)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as problem:
+        raise cannot_read(path, problem.orig) from problem
+    finally:
+        engine.dispose()
+
+
+def _reading_engine(path: Path) -> sa.Engine:
+    return _engine(path, "PRAGMA query_only = ON", creator=lambda: open_to_read(path))
 
 
 def _way_out(version: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -37,20 +36,6 @@ def open_to_read(path: Path) -> sqlite3.Connection:
             if is_frozen or not (is_full(path.parent) and _is_settled(path)):
                 raise
             return _opened(path, is_frozen=True)
-    except sqlite3.Error as problem:
-        raise cannot_read(path, problem) from problem
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Generator[sqlite3.Connection]:
-    """Give a connection that only reads, and close it; what cannot be read on the way is told alike.
-
-    Raises:
-        StoreError: The database cannot be read.
-    """
-    try:
-        with closing(open_to_read(path)) as connection:
-            yield connection
     except sqlite3.Error as problem:
         raise cannot_read(path, problem) from problem
 
