@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from faults.bench import Bench, until
-from sharpen.cli import doctor, main
+from sharpen.cli import doctor, doctor_agents, main
 from sharpen.coordinator import connect
 from sharpen.store.queries import Reader
 
@@ -57,6 +57,21 @@ def test_an_agent_elsewhere_is_said_with_when_it_was_heard_and_since_when_it_is_
     assert re.search(r"0 elsewhere at work, 1 run running; gpu1-7 silent since 20\S+ \S+ \(1h00m\)", words), (
         words
     )
+
+
+def test_an_agent_that_a_new_writer_has_not_heard_yet_is_not_said_to_be_heard(home, monkeypatch):
+    with connect(home) as client:
+        (sweep_id,) = [row.id for row in Reader(home).sweeps()]
+        client.call("join", sweep_id=sweep_id, agent_id="gpu1-7", host="gpu1", pid=7, born="gpu1:boot:7")
+        run = client.call("lease", sweep_id=sweep_id, agent_id="gpu1-7", key="one")["run"]
+    now = time.time()
+    monkeypatch.setattr(doctor_agents.time, "time", lambda: now + 600)
+    with connect(home) as client:  # another process would lead now
+        words = look(home)[1]["agents"][1]
+        told = "0 elsewhere at work, 1 not heard yet by who writes now (last sign 10m00s ago), 1 run running"
+        assert told in words
+        client.call("beat", sweep_id=sweep_id, agent_id="gpu1-7", held=[[run["run_id"], run["token"]]])
+        assert re.search(r" 1 elsewhere at work \(heard \ds ago\), 1 run", look(home)[1]["agents"][1])
 
 
 def test_no_store_is_no_problem(tmp_path):

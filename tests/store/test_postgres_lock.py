@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from faults.bench import Bench, kill, until
 from postgres_server import PostgresServer
 from sharpen.cli import main
-from sharpen.coordinator import connect
+from sharpen.coordinator import connect, connection
 from sharpen.errors import StoreHeld
-from sharpen.store.location import link
+from sharpen.store.location import database_url, link
 from sharpen.store.postgres import PostgresStore, holder_of
 
 pytestmark = pytest.mark.postgres
@@ -107,3 +107,29 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_folder_is_not_tied_to_a_store_that_another_works_with(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.new_database()
+    link(tmp_path / "one", url)
+    monkeypatch.setattr(connection, "HELD_S", 0.5)
+    monkeypatch.setattr(connection.connect.__wrapped__, "__defaults__", (None, 0.5))
+    two = ("--home", str(tmp_path / "two"), "--store", url)
+    with connect(tmp_path / "one") as client:
+        place = {"source": "s.yaml", "workdir": "/"}
+        text = "program: t.py\nmethod: random\nmetric: {name: loss}\nparameters: {x: {min: 0.0, max: 1.0}}\n"
+        client.call("create_sweep", key="k", text=text, place=place)
+        done = CliRunner().invoke(main, [*two, "pause", "last"])
+        here = f"process {os.getpid()} on {socket.gethostname()}"
+        assert f"{here} holds that store: what writes to it waits 0.5 s for its end\n" in done.stderr
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+            1,
+            f"{tmp_path / 'two'} is not tied to the database",
+        )
+        assert database_url(tmp_path / "two") is None
+        done = CliRunner().invoke(main, [*two, "ls"])  # who only reads is not in the way
+        assert (done.exit_code, database_url(tmp_path / "two")) == (0, url), done.stderr
+        assert CliRunner().invoke(main, [*two, "pause", "last"]).exit_code == 1
+        assert database_url(tmp_path / "two") == url, "it was tied before"

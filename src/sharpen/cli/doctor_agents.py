@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sharpen.cli.printing import when
 from sharpen.errors import SharpenError
@@ -37,11 +38,13 @@ def _of_sweep(home: Path, reader: Reader, sweep_id: str) -> tuple[bool, str]:
     running = [run for run in reader.live_runs(sweep_id) if run.state == TrialState.RUNNING]
     far = {name for name, *_, identity in agents if not is_here(identity)}
     far_runs = [run for run in running if run.agent_id in far]
-    heard, silent = _heard_and_silent(home, reader, sweep_id, far_runs)
+    heard, silent, unheard = _signs(home, reader, sweep_id, far_runs)
     lost = [run.id for run in running if run.agent_id in dead]
     at_work = f"{len(heard)} elsewhere at work"
     if heard:
-        at_work += f" (heard {duration(max(heard.values()))} ago{' at most' if len(heard) > 1 else ''})"
+        at_work += f" (heard {_ago(heard)})"
+    if unheard:
+        at_work += f", {len(unheard)} not heard yet by who writes now (last sign {_ago(unheard)})"
     summary = (
         f"sweep {sweep_id}: {count(len(live), 'agent')} here, {at_work}, {count(len(running), 'run')} running"
     )
@@ -56,38 +59,57 @@ def _of_sweep(home: Path, reader: Reader, sweep_id: str) -> tuple[bool, str]:
             f"{summary}; the agent of {', '.join(lost[:3])} is dead: "
             "the run goes back as soon as somebody writes"
         )
-    if not live and not heard:
+    if not live and not heard and not unheard:
         return False, f"{summary}; start one with 'sharpen agent {sweep_id}'"
     return True, summary
 
 
-def _heard_and_silent(
-    home: Path, reader: Reader, sweep_id: str, runs: Sequence[RunRow]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return how long agents that hold a run have been silent: those within their lease, and the others."""
+class Signs(NamedTuple):
+    """For how many seconds agents that hold a run have given no sign of life.
+
+    Attributes:
+        heard: Those within their lease.
+        silent: The others.
+        unheard: Those that whoever writes has not heard yet, and still gives the time of a lease.
+    """
+
+    heard: Mapping[str, float]
+    silent: Mapping[str, float]
+    unheard: Mapping[str, float]
+
+
+def _signs(home: Path, reader: Reader, sweep_id: str, runs: Sequence[RunRow]) -> Signs:
     if not runs:
-        return {}, {}
-    lease_s, told = _told(home, sweep_id)
+        return Signs({}, {}, {})
+    lease_s, told, unheard = _told(home, sweep_id)
     now = time.time()
     silent_s: dict[str, float] = {}
     for run in runs:
         name = run.agent_id or ""
-        since_s = told[name] if name in told else now - _last_sign(reader, run)
+        since_s = told[name] if name in told else max(0.0, now - _last_sign(reader, run))
         silent_s[name] = min(since_s, silent_s.get(name, since_s))
-    heard = {name: seconds for name, seconds in silent_s.items() if seconds <= lease_s}
-    return heard, {name: seconds for name, seconds in silent_s.items() if seconds > lease_s}
+    known = {name: seconds for name, seconds in silent_s.items() if name not in unheard}
+    return Signs(
+        heard={name: seconds for name, seconds in known.items() if seconds <= lease_s},
+        silent={name: seconds for name, seconds in known.items() if seconds > lease_s},
+        unheard={name: seconds for name, seconds in silent_s.items() if name in unheard},
+    )
 
 
-def _told(home: Path, sweep_id: str) -> tuple[float, Mapping[str, float]]:
-    """Return the length of a lease, and how long agents were silent, as whoever writes says it; if any."""
+def _ago(signs: Mapping[str, float]) -> str:
+    return f"{duration(max(signs.values()))} ago{' at most' if len(signs) > 1 else ''}"
+
+
+def _told(home: Path, sweep_id: str) -> tuple[float, Mapping[str, float], Container[str]]:
+    """Return the length of a lease, how long agents were silent, and who was not heard, as it is told."""
     client = Client(open_channel(address_of(home)), None, ANSWER_S)
     try:
         answer = client.call("heard", sweep_id=sweep_id)
     except SharpenError:  # nobody writes, or one of an older version
-        return LEASE_S, {}
+        return LEASE_S, {}, ()
     finally:
         client.close()
-    return answer["lease_s"], answer["silent_s"]
+    return answer["lease_s"], answer["silent_s"], answer.get("unheard", ())
 
 
 def _last_sign(reader: Reader, run: RunRow) -> float:

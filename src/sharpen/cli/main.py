@@ -17,9 +17,10 @@ import click
 
 from sharpen import __version__
 from sharpen.cli import exit_codes
+from sharpen.cli.options import tie, untie
 from sharpen.cli.terminal import echo
 from sharpen.cli.wandb_verbs import in_own_verbs
-from sharpen.errors import SharpenError, UsageError
+from sharpen.errors import SharpenError, StoreHeld, UsageError
 from sharpen.extras import missing_extra
 from sharpen.http import folder_of
 
@@ -146,9 +147,7 @@ class Root(click.Group):
                 raise
             raise click.MissingParameter(hint, problem.ctx, problem.param) from None
         except SharpenError as problem:
-            echo(f"sharpen: {problem.message}", err=True, fg="red")
-            is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
-            sys.exit(exit_codes.USAGE if is_call else exit_codes.FAILED)
+            sys.exit(_refuse(ctx, problem))
         except ModuleNotFoundError as problem:
             missing = missing_extra(problem)
             if missing is None:
@@ -160,6 +159,15 @@ class Root(click.Group):
             sys.exit(exit_codes.INTERRUPTED)
         except BrokenPipeError:  # here, for click would end it with another code
             _leave_quietly()
+
+
+def _refuse(ctx: click.Context, problem: SharpenError) -> int:
+    """Say what is wrong, and return the exit code."""
+    echo(f"sharpen: {problem.message}", err=True, fg="red")
+    if isinstance(problem, StoreHeld):
+        untie(ctx)
+    is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
+    return exit_codes.USAGE if is_call else exit_codes.FAILED
 
 
 @contextlib.contextmanager
@@ -268,6 +276,4 @@ def main(ctx: click.Context, home: Path | None, server: str | None, store: str |
             )
         _use_server(ctx, ctx.command.params[0], server)
     elif store and not ctx.resilient_parsing:
-        from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import
-
-        use_database(ctx.obj, store)
+        tie(ctx, store)

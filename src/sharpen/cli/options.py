@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from sharpen.cli.terminal import echo
+
 
 class FiniteRange(click.FloatRange):
     """A range that has no NaN in it: click compares, and no comparison finds one."""
@@ -49,11 +51,42 @@ population_option = click.option(
 )
 
 
+TIED = f"{__name__}.tied"
+"""Where a command's context has the folder that it has tied to a database."""
+
+
+def tie(ctx: click.Context, url: str) -> None:
+    """Let the store of a command's folder be in a database; the first time, say who works with it already.
+
+    Raises:
+        UsageError: There is no such database, or it is not fit; or the folder has another store.
+        StoreError: Nothing answers there.
+    """
+    from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import
+
+    if not use_database(ctx.obj, url):
+        return
+    from sharpen.coordinator.connection import HELD_S  # noqa: PLC0415
+    from sharpen.store.postgres import holder_of  # noqa: PLC0415
+
+    ctx.meta[TIED] = ctx.obj
+    if (holder := holder_of(ctx.obj)) is not None:
+        words = f"{holder.description} holds that store: what writes to it waits {HELD_S:g} s for its end"
+        echo(words, err=True)
+
+
+def untie(ctx: click.Context) -> None:
+    """Take back what :func:`tie` has done for the first time: a slip of the pen must not stay."""
+    from sharpen.store.location import unlink  # noqa: PLC0415
+
+    if (home := ctx.meta.pop(TIED, None)) is not None:
+        unlink(home)
+        echo(f"{home} is not tied to the database", err=True)
+
+
 def _link(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:
     if url is not None:
-        from sharpen.store.backends import use_database  # noqa: PLC0415 - sqlalchemy takes a moment to import
-
-        use_database(ctx.obj, url)
+        tie(ctx, url)
 
 
 def _link_bucket(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:

@@ -243,11 +243,16 @@ def _looked(session: Session, look_id: str, result: dict[str, Any]) -> Reply:
 
 
 def _heard(session: Session, sweep_id: str) -> Reply:
-    """Return for how many seconds each agent that holds a run has been silent."""
-    state, now = session.sweep(sweep_id).state, session.clock.monotonic()
-    leases = [live.lease for live in state.live.values() if live.lease is not None]
-    silent_s = {lease.agent: max(0.0, now - lease.deadline + state.rules.lease_s) for lease in leases}
-    return {"lease_s": state.rules.lease_s, "silent_s": silent_s}
+    """Return for how many seconds each agent with a run has been silent, and which was never heard here."""
+    sweep, now = session.sweep(sweep_id), session.clock.monotonic()
+    lease_s, unheard = sweep.state.rules.lease_s, sweep.unheard
+    leases = [live.lease for live in sweep.state.live.values() if live.lease is not None]
+    silent_s = {
+        lease.agent: max(0.0, now - lease.deadline + lease_s)
+        for lease in leases
+        if lease.agent not in unheard
+    }
+    return {"lease_s": lease_s, "silent_s": silent_s, "unheard": sorted(unheard)}
 
 
 def _ping(session: Session) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -72,10 +73,26 @@ class SteadyClock:
 
 @dataclass(frozen=True, slots=True)
 class OpenSweep:
-    """A sweep in memory: its file, and where it is."""
+    """A sweep in memory.
+
+    Attributes:
+        spec: Its file.
+        state: Where it is.
+        read_at: When it was read from the store, on the clock that never jumps; before all time where it was
+            made here.
+    """
 
     spec: spec.Sweep
     state: SweepState
+    read_at: float = -math.inf
+
+    @property
+    def unheard(self) -> frozenset[str]:
+        """The agents that hold a run, and have not been heard since the sweep was read from the store."""
+        given_anew = self.read_at + self.state.rules.lease_s
+        leases = [live.lease for live in self.state.live.values() if live.lease is not None]
+        heard = {lease.agent for lease in leases if lease.deadline > given_anew}
+        return frozenset(lease.agent for lease in leases) - heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +165,8 @@ class Session:
             if row.id != sweep_id:
                 raise NotFound(f"no sweep {sweep_id!r}")
             sweep = spec.parse(row.spec, where=row.source)
-            state = restore(self.reader, row, sweep, self.clock.monotonic())
-            self.open[sweep_id] = OpenSweep(sweep, state)
+            now = self.clock.monotonic()
+            self.open[sweep_id] = OpenSweep(sweep, restore(self.reader, row, sweep, now), now)
             for name, host, pid, identity in self.reader.agents(sweep_id):
                 self.agents[name] = JoinedAgent(host, pid, identity)
         return self.open[sweep_id]
@@ -172,7 +189,7 @@ class Session:
             create(self.writer, sweep_id, new)
         for effect in effects:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
-        self.open[sweep_id] = OpenSweep(sweep.spec, state)
+        self.open[sweep_id] = replace(sweep, state=state)
         return effects[-1] if effects else None
 
     def n_at_work(self, project: str) -> int:

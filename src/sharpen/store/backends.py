@@ -84,8 +84,11 @@ def one_moment(home: Path) -> Generator[sa.Connection]:
         engine.dispose()
 
 
-def use_database(home: Path, url: str) -> None:
+def use_database(home: Path, url: str) -> bool:
     """Let a folder's store be in a database elsewhere, which must answer the first time.
+
+    Returns:
+        Whether it was the first time.
 
     Raises:
         UsageError: It is no address of a database, or of one that can hold no store of this user; or the
@@ -93,13 +96,14 @@ def use_database(home: Path, url: str) -> None:
         StoreError: Nothing answers there.
     """
     if database_url(home) == url:
-        return
+        return False
     link(home, url)
     try:
         check_database(home)
     except BaseException:  # a slip of the pen must not stay
         unlink(home)
         raise
+    return True
 
 
 def check_database(home: Path) -> None:
