@@ -121,6 +121,8 @@ class Root(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
+        if not (args or more):
+            _begin_in_utf8()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="backslashreplace")  # a locale without the letters of a name
@@ -168,6 +170,13 @@ def _refuse(ctx: click.Context, problem: SharpenError) -> int:
         untie(ctx)
     is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
     return exit_codes.USAGE if is_call else exit_codes.FAILED
+
+
+def _begin_in_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode under a locale of fewer letters: files are read as UTF-8 here."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        argv = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, argv, {**os.environ, "PYTHONUTF8": "1"})  # noqa: S606 - no shell is wanted
 
 
 @contextlib.contextmanager

@@ -141,7 +141,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(2048)  # who is told the address may connect at once, and waits
-    except (OSError, OverflowError) as problem:
+    except (OSError, OverflowError, TypeError) as problem:  # TypeError: text that names no host
         listener.close()
         raise UsageError(f"cannot listen on {host} port {port}: {problem}; try --port 0") from problem
     return listener

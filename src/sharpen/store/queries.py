@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from sharpen import spec
-from sharpen.errors import NotFound, StoreError
+from sharpen.errors import NotFound, StoreError, UsageError
 from sharpen.http import shown
 from sharpen.run_ids import split_last_dash
 from sharpen.store import schema
@@ -351,11 +351,7 @@ class Reader:
 
     def _each(self, query: sa.Executable, value_sets: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         """Return the rows of a query, run once with each set of values."""
-
-        def fetch(connection: sa.Connection) -> Sequence[Any]:
-            return [row for values in value_sets for row in connection.execute(query, values)]
-
-        return self._read(fetch)
+        return self._read(lambda c: [row for values in value_sets for row in c.execute(query, values)])
 
     def _all(self, query: sa.Executable) -> Sequence[Any]:
         return self._read(lambda connection: connection.execute(query).all())
@@ -389,11 +385,12 @@ class Reader:
         try:
             with self._engine.connect() as connection:
                 return ask(connection)
+        except UnicodeEncodeError as problem:  # a database holds no such text, so it cannot be asked for it
+            raise UsageError(f"{problem.object!r} is not UTF-8 text") from problem
         except DBAPIError as problem:
             if again and problem.connection_invalidated:
                 return self._read(ask, again=False)
-            message = f"cannot read the store in {shown(self.home)}: {problem.orig}"
-            raise StoreError(message) from problem
+            raise StoreError(f"cannot read the store in {shown(self.home)}: {problem.orig}") from problem
 
 
 def _batches(cursor: Any) -> Iterator[Sequence[Any]]:
