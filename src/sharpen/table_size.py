@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sharpen.errors import DataError
+from sharpen.free_memory import refuse_without_room
+
+BYTES_A_VALUE = 8
 
 
 def refuse_vast(path: str, n_rows: int, kinds: Mapping[str, str], n_most: int) -> None:
@@ -18,7 +21,7 @@ def refuse_vast(path: str, n_rows: int, kinds: Mapping[str, str], n_most: int) -
         n_most: How many values it may have.
 
     Raises:
-        DataError: There are too many values, or a column is nested.
+        DataError: There are too many values, more than the memory holds, or a column is nested.
 
     >>> refuse_vast("vix.parquet", 60_000_000, {"close": ""}, 50_000_000)
     Traceback (most recent call last):
@@ -31,3 +34,4 @@ def refuse_vast(path: str, n_rows: int, kinds: Mapping[str, str], n_most: int) -
         )
     if nested := [f"{name} holds {kind}" for name, kind in kinds.items() if kind]:
         raise DataError(f"{path}: column {nested[0]}, of which nobody can tell the size. Fix: leave it out")
+    refuse_without_room(path, n_rows * len(kinds) * BYTES_A_VALUE)

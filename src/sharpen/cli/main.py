@@ -69,6 +69,9 @@ VERBS = {
     "backup": "maintenance",
     "gc": "maintenance",
 }
+NO_MEMORY = (
+    "the memory is used up: read less at once, or raise its limit (of 'ulimit -v', a container, a job)"
+)
 LONGEST_PATH = 80  # letters of one in a message
 HOME_HELP = "The store's folder. [default: .sharpen under the current folder]"
 SERVER_HELP = "The URL of a 'sharpen serve', whose store is meant in place of a folder."
@@ -133,6 +136,9 @@ class Root(click.Group):
                 sys.stdout.flush()  # what waits in it is written at the end, where nobody would be told
         except BrokenPipeError:
             _leave_quietly()
+        except MemoryError:
+            echo(f"sharpen: {NO_MEMORY}", err=True, fg="red")
+            sys.exit(exit_codes.FAILED)
         except OSError as problem:
             _write_no_more()
             with contextlib.suppress(OSError):

@@ -19,10 +19,13 @@ from polars.exceptions import PolarsError
 from sharpen.data.header_forms import Header, find_header
 from sharpen.data.number_forms import plain_numbers
 from sharpen.errors import DataError
+from sharpen.free_memory import refuse_without_room
 
 SHOWN = 3
 MAX_BYTES = 512 << 20
 """A CSV file that holds more text than this is refused before it fills the memory."""
+BYTES_A_LETTER = 8
+"""Reading a CSV file takes at least so much for each letter; of bars of one minute it is 15."""
 _BEGINNINGS = {
     b"\x80": "this looks like a pickle, which can run code when it is read. Fix: write it with to_parquet",
     b"PAR1": "this is a Parquet file. Fix: let its name end in .parquet",
@@ -59,7 +62,9 @@ def read_csv(content: bytes, where: str) -> CsvTable:
     >>> read_csv(b"time;open;high;low;close\n2024-01-31;1,5;2,5;0,5;1", "x.csv").form
     ("separated by ';'", 'decimal commas')
     """
-    text = _text(_unzipped(content, where), where)
+    content = _unzipped(content, where)
+    refuse_without_room(where, len(content) * BYTES_A_LETTER)
+    text = _text(content, where)
     header = find_header(text)
     body = text[header.body_at :]
     if not body.strip():

@@ -7,8 +7,6 @@ MetaTrader 4 that have none.
 from __future__ import annotations
 
 import csv
-import io
-import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -107,7 +105,7 @@ def _skip_preamble(text: str) -> int:
 
 
 def _lines(text: str, n: int) -> list[str]:
-    return list(itertools.islice((line.rstrip("\n") for line in io.StringIO(text, newline="\n")), n)) or [""]
+    return text.split("\n", n)[:n]
 
 
 def _split(line: str, separator: str) -> list[str]:

@@ -14,6 +14,7 @@ from sharpen.trial import Trial
 MOST_NAMED = 5
 _SIGNS = re.compile(
     r"\b_?(Array)?MemoryError\b|OutOfMemory|out of memory|bad_alloc|ALLOC_FAILED|Cannot allocate memory"
+    r"|memory allocation of \d+ bytes failed"
 )
 _SIZES = re.compile(
     r"batch|horizon|n_steps|envs|net_dims|hidden|width|layers|units|buffer|replay|depth|leaves|max_bin"
@@ -27,6 +28,8 @@ def is_out_of_memory(last_words: str) -> bool:
     """Return whether a program's last words say that memory ran out.
 
     >>> is_out_of_memory("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.")
+    True
+    >>> is_out_of_memory("memory allocation of 1048576 bytes failed")  # polars
     True
     >>> is_out_of_memory("MemoryError"), is_out_of_memory("ValueError: x is too large")
     (True, False)

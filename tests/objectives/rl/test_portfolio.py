@@ -14,7 +14,7 @@ from sharpen.folds import Fold
 from sharpen.objectives.rl.evaluation import Track, fold_score
 from sharpen.objectives.rl.market import MarketSettings
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.memory import available_bytes, refuse_too_large
+from sharpen.objectives.rl.memory import refuse_too_large
 from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
 from sharpen.objectives.rl.settings import AgentSettings
 
@@ -190,29 +190,6 @@ def test_the_number_of_members_that_fit_is_said():
         refuse_too_large([replace(settings, buffer_size=100_000_000)], 2830, 280)
     fitting = refusal.value.facts["fitting"]["buffer_size"]
     refuse_too_large([replace(settings, buffer_size=fitting * 9 // 10)], 2830, 280)
-
-
-def test_memory_that_only_caches_files_is_free(tmp_path):
-    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemFree:  1 kB\nMemAvailable:   7 kB\n")
-    assert available_bytes(tmp_path / "meminfo", tmp_path / "none") == 7 * 1024
-    assert available_bytes(tmp_path / "none", tmp_path / "none") > 0
-
-
-@pytest.mark.parametrize(
-    ("names", "free"),
-    [
-        (("memory.max", "memory.current", "memory.stat"), 3000 - 1200 + 200),
-        (("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"), 3000 - 1200 + 200),
-        (("memory.none", "memory.current", "memory.stat"), 7 * 1024),
-    ],
-)
-def test_a_containers_limit_counts(tmp_path, names, free):
-    (tmp_path / "meminfo").write_text("MemAvailable:   7 kB\n")
-    folder = tmp_path / "memory" if "limit_in_bytes" in names[0] else tmp_path
-    folder.mkdir(exist_ok=True)
-    for name, text in zip(names, ("3000\n", "1200\n", "anon 9\ninactive_file 200\n"), strict=True):
-        (folder / name).write_text(text)
-    assert available_bytes(tmp_path / "meminfo", tmp_path) == free
 
 
 def test_a_rising_stock_is_bought():

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 
 from sharpen.errors import UsageError
+from sharpen.free_memory import available_bytes
 from sharpen.objectives.rl.settings import AgentSettings
 
 _FLOAT = 4
@@ -50,42 +48,6 @@ def free_bytes(device: str) -> int:
     if device == "cpu":
         return available_bytes()
     return int(torch.cuda.mem_get_info(device)[0])
-
-
-def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return how much memory programs may still take: what only caches files counts as free.
-
-    Args:
-        meminfo: The kernel's file of free memory; where there is none, only idle pages count.
-        cgroups: The folder that holds a container's own limit.
-    """
-    match = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
-    of_machine = int(match[1]) * 1024 if match else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    of_container = [free for names in _CGROUP_FILES if (free := _free_of(cgroups, *names)) is not None]
-    return min([of_machine, *of_container])
-
-
-_CGROUP_FILES = (
-    ("memory.max", "memory.current", "memory.stat"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
-)
-"""Of version 2 and of version 1: the limit, what is used, and of what kinds."""
-
-
-def _free_of(cgroups: Path, limit: str, used: str, kinds: str) -> int | None:
-    """Return how much a control group may still take; None where there is no limit."""
-    most, now = (_text(cgroups / name).strip() for name in (limit, used))
-    if not (most.isdigit() and now.isdigit()):
-        return None
-    cached = re.search(r"^(?:total_)?inactive_file (\d+)", _text(cgroups / kinds), re.MULTILINE)
-    return max(0, int(most) - int(now) + (int(cached[1]) if cached else 0))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def refuse_too_large(
