@@ -66,8 +66,8 @@ def read_csv(content: bytes, where: str) -> CsvTable:
     refuse_without_room(where, len(content) * BYTES_A_LETTER)
     text = _text(content, where)
     header = find_header(text)
-    body = text[header.body_at :]
-    if not body.strip():
+    body = text[header.body_at :].lstrip("\r\n")
+    if not body:
         names = dict.fromkeys(name for name in header.names if name)
         return CsvTable(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), header.form)
     _refuse_twice(header.names, where)
@@ -83,6 +83,7 @@ def _cells(body: str, header: Header, text: str, where: str) -> pl.DataFrame:
         )
     except PolarsError as error:
         _refuse_ragged(text, header, where)
+        _refuse_open_quote(text, where)
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"{where}: cannot be read: {reason}. Fix: write it again, with one header line"
@@ -92,6 +93,8 @@ def _cells(body: str, header: Header, text: str, where: str) -> pl.DataFrame:
     if frame.width != len(header.names):
         raise DataError(f"{where}: the header has {len(header.names)} cells, and the rows {frame.width}")
     frame.columns = _unique(header.names)
+    if frame[frame.columns[0]].null_count():
+        frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))  # a blank line is no row
     return frame
 
 
@@ -180,6 +183,16 @@ def _refuse_ragged(text: str, header: Header, where: str) -> None:
         "Fix: give each row a cell for every column, and quote cells that hold a comma",
         lines=[line for line, _ in first],
     )
+
+
+def _refuse_open_quote(text: str, where: str) -> None:
+    """Raise a DataError that names the first line with a quote that has no second one."""
+    for line, cells in enumerate(text.split("\n"), 1):
+        if cells.count('"') % 2:
+            raise DataError(
+                f"{where}: line {line} has a quote that is not closed. Fix: close it, or leave it out",
+                line=line,
+            )
 
 
 def _records(body: str, separator: str, n_before: int, where: str) -> Iterator[tuple[int, list[str]]]:

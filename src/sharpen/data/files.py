@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from sharpen import regular_file
 from sharpen.data.dataset import SourceData
@@ -18,6 +19,8 @@ from sharpen.regular_file import other_kind
 from sharpen.table_size import refuse_vast
 
 MOST_VALUES = 50_000_000
+POLARS_ERRORS = (PolarsError, PanicException)
+"""What polars raises; its panics are no Exception."""
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet")
 
 
@@ -42,8 +45,14 @@ def read_file(path: str, options: ReadOptions | None = None) -> SourceData:
         raise DataError(f"{path}: it is {kind}, and no regular file. Fix: name a file")
     if not file.is_file():
         raise NotFound(f"{path}: no such file (looked for {file.absolute()})", path=path)
-    table = _table(file, str(path))
-    reading = read_frame(table.frame, file.name.split(".")[0], str(path), options)
+    try:
+        table = _table(file, str(path))
+        reading = read_frame(table.frame, file.name.split(".")[0], str(path), options)
+    except POLARS_ERRORS as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"{path}: cannot be read: {reason}. Fix: write plain times, numbers and names of symbols"
+        ) from error
     adjusted = any(r.adj_close is not None for r in reading.rows)
     return SourceData(
         reading.rows,
@@ -77,11 +86,12 @@ def _parquet(content: bytes, path: str) -> pl.DataFrame:
         raise DataError(
             f"{path}: this is not a Parquet file. Fix: write it again; if it is text, name it .csv"
         )
+    os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")  # of times in a zone such as +05:30
     try:
         schema = pl.read_parquet_schema(io.BytesIO(content))
         n_rows: int = pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item()
         kinds = {name: str(kind.base_type()) if kind.is_nested() else "" for name, kind in schema.items()}
         refuse_vast(path, n_rows, kinds, MOST_VALUES)
         return pl.read_parquet(content)
-    except PolarsError as error:
+    except POLARS_ERRORS as error:
         raise DataError(f"{path}: the Parquet file is damaged: {error}. Fix: get it again") from error

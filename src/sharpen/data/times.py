@@ -35,6 +35,8 @@ _ORDERED = r"^(\d{1,2})([/.\-])(\d{1,2})[/.\-](\d{4}|\d{2})(?:$|[ T,])"
 _YEAR_FIRST = r"^\d{4}([/.])\d{1,2}[/.]\d{1,2}(?:$|[ T])"
 _MONTH_NAMES = ("%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d %Y", "%B %d %Y", "%d %B %Y")
 _SCALES = (("s", 1e8, 1_000_000), ("ms", 1e11, 1000), ("us", 1e14, 1), ("ns", 1e17, -1000))
+_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_MOST_DAYS = 106_000_000  # as many as microseconds in 64 bits reach
 _ZONES = (
     *("America/New_York", "Europe/London", "Europe/Berlin", "America/Chicago", "Europe/Athens", "Asia/Tokyo"),
     *("Australia/Sydney", "America/Los_Angeles", "America/Toronto", "America/Sao_Paulo", "Asia/Jerusalem"),
@@ -74,6 +76,7 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
         options: The zone of times that have none, and the format, where the user gave them.
         symbols: Each row's instrument, to tell an hour that comes twice in autumn from a double.
     """
+    cells = _of_calendar(cells)
     kind = cells.dtype
     if kind == pl.String:
         cells, zone = _without_zone(cells)
@@ -81,7 +84,8 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
         times = _of_text(cells, options)
     elif isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
-        times = Times(utc, zone="" if kind.time_zone in ("UTC", "Etc/UTC") else kind.time_zone)
+        zone = "" if kind.time_zone in ("UTC", "Etc/UTC") else kind.time_zone
+        times = Times(utc, zone=_zone_of_dates(utc, zone) if re.match("[+-]", zone) else zone)
     elif isinstance(kind, pl.Datetime) or kind == pl.Date:
         times = Times(cells.cast(pl.Datetime("us")), notes=(NAIVE_NOTE,))
     elif kind.is_numeric():
@@ -93,6 +97,26 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
             "Fix: write ISO 8601 text or a timestamp column",
         )
     return times if times.problem else _settled(times, options, symbols)
+
+
+def _of_calendar(cells: pl.Series) -> pl.Series:
+    """Return cells without the dates and timestamps that no calendar reaches: polars panics on them."""
+    kind = cells.dtype
+    if not isinstance(kind, pl.Datetime) and kind != pl.Date:
+        return cells
+    most = _MOST_DAYS * (1 if kind == pl.Date else _A_DAY[kind.time_unit])  # pyright: ignore
+    frame = pl.DataFrame({"t": cells})
+    reached = pl.col("t").to_physical().cast(pl.Int64).is_between(-most, most)
+    return frame.select(pl.when(reached).then("t").alias(cells.name))[cells.name]
+
+
+def _zone_of_dates(utc: pl.Series, offset: str) -> str:
+    """Return the zone of an offset such as ``+05:30`` where all times are midnight in it; empty for none."""
+    hours = re.fullmatch(r"([+-]\d\d):?00", offset)
+    zone = f"Etc/GMT{-int(hours[1]):+d}" if hours else {"+05:30": "Asia/Kolkata"}.get(offset, "")
+    if zone == "Etc/GMT+0":
+        return ""
+    return zone if zone in available_timezones() and _is_midnight(utc.drop_nulls(), zone) else ""
 
 
 def _without_zone(cells: pl.Series) -> tuple[pl.Series, str]:
@@ -180,7 +204,9 @@ def _of_text(cells: pl.Series, options: ReadOptions) -> Times:
     times = replace(times, utc=shifted, written=text)
     if _NO_OFFSET in offsets and len(offsets) == 1:
         return replace(times, notes=() if times.is_since_1970 else (NAIVE_NOTE,))
-    if len(offsets) <= 1:
+    if len(offsets) == 1:
+        return replace(times, zone=_zone_of_dates(shifted, offsets[0]))
+    if not offsets:
         return times
     zone = "" if _NO_OFFSET in offsets else _zone_of(shifted, frame["minutes"], options.zone)
     if zone:
@@ -278,7 +304,8 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
                 return Times(parsed, how=f"as {format_}", notes=() if digits == 8 else (NAIVE_NOTE,))
     for unit, least, factor in reversed(_SCALES):
         if middle >= least:
-            whole = cells.cast(pl.Float64) * factor if cells.dtype.is_float() else cells.cast(pl.Int64)
+            whole = cells.cast(pl.Int64, strict=False)
+            whole = cells.cast(pl.Float64) * factor if cells.dtype.is_float() else whole
             us = whole if cells.dtype.is_float() else (whole * factor if factor > 0 else whole // -factor)
             us = cells.cast(pl.Float64) / -factor if cells.dtype.is_float() and factor < 0 else us
             utc = us.cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
