@@ -358,6 +358,7 @@ def main() -> None:
     faults = [fault for fault in FAULTS if fault.__name__ in (given.only or [f.__name__ for f in FAULTS])]
     mark = f"faults-{os.getpid()}"
     os.environ |= {MARK: mark, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # whatever token Ray has left on this machine
     done, n_sweeps, wrong = Counter[str](), 0, list[str]()
     with tempfile.TemporaryDirectory(prefix="rf", ignore_cleanup_errors=True) as room:
         os.chdir(room)

@@ -241,7 +241,7 @@ def head(
     with socket.socket() as probe:
         probe.bind(("127.0.0.2", 0))
         address = f"127.0.0.2:{probe.getsockname()[1]}"
-    about = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"} | about
+    own = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_AUTH_MODE": "disabled"}
     words = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}"]
     words += ["--node-ip-address=127.0.0.2", f"--num-cpus={n_cpus}", "--include-dashboard=false"]
     words += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder / 'r'}"]
@@ -252,7 +252,7 @@ def head(
             [ray, *words, *more(address)],
             stdout=file,
             stderr=file,
-            env=os.environ | about,
+            env=os.environ | own | about,
         )
     try:
         while "Ray runtime started" not in log.read_text():

@@ -182,6 +182,7 @@ def test_a_sweep_goes_on_when_another_head_begins(tmp_path_factory, monkeypatch,
     [
         ("RuntimeError: Version mismatch: The cluster was started with: Ray: 2.44.1", "has Ray 2.60.0"),
         ("ConnectionError: Failed to connect to Ray cluster at head:6379", "set RAY_AUTH_MODE=token"),
+        ("AuthenticationError: no authentication token was found", "or in RAY_AUTH_TOKEN"),
         ("RuntimeError: something else", ""),
     ],
 )

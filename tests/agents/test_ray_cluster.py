@@ -178,3 +178,27 @@ def test_a_program_may_use_the_cluster_that_it_runs_in(folder, start):
     ran = finished(folder, sweep_id, 2)
     assert [one["node"] for one in ran] == [head.address] * 2
     assert [run.score for run in Reader(folder / "store").runs(sweep_id)] == [2, 4]
+
+
+@pytest.mark.parametrize("token", ["", "b" * 64])
+def test_a_cluster_that_wants_a_token_says_how_to_get_in(folder, start, monkeypatch, capfd, token):
+    write(
+        "import os\n"
+        "from sharpen import tracking\n"
+        "with tracking.init({'x': 0}) as run:\n"
+        "    run.log({'loss': os.environ['RAY_AUTH_MODE'] == 'token'})\n"
+    )
+    shown = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+    head = start(folder, **shown)
+    sweep_id = said("sweep", "sweep.yaml", "--trials", "1")
+    words = ("agent", sweep_id, "--ray", head.address, "--serve-host", "127.0.0.1")
+    if token:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    assert CliRunner().invoke(main, words).exit_code == 2
+    way_in = f"{head.address} lets nobody in without its token: set RAY_AUTH_MODE=token"
+    assert way_in in capfd.readouterr().err
+    for name, value in shown.items():
+        monkeypatch.setenv(name, value)
+    said(*words)
+    assert [run.score for run in Reader(folder / "store").runs(sweep_id)] == [1]

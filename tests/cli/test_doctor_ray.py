@@ -34,14 +34,30 @@ def test_no_cluster_is_no_problem(tmp_path):
     assert words == "Ray 2.60.0; no cluster of this machine, so '--ray' needs an address"
 
 
-def test_a_cluster_that_anybody_may_use_is_a_warning(tmp_path, cluster):
+@pytest.mark.parametrize(
+    ("is_closed", "is_well", "words"),
+    [
+        (
+            False,
+            False,
+            "; whoever reaches it can run code there: make a token by 'ray get-auth-token --generate'",
+        ),
+        (True, True, ", and lets nobody in without its token"),
+        (None, False, ", and does not say whether it wants a token"),
+    ],
+)
+def test_whether_anybody_may_use_a_cluster_is_what_it_says_itself(
+    tmp_path, cluster, monkeypatch, is_closed, is_well, words
+):
+    """Not what the variables of this process say, which are not the head's."""
+    asked = []
+    monkeypatch.setattr(doctor_ray, "wants_a_token", lambda address: asked.append(address) or is_closed)
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(f"{cluster}\n")
-    is_well, words = ray_state({"RAY_TMPDIR": str(tmp_path)})
-    assert not is_well
-    assert f"a cluster answers at {cluster}; whoever reaches it can run code" in words
-    named = {"RAY_ADDRESS": f"ray://{cluster}", "RAY_AUTH_MODE": "token"}
-    assert ray_state(named) == (True, f"Ray 2.60.0; a cluster answers at ray://{cluster}")
+    said = ray_state({"RAY_TMPDIR": str(tmp_path), "RAY_AUTH_MODE": "token"})
+    assert said[0] == is_well
+    assert said[1].startswith(f"Ray 2.60.0; a cluster answers at {cluster}{words}")
+    assert asked == [cluster]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-port", "127.0.0.1:x"])

@@ -22,7 +22,7 @@ from typing import Any
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.keeper_watch import NOT_THERE
 from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out
-from sharpen.agents.remote.ray_head import HeadWatch, first_sentence, question
+from sharpen.agents.remote.ray_head import WAY_IN, HeadWatch, first_sentence, question, wants_a_token
 from sharpen.agents.remote.request import Request
 from sharpen.errors import SharpenError
 from sharpen.extras import require
@@ -129,7 +129,7 @@ def open_placement(request: Request) -> RayTasks:
 
     Raises:
         MissingExtra: Ray is not installed.
-        SharpenError: There is no cluster at the address.
+        SharpenError: There is no cluster at the address, or it does not let this process in.
     """
     require("ray", "ray")
     ray: Any = import_module("ray")  # an extra, which a machine that checks types may lack
@@ -137,6 +137,10 @@ def open_placement(request: Request) -> RayTasks:
     silent.daemon = True
     silent.start()
     try:
+        if ":" in request.address and wants_a_token(ray, request.address):
+            raise SharpenError(
+                f"the Ray cluster at {request.address} lets nobody in without its token: {WAY_IN}"
+            )
         ray.init(address=request.address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as problem:
         message = f"Ray at {request.address} cannot be used: {first_sentence(problem)}"
@@ -170,9 +174,10 @@ def _way_out(message: str, installed: str) -> str:
         )
     if "Version mismatch" in message:
         return f"; install the cluster's Ray and Python on this machine, which has Ray {installed}"
+    if "no authentication token was found" in message:
+        return f"; {WAY_IN}"
     if "Failed to connect" in message:
-        way = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here"
-        return f"; what answers there is no head of Ray {installed}, or wants a token: then {way}"
+        return f"; what answers there is no head of Ray {installed}, or wants a token: then {WAY_IN}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Whether the head of the cluster that this process has joined is still there, and still the same."""
+"""The head of a cluster: whether it wants a token, is still there, and is still the same."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from sharpen.errors import SharpenError
 
 LOOK_S = 5.0
 SILENT_S = 75.0  # longer than the minute after which Ray itself ends this process
+AUTHENTICATION = "ray._private.authentication.authentication_token_setup"
+WAY_IN = (
+    "set RAY_AUTH_MODE=token here, and have the text of the head's ~/.ray/auth_token in the same file here "
+    "or in RAY_AUTH_TOKEN"
+)
 
 
 class HeadWatch:
@@ -53,6 +58,23 @@ class HeadWatch:
                 self._problem = first_sentence(problem)
             self._answered_at = self._now()
             time.sleep(self._look_s)
+
+
+def wants_a_token(ray: Any, address: str) -> bool:
+    """Return whether the head at an address refuses this process for want of a token, or of the right one.
+
+    Ray itself asks again and again before it says that it has not been let in, and not why.
+    """
+    refusal = getattr(ray.exceptions, "AuthenticationError", ())  # an old Ray has no tokens
+    try:
+        # first, for a client that is to show a token where there is none ends the process
+        import_module(AUTHENTICATION).ensure_token_if_auth_enabled(create_token_if_missing=False)
+        import_module("ray._raylet").GcsClient(address=address)
+    except refusal:
+        return True
+    except Exception:  # whatever else is wrong there, who joins the cluster says better
+        return False
+    return False
 
 
 def question(ray: Any) -> Callable[[], None]:
