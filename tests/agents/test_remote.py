@@ -205,7 +205,7 @@ def test_an_agent_is_a_job_of_the_queue(tmp_path, monkeypatch):
     job = placement.start(0)
     code, words = the_end(placement, job)
     assert code == 2
-    assert words.startswith(f"job {job.job_id}: sharpen: ")
+    assert words.startswith(f"job {job.job.job_id}: sharpen: ")
     assert (tmp_path / ".cache" / "sharpen" / "slurm" / "k3").stat().st_mode & 0o777 == 0o700
 
 
@@ -348,6 +348,18 @@ def said(home, *words, code=0):
         (
             ["--launcher", "ssh", "--hosts", "a", "--ray", "auto"],
             "two ways to start agents",
+        ),
+        (
+            ["--launcher", "ssh", "--hosts", "a", "--serve-host", "192.0.2.1"],
+            "--serve-host: '192.0.2.1' is no address of this machine",
+        ),
+        (
+            ["--launcher", "ssh", "--hosts", "a", "--serve-host", "no..name"],
+            "--serve-host: 'no..name' is no address of this machine",
+        ),
+        (
+            ["--launcher", "slurm", "--slurm", "cluster=local", "--serve-host", "::"],
+            "--serve-host: :: stands for all addresses",
         ),
     ],
 )

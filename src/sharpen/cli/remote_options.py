@@ -15,6 +15,7 @@ import click
 
 from sharpen.cli.options import FiniteRange
 from sharpen.cli.ray_address import checked_address
+from sharpen.cli.remote_store import check_own_address
 from sharpen.errors import UsageError
 from sharpen.extras import require
 
@@ -144,6 +145,8 @@ def _asked(  # noqa: PLR0913 - each is a word of the command line
     slurm: Sequence[str],
 ) -> Remote:
     settings: dict[str, str] = {}
+    if serve_host is not None:
+        check_own_address(serve_host)
     if placement == "ssh":
         address, settings = _hosts(hosts), {"python": python or sys.executable}
         require("uvicorn", "server")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sharpen.agents.program import die_with_parent, end_process
-from sharpen.errors import SharpenError
+from sharpen.errors import SharpenError, UsageError
 from sharpen.extras import require
 from sharpen.http import server_of
 from sharpen.http.keys import find_key
@@ -112,6 +113,32 @@ def address_towards(cluster: str) -> str:
             probe.connect((towards, 9))
             return probe.getsockname()[0]
     return "127.0.0.1"
+
+
+def check_own_address(host: str) -> None:
+    """Refuse what is not an address of this machine that other machines can be told.
+
+    >>> check_own_address("127.0.0.1")
+    >>> check_own_address("0.0.0.0")
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: --serve-host: 0.0.0.0 stands for all addresses: give the one at which other \
+machines reach this one
+    """
+    try:
+        (family, kind, _, _, place), *_ = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind) as probe:
+            probe.bind(place)
+            is_any = ipaddress.ip_address(probe.getsockname()[0].partition("%")[0]).is_unspecified
+    except (OSError, UnicodeError) as problem:
+        raise UsageError(
+            f"--serve-host: {host!r} is no address of this machine ({problem}): give one of those that "
+            "'ip address' shows here, or leave it out"
+        ) from problem
+    if is_any:
+        raise UsageError(
+            f"--serve-host: {host} stands for all addresses: give the one at which other machines reach "
+            "this one"
+        )
 
 
 def _start(home: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+from errno import EADDRNOTAVAIL
 from pathlib import Path
 from typing import Any
 
@@ -143,5 +144,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)  # who is told the address may connect at once, and waits
     except (OSError, OverflowError, TypeError) as problem:  # TypeError: text that names no host
         listener.close()
-        raise UsageError(f"cannot listen on {host} port {port}: {problem}; try --port 0") from problem
+        is_elsewhere = isinstance(problem, socket.gaierror) or getattr(problem, "errno", 0) == EADDRNOTAVAIL
+        way = "give --host an address of this machine" if is_elsewhere else "try --port 0"
+        raise UsageError(f"cannot listen on {host} port {port}: {problem}; {way}") from problem
     return listener
