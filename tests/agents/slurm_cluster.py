@@ -36,6 +36,11 @@ class SlurmCluster:
         """Return the numbers of the jobs in a state."""
         return [number for number, is_now in states(self.folder).items() if is_now == state]
 
+    def environment_of(self, number):
+        """Return the variables that were there when a job was put into the queue."""
+        lines = (self.folder / "jobs" / number / "environment").read_text().split("\0")
+        return dict(line.split("=", 1) for line in lines)
+
     def lose(self, number, state):
         """Kill a job, which is in a state from now on."""
         lose(self.folder, number, state)
@@ -68,6 +73,7 @@ def sbatch(folder, file):
     job = folder / "jobs" / number
     job.mkdir()
     (job / "script").write_text(Path(file).read_text())
+    (job / "environment").write_text("\0".join(f"{name}={value}" for name, value in os.environ.items()))
     state = job / "state"
     state.write_text("RUNNING")
     script = f'bash {job / "script"}; test "$(cat {state})" != RUNNING || printf COMPLETED > {state}'

@@ -339,6 +339,11 @@ def said(home, *words, code=0):
             "needs hosts to start agents on: give --hosts gpu1,alice@gpu2",
         ),
         (["--launcher", "ssh", "--hosts", "a,-oProxyCommand=x"], "'-oProxyCommand=x' is no host"),
+        (
+            ["--launcher", "ssh", "--hosts", "me@a:2222"],
+            "'me@a:2222' has a port: name the host, and its Port",
+        ),
+        (["--launcher", "ssh", "--hosts", "::1", "--slots", "0"], "Invalid value for '--slots'"),
         (["--launcher", "ssh", "--hosts", "a", "--gpus-per-agent", "1"], "is for --ray or --launcher slurm"),
         (["--launcher", "slurm", "--gpus-per-agent", "0.5"], "Slurm gives whole"),
         (

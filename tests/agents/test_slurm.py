@@ -14,6 +14,7 @@ from sharpen.agents.remote.request import Request
 from .slurm_cluster import SlurmCluster
 
 pytestmark = pytest.mark.slow
+REQUEST = Request("slurm", "", "http://desk:8420", "secret", "k3")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def now():
 
 @pytest.fixture
 def jobs(cluster, now):
-    placement = open_placement(Request("slurm", "", "http://desk:8420", "secret", "k3"))
+    placement = open_placement(REQUEST)
     placement._now = lambda: now[0]
     placement._looked_at = 0.0
     return placement
@@ -90,6 +91,15 @@ def test_a_preempted_job_has_ended_and_slurm_does_not_start_it_again(jobs, clust
     cluster.lose("1", "PREEMPTED")
     now[0] = slurm.LOOK_S + 1.0
     assert jobs.ended([agent], 5.0) == [(agent, Ending(KILLED, "job 1: Slurm has preempted it"))]
+
+
+def test_a_job_that_is_asked_for_within_another_knows_nothing_of_that(cluster, now, monkeypatch):
+    monkeypatch.setenv("SLURM_CPU_BIND", "mask_cpu:0x3")
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    open_placement(REQUEST).start(0)
+    environment = cluster.environment_of("1")
+    assert environment["SLURM_CONF"] == "/etc/slurm.conf"
+    assert "SLURM_CPU_BIND" not in environment
 
 
 def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_that(jobs, cluster):

@@ -37,7 +37,8 @@ FITTING: Mapping[str, Sequence[str]] = {
 }
 """By what starts agents: the options that it knows beside --ship."""
 
-HOST = re.compile(r"([\w.-]+@)?[\w][\w.:-]*")
+HOST = re.compile(r"([\w.-]+@)?[\w:][\w.:%-]*")
+WITH_PORT = re.compile(r"[^:]+:\d+")
 SETTING = re.compile(r"[a-z][a-z_]*=.+")
 
 
@@ -165,6 +166,8 @@ def _hosts(hosts: str | None) -> str:
     for host in hosts.split(","):
         if not HOST.fullmatch(host):
             raise UsageError(f"--hosts: {host!r} is no host: give names as ssh knows them, HOST or USER@HOST")
+        if WITH_PORT.fullmatch(host):
+            raise UsageError(f"--hosts: {host!r} has a port: name the host, and its Port, in ~/.ssh/config")
     return hosts
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +35,7 @@ LONGEST_MINUTES = 24 * 60
 LOOK_S = 60.0
 TRY_AGAIN_S = 30.0
 PREEMPTED = "PREEMPTED"
+OF_NO_JOB = ("SLURM_CONF", "SLURM_CLUSTERS")  # others say of which job a process is
 NO_REQUEUE = {"no-requeue": True}  # another job is started here: Slurm is not to start this one again
 
 
@@ -180,6 +181,7 @@ def open_placement(request: Request) -> SlurmJobs:
         MissingExtra: submitit is not installed.
         UsageError: There is no Slurm here, or it has no such setting.
     """
+    leave_the_job(os.environ)
     folder = Path(os.path.expanduser("~")) / FOLDER / request.sweep_id  # noqa: PTH111 - HOME may be unset
     own_folder(folder)  # what a job is told has a key in it
     executor = executor_in(folder, request.settings)
@@ -189,6 +191,20 @@ def open_placement(request: Request) -> SlurmJobs:
         gpus_per_node=round(request.n_gpus),
     )
     return SlurmJobs(executor, request)
+
+
+def leave_the_job(environment: MutableMapping[str, str]) -> None:
+    """Forget the job that this process is in: Slurm would bind new jobs to its processors and memory.
+
+    >>> variables = {"SLURM_JOB_ID": "7", "SLURM_CPU_BIND": "mask_cpu:0x3", "SLURM_CONF": "/etc/slurm.conf"}
+    >>> leave_the_job(variables)
+    >>> variables
+    {'SLURM_CONF': '/etc/slurm.conf'}
+    """
+    for name in [
+        name for name in environment if name.startswith(("SLURM_", "SRUN_")) and name not in OF_NO_JOB
+    ]:
+        del environment[name]
 
 
 def executor_in(folder: Path, settings: Mapping[str, str]) -> Any:
