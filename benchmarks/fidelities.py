@@ -274,8 +274,9 @@ def _trained(
 
     from sharpen.data import load
     from sharpen.folds import WalkForward, lockbox_start, split
+    from sharpen.objectives.fold_jobs import FoldJob
     from sharpen.objectives.rl.market_data import market_data
-    from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+    from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 
     torch.set_num_threads(1)
     panel = load("us20").panel
@@ -290,7 +291,7 @@ def _trained(
     found: dict[str, float] = {}
     for steps, seed in runs:
         same = {"agent": agent, **SMALL, **settings, "break_step": steps}
-        jobs = [Job(PortfolioSettings.of({**same, **config}), fold, seed) for config in configs]
+        jobs = [FoldJob(PortfolioSettings.of({**same, **config}), fold, seed) for config in configs]
         for config, outcome in zip(configs, train(data, jobs), strict=True):
             sharpe = outcome.score.val_sharpe if outcome.score else math.nan
             found[f"{space.key(config)} {steps} {seed}"] = sharpe if math.isfinite(sharpe) else -1.0

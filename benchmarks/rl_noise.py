@@ -16,9 +16,10 @@ import torch
 
 from sharpen.bars import Panel
 from sharpen.folds import Fold
+from sharpen.objectives.fold_jobs import FoldJob
 from sharpen.objectives.fold_score import FoldScore
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 from sharpen.overfit import Evidence, judge
 
 SETTINGS = {"net_dims_0": 32, "net_dims_1": 0, "horizon_len": 64, "n_envs": 16, "batch_size": 256}
@@ -44,7 +45,7 @@ def score(seed: int, gamma: float, agent: str, steps: int, cost_bps: float) -> F
     if agent != "ppo":
         given |= {"horizon_len": 4, "repeat_times": 0.1, "buffer_init_size": 256}
     data = market_data(world(seed), scaling="relative")
-    (outcome,) = train(data, [Job(PortfolioSettings.of({**given, "learning_rate": 1e-3}), FOLD, seed)])
+    (outcome,) = train(data, [FoldJob(PortfolioSettings.of({**given, "learning_rate": 1e-3}), FOLD, seed)])
     if outcome.score is None:
         raise click.ClickException(str(outcome.problem))
     return outcome.score

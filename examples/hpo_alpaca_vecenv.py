@@ -24,9 +24,10 @@ from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from sharpen.folds import Fold
+    from sharpen.objectives.fold_jobs import Keep, TrainingResult
     from sharpen.objectives.rl.checkpoints import FoldCheckpoint
     from sharpen.objectives.rl.market_data import MarketData
-    from sharpen.objectives.rl.portfolio import Keep, PortfolioSettings, TrainingResult
+    from sharpen.objectives.rl.portfolio import PortfolioSettings
 
 log = logging.getLogger(__name__)
 
@@ -94,27 +95,28 @@ def bars_of(
 
 def train_on(
     data: MarketData, fold: Fold, settings: PortfolioSettings, config: dict[str, Any]
-) -> TrainingResult:
+) -> TrainingResult[FoldCheckpoint]:
     """Train on a fold, from the checkpoint ``load`` if there is one; keep another as ``save`` if asked."""
+    from sharpen.objectives.fold_jobs import FoldJob, RunCheckpoint
     from sharpen.objectives.rl import checkpoints
-    from sharpen.objectives.rl.portfolio import Job, train
+    from sharpen.objectives.rl.portfolio import train
 
     begun = None
     about = {**settings.flat, "seed": int(config["seed"])}
     if config["load"]:
         found = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
         begun = found.folds.get(fold.number)
-    job = Job(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
+    job = FoldJob(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
     result = train(
         data, [job], device_of(config), telling(fold, settings.break_step, int(config["n_folds"]))
     )[0]
     if config["save"] and result.checkpoint is not None:
-        kept = checkpoints.RunCheckpoint(about, (), {fold.number: result.checkpoint})
+        kept = RunCheckpoint(about, (), {fold.number: result.checkpoint})
         checkpoints.save(kept, Path(config["save"]))
     return result
 
 
-def telling(fold: Fold, break_step: int, n_folds: int) -> Keep:
+def telling(fold: Fold, break_step: int, n_folds: int) -> Keep[FoldCheckpoint]:
     """Return what says on stderr, every few seconds, how far the training is."""
     place = f"fold {fold.number} of {n_folds}" if fold.number else "the lockbox"
     began = told_at = time.monotonic()

@@ -14,9 +14,11 @@ import torch
 
 from sharpen import spec, tracking
 from sharpen.errors import UsageError
+from sharpen.objectives.program import refuse_unknown
 from sharpen.objectives.rl import portfolio
 from sharpen.objectives.rl.portfolio import PortfolioSettings
-from sharpen.objectives.rl.portfolio_settings import refuse_unknown
+from sharpen.objectives.rl.portfolio_objective import PortfolioAgents
+from sharpen.population_program import _Candidate, read_options
 from sharpen.tracking.run import RunInputs
 from worlds import make_world
 
@@ -67,7 +69,8 @@ class Recorder:
         self.summary.update(values)
 
     def artifact(self, path, name, type, metadata):
-        self.returns = pl.read_parquet(path)
+        if type == "returns":  # a slow machine keeps checkpoints, too
+            self.returns = pl.read_parquet(path)
 
     def end(self):
         self.is_ended = True
@@ -82,6 +85,7 @@ def run(program, monkeypatch, data):
 
     def once(*arguments, stage="search", stop_after=99):
         recorder = Recorder(stop_after)
+        monkeypatch.setattr(sys, "argv", ["train_portfolio.py"])
         made = lambda config: [tracking.Run(recorder, config, 3, stage, in_sweep=True)]  # noqa: E731
         monkeypatch.setattr(tracking, "init_all", made)
         threads = torch.get_num_threads()
@@ -156,14 +160,14 @@ def test_alone_it_goes_on_from_its_folder(program, data, tmp_path, monkeypatch, 
     class Killed(BaseException):
         """As sudden as a signal."""
 
-    def dies(one, fold, outcome, report=program.report_fold):
-        report(one, fold, outcome)
+    def dies(one, fold, result, report=_Candidate.report_fold):
+        report(one, fold, result)
         if fold.number == 2:
             raise Killed
 
     assert program.main([*words, "--out", str(tmp_path / "calm")]) == 0
     with monkeypatch.context() as patched, suppress(Killed):
-        patched.setattr(program, "report_fold", dies)
+        patched.setattr(_Candidate, "report_fold", dies)
         program.main([*words, "--out", str(tmp_path / "cut")])
     (tmp_path / "cut" / "returns.parquet").unlink()
     assert program.main([*words, "--out", str(tmp_path / "cut"), "--go_on", "true"]) == 0
@@ -229,11 +233,13 @@ def test_wrong_words_are_refused(run, capsys):
 
 def test_a_name_that_nothing_reads_is_refused_for_every_run(program, capsys):
     """A population's runs get their values without a command's words, so argparse never sees them."""
-    known = [action.dest for action in program.parser()._actions]
+    known = read_options(PortfolioAgents(), []).keys() | {"batch_size", "gamma", "agent", "ratio_clip"}
     words = "no such option: batchsize, num_ensembles; did you mean 'batch_size'"
     with pytest.raises(UsageError, match=words):
         refuse_unknown({"batchsize": 7, "num_ensembles": 2, "gamma": 0.9}, known)
-    refuse_unknown({"agent": "sac", "ratio_clip": 0.3, "gamma": 0.9}, known)
+    config = {"agent": "sac", "ratio_clip": 0.3, "gamma": 0.9}
+    refuse_unknown(config, known)
+    PortfolioAgents().settings(config)
     assert "ratio_clip of no effect: sac has none" in capsys.readouterr().err
 
 
@@ -253,7 +259,7 @@ def test_alone_it_prints_a_short_line_a_fold(program, data, monkeypatch, capsys)
 def test_a_sweep_may_call_a_setting_by_its_other_name(program, name, other):
     """A sweep gives a run its values twice: as words of the command, and as its configuration."""
     given = {other: True if name.startswith("if") else 16}
-    options = program.parse([f"--{other}={given[other]}"]) | given
+    options = read_options(PortfolioAgents(), [f"--{other}={given[other]}"]) | given
     assert getattr(PortfolioSettings.of(options).agent, name) == given[other]
     with pytest.raises(UsageError, match="two names of one setting"):
         PortfolioSettings.of(options | {name: given[other]})
@@ -266,7 +272,7 @@ def test_every_configuration_of_the_sweep_files_is_a_configuration(agent, progra
     n = len(sweep.space.dimensions)
     for _ in range(20):
         config = sweep.space.from_unit(rng.random(n))
-        options = program.parse([f"--{name}={value}" for name, value in config.items()])
+        options = read_options(PortfolioAgents(), [f"--{name}={value}" for name, value in config.items()])
         settings = PortfolioSettings.of(options)
         assert settings.agent.agent == agent
         assert settings.agent.learning_rate == pytest.approx(config["learning_rate"])

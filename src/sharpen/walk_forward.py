@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
+from sharpen.facts import INFEASIBLE
 from sharpen.objectives.program import bars_facts, development_of, in_order_of
 from sharpen.objectives.rule import Rule
 from sharpen.objectives.stopwatch import Stopwatch
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["Rule", "preload", "run_program"]
 
 E = TypeVar("E")
+PLAN = ("n_folds", "train_ratio", "gap_bars", "window")
+"""The options that say how bars are cut into folds."""
 
 
 def run_program(objective: Objective[E], argv: Sequence[str] | None = None, doc: str | None = None) -> int:
@@ -122,8 +125,7 @@ def plan_of(config: Mapping[str, Any]) -> WalkForward:
     """Return how a configuration cuts its bars into folds."""
     from sharpen.folds import WalkForward
 
-    names = ("n_folds", "train_ratio", "gap_bars", "window")
-    sizes = {name: config[name] for name in names}
+    sizes = {name: config[name] for name in PLAN}
     return WalkForward(**sizes, embargo_bars=config.get("embargo_bars", 0))
 
 
@@ -160,12 +162,12 @@ class _Program(Generic[E]):
             for fold in folds:
                 scores.append(self._score(examples, fold))
                 report(run, scores)
-            if run.summary["infeasible"] is None and run.stage == "search" and self._wants_model():
+            if run.summary[INFEASIBLE] is None and run.stage == "search" and self._wants_model():
                 self._keep_model(examples)
         finally:  # the sweep may stop the run; the verdict needs the returns of stopped ones, too
             keep_returns(run, scores)
             run.summary.update(self.watch.summary())
-        return closing_line(scores, run.summary["infeasible"])
+        return closing_line(scores, run.summary[INFEASIBLE])
 
     def _score(self, examples: E, fold: Fold) -> FoldScore:
         return self.watch.time("training", lambda: self.objective.score(examples, fold, self.run.seed))
@@ -218,8 +220,8 @@ def report(run: Run, scores: Sequence[FoldScore], figures: Mapping[str, float] |
     from sharpen.objectives.progress import progress
 
     so_far = progress(scores, run.config["min_trades"])
-    if so_far.infeasible != run.summary["infeasible"]:
-        run.summary["infeasible"] = so_far.infeasible
+    if so_far.infeasible != run.summary[INFEASIBLE]:
+        run.summary[INFEASIBLE] = so_far.infeasible
     run.log({**so_far.metrics, **(figures or {})}, step=scores[-1].number)  # last: it may end the program
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sharpen.errors import UsageError
+from sharpen.hints import join, nearest_of
 from sharpen.objectives.process_cache import PROCESS_CACHE
 
 if TYPE_CHECKING:
@@ -50,6 +52,25 @@ def flag(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
     return text.lower() == "true"
+
+
+def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse names that are no option: the runs of a population get their values without a command's words.
+
+    Args:
+        config: Of a run.
+        known: Every option.
+
+    Raises:
+        UsageError: The configuration has a name that nothing reads.
+
+    >>> refuse_unknown({"gama": 0.9}, ["gamma", "seed"])
+    Traceback (most recent call last):
+    sharpen.errors.UsageError: no such option: gama; did you mean 'gamma'?
+    """
+    if unknown := sorted(set(config) - set(known)):
+        hint = nearest_of(unknown, sorted(known)) or "; --help lists all"
+        raise UsageError(f"no such option: {join(unknown)}{hint}")
 
 
 def library_versions(*packages: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sharpen.objectives.fold_score import FoldScore, TradedPanel
     from sharpen.objectives.port import SavedModel
 
-_COSTS: Mapping[str, tuple[float, str]] = {
+COSTS: Mapping[str, tuple[float, str]] = {
     "cost_bps": (5.0, "cost of trading, in 1/10000 of the value traded"),
     "delisting_return": (0.0, "what a holder earns after the last close of a symbol that was delisted"),
     "risk_free_rate": (0.0, "what the capital could earn without risk, a year"),
@@ -75,7 +75,7 @@ class Rule:
                 continue
             kind = cast("Callable[[str], Any]", flag if isinstance(value, bool) else type(value))
             parser.add_argument(f"--{name}", type=kind, default=value, help="a setting of the rule")
-        for name, (value, help_text) in _COSTS.items():
+        for name, (value, help_text) in COSTS.items():
             if name not in self.options:
                 parser.add_argument(f"--{name}", type=float, default=value, help=help_text)
 
@@ -87,7 +87,7 @@ class Rule:
         """Return the bars, with what they cost to trade."""
         from sharpen.objectives.fold_score import TradedPanel
 
-        costs = {name: float(config[name]) for name in _COSTS}
+        costs = {name: float(config[name]) for name in COSTS}
         return Decided(panel, config, TradedPanel(panel, bars_per_year=panel.bars_per_year, **costs))
 
     def first_bar(self, examples: Decided) -> int:
@@ -100,9 +100,16 @@ class Rule:
         Raises:
             UsageError: Positions are of the wrong shape, or outside [-1, 1], or they look ahead.
         """
+        return self.score_model(examples, fold, self._model(examples, fold, seed))
+
+    def score_model(self, examples: Decided, fold: Fold, model: Any) -> FoldScore:
+        """Return what the rule earns on a fold with a model that has been trained.
+
+        Raises:
+            UsageError: As of :meth:`score`.
+        """
         from sharpen.objectives.fold_score import score_decisions
 
-        model = self._model(examples, fold, seed)
         seen = examples.panel.slice(0, fold.val_stop)
         position = self._positions(seen, examples.config, model)
         if fold.number <= 1:

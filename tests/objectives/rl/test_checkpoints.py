@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from sharpen.errors import DataError, UsageError
+from sharpen.objectives.fold_jobs import FoldJob, RunCheckpoint
 from sharpen.objectives.rl import checkpoints
-from sharpen.objectives.rl.checkpoints import BestWeights, FoldCheckpoint, RunCheckpoint
+from sharpen.objectives.rl.checkpoints import BestWeights, FoldCheckpoint
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 
 from .test_population import COMMON, STEPS, member, population, weights
 from .test_portfolio import FOLD, QUICK
@@ -47,7 +48,7 @@ def test_a_resumed_run_equals_one_without_a_break(agent, tmp_path):
 def test_a_training_cut_off_at_any_update_earns_what_it_would_have_earned(agent, data, tmp_path):
     """Every checkpoint of two folds side by side is written, read, and gone on from."""
     settings = PortfolioSettings.of({**QUICK, **({} if agent == "ppo" else OFF_POLICY), "agent": agent})
-    jobs = [Job(settings, FOLD, 0), Job(settings, replace(FOLD, number=2, train_start=270), 0)]
+    jobs = [FoldJob(settings, FOLD, 0), FoldJob(settings, replace(FOLD, number=2, train_start=270), 0)]
     kept = []
     whole = train(data, jobs, keep=lambda at_work: kept.append(at_work()))
     assert len(kept) > 4
@@ -69,7 +70,7 @@ def assert_same_score(one, other):
 
 def test_a_run_with_more_to_spend_goes_on_with_its_own_hyperparameters(data, tmp_path):
     first = PortfolioSettings.of(QUICK)
-    (ended,) = train(data, [Job(first, FOLD, 0, is_parent=True)])
+    (ended,) = train(data, [FoldJob(first, FOLD, 0, is_parent=True)])
     path = tmp_path / "run.safetensors"
     checkpoints.save(RunCheckpoint(first.flat, (ended.score,), {1: ended.checkpoint}), path)
     more = PortfolioSettings.of({**QUICK, "break_step": 2048, "learning_rate": 1e-9, "gamma": 0.5})
@@ -77,7 +78,7 @@ def test_a_run_with_more_to_spend_goes_on_with_its_own_hyperparameters(data, tmp
     assert found.scores == ()
     assert (found.folds[1].first_step, found.folds[1].n_checks) == (1024, 0)
     kept = []
-    (outcome,) = train(data, [Job(more, FOLD, 0, found.folds[1])], keep=lambda at: kept.append(at()[0]))
+    (outcome,) = train(data, [FoldJob(more, FOLD, 0, found.folds[1])], keep=lambda at: kept.append(at()[0]))
     assert outcome.figures["learning_rate"] == pytest.approx(1e-9)
     assert [k.n_steps for k in kept[-1:]] == [2048]
     moved = kept[-1].member["ppo/weights"] - ended.checkpoint.member["ppo/weights"]
@@ -87,7 +88,7 @@ def test_a_run_with_more_to_spend_goes_on_with_its_own_hyperparameters(data, tmp
 
 def test_the_same_run_with_more_to_spend_keeps_its_best_weights(data, tmp_path):
     first = PortfolioSettings.of(QUICK)
-    (ended,) = train(data, [Job(first, FOLD, 0, is_parent=True)])
+    (ended,) = train(data, [FoldJob(first, FOLD, 0, is_parent=True)])
     more = PortfolioSettings.of({**QUICK, "break_step": 2048})
     found = checkpoints.go_on(RunCheckpoint(first.flat, (), {1: ended.checkpoint}), more.flat)
     assert found.folds[1].best is ended.checkpoint.best

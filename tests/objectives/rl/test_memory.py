@@ -5,6 +5,7 @@ import pytest
 
 from sharpen.errors import UsageError
 from sharpen.folds import Fold
+from sharpen.objectives.fold_jobs import FoldJob
 from sharpen.objectives.rl import memory, portfolio
 from sharpen.objectives.rl.market_data import market_data
 
@@ -14,7 +15,7 @@ QUICK = {"net_dims_0": 8, "net_dims_1": 0, "horizon_len": 16, "n_envs": 8, "batc
 def test_more_than_the_memory_holds_train_one_part_after_another(world, monkeypatch):
     data = market_data(world(seed=3, n_bars=420), scaling="relative")
     settings = portfolio.PortfolioSettings.of({**QUICK, "break_step": 256})
-    jobs = [portfolio.Job(settings, Fold(1, 260, 360, 360, 400), seed) for seed in range(5)]
+    jobs = [FoldJob(settings, Fold(1, 260, 360, 360, 400), seed) for seed in range(5)]
     n_stocks = len(data.symbols)
     need = memory.member_bytes(settings.agent, 1 + n_stocks + data.table.shape[1], n_stocks)
     begin, sizes = portfolio._Training.begin, []

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sharpen.folds import Fold
+from sharpen.objectives.fold_jobs import FoldJob
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 from sharpen.overfit import Evidence, judge
 
 SETTINGS = {
@@ -29,7 +30,7 @@ def scores(world, worlds, gammas):
     for seed, gamma in zip(worlds, gammas, strict=True):
         data = market_data(world(seed=seed, n_bars=812), scaling="relative")
         settings = PortfolioSettings.of({**SETTINGS, "gamma": gamma})
-        found.append(train(data, [Job(settings, FOLD, seed)])[0].score)
+        found.append(train(data, [FoldJob(settings, FOLD, seed)])[0].score)
     return found
 
 

@@ -11,11 +11,12 @@ import torch
 from sharpen import metrics
 from sharpen.errors import UsageError
 from sharpen.folds import Fold
+from sharpen.objectives.fold_jobs import FoldJob
 from sharpen.objectives.rl.evaluation import Track, fold_score
 from sharpen.objectives.rl.market import MarketSettings
 from sharpen.objectives.rl.market_data import market_data
 from sharpen.objectives.rl.memory import refuse_too_large
-from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 from sharpen.objectives.rl.settings import AgentSettings
 
 from .worked import CLOSE, OPEN, data_of
@@ -41,7 +42,7 @@ def data(world):
 def test_every_agent_gives_a_score_with_its_baseline(data, agent):
     more = {} if agent == "ppo" else {"horizon_len": 8, "repeat_times": 0.1, "buffer_init_size": 64}
     settings = PortfolioSettings.of({**QUICK, **more, "agent": agent})
-    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    (outcome,) = train(data, [FoldJob(settings, FOLD, 0)])
     score = outcome.score
     assert outcome.problem is None
     assert len(score.returns) == len(score.time) == len(score.baseline) == 60
@@ -54,9 +55,9 @@ def test_every_agent_gives_a_score_with_its_baseline(data, agent):
 def test_folds_side_by_side_score_as_each_alone(data):
     settings = PortfolioSettings.of(QUICK)
     jobs = [
-        Job(settings, FOLD, 0),
-        Job(settings, replace(FOLD, number=2, train_start=270), 0),
-        Job(settings, FOLD, 1),
+        FoldJob(settings, FOLD, 0),
+        FoldJob(settings, replace(FOLD, number=2, train_start=270), 0),
+        FoldJob(settings, FOLD, 1),
     ]
     together = train(data, jobs)
     for job, outcome in zip(jobs, together, strict=True):
@@ -67,7 +68,7 @@ def test_folds_side_by_side_score_as_each_alone(data):
 def test_training_and_choosing_do_not_depend_on_validation(world, other_future):
     panel, settings = world(seed=3, n_bars=500), PortfolioSettings.of(QUICK)
     found = [
-        train(market_data(p, scaling="relative"), [Job(settings, FOLD, 0)])[0]
+        train(market_data(p, scaling="relative"), [FoldJob(settings, FOLD, 0)])[0]
         for p in (panel, other_future(panel, 419))
     ]
     for name in ("tail_sharpe", "best_step", "policy_loss"):
@@ -90,7 +91,7 @@ def test_the_score_of_a_known_track():
 
 def test_a_training_that_breaks_down_says_so(data):
     settings = PortfolioSettings.of({**QUICK, "learning_rate": 10.0, "reward_scale": 1e30})
-    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    (outcome,) = train(data, [FoldJob(settings, FOLD, 0)])
     assert outcome.score is None
     assert "training broke down at step 256" in outcome.problem
 
@@ -99,11 +100,11 @@ def test_a_training_that_breaks_down_says_so(data):
 def test_the_last_update_is_shortened_to_end_at_break_step(data, agent, steps):
     more = {} if agent == "ppo" else {"repeat_times": 0.1, "buffer_init_size": 8}
     settings = PortfolioSettings.of({**QUICK, **more, "agent": agent, "break_step": steps})
-    (first,) = train(data, [Job(settings, FOLD, 0, is_parent=True)])
+    (first,) = train(data, [FoldJob(settings, FOLD, 0, is_parent=True)])
     assert first.checkpoint.n_steps == 8 * math.ceil(steps / 8)
     more = replace(settings, break_step=steps + 24)
     begun = replace(first.checkpoint, first_step=first.checkpoint.n_steps, n_checks=0)
-    (second,) = train(data, [Job(more, FOLD, 0, begun, is_parent=True)])
+    (second,) = train(data, [FoldJob(more, FOLD, 0, begun, is_parent=True)])
     name = "ppo/weights" if agent == "ppo" else "value/weights"
     assert second.checkpoint.n_steps == 8 * math.ceil((steps + 24) / 8)
     assert not torch.equal(first.checkpoint.member[name], second.checkpoint.member[name])
@@ -118,7 +119,7 @@ def test_losses_that_explode_say_so_before_they_are_no_numbers(data):
         "init_alpha": 100.0,
     }
     settings = PortfolioSettings.of({**QUICK, **rest, "agent": "sac", "learning_rate": 0.5})
-    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    (outcome,) = train(data, [FoldJob(settings, FOLD, 0)])
     assert outcome.score is None
     assert re.search(r"at step \d+: the losses explode: value_loss is [0-9.]+e\+", outcome.problem)
 
@@ -127,7 +128,7 @@ def test_losses_that_explode_say_so_before_they_are_no_numbers(data):
 def test_weights_that_explode_say_so(data, agent):
     more = {} if agent == "ppo" else {"horizon_len": 8, "repeat_times": 0.1, "buffer_init_size": 64}
     settings = PortfolioSettings.of({**QUICK, **more, "agent": agent, "learning_rate": 10.0})
-    (outcome,) = train(data, [Job(settings, FOLD, 0)])
+    (outcome,) = train(data, [FoldJob(settings, FOLD, 0)])
     assert outcome.score is None
     assert "a lower learning_rate" in outcome.problem
 
@@ -151,10 +152,10 @@ def test_numpys_numbers_and_other_peoples_names_are_settings():
 def test_what_cannot_be_trained_is_refused_first(data):
     settings = PortfolioSettings.of(QUICK)
     with pytest.raises(UsageError, match="fold 1: its tail window has 12 bars, and 20 are needed"):
-        train(data, [Job(settings, replace(FOLD, train_start=360), 0)])
+        train(data, [FoldJob(settings, replace(FOLD, train_start=360), 0)])
     huge = replace(settings, agent=replace(settings.agent, n_envs=65536, horizon_len=1_000_000))
     with pytest.raises(UsageError, match=r"1 member needs .* n_envs of at most [\d,]+ or horizon_len"):
-        train(data, [Job(huge, FOLD, 0)] * 2)
+        train(data, [FoldJob(huge, FOLD, 0)] * 2)
     with pytest.raises(UsageError, match="break_step is 0, give 1 or more; tail_share is 1"):
         PortfolioSettings.of({"break_step": 0, "tail_share": 1})
     with pytest.raises(UsageError, match="initial_cash, reward_per_unit: give a finite number"):
@@ -197,7 +198,7 @@ def test_a_rising_stock_is_bought():
     close = np.column_stack([10 * 1.002 ** np.arange(400), np.full(400, 10.0)])
     rules = {"max_trade": 0.25, "cost_bps": 0, "learning_rate": 0.003, "gamma": 0.9, "fill": "next_close"}
     settings = PortfolioSettings.of({**QUICK, **rules, "break_step": 20_000, "repeat_times": 8})
-    (outcome,) = train(data_of(close, close), [Job(settings, Fold(1, 0, 300, 300, 400), 0)])
+    (outcome,) = train(data_of(close, close), [FoldJob(settings, Fold(1, 0, 300, 300, 400), 0)])
     assert outcome.score.val_exposure > 0.6
     assert math.isfinite(outcome.figures["tail_sharpe"])
     assert torch.get_num_threads() == 1

@@ -9,10 +9,11 @@ import torch
 from sharpen.bars import COLUMNS
 from sharpen.errors import DataError
 from sharpen.folds import Fold
+from sharpen.objectives.fold_jobs import FoldJob
 from sharpen.objectives.rl import technicals
 from sharpen.objectives.rl.market import FILLS, MarketSettings, PortfolioMarket
 from sharpen.objectives.rl.market_data import market_data
-from sharpen.objectives.rl.portfolio import Job, PortfolioSettings, train
+from sharpen.objectives.rl.portfolio import PortfolioSettings, train
 from sharpen.objectives.rl.turbulence import realized_volatility, turbulence
 
 from .test_market import walk
@@ -124,7 +125,7 @@ def test_an_agent_trains_on_a_ragged_panel(world):
     data = market_data(ragged(world, 460), scaling="relative")
     wish = {"agent": "ppo", "break_step": 2000, "n_checks": 2, "n_envs": 8, "horizon_len": 32}
     settings = PortfolioSettings.of(wish)
-    (found,) = train(data, [Job(settings, Fold(1, data.warmup_bars, 370, 370, 460), 0)])
+    (found,) = train(data, [FoldJob(settings, Fold(1, data.warmup_bars, 370, 370, 460), 0)])
     assert found.problem is None
     assert np.isfinite(found.score.returns).all()
     assert np.isfinite(found.score.val_trade_returns).all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sharpen.errors import DataError, UsageError
+from sharpen.objectives.fold_jobs import RunCheckpoint
 from sharpen.objectives.fold_score import FoldScore
 from sharpen.objectives.rl.agent import Snapshot
 from sharpen.objectives.rl.population import PACE
@@ -61,23 +62,7 @@ class FoldCheckpoint:
         return int(self.member["n_steps"])
 
 
-@dataclass(frozen=True)
-class RunCheckpoint:
-    """What a run has done so far.
-
-    Attributes:
-        settings: Its hyperparameters, the budget among them.
-        scores: Of the folds that are judged.
-        folds: Members in training, by the number of their fold; those of judged folds, too, when another run
-            may go on from this one.
-    """
-
-    settings: Mapping[str, Any]
-    scores: tuple[FoldScore, ...] = ()
-    folds: Mapping[int, FoldCheckpoint] = field(default_factory=dict[int, FoldCheckpoint])
-
-
-def save(checkpoint: RunCheckpoint, path: Path) -> None:
+def save(checkpoint: RunCheckpoint[FoldCheckpoint], path: Path) -> None:
     """Write a run to a file; whoever reads it meanwhile finds the old one or the new one, whole."""
     tensors: dict[str, Tensor] = {}
     for score in checkpoint.scores:
@@ -107,7 +92,7 @@ def save(checkpoint: RunCheckpoint, path: Path) -> None:
     part.replace(path)
 
 
-def load(path: Path) -> RunCheckpoint:
+def load(path: Path) -> RunCheckpoint[FoldCheckpoint]:
     """Return the run that a file holds.
 
     Raises:
@@ -124,7 +109,9 @@ def load(path: Path) -> RunCheckpoint:
         raise DataError(f"{path} is no checkpoint of a run: {problem}") from problem
 
 
-def go_on(checkpoint: RunCheckpoint, settings: Mapping[str, Any]) -> RunCheckpoint:
+def go_on(
+    checkpoint: RunCheckpoint[FoldCheckpoint], settings: Mapping[str, Any]
+) -> RunCheckpoint[FoldCheckpoint]:
     """Return what a run begins from, given a checkpoint: its own, or that of the run it goes on from.
 
     The latter had a smaller budget. Its members go on with the hyperparameters of the new run, and its folds

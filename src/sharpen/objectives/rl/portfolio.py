@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from sharpen.errors import UsageError
 from sharpen.folds import Fold
-from sharpen.objectives.fold_score import FoldScore
+from sharpen.objectives.fold_jobs import FoldJob, Keep, TrainingResult
 from sharpen.objectives.rl import technicals
 from sharpen.objectives.rl.agent import Agent
 from sharpen.objectives.rl.checkpoints import BestWeights, FoldCheckpoint
@@ -166,55 +166,15 @@ _KINDS: dict[str, Any] = {
 }
 
 
-class Job(NamedTuple):
-    """One training.
-
-    Attributes:
-        settings: The configuration.
-        fold: The bars.
-        seed: Of everything random.
-        begun: What has been done of it; None to begin at the beginning.
-        is_parent: Whether another training may go on from where this one ends.
-    """
-
-    settings: PortfolioSettings
-    fold: Fold
-    seed: int
-    begun: FoldCheckpoint | None = None
-    is_parent: bool = False
-
-    @property
-    def pace(self) -> tuple[Any, ...]:
-        """What jobs that train side by side have in common."""
-        settings, begun = self.settings, self.begun
-        done = None if begun is None else (begun.first_step, begun.n_checks, begun.n_steps)
-        return (settings.break_step, settings.n_checks, settings.scaling, done)
-
-
-Keep = Callable[[Callable[[], Mapping[int, FoldCheckpoint]]], None]
-"""Is told after each update how to get the checkpoints of the jobs at work, by their places."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingResult:
-    """What a training came to.
-
-    Attributes:
-        score: What it earned; None when the training broke down.
-        problem: Why it did, in a sentence; None when it did not.
-        figures: Of the last update, with ``tail_sharpe``, ``best_step`` and ``steps_per_second``.
-        checkpoint: Where it ended, for a job that is a parent.
-    """
-
-    score: FoldScore | None
-    problem: str | None
-    figures: dict[str, float]
-    checkpoint: FoldCheckpoint | None = None
+PortfolioJob = FoldJob[PortfolioSettings, FoldCheckpoint]
 
 
 def train(
-    data: MarketData, jobs: Sequence[Job], device: str = "cpu", keep: Keep = lambda checkpoints: None
-) -> list[TrainingResult]:
+    data: MarketData,
+    jobs: Sequence[PortfolioJob],
+    device: str = "cpu",
+    keep: Keep[FoldCheckpoint] = lambda checkpoints: None,
+) -> list[TrainingResult[FoldCheckpoint]]:
     """Train an agent for each job, side by side, and return what each earned on its fold's validation bars.
 
     Jobs may differ in everything. Those that differ in ``break_step``, ``n_checks``, ``scaling`` or in what
@@ -225,15 +185,15 @@ def train(
         data: The bars, with what is known at each close.
         jobs: Configurations, folds and seeds.
         device: Where the tensors live.
-        keep: See :data:`Keep`.
+        keep: See :data:`sharpen.objectives.fold_jobs.Keep`.
 
     Raises:
         UsageError: A window is too short, or not even one job would fit into memory.
     """
-    results: list[TrainingResult | None] = [None] * len(jobs)
+    results: list[TrainingResult[FoldCheckpoint] | None] = [None] * len(jobs)
     by_pace: dict[tuple[Any, ...], list[int]] = {}
     for k, job in enumerate(jobs):
-        by_pace.setdefault(job.pace, []).append(k)
+        by_pace.setdefault(_pace(job), []).append(k)
     for job_indices in by_pace.values():
         for part in _that_fit(data, [jobs[k] for k in job_indices], device):
             indices = [job_indices.pop(0) for _ in part]
@@ -244,7 +204,14 @@ def train(
     return [result for result in results if result is not None]
 
 
-def _that_fit(data: MarketData, jobs: Sequence[Job], device: str) -> list[Sequence[Job]]:
+def _pace(job: PortfolioJob) -> tuple[Any, ...]:
+    """Return what jobs that train side by side have in common."""
+    settings, begun = job.settings, job.begun
+    done = None if begun is None else (begun.first_step, begun.n_checks, begun.n_steps)
+    return (settings.break_step, settings.n_checks, settings.scaling, done)
+
+
+def _that_fit(data: MarketData, jobs: Sequence[PortfolioJob], device: str) -> list[Sequence[PortfolioJob]]:
     """Return the jobs in parts that fit into memory, in order."""
     n_seen = 1 + len(data.symbols) + data.table.shape[1]
     try:
@@ -278,7 +245,7 @@ class _Training:
     """A training of all jobs, which have gone equally far."""
 
     data: MarketData
-    jobs: Sequence[Job]
+    jobs: Sequence[PortfolioJob]
     windows: Sequence[_Windows]
     population: Population
     best: list[BestWeights]
@@ -288,7 +255,7 @@ class _Training:
     seconds: float = 0.0
 
     @classmethod
-    def begin(cls, data: MarketData, jobs: Sequence[Job], device: str) -> _Training:
+    def begin(cls, data: MarketData, jobs: Sequence[PortfolioJob], device: str) -> _Training:
         windows = [_windows(job.settings, job.fold) for job in jobs]
         members = [
             Member(job.settings.agent, seed_for(job.seed, "fold", job.fold.number), fitted)
@@ -334,7 +301,7 @@ class _Training:
         member = self.population.save(number)
         return FoldCheckpoint(member, self.best[number], self.n_checks, self.first_step)
 
-    def results(self) -> list[TrainingResult]:
+    def results(self) -> list[TrainingResult[FoldCheckpoint]]:
         """Return what each job came to."""
         return [self._result(number) for number in range(len(self.jobs))]
 
@@ -349,7 +316,7 @@ class _Training:
                     weights = self.population.weights(number)
                     self.best[number] = BestWeights(tail_sharpe, self.population.n_steps(number), weights)
 
-    def _result(self, number: int) -> TrainingResult:
+    def _result(self, number: int) -> TrainingResult[FoldCheckpoint]:
         """Return what a member's best checkpoint earned on validation."""
         population, best = self.population, self.best[number]
         problem = population.problem(number)

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Mapping
-from typing import Any
-
-from sharpen.errors import UsageError
-from sharpen.hints import join, nearest_of
-from sharpen.objectives.rl.settings import without_effect
-
 PORTFOLIO_SETTINGS: dict[str, tuple[type, str]] = {
     "initial_cash": (float, "cash at the start of an episode"),
     "max_trade": (float, "what an action of 1 trades: shares, or by value a share of the initial cash"),
@@ -42,23 +34,3 @@ def entropy_coefficient(text: str) -> float | str:
     ('auto_0.1', 0.01)
     """
     return text if text.startswith("auto") else float(text)
-
-
-def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse names that are no option; say which are of no use to the agent.
-
-    The runs of a population get their values without a command's words, so nobody else would look.
-
-    Args:
-        config: Of a run.
-        known: Every option.
-
-    Raises:
-        UsageError: The configuration has a name that nothing reads.
-    """
-    if unknown := sorted(set(config) - set(known)):
-        hint = nearest_of(unknown, sorted(known)) or "; --help lists all"
-        raise UsageError(f"no such option: {join(unknown)}{hint}")
-    if idle := without_effect(config):
-        agent = config.get("agent") or "ppo"
-        print(f"{join(idle)} of no effect: {agent} has none", file=sys.stderr)
