@@ -22,6 +22,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sharpen.facts import INFEASIBLE, LOCKBOX_SHARPE, SHARPE
+
 if TYPE_CHECKING:
     from sharpen.folds import Fold
     from sharpen.objectives.fold_jobs import Keep, TrainingResult
@@ -64,16 +66,16 @@ def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
     result = train_on(data, fold, settings, config)
     if result.score is None:
         log.warning("fold %d: infeasible: %s", fold.number, result.problem)
-        return {"performance": float("nan"), "summary": {**summary, "infeasible": result.problem}}
+        return {"performance": float("nan"), "summary": {**summary, INFEASIBLE: result.problem}}
     write_returns([result.score], Path(HydraConfig.get().runtime.output_dir) / "returns.parquet")
     if config["stage"] == "lockbox":
         figures = lockbox_figures(result.score)
-        return {"performance": -figures["lockbox/sharpe"], **figures, "summary": summary}
+        return {"performance": -figures[LOCKBOX_SHARPE], **figures, "summary": summary}
     found = progress([result.score], float(config.get("min_trades", 5)))
     log.info("fold %d: %s", fold.number, closing_line([result.score], found.infeasible))
     if found.infeasible:
-        summary = {**summary, "infeasible": found.infeasible}
-    return {"performance": -found.metrics["val/sharpe"], **found.metrics, "summary": summary}
+        summary = {**summary, INFEASIBLE: found.infeasible}
+    return {"performance": -found.metrics[SHARPE], **found.metrics, "summary": summary}
 
 
 def bars_of(

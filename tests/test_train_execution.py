@@ -1,6 +1,7 @@
 """The execution program: alone, and as its sweep file calls it."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from objectives.rl.execution.books import make_book, write_book
 from sharpen import spec
+from sharpen.execution_program import read_options
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +29,11 @@ def program():
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def named(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train_execution.py"])
 
 
 @pytest.mark.parametrize("market", ["signal", "bars"])
@@ -90,7 +97,7 @@ def test_every_configuration_of_the_sweep_file_is_a_configuration(program):
     rng = np.random.default_rng(0)
     for _ in range(20):
         config = sweep.space.from_unit(rng.random(len(sweep.space.dimensions)))
-        options = program.parse([f"--{name}={value}" for name, value in config.items()])
+        options = read_options([f"--{name}={value}" for name, value in config.items()])
         settings = ExecutionSettings.of({**options, **config})
         assert settings.agent.learning_rate == pytest.approx(config["learning_rate"])
         assert settings.agent.horizon_len * settings.agent.n_envs == config["n_steps"]

@@ -50,6 +50,15 @@ TURNOVER: Final = "val/turnover"
 COST: Final = "cost_bps"
 """Names of metrics, and of the parameter that says what trading costs."""
 
+MEAN_REWARD: Final = "val/mean_reward"
+MEAN_REWARD_LOW: Final = "val/mean_reward_low"
+MEAN_REWARD_HIGH: Final = "val/mean_reward_high"
+SLIPPAGE_BPS: Final = "val/slippage_bps"
+SLIPPAGE_ERROR_BPS: Final = "val/slippage_error_bps"
+TAIL_BPS: Final = "val/tail_bps"
+COMPLETION: Final = "val/completion"
+"""Names of the metrics of a policy that executes orders."""
+
 RETURNS: Final = "returns"
 RETURNS_COLUMNS: Final = ("time", "fold", "ret", "baseline")
 BEST_TRADES: Final = "val/best_5_trades_share"
@@ -69,6 +78,52 @@ position during each bar. ``ret`` of trades is the return of each on all of the 
 column a baseline, of what a policy saved against it in basis points, and a row a window of prices, by time.
 ``READ_OF_RUNS`` are the types that report, registry and traders look for among a run's files.
 """
+
+
+def train_name(figure: str) -> str:
+    """Return what a figure of the training is called.
+
+    >>> train_name("steps_per_second")
+    'train/steps_per_second'
+    """
+    return f"train/{figure}"
+
+
+def fold_name(metric: str) -> str:
+    """Return what the last fold's own value of a metric is called, whose plain name is the mean so far.
+
+    >>> fold_name("val/sharpe")
+    'fold/val_sharpe'
+    """
+    return f"fold/{metric.replace('/', '_')}"
+
+
+def lockbox_name(metric: str) -> str:
+    """Return what a metric is called on the lockbox.
+
+    >>> lockbox_name("val/sharpe")
+    'lockbox/sharpe'
+    """
+    return f"lockbox/{metric.partition('/')[2]}"
+
+
+def saved_names(baseline: str) -> tuple[str, str]:
+    """Return what is called by how much a policy costs less than a baseline in basis points, and its error.
+
+    >>> saved_names("twap")
+    ('val/saved_vs_twap_bps', 'val/saved_vs_twap_error_bps')
+    """
+    return f"val/saved_vs_{baseline}_bps", f"val/saved_vs_{baseline}_error_bps"
+
+
+def slippage_names(baseline: str) -> tuple[str, str]:
+    """Return what is called by how many percent a policy costs more than a baseline, and its error.
+
+    >>> slippage_names("twap")
+    ('val/slippage_vs_twap_pct', 'val/slippage_vs_twap_error_pct')
+    """
+    return f"val/slippage_vs_{baseline}_pct", f"val/slippage_vs_{baseline}_error_pct"
+
 
 GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")
 OTHER_KINDS: Final = ("price jumps", "gaps", "frozen prices", "ragged", "mixed spacing")

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sharpen.errors import SharpenError, UsageError
-from sharpen.facts import INFEASIBLE, SHARPE
+from sharpen.facts import INFEASIBLE, SHARPE, train_name
 from sharpen.objectives.population_rule import PopulationRule
 from sharpen.objectives.program import bars_facts, development_of, flag, in_order_of, refuse_unknown
 from sharpen.walk_forward import PLAN, add_options, check, keep_returns, load_bars, plan_of, report
@@ -50,7 +50,6 @@ S = TypeVar("S")
 E = TypeVar("E")
 C = TypeVar("C")
 CHECKPOINT = "checkpoint.safetensors"
-STEPS_PER_SECOND = "train/steps_per_second"
 
 
 def run_population_program(
@@ -218,7 +217,7 @@ class _Candidate(Generic[S, C]):
             self.folds[fold.number] = result.checkpoint
         if self.is_over:
             return
-        figures = {f"train/{name}": value for name, value in result.figures.items()}
+        figures = {train_name(name): value for name, value in result.figures.items()}
         if result.score is None:
             self.is_over, self.problem = True, f"fold {fold.number}: {result.problem}"
             print(f"fold {fold.number}: infeasible: {result.problem}")
@@ -233,7 +232,7 @@ class _Candidate(Generic[S, C]):
     def _report_scores(self, figures: Mapping[str, float]) -> None:
         """Report the means over the folds so far; of a run that is alone, the last fold in words."""
         if self.is_alone:
-            print(_fold_line(self.scores[-1], figures.get(STEPS_PER_SECOND)), flush=True)
+            print(_fold_line(self.scores[-1], figures.get(train_name("steps_per_second"))), flush=True)
             return
         report(self.run, self.scores, figures)
         self.is_over = bool(self.run.stopped)

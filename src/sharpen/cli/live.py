@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sharpen import spec
 from sharpen.cli.printing import shown, stderr, table
+from sharpen.facts import INFEASIBLE
 from sharpen.hints import duration
 from sharpen.store.configurations import Configuration, seed_of
 from sharpen.store.queries import Reader
@@ -88,7 +89,7 @@ def _why(run: RunRow) -> str:
     """Return why a run ended as it did, or else why it cannot be chosen."""
     if run.state == TrialState.PENDING:
         return ""
-    return run.reason or str(run.summary.get("infeasible") or "")
+    return run.reason or str(run.summary.get(INFEASIBLE) or "")
 
 
 class LiveTable:

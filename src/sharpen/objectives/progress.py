@@ -29,6 +29,9 @@ from sharpen.facts import (
     STRESS_COLUMNS,
     TRAIN_SHARPE,
     TURNOVER,
+    fold_name,
+    lockbox_name,
+    train_name,
 )
 from sharpen.metrics import best_share, profit_factor
 from sharpen.objectives.fold_score import FoldScore
@@ -74,22 +77,22 @@ def progress(scores: Sequence[FoldScore], min_trades: float) -> Progress:
     """
     infeasible = _flaw(scores, min_trades)
     figures = {key: _mean(scores, name) for key, name in _MEANS.items()}
-    figures |= {f"train/{name}": _mean_of(s.extras[name] for s in scores) for name in scores[-1].extras}
+    figures |= {train_name(name): _mean_of(s.extras[name] for s in scores) for name in scores[-1].extras}
     if infeasible:
         figures[SHARPE] = math.nan
     trades = np.concatenate([s.val_trade_returns for s in scores])
     figures[PROFIT_FACTOR] = profit_factor(trades)
     figures[BEST_TRADES] = best_share(trades)
     last = {key: float(getattr(scores[-1], name)) for key, name in _MEANS.items()}
-    last |= {f"train/{name}": float(value) for name, value in scores[-1].extras.items()}
+    last |= {train_name(name): float(value) for name, value in scores[-1].extras.items()}
     last[PROFIT_FACTOR] = profit_factor(scores[-1].val_trade_returns)
     last[BEST_TRADES] = best_share(scores[-1].val_trade_returns)
-    return Progress(figures | {f"fold/{key.replace('/', '_')}": last[key] for key in figures}, infeasible)
+    return Progress(figures | {fold_name(key): last[key] for key in figures}, infeasible)
 
 
 def lockbox_figures(final: FoldScore) -> dict[str, float]:
     """Return what a run reports of the lockbox, beside buy-and-hold on the same bars."""
-    figures = {f"lockbox/{key.partition('/')[2]}": float(getattr(final, name)) for key, name in _LOCKBOX}
+    figures = {lockbox_name(key): float(getattr(final, name)) for key, name in _LOCKBOX}
     return figures | {
         LOCKBOX_PROFIT_FACTOR: profit_factor(final.val_trade_returns),
         LOCKBOX_BASELINE: final.baseline_sharpe,

@@ -12,7 +12,16 @@ import numpy as np
 
 from sharpen import spec
 from sharpen.arrays import Floats
-from sharpen.facts import BEST_TRADES, FOLD_BASELINE, SHARPE, TRAIN_SHARPE, BarsFacts, DataNote, RunFacts
+from sharpen.facts import (
+    BEST_TRADES,
+    FOLD_BASELINE,
+    SHARPE,
+    TRAIN_SHARPE,
+    BarsFacts,
+    DataNote,
+    RunFacts,
+    train_name,
+)
 from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
 from sharpen.permutation_null import PermutationTest
@@ -354,7 +363,7 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
 
 def _gap_metrics(metric: str) -> tuple[str, str]:
     prefix, _, leaf = metric.partition("/")
-    return (f"train/{leaf}", metric) if prefix == "val" and leaf else (TRAIN_SHARPE, SHARPE)
+    return (train_name(leaf), metric) if prefix == "val" and leaf else (TRAIN_SHARPE, SHARPE)
 
 
 def _gap(ranked: Sequence[Entry], names: tuple[str, str]) -> tuple[GapPoint, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sharpen.facts import fold_name
 from sharpen.spec import Metric
 from sharpen.store.rows import ReportRow, RunRow
 from sharpen.sweep.out_of_memory import less
@@ -49,7 +50,7 @@ def fold_metric(metric: Metric, reports: Sequence[ReportRow]) -> str | None:
 
 def fold_metric_among(metric: Metric, logged: Collection[str]) -> str | None:
     """Return which of the names that runs log holds each fold's own value; None for none."""
-    names = (EVALUATION, f"fold/{metric.name.replace('/', '_')}", f"fold/{metric.name}")
+    names = (EVALUATION, fold_name(metric.name), f"fold/{metric.name}")
     return next((name for name in names if name in logged), None)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpen.hints import join
-from sharpen.objectives.program import flag, library_versions
+from sharpen.objectives.program import flag
+from sharpen.objectives.rl.one_thread import import_torch
 from sharpen.objectives.rl.portfolio_settings import PORTFOLIO_SETTINGS, entropy_coefficient
 from sharpen.objectives.rl.settings import AGENTS, SYNONYMS, AgentSettings, without_effect
 
@@ -90,11 +91,8 @@ class PortfolioAgents:
         return (*known, str(config["market_file"]), str(config["device"]))
 
     def versions(self, config: Mapping[str, Any]) -> dict[str, str]:
-        """Import torch, with one thread: runs share the cores."""
-        import torch
-
-        torch.set_num_threads(1)
-        return library_versions("numpy", "torch", "TA-Lib", "skfolio")
+        """Import torch; return the versions of the libraries that can change a figure."""
+        return import_torch("TA-Lib", "skfolio")
 
     def prepare(self, config: Mapping[str, Any], settings: PortfolioSettings, panel: Panel) -> MarketData:
         """Return the bars with technicals and market columns."""

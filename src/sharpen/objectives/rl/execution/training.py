@@ -12,7 +12,18 @@ import torch
 
 from sharpen.bars import Panel
 from sharpen.errors import UsageError
-from sharpen.facts import DataNote
+from sharpen.facts import (
+    COMPLETION,
+    MEAN_REWARD,
+    MEAN_REWARD_HIGH,
+    MEAN_REWARD_LOW,
+    SLIPPAGE_BPS,
+    SLIPPAGE_ERROR_BPS,
+    TAIL_BPS,
+    DataNote,
+    saved_names,
+    slippage_names,
+)
 from sharpen.objectives.rl.environment import State
 from sharpen.objectives.rl.execution.bar_replay import BarReplay
 from sharpen.objectives.rl.execution.book_data import Book
@@ -228,21 +239,21 @@ def metrics(outcomes: Mapping[str, Outcomes]) -> dict[str, float]:
     mine = rows["ppo"]
     reward, error = mean_error(own.reward, own.window)
     figures: dict[str, Any] = {
-        "val/mean_reward": reward,
-        "val/mean_reward_low": reward - _Z_95 * error,
-        "val/mean_reward_high": reward + _Z_95 * error,
-        "val/slippage_bps": mine.shortfall,
-        "val/slippage_error_bps": mine.error,
-        "val/tail_bps": mine.tail,
-        "val/completion": mine.completion,
+        MEAN_REWARD: reward,
+        MEAN_REWARD_LOW: reward - _Z_95 * error,
+        MEAN_REWARD_HIGH: reward + _Z_95 * error,
+        SLIPPAGE_BPS: mine.shortfall,
+        SLIPPAGE_ERROR_BPS: mine.error,
+        TAIL_BPS: mine.tail,
+        COMPLETION: mine.completion,
     }
     for name, outcome in outcomes.items():
         if name == "ppo":
             continue
         saved, saved_error = mean_error(outcome.shortfall_bps - own.shortfall_bps, own.window)
-        figures |= {f"val/saved_vs_{name}_bps": saved, f"val/saved_vs_{name}_error_bps": saved_error}
+        figures |= zip(saved_names(name), (saved, saved_error), strict=True)
         if has_a_cost(name, outcomes):
             cost = rows[name].shortfall
-            figures[f"val/slippage_vs_{name}_pct"] = -100.0 * saved / cost
-            figures[f"val/slippage_vs_{name}_error_pct"] = 100.0 * saved_error / cost
+            shares = (-100.0 * saved / cost, 100.0 * saved_error / cost)
+            figures |= zip(slippage_names(name), shares, strict=True)
     return {name: float(value) for name, value in figures.items()}
