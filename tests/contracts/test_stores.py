@@ -19,7 +19,7 @@ ITS_OWN = {
     "store/migrations.py",
     "store/backup.py",  # a copy is a file, wherever the store is
     "store/sqlite_file.py",  # for a store in a file only
-    "store/versions.py",
+    "store/schema_versions.py",
     "store/backends.py",
     "store/server_rows.py",  # sends the queries of a store in a file to its server
     "server/agents_api/rows.py",  # and there they are answered

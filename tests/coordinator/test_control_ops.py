@@ -19,8 +19,8 @@ from sharpen.coordinator.restore import Assess, rules_for
 from sharpen.errors import NotFound, Refused, UsageError
 from sharpen.seeds import repeat_seed
 from sharpen.store.queries import Reader
-from sharpen.store.restart import RestartReader
 from sharpen.store.statements import Statement
+from sharpen.store.takeover import TakeoverReader
 from sharpen.sweep import Assessment, StoredCheckpoint
 from sharpen.trial import TrialState
 
@@ -578,13 +578,13 @@ def test_reports_of_ended_runs_are_read_when_a_stop_rule_wants_them(
     for sweep_id in sweeps.values():
         finish(harness, sweep_id, f"{sweep_id}1")
     asked: list[str] = []
-    ended_values = RestartReader.ended_values
+    ended_values = TakeoverReader.ended_values
 
-    def noted(self: RestartReader, sweep_id: str, resume: bool) -> Any:
+    def noted(self: TakeoverReader, sweep_id: str, resume: bool) -> Any:
         asked.append(sweep_id)
         return ended_values(self, sweep_id, resume)
 
-    monkeypatch.setattr(RestartReader, "ended_values", noted)
+    monkeypatch.setattr(TakeoverReader, "ended_values", noted)
     second = CoordinatorHarness(harness.home, harness.clock)
     for sweep_id in sweeps.values():
         held = second.held(sweep_id, f"{sweep_id}2")
@@ -614,7 +614,7 @@ def test_what_a_run_at_work_has_logged_is_not_read_by_a_new_host(
     second = CoordinatorHarness(harness.home, harness.clock)
     with monkeypatch.context() as patch:
         for name in ("values", "metrics", "ended_values"):
-            patch.setattr(RestartReader, name, None)  # whoever calls it fails
+            patch.setattr(TakeoverReader, name, None)  # whoever calls it fails
         second.report(held, 4, val_sharpe=0.2, loss=0.5)
         second.ask("exit", run_id=held["run_id"], token=held["token"], exit_code=0, last_words="")
     ended = second.state(sweep_id).trials[0]

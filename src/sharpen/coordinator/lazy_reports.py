@@ -55,7 +55,7 @@ class ReportCache:
 
     def _read(self) -> dict[int, ReportLog]:
         turn = self._metric.larger_is_better
-        rows = zip(*self._reader.restart.ended_values(self._sweep_id, self._resume), strict=True)
+        rows = zip(*self._reader.takeover.ended_values(self._sweep_id, self._resume), strict=True)
         return {
             number: ReportLog.of((step, turn(value)) for _, step, value in of_run)
             for number, of_run in groupby(rows, key=itemgetter(0))

@@ -17,7 +17,7 @@ from typing import Any
 from sharpen.report_log import ReportLog
 from sharpen.spec import Metric
 from sharpen.store.queries import Reader
-from sharpen.store.restart import LastValue, Series
+from sharpen.store.takeover import LastValue, Series
 from sharpen.trial import Report, finite
 
 NONE = ReportLog.of(())
@@ -51,7 +51,7 @@ class LiveReports:
         value = turn(finite(last.value))
 
         def read() -> Iterator[tuple[int, float]]:
-            steps, values = self.reader.restart.values(self.run_id, self.token, last.step or 0)
+            steps, values = self.reader.takeover.values(self.run_id, self.token, last.step or 0)
             return zip(steps, map(turn, values), strict=True)
 
         return ReportLog.unread(Report(last.step, value), read)
@@ -81,7 +81,7 @@ class LiveReports:
     def _read_watched(self, names: tuple[str, ...], name: str, up_to: int) -> list[tuple[int, float]]:
         if not self._watched:
             take = partial(_series, names)
-            self._watched.update(self.reader.restart.metrics(self.run_id, self.token, take))
+            self._watched.update(self.reader.takeover.metrics(self.run_id, self.token, take))
         return [pair for pair in zip(*self._watched[name], strict=True) if pair[0] <= up_to]
 
 

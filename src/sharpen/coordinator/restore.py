@@ -127,7 +127,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     rules = replace(rules, max_failures=row.max_failures, time_cap_s=row.time_cap_s)
     live = _live_runs(reader, row.id, sweep, rules, now)
     with no_garbage():
-        ended = reader.restart.ended_runs(row.id)
+        ended = reader.takeover.ended_runs(row.id)
         trials = _ended(sweep, ended, ReportCache(reader, row.id, sweep.metric, rules.resume))
         trials += [one.trial for one in live.values()]
         trials.sort(key=lambda trial: trial.number)
@@ -157,7 +157,7 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
 def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, LiveRun]:
     runs = reader.live_runs(sweep_id)
     at_work = [run.id for run in runs if _is_leased(run)]
-    logged = reader.restart.last_logged(at_work) if rules.watched else {}
+    logged = reader.takeover.last_logged(at_work) if rules.watched else {}
     live_runs: dict[int, LiveRun] = {}
     for run in runs:
         reports = LiveReports(reader, run.id, run.token)
@@ -182,7 +182,7 @@ def _last_kept(run: RunRow, rules: Rules) -> int:
 
 
 def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float) -> LiveRun:
-    last = reports.reader.restart.last_value(run.id, run.token)
+    last = reports.reader.takeover.last_value(run.id, run.token)
     resumed = _checkpoint(run.resumed)
     ends = (-1 if last.last_step is None else last.last_step, -1 if resumed is None else resumed.step)
     return LiveRun(
@@ -200,7 +200,7 @@ def _at_work(run: RunRow, reports: LiveReports, metric: Metric, deadline: float)
 def _waiting(run: RunRow, reports: LiveReports, metric: Metric, kept_step: int) -> LiveRun:
     logged = NONE
     if kept_step >= 0:
-        last = reports.reader.restart.last_value(run.id, run.token, kept_step)
+        last = reports.reader.takeover.last_value(run.id, run.token, kept_step)
         logged = reports.of_metric(metric, last)
     return LiveRun(_trial(run, logged), token=run.token, lost=run.lost, resumed=_checkpoint(run.resumed))
 

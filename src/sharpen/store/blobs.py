@@ -19,7 +19,7 @@ from typing import Protocol
 from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.http import server_of
 from sharpen.regular_file import open_file
-from sharpen.store import bucket, copies
+from sharpen.store import bucket, cache_limit
 from sharpen.store.permissions import own_folder
 from sharpen.store.retry import PATIENCE_S, retry_when_full
 
@@ -133,7 +133,7 @@ def _of_bucket(home: Path, path: Path, digest: str) -> str:
     """
     with contextlib.suppress(OSError):
         if digest_of(path) == digest:
-            copies.note_use(path)
+            cache_limit.note_use(path)
             return digest
     return retry_when_full(
         lambda: _bring(home, digest), f"the copy of blob {digest[:12]} in {home / 'blobs'}"
@@ -251,7 +251,7 @@ class IncomingBlob:
         _sync_folder(path.parent)
         if bucket.bucket_of(self._home) is not None:
             with contextlib.suppress(OSError, StoreError, Unreachable):  # looked through again in a minute
-                copies.bound(path.parent.parent, lambda digest: bucket.has(self._home, digest, 0.0))
+                cache_limit.bound(path.parent.parent, lambda digest: bucket.has(self._home, digest, 0.0))
         return self.digest
 
     def __enter__(self) -> IncomingBlob:

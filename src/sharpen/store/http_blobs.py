@@ -16,7 +16,7 @@ from sharpen.errors import StoreError, Unreachable, UsageError
 from sharpen.http import folder_of
 from sharpen.http.connection import HttpConnection
 from sharpen.regular_file import open_file
-from sharpen.store import copies
+from sharpen.store import cache_limit
 from sharpen.store.blobs import digest_and_size, digest_of
 from sharpen.store.permissions import own_folder
 
@@ -68,13 +68,13 @@ class HttpBlobs:
         path = self.home / "blobs" / digest[:2] / digest[2:]
         with contextlib.suppress(OSError):
             if digest_of(path) == digest:
-                copies.note_use(path)
+                cache_limit.note_use(path)
                 return path
         connection = HttpConnection(self._url)
         with contextlib.closing(connection):
             self._patiently(lambda: _fetch(connection, digest, path))
         with contextlib.suppress(OSError):
-            copies.bound(self.home / "blobs", lambda _: True)  # all of them came from the server
+            cache_limit.bound(self.home / "blobs", lambda _: True)  # all of them came from the server
         return path
 
     def _patiently(self, attempt: Callable[[], Result]) -> Result:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from sharpen.errors import StoreError
 from sharpen.jsonable import dumps
-from sharpen.store.versions import (
+from sharpen.store.schema_versions import (
     VERSION_1,
     VERSION_2,
     VERSION_3,

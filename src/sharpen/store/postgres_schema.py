@@ -14,7 +14,7 @@ from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from sharpen.errors import StoreError
 from sharpen.store import schema
-from sharpen.store.versions import COUNT_REPORTS, NAME_CAUSES
+from sharpen.store.schema_versions import COUNT_REPORTS, NAME_CAUSES
 
 Step = Callable[[sa.Connection], None]
 

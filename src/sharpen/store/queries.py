@@ -23,8 +23,7 @@ from sharpen.store.broken_rows import LATEST_S, metadata_of
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.console import overlaid
 from sharpen.store.long_runs import LongRuns
-from sharpen.store.machine import MachineReader
-from sharpen.store.restart import RestartReader
+from sharpen.store.machine_metrics import MachineReader
 from sharpen.store.rows import (
     ArtifactRow,
     OpeningRow,
@@ -36,6 +35,7 @@ from sharpen.store.rows import (
     run_row,
     sweep_row,
 )
+from sharpen.store.takeover import TakeoverReader
 from sharpen.store.tracked_runs import TrackedReader
 from sharpen.trial import TrialState, best
 
@@ -70,9 +70,9 @@ class Reader:
         return MachineReader(self._all)
 
     @property
-    def restart(self) -> RestartReader:
+    def takeover(self) -> TakeoverReader:
         """What a new host reads of a sweep's runs when it takes over the store."""
-        return RestartReader(self._all, self._stream)
+        return TakeoverReader(self._all, self._stream)
 
     @property
     def long_runs(self) -> LongRuns:

@@ -116,7 +116,7 @@ def a_report_takes_the_place_of_one_of_its_step(store: Any) -> None:
         writer.keep_last("s-1", [(3, {"loss": 8.0}), (3, {"acc": 2})])
         assert writer.names_logged("s-1") == ["acc", "loss"]
     assert store.reader().tracked.last_values("s-1") == {"acc": 2, "loss": 0.25}
-    assert store.reader().restart.last_logged(["s-1"]) == {"s-1": {"acc": (3, 2), "loss": (4, 0.25)}}
+    assert store.reader().takeover.last_logged(["s-1"]) == {"s-1": {"acc": (3, 2), "loss": (4, 0.25)}}
     assert store.reader().long_runs.last_metrics("s-1") == {"acc": 2, "loss": 0.25}
     [report] = store.reader().reports(run_id="s-1")
     assert report.value != report.value
@@ -148,12 +148,12 @@ def a_long_run_is_read_thinned(store: Any) -> None:
     assert reader.long_runs.last("s-3") is None
     reports = reader.long_runs.each_report(["s-2", "s-1"])
     assert [row.step for row in reports] == [*range(5), *range(0, 900, 3)]
-    assert reader.restart.last_value("s-1", 1) == (897, 897, 1.0)
-    assert reader.restart.last_value("s-1", 1, up_to=896) == (897, 894, 1.0)
-    assert reader.restart.last_value("s-3", 1) == (None, None, None)
-    rows = zip(*reader.restart.values("s-1", 1, up_to=896), strict=True)
+    assert reader.takeover.last_value("s-1", 1) == (897, 897, 1.0)
+    assert reader.takeover.last_value("s-1", 1, up_to=896) == (897, 894, 1.0)
+    assert reader.takeover.last_value("s-3", 1) == (None, None, None)
+    rows = zip(*reader.takeover.values("s-1", 1, up_to=896), strict=True)
     assert [*rows] == [(step, 1.0) for step in range(0, 897, 3)]
-    metrics = reader.restart.metrics("s-2", 1, list)
+    metrics = reader.takeover.metrics("s-2", 1, list)
     assert [tuple(row) for batch in metrics for row in batch] == [(step, "{}") for step in range(5)]
 
 
@@ -203,8 +203,8 @@ def a_run_ends_with_its_scores(store: Any) -> None:
         writer.end_run("s-1", END)
     reader = store.reader()
     assert (reader.run("s-1").score, reader.run("s-1").scores) == (0.5, (0.5,))
-    assert [row[:2] for row in reader.restart.ended_runs("s")] == [(1, "finished")]
-    assert [[*column] for column in reader.restart.ended_values("s", resume=True)] == [[1], [1], [0.5]]
+    assert [row[:2] for row in reader.takeover.ended_runs("s")] == [(1, "finished")]
+    assert [[*column] for column in reader.takeover.ended_values("s", resume=True)] == [[1], [1], [0.5]]
 
 
 def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any) -> None:
@@ -217,8 +217,8 @@ def a_run_that_ended_while_it_waited_keeps_what_its_checkpoint_holds(store: Any)
         writer.set_run("s-1", {"agent_id": None, "checkpoint": '{"digest":"d","step":1}'})
         writer.end_run("s-1", END)
     reader = store.reader()
-    assert [*reader.restart.ended_values("s", resume=True)[1]] == [1]
-    assert [len(column) for column in reader.restart.ended_values("s", resume=False)] == [0, 0, 0]
+    assert [*reader.takeover.ended_values("s", resume=True)[1]] == [1]
+    assert [len(column) for column in reader.takeover.ended_values("s", resume=False)] == [0, 0, 0]
 
 
 def a_run_keeps_its_fidelity(store: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sharpen.errors import UsageError
 from sharpen.jsonable import dumps
-from sharpen.store.machine import MachineRow
+from sharpen.store.machine_metrics import MachineRow
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
 from sharpen.store.tracked_runs import spread

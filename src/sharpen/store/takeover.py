@@ -81,8 +81,8 @@ class Stream(Protocol):
         ...
 
 
-class RestartReader:
-    """Questions of a restart; :attr:`~sharpen.store.queries.Reader.restart`.
+class TakeoverReader:
+    """Questions of a new host; :attr:`~sharpen.store.queries.Reader.takeover`.
 
     Args:
         rows: Returns what a query finds.

@@ -11,7 +11,7 @@ import pytest
 
 from s3_service import S3Service
 from sharpen.errors import StoreError, UsageError
-from sharpen.store import copies
+from sharpen.store import cache_limit
 from sharpen.store.backends import use_bucket
 from sharpen.store.blobs import blob_path, checked_path, put_file
 
@@ -42,48 +42,48 @@ def left(home: Path) -> set[str]:
 def test_what_was_wanted_longest_ago_goes_first_until_there_is_room(
     tmp_path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(copies.VARIABLE, "0.0035")
+    monkeypatch.setenv(cache_limit.VARIABLE, "0.0035")
     by_age = {hours: keep(hours, hours) for hours in (9, 3, 7, 5, 2)}
-    copies.bound(tmp_path / "blobs", lambda _: True, NOW)
+    cache_limit.bound(tmp_path / "blobs", lambda _: True, NOW)
     assert left(tmp_path) == {by_age[hours] for hours in (2, 3, 5)}
 
 
 def test_a_file_that_is_nowhere_else_stays(
     tmp_path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(copies.VARIABLE, "0")
+    monkeypatch.setenv(cache_limit.VARIABLE, "0")
     alone, sent = keep(9, 9), keep(3, 3)
-    copies.bound(tmp_path / "blobs", lambda digest: digest == sent, NOW)
+    cache_limit.bound(tmp_path / "blobs", lambda digest: digest == sent, NOW)
     assert left(tmp_path) == {alone}
 
 
 def test_a_copy_of_the_last_hour_may_be_in_use(
     tmp_path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(copies.VARIABLE, "0")
+    monkeypatch.setenv(cache_limit.VARIABLE, "0")
     used, _ = keep(1, 0.5), keep(2, 1.5)
-    copies.bound(tmp_path / "blobs", lambda _: True, NOW)
+    cache_limit.bound(tmp_path / "blobs", lambda _: True, NOW)
     assert left(tmp_path) == {used}
 
 
 def test_a_folder_is_looked_through_once_a_minute(
     tmp_path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(copies.VARIABLE, "0")
+    monkeypatch.setenv(cache_limit.VARIABLE, "0")
     (tmp_path / "blobs").mkdir()
-    copies.bound(tmp_path / "blobs", lambda _: True, NOW)
+    cache_limit.bound(tmp_path / "blobs", lambda _: True, NOW)
     old = keep(9, 9)
-    copies.bound(tmp_path / "blobs", lambda _: True, NOW + 1)
+    cache_limit.bound(tmp_path / "blobs", lambda _: True, NOW + 1)
     assert left(tmp_path) == {old}
-    copies.bound(tmp_path / "blobs", lambda _: True, NOW + copies.PAUSE_S)
+    cache_limit.bound(tmp_path / "blobs", lambda _: True, NOW + cache_limit.PAUSE_S)
     assert left(tmp_path) == set()
 
 
 @pytest.mark.parametrize("size", ["much", "-1", "nan", "inf"])
 def test_what_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
-    monkeypatch.setenv(copies.VARIABLE, size)
-    with pytest.raises(UsageError, match=f"{copies.VARIABLE}={size}: give a number of gigabytes"):
-        copies.most_bytes()
+    monkeypatch.setenv(cache_limit.VARIABLE, size)
+    with pytest.raises(UsageError, match=f"{cache_limit.VARIABLE}={size}: give a number of gigabytes"):
+        cache_limit.most_bytes()
 
 
 def test_a_copy_of_the_bucket_goes_and_is_fetched_again(
@@ -91,13 +91,13 @@ def test_a_copy_of_the_bucket_goes_and_is_fetched_again(
 ) -> None:
     home, source = tmp_path / "one", tmp_path / "model.bin"
     use_bucket(home, s3.new_bucket())
-    monkeypatch.setenv(copies.VARIABLE, "0")
+    monkeypatch.setenv(cache_limit.VARIABLE, "0")
     digests: list[str] = []
     for text in (b"first", b"second"):
         source.write_bytes(text)
         digests.append(put_file(home, source)[0])
         os.utime(blob_path(home, digests[-1]), (NOW, NOW))
-        (home / "blobs" / copies.STAMP).unlink()
+        (home / "blobs" / cache_limit.STAMP).unlink()
     alone = blob_path(home, hashlib.sha256(b"alone").hexdigest())  # as of a process that knew of no bucket
     alone.parent.mkdir(exist_ok=True)
     alone.write_bytes(b"alone")
