@@ -29,7 +29,7 @@ from sharpen.coordinator.unix_server import UnixServer
 from sharpen.errors import InternalError, NotFound, Refused, StoreError, Unreachable
 from sharpen.store.queries import Reader
 from sharpen.store.schema import VERSION
-from sharpen.sweep import Rules
+from sharpen.sweep import SweepRules
 from sharpen.wire import Client, UnixChannel, socket_path
 from sharpen.wire.protocol import encode_requests
 from sharpen.wire.unix_socket import bindable
@@ -385,7 +385,7 @@ def test_agents_that_beat_during_a_long_request_keep_their_runs(
         return {}
 
     monkeypatch.setattr("sharpen.coordinator.committer.TICK_S", tick_s)
-    monkeypatch.setattr("sharpen.coordinator.restore.Rules", partial(Rules, lease_s=tick_s))
+    monkeypatch.setattr("sharpen.coordinator.restore.SweepRules", partial(SweepRules, lease_s=tick_s))
     monkeypatch.setattr("sharpen.coordinator.core.OPERATIONS", {**OPERATIONS, "last": last})
     with connect(tmp_path) as client:
         grid = SWEEP.replace("random", "grid").replace("{min: 0.0, max: 1.0}", "{values: [1, 2]}")

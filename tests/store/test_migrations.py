@@ -156,7 +156,7 @@ def test_what_ended_sweeps_and_runs_of_old_stores_becomes_a_cause(tmp_path: Path
             )
     engine.dispose()
     harness = CoordinatorHarness(tmp_path)
-    ended = Reader(tmp_path).restart.ended_runs("old1")
+    ended = Reader(tmp_path).takeover.ended_runs("old1")
     assert [run.cause for run in ended] == ["no_metric", "out_of_memory", "no_metric"]
     state = harness.state("old1")
     assert (state.cause, state.last_cause, state.n_failures) == ("time_cap", "no_metric", 2)

@@ -9,7 +9,7 @@ import pytest
 from sharpen.optimizers import GridSearch, Optimizer, RandomSearch
 from sharpen.space import Choice, Float, Space
 from sharpen.stoppers import Never, Stopper
-from sharpen.sweep import Rules, SweepState, step
+from sharpen.sweep import SweepRules, SweepState, step
 from sharpen.sweep.effects import Effect, Granted
 from sharpen.sweep.events import Event, LeaseAsked, ProgramExited, Reported
 from sharpen.trial import GO_ON, StopDecision, Trial
@@ -38,7 +38,7 @@ def sweep(
     **rules: object,
 ) -> SweepState:
     dimension = Float(0.0, 1.0) if n_points is None else Choice(tuple(range(n_points)))
-    found = Rules(
+    found = SweepRules(
         space=Space({"x": dimension}),
         optimizer=optimizer or (RandomSearch() if n_points is None else GridSearch()),
         stopper=stopper or Never(),

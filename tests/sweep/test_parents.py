@@ -9,7 +9,7 @@ import pytest
 from sharpen.optimizers import Done, Wait
 from sharpen.space import Float, Space
 from sharpen.stoppers import make as make_stopper
-from sharpen.sweep import Rules, SweepState, SweepStatus, step
+from sharpen.sweep import SweepRules, SweepState, SweepStatus, step
 from sharpen.sweep.effects import Granted, LeaseRun, NothingNow, SweepOver
 from sharpen.sweep.events import CheckpointSaved, LeaseAsked, ProgramExited, Reported
 from sharpen.trial import Proposal, StoredCheckpoint, TrialState
@@ -49,7 +49,7 @@ class Sleeper:
 
 def _sweep(optimizer, **rules) -> SweepState:
     space = Space({"x": Float(0.0, 1.0)})
-    return SweepState(Rules(space, optimizer, make_stopper(None, None), "loss", 1, **rules))
+    return SweepState(SweepRules(space, optimizer, make_stopper(None, None), "loss", 1, **rules))
 
 
 def _lease(state, agent="a", key=None, now=0.0):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import spec
-from sharpen.agents.assign import assignment, variable
+from sharpen.agents.assignment import assignment, variable
 from sharpen.agents.forkserver import ahead
 from sharpen.agents.launcher import Launcher
 from sharpen.agents.program import Program, ProgramSpec, threads_of

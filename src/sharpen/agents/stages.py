@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpen import facts, spec
-from sharpen.agents.assign import assignment, variable
+from sharpen.agents.assignment import assignment, variable
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import Program, ProgramSpec, start_cold, threads_of
 from sharpen.agents.scratch import CLAIMS

@@ -36,7 +36,7 @@ TOO_LITTLE_BYTES = 100 << 20
 SKEW_S = 5.0
 ANSWER_S = 3.0
 NO_ANSWER_S = 0.2  # where nobody holds the store
-Verdict = Literal["ok", "warning", "problem"]
+Severity = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Finding:
     """What was looked at, how it is, and what to do about it."""
 
     what: str
-    verdict: Verdict
+    verdict: Severity
     sentence: str
 
 
@@ -164,7 +164,7 @@ def _lock(home: Path, reader: Reader) -> Iterator[Finding]:
     finally:
         client.close()
     took_ms = 1000 * (time.perf_counter() - began)
-    verdict: Verdict = "ok" if took_ms < 1000 else "warning"
+    verdict: Severity = "ok" if took_ms < 1000 else "warning"
     writer = shown(home) if server_of(home) else f"process {_pid(home)}"
     yield Finding("writer", verdict, f"{writer} writes, and answers in {took_ms:.0f} ms")
 

@@ -102,10 +102,10 @@ class _Call:
 
     def carry_out(self) -> None:
         """Compare, print, open the lockbox, print that, and save all of it."""
-        from sharpen.agents import finalists as room  # noqa: PLC0415 - they import a lot
+        from sharpen.agents import finalists as finalist_runs  # noqa: PLC0415 - they import a lot
         from sharpen.views.finalists import figures, folder_of  # noqa: PLC0415
 
-        tops = room.top_runs(self.reader, self.sweep, self.top)
+        tops = finalist_runs.top_runs(self.reader, self.sweep, self.top)
         if self.lockbox and any(row.summary.get(NO_STAGE) for row in tops):
             echo(f"warning: {WITHOUT_STAGE}", err=True)
         compared = self._compared(tops)
@@ -122,24 +122,26 @@ class _Call:
 
     def _compared(self, tops: Sequence[RunRow]) -> Finalists:
         """Carry out what is missing, and return the candidates with what they came to."""
-        from sharpen.agents import finalists as room  # noqa: PLC0415
+        from sharpen.agents import finalists as finalist_runs  # noqa: PLC0415
         from sharpen.agents.permuted import free_slots  # noqa: PLC0415
         from sharpen.views.finalists import Evaluation, Finalists  # noqa: PLC0415
 
         if self.again:
-            room.forget(self.reader.home, self.sweep.id)
+            finalist_runs.forget(self.reader.home, self.sweep.id)
         best = (
-            self.reader.run(self.previous) if self.previous else room.previous_best(self.reader, self.sweep)
+            self.reader.run(self.previous)
+            if self.previous
+            else finalist_runs.previous_best(self.reader, self.sweep)
         )
-        candidates = room.candidates(self.sweep, tops, best)
-        for name in room.continued(self.reader, tops):
+        candidates = finalist_runs.candidates(self.sweep, tops, best)
+        for name in finalist_runs.continued(self.reader, tops):
             warning = "it went on from a training of other values. It is trained here from the beginning"
             echo(f"warning: run {name}: {warning}, with its own values alone", err=True)
-        seeds = room.fresh_seeds(self.sweep.seed, self.n_seeds)
+        seeds = finalist_runs.fresh_seeds(self.sweep.seed, self.n_seeds)
         n = len({one.key for one in candidates}) * len(seeds)
         console = stderr()
         by_key: dict[str, list[Evaluation]] = {}
-        scored = room.evaluate(
+        scored = finalist_runs.evaluate(
             self.reader, self.sweep, candidates, seeds, self.n_slots or free_slots(self.sweep)
         )
         with closing(scored):
@@ -147,7 +149,7 @@ class _Call:
                 scored, "finalists", n, console=console, transient=True, disable=not console.is_terminal
             )
             for one in line:
-                by_key.setdefault(one.key, []).append(room.on_the_bars_of(tops[0], one))
+                by_key.setdefault(one.key, []).append(finalist_runs.on_the_bars_of(tops[0], one))
         by_candidate = {
             key: tuple(sorted(evaluations, key=lambda one: seeds.index(one.seed)))
             for key, evaluations in by_key.items()

@@ -28,7 +28,7 @@ from sharpen.store.rows import RunRow, SweepRow, shown_state
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import lost_as_waiting, status_of
-from sharpen.views.held_back import held_back
+from sharpen.views.limited_projects import limited_projects
 from sharpen.views.pareto_front import pareto_front
 from sharpen.views.snapshot import Snapshot
 
@@ -59,7 +59,7 @@ def ls(home: Path, as_json: bool) -> None:
         rows.append(row | {"created": when(sweep.created_at)})
         projects |= {sweep.project} if SweepStatus(sweep.status).is_open else set()
     print_rows(rows, as_json, f"no sweeps in {home}: start one with 'sharpen run FILE'")
-    for project, message in held_back(reader).items():
+    for project, message in limited_projects(reader).items():
         if project in projects:
             echo(message, err=True)
     for message in damaged:

@@ -17,7 +17,7 @@ from sharpen.store.rows import SweepRow, shown_state
 from sharpen.sweep import SweepStatus
 from sharpen.trial import TrialState
 from sharpen.views.dead_agents import lost_as_waiting, status_of
-from sharpen.views.held_back import held_back
+from sharpen.views.limited_projects import limited_projects
 from sharpen.views.violations import counts, violations
 
 
@@ -31,7 +31,7 @@ def print_sweep(reader: Reader, sweep_id: str, as_json: bool) -> None:
         "name": row.name,
         "status": status_of(reader, row),
         "reason": row.reason,
-        "waits": held_back(reader).get(row.project) if SweepStatus(row.status).is_open else None,
+        "waits": limited_projects(reader).get(row.project) if SweepStatus(row.status).is_open else None,
         "runs": dict(sorted(Counter(shown_state(run) for run in runs).items())),
         **(_of_repeats(reader, row, read.repeats) if read.repeats > 1 else {}),
         "deleted": row.n_deleted,

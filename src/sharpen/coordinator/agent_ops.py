@@ -82,7 +82,7 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
     if agent_id not in session.agents:
         values = {"id": agent_id, "sweep_id": sweep_id, "host": host, "pid": pid, "born": born}
         session.writer.add_agent(values | {"started_at": session.clock.time()})
-        session.agents[agent_id] = JoinedAgent(host, pid, born)
+        session.agents[agent_id] = JoinedAgent(pid, born)
     n_left = session.sweep(sweep_id).state.n_left
     return {} if n_left is None else {"n_left": n_left}
 

@@ -22,8 +22,8 @@ from sharpen.sweep import (
     Configurations,
     Lease,
     LiveRun,
-    Rules,
     StoredCheckpoint,
+    SweepRules,
     SweepState,
     SweepStatus,
     Trials,
@@ -62,7 +62,7 @@ class Assess:
         return Assessment(scores if len(scores) > 1 else (), float(missed), cost if is_cost else None)
 
 
-def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
+def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> SweepRules:
     """Return the rules that a sweep file asks for; from now on linear algebra has one thread in this process.
 
     Raises:
@@ -78,7 +78,7 @@ def rules_for(sweep: Sweep, seed: int, run_cap: int | None) -> Rules:
     metric, several = sweep.metric, sweep.metrics if len(sweep.metrics) > 1 else ()
     names = [m.name for m in several] + [c.metric for c in sweep.constraints]
     names += [sweep.cost_metric] if sweep.cost_metric else []
-    rules = Rules(
+    rules = SweepRules(
         space=sweep.space,
         optimizer=optimizer,
         stopper=stopper,
@@ -154,7 +154,9 @@ def restore(reader: Reader, row: SweepRow, sweep: Sweep, now: float) -> SweepSta
     )
 
 
-def _live_runs(reader: Reader, sweep_id: str, sweep: Sweep, rules: Rules, now: float) -> dict[int, LiveRun]:
+def _live_runs(
+    reader: Reader, sweep_id: str, sweep: Sweep, rules: SweepRules, now: float
+) -> dict[int, LiveRun]:
     runs = reader.live_runs(sweep_id)
     at_work = [run.id for run in runs if _is_leased(run)]
     logged = reader.takeover.last_logged(at_work) if rules.watched else {}
@@ -176,7 +178,7 @@ def _is_leased(run: RunRow) -> bool:
     return run.state == TrialState.RUNNING and run.agent_id is not None
 
 
-def _last_kept(run: RunRow, rules: Rules) -> int:
+def _last_kept(run: RunRow, rules: SweepRules) -> int:
     """Return the last step that a run which waits for an agent goes on from."""
     return run.checkpoint["step"] if rules.resume and run.checkpoint is not None else -1
 
@@ -221,7 +223,7 @@ def _trial(run: RunRow, reports: ReportLog) -> Trial:
     )
 
 
-def watched_in(rules: Rules, metrics: Mapping[str, Any]) -> dict[str, float]:
+def watched_in(rules: SweepRules, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return those of a step's metrics that are watched, as numbers."""
     return {name: finite(metrics[name]) for name in rules.watched if name in metrics}
 

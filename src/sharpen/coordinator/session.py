@@ -97,9 +97,8 @@ class OpenSweep:
 
 @dataclass(frozen=True, slots=True)
 class JoinedAgent:
-    """Where an agent runs, so that its death can be seen."""
+    """An agent's process, so that its death can be seen."""
 
-    host: str
     pid: int
     identity: str
 
@@ -167,8 +166,8 @@ class Session:
             sweep = spec.parse(row.spec, where=row.source)
             now = self.clock.monotonic()
             self.open[sweep_id] = OpenSweep(sweep, restore(self.reader, row, sweep, now), now)
-            for name, host, pid, identity in self.reader.agents(sweep_id):
-                self.agents[name] = JoinedAgent(host, pid, identity)
+            for name, _, pid, identity in self.reader.agents(sweep_id):
+                self.agents[name] = JoinedAgent(pid, identity)
         return self.open[sweep_id]
 
     def advance(self, sweep_id: str, event: Event) -> Effect | None:

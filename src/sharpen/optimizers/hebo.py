@@ -84,19 +84,21 @@ class Hebo:
         n_wanted = self.n_startup_trials or max(4, 1 + len(cube.axes))
         model = _Model.of(self, cube, known) if cube.axes and len(known.judged) >= n_wanted else None
         front = model.front(self.n_candidates, rng) if model else np.empty((0, len(cube.axes)))
-        busy = cube.encode([t.config for t in [*known.judged, *known.waiting]])
+        in_flight = cube.encode([t.config for t in [*known.judged, *known.waiting]])
         batch = ProposalBatch(space, history, rng, self.seed, self._keys)
         queue = iter(front)
         for _ in range(n):
-            config = next((c for u in queue if (c := _allowed(cube, u, batch.seen, busy)) is not None), None)
+            config = next(
+                (c for u in queue if (c := _allowed(cube, u, batch.seen, in_flight)) is not None), None
+            )
             taken = batch.add(config, "hebo")
-            busy = np.concatenate([busy, cube.encode([taken])])
+            in_flight = np.concatenate([in_flight, cube.encode([taken])])
         return batch.proposals
 
 
-def _allowed(cube: Cube, u: Floats, seen: set[str], busy: Floats) -> ParameterValues | None:
+def _allowed(cube: Cube, u: Floats, seen: set[str], in_flight: Floats) -> ParameterValues | None:
     """Return the configuration at a point; None for one that is forbidden or next to a known one."""
-    if is_near(cube, u, busy, NEAREST):
+    if is_near(cube, u, in_flight, NEAREST):
         return None
     config = cube.decode(u)
     return config if cube.space.key(config) not in seen and cube.space.allows(config) else None

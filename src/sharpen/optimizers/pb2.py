@@ -102,10 +102,10 @@ class _Bandit:
         process = TimeVarying.of(x, np.array([gain for _, gain in rows]), self.cube.is_category)
         now = (donor.fidelity or 0.0) + self.settings.interval
         others = [t for t in self.history if t.origin == "pb2-exploit" and t.fidelity and t.fidelity >= now]
-        busy = [*(t.config for t in others), *self.picked]
+        in_flight = [*(t.config for t in others), *self.picked]
         u = self._candidates(donor, rows)
         at = np.column_stack([u, np.full(len(u), now / self.settings.interval)])
-        mean, sigma = process.predict(at, self._points(busy, [now] * len(busy)))
+        mean, sigma = process.predict(at, self._points(in_flight, [now] * len(in_flight)))
         for i in np.argsort(-(mean + np.sqrt(beta(len(rows))) * sigma), kind="stable"):
             config = self.cube.decode(u[i])
             if self.cube.space.allows(config):

@@ -219,10 +219,10 @@ class _Searching:
 
     def _next(self, queue: Iterator[Floats]) -> ParameterValues | None:
         """Return the next configuration that is new, allowed and not near one at work."""
-        busy = [t.config for t in self.history if not t.state.is_final and self._is_inside(t)]
+        in_flight = [t.config for t in self.history if not t.state.is_final and self._is_inside(t)]
         tried = [t.config for t in self.history if t.state.is_final and self._is_inside(t)]
-        busy += [p.config for p in self.batch.proposals]
-        at_work, known = self.cube.encode(busy), self.cube.encode(tried)
+        in_flight += [p.config for p in self.batch.proposals]
+        at_work, known = self.cube.encode(in_flight), self.cube.encode(tried)
         for u in queue:
             config = self.cube.decode(u)
             if self.cube.space.key(config) in self.batch.seen or not self.cube.space.allows(config):

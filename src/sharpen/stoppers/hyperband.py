@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
-from sharpen.stoppers.ended import Ended
+from sharpen.stoppers.ended_trials import Ended
 from sharpen.stoppers.reports import UNNAMED, best_value, share_of, shown, side, value_at
 from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 
 from sharpen.plugins import refuse_unless
 from sharpen.spec import Metric
-from sharpen.stoppers.ended import Ended
+from sharpen.stoppers.ended_trials import Ended
 from sharpen.stoppers.reports import UNNAMED, WORST, Values, mean_through, shown, side
 from sharpen.trial import GO_ON, StopDecision, Trial, TrialState
 

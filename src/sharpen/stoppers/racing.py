@@ -61,7 +61,7 @@ from sharpen.errors import MissingExtra
 from sharpen.plugins import refuse_unless
 from sharpen.replay import Replay
 from sharpen.spec import Metric
-from sharpen.stoppers.ended import has_ended
+from sharpen.stoppers.ended_trials import has_ended
 from sharpen.stoppers.reports import (
     UNNAMED,
     WORST,

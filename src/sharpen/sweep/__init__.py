@@ -32,9 +32,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sharpen.sweep.ask import Question, question
-    from sharpen.sweep.machine import step
     from sharpen.sweep.repeats import RERUN, Configurations, fold
-    from sharpen.sweep.state import Assessment, Lease, LiveRun, Rules, SweepState
+    from sharpen.sweep.state import Assessment, Lease, LiveRun, SweepRules, SweepState
+    from sharpen.sweep.state_machine import step
     from sharpen.sweep.status import SweepStatus
     from sharpen.sweep.transitions import leads, leased
     from sharpen.sweep.trials import Trials
@@ -47,8 +47,8 @@ __all__ = [
     "Lease",
     "LiveRun",
     "Question",
-    "Rules",
     "StoredCheckpoint",
+    "SweepRules",
     "SweepState",
     "SweepStatus",
     "Trials",
@@ -60,10 +60,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "machine": ("step",),
+    "state_machine": ("step",),
     "repeats": ("RERUN", "Configurations", "fold"),
     "ask": ("Question", "question"),
-    "state": ("Assessment", "StoredCheckpoint", "Lease", "LiveRun", "Rules", "SweepState"),
+    "state": ("Assessment", "StoredCheckpoint", "Lease", "LiveRun", "SweepRules", "SweepState"),
     "status": ("SweepStatus",),
     "transitions": ("leased", "leads"),
     "trials": ("Trials",),

@@ -38,7 +38,7 @@ def nothing_to_assess(watched: Mapping[str, float]) -> Assessment:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SweepRules:
     """What does not change while a sweep runs, but for the limits, which an edit may set anew.
 
     Attributes:
@@ -161,7 +161,7 @@ class SweepState:
         waits_since: How many runs had ended when it last said that it waits; None when it has not.
     """
 
-    rules: Rules
+    rules: SweepRules
     status: SweepStatus = SweepStatus.RUNNING
     reason: str = ""
     cause: SweepCause = SweepCause.UNSAID

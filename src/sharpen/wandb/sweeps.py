@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from sharpen import spec, tracking
-from sharpen.agents.assign import assignment, variable
+from sharpen.agents.assignment import assignment, variable
 from sharpen.coordinator import connect, hostname, process_identity
 from sharpen.errors import Refused
 from sharpen.http import home_of

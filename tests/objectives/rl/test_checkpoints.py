@@ -56,7 +56,7 @@ def test_a_training_cut_off_at_any_update_earns_what_it_would_have_earned(agent,
     for at_work in (kept[0], kept[len(kept) // 2], kept[-1]):
         checkpoints.save(RunCheckpoint(settings.flat, (whole[0].score,), at_work), path)
         found = checkpoints.go_on(checkpoints.load(path), settings.flat)
-        again = train(data, [job._replace(begun=found.folds[k]) for k, job in enumerate(jobs)])
+        again = train(data, [replace(job, begun=found.folds[k]) for k, job in enumerate(jobs)])
         for one, other in zip(whole, again, strict=True):
             np.testing.assert_array_equal(one.score.returns, other.score.returns)
             assert one.figures["best_step"] == other.figures["best_step"]

@@ -17,7 +17,7 @@ from sharpen.errors import DataError
 from sharpen.features import Features, atr, compute, is_known
 from sharpen.folds import Fold, purged
 from sharpen.labels import Labels, triple_barrier
-from sharpen.objectives.boosted.bets import average_active_bets, bets
+from sharpen.objectives.boosted.bet_sizing import average_active_bets, bets
 from sharpen.objectives.boosted.booster import Fitted, Model, TrainingRows, make
 from sharpen.objectives.boosted.settings import ClassifierSettings
 from sharpen.objectives.fold_score import FoldScore, TradedPanel, score_decisions

@@ -16,7 +16,7 @@ from sharpen.store.rows import SweepRow
 from sharpen.views.importances import Importances, importances
 from sharpen.views.run_lines import change_stamp
 
-KEPT = 16
+MOST_KEPT = 16
 FRESH_S = 15.0
 SHARE = 20.0  # what takes a second is worked out every twenty, so that looking costs no more than that
 
@@ -24,7 +24,7 @@ SHARE = 20.0  # what takes a second is worked out every twenty, so that looking 
 class ResultCache:
     """Results of long computations, the newest few; two who ask at once wait for one answer."""
 
-    def __init__(self, most: int = KEPT) -> None:
+    def __init__(self, most: int = MOST_KEPT) -> None:
         self._most = most
         self._found: OrderedDict[Any, Any] = OrderedDict()
         self._locks: dict[Any, threading.Lock] = {}

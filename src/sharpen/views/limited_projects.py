@@ -6,7 +6,7 @@ from sharpen.store.project_use import ProjectUse, limits_of, project_uses
 from sharpen.store.queries import Reader
 
 
-def held_back(reader: Reader) -> dict[str, str]:
+def limited_projects(reader: Reader) -> dict[str, str]:
     """Return why no run of a project begins, by project; those below their limits are left out."""
     if not limits_of(reader):
         return {}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sharpen.objectives.boosted.bets import average_active_bets, bets
+from sharpen.objectives.boosted.bet_sizing import average_active_bets, bets
 from sharpen.objectives.boosted.settings import ClassifierSettings
 
 PROBABILITIES = arrays(float, (12, 2), elements=st.floats(0, 1))
