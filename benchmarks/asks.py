@@ -68,8 +68,8 @@ def asked_of_sharpen(method: str, n_trials: int, n_asks: int, folder: Path) -> l
     fill(folder, method, SWEEP.replace("method: random", f"method: {method}"), n_trials, 0, value_of)
     watch = Stopwatch()
     with connect(folder) as client:
-        place = {"host": "elsewhere", "pid": 1, "born": "x"}
-        client.call("join", sweep_id=method, agent_id="a", **place)
+        process = {"host": "elsewhere", "pid": 1, "born": "x"}
+        client.call("join", sweep_id=method, agent_id="a", **process)
         for n in range(n_asks + 1):
             ask = {"sweep_id": method, "agent_id": "a", "key": str(n)}
             run = watch.time(lambda ask=ask: client.call("lease", **ask))["run"]
@@ -99,8 +99,8 @@ def asked_of_optuna(n_trials: int, n_asks: int, folder: Path) -> list[float]:
     for _ in range(n_trials):
         config: dict[str, Any] = {"x": draw.random(), "depth": draw.randint(2, 12)}
         config |= {"rate": 0.001 + 0.299 * draw.random(), "bagging": draw.random() < 0.5}
-        words = {"params": config, "distributions": ranges, "value": value_of(config)}
-        study.add_trial(optuna.trial.create_trial(**words))
+        trial_values = {"params": config, "distributions": ranges, "value": value_of(config)}
+        study.add_trial(optuna.trial.create_trial(**trial_values))
     watch = Stopwatch()
     for _ in range(n_asks + 1):
         trial = watch.time(lambda: study.ask(ranges))
@@ -109,10 +109,10 @@ def asked_of_optuna(n_trials: int, n_asks: int, folder: Path) -> list[float]:
 
 
 def measured(name: str, n_trials: int, n_asks: int, folder: Path | None) -> list[float]:
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         if name == PEER:
-            return asked_of_optuna(n_trials, n_asks, Path(place))
-        return asked_of_sharpen(name, n_trials, n_asks, Path(place))
+            return asked_of_optuna(n_trials, n_asks, Path(scratch))
+        return asked_of_sharpen(name, n_trials, n_asks, Path(scratch))
 
 
 def parsed() -> argparse.Namespace:

@@ -294,7 +294,7 @@ def cells(quick: bool) -> list[Cell]:
     for row in chosen:
         open_pairs -= _pairs(row)
     while open_pairs:
-        row = max(rows, key=lambda each: len(_pairs(each) & open_pairs))
+        row = max(rows, key=lambda candidate: len(_pairs(candidate) & open_pairs))
         open_pairs -= _pairs(row)
         chosen.append(row)
     return [Cell(*row) for row in chosen]  # type: ignore[arg-type]
@@ -308,12 +308,14 @@ def planted(quick: bool) -> list[Cell]:
     """Return the worlds with an edge: each size over each number of years, other settings in turn."""
     worlds, losers = SETTINGS["world"], SETTINGS["losers"]
     searches = (("random", 1), ("random", 40), ("cmaes", 40), ("random", 300), ("cmaes", 300))
-    found = [
+    worlds_with_edge = [
         Cell(str(worlds[k % 6]), *searches[k % 5], str(losers[k % 4]), 1 + k % 2, true_sharpe, YEAR * years)
         for k, (true_sharpe, years) in enumerate(product((0.5, 1.0, 1.5, 2.0, 3.0), (3, 6, 10)))
     ]
-    more = [Cell("iid", *each, "honest", 1, 1.5, YEAR * 10) for each in searches]
-    return found + (more if quick else [*more, Cell("iid", "random", 2000, "honest", 1, 1.5, YEAR * 10)])
+    more = [Cell("iid", *search, "honest", 1, 1.5, YEAR * 10) for search in searches]
+    return worlds_with_edge + (
+        more if quick else [*more, Cell("iid", "random", 2000, "honest", 1, 1.5, YEAR * 10)]
+    )
 
 
 @click.command()
@@ -335,11 +337,11 @@ def main(quick: bool, seconds: float | None, workers: int, reference: bool, only
         real = [pool.submit(count, cell, budget, most) for cell in noise]
         power = [pool.submit(count, cell, budget, most) for cell in edges]
         covers = [pool.submit(coverage, *kind, budget / 2, 4 * most) for kind in kinds]
-        _print_noise(noise, [each.result() for each in real])
+        _print_noise(noise, [future.result() for future in real])
         if not is_whole:
             return
-        _print_power(edges, [each.result() for each in power])
-        _print_coverage(kinds, [each.result() for each in covers])
+        _print_power(edges, [future.result() for future in power])
+        _print_coverage(kinds, [future.result() for future in covers])
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -352,9 +354,9 @@ def _table(title: str, *columns: str) -> Table:
 def _print_noise(noise: Sequence[Cell], counts: Sequence[Count]) -> None:
     columns = ("world", "method", "trials", "losers", "sweeps", "worlds", "real (95% interval)")
     table = _table("Noise called real: wanted, 5% or less", *columns)
-    for cell, found in zip(noise, counts, strict=True):
-        table.add_row(*cell.names, str(found.of), found.text)
-    total = Count(sum(each.hits for each in counts), sum(each.of for each in counts))
+    for cell, count in zip(noise, counts, strict=True):
+        table.add_row(*cell.names, str(count.of), count.text)
+    total = Count(sum(one.hits for one in counts), sum(one.of for one in counts))
     table.add_row("all", "", "", "", "", str(total.of), total.text)
     Console(width=120).print(table)
 
@@ -362,9 +364,9 @@ def _print_noise(noise: Sequence[Cell], counts: Sequence[Count]) -> None:
 def _print_power(edges: Sequence[Cell], counts: Sequence[Count]) -> None:
     columns = ("true Sharpe", "years", "world", "method", "trials", "losers", "sweeps", "worlds", "real")
     table = _table("Edges found", *columns)
-    for cell, found in zip(edges, counts, strict=True):
+    for cell, count in zip(edges, counts, strict=True):
         years = cell.n_bars // YEAR
-        table.add_row(str(cell.true_sharpe), str(years), *cell.names, str(found.of), found.text)
+        table.add_row(str(cell.true_sharpe), str(years), *cell.names, str(count.of), count.text)
     Console(width=120).print(table)
 
 

@@ -84,8 +84,8 @@ def sharpen_worker(job: Job) -> None:
     with connect(Path(job.folder)) as client:
         for sweep_id in job.sweeps:
             agent_id = f"{job.name}-{sweep_id}"
-            place = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
-            client.call("join", sweep_id=sweep_id, agent_id=agent_id, **place)
+            process = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
+            client.call("join", sweep_id=sweep_id, agent_id=agent_id, **process)
             for n in itertools.count():
                 answer = client.call("lease", sweep_id=sweep_id, agent_id=agent_id, key=f"{agent_id}-{n}")
                 if "over" in answer:
@@ -101,10 +101,10 @@ def sharpen_worker(job: Job) -> None:
 def make_sweeps(folder: Path, n_sweeps: int, cap: int) -> tuple[str, ...]:
     from sharpen.coordinator import connect
 
-    place = {"source": "benchmark.yaml", "workdir": str(folder)}
+    origin = {"source": "benchmark.yaml", "workdir": str(folder)}
     with connect(folder) as client:
-        asked = ({"key": str(n), "text": SWEEP, "place": place, "run_cap": cap} for n in range(n_sweeps))
-        return tuple(client.call("create_sweep", **words)["sweep_id"] for words in asked)
+        asked = ({"key": str(n), "text": SWEEP, "place": origin, "run_cap": cap} for n in range(n_sweeps))
+        return tuple(client.call("create_sweep", **request)["sweep_id"] for request in asked)
 
 
 def sharpen_counts(folder: Path) -> Counts:

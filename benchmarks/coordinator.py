@@ -115,16 +115,16 @@ def measure(agent: Agent, n_agents: int, args: tuple[str, str, float]) -> dict[s
         process.start()
     start.wait()
     began = time.perf_counter()
-    found: list[Result] = [results.get() for _ in processes]
+    measured: list[Result] = [results.get() for _ in processes]
     took = time.perf_counter() - began
     for process in processes:
         process.join()
-    waits = [wait for _, _, each in found for wait in each]
+    waits = [wait for _, _, waits_of_one in measured for wait in waits_of_one]
     return {
-        "rate": sum(n for n, _, _ in found) / took,
+        "rate": sum(n for n, _, _ in measured) / took,
         "p50_ms": 1e3 * float(np.quantile(waits, 0.5)),
         "p99_ms": 1e3 * float(np.quantile(waits, 0.99)),
-        "errors": sum(n for _, n, _ in found),
+        "errors": sum(n for _, n, _ in measured),
     }
 
 
@@ -137,13 +137,13 @@ def measure_sharpen(folder: Path, n_agents: int, seconds: float, profile: bool) 
     if profile:  # the host's thread, not this one
         Coordinator.answer = lambda *args: profiler.runcall(answer, *args)  # type: ignore[method-assign]
     with connect(folder) as client:
-        place = {"source": "benchmark.yaml", "workdir": str(folder)}
-        sweep_id = client.call("create_sweep", key=str(n_agents), text=SWEEP, place=place)["sweep_id"]
-        found = measure(sharpen_agent, n_agents, (str(folder), sweep_id, seconds))
+        origin = {"source": "benchmark.yaml", "workdir": str(folder)}
+        sweep_id = client.call("create_sweep", key=str(n_agents), text=SWEEP, place=origin)["sweep_id"]
+        figures = measure(sharpen_agent, n_agents, (str(folder), sweep_id, seconds))
     Coordinator.answer = answer  # type: ignore[method-assign]
     if profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(22)
-    return found
+    return figures
 
 
 def measure_optuna(folder: Path, n_agents: int, seconds: float) -> dict[str, float]:
@@ -174,8 +174,8 @@ def main() -> None:
                 rows.append(("optuna", measure_optuna(folder, n_agents, options.seconds)))
         for name, row in rows:
             ratio = f"{ours['rate'] / row['rate']:6.1f}x" if name != "sharpen" and row["rate"] else ""
-            words = f"{row['rate']:9.1f} {row['p50_ms']:8.1f} {row['p99_ms']:8.1f} {row['errors']:7.0f}"
-            print(f"{n_agents:>6}  {name:8}{words} {ratio:>7}", flush=True)
+            cells = f"{row['rate']:9.1f} {row['p50_ms']:8.1f} {row['p99_ms']:8.1f} {row['errors']:7.0f}"
+            print(f"{n_agents:>6}  {name:8}{cells} {ratio:>7}", flush=True)
 
 
 if __name__ == "__main__":

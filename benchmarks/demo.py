@@ -30,10 +30,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "store"
-        words = [sys.executable, "-m", "sharpen", "--home", str(home), "run", "sweeps/xgboost_sweep.yaml"]
-        words += ["--agents", str(options.agents), "--trials", str(options.trials)]
+        command = [sys.executable, "-m", "sharpen", "--home", str(home), "run", "sweeps/xgboost_sweep.yaml"]
+        command += ["--agents", str(options.agents), "--trials", str(options.trials)]
         began = time.perf_counter()
-        subprocess.run([*words, "--report", str(Path(folder) / "report.html")], cwd=ROOT, check=True)
+        subprocess.run([*command, "--report", str(Path(folder) / "report.html")], cwd=ROOT, check=True)
         wall = time.perf_counter() - began
         reader = Reader(home)
         sweep = reader.sweep("last")

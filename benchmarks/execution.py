@@ -66,8 +66,8 @@ def main(slices: int, seeds: int) -> None:
             ("sharpen, its defaults", 200_000, lambda s=seed: ours(s, {"n_checks": 1})),
         )
         for name, n, way in ways:
-            _, seconds, found = way()
-            saved, error = mean_error(twap.shortfall_bps - found.shortfall_bps)
+            _, seconds, outcomes = way()
+            saved, error = mean_error(twap.shortfall_bps - outcomes.shortfall_bps)
             figures = (
                 f"{seconds:.1f}",
                 f"{n / seconds:,.0f}",

@@ -101,13 +101,13 @@ class Race:
     """What one method found on one problem under one seed.
 
     Attributes:
-        found: What its choice was worth after each of the budgets; NaN for nothing.
+        worths: What its choice was worth after each of the budgets; NaN for nothing.
         firsts: The score of each trial on the whole budget.
         n_trials: How many trials there were.
         ask_s: Seconds for all questions.
     """
 
-    found: list[float]
+    worths: list[float]
     firsts: list[float]
     n_trials: int
     ask_s: float
@@ -142,7 +142,7 @@ def race(problem: Problem, method: str, seed: int) -> Race:
     settings = {name: value for name, value in options.items() if name != "type"}
     optimizer = make(options["type"], settings | (rungs if kind == PARTS else {}), seed=root)
     history: list[Trial] = []
-    found = np.full(len(BUDGETS), math.nan)
+    worths = np.full(len(BUDGETS), math.nan)
     spent, ask_s = 0, 0.0
     while True:
         began = time.perf_counter()
@@ -151,8 +151,8 @@ def race(problem: Problem, method: str, seed: int) -> Race:
         budget = int(p.fidelity or problem.most)
         spent += budget
         for k, most in enumerate(BUDGETS):
-            if history and spent > most * problem.most and math.isnan(found[k]):
-                found[k] = problem.worth(chosen(history, problem.most).config)
+            if history and spent > most * problem.most and math.isnan(worths[k]):
+                worths[k] = problem.worth(chosen(history, problem.most).config)
         if spent > BUDGETS[-1] * problem.most:
             break
         seen = problem.score(p.config, budget)
@@ -163,7 +163,7 @@ def race(problem: Problem, method: str, seed: int) -> Race:
     firsts = [
         t.score for t in history if t.score is not None and (t.fidelity or problem.most) == problem.most
     ]
-    return Race(found.tolist(), firsts, len(history), ask_s)
+    return Race(worths.tolist(), firsts, len(history), ask_s)
 
 
 def raced(cache: Cache, problem: Problem, method: str, seed: int) -> Race:
@@ -258,12 +258,12 @@ AGENTS: dict[str, tuple[int, dict[str, Any], dict[str, tuple[Any, ...]]]] = {
 
 def agents(cache: Cache) -> list[Problem]:
     """Return portfolio agents on one walk-forward fold; a trial has a ninth, a third or all of the steps."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for name, (most, settings, options) in AGENTS.items():
         space = Space({key: Choice(values) for key, values in options.items()})
         scores = cache.get(name, partial(_trained, name, most, settings, options, space))
-        found.append(_looked_up(name, space, most, scores))
-    return found
+        problems.append(_looked_up(name, space, most, scores))
+    return problems
 
 
 def _trained(
@@ -288,14 +288,14 @@ def _trained(
     runs = [(most // ETA**2, SEARCH_SEED), (most // ETA, SEARCH_SEED)]
     runs += [(most, seed) for seed in (SEARCH_SEED, *OTHER_SEEDS)]
     configs = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
-    found: dict[str, float] = {}
+    sharpes: dict[str, float] = {}
     for steps, seed in runs:
         same = {"agent": agent, **SMALL, **settings, "break_step": steps}
         jobs = [FoldJob(PortfolioSettings.of({**same, **config}), fold, seed) for config in configs]
         for config, outcome in zip(configs, train(data, jobs), strict=True):
             sharpe = outcome.score.val_sharpe if outcome.score else math.nan
-            found[f"{space.key(config)} {steps} {seed}"] = sharpe if math.isfinite(sharpe) else -1.0
-    return found
+            sharpes[f"{space.key(config)} {steps} {seed}"] = sharpe if math.isfinite(sharpe) else -1.0
+    return sharpes
 
 
 def _looked_up(name: str, space: Space, most: int, scores: dict[str, float]) -> Problem:
@@ -313,11 +313,11 @@ def _looked_up(name: str, space: Space, most: int, scores: dict[str, float]) -> 
 
 def regrets(races: dict[str, list[Race]]) -> dict[str, Floats]:
     """Return each method's regret, (seeds, budgets): 0 the best that anyone handed over, 1 a random trial."""
-    top = max(float(np.nanmax(r.found)) for runs in races.values() for r in runs)
+    top = max(float(np.nanmax(r.worths)) for runs in races.values() for r in runs)
     typical = float(np.median([score for r in races["random"] for score in r.firsts]))
     width = max(top - typical, 1e-12)
     return {
-        m: np.array([(top - np.nan_to_num(r.found, nan=typical)) / width for r in runs])
+        m: np.array([(top - np.nan_to_num(r.worths, nan=typical)) / width for r in runs])
         for m, runs in races.items()
     }
 
@@ -336,7 +336,7 @@ def half_width(values: Floats) -> float:
 def main(quick: bool, seeds: int, methods: str, cache: Path | None) -> None:
     """Print regret after 5, 10 and 20 whole budgets, and mean ranks, for each method."""
     warnings.simplefilter("ignore")
-    console, words = Console(width=140), Console(stderr=True)
+    console, progress = Console(width=140), Console(stderr=True)
     rows = [name for name in methods.split(";") if not (quick and "smac" in name)]
     n_seeds = 3 if quick else seeds
     kept = Cache.of(cache)
@@ -351,7 +351,7 @@ def main(quick: bool, seeds: int, methods: str, cache: Path | None) -> None:
             losses[i, :, m] = regret[name]
             n_trials[m] += np.mean([r.n_trials for r in races[name]]) / len(problems)
             ask_s[m] += sum(r.ask_s for r in races[name])
-        words.print(f"{problem.name}: {time.perf_counter() - began:.0f} s")
+        progress.print(f"{problem.name}: {time.perf_counter() - began:.0f} s")
     console.print(by_problem(losses, rows, problems))
     console.print(over_all(losses, rows, n_trials, ask_s))
 

@@ -62,10 +62,10 @@ def main() -> None:
     asked = parser.parse_args()
     measure = in_sweep if asked.of == "sweep" else in_project
     with tempfile.TemporaryDirectory() as folder:
-        found = {"rows": asked.rows, **measure(Path(folder) / "store", asked.rows)}
+        figures = {"rows": asked.rows, **measure(Path(folder) / "store", asked.rows)}
         if asked.peers:
-            found |= peers(Path(folder), asked.rows // 10)
-    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
+            figures |= peers(Path(folder), asked.rows // 10)
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
 
 
 def in_sweep(home: Path, n_rows: int) -> dict[str, float]:
@@ -76,28 +76,28 @@ def in_sweep(home: Path, n_rows: int) -> dict[str, float]:
     with hosting(home) as (host, *_):
         client = Client(UnixChannel(home))
         lease = leased(client)
-        told = {"channel": client.channel.address, "waits_for": [], "config": {}, "seed": 1, **lease}
-        os.environ["SHARPEN_RUN"] = json.dumps(told)
+        assignment = {"channel": client.channel.address, "waits_for": [], "config": {}, "seed": 1, **lease}
+        os.environ["SHARPEN_RUN"] = json.dumps(assignment)
         run = tracking.init()
-        found = logged(run.log, n_rows)
+        figures = logged(run.log, n_rows)
         run.flush()
-        found |= {"host_cpu_ms": 1e3 * cpu_s_of(host.pid) / n_rows, "host_mb": peak_mb(host.pid)}
+        figures |= {"host_cpu_ms": 1e3 * cpu_s_of(host.pid) / n_rows, "host_mb": peak_mb(host.pid)}
     sweep_id, run_id = lease["run_id"].rpartition("-")[0], lease["run_id"]
     again = {**lease, "rows": [[n_rows + 1, {"reward": 0.5}]]}
     with hosting(home, "report", again) as (_, seconds, mb):
-        found |= {"takeover_s": seconds, "takeover_mb": mb}
-    found |= shown(home, run_id, sweep_id)  # nobody hosts meanwhile, so that the lease does not run out
+        figures |= {"takeover_s": seconds, "takeover_mb": mb}
+    figures |= shown(home, run_id, sweep_id)  # nobody hosts meanwhile, so that the lease does not run out
     with hosting(home):
         Client(UnixChannel(home)).call("exit", **lease, exit_code=0, last_words="")
     with hosting(home, "lease", {"sweep_id": sweep_id, "agent_id": "a", "key": "2"}) as (_, seconds, mb):
-        found |= {"ended_takeover_s": seconds, "ended_takeover_mb": mb}
-        found |= {f"ended_{name}": value for name, value in shown(home, run_id, sweep_id).items()}
-    return found | {"store_mb": size_mb(home)}
+        figures |= {"ended_takeover_s": seconds, "ended_takeover_mb": mb}
+        figures |= {f"ended_{name}": value for name, value in shown(home, run_id, sweep_id).items()}
+    return figures | {"store_mb": size_mb(home)}
 
 
 def leased(client: Any) -> dict[str, Any]:
-    place = {"source": "s.yaml", "workdir": "/"}
-    sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
+    origin = {"source": "s.yaml", "workdir": "/"}
+    sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=origin)["sweep_id"]
     client.call("join", sweep_id=sweep_id, agent_id="a", host="elsewhere", pid=1, born="x")
     run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="1")["run"]
     return {"run_id": run["run_id"], "token": run["token"]}
@@ -108,18 +108,18 @@ def in_project(home: Path, n_rows: int) -> dict[str, float]:
     from sharpen import tracking
 
     run = tracking.init(project="bench", id="long", home=home)
-    found = logged(run.log, n_rows)
+    figures = logged(run.log, n_rows)
     run.flush()
     pid = int((home / "lock").read_text())
-    found |= {"host_cpu_ms": 1e3 * cpu_s_of(pid) / n_rows, "host_mb": peak_mb(pid)}
-    found |= shown(home, "long")
+    figures |= {"host_cpu_ms": 1e3 * cpu_s_of(pid) / n_rows, "host_mb": peak_mb(pid)}
+    figures |= shown(home, "long")
     run.finish()
     while is_there(pid):
         time.sleep(0.5)
     again = {"run_id": "long", "key": "k", "project": "bench", "resume": "must"}
     with hosting(home, "create_run", again) as (_, seconds, mb):
-        found |= {"takeover_s": seconds, "takeover_mb": mb}
-    return found | {"store_mb": size_mb(home)}
+        figures |= {"takeover_s": seconds, "takeover_mb": mb}
+    return figures | {"store_mb": size_mb(home)}
 
 
 @contextmanager
@@ -127,8 +127,8 @@ def hosting(
     home: Path, op: str = "", args: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], float, float]]:
     """Host a store in a process that is killed at the end; give the seconds and MB of its first answer."""
-    words = json.dumps({"op": op, "args": args} if op else None)
-    command = [sys.executable, "-c", HOST, str(home), words]
+    request = json.dumps({"op": op, "args": args} if op else None)
+    command = [sys.executable, "-c", HOST, str(home), request]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None
         try:
@@ -153,18 +153,18 @@ def timed(log: Callable[..., object], n_rows: int) -> tuple[float, float]:
 def shown(home: Path, run_id: str, sweep_id: str | None = None) -> dict[str, float]:
     from sharpen.store.queries import Reader
 
-    found = command_s("info", home, "info", run_id, "--json")
+    figures = command_s("info", home, "info", run_id, "--json")
     if sweep_id is not None:
-        return found | command_s("report", home, "report", sweep_id)
+        return figures | command_s("report", home, "report", sweep_id)
     began = time.perf_counter()
     Reader(home).tracked.history(run_id, n_points=1000)
-    return found | {"chart_s": time.perf_counter() - began}
+    return figures | {"chart_s": time.perf_counter() - began}
 
 
-def command_s(name: str, home: Path, *words: str) -> dict[str, float]:
+def command_s(name: str, home: Path, *arguments: str) -> dict[str, float]:
     """Return the least wall-clock and processor seconds of three calls of a command."""
-    command = [sys.executable, "-m", "sharpen", "--home", str(home), *words]
-    found: list[tuple[float, float]] = []
+    command = [sys.executable, "-m", "sharpen", "--home", str(home), *arguments]
+    seconds: list[tuple[float, float]] = []
     for _ in range(3):
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
@@ -172,8 +172,8 @@ def command_s(name: str, home: Path, *words: str) -> dict[str, float]:
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        found.append((time.perf_counter() - began, cpu_s))
-    return {f"{name}_s": min(wall for wall, _ in found), f"{name}_cpu_s": min(cpu for _, cpu in found)}
+        seconds.append((time.perf_counter() - began, cpu_s))
+    return {f"{name}_s": min(wall for wall, _ in seconds), f"{name}_cpu_s": min(cpu for _, cpu in seconds)}
 
 
 def cpu_s_of(pid: int) -> float:
@@ -201,7 +201,7 @@ def size_mb(home: Path) -> float:
 
 def peers(folder: Path, n_rows: int) -> dict[str, float]:
     """Return the processor time a call of what else logs."""
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     try:
         import optuna
 
@@ -213,7 +213,7 @@ def peers(folder: Path, n_rows: int) -> dict[str, float]:
             trial = optuna.create_study(storage=storage).ask()
             log = lambda row, step, trial=trial: trial.report(row["loss"], step)  # noqa: E731
             took_s, cpu_s = timed(log, n)
-            found |= {f"optuna_{name}_ms": 1e3 * took_s / n, f"optuna_{name}_cpu_ms": 1e3 * cpu_s / n}
+            figures |= {f"optuna_{name}_ms": 1e3 * took_s / n, f"optuna_{name}_cpu_ms": 1e3 * cpu_s / n}
     except ImportError:
         pass
     try:
@@ -225,11 +225,11 @@ def peers(folder: Path, n_rows: int) -> dict[str, float]:
         took_s, cpu_s = timed(run.log, n_rows)
         run.finish()
         helper_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - children
-        found |= {"wandb_offline_ms": 1e3 * took_s / n_rows, "wandb_offline_cpu_ms": 1e3 * cpu_s / n_rows}
-        found["wandb_helper_cpu_ms"] = 1e3 * helper_s / n_rows
+        figures |= {"wandb_offline_ms": 1e3 * took_s / n_rows, "wandb_offline_cpu_ms": 1e3 * cpu_s / n_rows}
+        figures["wandb_helper_cpu_ms"] = 1e3 * helper_s / n_rows
     except ImportError:
         pass
-    return found
+    return figures
 
 
 if __name__ == "__main__":

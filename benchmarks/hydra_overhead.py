@@ -72,21 +72,21 @@ def main(trials: int, methods: str) -> None:
 def measured(method: str, n_trials: int) -> tuple[float, np.ndarray]:
     """Return the seconds that the start took, and those from the end of each trial to the next one's."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "nothing.py").write_text(PROGRAM)
+        scratch = Path(folder)
+        (scratch / "nothing.py").write_text(PROGRAM)
         x = "".join(f"        x{k}: {{type: uniform_float, lower: 0.0, upper: 1.0}}\n" for k in range(10))
         names = "".join(f"x{k}: 0.5\n" for k in range(10))
-        (place / "nothing.yaml").write_text(CONFIG + x + names)
-        words = [
+        (scratch / "nothing.yaml").write_text(CONFIG + x + names)
+        overrides = [
             f"hydra.sweeper.method={method}",
             f"hydra.sweeper.n_trials={n_trials}",
             *OPTIONS.get(method, ()),
         ]
-        home = place / ".sharpen"
+        home = scratch / ".sharpen"
         began = time.time()
         subprocess.run(
-            [sys.executable, "nothing.py", "-m", *words],
-            cwd=place,
+            [sys.executable, "nothing.py", "-m", *overrides],
+            cwd=scratch,
             env={**os.environ, "SHARPEN_HOME": str(home)},
             stdout=subprocess.DEVNULL,
             check=True,

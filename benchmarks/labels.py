@@ -183,8 +183,8 @@ def label_mlfinpy(panel: Panel, target: Floats) -> tuple[Labels, float]:
         given, result = Path(folder, "given.npz"), Path(folder, "result.npz")
         np.savez(given, time=panel.time, close=panel.close, target=target, horizon=HORIZON_BARS)
         subprocess.run([python, "-c", MLFINPY_PROGRAM, given, result], check=True, stdout=sys.stderr)
-        with np.load(result) as found:
-            return Labels(found["label"], found["end"]), float(found["seconds"])
+        with np.load(result) as saved:
+            return Labels(saved["label"], saved["end"]), float(saved["seconds"])
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ parameters: {x: {min: 0.0, max: 1.0}}
 """
 
 
-def ip(words: str) -> None:
+def ip(arguments: str) -> None:
     """Run a command of iproute2."""
-    subprocess.run(["ip", *words.split()], check=True)
+    subprocess.run(["ip", *arguments.split()], check=True)
 
 
 def address(n: int) -> str:
@@ -41,27 +41,27 @@ def machines(names: Sequence[str]) -> Generator[None]:
     """Make machines on a switch, and take them away with whatever runs there."""
     made: list[str] = []
     try:
-        for place in (SWITCH, *names):
-            ip(f"netns add {place}")
-            made.append(place)
-            ip(f"-n {place} link set lo up")
+        for machine in (SWITCH, *names):
+            ip(f"netns add {machine}")
+            made.append(machine)
+            ip(f"-n {machine} link set lo up")
         ip(f"-n {SWITCH} link add hub type bridge")
         ip(f"-n {SWITCH} link set hub up")
         ip(f"link add watch netns {SWITCH} type veth peer name sharpen-watch")
         ip(f"-n {SWITCH} link set watch master hub up")
         ip(f"addr add {OBSERVER}/24 dev sharpen-watch")
         ip("link set sharpen-watch up")
-        for n, place in enumerate(names):
-            ip(f"link add port{n} netns {SWITCH} type veth peer name cable netns {place}")
+        for n, machine in enumerate(names):
+            ip(f"link add port{n} netns {SWITCH} type veth peer name cable netns {machine}")
             ip(f"-n {SWITCH} link set port{n} master hub up")
-            ip(f"-n {place} addr add {address(n)}/24 dev cable")
-            ip(f"-n {place} link set cable up")
+            ip(f"-n {machine} addr add {address(n)}/24 dev cable")
+            ip(f"-n {machine} link set cable up")
         yield
     finally:
-        for place in made:
-            for pid in pids(place):
+        for machine in made:
+            for pid in pids(machine):
                 os.kill(pid, signal.SIGKILL)
-            ip(f"netns del {place}")
+            ip(f"netns del {machine}")
 
 
 def pull_cable(n: int) -> None:
@@ -74,29 +74,29 @@ def plug_in_cable(n: int) -> None:
     ip(f"-n {SWITCH} link set port{n} up")
 
 
-def cut(place: str, towards: int) -> None:
+def cut(machine: str, towards: int) -> None:
     """Lose what a machine sends to another, without a word to either; the other direction stays as it is."""
-    ip(f"-n {place} neigh replace {address(towards)} lladdr {NOBODY} dev cable nud permanent")
+    ip(f"-n {machine} neigh replace {address(towards)} lladdr {NOBODY} dev cable nud permanent")
 
 
-def heal(place: str, towards: int) -> None:
+def heal(machine: str, towards: int) -> None:
     """End what :func:`cut` began."""
-    ip(f"-n {place} neigh del {address(towards)} dev cable")
+    ip(f"-n {machine} neigh del {address(towards)} dev cable")
 
 
-def pids(place: str) -> list[int]:
+def pids(machine: str) -> list[int]:
     """Return the processes of a machine."""
-    said = subprocess.run(["ip", "netns", "pids", place], capture_output=True, text=True, check=True)
-    return [int(pid) for pid in said.stdout.split()]
+    listing = subprocess.run(["ip", "netns", "pids", machine], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in listing.stdout.split()]
 
 
-def on(place: str, *words: str) -> list[str]:
+def on(machine: str, *command: str) -> list[str]:
     """Return the command that runs another on a machine, under its host name."""
     script = 'hostname "$0"; exec "$@"'
-    return ["ip", "netns", "exec", place, "unshare", "--uts", "sh", "-c", script, place, *words]
+    return ["ip", "netns", "exec", machine, "unshare", "--uts", "sh", "-c", script, machine, *command]
 
 
-def sharpen_on(place: str, folder: Path, *words: str, start: Sequence[str] = ()) -> list[str]:
+def sharpen_on(machine: str, folder: Path, *arguments: str, start: Sequence[str] = ()) -> list[str]:
     """Return the command that runs sharpen on a machine, with a cache of its own; ``start`` starts it."""
-    about = [f"SHARPEN_CACHE={folder / place}", f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}"]
-    return on(place, "env", *about, *start, sys.executable, "-m", "sharpen", *words)
+    about = [f"SHARPEN_CACHE={folder / machine}", f"PATH={Path(sys.executable).parent}:{os.environ['PATH']}"]
+    return on(machine, "env", *about, *start, sys.executable, "-m", "sharpen", *arguments)

@@ -49,13 +49,13 @@ class Race:
     """What one method found on one problem under one seed.
 
     Attributes:
-        found: Value of the best configuration after each trial, (n_trials,); NaN while there is none.
+        best_values: Value of the best configuration after each trial, (n_trials,); NaN while there is none.
         firsts: Value of each trial on its own, (n_trials,).
         ask_s: CPU seconds for each question, (n_trials,).
         run_s: CPU seconds for each trial itself, (n_trials,).
     """
 
-    found: Floats
+    best_values: Floats
     firsts: Floats
     ask_s: Floats
     run_s: Floats
@@ -66,7 +66,7 @@ def race(problem: Problem, method: str, seed: int, n_trials: int) -> Race:
     root = seed_for(seed, problem.name)  # the same for all methods: they share their random first trials
     optimizer = make("gp" if method == PER_COST else method, seed=root)
     history: list[Trial] = []
-    found, firsts, ask_s, run_s = (np.full(n_trials, math.nan) for _ in range(4))
+    best_values, firsts, ask_s, run_s = (np.full(n_trials, math.nan) for _ in range(4))
     for i in range(n_trials):
         began = time.process_time()
         (p,) = optimizer.ask(problem.space, history, 1, rng_for(root, "ask", i + 1))
@@ -81,18 +81,18 @@ def race(problem: Problem, method: str, seed: int, n_trials: int) -> Race:
         firsts[i] = score
         winner = best(history)
         if winner is not None and winner.score is not None:
-            found[i] = problem.truth(winner.config) if problem.truth else winner.score
-    return Race(found, firsts, ask_s, run_s)
+            best_values[i] = problem.truth(winner.config) if problem.truth else winner.score
+    return Race(best_values, firsts, ask_s, run_s)
 
 
 def regrets(races: dict[str, list[Race]]) -> dict[str, Floats]:
     """Return each method's regret under each seed, (seeds,): 0 the best found by anyone, 1 a random trial."""
-    top = max(float(np.nanmax(r.found)) for runs in races.values() for r in runs)
+    top = max(float(np.nanmax(r.best_values)) for runs in races.values() for r in runs)
     typical = float(np.nanmedian(np.concatenate([r.firsts for r in races["random"]])))
     width = max(top - typical, 1e-12)
     return {
         method: np.array(
-            [(top - (r.found[-1] if np.isfinite(r.found[-1]) else typical)) / width for r in runs]
+            [(top - (r.best_values[-1] if np.isfinite(r.best_values[-1]) else typical)) / width for r in runs]
         )
         for method, runs in races.items()
     }
@@ -135,7 +135,7 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
     with_cost = [] if quick or "gp" not in rows else trained()
     problems = functions() + noisy() + ([] if quick else trained())
     n_seeds = 3 if quick else seeds
-    console, words = Console(width=120), Console(stderr=True)
+    console, progress = Console(width=120), Console(stderr=True)
     table = Table(
         title=f"regret after {trials} trials, mean of {n_seeds} seeds (0 best found, 1 a random trial)"
     )
@@ -147,14 +147,14 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
     for i, problem in enumerate(problems):
         began = time.perf_counter()
         races = {m: [race(problem, m, seed, trials) for seed in range(n_seeds)] for m in rows}
-        for m, found in races.items():
-            asks[m] += [r.ask_s for r in found]
+        for m, races_of_one in races.items():
+            asks[m] += [r.ask_s for r in races_of_one]
         regret = regrets(races)
         losses[i] = np.column_stack([regret[m] for m in rows])
         table.add_row(problem.name, *(f"{regret[m].mean():.3f}" for m in rows))
         if problem.name in {other.name for other in with_cost}:
             costs.add_row(problem.name, *cost_cells(problem, races, n_seeds, trials))
-        words.print(f"{problem.name}: {time.perf_counter() - began:.0f} s")
+        progress.print(f"{problem.name}: {time.perf_counter() - began:.0f} s")
     console.print(table)
     console.print(summary(losses, rows, asks))
     if with_cost:
@@ -163,11 +163,11 @@ def main(quick: bool, trials: int, seeds: int, methods: str) -> None:
 
 def cost_cells(problem: Problem, races: dict[str, list[Race]], n_seeds: int, n_trials: int) -> list[str]:
     """Return regret, and CPU seconds of all trials, of the Gaussian process without and with their cost."""
-    told = {PER_COST: [race(problem, PER_COST, seed, n_trials) for seed in range(n_seeds)]}
-    regret = regrets({**races, **told})
+    with_cost = {PER_COST: [race(problem, PER_COST, seed, n_trials) for seed in range(n_seeds)]}
+    regret = regrets({**races, **with_cost})
     cells: list[str] = []
-    for found, name in ((races["gp"], "gp"), (told[PER_COST], PER_COST)):
-        seconds = np.mean([one.run_s.sum() for one in found])
+    for races_of_one, name in ((races["gp"], "gp"), (with_cost[PER_COST], PER_COST)):
+        seconds = np.mean([one.run_s.sum() for one in races_of_one])
         cells += [f"{regret[name].mean():.3f}", f"{seconds:.1f}"]
     return cells
 

@@ -72,7 +72,7 @@ class Cut:
 def cuts(seed: int, seconds: float) -> list[Cut]:
     """Return the cuts of a seed, by their beginnings; those of one direction do not overlap."""
     rng = random.Random(seed)
-    found: list[Cut] = []
+    planned: list[Cut] = []
     free_at: Counter[tuple[int, int]] = Counter()
     now = 0.0
     while (now := now + rng.expovariate(1 / PAUSE_S)) < seconds:
@@ -80,19 +80,19 @@ def cuts(seed: int, seconds: float) -> list[Cut]:
         lasts_s = SHORTEST_S * (LONGEST_S / SHORTEST_S) ** rng.random()
         if now >= free_at[sender, receiver]:
             free_at[sender, receiver] = now + lasts_s
-            found.append(Cut(now, min(now + lasts_s, seconds), sender, receiver))
-    return found
+            planned.append(Cut(now, min(now + lasts_s, seconds), sender, receiver))
+    return planned
 
 
 def fail_at_random(planned: list[Cut]) -> None:
     """Cut and heal as planned."""
-    moments = [(each.begins_s, cut, each) for each in planned] + [
-        (each.ends_s, heal, each) for each in planned
+    moments = [(planned_cut.begins_s, cut, planned_cut) for planned_cut in planned] + [
+        (planned_cut.ends_s, heal, planned_cut) for planned_cut in planned
     ]
     began = time.monotonic()
-    for at_s, do, each in sorted(moments, key=lambda moment: moment[0]):
+    for at_s, do, planned_cut in sorted(moments, key=lambda moment: moment[0]):
         time.sleep(max(0.0, began + at_s - time.monotonic()))
-        do(HOSTS[each.sender], each.receiver)
+        do(HOSTS[planned_cut.sender], planned_cut.receiver)
 
 
 @contextlib.contextmanager
@@ -111,8 +111,8 @@ def serve(folder: Path, url: str) -> str:
     home = ["--home", str(folder / "store")]
     add = [sys.executable, "-m", "sharpen", *home, "key", "add"]
     key = subprocess.run(add, capture_output=True, text=True, check=True).stdout.split()[-1]
-    words = ["serve", "--host", address(SERVER), "--port", "8420", "--standby", "--store", url]
-    command = sharpen_on(HOSTS[SERVER], folder, *home, *words, start=("sh", "-c", AGAIN, "sh"))
+    arguments = ["serve", "--host", address(SERVER), "--port", "8420", "--standby", "--store", url]
+    command = sharpen_on(HOSTS[SERVER], folder, *home, *arguments, start=("sh", "-c", AGAIN, "sh"))
     with (folder / "server.log").open("w") as log:
         subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     return key
@@ -120,12 +120,12 @@ def serve(folder: Path, url: str) -> str:
 
 def start_agents(folder: Path, sweep: str) -> list[subprocess.Popen[bytes]]:
     """Start an agent on each machine."""
-    found: list[subprocess.Popen[bytes]] = []
-    for place in HOSTS:
-        command = sharpen_on(place, folder, "agent", sweep, "--slots", str(N_SLOTS))
-        with (folder / f"{place}.log").open("w") as log:
-            found.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
-    return found
+    agents: list[subprocess.Popen[bytes]] = []
+    for machine in HOSTS:
+        command = sharpen_on(machine, folder, "agent", sweep, "--slots", str(N_SLOTS))
+        with (folder / f"{machine}.log").open("w") as log:
+            agents.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
+    return agents
 
 
 def main() -> None:
@@ -145,15 +145,15 @@ def main() -> None:
         os.environ["SHARPEN_API_KEY"] = serve(folder, url)
         os.environ["SHARPEN_SERVER"] = f"http://{address(SERVER)}:8420"
         os.chdir(folder)
-        words = sharpen_on(HOSTS[2], folder, "sweep", "sweep.yaml")
-        sweep = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[-1]
+        command = sharpen_on(HOSTS[2], folder, "sweep", "sweep.yaml")
+        sweep = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
         agents = start_agents(folder, sweep)
         planned = cuts(given.seed, given.seconds)
         fail_at_random(planned)
         n_left = given.runs - len(finished(url))
         began = time.monotonic()
         codes = [agent.wait(PATIENCE_S) for agent in agents]
-        total_s = sum(each.ends_s - each.begins_s for each in planned)
+        total_s = sum(planned_cut.ends_s - planned_cut.begins_s for planned_cut in planned)
         print(
             f"{len(planned)} cuts of {total_s:.0f} s in all, seed {given.seed}; {n_left} runs were left then,"
         )
@@ -180,22 +180,22 @@ def tell(folder: Path, url: str, run_cap: int) -> None:
     stored = {tuple(row[:3]): row[3] for row in query(url, "SELECT run_id, token, step, value FROM reports")}
     lines = [line for file in folder.glob("acknowledged-*") for line in file.read_text().splitlines()]
     acknowledged = [json.loads(line) for line in lines]
-    lost = [each for each in acknowledged if stored.get(tuple(each[:3])) != each[3]]
+    lost = [sent for sent in acknowledged if stored.get(tuple(sent[:3])) != sent[3]]
     runs = query(url, "SELECT id, token, state, lost FROM runs")
     whole = [
         run for run, token, state, _ in runs
         if state == "finished" and all((run, token, step) in stored for step in range(N_STEPS))
     ]  # fmt: skip
-    words = "".join((folder / f"{place}.log").read_text() for place in HOSTS)
-    said = Counter(re.findall(r"^run +(\d+) +finished", words, re.MULTILINE))
+    logs = "".join((folder / f"{machine}.log").read_text() for machine in HOSTS)
+    n_finished = Counter(re.findall(r"^run +(\d+) +finished", logs, re.MULTILINE))
     n_starts = (folder / "server.log").read_text().count("the server ended with")
     n_moved = sum(run[3] > 0 for run in runs)
     print(f"{len(acknowledged)} reports were acknowledged, {len(lost)} of them are not in the store")
     print(f"{len(runs)} runs of a cap of {run_cap}; finished with all their reports: {len(whole)}")
     ((n_leaders,),) = query(url, "SELECT epoch FROM store_state")
     print(f"given to another machine: {n_moved}; began to lead: {n_leaders}; servers that died: {n_starts}")
-    n_twice = sum(n > 1 for n in said.values())
-    print(f"agents said of {len(said)} runs that they are finished, of {n_twice} more than once")
+    n_twice = sum(n > 1 for n in n_finished.values())
+    print(f"agents said of {len(n_finished)} runs that they are finished, of {n_twice} more than once")
     if lost or len(runs) != run_cap or len(whole) != run_cap:
         sys.exit("something was lost")
 

@@ -86,11 +86,11 @@ def wait_for_nodes(n: int) -> float:
     return time.monotonic() - began
 
 
-def sharpen(folder: Path, *words: str) -> subprocess.Popen[str]:
+def sharpen(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start a command."""
-    words = (sys.executable, "-m", "sharpen", "--home", str(folder / "store"), *words)
+    arguments = (sys.executable, "-m", "sharpen", "--home", str(folder / "store"), *arguments)
     with (folder / "errors").open("a") as errors:
-        return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
+        return subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 def try_one(folder: Path, address: str, n_runs: int, *, is_killed: bool) -> str:
@@ -114,8 +114,8 @@ def try_one(folder: Path, address: str, n_runs: int, *, is_killed: bool) -> str:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="ra") as room:
-        folder = Path(room)
+    with tempfile.TemporaryDirectory(prefix="ra") as scratch:
+        folder = Path(scratch)
         (folder / "train.py").write_text(PROGRAM)
 
         def autoscaling(address: str) -> list[str]:

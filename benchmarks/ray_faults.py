@@ -83,12 +83,12 @@ class Node:
         self.lose()
         # Ray takes the raylet of the other machine, which is this one, for that of a head which still runs
         (self._folder / "ray_current_cluster").unlink(missing_ok=True)
-        words = [str(Path(sys.executable).with_name("ray")), "start", *self._words]
+        command = [str(Path(sys.executable).with_name("ray")), "start", *self._words]
         log = Path(f"{self.ip}.log")
         with log.open("wb") as file:
             about = {**os.environ, MARK: self._mark}
             self._process = subprocess.Popen(
-                words, stdout=file, stderr=file, env=about, start_new_session=True
+                command, stdout=file, stderr=file, env=about, start_new_session=True
             )
         while STARTED not in log.read_text():
             if self._process.poll() is not None:
@@ -108,18 +108,18 @@ class Node:
 
     def lose(self) -> None:
         """Take away the whole machine."""
-        while found := self.processes():
-            for one in [*found, *children_of(found)]:
+        while alive := self.processes():
+            for one in [*alive, *children_of(alive)]:
                 kill(one)
-            psutil.wait_procs(found, timeout=1.0)
+            psutil.wait_procs(alive, timeout=1.0)
         if self._process is not None:
             self._process.wait()
             self._process = None
 
 
-def children_of(found: Sequence[psutil.Process]) -> list[psutil.Process]:
+def children_of(parents: Sequence[psutil.Process]) -> list[psutil.Process]:
     children: list[psutil.Process] = []
-    for one in found:
+    for one in parents:
         with contextlib.suppress(psutil.Error):
             children += one.children(recursive=True)
     return children
@@ -159,9 +159,9 @@ class Sweep:
 
     def start(self) -> None:
         """Type the command."""
-        words = ["agent", self.id, "--ray", self._cluster, "--agents", "4", "--serve-host", "127.0.0.1"]
+        arguments = ["agent", self.id, "--ray", self._cluster, "--agents", "4", "--serve-host", "127.0.0.1"]
         with self.log.open("ab") as log:
-            self.launcher = psutil.Popen([*self._sharpen, *words], stdout=log, stderr=log)
+            self.launcher = psutil.Popen([*self._sharpen, *arguments], stdout=log, stderr=log)
 
     def end(self) -> None:
         """End the command, if it has not ended."""
@@ -191,12 +191,12 @@ class Sweep:
 
 def with_mark(mark: str, of: str = "") -> list[psutil.Process]:
     """Return the processes that were started here, directly or not, or on the node whose mark it is."""
-    found: list[psutil.Process] = []
+    marked: list[psutil.Process] = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if one.pid != os.getpid() and of in command(one) and is_marked(one, mark):
-                found.append(one)
-    return found
+                marked.append(one)
+    return marked
 
 
 def is_marked(one: psutil.Process, mark: str) -> bool:
@@ -223,8 +223,8 @@ class Site:
 
     def kill_one(self, of: str) -> bool:
         """Kill a process with a word in its command line; return whether there was one."""
-        found = with_mark(os.environ[MARK], of)
-        return bool(found) and kill(self.chance.choice(found))
+        candidates = with_mark(os.environ[MARK], of)
+        return bool(candidates) and kill(self.chance.choice(candidates))
 
     def wait(self, longest_s: float) -> None:
         """Wait for a while."""
@@ -343,9 +343,9 @@ def try_one(sweep: Sweep, site: Site, faults: Sequence[Fault], done: Counter[str
 def left_over(mark: str, sweep: Sweep) -> list[str]:
     """Return what still runs of a sweep some seconds after its end."""
     until = time.monotonic() + 20.0
-    while (found := with_mark(mark, sweep.id)) and time.monotonic() < until:
+    while (alive := with_mark(mark, sweep.id)) and time.monotonic() < until:
         time.sleep(0.2)
-    return [f"left over: {command(one)}" for one in found]
+    return [f"left over: {command(one)}" for one in alive]
 
 
 def main() -> None:
@@ -360,15 +360,15 @@ def main() -> None:
     os.environ |= {MARK: mark, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     os.environ["RAY_AUTH_MODE"] = "disabled"  # whatever token Ray has left on this machine
     done, n_sweeps, wrong = Counter[str](), 0, list[str]()
-    with tempfile.TemporaryDirectory(prefix="rf", ignore_cleanup_errors=True) as room:
-        os.chdir(room)
+    with tempfile.TemporaryDirectory(prefix="rf", ignore_cleanup_errors=True) as scratch:
+        os.chdir(scratch)
         Path("train.py").write_text(PROGRAM)
         Path("sweep.yaml").write_text(SWEEP.format(python=sys.executable, n_runs=given.runs))
-        with cluster(Path(room) / "r") as (address, nodes):
+        with cluster(Path(scratch) / "r") as (address, nodes):
             site = Site(*nodes, random.Random(given.seed))
             until = time.monotonic() + 60 * given.minutes
             while time.monotonic() < until and not wrong:
-                sweep = Sweep(Path(room) / "store", address, given.runs)
+                sweep = Sweep(Path(scratch) / "store", address, given.runs)
                 n_sweeps += 1
                 wrong += try_one(sweep, site, faults, done) + left_over(mark, sweep)
                 if wrong:

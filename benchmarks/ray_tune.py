@@ -139,23 +139,25 @@ class Ways:
             "sharpen --ray": self.on_ray,
         }
 
-    def _start(self, words: list[str]) -> subprocess.Popen[str]:
+    def _start(self, command: list[str]) -> subprocess.Popen[str]:
         with (self._folder / "errors").open("w") as errors:
-            return subprocess.Popen(words, cwd=self._folder, stdout=subprocess.PIPE, stderr=errors, text=True)
+            return subprocess.Popen(
+                command, cwd=self._folder, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
 
     def tune(self, name: str, n: int) -> subprocess.Popen[str]:
         """Search by Ray Tune."""
         (self._folder / "by_tune.py").write_text(TUNE)
-        words = [sys.executable, "by_tune.py", str(self._folder), name, str(n), self._address]
-        return self._start(words)
+        command = [sys.executable, "by_tune.py", str(self._folder), name, str(n), self._address]
+        return self._start(command)
 
     def local(self, name: str, n: int, *more: str) -> subprocess.Popen[str]:
         """Search by sharpen, here where no more is said."""
         (self._folder / "train.py").write_text(OURS % name)
         sweep = SWEEP.format(python=sys.executable, numbers=list(range(n)))
         (self._folder / "sweep.yaml").write_text(sweep)
-        words = ["run", "sweep.yaml", "--agents", str(N_AT_ONCE), *more]
-        return self._start([sys.executable, "-m", "sharpen", "--home", "store", *words])
+        arguments = ["run", "sweep.yaml", "--agents", str(N_AT_ONCE), *more]
+        return self._start([sys.executable, "-m", "sharpen", "--home", "store", *arguments])
 
     def on_ray(self, name: str, n: int) -> subprocess.Popen[str]:
         """Search by sharpen in the cluster."""
@@ -165,10 +167,10 @@ class Ways:
         """Return the end of what was said on stderr."""
         return (self._folder / "errors").read_text()[-3000:]
 
-    def best(self, way: str, said: str, n: int) -> float:
+    def best(self, way: str, output: str, n: int) -> float:
         """Return the best loss of a sweep in which every trial has ended well."""
         if way == "Ray Tune":
-            n_done, n_errors, best = said.split()[-3:]
+            n_done, n_errors, best = output.split()[-3:]
             n_done, best = int(n_done) - int(n_errors), float(best)
         else:
             from sharpen.store.queries import Reader
@@ -186,10 +188,10 @@ def cost(ways: Ways, way: str, name: str, n: int) -> Cost:
     """Run a sweep."""
     began = time.perf_counter()
     process = ways.all[way](name, n)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"{way} failed: {ways.errors()}")
-    return Cost(time.perf_counter() - began, ways.best(way, said, n))
+    return Cost(time.perf_counter() - began, ways.best(way, output, n))
 
 
 def recovery_s(ways: Ways, way: str, n_kills: int) -> float:
@@ -215,9 +217,9 @@ def recovery_s(ways: Ways, way: str, n_kills: int) -> float:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     watcher.join()
-    ways.best(way, said, n_kills + 1)
+    ways.best(way, output, n_kills + 1)
     if len(took) != n_kills:
         raise SystemExit(f"{way}: {len(took)} of {n_kills} killed trials began again")
     return median(took)
@@ -242,14 +244,14 @@ def head(
         probe.bind(("127.0.0.2", 0))
         address = f"127.0.0.2:{probe.getsockname()[1]}"
     own = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_AUTH_MODE": "disabled"}
-    words = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}"]
-    words += ["--node-ip-address=127.0.0.2", f"--num-cpus={n_cpus}", "--include-dashboard=false"]
-    words += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder / 'r'}"]
+    arguments = ["start", "--head", "--block", f"--port={address.rpartition(':')[2]}"]
+    arguments += ["--node-ip-address=127.0.0.2", f"--num-cpus={n_cpus}", "--include-dashboard=false"]
+    arguments += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder / 'r'}"]
     ray = str(Path(sys.executable).with_name("ray"))
     log = folder / "ray.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [ray, *words, *more(address)],
+            [ray, *arguments, *more(address)],
             stdout=file,
             stderr=file,
             env=os.environ | own | about,
@@ -272,18 +274,18 @@ def main() -> None:
     asked.add_argument("--kills", type=int, default=5)
     given = asked.parse_args()
     table = Table("sweep", "way", "wall s", "s a trial", "Ray Tune / this", "best loss")
-    with tempfile.TemporaryDirectory(prefix="rt") as room:
-        path = os.pathsep.join([room, *filter(None, [os.environ.get("PYTHONPATH")])])
-        os.environ |= {"BEGUN": str(Path(room) / "begun"), "PYTHONPATH": path}
-        with head(Path(room)) as address:
-            (Path(room) / "work.py").write_text(WORK)
-            ways = Ways(Path(room), address)
+    with tempfile.TemporaryDirectory(prefix="rt") as scratch:
+        path = os.pathsep.join([scratch, *filter(None, [os.environ.get("PYTHONPATH")])])
+        os.environ |= {"BEGUN": str(Path(scratch) / "begun"), "PYTHONPATH": path}
+        with head(Path(scratch)) as address:
+            (Path(scratch) / "work.py").write_text(WORK)
+            ways = Ways(Path(scratch), address)
             for name, n in (("noop", given.noops), ("xgboost", given.xgboost)):
                 costs = {way: cost(ways, way, name, n) for way in ways.all}
-                for way, found in costs.items():
-                    ratio = costs["Ray Tune"].wall_s / found.wall_s
-                    figures = [f"{found.wall_s:.1f}", f"{found.wall_s / n:.3f}"]
-                    table.add_row(f"{name}, {n}", way, *figures, f"{ratio:.2f}", f"{found.best:.6f}")
+                for way, costs_of_one in costs.items():
+                    ratio = costs["Ray Tune"].wall_s / costs_of_one.wall_s
+                    figures = [f"{costs_of_one.wall_s:.1f}", f"{costs_of_one.wall_s / n:.3f}"]
+                    table.add_row(f"{name}, {n}", way, *figures, f"{ratio:.2f}", f"{costs_of_one.best:.6f}")
             again = {way: recovery_s(ways, way, given.kills) for way in ways.all}
     console = Console(width=110)
     console.print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")

@@ -93,10 +93,10 @@ def fill(
         for n in range(1, n_runs + 1):
             config = {"x": draw.random(), "depth": draw.randint(2, 12), "rate": draw.random() / 3}
             config["bagging"] = draw.random() < 0.5
-            words = (f"{sweep_id}-{n}", sweep_id, n, "finished", "", json.dumps(config), "random")
+            texts = (f"{sweep_id}-{n}", sweep_id, n, "finished", "", json.dumps(config), "random")
             score = value_of(config) if value_of else draw.random()
             summary = json.dumps({"score": score})
-            runs.append((*words, score, 0, 1, 0, "", summary, 1.0 + n, 1.0 + n, 2.0 + n))
+            runs.append((*texts, score, 0, 1, 0, "", summary, 1.0 + n, 1.0 + n, 2.0 + n))
         connection.executemany(f"INSERT INTO runs ({names}) VALUES ({', '.join('?' * 16)})", runs)
         reports = (
             (f"{sweep_id}-{n}", 1, step, '{"score":0.5}', 1, 0.5, 1.0)
@@ -107,8 +107,8 @@ def fill(
 
 
 def probe(role: str, home: Path, sweep_id: str) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", PROBE, role, str(home), sweep_id]
-    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PROBE, role, str(home), sweep_id]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def measured(process: subprocess.Popen[str]) -> list[float]:
@@ -116,9 +116,9 @@ def measured(process: subprocess.Popen[str]) -> list[float]:
     return json.loads(process.stdout.readline())
 
 
-def show(role: str, found: list[float]) -> None:
-    words = f"{found[0]:10.2f} {found[1]:10.2f} {found[2]:12.2f} {found[3]:10.0f}"
-    print(f"{role:<10}{words}", flush=True)
+def show(role: str, figures: list[float]) -> None:
+    cells = f"{figures[0]:10.2f} {figures[1]:10.2f} {figures[2]:12.2f} {figures[3]:10.0f}"
+    print(f"{role:<10}{cells}", flush=True)
 
 
 def main() -> None:

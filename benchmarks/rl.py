@@ -63,8 +63,10 @@ def main(sb3_steps: int, elegantrl: str, part: str) -> None:
     for what, by, rate in rows:
         table.add_row(what, by, f"{rate:,.0f}")
     Console(width=110).print(table)
-    each = member_bytes(AgentSettings(horizon_len=HORIZON, batch_size=BATCH), 283, N_STOCKS)
-    print(f"memory of 32 members at E = 64: {float(peak.stdout):.2f} GB; estimated {32 * each / 1e9:.2f} GB")
+    n_bytes = member_bytes(AgentSettings(horizon_len=HORIZON, batch_size=BATCH), 283, N_STOCKS)
+    print(
+        f"memory of 32 members at E = 64: {float(peak.stdout):.2f} GB; estimated {32 * n_bytes / 1e9:.2f} GB"
+    )
 
 
 def world() -> tuple[MarketData, MarketSettings]:

@@ -107,8 +107,8 @@ class SimulatedAgent:
             while time.monotonic() < until:
                 n += 1
                 key = f"{self._name}/{n}"
-                found = await self._ask("lease", sweep_id=self._sweep_id, agent_id=self._name, key=key)
-                await self._carry_out({name: found["run"][name] for name in ("run_id", "token")})
+                answer = await self._ask("lease", sweep_id=self._sweep_id, agent_id=self._name, key=key)
+                await self._carry_out({name: answer["run"][name] for name in ("run_id", "token")})
                 self._tally.n_runs += 1
 
     async def _carry_out(self, lease: dict[str, Any]) -> None:
@@ -134,8 +134,8 @@ def simulate(home: Path, n_agents: int, seconds: float) -> str:
     )
     assert host.stdout is not None
     host.stdout.readline()
-    place = {"source": "s.yaml", "workdir": str(home)}
-    sweep_id = Client(UnixChannel(home)).call("create_sweep", key=str(n_agents), text=SWEEP, place=place)[
+    origin = {"source": "s.yaml", "workdir": str(home)}
+    sweep_id = Client(UnixChannel(home)).call("create_sweep", key=str(n_agents), text=SWEEP, place=origin)[
         "sweep_id"
     ]
     tally, watched = Tally(), psutil.Process(host.pid)
@@ -155,11 +155,11 @@ def simulate(home: Path, n_agents: int, seconds: float) -> str:
     return f"{n_agents:6} {rates} {p50:9.1f} {p99:9.1f} {busy:9.0%} {n_bytes / 2**20:8.0f}"
 
 
-def timed(what: str, *words: str, home: Path) -> None:
+def timed(what: str, *arguments: str, home: Path) -> None:
     """Print how long a process takes, and the most memory that it had."""
     began = time.perf_counter()
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen([sys.executable, *words], stdin=quiet, stdout=quiet, cwd=home)
+    process = subprocess.Popen([sys.executable, *arguments], stdin=quiet, stdout=quiet, cwd=home)
     with contextlib.suppress(ChildProcessError):
         ending = threading.Timer(LONGEST_S, process.kill)
         ending.start()
@@ -174,11 +174,11 @@ def many_runs(home: Path, n_runs: int, n_sweeps: int) -> None:
     """Print what questions cost at a store of so many runs; those of a sweep are about the newest."""
     print(f"\n{n_runs:,} runs in {count(n_sweeps, 'sweep'):<22}     time   peak memory of the process")
     numbers = [str(n_runs), str(n_sweeps)]
-    words = [sys.executable, "-c", FILL, str(home), SWEEP, *numbers]  # or this process's memory would count
-    subprocess.run(words, cwd=Path(__file__).parent, check=True)
+    command = [sys.executable, "-c", FILL, str(home), SWEEP, *numbers]  # or this process's memory would count
+    subprocess.run(command, cwd=Path(__file__).parent, check=True)
     print(f"{'the database':<40} {(home / 'store.db').stat().st_size / 2**20:8.0f} MiB", flush=True)
     sharpen = ("-m", "sharpen", "--home", str(home))
-    for words in (
+    for command in (
         ("--version",),
         ("ls",),
         ("best", "long", "--json"),
@@ -187,7 +187,12 @@ def many_runs(home: Path, n_runs: int, n_sweeps: int) -> None:
         ("runs", "long", "--json"),
         ("report", "long", "--output", str(home / "report.html")),
     ):
-        timed("sharpen " + " ".join(words[:2] if "--output" in words else words), *sharpen, *words, home=home)
+        timed(
+            "sharpen " + " ".join(command[:2] if "--output" in command else command),
+            *sharpen,
+            *command,
+            home=home,
+        )
     timed("every run as lines of a page", "-c", LINES, str(home), home=home)
     for method in METHODS:
         with contextlib.closing(sqlite3.connect(home / "store.db")) as connection, connection:

@@ -195,8 +195,8 @@ def _cross_validated(
 def _svc(config: ParameterValues) -> Any:
     from sklearn import svm
 
-    words = {"c": "C"}
-    return svm.SVC(**{words.get(k, k): v for k, v in config.items()}, max_iter=3000, random_state=0)
+    other_names = {"c": "C"}
+    return svm.SVC(**{other_names.get(k, k): v for k, v in config.items()}, max_iter=3000, random_state=0)
 
 
 def booster(kind: str) -> Callable[[ParameterValues], Any]:

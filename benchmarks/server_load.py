@@ -125,9 +125,9 @@ class Line:
         return int(head.split()[1]), await reader.readexactly(length)
 
 
-def line(run: int, place: int) -> dict[str, Any]:
+def line(run: int, index: int) -> dict[str, Any]:
     """Return what a run logs at a step."""
-    return {"_step": place, "_timestamp": 1.7e9 + place, "loss": run + 1 / (place + 1), "place": place}
+    return {"_step": index, "_timestamp": 1.7e9 + index, "loss": run + 1 / (index + 1), "place": index}
 
 
 async def log(link: Line, run: int, given: argparse.Namespace) -> int:
@@ -140,7 +140,7 @@ async def log(link: Line, run: int, given: argparse.Namespace) -> int:
     for k in range(int(given.seconds * given.posts_per_s)):
         await asyncio.sleep(max(0.0, began + (k + 1) / given.posts_per_s - time.monotonic()))
         end = round((k + 1) * given.lines_per_s / given.posts_per_s)
-        content = [json.dumps(line(run, place)) for place in range(sent, end)]
+        content = [json.dumps(line(run, index)) for index in range(sent, end)]
         await link.post(path, {"files": {"wandb-history.jsonl": {"offset": sent, "content": content}}})
         sent = end
     await link.post(path, {"complete": True, "exitcode": 0})
@@ -165,13 +165,13 @@ def wrong_lines(home: Path, runs: int, n_lines: int) -> int:
 
     reader, n = Reader(home), 0
     for run in range(runs):
-        found = reader.tracked.history(f"load-{run}", 0, n_lines + 1)
-        sent = [line(run, place) for place in range(n_lines)]
+        stored = reader.tracked.history(f"load-{run}", 0, n_lines + 1)
+        sent = [line(run, index) for index in range(n_lines)]
         same = [
             row.step == one["_step"] and row.metrics["loss"] == one["loss"]
-            for row, one in zip(found, sent, strict=False)
+            for row, one in zip(stored, sent, strict=False)
         ]
-        n += max(len(found), n_lines) - sum(same)
+        n += max(len(stored), n_lines) - sum(same)
     return n
 
 
@@ -201,7 +201,7 @@ class Found:
     wrong: int
 
 
-def tell(given: argparse.Namespace, links: list[Line], found: Found) -> None:
+def tell(given: argparse.Namespace, links: list[Line], findings: Found) -> None:
     """Print what came of it."""
     made_ms = 1000 * np.array([link.made_s for link in links])
     waits_ms = 1000 * np.array([wait for link in links for wait in link.waits_s])
@@ -209,7 +209,7 @@ def tell(given: argparse.Namespace, links: list[Line], found: Found) -> None:
         f"{given.runs} runs, {given.lines_per_s:g} lines/s each in {given.posts_per_s:g} requests/s, "
         f"{given.seconds:g} s"
     )
-    print(f"lines sent {sum(found.sent):,}; missing or different in the store: {found.wrong}")
+    print(f"lines sent {sum(findings.sent):,}; missing or different in the store: {findings.wrong}")
     print(f"runs made, all at the same instant: {times(made_ms)}")
     print(f"lines: {times(waits_ms)}")
     print(f"all answers: {times(np.concatenate([made_ms, waits_ms]))}")
@@ -217,11 +217,11 @@ def tell(given: argparse.Namespace, links: list[Line], found: Found) -> None:
         {s: sum(k.statuses.get(s, 0) for k in links) for k in links for s in k.statuses}.items()
     )
     print(f"sent again {sum(link.n_again for link in links)}; statuses {dict(statuses)}")
-    if not found.away_s:
-        each_ms = 1000 * found.cpu_s / (len(waits_ms) + len(made_ms))
-        print(f"processor time of the server {found.cpu_s:.1f} s: {each_ms:.1f} ms a request")
-    if found.away_s:
-        print(f"killed {len(found.away_s)} times; away for {', '.join(f'{s:.1f}' for s in found.away_s)} s")
+    if not findings.away_s:
+        each_ms = 1000 * findings.cpu_s / (len(waits_ms) + len(made_ms))
+        print(f"processor time of the server {findings.cpu_s:.1f} s: {each_ms:.1f} ms a request")
+    if away_s := findings.away_s:
+        print(f"killed {len(away_s)} times; away for {', '.join(f'{s:.1f}' for s in away_s)} s")
 
 
 def main() -> None:

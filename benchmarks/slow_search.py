@@ -49,13 +49,13 @@ host.close()
 
 def waits_ms(ask: Callable[[int], object], n: int) -> str:
     """Return the median, the 95th percentile and the longest of n waits."""
-    found: list[float] = []
+    waits: list[float] = []
     for k in range(n):
         began = time.perf_counter()
         ask(k)
-        found.append(1000 * (time.perf_counter() - began))
+        waits.append(1000 * (time.perf_counter() - began))
         time.sleep(0.01)
-    return "".join(f"{value:10.1f}" for value in (*np.percentile(found, [50, 95]), max(found)))
+    return "".join(f"{value:10.1f}" for value in (*np.percentile(waits, [50, 95]), max(waits)))
 
 
 def main() -> None:
@@ -76,8 +76,8 @@ def main() -> None:
 def measure(home: Path, line: Callable[[], str], seconds: float) -> None:
     """Print what each request waits for, before the method thinks and while it does."""
     call = Client(UnixChannel(home)).call
-    place = {"source": "s.yaml", "workdir": str(home)}
-    sweep_id = call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
+    origin = {"source": "s.yaml", "workdir": str(home)}
+    sweep_id = call("create_sweep", key="k", text=SWEEP, place=origin)["sweep_id"]
     call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="x")
     while "run" not in (leased := call("lease", sweep_id=sweep_id, agent_id="a", key="first")):
         time.sleep(0.01)

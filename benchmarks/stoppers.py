@@ -175,8 +175,8 @@ def replay(curves: Curves, order: Sequence[int], rule: Stopper, n_slots: int = 2
 def turned(curves: Curves, name: str, turn: int, rule: Stopper) -> ReplayedSearch:
     """Return the replay of a turn's order, its regret in standard deviations of the full runs' results."""
     order = rng_for(0, name, turn).permutation(len(curves)).tolist()
-    found = replay(curves, order, rule)
-    return replace(found, regret=found.regret / float(np.std([curve[-1] for curve in curves])))
+    replayed = replay(curves, order, rule)
+    return replace(replayed, regret=replayed.regret / float(np.std([curve[-1] for curve in curves])))
 
 
 @click.command()
@@ -190,9 +190,10 @@ def main(n_orders: int) -> None:
     for rule, (kind, options) in track(RULES.items(), "replaying"):
         cells: list[str] = []
         for name, world in SETS.items():
-            found = [turned(world(turn), name, turn, build(kind, options)) for turn in range(n_orders)]
+            searches = [turned(world(turn), name, turn, build(kind, options)) for turn in range(n_orders)]
             saved, lost, regret = (
-                float(np.mean([getattr(r, column) for r in found])) for column in ("saved", "lost", "regret")
+                float(np.mean([getattr(r, column) for r in searches]))
+                for column in ("saved", "lost", "regret")
             )
             cells.append(f"{saved:4.0%} {lost:5.1%}  {regret:.2f}")
         table.add_row(rule, *cells)

@@ -54,22 +54,22 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", type=int, default=60)
     given = asked.parse_args()
-    with tempfile.TemporaryDirectory() as room, machines((SERVER, *MACHINES)):
-        folder = Path(room)
+    with tempfile.TemporaryDirectory() as scratch, machines((SERVER, *MACHINES)):
+        folder = Path(scratch)
         (folder / "train.py").write_text(PROGRAM)
         (folder / "sweep.yaml").write_text(SWEEP % given.runs)
         os.environ |= {"SHARPEN_API_KEY": serve(folder), "SHARPEN_SERVER": ADDRESS}
         os.chdir(folder)
-        words = sharpen_on(MACHINES[0], folder, "sweep", "sweep.yaml")
-        sweep = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[-1]
-        logs = [folder / f"{place}.log" for place in MACHINES]
+        command = sharpen_on(MACHINES[0], folder, "sweep", "sweep.yaml")
+        sweep = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
+        logs = [folder / f"{machine}.log" for machine in MACHINES]
         agents = [
             subprocess.Popen(
-                sharpen_on(place, folder, "agent", sweep, "--slots", "2"),
+                sharpen_on(machine, folder, "agent", sweep, "--slots", "2"),
                 stdout=log.open("w"),
                 stderr=subprocess.STDOUT,
             )
-            for place, log in zip(MACHINES, logs, strict=True)
+            for machine, log in zip(MACHINES, logs, strict=True)
         ]
         time.sleep(20)
         pull_cable(FIRST)

@@ -61,16 +61,16 @@ def runs(folder: Path, environ: dict[str, str], lines: int, repeats: int) -> Non
         "sharpen.tracking, into a project": ("own.py", {}),
         "nothing": ("nothing.py", {}),
     }
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(repeats):  # in turns: what else the machine does meets all of them
         for way, (program, more) in ways.items():
-            found[way].append(took([sys.executable, program, str(lines)], folder, environ | more))
-    nothing = found.pop("nothing")
+            seconds[way].append(took([sys.executable, program, str(lines)], folder, environ | more))
+    nothing = seconds.pop("nothing")
     start_s, start_cpu_s = median(one[0] for one in nothing), median(one[1] for one in nothing)
-    own = found["sharpen.tracking, into a project"]
+    own = seconds["sharpen.tracking, into a project"]
     base_s, base_cpu_s = median(o[0] for o in own) - start_s, median(o[1] for o in own) - start_cpu_s
     print(f"{'a run of ' + str(lines) + ' lines':38}{'wall s':>8}{'CPU s':>8}{'x wall':>8}{'x CPU':>8}")
-    for way, times in found.items():
+    for way, times in seconds.items():
         wall_s, cpu_s = median(o[0] for o in times) - start_s, median(o[1] for o in times) - start_cpu_s
         print(f"{way:38}{wall_s:8.2f}{cpu_s:8.2f}{wall_s / base_s:8.1f}{cpu_s / base_cpu_s:8.1f}")
 

@@ -61,8 +61,8 @@ def main() -> None:
 
 
 def in_own_process(mode: str, method: str, n_trials: int) -> dict:
-    words = [sys.executable, __file__, "--only", mode, method, "--trials", str(n_trials)]
-    return json.loads(subprocess.run(words, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout)
+    command = [sys.executable, __file__, "--only", mode, method, "--trials", str(n_trials)]
+    return json.loads(subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout)
 
 
 def measure(is_warm: bool, method: str, n_trials: int) -> dict:
@@ -73,9 +73,9 @@ def measure(is_warm: bool, method: str, n_trials: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with connect(home) as client:
-            place = {"source": str(FILE), "workdir": str(ROOT)}
+            origin = {"source": str(FILE), "workdir": str(ROOT)}
             text = FILE.read_text().replace("method: bayes", f"method: {method}")
-            made = client.call("create_sweep", key="k", text=text, place=place, seed=0, run_cap=n_trials)
+            made = client.call("create_sweep", key="k", text=text, place=origin, seed=0, run_cap=n_trials)
             reader = Reader(home)
             row = reader.sweep(made["sweep_id"])
             before = os.times()
@@ -105,11 +105,21 @@ def demo_table(n_trials: int) -> Table:
     for mode in ("cold", "warm"):
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder) / "store"
-            words = [sys.executable, "-m", "sharpen", "--home", str(home), "run", str(FILE), "--agents", "2"]
-            words += ["--trials", str(n_trials), "--report", str(Path(folder) / "report.html")]
+            command = [
+                sys.executable,
+                "-m",
+                "sharpen",
+                "--home",
+                str(home),
+                "run",
+                str(FILE),
+                "--agents",
+                "2",
+            ]
+            command += ["--trials", str(n_trials), "--report", str(Path(folder) / "report.html")]
             environment = os.environ | ({"SHARPEN_COLD": "1"} if mode == "cold" else {})
             before, began = os.times(), time.perf_counter()
-            subprocess.run(words, cwd=ROOT, check=True, env=environment, capture_output=True)
+            subprocess.run(command, cwd=ROOT, check=True, env=environment, capture_output=True)
             wall, after = time.perf_counter() - began, os.times()
             reader = Reader(home)
             sweep = reader.sweep("last")

@@ -102,11 +102,21 @@ def ours(task: Task, folder: Path, cold: bool = False, stops: bool = True) -> Se
         del sweep["early_terminate"]
     file, home = folder / "sweep.yaml", folder / "store"
     file.write_text(yaml.safe_dump(sweep, sort_keys=False), encoding="utf-8")
-    words = [sys.executable, "-m", "sharpen", "--home", str(home), "run", str(file), "--seed", str(task.seed)]
-    words += ["--agents", str(N_AT_ONCE), "--trials", str(task.n_trials)]
+    command = [
+        sys.executable,
+        "-m",
+        "sharpen",
+        "--home",
+        str(home),
+        "run",
+        str(file),
+        "--seed",
+        str(task.seed),
+    ]
+    command += ["--agents", str(N_AT_ONCE), "--trials", str(task.n_trials)]
     extra = {"SHARPEN_COLD": "1"} if cold else {}
     done = subprocess.run(
-        [*words, "--report", str(folder / "report.html")],
+        [*command, "--report", str(folder / "report.html")],
         cwd=ROOT,
         env=os.environ | ONE_THREAD | extra,
         capture_output=True,
@@ -114,7 +124,7 @@ def ours(task: Task, folder: Path, cold: bool = False, stops: bool = True) -> Se
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{' '.join(words)} failed: {done.stderr[-2000:]}")
+        raise SystemExit(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
     reader = Reader(home)
     runs = reader.runs(reader.sweep("last").id)
     scored = {run.score: run.config for run in runs if run.state == "finished" and run.score is not None}
@@ -133,9 +143,9 @@ def ours(task: Task, folder: Path, cold: bool = False, stops: bool = True) -> Se
 
 def optuna_search(task: Task, folder: Path, pruned: bool = False) -> Search:
     """Return what Optuna did, in a process of its own so that its imports count and its CPU is seen."""
-    words = [sys.executable, __file__, "--trials", str(task.n_trials), "--seeds", str(task.seed)]
-    words += ["--peer", str(folder), *(["--pruned"] if pruned else [])]
-    done = subprocess.run(words, check=True, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE)
+    command = [sys.executable, __file__, "--trials", str(task.n_trials), "--seeds", str(task.seed)]
+    command += ["--peer", str(folder), *(["--pruned"] if pruned else [])]
+    done = subprocess.run(command, check=True, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE)
     return Search(*json.loads(done.stdout))
 
 
@@ -161,15 +171,15 @@ def be_optuna(task: Task, folder: Path, pruned: bool) -> None:
         with start_script(config, task.seed) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                if found := STEP.match(line):
-                    value = float(found[2])
+                if match := STEP.match(line):
+                    value = float(match[2])
                     n_folds += 1
-                    trial.report(value, int(found[1]))
+                    trial.report(value, int(match[1]))
                     if trial.should_prune():
                         process.kill()
                         raise optuna.TrialPruned
-                elif found := TRAINING.match(line):
-                    training_cpu_s.append(float(found[1]))
+                elif match := TRAINING.match(line):
+                    training_cpu_s.append(float(match[1]))
         if process.returncode:
             raise RuntimeError(f"the script failed with {config}")
         return value  # NaN, an infeasible configuration, makes the trial a failed one
@@ -189,9 +199,9 @@ def suggest(trial: Any, name: str, dimension: Any) -> Any:
 
 
 def start_script(config: Mapping[str, Any], seed: int) -> subprocess.Popen[str]:
-    words = [sys.executable, SCRIPT, *(f"--{name}={value}" for name, value in config.items())]
-    words.append(f"--seed={seed}")
-    return subprocess.Popen(words, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, SCRIPT, *(f"--{name}={value}" for name, value in config.items())]
+    command.append(f"--seed={seed}")
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True)
 
 
 # ---- what the winners are worth
@@ -201,15 +211,15 @@ def rescored(config: Mapping[str, Any], seed: int) -> float:
     """Return the val/sharpe that the script alone prints last."""
     with start_script(config, seed) as process:
         text, _ = process.communicate()
-    return float([found[2] for found in map(STEP.match, text.splitlines()) if found][-1])
+    return float([match[2] for match in map(STEP.match, text.splitlines()) if match][-1])
 
 
-def with_worth(found: Search, seed: int, n_others: int) -> Search:
+def with_worth(search: Search, seed: int, n_others: int) -> Search:
     """Return a search with its winner rescored, under its own seed and under others."""
     seeds = [seed, *range(OTHER_SEED, OTHER_SEED + n_others)]
     with ThreadPoolExecutor(N_AT_ONCE) as pool:
-        again, *worth = pool.map(rescored, repeat(found.config), seeds)
-    return replace(found, again=again, worth=worth)
+        again, *worth = pool.map(rescored, repeat(search.config), seeds)
+    return replace(search, again=again, worth=worth)
 
 
 # ---- the tables
@@ -230,19 +240,19 @@ def measured(way: Callable[[Task, Path], Search], task: Task) -> Search:
     """Return what a search did, with the seconds that it took and those of CPU of all its processes."""
     with tempfile.TemporaryDirectory() as folder:
         before, began = os.times(), time.perf_counter()
-        found = way(task, Path(folder))
+        search = way(task, Path(folder))
         wall_s, after = time.perf_counter() - began, os.times()
     cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
-    return replace(found, wall_s=wall_s, cpu_s=cpu_s)
+    return replace(search, wall_s=wall_s, cpu_s=cpu_s)
 
 
-def searches_table(found: Mapping[str, Search], title: str) -> Table:
+def searches_table(searches: Mapping[str, Search], title: str) -> Table:
     table = Table("", title=title)
     for column in ("wall s", "CPU s", "training CPU s", "folds", "CPU ms a fold", "runs", "optuna / it"):
         table.add_column(column, justify="left" if column == "runs" else "right")
-    for name, search in found.items():
+    for name, search in searches.items():
         ended = ", ".join(f"{n} {state}" for state, n in sorted(search.states.items()))
-        ratio = f"{found['optuna'].wall_s / search.wall_s:.2f} x" if "optuna" in found else ""
+        ratio = f"{searches['optuna'].wall_s / search.wall_s:.2f} x" if "optuna" in searches else ""
         figures = (search.wall_s, search.cpu_s, search.training_cpu_s)
         per_fold = 1000 * search.training_cpu_s / search.n_folds
         cells = [*(f"{figure:.1f}" for figure in figures), str(search.n_folds), f"{per_fold:.0f}"]
@@ -250,19 +260,19 @@ def searches_table(found: Mapping[str, Search], title: str) -> Table:
     return table
 
 
-def winners_table(found: Mapping[str, Search]) -> Table:
-    n = len(next(iter(found.values())).worth)
+def winners_table(searches: Mapping[str, Search]) -> Table:
+    n = len(next(iter(searches.values())).worth)
     table = Table("winner of", "val/sharpe", "rescored", f"mean of {n} other seeds", "from", "to", "rank")
-    for name, search in found.items():
+    for name, search in searches.items():
         is_same = math.isclose(search.again, search.best, rel_tol=1e-5)
         again = "the same" if is_same else f"{search.again:.4f}, NOT the same"
-        rank = 1 + sum(fmean(other.worth) > fmean(search.worth) for other in found.values())
+        rank = 1 + sum(fmean(other.worth) > fmean(search.worth) for other in searches.values())
         spread = (f"{fmean(search.worth):.3f}", f"{min(search.worth):.3f}", f"{max(search.worth):.3f}")
         table.add_row(name, f"{search.best:.4f}", again, *spread, str(rank))
     return table
 
 
-def split_table(found: Mapping[str, Search]) -> Table:
+def split_table(searches: Mapping[str, Search]) -> Table:
     """Return by how much each part shortens a sweep; the first three make the fourth."""
     table = Table("what makes the ratio", "wall", "CPU")
     steps = {
@@ -274,18 +284,20 @@ def split_table(found: Mapping[str, Search]) -> Table:
         "then early_terminate": ("sharpen-no-stops", "sharpen"),
         "a peer that prunes, too": ("optuna-pruned", "sharpen"),
     }
-    for words, (slow, quick) in steps.items():
-        if slow in found and quick in found:
-            wall, cpu = (getattr(found[slow], s) / getattr(found[quick], s) for s in ("wall_s", "cpu_s"))
-            table.add_row(words, f"{wall:.2f} x", f"{cpu:.2f} x")
+    for part, (slow, quick) in steps.items():
+        if slow in searches and quick in searches:
+            wall, cpu = (
+                getattr(searches[slow], s) / getattr(searches[quick], s) for s in ("wall_s", "cpu_s")
+            )
+            table.add_row(part, f"{wall:.2f} x", f"{cpu:.2f} x")
     return table
 
 
-def report(found: Mapping[str, Search], title: str) -> None:
+def report(searches: Mapping[str, Search], title: str) -> None:
     console = Console(width=120)
-    console.print(searches_table(found, title))
-    console.print(split_table(found))
-    console.print(winners_table(found))
+    console.print(searches_table(searches, title))
+    console.print(split_table(searches))
+    console.print(winners_table(searches))
 
 
 def parsed() -> argparse.Namespace:
@@ -313,37 +325,37 @@ def main() -> None:
         return
     if options.quick:
         options.trials, options.ways, options.rescore = N_QUICK, ["sharpen", "optuna"], 2
-    found = [compare(options, seed) for seed in options.seeds]
-    if len(found) > 1 and all({"sharpen", "optuna"} <= one.keys() for one in found):
-        Console(width=120).print(means_table(found, options.seeds))
+    by_seed = [compare(options, seed) for seed in options.seeds]
+    if len(by_seed) > 1 and all({"sharpen", "optuna"} <= one.keys() for one in by_seed):
+        Console(width=120).print(means_table(by_seed, options.seeds))
 
 
 def compare(options: argparse.Namespace, seed: int) -> dict[str, Search]:
     """Make every search under one seed, print what it did, and return it."""
-    found: dict[str, Search] = {}
+    searches: dict[str, Search] = {}
     loads: list[float] = []
     for name in options.ways:
         print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
-        found[name] = measured(WAYS[name], Task(options.trials, seed))
+        searches[name] = measured(WAYS[name], Task(options.trials, seed))
         loads.append(os.getloadavg()[0])
     title = f"{options.trials} runs, {N_AT_ONCE} at once, seed {seed}; "
     title += f"load {min(loads):.1f} to {max(loads):.1f}"
-    found = {name: with_worth(search, seed, options.rescore) for name, search in found.items()}
-    report(found, title)
-    return found
+    searches = {name: with_worth(search, seed, options.rescore) for name, search in searches.items()}
+    report(searches, title)
+    return searches
 
 
-def means_table(found: Sequence[Mapping[str, Search]], seeds: Sequence[int]) -> Table:
+def means_table(by_seed: Sequence[Mapping[str, Search]], seeds: Sequence[int]) -> Table:
     """Return the ratios of all seeds, what their winners are worth, and the means."""
     table = Table("optuna / sharpen", *(f"seed {seed}" for seed in seeds), "mean")
     for name, field in (("wall", "wall_s"), ("CPU", "cpu_s"), ("CPU without training", "")):
-        ratios = [spent(one["optuna"], field) / spent(one["sharpen"], field) for one in found]
+        ratios = [spent(one["optuna"], field) / spent(one["sharpen"], field) for one in by_seed]
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         table.add_row(name, *(f"{ratio:.2f} x" for ratio in (*ratios, mean)))
     for name in ("sharpen", "optuna"):
-        worths = [fmean(one[name].worth) for one in found]
+        worths = [fmean(one[name].worth) for one in by_seed]
         table.add_row(f"{name}'s winner", *(f"{worth:.3f}" for worth in (*worths, fmean(worths))))
-    gains = [fmean(one["sharpen"].worth) - fmean(one["optuna"].worth) for one in found]
+    gains = [fmean(one["sharpen"].worth) - fmean(one["optuna"].worth) for one in by_seed]
     error = stdev(gains) / math.sqrt(len(gains))
     table.add_row("difference", *(f"{gain:+.3f}" for gain in gains), f"{fmean(gains):+.3f} ± {error:.3f}")
     return table

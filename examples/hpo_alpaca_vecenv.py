@@ -71,11 +71,11 @@ def train_and_evaluate(cfg: DictConfig) -> dict[str, Any]:
     if config["stage"] == "lockbox":
         figures = lockbox_figures(result.score)
         return {"performance": -figures[LOCKBOX_SHARPE], **figures, "summary": summary}
-    found = progress([result.score], float(config.get("min_trades", 5)))
-    log.info("fold %d: %s", fold.number, closing_line([result.score], found.infeasible))
-    if found.infeasible:
-        summary = {**summary, INFEASIBLE: found.infeasible}
-    return {"performance": -found.metrics[SHARPE], **found.metrics, "summary": summary}
+    so_far = progress([result.score], float(config.get("min_trades", 5)))
+    log.info("fold %d: %s", fold.number, closing_line([result.score], so_far.infeasible))
+    if so_far.infeasible:
+        summary = {**summary, INFEASIBLE: so_far.infeasible}
+    return {"performance": -so_far.metrics[SHARPE], **so_far.metrics, "summary": summary}
 
 
 def bars_of(
@@ -106,8 +106,8 @@ def train_on(
     begun = None
     about = {**settings.flat, "seed": int(config["seed"])}
     if config["load"]:
-        found = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
-        begun = found.folds.get(fold.number)
+        restored = checkpoints.go_on(checkpoints.load(Path(config["load"])), about)
+        begun = restored.folds.get(fold.number)
     job = FoldJob(settings, fold, int(config["seed"]), begun, is_parent=bool(config["save"]))
     result = train(
         data, [job], device_of(config), telling(fold, settings.break_step, int(config["n_folds"]))
@@ -120,9 +120,9 @@ def train_on(
 
 def telling(fold: Fold, break_step: int, n_folds: int) -> Keep[FoldCheckpoint]:
     """Return what says on stderr, every few seconds, how far the training is."""
-    place = f"fold {fold.number} of {n_folds}" if fold.number else "the lockbox"
+    bars_name = f"fold {fold.number} of {n_folds}" if fold.number else "the lockbox"
     began = told_at = time.monotonic()
-    print(f"{place}: {break_step:,} steps of training", file=sys.stderr, flush=True)
+    print(f"{bars_name}: {break_step:,} steps of training", file=sys.stderr, flush=True)
 
     def tell(at_work: Callable[[], Mapping[int, FoldCheckpoint]]) -> None:
         nonlocal told_at
@@ -133,7 +133,7 @@ def telling(fold: Fold, break_step: int, n_folds: int) -> Keep[FoldCheckpoint]:
         for one in at_work().values():
             looked = "" if one.best.weights is None else f", best Sharpe on the tail {one.best.sharpe:.2f}"
             done = f"{min(one.n_steps, break_step):,} of {break_step:,} steps"
-            line = f"{place}: {done}, {now - began:.0f} s{looked}"
+            line = f"{bars_name}: {done}, {now - began:.0f} s{looked}"
             print(line, file=sys.stderr, flush=True)
 
     return tell
