@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.remote.attached import BEGINS, ENDED
-from sharpen.agents.remote.keeper_watch import keep_agents
 from sharpen.agents.remote.placements import open_placement
 from sharpen.agents.remote.process import Ending, carry_out
 from sharpen.agents.remote.request import Request
 from sharpen.agents.remote.slurm import SlurmJobs
 from sharpen.agents.remote.ssh import ending
+from sharpen.agents.remote.watchdog import keep_agents
 from sharpen.cli import main
 from sharpen.cli import remote_store as serving
 from sharpen.cli.agent import _passed_on

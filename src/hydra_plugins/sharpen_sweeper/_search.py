@@ -16,12 +16,12 @@ from typing import Any
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.sharpen_sweeper._command_line import read_command_line
+from hydra_plugins.sharpen_sweeper._overrides import SWEEP_DIR, command_of, module_of_main, overrides_of
 from hydra_plugins.sharpen_sweeper._results import Results
 from hydra_plugins.sharpen_sweeper._settings import ANALYSES, Settings, read_settings
 from hydra_plugins.sharpen_sweeper._translation import run_cap, sweep_text
 from hydra_plugins.sharpen_sweeper._trial import base_of, groups_of
-from hydra_plugins.sharpen_sweeper._typed import read_typed
-from hydra_plugins.sharpen_sweeper._words import SWEEP_DIR, command_of, module_of_main, words_of
 from sharpen import spec
 from sharpen.agents.agent_process import AgentProcess
 from sharpen.agents.interrupts import interrupts
@@ -49,9 +49,9 @@ def search(
     Raises:
         SharpenError: The configuration has problems, or the store or the agent cannot work.
     """
-    typed = read_typed(arguments, config.hydra.sweeper.get("params"))
-    base = base_of(context, config, typed)
-    settings = read_settings(config, base, typed)
+    command_line = read_command_line(arguments, config.hydra.sweeper.get("params"))
+    base = base_of(context, config, command_line)
+    settings = read_settings(config, base, command_line)
     for path, sentence in settings.notes:
         log.warning("%s: %s", path, sentence)
     if settings.method in ANALYSES:
@@ -70,10 +70,10 @@ def search(
     home = Path(os.environ.get("SHARPEN_HOME", ".sharpen")).absolute()
 
     def compose(chosen: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        groups = groups_of(context, chosen, typed)
-        words = words_of({name: chosen[name] for name in groups}, groups)
+        groups = groups_of(context, chosen, command_line)
+        words = overrides_of({name: chosen[name] for name in groups}, groups)
         left = {name: value for name, value in chosen.items() if name not in groups}
-        return base_of(context, config, replace(typed, words=(*typed.words, *words))), left
+        return base_of(context, config, replace(command_line, words=(*command_line.words, *words))), left
 
     with connect(home) as client, interrupts() as seen:
         sweep_id = _sweep_of(client, home, folder, settings, (text, parsed))

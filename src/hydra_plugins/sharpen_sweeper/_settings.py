@@ -11,8 +11,8 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper import registration
+from hydra_plugins.sharpen_sweeper._command_line import CommandLine
 from hydra_plugins.sharpen_sweeper._options import POPULATIONS, method_options
-from hydra_plugins.sharpen_sweeper._typed import Typed
 from sharpen import optimizers
 from sharpen.hints import Problem, join, nearest, refuse
 from sharpen.spec.configspace import SearchSpace, read_search_space
@@ -98,14 +98,14 @@ def asks_for_a_search(config: DictConfig) -> bool:
 
 
 def read_settings(
-    config: DictConfig, base: Mapping[str, Any], typed: Typed, *, is_run: bool = False
+    config: DictConfig, base: Mapping[str, Any], command_line: CommandLine, *, is_run: bool = False
 ) -> Settings:
     """Return the settings of a sweep.
 
     Args:
         config: The whole configuration, with its ``hydra`` key.
         base: The configuration of a job before the search chooses anything.
-        typed: What the command line sets: it wins over the search space.
+        command_line: What the command line sets: it wins over the search space.
         is_run: Whether this is for one run of it, which need not know how many there are.
 
     Raises:
@@ -113,8 +113,8 @@ def read_settings(
     """
     reading = _Reading([], [], is_run)
     flat = _flat(_sections(config, reading.notes), reading)
-    space = _as_typed(_space(config, flat, typed, reading), typed, reading)
-    settings = _settings(flat, space, (base, typed), reading)
+    space = _as_typed(_space(config, flat, command_line, reading), command_line, reading)
+    settings = _settings(flat, space, (base, command_line), reading)
     if reading.problems:
         raise refuse("the sweeper's configuration", reading.problems)
     chosen = _plain(OmegaConf.select(config, "hydra.runtime.choices"))
@@ -134,16 +134,18 @@ def flat_values(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield f"{prefix}{name}", value
 
 
-def _as_typed(space: SearchSpace, typed: Typed, reading: _Reading) -> SearchSpace:
+def _as_typed(space: SearchSpace, command_line: CommandLine, reading: _Reading) -> SearchSpace:
     """Return the space without what the command line fixes, and with what it sweeps over."""
-    for name in typed.fixed:
+    for name in command_line.fixed:
         if name in space.parameters:
             reading.note(
                 f"hydra.sweeper.search_space.{name}", "is set on the command line, so that it stays fixed"
             )
-    kept = {name: one for name, one in space.parameters.items() if name not in typed.fixed}
-    default = {name: one for name, one in space.default.items() if name in kept and name not in typed.swept}
-    return replace(space, parameters={**kept, **typed.swept}, default=default)
+    kept = {name: one for name, one in space.parameters.items() if name not in command_line.fixed}
+    default = {
+        name: one for name, one in space.default.items() if name in kept and name not in command_line.swept
+    }
+    return replace(space, parameters={**kept, **command_line.swept}, default=default)
 
 
 @dataclass
@@ -229,7 +231,7 @@ def _take(
 
 
 def _space(
-    config: DictConfig, flat: dict[str, tuple[Any, str]], typed: Typed, reading: _Reading
+    config: DictConfig, flat: dict[str, tuple[Any, str]], command_line: CommandLine, reading: _Reading
 ) -> SearchSpace:
     value, path = flat.get("search_space", (None, ""))
     if value is None and OmegaConf.select(config, "search_space") is not None:
@@ -237,7 +239,7 @@ def _space(
         reading.note("search_space", "is read as hydra.sweeper.search_space: set it to ${search_space}")
     if value is None:
         constructor = str(flat.get("opt_constructor", ("", ""))[0])
-        if constructor.rpartition("make_")[2] not in ANALYSES and not typed.swept:
+        if constructor.rpartition("make_")[2] not in ANALYSES and not command_line.swept:
             reading.wrong("hydra.sweeper.search_space", "is missing: give it, or set it to ${search_space}")
         return SearchSpace({})
     found = read_search_space(value, path, reading.problems)
@@ -249,10 +251,10 @@ def _space(
 def _settings(
     flat: dict[str, tuple[Any, str]],
     space: SearchSpace,
-    given: tuple[Mapping[str, Any], Typed],
+    given: tuple[Mapping[str, Any], CommandLine],
     reading: _Reading,
 ) -> Settings:
-    base, typed = given
+    base, command_line = given
 
     def get(key: str, default: Any = None) -> Any:
         return flat.get(key, (default, ""))[0]
@@ -261,12 +263,12 @@ def _settings(
     scenario = cast("dict[str, Any]", get("option scenario", {}) or {})
     design = cast("dict[str, Any]", get("option initial_design", {}) or {})
     fold_keyword = str(get("fold_keyword", "fold_id"))
-    folds = () if fold_keyword in typed.fixed else _listed(get("folds"))
-    is_free = fold_keyword not in typed.fixed and get("seed_keyword") != fold_keyword
+    folds = () if fold_keyword in command_line.fixed else _listed(get("folds"))
+    is_free = fold_keyword not in command_line.fixed and get("seed_keyword") != fold_keyword
     if not folds and is_free and {fold_keyword, "n_folds"} <= set(base):
         folds = tuple(range(int(base["n_folds"])))
     budget = str(get("budget_variable", ""))
-    if budget and budget in typed.fixed and method not in POPULATIONS:
+    if budget and budget in command_line.fixed and method not in POPULATIONS:
         reading.note(f"hydra.sweeper.budget_variable: {budget}", BUDGET_TYPED)
     n_trials = get("n_trials", scenario.get("n_trials"))
     if n_trials is None and method not in ANALYSES and not reading.is_run:

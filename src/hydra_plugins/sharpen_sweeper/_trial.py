@@ -19,12 +19,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.sharpen_sweeper._checkpoints import Checkpoints
+from hydra_plugins.sharpen_sweeper._command_line import CommandLine, read_command_line
 from hydra_plugins.sharpen_sweeper._in_process import InProcess
 from hydra_plugins.sharpen_sweeper._job_result import RETURNS_FILE, JobResult, job_result, join_returns, means
+from hydra_plugins.sharpen_sweeper._overrides import override, overrides_of
 from hydra_plugins.sharpen_sweeper._settings import Settings, flat_values, read_settings
 from hydra_plugins.sharpen_sweeper._translation import EVALUATION, METRIC, typed_value
-from hydra_plugins.sharpen_sweeper._typed import Typed, read_typed
-from hydra_plugins.sharpen_sweeper._words import override, words_of
 from sharpen import tracking
 from sharpen.agents.forkserver.ahead import wait_for_run
 from sharpen.errors import UsageError
@@ -47,14 +47,14 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     Raises:
         UsageError: A job gives no number, or the program does not know the stage.
     """
-    typed = read_typed(arguments, config.hydra.sweeper.get("params"))
-    composed = composed_for(context, config, typed)
+    command_line = read_command_line(arguments, config.hydra.sweeper.get("params"))
+    composed = composed_for(context, config, command_line)
     base = without_hydra(composed)
-    settings = read_settings(config, base, typed, is_run=True)
-    groups = groups_of(context, settings.space.parameters, typed)
+    settings = read_settings(config, base, command_line, is_run=True)
+    groups = groups_of(context, settings.space.parameters, command_line)
     launcher: Launcher | InProcess = _launcher(context, task, config)
     if type(launcher).__name__ == IN_PROCESS:
-        launcher = InProcess(context, task, config, composed, typed.words, groups)
+        launcher = InProcess(context, task, config, composed, command_line.words, groups)
     wait_for_run()  # until here all runs of the sweep are alike
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
@@ -73,7 +73,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         if run.stage == "lockbox":
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
-        jobs = Jobs(launcher, typed.words, chosen, groups, settings, base, number, checkpoints)
+        jobs = Jobs(launcher, command_line.words, chosen, groups, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)
 
@@ -137,14 +137,14 @@ def _place(run: tracking.Run, chosen: Mapping[str, Any]) -> str:
     return f"stages/{run.stage}-{about[:8]}"
 
 
-def base_of(context: HydraContext, config: DictConfig, typed: Typed) -> Mapping[str, Any]:
+def base_of(context: HydraContext, config: DictConfig, command_line: CommandLine) -> Mapping[str, Any]:
     """Return the configuration of a job, before the search chooses anything, without Hydra's own keys."""
-    return without_hydra(composed_for(context, config, typed))
+    return without_hydra(composed_for(context, config, command_line))
 
 
-def composed_for(context: HydraContext, config: DictConfig, typed: Typed) -> DictConfig:
+def composed_for(context: HydraContext, config: DictConfig, command_line: CommandLine) -> DictConfig:
     """Return the configuration of a job, before the search chooses anything, as Hydra composes it."""
-    return context.config_loader.load_sweep_config(config, list(typed.words))
+    return context.config_loader.load_sweep_config(config, list(command_line.words))
 
 
 def without_hydra(composed: DictConfig) -> Mapping[str, Any]:
@@ -153,13 +153,15 @@ def without_hydra(composed: DictConfig) -> Mapping[str, Any]:
     return {key: value for key, value in found.items() if key != "hydra"}
 
 
-def groups_of(context: HydraContext, names: Iterable[str], typed: Typed) -> dict[str, str]:
+def groups_of(context: HydraContext, names: Iterable[str], command_line: CommandLine) -> dict[str, str]:
     """Return which names are configuration groups, each with the sign that it was typed with."""
     loader = context.config_loader
     groups = {name: name.partition("@")[0] for name in names}
     listed = {parent: loader.list_groups(parent) for parent in {_parent(group) for group in groups.values()}}
     found = [name for name, group in groups.items() if group.rpartition("/")[2] in listed[_parent(group)]]
-    return {name: typed.signs.get(name, "") for name in found if loader.get_group_options(groups[name])}
+    return {
+        name: command_line.signs.get(name, "") for name in found if loader.get_group_options(groups[name])
+    }
 
 
 def _parent(group: str) -> str:
@@ -232,7 +234,7 @@ class Jobs:
     def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
         told = {**self.chosen, **self.smaller, **place, **self.checkpoints.words(at)}
-        return [*self.words, *words_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
+        return [*self.words, *overrides_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
 
     def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> JobResult:
         """Return what a job gave; one that ran out of memory is tried again with less, if that is wanted."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sharpen import spec
 from sharpen.agents.interrupts import interrupts
 from sharpen.agents.program import end_process
-from sharpen.agents.remote.keeper_watch import begin_keeper, keep_agents
 from sharpen.agents.remote.process import END_GRACE_S
 from sharpen.agents.remote.request import Request
+from sharpen.agents.remote.watchdog import begin_supervisor, keep_agents
 from sharpen.cli.remote_options import Remote
 from sharpen.cli.remote_store import served
 from sharpen.cli.terminal import echo
@@ -70,7 +70,7 @@ def work_remotely(
     """
     needs = spec.parse(sweep.spec, where=sweep.source).resources
     n_cpus, n_gpus = remote.shares(needs, n_slots)
-    keeper = begin_keeper(remote.placement)  # its library loads while the server starts
+    supervisor = begin_supervisor(remote.placement)  # its library loads while the server starts
     try:
         with interrupts() as signals, served(home, remote.serve_host, remote.address) as site:
             request = Request(
@@ -87,6 +87,6 @@ def work_remotely(
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )
             say, sweep_now = partial(echo, err=True), OpenSweep(home, sweep.id)
-            return keep_agents(request, sweep_now.is_open, signals, say, site.look_after, keeper)
+            return keep_agents(request, sweep_now.is_open, signals, say, site.look_after, supervisor)
     finally:
-        end_process(keeper, END_GRACE_S)
+        end_process(supervisor, END_GRACE_S)

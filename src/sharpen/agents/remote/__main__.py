@@ -9,10 +9,10 @@ import sys
 
 from sharpen.agents.agent_process import REFUSED
 from sharpen.agents.interrupts import interrupts
-from sharpen.agents.remote.keeper import GaveUp, Keeper, NoneCanBegin
-from sharpen.agents.remote.keeper_watch import GAVE_UP, NOT_THERE
 from sharpen.agents.remote.placements import get_ready, open_placement
 from sharpen.agents.remote.request import Request
+from sharpen.agents.remote.supervisor import GaveUp, NoneCanBegin, Supervisor
+from sharpen.agents.remote.watchdog import GAVE_UP, NOT_THERE
 from sharpen.errors import SharpenError
 
 INTERRUPTED = 130
@@ -37,7 +37,7 @@ def main() -> int:
         return NOT_THERE
     try:
         with interrupts() as signals:
-            Keeper(placement, request.n_agents, _say).work(signals)
+            Supervisor(placement, request.n_agents, _say).work(signals)
             return INTERRUPTED if signals else 0
     except SharpenError as problem:
         _say(f"sharpen: {problem.message}")

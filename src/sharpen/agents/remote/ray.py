@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from sharpen.agents.agent_process import REFUSED
-from sharpen.agents.remote.keeper_watch import NOT_THERE
 from sharpen.agents.remote.process import KILLED, LEAVING_S, Ending, carry_out
 from sharpen.agents.remote.ray_head import WAY_IN, HeadWatch, first_sentence, question, wants_a_token
 from sharpen.agents.remote.request import Request
+from sharpen.agents.remote.watchdog import NOT_THERE
 from sharpen.errors import SharpenError
 from sharpen.extras import require
 

@@ -1,4 +1,4 @@
-"""Words of a Hydra command line: values as its grammar reads them, and the command of a run."""
+"""Overrides of a Hydra command line: values as its grammar reads them, and the command of a run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def override(name: str, value: Any) -> str:
     return f"++{name}={_value(value)}"
 
 
-def words_of(values: Mapping[str, Any], groups: Mapping[str, str]) -> list[str]:
+def overrides_of(values: Mapping[str, Any], groups: Mapping[str, str]) -> list[str]:
     """Return the words that set keys, and choose the options of configuration groups.
 
     Args:
         values: By the name of the key or the group.
         groups: Which of them are groups, each with the sign before it: ``+`` where the defaults have it not.
 
-    >>> words_of({"lr": 0.1, "loss": "dice"}, {"loss": ""})
+    >>> overrides_of({"lr": 0.1, "loss": "dice"}, {"loss": ""})
     ['++lr=0.1', 'loss=dice']
     """
     return [

@@ -26,7 +26,7 @@ class NoneCanBegin(UsageError):
     """An agent was refused again and again, which no other try mends."""
 
 
-class Keeper:
+class Supervisor:
     """Starts agents through a placement, and another where one has died.
 
     Args:

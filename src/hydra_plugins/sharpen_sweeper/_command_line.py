@@ -13,7 +13,7 @@ from sharpen.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class CommandLine:
     """The words of a command line.
 
     Attributes:
@@ -29,7 +29,7 @@ class Typed:
     signs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def read_typed(arguments: Sequence[str], params: Mapping[str, Any] | None = None) -> Typed:
+def read_command_line(arguments: Sequence[str], params: Mapping[str, Any] | None = None) -> CommandLine:
     """Return what a command line sets.
 
     Args:
@@ -39,13 +39,13 @@ def read_typed(arguments: Sequence[str], params: Mapping[str, Any] | None = None
     Raises:
         UsageError: A word sweeps in a way that no parameter can.
 
-    >>> read_typed(["x=1,2"], {"x": "3,4", "y": "interval(0,1)"}).swept
+    >>> read_command_line(["x=1,2"], {"x": "3,4", "y": "interval(0,1)"}).swept
     {'y': {'min': 0.0, 'max': 1.0}, 'x': {'values': [1, 2]}}
-    >>> read_typed(["gpu_id=0", "lr=0.1,0.2", "gamma=interval(0.9,0.99)"]).swept
+    >>> read_command_line(["gpu_id=0", "lr=0.1,0.2", "gamma=interval(0.9,0.99)"]).swept
     {'lr': {'values': [0.1, 0.2]}, 'gamma': {'min': 0.9, 'max': 0.99}}
     """
-    typed = OverridesParser.create().parse_overrides(list(arguments))
-    keys = {one.get_key_element().lstrip("+~") for one in typed}
+    overrides = OverridesParser.create().parse_overrides(list(arguments))
+    keys = {one.get_key_element().lstrip("+~") for one in overrides}
     kept = [f"{key}={value}" for key, value in (params or {}).items() if key.lstrip("+~") not in keys]
     arguments = [*kept, *arguments]
     words: list[str] = []
@@ -62,7 +62,7 @@ def read_typed(arguments: Sequence[str], params: Mapping[str, Any] | None = None
         else:
             words.append(word)
             fixed.add(key)
-    return Typed(tuple(words), frozenset(fixed), swept, signs)
+    return CommandLine(tuple(words), frozenset(fixed), swept, signs)
 
 
 def _parameter(override: Override) -> dict[str, Any]:

@@ -27,7 +27,7 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 120.0
 
 
-def begin_keeper(placement: str) -> subprocess.Popen[bytes]:
+def begin_supervisor(placement: str) -> subprocess.Popen[bytes]:
     """Start the process that is to keep agents; it gets ready until it is told of them, which may be late.
 
     Args:
@@ -64,7 +64,7 @@ def keep_agents(
         SharpenError: It dies again and again.
         UsageError: There is no cluster, or no agent can begin there.
     """
-    process, began, n_starts, n_deaths = begun or begin_keeper(request.placement), time.monotonic(), 1, 0
+    process, began, n_starts, n_deaths = begun or begin_supervisor(request.placement), time.monotonic(), 1, 0
     _tell(process, request)
     look_at, closed_at = 0.0, None
     try:
@@ -86,7 +86,7 @@ def keep_agents(
             if code is not None:
                 n_deaths = 1 if now - began > STEADY_S else n_deaths + 1
                 _pause(code, n_deaths, stop, say)
-                process, began, n_starts = begin_keeper(request.placement), time.monotonic(), n_starts + 1
+                process, began, n_starts = begin_supervisor(request.placement), time.monotonic(), n_starts + 1
                 _tell(process, request)
             time.sleep(POLL_S)
         return "interrupted"
