@@ -55,7 +55,7 @@ from sharpen.store.rows import RunRow, SweepRow
 from sharpen.trial import Trial, TrialState
 from sharpen.views.family import Family
 from sharpen.views.returns import Series
-from sharpen.views.trials import ReturnsFigures, Trials
+from sharpen.views.trials import ReturnsFigures, SweepTrials
 
 YEAR = 252
 N_FACTORS = 15
@@ -172,7 +172,7 @@ def search(cell: Cell, factors: Floats, edge: float, seed: int) -> tuple[Floats,
     return np.column_stack(columns), is_kept
 
 
-def tried_in(sweep_id: str, text: str, cell: Cell, returns: Floats, is_kept: Bools) -> Trials:
+def tried_in(sweep_id: str, text: str, cell: Cell, returns: Floats, is_kept: Bools) -> SweepTrials:
     """Return what a store has of a sweep: each run in the state that its kind of loser ends in."""
     fates = {"honest": TrialState.FINISHED, "shy": TrialState.FINISHED, "failing": TrialState.FAILED}
     lost = fates.get(cell.losers, TrialState.STOPPED)
@@ -186,7 +186,7 @@ def tried_in(sweep_id: str, text: str, cell: Cell, returns: Floats, is_kept: Boo
         run_id = f"{sweep_id}-{k + 1}"
         runs.append(RunRow(run_id, sweep_id, k + 1, state, config={"x0": k}, score=score, **more))
     row = SweepRow(sweep_id, "bets", "done", "", text, "bets.yaml", "/", 0, None, 0.0, 1.0, {})
-    return Trials(row, tuple(runs), {}, frozenset())
+    return SweepTrials(row, tuple(runs), {}, frozenset())
 
 
 def kept_of(cell: Cell, returns: Floats, is_kept: Bools, market: Floats) -> dict[int, Series]:

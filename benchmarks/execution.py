@@ -26,9 +26,9 @@ from sharpen.objectives.rl.execution.environment import Execution
 from sharpen.objectives.rl.execution.evaluation import Outcomes, mean_error, play
 from sharpen.objectives.rl.execution.gym_env import ExecutionEnv
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
-from sharpen.objectives.rl.execution.policies import Decision, baselines
+from sharpen.objectives.rl.execution.policies import SliceDecision, baselines
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
-from sharpen.objectives.rl.execution.training import Job, Training
+from sharpen.objectives.rl.execution.training import ExecutionJob, Training
 from sharpen.seeds import seed_for
 
 SAME: dict[str, Any] = {
@@ -81,7 +81,7 @@ def main(slices: int, seeds: int) -> None:
 def ours(seed: int, config: dict[str, Any]) -> Row:
     """Train our own, and return what it comes to."""
     began = time.process_time()
-    training = Training([Job(ExecutionSettings.of({"market": "signal", **config}), seed)])
+    training = Training([ExecutionJob(ExecutionSettings.of({"market": "signal", **config}), seed)])
     look = training.advance()[0]
     return "sharpen", time.process_time() - began, look.outcomes["ppo"]
 
@@ -109,11 +109,11 @@ def theirs(seed: int, slices: int, env: Execution, state: State) -> Row:
     model.learn(slices)
     seconds = time.process_time() - began
 
-    def policy(env: Execution, state: State) -> Decision:
+    def policy(env: Execution, state: State) -> SliceDecision:
         seen: Any = env.own(state)[0].numpy()
         action = np.clip(model.predict(seen, deterministic=True)[0], -1.0, 1.0)
         share = env.share(state, torch.as_tensor(action[:, 0]).double()[None])
-        return Decision(share * state["left"])
+        return SliceDecision(share * state["left"])
 
     return "stable-baselines3", seconds, play(env, state, policy)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sharpen.errors import UsageError
-from sharpen.gates import DEFAULT_GATES, EVIDENCE, Rule, decide, parse_gates
+from sharpen.gates import DEFAULT_GATES, EVIDENCE, GateRule, decide, parse_gates
 
 GOOD = {
     "verdict": "real",
@@ -122,7 +122,7 @@ def test_no_file_takes_the_digest_out(rule):
     st.floats(-2, 2),
 )
 def test_what_keeps_a_stricter_rule_keeps_the_other(one, low, other, high, value):
-    strict, loose = Rule(one, low), Rule(other, high)
+    strict, loose = GateRule(one, low), GateRule(other, high)
     if strict.is_as_strict_as(loose) and strict.accepts(value):
         assert loose.accepts(value)
 

@@ -10,7 +10,7 @@ import pytest
 
 from sharpen import plugins
 from sharpen.errors import MissingExtra, UsageError
-from sharpen.plugins import Family
+from sharpen.plugins import PluginFamily
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,9 @@ def strike(nail):
     return nail
 
 
-TOOLS = Family("tool", "tests.tools", {"hammer": f"{__name__}:Hammer"}, port="strike(nail)", inner="owner")
+TOOLS = PluginFamily(
+    "tool", "tests.tools", {"hammer": f"{__name__}:Hammer"}, port="strike(nail)", inner="owner"
+)
 
 
 @pytest.fixture

@@ -85,12 +85,12 @@ def _refuse_unread(config: Mapping[str, Any], market: str) -> None:
 
 def _search(group: Sequence[tuple[Run, ExecutionSettings]], versions: Mapping[str, str]) -> None:
     """Train configurations side by side, and report each evaluation."""
-    from sharpen.objectives.rl.execution.training import Job, Training
+    from sharpen.objectives.rl.execution.training import ExecutionJob, Training
 
     runs, (first_run, settings) = [run for run, _ in group], group[0]
     is_last_look = first_run.stage == "lockbox"
     data, seen = _recorded(settings, first_run)
-    jobs = [Job(own, run.seed) for run, own in group]
+    jobs = [ExecutionJob(own, run.seed) for run, own in group]
     training = Training(jobs, "lockbox" if is_last_look else "held-out", data)
     notes = (*seen.bars.notes, *training.remarks)
     seen = replace(seen, bars=replace(seen.bars, notes=notes), versions=versions)

@@ -59,10 +59,10 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class GateRule:
     """What one piece of evidence must be.
 
-    >>> Rule("at_least", 0.95).accepts(0.96), Rule("at_least", 0.95).accepts(None)
+    >>> GateRule("at_least", 0.95).accepts(0.96), GateRule("at_least", 0.95).accepts(None)
     (True, False)
     """
 
@@ -83,12 +83,12 @@ class Rule:
             "below": number < bound,
         }[self.comparison]
 
-    def is_as_strict_as(self, other: Rule) -> bool:
+    def is_as_strict_as(self, other: GateRule) -> bool:
         """Return whether whatever keeps this rule keeps another one, too.
 
-        >>> Rule("below", 0.1).is_as_strict_as(Rule("at_most", 0.1))
+        >>> GateRule("below", 0.1).is_as_strict_as(GateRule("at_most", 0.1))
         True
-        >>> Rule("at_most", 0.1).is_as_strict_as(Rule("below", 0.1))
+        >>> GateRule("at_most", 0.1).is_as_strict_as(GateRule("below", 0.1))
         False
         """
         if self.comparison == "equals":
@@ -107,31 +107,31 @@ class Rule:
         return COMPARATORS[self.comparison].format(shown(self.bound))
 
 
-Gates = Mapping[str, Mapping[str, Rule]]
+Gates = Mapping[str, Mapping[str, GateRule]]
 DIGEST = "digest_matches"
 
-_SEARCH: Mapping[str, Rule] = {
-    "verdict": Rule("equals", "real"),
-    "deflated_sharpe": Rule("at_least", 0.95),
-    "search_p": Rule("at_most", 0.05),
-    "pbo": Rule("below", 0.2),
-    "folds_positive": Rule("at_least", 0.6),
-    "digest_matches": Rule("equals", True),
+_SEARCH: Mapping[str, GateRule] = {
+    "verdict": GateRule("equals", "real"),
+    "deflated_sharpe": GateRule("at_least", 0.95),
+    "search_p": GateRule("at_most", 0.05),
+    "pbo": GateRule("below", 0.2),
+    "folds_positive": GateRule("at_least", 0.6),
+    "digest_matches": GateRule("equals", True),
 }
-_LOCKBOX: Mapping[str, Rule] = {
-    "lockbox_openings": Rule("equals", 1),
-    "lockbox_sharpe_low": Rule("above", 0.0),
-    "capacity_adv_share": Rule("at_most", 0.01),
+_LOCKBOX: Mapping[str, GateRule] = {
+    "lockbox_openings": GateRule("equals", 1),
+    "lockbox_sharpe_low": GateRule("above", 0.0),
+    "capacity_adv_share": GateRule("at_most", 0.01),
 }
-_PAPER: Mapping[str, Rule] = {
-    "paper_sessions": Rule("at_least", 40),
-    "paper_fills": Rule("at_least", 100),
-    "signal_mismatches": Rule("equals", 0),
-    "shortfall_share_of_edge": Rule("at_most", 0.5),
-    "paper_return_percentile": Rule("at_least", 0.05),
-    "paper_drawdown_percentile": Rule("at_most", 0.95),
-    "paper_correlation": Rule("at_least", 0.95),
-    "second_person": Rule("equals", True),
+_PAPER: Mapping[str, GateRule] = {
+    "paper_sessions": GateRule("at_least", 40),
+    "paper_fills": GateRule("at_least", 100),
+    "signal_mismatches": GateRule("equals", 0),
+    "shortfall_share_of_edge": GateRule("at_most", 0.5),
+    "paper_return_percentile": GateRule("at_least", 0.05),
+    "paper_drawdown_percentile": GateRule("at_most", 0.95),
+    "paper_correlation": GateRule("at_least", 0.95),
+    "second_person": GateRule("equals", True),
 }
 DEFAULT_GATES: Gates = MappingProxyType(
     {
@@ -205,7 +205,7 @@ def decide(alias: str, evidence: Mapping[str, Value], gates: Gates = DEFAULT_GAT
     return GateDecision(alias, tuple(_check(n, rule, evidence.get(n)) for n, rule in gates[alias].items()))
 
 
-def _check(name: str, rule: Rule, value: Value) -> GateCheck:
+def _check(name: str, rule: GateRule, value: Value) -> GateCheck:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return GateCheck(name, None, rule.wanted, "missing")
     return GateCheck(name, value, rule.wanted, "passed" if rule.accepts(value) else "failed")
@@ -298,7 +298,7 @@ def _entries(node: Any, path: str, problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _lay_over(gate: dict[str, Rule], name: str, rule: Any, path: str, problems: list[str]) -> None:
+def _lay_over(gate: dict[str, GateRule], name: str, rule: Any, path: str, problems: list[str]) -> None:
     """Put one rule of a file in a gate, or note what is wrong with it."""
     if name not in EVIDENCE:
         problems.append(f"{path}: no evidence is called {name!r}. Known: {', '.join(EVIDENCE)}")
@@ -315,7 +315,7 @@ def _lay_over(gate: dict[str, Rule], name: str, rule: Any, path: str, problems: 
         if comparison != "equals" and not (is_number(bound) and math.isfinite(bound)):
             problems.append(f"{path}.{comparison} must be a number, not {bound!r}")
             return
-        gate[name] = Rule(cast("Comparator", comparison), bound)
+        gate[name] = GateRule(cast("Comparator", comparison), bound)
 
 
 def shown(value: Value) -> str:

@@ -25,7 +25,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Family:
+class PluginFamily:
     """Kinds that serve one port.
 
     Attributes:

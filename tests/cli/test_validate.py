@@ -18,7 +18,7 @@ from faults.bench import Bench, bench_with_the_store_of
 from sharpen.agents.lockbox import gain
 from sharpen.bars import bars_per_year
 from sharpen.cli import validate
-from sharpen.cli.validate import Progress
+from sharpen.cli.validate import ProgressLines
 from sharpen.store.queries import Reader
 
 CRASHES = """
@@ -146,7 +146,7 @@ def test_a_look_whose_program_crashes_is_listed_and_has_shown_nothing(tmp_path):
 def test_what_the_two_programs_print_is_told_once_in_a_while(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    heard, silent = Progress(began=0.0), Progress(is_silent=True, began=0.0)
+    heard, silent = ProgressLines(began=0.0), ProgressLines(is_silent=True, began=0.0)
     for now[0], place, text in ((1.0, 0, "a\n"), (6.0, 0, "b\nc\x1b\n"), (7.0, 1, "d\n"), (8.0, 0, "e\n")):
         heard(place, text)
         silent(place, text)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from sharpen.errors import SharpenError
 from sharpen.paper.alpaca.connection import AlpacaAccess
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 
 from .alpaca_stand_in import KEY, SECRET
 from .test_alpaca import AlpacaWorld
 
-LIMITS = Limits(max_daily_loss=0.9, max_order_usd=Decimal(10**9), max_position_usd=Decimal(10**9))
+LIMITS = RiskLimits(max_daily_loss=0.9, max_order_usd=Decimal(10**9), max_position_usd=Decimal(10**9))
 
 
 class Board:

@@ -28,7 +28,7 @@ from sharpen.paper.orders import OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
 from sharpen.paper.recorded import RecordedClock
 from sharpen.paper.report import report
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.trader import Parts, Trader
 
 from .alpaca_stand_in import KEY, SECRET, AlpacaStandIn, Fault
@@ -59,7 +59,7 @@ class AlpacaWorld:
     folder: Path
     alpaca: Any
     clock: Any = field(default_factory=lambda: RecordedClock(EVENING))
-    limits: Limits = field(default_factory=Limits)
+    limits: RiskLimits = field(default_factory=RiskLimits)
     updates: Muted = field(default_factory=Muted)
     said: list[str] = field(default_factory=list)
     ledger: Ledger | None = None
@@ -331,7 +331,7 @@ def turned(world: AlpacaWorld) -> LiveSession:
     """Return a session whose positions should turn around this morning."""
     world.hold()
     move_against_what_is_held(world, "2024-07-03")
-    world.limits = Limits(max_daily_loss=1.0)
+    world.limits = RiskLimits(max_daily_loss=1.0)
     world.set_time(1720026000.0 + 1000, is_open=False)
     session = world.open()
     assert session.decide()

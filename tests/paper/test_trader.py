@@ -12,7 +12,7 @@ from sharpen.paper.ledger import IntentStatus
 from sharpen.paper.orders import BrokerClock, BrokerOrder, Fill, OrderRequest, OrderStatus
 from sharpen.paper.ports import BrokerUnavailable, OrderRejected, OutcomeUnknown, RateLimited
 from sharpen.paper.report import worth_by_bar
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.signal_comparison import compare
 from sharpen.paper.simulated import Frictions
 
@@ -335,7 +335,7 @@ def test_a_damaged_kill_switch_stops_trading(world, content):
 
 @pytest.mark.parametrize("was_down", [False, True])
 def test_a_daily_loss_that_is_not_realised_stops_trading(tmp_path, was_down):
-    world = World(tmp_path, panel_of(12), Limits(max_daily_loss=0.05), Frictions(partial_share=0.0))
+    world = World(tmp_path, panel_of(12), RiskLimits(max_daily_loss=0.05), Frictions(partial_share=0.0))
     account = world.open()
     t = account.start()
     account.session.play_bar(t)
@@ -382,7 +382,7 @@ def fallen_at_a_close(world):
 
 @pytest.mark.parametrize("was_away", [False, True])
 def test_a_loss_at_a_close_stops_trading_before_the_next_session(tmp_path, was_away):
-    world = World(tmp_path, panel_of(12), Limits(max_daily_loss=0.05), Frictions(partial_share=0.0))
+    world = World(tmp_path, panel_of(12), RiskLimits(max_daily_loss=0.05), Frictions(partial_share=0.0))
     t = fallen_at_a_close(world)
     kill_switch = paths_of(tmp_path, "test")[1]
     account = world.open()
@@ -427,7 +427,7 @@ def test_a_worth_that_cannot_be_known_stops_trading(world):
 
 
 def test_orders_beyond_the_limits_never_reach_the_broker(tmp_path):
-    world = World(tmp_path, limits=Limits(max_order_usd=Decimal(100), max_daily_loss=1.0))
+    world = World(tmp_path, limits=RiskLimits(max_order_usd=Decimal(100), max_daily_loss=1.0))
     account = world.open()
     account.play()
     assert account.broker.fills() == []

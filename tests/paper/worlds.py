@@ -14,7 +14,7 @@ from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import Ledger
 from sharpen.paper.orders import BrokerClock
 from sharpen.paper.recorded import RecordedClock, RecordedSession
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.simulated import Frictions, SimulatedBroker
 from sharpen.paper.trader import Parts, Trader
 
@@ -51,7 +51,7 @@ class World:
 
     folder: Path
     panel: Panel = field(default_factory=panel_of)
-    limits: Limits = field(default_factory=lambda: Limits(max_daily_loss=0.5))
+    limits: RiskLimits = field(default_factory=lambda: RiskLimits(max_daily_loss=0.5))
     frictions: Frictions = field(default_factory=lambda: Frictions(partial_share=0.5))
     said: list[str] = field(default_factory=list)
     wrap_broker: Callable[[SimulatedBroker], object] = lambda broker: broker

@@ -24,7 +24,7 @@ from sharpen.gates import DEFAULT_GATES
 from sharpen.registry.record import registration
 from sharpen.server.discord.app import PATH, Interactions
 from sharpen.server.discord.commands import MODEL, register_commands
-from sharpen.server.discord.interactions import Job, body
+from sharpen.server.discord.interactions import DeferredJob, body
 from sharpen.server.discord.jobs import JobContext, keep
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.audit import audit_entry
@@ -233,7 +233,7 @@ def test_rollback_and_status(discord: DiscordStandIn) -> None:
 
 
 def test_a_job_that_a_crash_cut_off_is_done_once_and_reported(discord: DiscordStandIn) -> None:
-    job = Job("77", "t77", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 800.0)
+    job = DeferredJob("77", "t77", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 800.0)
     keep(discord.home, job)
     assert (discord.home / "discord" / "77.json").stat().st_mode & 0o077 == 0
     discord.answers = [503] * 4  # done, and the report was lost
@@ -248,12 +248,14 @@ def test_a_job_that_a_crash_cut_off_is_done_once_and_reported(discord: DiscordSt
 @pytest.mark.parametrize(
     "job",
     [
-        Job("1", "t", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 901.0),
-        Job("2", "t", "rollback", "bob", "xgb", "candidate", reason="slippage"),  # of an older version
+        DeferredJob("1", "t", "promote", "bob", "xgb:v0", "candidate", asked_at=NOW - 901.0),
+        DeferredJob(
+            "2", "t", "rollback", "bob", "xgb", "candidate", reason="slippage"
+        ),  # of an older version
     ],
 )
 def test_a_job_that_nobody_waits_for_any_more_is_not_done(
-    discord: DiscordStandIn, job: Job, caplog: pytest.LogCaptureFixture
+    discord: DiscordStandIn, job: DeferredJob, caplog: pytest.LogCaptureFixture
 ) -> None:
     keep(discord.home, job)
     discord.interactions.resume()
@@ -268,7 +270,9 @@ def test_a_rollback_that_a_crash_cut_off_goes_back_only_from_where_it_was_seen(
 ) -> None:
     for name in ("xgb_v0", "xgb_v1"):
         discord.press("2", confirm(discord, to="candidate", name=name))
-    back = Job("7", "t", "rollback", "bob", "xgb", "candidate", reason="slippage", expects="v0", asked_at=NOW)
+    back = DeferredJob(
+        "7", "t", "rollback", "bob", "xgb", "candidate", reason="slippage", expects="v0", asked_at=NOW
+    )
     keep(discord.home, back)
     discord.interactions.resume()
     assert "points at v1 by now, not at v0" in discord.last["content"]
@@ -301,7 +305,7 @@ def test_a_message_that_is_too_long_says_what_is_left_out(discord: DiscordStandI
 
 
 def test_a_torn_job_does_not_keep_the_others_from_being_done(discord: DiscordStandIn) -> None:
-    keep(discord.home, Job("7", "t7", "status", "ann", "", asked_at=NOW))
+    keep(discord.home, DeferredJob("7", "t7", "status", "ann", "", asked_at=NOW))
     for name, text in (("1.json", ""), ("2.json", '{"id": "2", "verbs": []}')):
         (discord.home / "discord" / name).write_text(text)
     discord.interactions.resume()

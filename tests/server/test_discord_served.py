@@ -32,7 +32,7 @@ from nacl.signing import SigningKey
 from cli.test_promote import home_with
 from sharpen.cli import main
 from sharpen.cli.user_name import person
-from sharpen.server.discord.interactions import Job
+from sharpen.server.discord.interactions import DeferredJob
 from sharpen.server.discord.jobs import keep
 from sharpen.store.audit import audit_entry
 from sharpen.store.collection_rows import aliases, audit_rows
@@ -121,7 +121,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(home: Path, discord: Discord) -> Iterator[str]:
     """The address of a server that obeys Discord's user 3, who is ann; a crash has left a job to it."""
-    keep(home, Job("5", "left", "status", "ann", "", asked_at=time.time()))
+    keep(home, DeferredJob("5", "left", "status", "ann", "", asked_at=time.time()))
     with served(home, discord) as address:
         yield address
 

@@ -14,7 +14,7 @@ from sharpen.coordinator import connect
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.store.run_filters import divided
-from sharpen.views.run_facts import STATES, RunFacts
+from sharpen.views.run_facts import STATES, RunFieldReader
 from sharpen.views.run_filters import fits, in_order
 from sharpen.views.run_listing import RunListing, listed_ids
 from sharpen.wire import Client
@@ -121,7 +121,7 @@ def with_sweep(wanted: Any, sweep_id: str) -> Any:
 def test_the_database_finds_what_looking_at_every_run_finds(store, wanted, order, project) -> None:
     reader, sweep_id, _ = store
     wanted = with_sweep(wanted, sweep_id)
-    facts = RunFacts(reader)
+    facts = RunFieldReader(reader)
     rows = reader.tracked.runs(project)
     facts.read_last(rows)
     known = [{**facts.of(row), "number": row.number} for row in rows]

@@ -25,7 +25,7 @@ from sharpen.views.finalists import (
     DEFAULT,
     PREVIOUS,
     Candidate,
-    Evaluation,
+    FinalistScore,
     Role,
     folder_of,
     keep,
@@ -97,7 +97,7 @@ def fresh_seeds(root_seed: int, n: int) -> tuple[int, ...]:
 
 def evaluate(
     reader: Reader, sweep: SweepRow, candidates: Sequence[Candidate], seeds: Sequence[int], n_slots: int
-) -> Generator[Evaluation]:
+) -> Generator[FinalistScore]:
     """Give what each candidate came to under each seed, first what is kept of an earlier call.
 
     A program that fails is told as an evaluation with a problem, which is not kept.
@@ -130,7 +130,7 @@ def evaluate(
 
 def _carry_out(
     home: Path, sweep: SweepRow, todo: dict[tuple[str, int], Candidate], n_slots: int
-) -> Generator[Evaluation]:
+) -> Generator[FinalistScore]:
     search = spec.parse(sweep.spec, where=sweep.source)
     order = list(todo.items())
     tasks = [
@@ -148,14 +148,14 @@ def _carry_out(
         yield _evaluation(search, key, seed, result)
 
 
-def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> Evaluation:
+def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> FinalistScore:
     if result.error:
-        return Evaluation(key, seed, None, problem=result.error, has_failed=True)
+        return FinalistScore(key, seed, None, problem=result.error, has_failed=True)
     metric = search.metric
     if metric.name not in result.metrics:
         logged = ", ".join(result.metrics) or "nothing"
         sentence = f"the program failed: it logged no {metric.name}, but {logged}"
-        return Evaluation(key, seed, None, problem=sentence, has_failed=True)
+        return FinalistScore(key, seed, None, problem=sentence, has_failed=True)
     value = number(result.metrics[metric.name])
     problem = _problem(search, result)
     score = value if value is not None and math.isfinite(value) else None
@@ -165,7 +165,7 @@ def _evaluation(search: spec.Sweep, key: str, seed: int, result: StageRun) -> Ev
         baseline is not None and metric.goal == "minimize"
     ):  # who minimises says the ratio with its sign turned
         baseline = -baseline
-    return Evaluation(key, seed, score, _folds(metric, result), baseline, facts, problem)
+    return FinalistScore(key, seed, score, _folds(metric, result), baseline, facts, problem)
 
 
 def _problem(search: spec.Sweep, result: StageRun) -> str:
@@ -189,7 +189,7 @@ def _folds(metric: Metric, result: StageRun) -> dict[str, float]:
     return {str(step): value for step, value in values.items() if value is not None and math.isfinite(value)}
 
 
-def on_the_bars_of(run: RunRow, evaluation: Evaluation) -> Evaluation:
+def on_the_bars_of(run: RunRow, evaluation: FinalistScore) -> FinalistScore:
     """Return an evaluation; one of other bars than a run's with that as its problem."""
     differ = [name for name, value in evaluation.facts.items() if run.summary.get(name, value) != value]
     problem = f"scored on other bars than run {run.id}: {', '.join(differ)} differ"

@@ -124,7 +124,7 @@ class _Call:
         """Carry out what is missing, and return the candidates with what they came to."""
         from sharpen.agents import finalists as finalist_runs  # noqa: PLC0415
         from sharpen.agents.permuted import free_slots  # noqa: PLC0415
-        from sharpen.views.finalists import Evaluation, Finalists  # noqa: PLC0415
+        from sharpen.views.finalists import Finalists, FinalistScore  # noqa: PLC0415
 
         if self.again:
             finalist_runs.forget(self.reader.home, self.sweep.id)
@@ -140,7 +140,7 @@ class _Call:
         seeds = finalist_runs.fresh_seeds(self.sweep.seed, self.n_seeds)
         n = len({one.key for one in candidates}) * len(seeds)
         console = stderr()
-        by_key: dict[str, list[Evaluation]] = {}
+        by_key: dict[str, list[FinalistScore]] = {}
         scored = finalist_runs.evaluate(
             self.reader, self.sweep, candidates, seeds, self.n_slots or free_slots(self.sweep)
         )

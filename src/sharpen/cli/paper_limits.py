@@ -11,10 +11,10 @@ import click
 from sharpen.cli.options import FiniteRange
 from sharpen.errors import UsageError
 from sharpen.paper.ledger import Ledger
-from sharpen.paper.risk import ORDER_PER_DEPOSIT, POSITION_PER_DEPOSIT, Limits, percent
+from sharpen.paper.risk import ORDER_PER_DEPOSIT, POSITION_PER_DEPOSIT, RiskLimits, percent
 
 REFUSED = "refused by limits"
-_DEFAULTS = Limits()
+_DEFAULTS = RiskLimits()
 
 
 ABOVE_0 = FiniteRange(min=0, min_open=True)
@@ -56,13 +56,13 @@ OPTIONS = (
 
 
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the limits as options; it gets each by its name in :class:`Limits`."""
+    """Give a command the limits as options; it gets each by its name in :class:`RiskLimits`."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
-def keep_limits(ledger: Ledger, limits: Limits, now: float) -> None:
+def keep_limits(ledger: Ledger, limits: RiskLimits, now: float) -> None:
     """Keep by which limits an account is traded, and note it when they are others than before."""
     names = ("max_order_usd", "max_position_usd", "max_order_shares", "max_price_change", "max_daily_loss")
     text = json.dumps({name: str(getattr(limits, name)) for name in (*names, "max_clock_skew_s")})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PASSED_ON = ("SHARPEN_COLD",)
 
 
-class OpenSweep:
+class SweepWatch:
     """Looks whether a sweep may still have runs to give.
 
     Args:
@@ -86,7 +86,7 @@ def work_remotely(
                 settings=remote.settings,
                 environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
             )
-            say, sweep_now = partial(echo, err=True), OpenSweep(home, sweep.id)
+            say, sweep_now = partial(echo, err=True), SweepWatch(home, sweep.id)
             return keep_agents(request, sweep_now.is_open, signals, say, site.look_after, supervisor)
     finally:
         end_process(supervisor, END_GRACE_S)

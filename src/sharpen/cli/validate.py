@@ -38,7 +38,7 @@ def validate(home: Path, run: str, as_json: bool) -> None:
     # it reads returns, which --help and a bare installation do without
     from sharpen.agents.lockbox import open_lockbox  # noqa: PLC0415
 
-    look = open_lockbox(home, run, warn, Progress(is_silent=as_json))
+    look = open_lockbox(home, run, warn, ProgressLines(is_silent=as_json))
     if as_json:
         print_json(figures(look))
     else:
@@ -46,7 +46,7 @@ def validate(home: Path, run: str, as_json: bool) -> None:
 
 
 @dataclass
-class Progress:
+class ProgressLines:
     """Tells on standard error what the two programs print, at most a line of each every few seconds.
 
     Attributes:

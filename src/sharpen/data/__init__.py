@@ -6,15 +6,15 @@
 (('AAPL', 'IBM', 'MSFT'), 3270)
 """
 
-from sharpen.data.dataset import CheckReport, Dataset, Entry, SymbolReport
+from sharpen.data.dataset import CatalogEntry, CheckReport, Dataset, SymbolReport
 from sharpen.data.loading import catalog, check, load
 from sharpen.read_options import DataSource, ReadOptions
 
 __all__ = [
+    "CatalogEntry",
     "CheckReport",
     "DataSource",
     "Dataset",
-    "Entry",
     "ReadOptions",
     "SymbolReport",
     "catalog",

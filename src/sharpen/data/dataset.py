@@ -115,7 +115,7 @@ class SourceData:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogEntry:
     """A data set that needs no file of the user's: a row of ``sharpen data ls``."""
 
     name: str

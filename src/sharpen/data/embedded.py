@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from sharpen.data.dataset import Entry, SourceData
+from sharpen.data.dataset import CatalogEntry, SourceData
 from sharpen.data.frames import read_frame
 from sharpen.errors import MissingExtra
 
@@ -34,7 +34,7 @@ _INDICES = {
 }
 
 
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[CatalogEntry, ...]:
     """Return the catalogue's rows of embedded data, the default first."""
     return (
         _stock_entry("stocks", ("AAPL", "IBM", "MSFT"), "Apple, IBM, Microsoft", "2000-03-01..2013-03-01"),
@@ -44,8 +44,8 @@ def entries() -> tuple[Entry, ...]:
     )
 
 
-def _stock_entry(name: str, tickers: tuple[str, ...], subject: str, period: str) -> Entry:
-    return Entry(
+def _stock_entry(name: str, tickers: tuple[str, ...], subject: str, period: str) -> CatalogEntry:
+    return CatalogEntry(
         name=name,
         what=f"{subject}: daily bars",
         period=period,
@@ -57,8 +57,8 @@ def _stock_entry(name: str, tickers: tuple[str, ...], subject: str, period: str)
     )
 
 
-def _index_entry(name: str, subject: str, notes: str) -> Entry:
-    return Entry(
+def _index_entry(name: str, subject: str, notes: str) -> CatalogEntry:
+    return CatalogEntry(
         name=name,
         what=f"{subject}: daily bars",
         period="1999-01-04..2018-12-31",
@@ -70,8 +70,8 @@ def _index_entry(name: str, subject: str, notes: str) -> Entry:
     )
 
 
-def _closes_entry() -> Entry:
-    return Entry(
+def _closes_entry() -> CatalogEntry:
+    return CatalogEntry(
         name="us20",
         what="20 large US companies: daily closes",
         period="1995-01-03..2022-12-28",

@@ -17,7 +17,7 @@ from sharpen.arrays import Bools
 from sharpen.bars import COLUMNS, Bars, Problem, count_rows
 from sharpen.data.column_names import Columns, identify
 from sharpen.data.dataset import SymbolRows
-from sharpen.data.times import Times, read_times
+from sharpen.data.times import ParsedTimes, read_times
 from sharpen.errors import DataError
 from sharpen.read_options import ReadOptions
 
@@ -51,7 +51,7 @@ def read_frame(frame: pl.DataFrame, symbol: str, where: str, options: ReadOption
     columns = identify(frame, options.map)
     problems = list(columns.problems)
     problems += [text for name in _PRICES if (text := _no_number_type(frame, columns.names.get(name, "")))]
-    times = Times(pl.Series(dtype=pl.Datetime("us")))
+    times = ParsedTimes(pl.Series(dtype=pl.Datetime("us")))
     if "time" in columns.names and "time" not in columns.twice:
         times = read_times(_time_cells(frame, columns), options, _symbols(frame, columns))
         problems += [times.problem] if times.problem else []
@@ -93,7 +93,7 @@ def _time_cells(frame: pl.DataFrame, columns: Columns) -> pl.Series:
     return frame.select((day + " " + clock).alias(name))[name]
 
 
-def _table(frame: pl.DataFrame, columns: Columns, times: Times, symbol: str) -> pl.DataFrame:
+def _table(frame: pl.DataFrame, columns: Columns, times: ParsedTimes, symbol: str) -> pl.DataFrame:
     """Return the columns that are read, by our names, with times in UTC and each row's number."""
     names = {role: name for role, name in columns.names.items() if role not in ("time", "symbol")}
     table = frame.select(pl.col(name).alias(role) for role, name in names.items())
@@ -120,7 +120,7 @@ def _oldest_first(part: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
     return (part.reverse(), True) if is_newest_first else (part, False)
 
 
-def _layout(columns: Columns, times: Times) -> tuple[str, ...]:
+def _layout(columns: Columns, times: ParsedTimes) -> tuple[str, ...]:
     """Return what was understood of the columns, in words, where it is not as we would write it."""
     remarks: list[str] = []
     for role, name in columns.names.items():
@@ -135,7 +135,7 @@ def _layout(columns: Columns, times: Times) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _rows(part: pl.DataFrame, times: Times) -> SymbolRows:
+def _rows(part: pl.DataFrame, times: ParsedTimes) -> SymbolRows:
     """Return one symbol's rows."""
     numeric = [*COLUMNS, *(["adj_close"] if "adj_close" in part.columns else [])]
     text = [name for name in numeric if part.schema[name] == pl.String]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sharpen.bars import MIN_ROWS, Bars, Panel, Problem, find_problems, refuse, stale_open_share
 from sharpen.data.calendars import calendar_notes, find_calendar_problems
-from sharpen.data.dataset import CheckReport, Dataset, Entry, SourceData, SymbolReport, SymbolRows
+from sharpen.data.dataset import CatalogEntry, CheckReport, Dataset, SourceData, SymbolReport, SymbolRows
 from sharpen.data.embedded import entries
 from sharpen.data.files import SUFFIXES, is_path, read_file
 from sharpen.data.quality_warnings import find_quality_warnings
@@ -68,7 +68,7 @@ def check(name_or_path: str, options: ReadOptions | None = None) -> CheckReport:
     return CheckReport(name_or_path, reports, problems, notes, raw.provenance, raw.layout)
 
 
-def catalog() -> list[Entry]:
+def catalog() -> list[CatalogEntry]:
     """Return the data sets that need no file of the user's, the default first."""
     return list(entries())
 
@@ -86,7 +86,7 @@ def _read(name_or_path: str, options: ReadOptions | None) -> SourceData:
     return SourceData(rows, notes, "; ".join(dict.fromkeys(raw.provenance for raw in raws)))
 
 
-def _find(name: str) -> Entry:
+def _find(name: str) -> CatalogEntry:
     table = {entry.name: entry for entry in entries()}
     if name in table:
         return table[name]

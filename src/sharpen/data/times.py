@@ -44,7 +44,7 @@ _ZONES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Times:
+class ParsedTimes:
     """Times in UTC, and what is known of them.
 
     Attributes:
@@ -68,7 +68,7 @@ class Times:
     is_since_1970: bool = False
 
 
-def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None = None) -> Times:
+def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None = None) -> ParsedTimes:
     """Return times in UTC.
 
     Args:
@@ -85,13 +85,13 @@ def read_times(cells: pl.Series, options: ReadOptions, symbols: pl.Series | None
     elif isinstance(kind, pl.Datetime) and kind.time_zone is not None:
         utc = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
         zone = "" if kind.time_zone in ("UTC", "Etc/UTC") else kind.time_zone
-        times = Times(utc, zone=_zone_of_dates(utc, zone) if re.match("[+-]", zone) else zone)
+        times = ParsedTimes(utc, zone=_zone_of_dates(utc, zone) if re.match("[+-]", zone) else zone)
     elif isinstance(kind, pl.Datetime) or kind == pl.Date:
-        times = Times(cells.cast(pl.Datetime("us")), notes=(NAIVE_NOTE,))
+        times = ParsedTimes(cells.cast(pl.Datetime("us")), notes=(NAIVE_NOTE,))
     elif kind.is_numeric():
         times = _of_numbers(cells, "")
     else:
-        times = Times(
+        times = ParsedTimes(
             pl.Series("time", [None] * len(cells), pl.Datetime("us")),
             problem=f"column {cells.name} holds {kind}, not times. "
             "Fix: write ISO 8601 text or a timestamp column",
@@ -127,7 +127,7 @@ def _without_zone(cells: pl.Series) -> tuple[pl.Series, str]:
     return cells.str.replace(_ZONE_NAME, ""), str(names[0])
 
 
-def _settled(times: Times, options: ReadOptions, symbols: pl.Series | None) -> Times:
+def _settled(times: ParsedTimes, options: ReadOptions, symbols: pl.Series | None) -> ParsedTimes:
     """Return the times with their zone applied, and bars that begin at midnight there as plain dates."""
     if NAIVE_NOTE in times.notes:
         if not _has_clock(times.utc):
@@ -144,7 +144,7 @@ def _has_clock(utc: pl.Series) -> bool:
     return not bool((utc.dt.truncate("1d") == utc).all())
 
 
-def _dated(times: Times) -> Times:
+def _dated(times: ParsedTimes) -> ParsedTimes:
     """Return times that are all midnight in their zone as the dates that they mean."""
     utc = times.utc.drop_nulls()
     if utc.is_empty() or not (_has_clock(utc) or times.zone):
@@ -183,7 +183,7 @@ def _from_zone(naive: pl.Series, zone: str, symbols: pl.Series | None) -> pl.Ser
     return zoned.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
-def _of_text(cells: pl.Series, options: ReadOptions) -> Times:
+def _of_text(cells: pl.Series, options: ReadOptions) -> ParsedTimes:
     text = cells.str.strip_chars().set(cells.str.strip_chars() == "", None)
     frame = pl.DataFrame({"text": text}).with_columns(
         pl.coalesce(
@@ -231,18 +231,18 @@ def _zone_of(utc: pl.Series, minutes: pl.Series, user_zone: str) -> str:
     return ""
 
 
-def _of_bare(bare: pl.Series, name: str, options: ReadOptions) -> Times:
+def _of_bare(bare: pl.Series, name: str, options: ReadOptions) -> ParsedTimes:
     """Return times of text without offsets, as if they were UTC."""
     if options.time_format:
-        return Times(_parsed(bare, [options.time_format]), how=f"as {options.time_format}")
+        return ParsedTimes(_parsed(bare, [options.time_format]), how=f"as {options.time_format}")
     iso = _parsed(bare, [*_ISO, "%Y-%m-%d"])
     known = bare.drop_nulls()
     if 2 * (len(iso) - iso.null_count()) >= len(known) or known.is_empty():
-        return Times(iso)
+        return ParsedTimes(iso)
     return _of_other_text(bare, name, str(known[0]), iso)
 
 
-def _of_other_text(bare: pl.Series, name: str, first: str, iso: pl.Series) -> Times:
+def _of_other_text(bare: pl.Series, name: str, first: str, iso: pl.Series) -> ParsedTimes:
     """Return times of text that is not ISO 8601, by the looks of the first."""
     if re.search(_ORDERED, first):
         return _ordered(bare, name)
@@ -253,11 +253,11 @@ def _of_other_text(bare: pl.Series, name: str, first: str, iso: pl.Series) -> Ti
     sep = year_first.group(1) if year_first else ""
     if sep or re.match(r"^\d{8}[ T]", first):
         day = f"%Y{sep}%m{sep}%d"
-        return Times(_parsed(_padded(bare), _with_clocks(day)), how=f"as {day}")
+        return ParsedTimes(_parsed(_padded(bare), _with_clocks(day)), how=f"as {day}")
     named = _parsed(bare.str.replace(",", ""), [f for day in _MONTH_NAMES for f in _with_clocks(day)])
     if named.null_count() < len(named):
-        return Times(named, how="with names of months")
-    return Times(iso, problem=_unreadable(name, first))
+        return ParsedTimes(named, how="with names of months")
+    return ParsedTimes(iso, problem=_unreadable(name, first))
 
 
 def _unreadable(name: str, first: str) -> str:
@@ -267,12 +267,12 @@ def _unreadable(name: str, first: str) -> str:
     )
 
 
-def _ordered(bare: pl.Series, name: str) -> Times:
+def _ordered(bare: pl.Series, name: str) -> ParsedTimes:
     """Return dates such as 31/01/2024, where one of them proves whether the day or the month comes first."""
     parts = bare.str.extract_groups(_ORDERED).struct.unnest()
     first, sep, second, year = (parts[column] for column in parts.columns)
     if sep.drop_nulls().is_empty():
-        return Times(_parsed(bare, _ISO))
+        return ParsedTimes(_parsed(bare, _ISO))
     a, b = (numbers.cast(pl.Int64, strict=False) for numbers in (first, second))
     proofs = {"day first": (a > 12).arg_true(), "month first": (b > 12).arg_true()}
     rows = {order: int(at[0]) for order, at in proofs.items() if len(at)}
@@ -281,7 +281,7 @@ def _ordered(bare: pl.Series, name: str) -> Times:
     if len(rows) != 1:
         evidence = "; ".join(f"row {row + 1}, {bare[row]!r}, has the {order}" for order, row in rows.items())
         evidence = evidence or f"{bare.drop_nulls()[0]!r} is read both ways, and no row proves which"
-        return Times(
+        return ParsedTimes(
             _parsed(bare, _ISO),
             problem=f"column {name}: does the day or the month come first? {evidence}. Fix: "
             f"--time-format '{formats['day first']}' (day first) or --time-format '{formats['month first']}' "
@@ -289,10 +289,10 @@ def _ordered(bare: pl.Series, name: str) -> Times:
         )
     ((order, row),) = rows.items()
     parsed = _parsed(_padded(bare), _with_clocks(formats[order]))
-    return Times(parsed, how=f"{order}, proven by row {row + 1}")
+    return ParsedTimes(parsed, how=f"{order}, proven by row {row + 1}")
 
 
-def _of_numbers(cells: pl.Series, name: str) -> Times:
+def _of_numbers(cells: pl.Series, name: str) -> ParsedTimes:
     """Return times of numbers: days as 20240131, or a count since 1970, its unit told by its size."""
     known = cells.drop_nulls()
     label = name or cells.name
@@ -301,7 +301,7 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
         if 10 ** (digits - 1) <= middle < 10**digits and 1700 <= middle // 10 ** (digits - 4) < 2200:
             parsed = _parsed(cells.cast(pl.Int64, strict=False).cast(pl.String), [format_])
             if 2 * parsed.null_count() < len(parsed):
-                return Times(parsed, how=f"as {format_}", notes=() if digits == 8 else (NAIVE_NOTE,))
+                return ParsedTimes(parsed, how=f"as {format_}", notes=() if digits == 8 else (NAIVE_NOTE,))
     for unit, least, factor in reversed(_SCALES):
         if middle >= least:
             whole = cells.cast(pl.Int64, strict=False)
@@ -309,8 +309,8 @@ def _of_numbers(cells: pl.Series, name: str) -> Times:
             us = whole if cells.dtype.is_float() else (whole * factor if factor > 0 else whole // -factor)
             us = cells.cast(pl.Float64) / -factor if cells.dtype.is_float() and factor < 0 else us
             utc = us.cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
-            return Times(utc, how=f"epoch in {unit}", is_since_1970=True)
-    return Times(
+            return ParsedTimes(utc, how=f"epoch in {unit}", is_since_1970=True)
+    return ParsedTimes(
         pl.Series("time", [None] * len(cells), pl.Datetime("us")), problem=_no_time(label, known, middle)
     )
 

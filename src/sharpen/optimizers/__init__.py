@@ -8,7 +8,7 @@ from typing import Any
 from sharpen.optimizers.grid import GridSearch
 from sharpen.optimizers.port import Answer, Done, Optimizer, Wait
 from sharpen.optimizers.random import RandomSearch
-from sharpen.plugins import Family
+from sharpen.plugins import PluginFamily
 
 __all__ = [
     "GROUP",
@@ -49,7 +49,7 @@ OPTIMIZERS: Mapping[str, str] = {
 QUICK = frozenset(OPTIMIZERS) - {"smac", "hebo"}
 """Those that answer within milliseconds; any other is asked in another thread, and nobody waits for it."""
 
-_FAMILY = Family("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")
+_FAMILY = PluginFamily("search method", GROUP, OPTIMIZERS, port="ask(space, history, n, rng)", inner="seed")
 
 
 def names() -> tuple[str, ...]:

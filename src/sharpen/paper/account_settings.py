@@ -10,7 +10,7 @@ from pathlib import Path
 from sharpen.errors import UsageError
 from sharpen.paper.account_files import paths_of
 from sharpen.paper.ledger import Ledger, LedgerUnreadable, read_only
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.simulated import Frictions
 
 
@@ -31,7 +31,7 @@ class AccountSettings:
     data: str = ""
     cash: Decimal = Decimal(100_000)
     frictions: Frictions = field(default_factory=Frictions)
-    limits: Limits = field(default_factory=Limits)
+    limits: RiskLimits = field(default_factory=RiskLimits)
     seed: int = 0
 
     @property

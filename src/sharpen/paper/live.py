@@ -21,7 +21,7 @@ from sharpen.paper.ledger import Ledger
 from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.orders import bar_name
 from sharpen.paper.ports import Broker, BrokerUnavailable, Clock, Feed, RateLimited
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.session import ModelFile, pinned
 from sharpen.paper.trader import Parts, Trader
 
@@ -128,7 +128,7 @@ def is_stale(calendar: MarketCalendar, bar: np.datetime64, now: float) -> bool:
 @contextmanager
 def live_session(
     folder: Path,
-    account: tuple[str, Callable[[Decimal], Limits]],
+    account: tuple[str, Callable[[Decimal], RiskLimits]],
     model: ModelFile,
     make: Callable[[tuple[str, ...], float], tuple[Broker, Feed, Updates | None]],
     say: Callable[[str], None],

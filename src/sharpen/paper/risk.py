@@ -11,7 +11,7 @@ from sharpen.paper.orders import OrderRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RiskLimits:
     """What no order and no day may exceed.
 
     Attributes:
@@ -36,19 +36,21 @@ ORDER_PER_DEPOSIT, POSITION_PER_DEPOSIT = 3, 2
 """An order that turns all of an account around is worth twice of it; both leave room for what it earns."""
 
 
-def limits_of(overrides: Mapping[str, float], deposit: Decimal) -> Limits:
+def limits_of(overrides: Mapping[str, float], deposit: Decimal) -> RiskLimits:
     """Return the limits of an account.
 
     Args:
-        overrides: Those that the user gives, by their names in :class:`Limits`. By default an order may be
-            worth three times the deposit, and a position twice.
+        overrides: Those that the user gives, by their names in :class:`RiskLimits`. By default an order may
+            be worth three times the deposit, and a position twice.
         deposit: What the account began with, in dollars.
 
     >>> limits = limits_of({"max_order_shares": 50.0}, Decimal(1000))
     >>> str(limits.max_order_usd), str(limits.max_position_usd), str(limits.max_order_shares)
     ('3000', '2000', '50.0')
     """
-    plain = Limits(max_order_usd=ORDER_PER_DEPOSIT * deposit, max_position_usd=POSITION_PER_DEPOSIT * deposit)
+    plain = RiskLimits(
+        max_order_usd=ORDER_PER_DEPOSIT * deposit, max_position_usd=POSITION_PER_DEPOSIT * deposit
+    )
     changes = {name: Decimal(repr(x)) if name in AMOUNTS else x for name, x in overrides.items()}
     return replace(plain, **cast("dict[str, Any]", changes))
 
@@ -66,7 +68,7 @@ def percent(share: float) -> str:
 
 
 def broken_limits(
-    order: OrderRequest, held: Decimal, previous_price: Decimal | None, limits: Limits
+    order: OrderRequest, held: Decimal, previous_price: Decimal | None, limits: RiskLimits
 ) -> tuple[str, ...]:
     """Return every limit that an order breaks, in words; empty when it may be sent.
 
@@ -77,7 +79,7 @@ def broken_limits(
         limits: What holds.
 
     >>> order = OrderRequest("a", "IBM", "buy", Decimal("NaN"), Decimal(100))
-    >>> broken_limits(order, Decimal(0), None, Limits())
+    >>> broken_limits(order, Decimal(0), None, RiskLimits())
     ('quantity NaN is no number of shares above 0',)
     """
     odd = _odd(order, held)

@@ -30,7 +30,7 @@ from sharpen.paper.ports import (
     RateLimited,
     Strategy,
 )
-from sharpen.paper.risk import Limits, broken_limits, daily_loss, percent
+from sharpen.paper.risk import RiskLimits, broken_limits, daily_loss, percent
 
 DUPLICATE_NAME = 40010001
 LONGEST_QUIET_S = 300.0
@@ -62,7 +62,7 @@ class Parts:
     strategy: Strategy
     clock: Clock
     kill_switch: KillSwitch
-    limits: Limits
+    limits: RiskLimits
     say: Callable[[str], None]
     is_stale: Callable[[np.datetime64, float], bool]
     held_back: Callable[[float], str] = _nothing
@@ -86,7 +86,7 @@ class Trader:
         self._said = ""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RiskLimits:
         """What no order may exceed."""
         return self._parts.limits
 

@@ -39,7 +39,7 @@ from sharpen.report.model import (
     Performance,
 )
 from sharpen.report.policies import find_policy
-from sharpen.report.returns import Finding, estimated, find, performance, yearly
+from sharpen.report.returns import ReturnsVerdict, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations
 from sharpen.store.queries import Reader
@@ -158,7 +158,7 @@ def _finding(
     best: Entry | None,
     ever: Sequence[RunRow],
     by_run: Mapping[int, Series],
-) -> tuple[Finding, PermutedSearch | None]:
+) -> tuple[ReturnsVerdict, PermutedSearch | None]:
     """Return the verdict, on returns or on what a policy saved, and the whole search on permuted bars."""
     search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
     tried = family(reader, sweep)
@@ -219,7 +219,7 @@ def _tried(
     return _ranked(entries, parsed.metric), ensembles(by_run, groups)[0]
 
 
-def _explained(finding: Finding, why: str, parsed: Sweep) -> Finding:
+def _explained(finding: ReturnsVerdict, why: str, parsed: Sweep) -> ReturnsVerdict:
     """Return a finding on no run at all with the reason for that, if there is one."""
     why = why if parsed.has_metric else NO_METRIC
     if not why:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sharpen.overfit import judge_policy
 from sharpen.report.model import Entry
-from sharpen.report.returns import Finding
+from sharpen.report.returns import ReturnsVerdict
 from sharpen.spec import Sweep
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
@@ -16,7 +16,7 @@ from sharpen.views.savings import comparisons_of
 
 def find_policy(
     reader: Reader, best: Entry | None, ever: Sequence[RunRow], parsed: Sweep, tried: Family
-) -> Finding | None:
+) -> ReturnsVerdict | None:
     """Return the verdict on the best of a sweep's policies; None where it has not kept what it saved.
 
     All policies that were tried on these bars count, stopped and deleted ones and those of other sweeps, too.
@@ -33,6 +33,6 @@ def find_policy(
     comparisons = comparisons_of(reader, best.number, ever, parsed, tried)
     if not comparisons:
         return None
-    return Finding(
+    return ReturnsVerdict(
         judge_policy(comparisons, max(tried.n_tried(), comparisons[0].n_tried), tried.related(best.run))
     )

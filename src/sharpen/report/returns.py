@@ -29,7 +29,7 @@ N_COLUMNS = 500  # finished runs that the overfitting test takes: its time grows
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Finding:
+class ReturnsVerdict:
     """The verdict, and what had to be left out of it."""
 
     judgement: Judgement
@@ -88,7 +88,7 @@ def find(
     series: Mapping[int, Series],
     tried: Family,
     search: PermutedSearch | None = None,
-) -> Finding:
+) -> ReturnsVerdict:
     """Return the verdict on the best run, or one of kind ``none`` that says why there is no other.
 
     All that was tried on these bars counts as a trial, whatever became of it and whatever it kept, deleted
@@ -117,7 +117,7 @@ def find(
     evidence = evidence_of(best, columns, series, tried)
     if search is not None and search.decides:
         evidence = replace(evidence, search=search.null)
-    return Finding(judge(evidence), left_out)
+    return ReturnsVerdict(judge(evidence), left_out)
 
 
 def _finished(
@@ -192,8 +192,8 @@ def _comparable(all_series: Sequence[Series], time: Times, tried: Family) -> lis
     return [*columns[:MAX_COMPARED], *(column for column in elsewhere if column is not None)]
 
 
-def _no_verdict(why: str, n_trials: int) -> Finding:
-    return Finding(Judgement(kind="none", headline=why, n_trials=n_trials, n_bars=0))
+def _no_verdict(why: str, n_trials: int) -> ReturnsVerdict:
+    return ReturnsVerdict(Judgement(kind="none", headline=why, n_trials=n_trials, n_bars=0))
 
 
 def _aligned(series: Series | None, time: Times) -> Floats | None:

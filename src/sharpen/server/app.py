@@ -20,7 +20,7 @@ from sharpen.server.agents_api.relay import Relay
 from sharpen.server.agents_api.routes import AgentRoutes
 from sharpen.server.auth import KeyFile
 from sharpen.server.lifespan import ToldOfTheEnd
-from sharpen.server.observability import Observed, ObservedRoutes, Traffic
+from sharpen.server.observability import ObservedRoutes, RequestMetrics, Traffic
 from sharpen.server.pages.routes import PageRoutes
 from sharpen.server.rest.routes import RestRoutes
 from sharpen.server.store_access import Engine
@@ -82,7 +82,7 @@ def application(
             leave.set()
         engine.close()
 
-    observed = Middleware(Observed, traffic=traffic, routes=routes, say=say)
+    observed = Middleware(RequestMetrics, traffic=traffic, routes=routes, say=say)
     return Starlette(routes=routes, lifespan=lifespan, middleware=[observed, Middleware(ToldOfTheEnd)])
 
 

@@ -32,7 +32,7 @@ URL_LIFE_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """What is kept of a key.
 
     Attributes:
@@ -52,7 +52,8 @@ class Key:
     def allows(self, scope: str) -> bool:
         """Return whether it may do what a scope may.
 
-        >>> Key("a", "", "agent", "", 0.0).allows("read"), Key("a", "", "agent", "", 0.0).allows("admin")
+        >>> key = ApiKey("a", "", "agent", "", 0.0)
+        >>> key.allows("read"), key.allows("admin")
         (True, False)
         """
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
@@ -68,9 +69,9 @@ class KeyFile:
 
     home: Path
 
-    def all(self) -> list[Key]:
+    def all(self) -> list[ApiKey]:
         """Return every key, the oldest first."""
-        return [Key(**row) for row in self._read()["keys"]]
+        return [ApiKey(**row) for row in self._read()["keys"]]
 
     def add(self, name: str = "", scope: str = "admin") -> str:
         """Make a key and return it; it is shown this once.
@@ -81,7 +82,7 @@ class KeyFile:
         if scope not in SCOPES:
             raise UsageError(f"no scope {scope!r}; there are: {', '.join(SCOPES)}")
         key = secrets.token_hex(KEY_BYTES)
-        new = Key(secrets.token_hex(4), name, scope, _sha256(key), time.time())
+        new = ApiKey(secrets.token_hex(4), name, scope, _sha256(key), time.time())
         with _locked(self.home):
             content = self._read()
             self._write(content | {"keys": [*content["keys"], asdict(new)]})
@@ -100,7 +101,7 @@ class KeyFile:
                 raise NotFound(f"no key {key_id!r}: 'sharpen key ls' lists them")
             self._write(content | {"keys": left})
 
-    def find(self, key: str) -> Key | None:
+    def find(self, key: str) -> ApiKey | None:
         """Return what is kept of a key; None when it is none of this store."""
         digest = _sha256(key)
         try:
@@ -140,7 +141,7 @@ class KeyFile:
 
 
 @lru_cache(64)
-def _keys(file: KeyFile, stamp: tuple[int, ...]) -> tuple[Key, ...]:
+def _keys(file: KeyFile, stamp: tuple[int, ...]) -> tuple[ApiKey, ...]:
     """Return the keys of a file that is as its stamp says; one that has changed is read anew."""
     return tuple(file.all())
 

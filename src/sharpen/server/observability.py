@@ -63,7 +63,7 @@ class Traffic:
                 self.within[route, bound] += 1
 
 
-class Observed:
+class RequestMetrics:
     """Counts every request that passes, and says it in a line where that is wished.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sharpen.plugins import Family
+from sharpen.plugins import PluginFamily
 from sharpen.spec import EarlyTerminate, Metric
 from sharpen.spec.stopping import FIELDS
 from sharpen.stoppers.never import Never
@@ -24,7 +24,7 @@ STOPPERS: Mapping[str, str] = {
 }
 """Where each rule is, as an entry point says it; a module is imported when its rule is asked for."""
 
-_FAMILY = Family("stop rule", GROUP, STOPPERS, port="should_stop(trial, history)", inner="metric")
+_FAMILY = PluginFamily("stop rule", GROUP, STOPPERS, port="should_stop(trial, history)", inner="metric")
 
 
 def make(stop: EarlyTerminate | None, metric: Metric = UNNAMED) -> Stopper:

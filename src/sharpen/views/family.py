@@ -28,7 +28,7 @@ from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
 from sharpen.views.market_cache import MarketCache
 from sharpen.views.plain_runs import PlainRuns, all_plain_runs, by_bars
 from sharpen.views.returns import Series, read_file
-from sharpen.views.trials import FiguresCache, Trials, trials_of
+from sharpen.views.trials import FiguresCache, SweepTrials, trials_of
 
 LEARNS_NOT = ("random", "grid", "queued")  # the last as far as nobody queues by what came out
 QUEUED = "queued"  # the origin of a run that somebody asked for
@@ -47,10 +47,10 @@ class Family:
         plain: The runs of no sweep on these bars.
     """
 
-    own: Trials
-    others: tuple[Trials, ...]
+    own: SweepTrials
+    others: tuple[SweepTrials, ...]
     renamed: frozenset[str] = frozenset()
-    elsewhere: tuple[Trials, ...] = ()
+    elsewhere: tuple[SweepTrials, ...] = ()
     plain: PlainRuns = field(default_factory=PlainRuns)
 
     def n_tried(self) -> int:
@@ -88,7 +88,7 @@ class Family:
             with suppress(DataError):  # it was there when its figures were read
                 yield read_file(file.path)
 
-    def _others(self) -> tuple[Trials, ...]:
+    def _others(self) -> tuple[SweepTrials, ...]:
         return (*self.others, self.plain.trials(self.own.sweep))
 
     def related(self, best: RunRow | None) -> tuple[RelatedSweep, ...]:
@@ -117,7 +117,7 @@ class Family:
         every = (_parsed(trials.sweep) for trials in (self.own, *self.others))
         return max([self.plain.n_varied, *(_n_varied(read) for read in every if read is not None)])
 
-    def _has_winner(self, trials: Trials, best: RunRow | None) -> bool:
+    def _has_winner(self, trials: SweepTrials, best: RunRow | None) -> bool:
         if best is None or (read := _parsed(trials.sweep)) is None:
             return False
         alive = [replace(run, deleted_at=None) for run in trials.runs]
@@ -185,7 +185,7 @@ def overlap(one: BarsFacts, other: BarsFacts) -> bool:
     return bool(one.first and other.first)
 
 
-def n_configurations(trials: Trials) -> int:
+def n_configurations(trials: SweepTrials) -> int:
     """Return how many configurations a sweep has tried; with repeats fewer than runs."""
     read = _parsed(trials.sweep)
     if read is None or read.repeats == 1:
@@ -193,25 +193,25 @@ def n_configurations(trials: Trials) -> int:
     return len({run.repeat_of or run.number for run in trials.runs})
 
 
-def _share_bars(one: Trials, other: Trials) -> bool:
+def _share_bars(one: SweepTrials, other: SweepTrials) -> bool:
     if any(overlap(a, b) for a in one.bars for b in other.bars):
         return True
     is_unknown = _is_silent(one) or _is_silent(other)
     return is_unknown and (_is_same_program(one, other) or _is_same_question(one.sweep, other.sweep))
 
 
-def _is_ours(own: Trials, plain: Trials, cache: MarketCache) -> bool:
+def _is_ours(own: SweepTrials, plain: SweepTrials, cache: MarketCache) -> bool:
     """Return whether runs of no sweep had a sweep's bars; those that do not say it logged its metric."""
     is_same = any(overlap(a, b) for a in own.bars for b in plain.bars)
     return is_same or _is_silent(plain) or bool(renamed(own, [plain], cache))
 
 
-def _is_same_program(one: Trials, other: Trials) -> bool:
+def _is_same_program(one: SweepTrials, other: SweepTrials) -> bool:
     """Return whether two sweeps ran one program: one name in one folder, or a source file in common."""
     return _program(one.sweep) == _program(other.sweep) or not _sources(one).isdisjoint(_sources(other))
 
 
-def _sources(trials: Trials) -> set[str]:
+def _sources(trials: SweepTrials) -> set[str]:
     code = (RunFacts.of_summary(run.summary).code for run in trials.runs)
     return {digest for files in code for digest in files.values()}
 
@@ -225,13 +225,13 @@ def _is_same_question(one: SweepRow, other: SweepRow) -> bool:
     return is_same_metric or not ours.space.dimensions.keys().isdisjoint(theirs.space.dimensions)
 
 
-def _is_steered(trials: Trials) -> bool:
+def _is_steered(trials: SweepTrials) -> bool:
     """Return whether somebody queued a configuration after another had ended: such a search learns."""
     first = min((run.ended_at for run in trials.runs if run.ended_at is not None), default=math.inf)
     return any(run.origin == QUEUED and run.created_at > first for run in trials.runs)
 
 
-def renamed(own: Trials, others: Sequence[Trials], cache: MarketCache) -> list[Trials]:
+def renamed(own: SweepTrials, others: Sequence[SweepTrials], cache: MarketCache) -> list[SweepTrials]:
     """Return the sweeps whose bars are, under other names, those of this one."""
     ours = _markets(own, cache) if others else []
     return [
@@ -242,7 +242,7 @@ def renamed(own: Trials, others: Sequence[Trials], cache: MarketCache) -> list[T
     ]
 
 
-def _markets(trials: Trials, cache: MarketCache) -> list[tuple[str, ArtifactRow]]:
+def _markets(trials: SweepTrials, cache: MarketCache) -> list[tuple[str, ArtifactRow]]:
     """Return each market that the runs kept, by its longest file, at most :data:`MAX_MARKETS` of them."""
     readable = [
         (f.n_bars, f.market, run_id) for run_id, f in trials.figures.items() if run_id in trials.files
@@ -256,13 +256,13 @@ def _markets(trials: Trials, cache: MarketCache) -> list[tuple[str, ArtifactRow]
     return pairs
 
 
-def _is_same_program_elsewhere(own: Trials, other: Trials) -> bool:
+def _is_same_program_elsewhere(own: SweepTrials, other: SweepTrials) -> bool:
     spans = [[(b.first, b.last) for b in trials.bars if b.first and b.last] for trials in (own, other)]
     is_same_time = any(a[0] <= b[1] and b[0] <= a[1] for a in spans[0] for b in spans[1])
     return is_same_time and _is_same_program(own, other)
 
 
-def _is_silent(trials: Trials) -> bool:
+def _is_silent(trials: SweepTrials) -> bool:
     return all(not (bars.digest or bars.symbols or bars.first) for bars in trials.bars)
 
 

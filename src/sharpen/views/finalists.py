@@ -53,7 +53,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class FinalistScore:
     """What a configuration came to under one seed.
 
     Attributes:
@@ -113,9 +113,9 @@ class Finalists:
 
     metric: Metric
     candidates: tuple[Candidate, ...]
-    evaluations: Mapping[str, tuple[Evaluation, ...]]
+    evaluations: Mapping[str, tuple[FinalistScore, ...]]
 
-    def of(self, candidate: Candidate) -> tuple[Evaluation, ...]:
+    def of(self, candidate: Candidate) -> tuple[FinalistScore, ...]:
         """Return what a candidate came to under each seed."""
         return self.evaluations.get(candidate.key, ())
 
@@ -197,13 +197,13 @@ def folder_of(home: Path, sweep_id: str) -> Path:
     return home / "finalists" / sweep_id
 
 
-def keep(home: Path, sweep_id: str, evaluation: Evaluation) -> None:
+def keep(home: Path, sweep_id: str, evaluation: FinalistScore) -> None:
     """Keep an evaluation; what a crash cuts off is not taken for one."""
     with (folder_of(home, sweep_id) / "evaluations.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(evaluation)) + "\n")
 
 
-def kept_evaluations(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
+def kept_evaluations(home: Path, sweep_id: str) -> tuple[FinalistScore, ...]:
     """Return the evaluations that are kept for a sweep, the oldest first."""
     try:
         lines = read_text(folder_of(home, sweep_id) / "evaluations.jsonl").splitlines()
@@ -212,9 +212,9 @@ def kept_evaluations(home: Path, sweep_id: str) -> tuple[Evaluation, ...]:
     return tuple(evaluation for line in lines if (evaluation := _read(line)))
 
 
-def _read(line: str) -> Evaluation | None:
+def _read(line: str) -> FinalistScore | None:
     try:
-        return Evaluation(**json.loads(line))
+        return FinalistScore(**json.loads(line))
     except (ValueError, TypeError):
         return None
 

@@ -12,7 +12,7 @@ from sharpen.store.rows import RunRow
 from sharpen.views.family import renamed
 from sharpen.views.market_cache import MarketCache
 from sharpen.views.plain_runs import all_plain_runs
-from sharpen.views.trials import FiguresCache, Trials, trials_of
+from sharpen.views.trials import FiguresCache, SweepTrials, trials_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def used_by(reader: Reader, run: RunRow) -> tuple[SeenLockbox, ...]:
     )
 
 
-def _last_used(trials: Trials, bars: BarsFacts) -> str:
+def _last_used(trials: SweepTrials, bars: BarsFacts) -> str:
     """Return the last time of these instruments' bars that a sweep used; empty for none."""
     return max((used.last for used in trials.bars if _is_same_market(used, bars)), default="")
 

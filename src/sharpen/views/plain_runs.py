@@ -10,7 +10,7 @@ from sharpen.facts import BarsFacts
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, SweepRow, TrackedRun
 from sharpen.views.returns import returns_files
-from sharpen.views.trials import FiguresCache, ReturnsFigures, Trials, seen
+from sharpen.views.trials import FiguresCache, ReturnsFigures, SweepTrials, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class PlainRuns:
                 values.setdefault(name, set()).add(json.dumps(value, sort_keys=True, default=str))
         return sum(len(different) > 1 for different in values.values())
 
-    def trials(self, sweep: SweepRow) -> Trials:
+    def trials(self, sweep: SweepRow) -> SweepTrials:
         """Return what they kept, as if it were of a sweep."""
         figures_of = {one.run.id: one.figures for one in self.runs if one.figures is not None}
         files = {
             one.run.id: one.file for one in self.runs if one.file is not None and one.run.id in figures_of
         }
-        return Trials(sweep, (), figures_of, frozenset(one.bars for one in self.runs), files)
+        return SweepTrials(sweep, (), figures_of, frozenset(one.bars for one in self.runs), files)
 
 
 def all_plain_runs(reader: Reader, cache: FiguresCache, metric: str = "") -> list[PlainRun]:
@@ -76,7 +76,7 @@ def all_plain_runs(reader: Reader, cache: FiguresCache, metric: str = "") -> lis
     ]
 
 
-def by_bars(runs: Sequence[PlainRun], sweep: SweepRow, are_ours: Callable[[Trials], bool]) -> PlainRuns:
+def by_bars(runs: Sequence[PlainRun], sweep: SweepRow, are_ours: Callable[[SweepTrials], bool]) -> PlainRuns:
     """Return those runs whose bars are a sweep's; it is asked once for all that have the same.
 
     Args:

@@ -24,7 +24,7 @@ CLIENTS_TIMES = ("_step", "_runtime", "_timestamp")
 Nest = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-class RunFacts:
+class RunFieldReader:
     """Says what is known of runs; reads the file of each sweep once.
 
     Args:

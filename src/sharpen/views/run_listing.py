@@ -16,7 +16,7 @@ from typing import Any
 from sharpen.store.queries import Reader
 from sharpen.store.rows import TrackedRun
 from sharpen.store.run_filters import ORDERS, divided
-from sharpen.views.run_facts import STATES, RunFacts
+from sharpen.views.run_facts import STATES, RunFieldReader
 from sharpen.views.run_filters import fits, in_order, order_word
 
 KEPT_S = 60.0
@@ -25,7 +25,7 @@ Key = tuple[str | None, str | None, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class RunPage:
+class ListingPage:
     """A page of a listing.
 
     Attributes:
@@ -61,7 +61,7 @@ class RunListing:
         most: int | None = None,
         *,
         is_again: bool = False,
-    ) -> RunPage:
+    ) -> ListingPage:
         """Return a page.
 
         Args:
@@ -79,7 +79,7 @@ class RunListing:
         end = len(ids) if most is None else min(len(ids), first + max(most, 0))
         rows = {row.id: row for row in self._reader.tracked.runs_of(ids[first:end])}
         runs = [rows[run_id] for run_id in ids[first:end] if run_id in rows]
-        return RunPage(runs, first, len(ids))
+        return ListingPage(runs, first, len(ids))
 
     def _listed(
         self,
@@ -118,7 +118,7 @@ def listed_ids(
     if not conditions and word in ORDERS:
         return reader.tracked.ids(*scope, where, (word, sign < 0))
     left = {"$and": list(conditions)} if conditions else {}
-    facts = RunFacts(reader)
+    facts = RunFieldReader(reader)
     rows = reader.tracked.runs(*scope, where)
     if "summary" in f"{conditions}{order}":
         facts.read_last(rows)

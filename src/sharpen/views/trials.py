@@ -66,7 +66,7 @@ class ReturnsFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class SweepTrials:
     """What one sweep has tried.
 
     Attributes:
@@ -89,7 +89,7 @@ def was_tried(run: RunRow, has_reported: bool) -> bool:
     return run.started_at is not None and (has_reported or TrialState(run.state).is_final)
 
 
-def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
+def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> SweepTrials:
     """Return what a sweep has tried, in the order of its runs.
 
     Args:
@@ -103,7 +103,7 @@ def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> Trials:
     files = returns_files(reader.artifacts(sweep_id=sweep.id, deleted=True))
     figures = {run.id: cache.figures(files[run.id]) for run in runs if run.id in files}
     usable = {run_id: run_figures for run_id, run_figures in figures.items() if run_figures is not None}
-    return Trials(
+    return SweepTrials(
         sweep=sweep,
         runs=runs,
         figures=usable,

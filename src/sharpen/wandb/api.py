@@ -19,7 +19,7 @@ from sharpen.store.configurations import configurations, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, SweepRow, TrackedRun
 from sharpen.sweep import SweepStatus
-from sharpen.views.run_facts import RunFacts
+from sharpen.views.run_facts import RunFieldReader
 from sharpen.views.run_history import history_of
 from sharpen.views.run_listing import listed_ids
 from sharpen.wandb.artifacts import Artifact, artifact_of
@@ -52,7 +52,7 @@ class Api:
         row = self._reader.tracked.run(run_id)
         if row is None:
             raise NotFound(f"no run {run_id!r} in {self.home}")
-        return StoredRun(self._reader, row, RunFacts(self._reader))
+        return StoredRun(self._reader, row, RunFieldReader(self._reader))
 
     def runs(
         self,
@@ -111,7 +111,7 @@ def found_runs(
     order: str | None,
 ) -> list[StoredRun]:
     """Return the runs of a project or a sweep that fit a filter, in an order."""
-    facts = RunFacts(reader)
+    facts = RunFieldReader(reader)
     ids = listed_ids(reader, (project, sweep_id), dict(filters or {}), order)
     rows = {row.id: row for row in reader.tracked.runs_of(ids)}
     return [StoredRun(reader, rows[run_id], facts) for run_id in ids if run_id in rows]
@@ -128,7 +128,7 @@ class StoredRun:
         notes: Text of its user.
     """
 
-    def __init__(self, reader: Reader, row: TrackedRun, facts: RunFacts) -> None:
+    def __init__(self, reader: Reader, row: TrackedRun, facts: RunFieldReader) -> None:
         self._reader, self._row, self._facts = reader, row, facts
         values = facts.of(row)
         self.id = row.id
@@ -352,7 +352,7 @@ class StoredSweep:
         runs = self._reader.runs(self.id, deleted=True)
         configuration = winner(configurations(runs, self._spec.repeats), self._spec.metric)
         row = None if configuration is None else self._reader.tracked.run(configuration.row.id)
-        return None if row is None else StoredRun(self._reader, row, RunFacts(self._reader))
+        return None if row is None else StoredRun(self._reader, row, RunFieldReader(self._reader))
 
     def __repr__(self) -> str:
         return f"<Sweep {self.entity}/{self.project}/{self.id} ({self.state})>"

@@ -16,7 +16,7 @@ from sharpen.objectives.rl.networks import Mlp, Observed, Parameters
 from sharpen.objectives.rl.settings import PER_MEMBER, AgentSettings
 from sharpen.objectives.rl.streams import Streams
 
-Snapshot = dict[str, Tensor]
+AgentSnapshot = dict[str, Tensor]
 """Everything of one member: weights, moments, counts, environments, replay, random stream."""
 
 
@@ -133,26 +133,26 @@ def observe(env: Environment, state: State) -> Observed:
     return Observed(env.own(state), env.row(state), env.table)
 
 
-def snapshot(agent: Agent, k: int) -> Snapshot:
+def snapshot(agent: Agent, k: int) -> AgentSnapshot:
     """Return everything of member k, in memory of its own."""
     tensors = {name: value[k].clone() for name, value in _tensors(agent).items()}
     tensors["random"] = agent.course.streams.generators[k].get_state()
     return tensors
 
 
-def restore(agent: Agent, k: int, kept: Snapshot) -> None:
+def restore(agent: Agent, k: int, kept: AgentSnapshot) -> None:
     """Make member k what a snapshot holds."""
     for name, value in _tensors(agent).items():
         value[k] = kept[name]
     agent.course.streams.generators[k].set_state(kept["random"].cpu())
 
 
-def weights(agent: Agent, k: int) -> Snapshot:
+def weights(agent: Agent, k: int) -> AgentSnapshot:
     """Return the weights and moments of member k, in memory of its own."""
     return {name: value[k].clone() for name, value in _networks(agent).items()}
 
 
-def copy_weights(kept: Snapshot, agent: Agent, k: int) -> None:
+def copy_weights(kept: AgentSnapshot, agent: Agent, k: int) -> None:
     """Give member k the weights and moments of a snapshot, and leave it its environments and its stream."""
     for name, value in _networks(agent).items():
         value[k] = kept[name]

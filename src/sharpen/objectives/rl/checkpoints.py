@@ -22,7 +22,7 @@ from torch import Tensor
 from sharpen.errors import DataError, UsageError
 from sharpen.objectives.fold_jobs import RunCheckpoint
 from sharpen.objectives.fold_score import FoldScore
-from sharpen.objectives.rl.agent import Snapshot
+from sharpen.objectives.rl.agent import AgentSnapshot
 from sharpen.objectives.rl.population import PACE
 from sharpen.objectives.rl.settings import PER_MEMBER
 
@@ -37,7 +37,7 @@ class BestWeights:
 
     sharpe: float = -float("inf")
     step: int = 0
-    weights: Snapshot | None = None
+    weights: AgentSnapshot | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FoldCheckpoint:
         first_step: Where its run began: 0, or where the run ended that it goes on from.
     """
 
-    member: Snapshot
+    member: AgentSnapshot
     best: BestWeights
     n_checks: int = 0
     first_step: int = 0

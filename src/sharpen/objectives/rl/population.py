@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from sharpen.errors import UsageError
-from sharpen.objectives.rl.agent import Agent, Snapshot, copy_weights, restore, snapshot, weights
+from sharpen.objectives.rl.agent import Agent, AgentSnapshot, copy_weights, restore, snapshot, weights
 from sharpen.objectives.rl.ddpg import Ddpg
 from sharpen.objectives.rl.environment import Environment
 from sharpen.objectives.rl.layout import Layout, faster
@@ -167,21 +167,21 @@ class Population:
         self._members[number] = member
         self._arrange([number])
 
-    def save(self, number: int) -> Snapshot:
+    def save(self, number: int) -> AgentSnapshot:
         """Return everything of a member, in memory of its own."""
         return snapshot(*self.agent(number))
 
-    def load(self, number: int, snapshot: Snapshot) -> None:
+    def load(self, number: int, snapshot: AgentSnapshot) -> None:
         """Make a member what a snapshot of one of the same sizes holds; it goes on from there to the bit."""
         agent, k = self.agent(number)
         restore(agent, k, snapshot)
         self._problems.pop(number, None)
 
-    def weights(self, number: int) -> Snapshot:
+    def weights(self, number: int) -> AgentSnapshot:
         """Return the weights and moments of a member, in memory of its own."""
         return weights(*self.agent(number))
 
-    def alone(self, number: int, snapshot: Snapshot) -> Agent:
+    def alone(self, number: int, snapshot: AgentSnapshot) -> Agent:
         """Return an agent of one member, as large as a member's, with kept weights."""
         agent = self._stack([number], {}).agent
         copy_weights(snapshot, agent, 0)
@@ -232,10 +232,10 @@ class Population:
                 return stack, stack.numbers.index(number)
         raise UsageError(f"there is no member {number}")
 
-    def _snapshots(self, stack: Stack) -> dict[int, Snapshot]:
+    def _snapshots(self, stack: Stack) -> dict[int, AgentSnapshot]:
         return {number: snapshot(stack.agent, k) for k, number in enumerate(stack.numbers)}
 
-    def _arrange(self, numbers: Iterable[int], snapshots: Mapping[int, Snapshot] | None = None) -> None:
+    def _arrange(self, numbers: Iterable[int], snapshots: Mapping[int, AgentSnapshot] | None = None) -> None:
         """Make stacks of members, from snapshots where there are such."""
         groups: dict[Any, list[int]] = {}
         for number in numbers:
@@ -255,7 +255,7 @@ class Population:
         sizes = (n_seen, *settings.net_dims, env.action_dim)
         return faster(sizes, settings.batch_size, len(group), self._device) == "stack"
 
-    def _stack(self, numbers: list[int], snapshots: Mapping[int, Snapshot]) -> Stack:
+    def _stack(self, numbers: list[int], snapshots: Mapping[int, AgentSnapshot]) -> Stack:
         members = [self._members[number] for number in numbers]
         settings = [m.agent for m in members]
         env = self._make_env(members)

@@ -14,7 +14,7 @@ from sharpen.paper.alpaca.stream import TradeUpdates
 from sharpen.paper.live import DELAY_S, LiveSession, MachineClock, Updates, live_session
 from sharpen.paper.market_calendar import MarketCalendar
 from sharpen.paper.ports import Broker, Clock, Feed
-from sharpen.paper.risk import Limits
+from sharpen.paper.risk import RiskLimits
 from sharpen.paper.session import ModelFile
 
 FIRST_DAY = "2016-01-01"
@@ -24,7 +24,7 @@ FIRST_DAY = "2016-01-01"
 @contextmanager
 def alpaca_session(
     folder: Path,
-    account: tuple[str, Callable[[Decimal], Limits]],
+    account: tuple[str, Callable[[Decimal], RiskLimits]],
     model: ModelFile,
     access: AlpacaAccess,
     say: Callable[[str], None],

@@ -37,7 +37,7 @@ Verb = Literal["status", "promote", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DeferredJob:
     """What is done after the answer, and reported when it is done.
 
     Attributes:
@@ -72,7 +72,7 @@ class Answer:
     """What to answer within three seconds, and what to do then; None for nothing."""
 
     reply: Json
-    job: Job | None = None
+    job: DeferredJob | None = None
 
 
 def answer(
@@ -118,14 +118,14 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DiscordMember:
     """Who asks: the id in Discord, and the name."""
 
     user: str
     name: str
 
 
-def _person(interaction: Mapping[str, Any], settings: DiscordSettings) -> Member | Refusal:
+def _person(interaction: Mapping[str, Any], settings: DiscordSettings) -> DiscordMember | Refusal:
     member: Any = interaction.get("member")
     if not isinstance(member, dict) or interaction.get("guild_id") is None:
         return Refusal("models are not moved in direct messages: use the command in your team's server")
@@ -137,10 +137,12 @@ def _person(interaction: Mapping[str, Any], settings: DiscordSettings) -> Member
     user = str(member_facts.get("user", {}).get("id", ""))
     if user not in settings.people:
         return Refusal(f"discord.yaml gives no name to your user id {user}: add it to people")
-    return Member(user, settings.people[user])
+    return DiscordMember(user, settings.people[user])
 
 
-def _command(interaction: Mapping[str, Any], person: Member, now: float, find_version: FindVersion) -> Answer:
+def _command(
+    interaction: Mapping[str, Any], person: DiscordMember, now: float, find_version: FindVersion
+) -> Answer:
     options: Any = interaction.get("data", {}).get("options") or [{}]
     verb = options[0].get("name")
     option_rows: list[Json] = options[0].get("options") or []
@@ -148,7 +150,9 @@ def _command(interaction: Mapping[str, Any], person: Member, now: float, find_ve
     word = values.get("name", "")
     if verb not in ("status", "promote", "rollback") or (verb != "status" and not word):
         return Answer(message("/model status, /model promote NAME, or /model rollback NAME ALIAS REASON"))
-    job = Job(str(interaction["id"]), str(interaction["token"]), verb, person.name, word, asked_at=now)
+    job = DeferredJob(
+        str(interaction["id"]), str(interaction["token"]), verb, person.name, word, asked_at=now
+    )
     if verb == "status":
         return Answer(deferred(), job)
     alias = values.get("alias", "") if verb == "rollback" else values.get("to") or PROMOTED_TO
@@ -163,7 +167,7 @@ def _command(interaction: Mapping[str, Any], person: Member, now: float, find_ve
     return Answer(deferred(), replace(job, alias=alias, reason=values["reason"], expects=seen.points_at))
 
 
-def _confirmation(seen: ShownVersion, alias: str, person: Member, now: float) -> Answer:
+def _confirmation(seen: ShownVersion, alias: str, person: DiscordMember, now: float) -> Answer:
     button = button_id("p", person.user, (seen, alias), now + CONFIRM_S)
     if button is None:
         return Answer(message("that name is too long for a button: use 'sharpen promote'"))
@@ -172,7 +176,7 @@ def _confirmation(seen: ShownVersion, alias: str, person: Member, now: float) ->
     return Answer(message(text, [{"type": 2, "style": GREEN, "label": "Promote", "custom_id": button}]))
 
 
-def _button(interaction: Mapping[str, Any], person: Member, now: float) -> Answer:
+def _button(interaction: Mapping[str, Any], person: DiscordMember, now: float) -> Answer:
     parts = str(interaction.get("data", {}).get("custom_id", "")).split("|")
     if len(parts) != 7 or parts[0] not in ("p", "a") or not (parts[6].isascii() and parts[6].isdigit()):
         return Answer(message("sharpen does not know this button"))
@@ -181,7 +185,7 @@ def _button(interaction: Mapping[str, Any], person: Member, now: float) -> Answe
         return Answer(message("this button has expired: ask again with /model promote"))
     if kind == "p" and user != person.user:
         return Answer(message("this button is another person's: ask yourself with /model promote"))
-    job = Job(
+    job = DeferredJob(
         str(interaction["id"]), str(interaction["token"]), "promote", person.name, word, alias, asked_at=now
     )
     return Answer(deferred(), replace(job, digest=digest, expects=expects, approve=kind == "a"))

@@ -18,7 +18,7 @@ import httpx
 
 from sharpen.errors import SharpenError
 from sharpen.promotion.promote import Ask, Back, Person, PromotionResult, position, promote, rollback
-from sharpen.server.discord.interactions import GREEN, Job, Json, ShownVersion, body, button_id
+from sharpen.server.discord.interactions import GREEN, DeferredJob, Json, ShownVersion, body, button_id
 from sharpen.server.discord.settings import DiscordSettings
 from sharpen.store.collection_rows import aliases
 from sharpen.store.queries import Reader
@@ -51,7 +51,7 @@ class JobContext:
     lock: Lock = field(default_factory=Lock)
 
 
-def keep(home: Path, job: Job) -> Path:
+def keep(home: Path, job: DeferredJob) -> Path:
     """Write a job down; only the store's owner can read it, for its token is a secret."""
     folder = home / "discord"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +63,7 @@ def keep(home: Path, job: Job) -> Path:
     return path
 
 
-def left_over(home: Path, now: float) -> list[Job]:
+def left_over(home: Path, now: float) -> list[DeferredJob]:
     """Return the jobs that a server left when it died and that somebody still waits for.
 
     A report is taken for :data:`TOKEN_S`. What is older is struck off and not done: nobody would be told, and
@@ -73,10 +73,10 @@ def left_over(home: Path, now: float) -> list[Job]:
         home: The store's folder.
         now: Unix seconds.
     """
-    jobs: list[Job] = []
+    jobs: list[DeferredJob] = []
     for path in sorted((home / "discord").glob("*.json")):
         try:
-            job = Job(**json.loads(path.read_text("utf-8")))
+            job = DeferredJob(**json.loads(path.read_text("utf-8")))
             age_s = now - job.asked_at
         except (OSError, ValueError, TypeError):  # torn, or of another version: nobody waits for it any more
             path.replace(path.with_suffix(".unreadable"))
@@ -90,7 +90,7 @@ def left_over(home: Path, now: float) -> list[Job]:
     return jobs
 
 
-def do(context: JobContext, job: Job) -> None:
+def do(context: JobContext, job: DeferredJob) -> None:
     """Do a job, report it, and strike it off; a failure is reported, too."""
     try:
         with context.lock:
@@ -104,7 +104,7 @@ def do(context: JobContext, job: Job) -> None:
         (context.home / "discord" / f"{job.id}.json").unlink(missing_ok=True)
 
 
-def send(context: JobContext, job: Job, report: Json) -> bool:
+def send(context: JobContext, job: DeferredJob, report: Json) -> bool:
     """Put a report in the place of the deferred answer; return whether there is nothing left to try."""
     url = f"{context.settings.api}/webhooks/{context.settings.application_id}/{job.token}/messages/@original"
     for attempt in range(TRIES):
@@ -129,7 +129,7 @@ def _retry_after_s(answer: httpx.Response) -> float:
         return 1.0
 
 
-def _done(context: JobContext, job: Job) -> Json:
+def _done(context: JobContext, job: DeferredJob) -> Json:
     reader, person = Reader(context.home), Person(job.person, "discord")
     if job.verb == "status":
         return body(_status(reader, job.word))
@@ -142,7 +142,7 @@ def _done(context: JobContext, job: Job) -> Json:
     return _result_message(promote(context.client, reader, ask, person), job)
 
 
-def _result_message(result: PromotionResult, job: Job) -> Json:
+def _result_message(result: PromotionResult, job: DeferredJob) -> Json:
     name, alias = result.row.name, result.alias
     if result.state == "moved":
         easier = "".join(f"\n- {line}" for line in result.easier)

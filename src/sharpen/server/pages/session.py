@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sharpen.server.auth import Key, KeyFile, Signer, key_of
+from sharpen.server.auth import ApiKey, KeyFile, Signer, key_of
 
 COOKIE = "sharpen_session"
 LIFE_S = 14 * 86400.0
@@ -25,7 +25,7 @@ class Visitor:
         csrf: What a form must say, so that no other site can send it.
     """
 
-    key: Key
+    key: ApiKey
     csrf: str
 
     @property

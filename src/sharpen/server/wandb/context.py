@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sharpen.errors import UsageError
-from sharpen.server.auth import Key, Signer
+from sharpen.server.auth import ApiKey, Signer
 from sharpen.server.store_access import Engine
 
 ENTITY = "local"
@@ -40,7 +40,7 @@ class Context:
     """
 
     engine: Engine
-    key: Key
+    key: ApiKey
     signer: Signer
     base_url: str
     n_slots: int = 1

@@ -18,7 +18,7 @@ from sharpen.server.wandb.context import DEFAULT_PROJECT, ENTITY, Context, page,
 from sharpen.server.wandb.run_history import events_of, events_tail, keys_of, page_of, sampled
 from sharpen.server.wandb.viewer import user
 from sharpen.store.rows import TrackedRun
-from sharpen.views.run_facts import STATES, RunFacts
+from sharpen.views.run_facts import STATES, RunFieldReader
 from sharpen.views.run_history import history_of
 
 CLIENTS_OWN = "_wandb"
@@ -101,7 +101,7 @@ class _Views:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._facts = RunFacts(ctx.engine.reader)
+        self._facts = RunFieldReader(ctx.engine.reader)
 
     def read_last(self, rows: Sequence[TrackedRun]) -> None:
         """Read together what these runs have logged last."""

@@ -15,7 +15,7 @@ from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
 from sharpen.objectives.rl.execution.policies import baselines, twap
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
-from sharpen.objectives.rl.execution.training import Job, Training
+from sharpen.objectives.rl.execution.training import ExecutionJob, Training
 from sharpen.objectives.rl.streams import Streams
 
 HELD_OUT = walk_forward(1)[0][1]
@@ -134,14 +134,19 @@ def test_nothing_is_known_of_bars_before_they_close():
 
 def test_what_is_odd_about_orders_is_said():
     settings = ExecutionSettings.of({"market": "bars", "order_share": 1.0, "n_folds": 1})
-    said = {note.kind: note.text for note in Training([Job(settings, 0)], data=quiet_panel()).remarks}
+    said = {
+        note.kind: note.text for note in Training([ExecutionJob(settings, 0)], data=quiet_panel()).remarks
+    }
     assert said["halts"].startswith("Nobody can trade in 33 % of the slices: no volume")
     assert "of what equal slices trade is left for the end" in said["large orders"]
     early = replace(gappy_panel(), volume=PANEL.volume)
     settings = ExecutionSettings.of({"market": "bars"})
-    said = {note.kind: note.text for note in Training([Job(settings, 0)], data=early.slice(0, 200)).remarks}
+    said = {
+        note.kind: note.text
+        for note in Training([ExecutionJob(settings, 0)], data=early.slice(0, 200)).remarks
+    }
     assert said == {"left out": "No order is held out in B: too few bars, or too late ones."}
-    assert Training([Job(ExecutionSettings.of({"n_episodes": 64}), 0)]).remarks == []
+    assert Training([ExecutionJob(ExecutionSettings.of({"n_episodes": 64}), 0)]).remarks == []
 
 
 def test_bars_that_cannot_be_traded_are_refused():

@@ -15,10 +15,10 @@ from sharpen.objectives.rl.execution.book_data import read_book
 from sharpen.objectives.rl.execution.data_split import TRAINING, Part
 from sharpen.objectives.rl.execution.evaluation import play
 from sharpen.objectives.rl.execution.markets import episodes, execution, market_of
-from sharpen.objectives.rl.execution.policies import Decision, baselines, passive_twap, twap
+from sharpen.objectives.rl.execution.policies import SliceDecision, baselines, passive_twap, twap
 from sharpen.objectives.rl.execution.queue import Flow, ahead_after, fills
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
-from sharpen.objectives.rl.execution.training import Job, Training
+from sharpen.objectives.rl.execution.training import ExecutionJob, Training
 from sharpen.seeds import rng_for
 
 EVERYTHING = Part(0.0, 1.0, in_order=True)
@@ -146,7 +146,7 @@ def test_halts_and_pauses_of_a_book_are_said():
     late = np.arange(300) > 150
     dark = np.where((np.arange(300) % 40 < 4)[:, None], 0.0, book.ask_size)
     paused = replace(book, ask_size=dark, time_s=book.time_s + 86400.0 * late)
-    training = Training([Job(ExecutionSettings.of({"market": "book"}), 0)], data=paused)
+    training = Training([ExecutionJob(ExecutionSettings.of({"market": "book"}), 0)], data=paused)
     said = {note.kind: note.text for note in training.remarks}
     assert said["halts"].startswith("Nobody can trade in ")
     assert "1 time, once for 86401 s" in said["pauses"]
@@ -303,7 +303,7 @@ def test_buying_and_selling_in_a_mirrored_book_are_the_same():
     other = {**other, **{n: state[n] for n in ("order", "usual", "left")}}
     seen = [env.own(s) for env, s in zip(envs, (state, other), strict=True)]
     assert torch.allclose(*seen, atol=0.1)  # but for what is a share of the price, which is not the same
-    for policy in (twap, passive_twap, lambda e, s: Decision(s["left"])):
+    for policy in (twap, passive_twap, lambda e, s: SliceDecision(s["left"])):
         paid = []
         for env, start in zip(envs, (state, other), strict=True):
             now = env.begin(start)

@@ -18,7 +18,13 @@ from sharpen.objectives.rl.execution.book_replay import BookRules
 from sharpen.objectives.rl.execution.data_split import walk_forward
 from sharpen.objectives.rl.execution.evaluation import Outcomes, has_a_cost, play, table
 from sharpen.objectives.rl.execution.markets import MARKETS, episodes, execution, market_of, unit_bps
-from sharpen.objectives.rl.execution.policies import Decision, baselines, optimal, random_participation, twap
+from sharpen.objectives.rl.execution.policies import (
+    SliceDecision,
+    baselines,
+    optimal,
+    random_participation,
+    twap,
+)
 from sharpen.objectives.rl.execution.propagator import PropagatorRules
 from sharpen.objectives.rl.execution.schedules import (
     LinearCosts,
@@ -29,7 +35,7 @@ from sharpen.objectives.rl.execution.schedules import (
     with_drift,
 )
 from sharpen.objectives.rl.execution.settings import TAKEN, ExecutionSettings
-from sharpen.objectives.rl.execution.training import Job, Training, metrics
+from sharpen.objectives.rl.execution.training import ExecutionJob, Training, metrics
 from sharpen.seeds import rng_for
 
 CALM = {"volatility": 0.0}
@@ -52,7 +58,7 @@ def costs_in_money(name, policy, settings=CALM):
 def schedule(shares):
     """Return the policy that trades these shares."""
     plan = torch.as_tensor(np.asarray(shares))
-    return lambda env, state: Decision(plan[state["k"]])
+    return lambda env, state: SliceDecision(plan[state["k"]])
 
 
 def test_almgren_chriss_costs_what_the_paper_says():
@@ -335,7 +341,7 @@ def test_settings_that_no_market_can_have_are_refused_and_those_of_another_are_n
     with pytest.raises(UsageError, match="drift is inf, give a finite number; n_slices is 10001, give 10000"):
         ExecutionSettings.of({"drift": math.inf, "n_slices": 10_001})
     with pytest.raises(UsageError, match=r"100000000 held-out orders of 5 slices need .* give a smaller"):
-        Training([Job(ExecutionSettings.of({"n_episodes": 100_000_000}), 0)])
+        Training([ExecutionJob(ExecutionSettings.of({"n_episodes": 100_000_000}), 0)])
     with pytest.raises(UsageError, match="the market bars does not have slice_rows, which is of book"):
         ExecutionSettings.of({"market": "bars", "slice_rows": 5, "impact": 1.0})
     rules = {"bars": BarRules, "book": BookRules, "propagator": PropagatorRules}

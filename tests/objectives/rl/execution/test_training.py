@@ -6,7 +6,7 @@ import pytest
 from sharpen.errors import UsageError
 from sharpen.objectives.rl.execution.savings import write_saved
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
-from sharpen.objectives.rl.execution.training import Job, Training, metrics
+from sharpen.objectives.rl.execution.training import ExecutionJob, Training, metrics
 from sharpen.overfit import compare
 from sharpen.views.savings import read_file
 
@@ -18,7 +18,7 @@ QUICK |= {"total_timesteps": 1024, "n_checks": 2, "n_episodes": 64}
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_ppo_earns_most_of_a_known_gain_on_held_out_orders(seed):
     settings = ExecutionSettings.of({"n_checks": 1})
-    look = Training([Job(settings, seed)]).advance()[0]
+    look = Training([ExecutionJob(settings, seed)]).advance()[0]
     assert look.outcomes["ppo"].reward.mean() >= 0.9 * look.outcomes["optimum"].reward.mean()
     assert look.metrics["val/saved_vs_twap_bps"] > 10 * look.metrics["val/saved_vs_twap_error_bps"]
 
@@ -28,7 +28,7 @@ def test_ppo_earns_most_of_a_known_gain_on_held_out_orders(seed):
 def test_ppo_gains_nothing_where_nothing_can_be_gained(seed):
     """Equal slices are the optimum: what is saved against them is 0 within its paired interval."""
     settings = ExecutionSettings.of({"market": "ac", "n_checks": 1})
-    found = Training([Job(settings, seed)]).advance()[0].metrics
+    found = Training([ExecutionJob(settings, seed)]).advance()[0].metrics
     assert found["val/mean_reward"] > 0.999  # against trading at once
     saved, error = found["val/saved_vs_twap_bps"], found["val/saved_vs_twap_error_bps"]
     assert abs(saved) < 1.96 * error
@@ -37,7 +37,7 @@ def test_ppo_gains_nothing_where_nothing_can_be_gained(seed):
 
 def test_the_learning_rate_falls_along_a_line():
     def rates(**more):
-        training = Training([Job(ExecutionSettings.of({**QUICK, "learning_rate": 1e-3, **more}), 0)])
+        training = Training([ExecutionJob(ExecutionSettings.of({**QUICK, "learning_rate": 1e-3, **more}), 0)])
         return [training.advance()[0].figures["learning_rate"] for _ in range(2)]
 
     assert rates() == pytest.approx([5e-4, 1e-12], rel=1e-6)
@@ -47,7 +47,7 @@ def test_the_learning_rate_falls_along_a_line():
 
 
 def test_policies_side_by_side_learn_as_each_alone():
-    jobs = [Job(ExecutionSettings.of({**QUICK, "learning_rate": rate}), 0) for rate in (1e-4, 1e-3)]
+    jobs = [ExecutionJob(ExecutionSettings.of({**QUICK, "learning_rate": rate}), 0) for rate in (1e-4, 1e-3)]
     together = Training(jobs)
     first = together.advance()
     last = together.advance([1])[1]
@@ -61,7 +61,7 @@ def test_policies_side_by_side_learn_as_each_alone():
 
 
 def test_the_last_look_is_at_other_orders():
-    job = Job(ExecutionSettings.of(QUICK), 0)
+    job = ExecutionJob(ExecutionSettings.of(QUICK), 0)
     found = [
         Training([job], use).advance()[0].outcomes["twap"].shortfall_bps for use in ("held-out", "lockbox")
     ]
@@ -69,7 +69,7 @@ def test_the_last_look_is_at_other_orders():
 
 
 def test_what_is_saved_comes_back_and_is_judged(tmp_path):
-    look = Training([Job(ExecutionSettings.of(QUICK), 0)]).advance()[0]
+    look = Training([ExecutionJob(ExecutionSettings.of(QUICK), 0)]).advance()[0]
     write_saved(look.outcomes, tmp_path / "saved.parquet")
     saved = read_file(tmp_path / "saved.parquet")
     assert list(saved) == ["immediate", "twap", "pov", "almgren_chriss", "random", "optimum"]

@@ -70,7 +70,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ExecutionJob:
     """A configuration, and the seed of everything random of it."""
 
     settings: ExecutionSettings
@@ -95,7 +95,9 @@ class Training:
             not fit into memory.
     """
 
-    def __init__(self, jobs: Sequence[Job], use: str = "held-out", data: Panel | Book | None = None) -> None:
+    def __init__(
+        self, jobs: Sequence[ExecutionJob], use: str = "held-out", data: Panel | Book | None = None
+    ) -> None:
         first = jobs[0].settings
         if any(job.settings.rules != first.rules for job in jobs):
             raise UsageError("configurations that train side by side must agree in all but the agent")
