@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
-from sharpen.facts import INFEASIBLE
+from sharpen.facts import INFEASIBLE, MODEL, RETURNS
 from sharpen.objectives.program import bars_facts, development_of, in_order_of
 from sharpen.objectives.rule import Rule
 from sharpen.objectives.stopwatch import Stopwatch
@@ -191,7 +191,7 @@ class _Program(Generic[E]):
         save = self.objective.save_model
         saved = self.watch.time("training", lambda: save(examples, self.run.seed, self.folder))
         if saved is not None:
-            self.run.log_artifact(saved.path, name="model", type="model", metadata=dict(saved.metadata))
+            self.run.log_artifact(saved.path, name=MODEL, type=MODEL, metadata=dict(saved.metadata))
 
 
 def check(run: Run) -> None:
@@ -233,7 +233,7 @@ def keep_returns(run: Run, scores: Sequence[FoldScore]) -> None:
         folder = Path(run.config["out"] or run.dir)
         folder.mkdir(parents=True, exist_ok=True)
         write_returns(scores, folder / "returns.parquet")
-        run.log_artifact(folder / "returns.parquet", name="returns", type="returns")
+        run.log_artifact(folder / "returns.parquet", name=RETURNS, type=RETURNS)
 
 
 class _LoadedBars(NamedTuple):
