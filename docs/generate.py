@@ -79,7 +79,7 @@ def classifier() -> str:
 def programs() -> str:
     """Return the page of what a training program calls."""
     parts = ["# sharpen.tracking", NOTE, _prose(_doc(tracking))]
-    for name in ("init", "log", "log_artifact"):
+    for name in ("init", "init_all", "log", "log_artifact"):
         parts += _function(f"tracking.{name}", getattr(tracking, name), 2)
     for name in ("Run", "Config", "Stopped"):
         kind = getattr(tracking, name)

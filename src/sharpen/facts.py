@@ -125,8 +125,16 @@ def slippage_names(baseline: str) -> tuple[str, str]:
     return f"val/slippage_vs_{baseline}_pct", f"val/slippage_vs_{baseline}_error_pct"
 
 
-GRAVE_KINDS: Final = ("stale opens", "price spikes", "unadjusted splits")
-OTHER_KINDS: Final = ("price jumps", "gaps", "frozen prices", "ragged", "mixed spacing")
+STALE_OPENS: Final = "stale opens"
+PRICE_SPIKES: Final = "price spikes"
+UNADJUSTED_SPLITS: Final = "unadjusted splits"
+PRICE_JUMPS: Final = "price jumps"
+GAPS: Final = "gaps"
+FROZEN_PRICES: Final = "frozen prices"
+RAGGED: Final = "ragged"
+MIXED_SPACING: Final = "mixed spacing"
+GRAVE_KINDS: Final = (STALE_OPENS, PRICE_SPIKES, UNADJUSTED_SPLITS)
+OTHER_KINDS: Final = (PRICE_JUMPS, GAPS, FROZEN_PRICES, RAGGED, MIXED_SPACING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,15 @@ class DataNote:
         if colon and head.isupper() and kind in (*GRAVE_KINDS, *OTHER_KINDS):
             return cls(kind, rest, kind in GRAVE_KINDS)
         return cls("", str(value))
+
+    @property
+    def line(self) -> str:
+        """What is wrong, and the warning: words that :meth:`of` takes for the same note.
+
+        >>> DataNote(STALE_OPENS, "66 % repeat the close before").line
+        'STALE OPENS: 66 % repeat the close before'
+        """
+        return f"{self.kind.upper()}: {self.text}" if self.kind else self.text
 
     def stored(self) -> dict[str, Any]:
         """Return what :meth:`of` reads back, as JSON can hold it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from sharpen.arrays import Floats
 from sharpen.bars import Bars, Panel, Problem
+from sharpen.facts import RAGGED, DataNote
 
 LEAST_SHARED = 0.1
 """Symbols that trade in the same years share this part of their times at least, or their clocks differ."""
@@ -46,8 +47,8 @@ def calendar_notes(bars: Sequence[Bars], min_rows: int) -> tuple[str, ...]:
     lacking = sorted((int(n), s) for s, n in enumerate(n_own) if n < n_bars)
     descriptions = [_what_is_lacking(panel, s, min_rows) for _, s in lacking[:_SHOWN]]
     rest = [f"{len(lacking) - _SHOWN} more lack fewer"] if len(lacking) > _SHOWN else []
-    head = f"RAGGED: {len(lacking)} of {len(bars)} symbols lack some of the {n_bars} bars; nothing was cut"
-    return (f"{head}: {'; '.join([*descriptions, *rest])}",)
+    head = f"{len(lacking)} of {len(bars)} symbols lack some of the {n_bars} bars; nothing was cut"
+    return (DataNote(RAGGED, f"{head}: {'; '.join([*descriptions, *rest])}").line,)
 
 
 def _what_is_lacking(panel: Panel, s: int, min_rows: int) -> str:

@@ -14,6 +14,16 @@ import numpy as np
 from sharpen.arrays import Bools, Floats, Ints, Times
 from sharpen.bar_spacing import change_of_spacing, follow_a_pause
 from sharpen.bars import PRICES, Bars, stale_open_share
+from sharpen.facts import (
+    FROZEN_PRICES,
+    GAPS,
+    MIXED_SPACING,
+    PRICE_JUMPS,
+    PRICE_SPIKES,
+    STALE_OPENS,
+    UNADJUSTED_SPLITS,
+    DataNote,
+)
 
 STALE_OPEN_SHARE = 0.2
 """Above this share of opens that repeat the previous close, a data set carries a warning."""
@@ -78,10 +88,11 @@ def _stale(bars: Bars) -> str:
     share = stale_open_share(bars, after_a_pause)
     if share <= STALE_OPEN_SHARE or after_a_pause.sum() < STALE_LEAST_BARS:
         return ""
-    return (
-        f"STALE OPENS: {share:.0%} of the opens of {bars.symbol} repeat the previous close, though trading "
+    text = (
+        f"{share:.0%} of the opens of {bars.symbol} repeat the previous close, though trading "
         "had paused; fills at such opens are look-ahead, so do not trust a backtest on them"
     )
+    return DataNote(STALE_OPENS, text).line
 
 
 def _mixed_spacing(bars: Bars, at: _Places) -> str:
@@ -91,11 +102,12 @@ def _mixed_spacing(bars: Bars, at: _Places) -> str:
     before, after = (
         np.median(np.diff(part)) / np.timedelta64(1, "h") for part in (bars.time[:i], bars.time[i:])
     )
-    return (
-        f"MIXED SPACING: the bars of {bars.symbol} are {before:g} hours apart at first, and {after:g} from "
+    text = (
+        f"the bars of {bars.symbol} are {before:g} hours apart at first, and {after:g} from "
         f"{at(i)} on; no one number of bars makes a year of both, so annual figures are wrong. Fix: bring "
         "bars of one length, or use one side alone"
     )
+    return DataNote(MIXED_SPACING, text).line
 
 
 def _jumps(bars: Bars, at: _Places) -> tuple[str, ...]:
@@ -175,33 +187,36 @@ def _spike_note(bars: Bars, starts: list[int], at: _Places) -> str:
     if not starts:
         return ""
     i, count = starts[0], _times(len(starts))
-    return (
-        f"PRICE SPIKES: the close of {bars.symbol} jumps away and back {count}, first by a factor of "
+    text = (
+        f"the close of {bars.symbol} jumps away and back {count}, first by a factor of "
         f"{bars.close[i] / bars.close[i - 1]:.3g} ({at(i)}); such a price is wrong more often than real, and "
         "a strategy earns from it what nobody could. Fix: compare with another source, mend or drop the row"
     )
+    return DataNote(PRICE_SPIKES, text).line
 
 
 def _split_note(bars: Bars, splits: dict[int, str], at: _Places) -> str:
     if not splits:
         return ""
     i, count = min(splits), _times(len(splits))
-    return (
-        f"UNADJUSTED SPLITS: the close of {bars.symbol} changes {count} as by a split, first {splits[i]}, "
+    text = (
+        f"the close of {bars.symbol} changes {count} as by a split, first {splits[i]}, "
         f"from {bars.close[i - 1]:g} to {bars.close[i]:g} ({at(i)}); without adjustment a split is a gain "
         "or a loss that nobody had. Fix: adjust the prices before it, or add a column adj_close"
     )
+    return DataNote(UNADJUSTED_SPLITS, text).line
 
 
 def _jump_note(bars: Bars, places: list[int], at: _Places) -> str:
     if not places:
         return ""
     i, count = places[0], _times(len(places))
-    return (
-        f"PRICE JUMPS: the close of {bars.symbol} jumps {count} by more than {JUMP_DEVIATIONS:g} times its "
+    text = (
+        f"the close of {bars.symbol} jumps {count} by more than {JUMP_DEVIATIONS:g} times its "
         f"usual move, without more volume, first from {bars.close[i - 1]:g} to {bars.close[i]:g} ({at(i)}). "
         "Fix: see whether it is real; if the unit or the contract changed there, put both sides on one scale"
     )
+    return DataNote(PRICE_JUMPS, text).line
 
 
 def _times(n: int) -> str:
@@ -225,11 +240,12 @@ def _gaps(bars: Bars, at: _Places) -> str:
     n = len(places)
     gaps = "there is 1 long gap" if n == 1 else f"there are {n} long gaps"
     of_several = "" if n == 1 else "the longest "
-    return (
-        f"GAPS: {gaps} between the bars of {bars.symbol}, {of_several}of {days:.0f} days ({at(i - 1)}, "
+    text = (
+        f"{gaps} between the bars of {bars.symbol}, {of_several}of {days:.0f} days ({at(i - 1)}, "
         f"to {at(i)}); a position is held across it as across one bar. Fix: bring the missing bars, "
         "or use one side alone"
     )
+    return DataNote(GAPS, text).line
 
 
 def _frozen(bars: Bars, at: _Places) -> str:
@@ -246,8 +262,9 @@ def _frozen(bars: Bars, at: _Places) -> str:
     k, n = int(np.argmax(lengths)), len(lengths)
     where = f"from {at(int(starts[k]))}" if n == 1 else f"in {n} stretches, the longest of {lengths[k]} from "
     where += "" if n == 1 else at(int(starts[k]))
-    return (
-        f"FROZEN PRICES: {int(lengths.sum())} bars of {bars.symbol} repeat one price, {where}; the source "
+    text = (
+        f"{int(lengths.sum())} bars of {bars.symbol} repeat one price, {where}; the source "
         "stopped, or filled in bars in which nothing was traded, and a fill there is one that nobody gave "
         "(natural only where trading is thin). Fix: drop the rows"
     )
+    return DataNote(FROZEN_PRICES, text).line
