@@ -39,3 +39,15 @@ def test_an_agent_of_a_sweep_of_functions_says_where_its_runs_are_made(sharpen, 
     said = sharpen("agent", sweep_id, home=tmp_path / "store")
     assert said.exit_code == 2
     assert f"start the script that calls wandb.agent('{sweep_id}', function=...)" in said.stderr
+
+
+def test_a_reason_that_somebody_wrote_decides_no_exit_code(sharpen, tmp_path):
+    home = tmp_path / "store"
+    text = "program: train.py\nmethod: random\nparameters: {x: {values: [1]}}\n"
+    with connect(home) as client:
+        place = {"source": "sweep.yaml", "workdir": str(tmp_path)}
+        sweep_id = client.call("create_sweep", key="k", text=text, place=place)["sweep_id"]
+    assert sharpen("cancel", sweep_id, "--reason", "interrupted", home=home).exit_code == 0
+    done = sharpen("agent", sweep_id, home=home)
+    assert "agent done: interrupted" in done.stderr
+    assert done.exit_code == 0

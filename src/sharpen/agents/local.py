@@ -125,6 +125,11 @@ class LocalAgent:
             finally:
                 self._give_back()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a signal has told it to give its runs back."""
+        return bool(self._interrupted)
+
     def _join(self) -> None:
         adopt_orphans(True)
         self._starter.prepare()

@@ -162,8 +162,8 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             from sharpen.cli.remote_agents import work_remotely  # noqa: PLC0415 - for few
 
             argv = _passed_on(n_runs, population, idle_timeout_s, cold=cold)
-            ending = work_remotely(home, file, remote, n_agents or 1, n_slots, argv)
-            _leave(f"agents done: {ending}", ending)
+            is_interrupted = work_remotely(home, file, remote, n_agents or 1, n_slots, argv)
+            _leave(f"agents done: {'interrupted' if is_interrupted else 'no more runs'}", is_interrupted)
             return
         _refuse_function(file)
         if is_shipped:
@@ -186,7 +186,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             news=news,
         )
         ending = worker.work()
-    _leave(f"agent done: {ending}", ending)
+    _leave(f"agent done: {ending}", worker.is_interrupted)
 
 
 def _refuse_function(file: SweepFile) -> None:
@@ -196,9 +196,9 @@ def _refuse_function(file: SweepFile) -> None:
         raise UsageError(f"sweep {file.id} names no program: start the script that calls {call}")
 
 
-def _leave(message: str, ending: str) -> None:
+def _leave(message: str, is_interrupted: bool) -> None:
     echo(message, err=True)
-    if ending == "interrupted":
+    if is_interrupted:
         sys.exit(exit_codes.INTERRUPTED)
 
 

@@ -54,8 +54,8 @@ class SweepWatch:
 
 def work_remotely(
     home: Path, sweep: SweepFile, remote: Remote, n_agents: int, n_slots: int, argv: Sequence[str]
-) -> str:
-    """Have agents of a cluster work on a sweep; return why there are none any more.
+) -> bool:
+    """Have agents of a cluster work on a sweep until it is over; return whether somebody interrupted them.
 
     Args:
         home: The store's folder.

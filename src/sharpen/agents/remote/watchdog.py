@@ -49,8 +49,8 @@ def keep_agents(
     say: Callable[[str], None],
     on_look: Callable[[], None] = lambda: None,
     begun: subprocess.Popen[bytes] | None = None,
-) -> str:
-    """Have agents work elsewhere until they have ended; return why they are no more.
+) -> bool:
+    """Have agents work elsewhere until they have ended; return whether they were told to.
 
     Args:
         request: Which agents.
@@ -76,9 +76,9 @@ def keep_agents(
                 closed_at = None if is_open() else closed_at or now
             code = process.poll()
             if code == 0 or (code is not None and closed_at is not None):
-                return "no more runs"
+                return False
             if closed_at is not None and now - closed_at > OVER_GRACE_S:
-                return "no more runs"  # those that still wait for room are not needed
+                return False  # those that still wait for room are not needed
             if code == REFUSED or (code == NOT_THERE and n_starts == 1):
                 raise UsageError("no agents were started")  # it has said why
             if code == GAVE_UP:
@@ -89,7 +89,7 @@ def keep_agents(
                 process, began, n_starts = begin_supervisor(request.placement), time.monotonic(), n_starts + 1
                 _tell(process, request)
             time.sleep(POLL_S)
-        return "interrupted"
+        return True
     finally:
         end_process(process, END_GRACE_S)
 
