@@ -27,7 +27,14 @@ DEFAULT = "sqlite"
 
 
 class Backend(Protocol):
-    """What a backend's module has."""
+    """What a backend's module has.
+
+    Attributes:
+        CHANGE_COUNT: A query whose answer, on one connection, differs once anything was committed on another;
+            of what a server reads, so that what stands for a server has none.
+    """
+
+    CHANGE_COUNT: str
 
     def open_store(self, home: Path) -> Store:
         """Return a store to write to, made or migrated as needed."""

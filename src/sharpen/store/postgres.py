@@ -60,6 +60,7 @@ LATER = ("08", "25006", "40", "53", "55", "57", "58")
 """What may succeed later, as SQLSTATE begins: lost connections, conflicts, full disks, a server that ends."""
 READ_ONLY = "25006"
 """What a server says that has become a replica: a new connection may find the first elsewhere."""
+CHANGE_COUNT = "SELECT CAST(pg_current_wal_insert_lsn() AS text)"
 EVERY_DIGIT = "SET extra_float_digits = 3"
 """Whatever the database says, for a number must be read as it was written."""
 GONE = "the connection to the database was lost: whoever holds the store next goes on"

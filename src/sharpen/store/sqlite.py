@@ -26,6 +26,7 @@ from sharpen.store.sql_writer import SqlWriter
 from sharpen.store.sqlite_file import FULL_DISK, cannot_read, is_full, open_to_read, refuse_foreign
 from sharpen.store.statements import Statement, Statements
 
+CHANGE_COUNT = "PRAGMA data_version"
 BUSY_TIMEOUT_MS = 10_000
 MOST_KEPT = 32  # connections that stay open: a server's threads read at the same time
 

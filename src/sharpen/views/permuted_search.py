@@ -119,6 +119,14 @@ def folder_of(home: Path, sweep_id: str) -> Path:
     return home / "permuted" / sweep_id
 
 
+def stamp(home: Path, sweep_id: str) -> str:
+    """Return a text that is another one once a winner was kept for a sweep."""
+    try:
+        return str((folder_of(home, sweep_id) / "winners.jsonl").stat().st_size)  # it only grows
+    except OSError:
+        return ""
+
+
 def keep(home: Path, sweep_id: str, winner: PermutedWinner) -> None:
     """Keep a winner; what a crash cuts off is not taken for one."""
     folder = folder_of(home, sweep_id)

@@ -11,8 +11,10 @@ from typing import Any
 
 from sharpen.report import analyse
 from sharpen.report.model import Analysis
+from sharpen.store.change_counter import ChangeCounter
 from sharpen.store.queries import Reader
 from sharpen.store.rows import SweepRow
+from sharpen.views import permuted_search
 from sharpen.views.importances import Importances, importances
 from sharpen.views.run_lines import change_stamp
 
@@ -52,8 +54,15 @@ class ResultCache:
 
 @dataclass(frozen=True, slots=True)
 class _Newest:
-    """Which state of a sweep was worked out last, and until when that is good enough while it goes on."""
+    """What was worked out last of a sweep, and until when that is good enough while others go on.
 
+    Attributes:
+        own: What the sweep was like.
+        stamp: What the store was like.
+        until: On the clock that never jumps, in seconds.
+    """
+
+    own: str
     stamp: str
     until: float
 
@@ -61,18 +70,23 @@ class _Newest:
 class Analyses:
     """Answers what takes seconds, for all who look.
 
+    A verdict counts what other sweeps and runs have tried on the same bars, and looks, and what was found on
+    permuted bars: it is worked out again once anything was written to the store.
+
     Args:
         reader: The store.
     """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._changes = ChangeCounter(reader.home)
         self._kept = ResultCache()
         self._newest: dict[tuple[str, str], _Newest] = {}
 
     def verdict(self, row: SweepRow) -> Analysis:
-        """Return everything that a report says of a sweep; while it changes, as it was a little earlier."""
-        return self._cached("verdict", row, lambda: analyse(self._reader, row))
+        """Return everything that a report says of a sweep; while the store changes, of a little earlier."""
+        stamp = f"{self._changes.read()}/{permuted_search.stamp(self._reader.home, row.id)}"
+        return self._cached("verdict", row, lambda: analyse(self._reader, row), stamp)
 
     def importances(self, row: SweepRow) -> Importances:
         """Return which parameters of a sweep mattered.
@@ -82,16 +96,16 @@ class Analyses:
         """
         return self._cached("importance", row, lambda: importances(self._reader, row))
 
-    def _cached(self, kind: str, row: SweepRow, compute: Callable[[], Any]) -> Any:
-        now, stamp = time.monotonic(), change_stamp(self._reader, row.id)
+    def _cached(self, kind: str, row: SweepRow, compute: Callable[[], Any], stamp: str = "") -> Any:
+        now, own = time.monotonic(), change_stamp(self._reader, row.id)
         newest = self._newest.get((kind, row.id))
-        if newest is not None and row.status == "running" and now < newest.until:
-            stamp = newest.stamp
+        if newest is not None and now < newest.until and (row.status == "running" or newest.own == own):
+            own, stamp = newest.own, newest.stamp
 
         def timed() -> Any:
             result = compute()
             took = time.monotonic() - now
-            self._newest[kind, row.id] = _Newest(stamp, now + took + max(FRESH_S, SHARE * took))
+            self._newest[kind, row.id] = _Newest(own, stamp, now + took + max(FRESH_S, SHARE * took))
             return result
 
-        return self._kept.get((kind, row.id, stamp), timed)
+        return self._kept.get((kind, row.id, own, stamp), timed)
