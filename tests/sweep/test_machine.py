@@ -14,6 +14,7 @@ from sharpen.sweep.effects import (
     CreateRun,
     EndRun,
     Granted,
+    KeepReport,
     LeaseRun,
     NothingNow,
     Rejected,
@@ -195,10 +196,23 @@ def test_a_stopped_run_ends_stopped_whatever_its_exit_code(exit_code: int) -> No
     assert after.n_same_failures == 0
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "counts", "is_next"),
+    [(2, 0.7, True, True), (2, None, False, True), (1, 0.7, False, False), (0, 0.7, False, False)],
+)
+def test_all_that_is_logged_is_kept_and_a_later_metric_counts(
+    at: int, value: float | None, counts: bool, is_next: bool
+) -> None:
+    metrics = {"loss": -0.7, "note": "x"}
+    after, effects = step(running(), Reported(1, 1, at, value, 0.0, metrics=metrics))
+    assert effects == [KeepReport(1, 1, at, metrics, counts=counts, is_next=is_next), Accepted()]
+    assert len(after.live[1].trial.reports) == 1 + counts
+
+
 def test_what_is_logged_after_the_word_to_stop_does_not_count() -> None:
     state = stopping()
     after, effects = step(state, Reported(1, 1, 2, 9.0, 0.0))
-    assert effects == [Accepted("-1.0 is below 0.0")]
+    assert effects == [KeepReport(1, 1, 2, {}, counts=False, is_next=True), Accepted("-1.0 is below 0.0")]
     assert after.live[1].trial == state.live[1].trial
 
 
@@ -415,7 +429,8 @@ def test_the_stopper_sees_the_report_and_the_whole_history() -> None:
     state = run_once(sweep(stopper=StopBelow()))
     state, n, token = lease(state)
     _, effects = step(state, Reported(n, token, 1, -2.0, 0.0))
-    assert effects == [StopRun(2, "-2.0 is below 0.0"), Accepted("-2.0 is below 0.0")]
+    kept = KeepReport(2, 1, 1, {}, counts=True, is_next=True)
+    assert effects == [kept, StopRun(2, "-2.0 is below 0.0"), Accepted("-2.0 is below 0.0")]
 
 
 def test_one_agent_makes_the_same_sweep_twice() -> None:

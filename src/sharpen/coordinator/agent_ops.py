@@ -6,8 +6,6 @@ Each raises before it writes anything, or not at all.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +22,7 @@ from sharpen.facts import SMALLER
 from sharpen.jsonable import dumps
 from sharpen.run_ids import run_id, split_run_id
 from sharpen.seeds import repeat_seed
-from sharpen.store.port import Row, Writer
+from sharpen.spec import Metric
 from sharpen.store.replaced_checkpoints import note
 from sharpen.store.rows import SweepFile
 from sharpen.sweep import SweepState, SweepStatus, leads
@@ -140,27 +138,19 @@ def _beat(session: Session, sweep_id: str, agent_id: str, held: Sequence[tuple[s
 def _report(session: Session, run_id: str, token: int, rows: Sequence[tuple[int, dict[str, Any]]]) -> Reply:
     sweep_id, n = session.leased(run_id, token)
     run_checks.check_rows(session, run_id, rows)
-    stop = ""
-    last_values: list[tuple[int, dict[str, Any]]] = []
-    n_new = n_scored = 0
     metric, rules = session.sweep(sweep_id).spec.metric, session.sweep(sweep_id).state.rules
-    for step_number, metrics in rows:
-        value = finite(metrics[metric.name]) if metric.name in metrics else None
-        turned = None if value is None else metric.larger_is_better(value)
-        before = session.sweep(sweep_id).state.live[n]
-        watched = watched_in(rules, metrics)
-        event = Reported(n, token, step_number, turned, session.clock.monotonic(), watched)
-        answer = session.advance(sweep_id, event)
-        stop = answer.stop if isinstance(answer, Accepted) else stop
-        counts = session.sweep(sweep_id).state.live[n].trial.reports is not before.trial.reports
-        row = {"run_id": run_id, "token": token, "step": step_number, "at": session.clock.time()}
-        row |= {"metrics": metrics, "has_metric": counts, "value": value if counts else None}
-        old = None if step_number > before.last_step else session.writer.report(run_id, token, step_number)
-        n_new, n_scored = n_new + (old is None), n_scored + counts
-        last_values.append((step_number, _write_report(session.writer, row, metric.name, old)))
-    session.writer.keep_last(run_id, last_values)
-    session.writer.count_reports(run_id, n_new, n_scored)
-    return {"stop": stop}
+    now = session.clock.monotonic()
+    events = [
+        Reported(n, token, step, _turned(metric, metrics), now, watched_in(rules, metrics), metrics)
+        for step, metrics in rows
+    ]
+    answer = session.advance(sweep_id, *events)
+    return {"stop": answer.stop if isinstance(answer, Accepted) else ""}
+
+
+def _turned(metric: Metric, metrics: Mapping[str, Any]) -> float | None:
+    """Return a sweep's metric as its trials have it, larger is better; None when it was not logged."""
+    return metric.larger_is_better(finite(metrics[metric.name])) if metric.name in metrics else None
 
 
 def _leads(session: Session, run_id: str, token: int) -> Reply:
@@ -257,23 +247,6 @@ def _heard(session: Session, sweep_id: str) -> Reply:
 
 def _ping(session: Session) -> Reply:
     return {"schema": session.writer.schema_version()}
-
-
-def _write_report(writer: Writer, row: dict[str, Any], metric: str, old: Row | None) -> dict[str, Any]:
-    """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays.
-
-    Returns the metrics as they are kept.
-    """
-    if old is not None:
-        logged = json.loads(old["metrics"])
-        row["metrics"] = logged | row["metrics"]
-        if old["has_metric"]:
-            row["metrics"][metric] = logged[metric]
-            row |= {"has_metric": True, "value": old["value"]}
-    value, metrics = row["value"], row["metrics"]
-    row |= {"metrics": dumps(metrics), "value": None if value is None or math.isnan(value) else value}
-    writer.put_report(row)
-    return metrics
 
 
 OPERATIONS: Mapping[str, Callable[..., Reply]] = {

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sharpen.facts import PROPOSED
 from sharpen.jsonable import dumps
 from sharpen.run_ids import run_id
-from sharpen.spec import Sweep
-from sharpen.store.port import Writer
+from sharpen.spec import Metric, Sweep
+from sharpen.store.port import Row, Writer
 from sharpen.sweep.effects import (
+    Accepted,
+    BeatAnswer,
     CreateRun,
     DeleteRun,
     DeleteSweep,
     Effect,
     EndRun,
+    Granted,
     KeepCheckpoint,
+    KeepReport,
     LeaseRun,
+    NothingNow,
+    Rejected,
     RequeueRun,
     SetConfig,
     SetElapsed,
     SetLimits,
     SetStatus,
     StopRun,
+    SweepOver,
 )
-from sharpen.trial import StoredCheckpoint, TrialState
+from sharpen.trial import StoredCheckpoint, TrialState, finite
 
 
 def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]) -> None:
@@ -47,6 +56,41 @@ def create(writer: Writer, sweep_id: str, new: Sequence[tuple[CreateRun, float]]
     writer.create_runs(rows)
 
 
+def keep_reports(
+    writer: Writer, sweep_id: str, metric: Metric, reports: Sequence[tuple[KeepReport, float]]
+) -> None:
+    """Write what a run's program logged, each step with its time, and count what is new."""
+    run = run_id(sweep_id, reports[0][0].number)
+    last_values: list[tuple[int, Mapping[str, Any]]] = []
+    n_new = n_scored = 0
+    for report, at in reports:
+        old = None if report.is_next else writer.report(run, report.token, report.step)
+        row: dict[str, Any] = {"run_id": run, "token": report.token, "step": report.step, "at": at}
+        value = finite(report.metrics[metric.name]) if report.counts else None
+        row |= {"metrics": report.metrics, "has_metric": report.counts, "value": value}
+        last_values.append((report.step, _put_report(writer, row, metric.name, old)))
+        n_new, n_scored = n_new + (old is None), n_scored + report.counts
+    writer.keep_last(run, last_values)
+    writer.count_reports(run, n_new, n_scored)
+
+
+def _put_report(writer: Writer, row: dict[str, Any], metric: str, old: Row | None) -> Mapping[str, Any]:
+    """Insert a step's metrics, or lay them over what was logged at it before; a metric that counts stays.
+
+    Returns the metrics as they are kept.
+    """
+    if old is not None:
+        logged = json.loads(old["metrics"])
+        row["metrics"] = logged | row["metrics"]
+        if old["has_metric"]:
+            row["metrics"][metric] = logged[metric]
+            row |= {"has_metric": True, "value": old["value"]}
+    value, metrics = row["value"], row["metrics"]
+    row |= {"metrics": dumps(metrics), "value": None if value is None or math.isnan(value) else value}
+    writer.put_report(row)
+    return metrics
+
+
 def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float) -> None:
     """Write what an effect says of what is there already; one that only answers writes nothing."""
     match effect:
@@ -63,7 +107,9 @@ def write(writer: Writer, sweep_id: str, spec: Sweep, effect: Effect, at: float)
             writer.merge_summary(run_id(sweep_id, number), {PROPOSED: dict(proposed)})
         case RequeueRun(number) | StopRun(number) | KeepCheckpoint(number) | DeleteRun(number):
             writer.set_run(run_id(sweep_id, number), _of_run(effect, at))
-        case _:
+        case CreateRun() | KeepReport():
+            pass  # with the others of their kind, by the functions above
+        case Granted() | NothingNow() | SweepOver() | Accepted() | Rejected() | BeatAnswer():
             pass
 
 

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from sharpen import spec
 from sharpen.coordinator.project_limits import ProjectLimits
 from sharpen.coordinator.restore import restore
-from sharpen.coordinator.row_writer import create, write
+from sharpen.coordinator.row_writer import create, keep_reports, write
 from sharpen.errors import NotFound, Refused
 from sharpen.run_ids import split_last_dash, split_run_id
 from sharpen.store.port import Writer
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepState, leased, step
-from sharpen.sweep.effects import CreateRun, Effect, LeaseRun, NothingNow, Rejected
+from sharpen.sweep.effects import CreateRun, Effect, KeepReport, LeaseRun, NothingNow, Rejected
 from sharpen.sweep.events import Event
 from sharpen.wire import processes
 
@@ -170,8 +170,8 @@ class Session:
                 self.agents[name] = JoinedAgent(pid, identity)
         return self.open[sweep_id]
 
-    def advance(self, sweep_id: str, event: Event) -> Effect | None:
-        """Move a sweep by an event, write what that says, and return the answer.
+    def advance(self, sweep_id: str, *events: Event) -> Effect | None:
+        """Move a sweep by events, write what that says, and return the answer to the last.
 
         While its project has as many runs at work as may be, nobody gets one of them.
 
@@ -179,13 +179,19 @@ class Session:
             Refused: Its project may make no more runs; nothing has changed.
         """
         sweep = self.sweep(sweep_id)
-        state, effects = step(sweep.state, event)
+        state, effects = sweep.state, list[Effect]()
+        for event in events:
+            state, more = step(state, event)
+            effects += more
         if any(isinstance(effect, LeaseRun) for effect in effects) and self.is_full(sweep.spec.project):
             return NothingNow()
         new = [(effect, self.clock.time()) for effect in effects if isinstance(effect, CreateRun)]
         if new:
             self.projects.count(sweep.spec.project, len(new), self.writer)
             create(self.writer, sweep_id, new)
+        reports = [(effect, self.clock.time()) for effect in effects if isinstance(effect, KeepReport)]
+        if reports:
+            keep_reports(self.writer, sweep_id, sweep.spec.metric, reports)
         for effect in effects:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
         self.open[sweep_id] = replace(sweep, state=state)

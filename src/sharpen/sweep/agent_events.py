@@ -13,6 +13,7 @@ from sharpen.sweep.effects import (
     Effect,
     Granted,
     KeepCheckpoint,
+    KeepReport,
     LeaseRun,
     NothingNow,
     Rejected,
@@ -152,6 +153,9 @@ def report(state: SweepState, event: Reported) -> Transition:
     rules, trial = state.rules, live.trial
     is_new = event.value is not None and event.step > (trial.reports[-1].step if trial.reports else -1)
     counts = event.value is not None and is_new and not live.stop
+    keep = KeepReport(
+        event.number, event.token, event.step, event.metrics, counts, event.step > live.last_step
+    )
     if event.value is not None and counts:
         trial = with_changes(trial, reports=ReportLog.after(trial.reports, Report(event.step, event.value)))
     live = with_changes(
@@ -163,16 +167,16 @@ def report(state: SweepState, event: Reported) -> Transition:
     )
     state = with_live(state, live)
     if not counts:
-        return state, [Accepted(live.stop)]
+        return state, [keep, Accepted(live.stop)]
     try:
         decision = should_stop(rules.stopper, trial, state.trials)
     except PluginError as error:
         state, failing = fail(state, str(error))
-        return state, [*failing, Accepted()]
+        return state, [keep, *failing, Accepted()]
     if not decision.stop:
-        return state, [Accepted()]
+        return state, [keep, Accepted()]
     state = with_live(state, with_changes(live, stop=decision.reason))
-    return state, [StopRun(event.number, decision.reason), Accepted(decision.reason)]
+    return state, [keep, StopRun(event.number, decision.reason), Accepted(decision.reason)]
 
 
 def _renewed(live: LiveRun, deadline: float) -> Lease:

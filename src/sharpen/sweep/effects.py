@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sharpen.sweep.causes import RunCause, SweepCause
 from sharpen.sweep.status import SweepStatus
@@ -87,6 +87,27 @@ class SetElapsed:
     """Write how long the sweep has been at work."""
 
     elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReport:
+    """Write what a program logged at a step.
+
+    Attributes:
+        number: Of its run.
+        token: The lease under which it was logged.
+        step: At which.
+        metrics: As logged.
+        counts: Whether the sweep's metric is among them and the trial has it now.
+        is_next: Whether it is the largest step so far, so that nothing is there of it yet.
+    """
+
+    number: int
+    token: int
+    step: int
+    metrics: Mapping[str, Any]
+    counts: bool
+    is_next: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +199,7 @@ Effect = (
     | SetStatus
     | SetLimits
     | SetElapsed
+    | KeepReport
     | KeepCheckpoint
     | SetConfig
     | DeleteRun

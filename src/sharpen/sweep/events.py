@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sharpen.optimizers import Answer
 from sharpen.trial import ParameterValues
@@ -31,7 +32,7 @@ class Reported:
     """A program logged a step.
 
     ``value`` is the sweep's metric, larger is better, None when not among what was logged; ``watched`` has
-    those of the watched metrics that were, as logged.
+    those of the watched metrics that were, as logged; ``metrics`` is all of it, for the store alone.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Reported:
     value: float | None
     now: float
     watched: Mapping[str, float] = field(default_factory=dict[str, float])
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
