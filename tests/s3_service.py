@@ -6,7 +6,6 @@ import secrets
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class S3Service:
     def _answers(self) -> bool:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5).close()
-        except urllib.error.URLError:
+        except OSError:  # nobody listens yet, or it is slow to answer
             return False
         return True
 
