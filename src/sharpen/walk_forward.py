@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from sharpen.errors import UsageError
+from sharpen.extras import require
 from sharpen.facts import INFEASIBLE, MODEL, RETURNS
 from sharpen.objectives.program import bars_facts, development_of, in_order_of
 from sharpen.objectives.rule import Rule
@@ -253,7 +254,12 @@ def load_bars(
         config: What names them.
         meanwhile: What to do while they are read in a process apart, for reading leaves threads behind; None
             to read them here.
+
+    Raises:
+        UsageError: There are no such bars, they cannot be used, or what reads them is not installed.
     """
+    require("polars", "data")
+
     from sharpen.folds import lockbox_start
     from sharpen.objectives.process_cache import PROCESS_CACHE, run_in_fork
     from sharpen.read_options import DataSource

@@ -98,3 +98,13 @@ def test_a_report_names_its_extra(bare):
     assert bare("sweep", "random.yaml").returncode == 0
     done = bare("report", "last")
     assert (done.returncode, "sharpen[report]" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+def test_a_program_of_ones_own_names_the_extra_that_reads_bars(tmp_path):
+    program = "from sharpen.walk_forward import Rule, run_program\nsys.exit(run_program(Rule(None)))\n"
+    (tmp_path / "mine.py").write_text(BARE + program)
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stderr == "mine: polars is not installed: pip install 'sharpen[data]'\n"
+    assert done.returncode == 2
