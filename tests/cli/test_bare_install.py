@@ -49,6 +49,8 @@ def bare(tmp_path):
     (tmp_path / "plain.py").write_text(PROGRAM)
     for method in ("random", "bayes", "grid"):
         (tmp_path / f"{method}.yaml").write_text(SWEEP.format(method=method))
+    halving = SWEEP.format(method="hyperband") + "optimizer: {sampler: gp, max_fidelity: 9}\n"
+    (tmp_path / "halving.yaml").write_text(halving)
 
     def call(*words):
         return subprocess.run(
@@ -82,6 +84,7 @@ def test_an_agent_works_with_a_plain_program(bare, tmp_path):
         (("run", "random.yaml"), "report"),
         (("data", "ls"), "data"),
         (("sweep", "bayes.yaml"), "samplers"),
+        (("sweep", "halving.yaml"), "samplers"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else words,
 )

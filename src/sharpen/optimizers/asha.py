@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from sharpen.optimizers.brackets import demands, rungs
-from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
+from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling, load_sampler
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.successive_halving import children_of, ranked
 from sharpen.plugins import refuse_unless
@@ -53,6 +53,7 @@ class Asha:
                 f"sampler must be one of {', '.join(SAMPLERS)}": self.sampler in SAMPLERS,
             },
         )
+        load_sampler(self.sampler)
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Proposal]:
         """Return promotions as far as there are any, those of high rungs first, then new configurations."""

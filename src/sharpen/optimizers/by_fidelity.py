@@ -61,6 +61,16 @@ class Sampling:
         return [p.config for p in batch.proposals]
 
 
+def load_sampler(name: str) -> None:
+    """Load what a sampler needs, so that it is known to be there before there is a sweep.
+
+    Raises:
+        MissingExtra: It needs a library that is not installed.
+    """
+    if name != "random":
+        _model(name, MIN_TRIALS)
+
+
 def _model(name: str, n_startup_trials: int) -> Optimizer:
     from sharpen.optimizers import make  # noqa: PLC0415 - the table has this module's callers
 

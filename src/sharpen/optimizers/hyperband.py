@@ -10,7 +10,7 @@ import numpy as np
 
 from sharpen.optimizers import successive_halving
 from sharpen.optimizers.brackets import Bracket, brackets, demands
-from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling
+from sharpen.optimizers.by_fidelity import SAMPLERS, Sampling, load_sampler
 from sharpen.optimizers.draws import Keys
 from sharpen.optimizers.port import Answer, Done, Wait
 from sharpen.plugins import refuse_unless
@@ -63,6 +63,7 @@ class Hyperband:
                 "passes must be 0 or more": self.passes >= 0,
             },
         )
+        load_sampler(self.sampler)
 
     def ask(self, space: Space, history: Sequence[Trial], n: int, rng: np.random.Generator) -> Answer:
         """Return promotions as far as there are any, then new configurations.
