@@ -1,5 +1,6 @@
 """Where --ray is to go: what is no address, and where nobody answers, is refused before a sweep is made."""
 
+import shutil
 import socket
 
 import pytest
@@ -88,7 +89,7 @@ def test_auto_is_what_ray_would_find(tmp_path, node):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-def test_an_address_where_somebody_answers_is_taken(host):
+def test_an_address_where_somebody_answers_is_taken(host, node):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host.strip("[]"), 0), family=family)
@@ -96,4 +97,11 @@ def test_an_address_where_somebody_answers_is_taken(host):
         pytest.skip("this machine has no such address")
     with listener:
         address = f"{host}:{listener.getsockname()[1]}"
+        assert checked_address(address) == address  # this machine does not show its processes
+        node(10, "10.0.0.1:6379")
         assert checked_address(address) == address
+        shutil.rmtree(ray_address.PROCESSES / "10")
+        with pytest.raises(
+            UsageError, match=r"no node of the cluster at .*'ray start --address=.* --num-cpus=0'"
+        ):
+            checked_address(address)

@@ -21,7 +21,7 @@ def checked_address(address: str, environment: Mapping[str, str] = os.environ) -
     """Return the address of a cluster, where somebody answers.
 
     Raises:
-        UsageError: It is none, or nobody does; or no node of a cluster is found on this machine.
+        UsageError: It is none, or nobody does; or no node of a cluster runs on this machine.
 
     >>> checked_address("local")
     'local'
@@ -63,6 +63,11 @@ def _check(address: str) -> None:
         raise UsageError(
             f"--ray: nobody answers at {address} ({problem}): start the head there with 'ray start --head "
             f"--port={port}', or give the address of another"
+        )
+    if PROCESSES.is_dir() and not _heads_of_nodes():
+        raise UsageError(
+            f"--ray: this machine is no node of the cluster at {address}, as those who give it tasks "
+            f"must be: type 'ray start --address={address} --num-cpus=0' here first, which gets no agents"
         )
 
 

@@ -157,9 +157,9 @@ def open_placement(request: Request) -> RayTasks:
 
 def _give_up(address: str) -> None:
     """End this process, whose main thread waits in Ray."""
-    message = f"sharpen: no head of Ray {version('ray')} answers at {address}, in {JOIN_S:g} s"
+    message = f"sharpen: no head of Ray {version('ray')} answers at {address} in {JOIN_S:g} s"
     print(
-        f"{message}: look there with 'ray status', or give the address of another",
+        f"{message}, or this machine is no node of it: see 'ray status' there, or give another address",
         file=sys.stderr,
         flush=True,
     )
