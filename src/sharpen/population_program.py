@@ -174,14 +174,14 @@ class _Candidate(Generic[S, C]):
 
     def restore(self) -> None:
         """Take up what its checkpoint holds, and report the folds that its sweep does not know of."""
-        found, step = self.run.checkpoint, -1
-        path = self._own_file if found is None else found.path
+        checkpoint, step = self.run.checkpoint, -1
+        path = self._own_file if checkpoint is None else checkpoint.path
         if self.files is None or path is None:
             return
         if not path.is_file():
             print(f"there is no {path} to go on from: begins anew", file=sys.stderr)
             return
-        step = -1 if found is None else found.step
+        step = -1 if checkpoint is None else checkpoint.step
         kept = self.files.go_on(path, self.identity)
         self.folds = dict(kept.folds)
         for score in kept.scores:
@@ -287,8 +287,8 @@ class _Program(Generic[S, E, C]):
         """Return what runs must share to be trained side by side: bars, what is known of them, and folds."""
         run = candidate.run
         names = ("data", "lockbox_share", *PLAN, "folds_at_once", "checkpoint_s")
-        words = tuple(str(run.config.get(name)) for name in names)
-        return (self.objective.shared(run.config, candidate.settings), run.permutation_seed, words)
+        texts = tuple(str(run.config.get(name)) for name in names)
+        return (self.objective.shared(run.config, candidate.settings), run.permutation_seed, texts)
 
     def _search(self, candidates: Sequence[_Candidate[S, C]]) -> None:
         """Score configurations on every fold, side by side, and report each fold as it is known."""

@@ -53,9 +53,9 @@ def _trials(path: Path, settings: Settings) -> list[Trial]:
         if float(row["budget"]) == largest:
             groups.setdefault(row["config_id"], []).append(row)
     sign = 1.0 if settings.maximize else -1.0
-    found: list[Trial] = []
-    for number, each in groups.items():
-        mean = math.fsum(float(row["performance"]) for row in each) / len(each)
-        config = {n: typed_value(each[0][n]) for n in settings.space.parameters if each[0].get(n)}
-        found.append(Trial(int(number), config, TrialState.FINISHED, score=sign * mean))
-    return found
+    trials: list[Trial] = []
+    for number, jobs in groups.items():
+        mean = math.fsum(float(row["performance"]) for row in jobs) / len(jobs)
+        config = {n: typed_value(jobs[0][n]) for n in settings.space.parameters if jobs[0].get(n)}
+        trials.append(Trial(int(number), config, TrialState.FINISHED, score=sign * mean))
+    return trials

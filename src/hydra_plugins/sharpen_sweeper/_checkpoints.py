@@ -39,15 +39,15 @@ class Checkpoints:
             file.extractall(loaded)
         return cls(settings, folder, loaded)
 
-    def words(self, job: int) -> dict[str, str]:
+    def overrides(self, job: int) -> dict[str, str]:
         """Return what a job is told: where to save, and where to load if there is something."""
         name = f"{job}{self.settings.checkpoint_suffix}"
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         if self.settings.saving_variable:
-            found[self.settings.saving_variable] = str(self.folder / name)
+            paths[self.settings.saving_variable] = str(self.folder / name)
         if self.loaded is not None and (self.loaded / name).exists():
-            found[self.settings.loading_variable] = str(self.loaded / name)
-        return found
+            paths[self.settings.loading_variable] = str(self.loaded / name)
+        return paths
 
     def keep(self, run: tracking.Run) -> None:
         """Keep what the jobs have saved with the run, for those that go on from it."""

@@ -14,16 +14,16 @@ from sharpen.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """The words of a command line.
+    """The overrides of a command line.
 
     Attributes:
-        words: Those that every job gets as they are.
+        overrides: Those that every job gets as they are.
         fixed: The keys that they set.
-        swept: Parameters of a sweep file, for the words that hold several values: ``lr=0.1,0.2``.
+        swept: Parameters of a sweep file, for the overrides that hold several values: ``lr=0.1,0.2``.
         signs: What stands before the names of those: ``+`` for a key or a group that is not there yet.
     """
 
-    words: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     fixed: frozenset[str] = frozenset()
     swept: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     signs: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -48,7 +48,7 @@ def read_command_line(arguments: Sequence[str], params: Mapping[str, Any] | None
     keys = {one.get_key_element().lstrip("+~") for one in overrides}
     kept = [f"{key}={value}" for key, value in (params or {}).items() if key.lstrip("+~") not in keys]
     arguments = [*kept, *arguments]
-    words: list[str] = []
+    shared: list[str] = []
     fixed: set[str] = set()
     swept: dict[str, dict[str, Any]] = {}
     signs: dict[str, str] = {}
@@ -60,9 +60,9 @@ def read_command_line(arguments: Sequence[str], params: Mapping[str, Any] | None
             swept[key] = _parameter(override)
             signs[key] = "+" * (len(word) - len(word.lstrip("+")))
         else:
-            words.append(word)
+            shared.append(word)
             fixed.add(key)
-    return CommandLine(tuple(words), frozenset(fixed), swept, signs)
+    return CommandLine(tuple(shared), frozenset(fixed), swept, signs)
 
 
 def _parameter(override: Override) -> dict[str, Any]:

@@ -51,13 +51,15 @@ class InProcess:
         """
         setup_globals()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        return [self._one(words, number) for number, words in enumerate(job_overrides, initial_job_idx)]
+        return [
+            self._one(overrides, number) for number, overrides in enumerate(job_overrides, initial_job_idx)
+        ]
 
-    def _one(self, words: Sequence[str], number: int) -> JobReturn:
-        log.info("\t#%d : %s", number, " ".join(filter_overrides(words)))
-        own = OverridesParser.create().parse_overrides(list(words[len(self.shared) :]))
+    def _one(self, overrides: Sequence[str], number: int) -> JobReturn:
+        log.info("\t#%d : %s", number, " ".join(filter_overrides(overrides)))
+        own = OverridesParser.create().parse_overrides(list(overrides[len(self.shared) :]))
         if any(word.key_or_group in self.groups for word in own):
-            job = self.context.config_loader.load_sweep_config(self.config, list(words))
+            job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         else:
             job = job_config(self.config, self.composed, own)
         with open_dict(job):
@@ -82,13 +84,13 @@ def job_config(config: DictConfig, composed: DictConfig, own: Sequence[Override]
         own: The words of this job alone. Each sets a value, whether there is one or not.
     """
     job = copy.deepcopy(composed)
-    told: Any = job.hydra.overrides
+    given: Any = job.hydra.overrides
     for word in own:
         OmegaConf.update(job, word.key_or_group, word.value(), merge=True, force_add=True)
-        (told.hydra if word.is_hydra_override() else told.task).append(word.input_line)
+        (given.hydra if word.is_hydra_override() else given.task).append(word.input_line)
     rules: Any = job.hydra.job.config.override_dirname
-    words = [str(word) for word in cast("list[str]", OmegaConf.to_container(told.task))]
-    lines = sorted(word for word in words if _key(word) not in rules.exclude_keys)
+    task_overrides = [str(word) for word in cast("list[str]", OmegaConf.to_container(given.task))]
+    lines = sorted(word for word in task_overrides if _key(word) not in rules.exclude_keys)
     job.hydra.job.override_dirname = rules.item_sep.join(lines).replace("=", rules.kv_sep)
     OmegaConf.copy_cache(from_config=config, to_config=job)
     return job

@@ -48,10 +48,10 @@ def job_result(result: JobReturn) -> JobResult:
     returns = file if file.is_file() else None
     if not isinstance(value, Mapping):
         return JobResult(value_of(value), returns=returns)
-    told = cast("Mapping[str, Any]", value)
-    figures = {str(name): each for name, one in told.items() if (each := number(one)) is not None}
+    returned = cast("Mapping[str, Any]", value)
+    figures = {str(name): figure for name, one in returned.items() if (figure := number(one)) is not None}
     figures.pop(METRIC, None)
-    return JobResult(value_of(told), figures, dict(told.get("summary") or {}), returns)
+    return JobResult(value_of(returned), figures, dict(returned.get("summary") or {}), returns)
 
 
 def value_of(value: Any) -> float:
@@ -68,8 +68,8 @@ def value_of(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        words = f"the function gave {value!r}: return the number to minimise, or a mapping with {METRIC!r}"
-        raise UsageError(words) from None
+        sentence = f"the function gave {value!r}: return the number to minimise, or a mapping with {METRIC!r}"
+        raise UsageError(sentence) from None
 
 
 def means(results: Sequence[JobResult]) -> dict[str, float]:

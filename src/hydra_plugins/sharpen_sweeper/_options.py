@@ -39,19 +39,19 @@ def method_options(method: str, flat: Written, base: Mapping[str, Any], note: No
     """
     written = {key.removeprefix("option "): one for key, one in flat.items() if key.startswith("option ")}
     written |= {own: flat[key] for key, own in _BUDGETS.items() if key in flat and own not in written}
-    found = _start(method, written)
+    options = _start(method, written)
     if method == "smac" and "smac_facade" in written:
-        found["facade"] = _facade(*written["smac_facade"], note)
-    has_budget = method in BUDGETED or found.get("facade") == "mf"
+        options["facade"] = _facade(*written["smac_facade"], note)
+    has_budget = method in BUDGETED or options.get("facade") == "mf"
     takes = {**dict.fromkeys(_FIDELITIES, has_budget), BELIEF: method in BELIEVERS}
     for key, (value, path) in written.items():
         if takes.get(key, key not in registration.OPTIMIZER_KEYS):
-            found[key] = value
+            options[key] = value
         elif key in _WITHOUT_EFFECT and method not in POPULATIONS:
             note(path, f"has no effect: {method} {_WITHOUT_EFFECT[key]}")
     if has_budget and "budget_variable" in flat:
-        found["budget_variable"] = flat["budget_variable"][0]
-    return found | (_population(flat, written, base, note) if method in POPULATIONS else {})
+        options["budget_variable"] = flat["budget_variable"][0]
+    return options | (_population(flat, written, base, note) if method in POPULATIONS else {})
 
 
 _FIDELITIES = ("min_fidelity", "max_fidelity", "eta")
@@ -78,22 +78,22 @@ def _facade(value: Any, path: str, note: Note) -> str:
 
 def _population(flat: Written, written: Written, base: Mapping[str, Any], note: Note) -> dict[str, Any]:
     """Return the settings of a population, whose budget is counted from the beginning of a training."""
-    found = {own: written[key][0] for key, own in _MEMBERS.items() if key in written}
+    options = {own: written[key][0] for key, own in _MEMBERS.items() if key in written}
     for key, form in _CANONICAL.items():
         if key in written:
             note(written[key][1], f"is read as {form}")
     if "quantiles" in written:
-        found["quantile"] = float(written["quantiles"][0][0])
+        options["quantile"] = float(written["quantiles"][0][0])
     name, path = flat.get("budget_variable", ("", "hydra.sweeper.budget_variable"))
-    if not name and STEPS in base and "interval" in found:
+    if not name and STEPS in base and "interval" in options:
         name = STEPS
         note(path, f"is missing: {STEPS} is taken")
     if not name:
-        return found
-    found["budget_variable"] = name
+        return options
+    options["budget_variable"] = name
     whole = written.get("max_fidelity", (base.get(name), ""))[0]
-    is_whole = whole is not None and whole >= found.get("interval", 1.0)
-    return found | ({"max_fidelity": whole} if is_whole else {})
+    is_whole = whole is not None and whole >= options.get("interval", 1.0)
+    return options | ({"max_fidelity": whole} if is_whole else {})
 
 
 _MEMBERS = {

@@ -67,7 +67,7 @@ class Results:
         _append(self._folder / RUNHISTORY, _HISTORY + self._names, rows)
         self._written.update(str(run.number) for run in fresh)
         for run in fresh:
-            log.info("run %s: %s", run.id, _words(run))
+            log.info("run %s: %s", run.id, _sentence(run))
         self._follow_incumbent(ended)
 
     def _rows(self, run: RunRow, reports: list[ReportRow]) -> Iterator[dict[str, Any]]:
@@ -75,8 +75,8 @@ class Results:
         s = self._settings
         budget = 1.0 if run.fidelity is None else run.fidelity
         about = {"config_id": run.number, "budget": budget, **self._hyperparameters(run)}
-        places = [report.metrics for report in reports if EVALUATION in report.metrics]
-        for metrics in places or [{}]:
+        by_job = [report.metrics for report in reports if EVALUATION in report.metrics]
+        for metrics in by_job or [{}]:
             yield {
                 "fold_id": metrics.get(f"{EVALUATION}/{s.fold_keyword}", self._base.get(s.fold_keyword, 0)),
                 "seed": metrics.get(f"{EVALUATION}/{s.seed_keyword}", self._base.get(s.seed_keyword, 0)),
@@ -89,10 +89,10 @@ class Results:
         return {name: value for name, value in _had(run).items() if name in self._names}
 
     def _follow_incumbent(self, ended: list[RunRow]) -> None:
-        found = winner(configurations(sorted(ended, key=lambda run: run.number), 1), self._metric)
-        if found is None:
+        incumbent = winner(configurations(sorted(ended, key=lambda run: run.number), 1), self._metric)
+        if incumbent is None:
             return
-        run = found.row
+        run = incumbent.row
         self.best, self.best_run = run.score, run.id
         if self._incumbents and self._incumbents[-1:] == [str(run.number)]:
             return
@@ -143,7 +143,7 @@ def _span_s(ended: Sequence[RunRow]) -> float:
     return max(one.ended_at or 0.0 for one in ended) - min(starts) if starts else 0.0
 
 
-def _words(run: RunRow) -> str:
+def _sentence(run: RunRow) -> str:
     if run.score is not None:
         less = run.summary.get(OUT_OF_MEMORY)
         return f"{run.state}, {METRIC} {run.score:.6g}" + (f"; out of memory: {less}" if less else "")

@@ -71,9 +71,11 @@ def search(
 
     def compose(chosen: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         groups = groups_of(context, chosen, command_line)
-        words = overrides_of({name: chosen[name] for name in groups}, groups)
+        overrides = overrides_of({name: chosen[name] for name in groups}, groups)
         left = {name: value for name, value in chosen.items() if name not in groups}
-        return base_of(context, config, replace(command_line, words=(*command_line.words, *words))), left
+        return base_of(
+            context, config, replace(command_line, overrides=(*command_line.overrides, *overrides))
+        ), left
 
     with connect(home) as client, interrupts() as seen:
         sweep_id = _sweep_of(client, home, folder, settings, (text, parsed))
@@ -95,8 +97,8 @@ def _with_cap(settings: Settings) -> Settings:
     """Return the settings with the number of runs that is meant, and say it where another is written."""
     cap = run_cap(settings)
     if cap != settings.n_trials:
-        words = "hydra.sweeper.n_trials: %s is read as the members of the population: n_trials: %s counts"
-        log.warning(f"{words} their intervals", settings.n_trials, cap)
+        warning = "hydra.sweeper.n_trials: %s is read as the members of the population: n_trials: %s counts"
+        log.warning(f"{warning} their intervals", settings.n_trials, cap)
     return replace(settings, n_trials=cap)
 
 
@@ -117,14 +119,14 @@ def _sweep_of(
         if n_trials is not None and n_runs >= n_trials and not SweepStatus(answer["status"]).is_open:
             log.info("it has %d runs already, and n_trials is %d: nothing more to run", n_runs, n_trials)
         return sweep_id
-    place = {"source": str(folder / "multirun.yaml"), "workdir": str(Path.cwd())}
-    words: dict[str, Any] = {
+    origin = {"source": str(folder / "multirun.yaml"), "workdir": str(Path.cwd())}
+    request: dict[str, Any] = {
         "text": text,
-        "place": place,
+        "place": origin,
         "run_cap": settings.n_trials,
         "seed": settings.seed,
     }
-    sweep_id = client.call("create_sweep", key=secrets.token_hex(16), **words)["sweep_id"]
+    sweep_id = client.call("create_sweep", key=secrets.token_hex(16), **request)["sweep_id"]
     about.write_text(json.dumps({"sweep": sweep_id, "store": str(home)}) + "\n")
     log.info("sweep %s (%s) in %s: sharpen runs %s lists its runs", sweep_id, parsed.name, folder, sweep_id)
     return sweep_id

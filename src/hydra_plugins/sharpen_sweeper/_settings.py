@@ -169,7 +169,7 @@ Section = tuple[Mapping[str, Any], str]
 
 def _sections(config: DictConfig, notes: list[Problem]) -> list[Section]:
     """Return the places that describe the sweep, the weakest first, each with its path."""
-    found: list[Section] = []
+    sections: list[Section] = []
     misplaced = OmegaConf.select(config, "sweeper.hydra.sweeper")
     if isinstance(misplaced, DictConfig):
         notes.append(
@@ -178,10 +178,10 @@ def _sections(config: DictConfig, notes: list[Problem]) -> list[Section]:
                 "is read as hydra.sweeper: begin the file with the line '# @package _global_'",
             )
         )
-        found.append((_plain(misplaced), "sweeper.hydra.sweeper"))
+        sections.append((_plain(misplaced), "sweeper.hydra.sweeper"))
     proper = OmegaConf.select(config, "hydra.sweeper")
-    found.append((_plain(proper), "hydra.sweeper"))
-    return found
+    sections.append((_plain(proper), "hydra.sweeper"))
+    return sections
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -194,11 +194,11 @@ _KNOWN_TOP = ("_target_", "opt_constructor", *_TOP, "sweeper_kwargs")
 
 def _flat(sections: list[Section], reading: _Reading) -> dict[str, tuple[Any, str]]:
     """Return every setting with where it stands, those of the lower levels beside those of the top."""
-    found: dict[str, tuple[Any, str]] = {}
+    by_name: dict[str, tuple[Any, str]] = {}
     for section, path in sections:
         _known(section, path, _KNOWN_TOP, reading)
         kwargs: dict[str, Any] = section.get("sweeper_kwargs") or {}
-        _take(found, section, path, _KNOWN_TOP)
+        _take(by_name, section, path, _KNOWN_TOP)
         within = f"{path}.sweeper_kwargs"
         options: dict[str, Any] = dict(kwargs.get("optimizer_kwargs") or {})
         for key, value in kwargs.items():
@@ -207,11 +207,11 @@ def _flat(sections: list[Section], reading: _Reading) -> dict[str, tuple[Any, st
                 options[key] = value
         allowed = (*registration.KWARGS_KEYS, *registration.OPTIMIZER_KEYS, "optimizer_kwargs")
         _known(kwargs, within, allowed, reading)
-        _take(found, kwargs, within, registration.KWARGS_KEYS)
+        _take(by_name, kwargs, within, registration.KWARGS_KEYS)
         for key, value in options.items():
             if value is not None:
-                found[f"option {key}"] = (value, f"{within}.optimizer_kwargs.{key}")
-    return found
+                by_name[f"option {key}"] = (value, f"{within}.optimizer_kwargs.{key}")
+    return by_name
 
 
 def _known(section: Mapping[str, Any], path: str, known: tuple[str, ...], reading: _Reading) -> None:
@@ -223,11 +223,11 @@ def _known(section: Mapping[str, Any], path: str, known: tuple[str, ...], readin
 
 
 def _take(
-    found: dict[str, tuple[Any, str]], section: Mapping[str, Any], path: str, keys: tuple[str, ...]
+    by_name: dict[str, tuple[Any, str]], section: Mapping[str, Any], path: str, keys: tuple[str, ...]
 ) -> None:
     for key in keys:
         if section.get(key) is not None and key != "sweeper_kwargs":
-            found[key] = (section[key], f"{path}.{key}")
+            by_name[key] = (section[key], f"{path}.{key}")
 
 
 def _space(
@@ -242,10 +242,10 @@ def _space(
         if constructor.rpartition("make_")[2] not in ANALYSES and not command_line.swept:
             reading.wrong("hydra.sweeper.search_space", "is missing: give it, or set it to ${search_space}")
         return SearchSpace({})
-    found = read_search_space(value, path, reading.problems)
-    for place, sentence in found.notes:
-        reading.note(place, sentence)
-    return found
+    space = read_search_space(value, path, reading.problems)
+    for note_path, sentence in space.notes:
+        reading.note(note_path, sentence)
+    return space
 
 
 def _settings(
@@ -329,14 +329,16 @@ def _method(flat: dict[str, tuple[Any, str]], reading: _Reading) -> str:
         canonical = _CANONICAL.get(written, written)
         if canonical != written:
             reading.note(path, f"{written} is read as {canonical}")
-        found = re.search(r"make_(\w+)$", str(canonical))
-        name = found[1] if found else str(canonical).rpartition(".")[2]
+        match = re.search(r"make_(\w+)$", str(canonical))
+        name = match[1] if match else str(canonical).rpartition(".")[2]
         method = CONSTRUCTORS.get(name)
         if method is None:
             reading.wrong(path, f"{written!r} is no search method here; known: {join(CONSTRUCTORS)}")
             return ""
     if method not in optimizers.names() and method not in ANALYSES:
         meant, known = nearest(str(method), optimizers.names()), join(optimizers.names())
-        words = f"there is no search method {method!r} here yet{meant}: set hydra.sweeper.method to one of "
-        reading.wrong(path, words + known)
+        sentence = (
+            f"there is no search method {method!r} here yet{meant}: set hydra.sweeper.method to one of "
+        )
+        reading.wrong(path, sentence + known)
     return str(method)

@@ -97,14 +97,14 @@ def whole_default(settings: Settings, space: Space) -> Mapping[str, Any]:
     given = settings.space.default
     if not all(name in space.dimensions and space.dimensions[name].contains(given[name]) for name in given):
         return given  # what is wrong with it is told where the sweep is read
-    found = dict(given)
+    default = dict(given)
     for name in [name for name in space.dimensions if name not in given]:
         values = [settings.own[name]] if name in settings.own else []
         values += cast("list[Any]", settings.space.parameters.get(name, {}).get("values") or [])[:1]
         fit = [value for value in values if space.dimensions[name].contains(value)]
-        found |= {name: fit[0]} if fit else {}
-    config = space.complete(found)
-    fitting = {name: value for name, value in found.items() if name in config or name in given}
+        default |= {name: fit[0]} if fit else {}
+    config = space.complete(default)
+    fitting = {name: value for name, value in default.items() if name in config or name in given}
     return fitting if space.allows(config) else given
 
 
@@ -114,11 +114,11 @@ def first_configurations(settings: Settings, space: Space | None = None) -> list
     Without the space the defaults are those that are given.
     """
     default = settings.space.default if space is None else whole_default(settings, space)
-    found = [default] if default else []
-    found += settings.warmstart
+    configs = [default] if default else []
+    configs += settings.warmstart
     if settings.warmstart_file:
-        found += best_of_file(Path(settings.warmstart_file), settings, MOST_WARM)
-    unique = {repr(sorted(one.items())): one for one in found}
+        configs += best_of_file(Path(settings.warmstart_file), settings, MOST_WARM)
+    unique = {repr(sorted(one.items())): one for one in configs}
     return list(unique.values())
 
 
@@ -138,7 +138,7 @@ def best_of_file(path: Path, settings: Settings, n: int) -> list[Mapping[str, An
             float(row["performance"] or math.nan)
         )
     sign = -1.0 if settings.maximize else 1.0
-    means = {key: sign * math.fsum(each) / len(each) for key, each in values.items()}
+    means = {key: sign * math.fsum(scores) / len(scores) for key, scores in values.items()}
     order = sorted((key for key in means if math.isfinite(means[key])), key=means.__getitem__)
     options = {name: _options(settings.space.parameters[name]) for name in names}
     return [

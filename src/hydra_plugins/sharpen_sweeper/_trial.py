@@ -54,7 +54,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
     groups = groups_of(context, settings.space.parameters, command_line)
     launcher: Launcher | InProcess = _launcher(context, task, config)
     if type(launcher).__name__ == IN_PROCESS:
-        launcher = InProcess(context, task, config, composed, command_line.words, groups)
+        launcher = InProcess(context, task, config, composed, command_line.overrides, groups)
     wait_for_run()  # until here all runs of the sweep are alike
     assigned = read_assignment(os.environ)
     with tracking.init() as run:
@@ -73,7 +73,7 @@ def evaluate(context: HydraContext, task: TaskFunction, config: DictConfig, argu
         if run.stage == "lockbox":
             settings = replace(settings, folds=())
         checkpoints = Checkpoints.of(settings, run, Path(config.hydra.sweep.dir), number)
-        jobs = Jobs(launcher, command_line.words, chosen, groups, settings, base, number, checkpoints)
+        jobs = Jobs(launcher, command_line.overrides, chosen, groups, settings, base, number, checkpoints)
         _report(run, jobs)
         checkpoints.keep(run)
 
@@ -82,15 +82,15 @@ def _report(run: tracking.Run, jobs: Jobs) -> None:
     """Report each job; the returns are kept, too, where the sweep ends the run before its last job."""
     results: list[JobResult] = []
     try:
-        for step, (place, one) in enumerate(jobs.results(run)):
+        for step, (fold_and_seed, one) in enumerate(jobs.results(run)):
             results.append(one)
             if step == 0 and one.summary:
                 run.summary.update(dict(one.summary))
             if not math.isfinite(one.value) and INFEASIBLE not in run.summary:
                 run.summary[INFEASIBLE] = f"job {step}: {one.summary.get(INFEASIBLE, _gave(one.value))}"
-            numbers = {name: each for name, each in place.items() if isinstance(each, int | float)}
-            about = {f"{EVALUATION}/{name}": each for name, each in numbers.items()}
-            mean = math.fsum(each.value for each in results) / len(results)
+            numbers = {name: value for name, value in fold_and_seed.items() if isinstance(value, int | float)}
+            about = {f"{EVALUATION}/{name}": value for name, value in numbers.items()}
+            mean = math.fsum(result.value for result in results) / len(results)
             own = {} if run.stage == "lockbox" else {EVALUATION: one.value, **about}
             run.log({**means(results), METRIC: mean, **own}, step=step)
     finally:
@@ -115,15 +115,17 @@ def _staged(run: tracking.Run, base: Mapping[str, Any]) -> dict[str, Any]:
     """
     if run.stage == "search":
         return {}
-    told = {STAGE: run.stage} | ({PERMUTATION: run.permutation_seed} if run.stage == "permuted" else {})
-    for name in told:
+    stage_values = {STAGE: run.stage} | (
+        {PERMUTATION: run.permutation_seed} if run.stage == "permuted" else {}
+    )
+    for name in stage_values:
         if name not in base:
             raise UsageError(
                 f"the program's configuration has no key {name!r}, so it does not know the {run.stage} stage:"
                 f" add 'stage: search' and 'permutation_seed: null', and when stage is {run.stage!r} "
                 + _ASKED[run.stage]
             )
-    return told
+    return stage_values
 
 
 _ASKED = {
@@ -144,13 +146,13 @@ def base_of(context: HydraContext, config: DictConfig, command_line: CommandLine
 
 def composed_for(context: HydraContext, config: DictConfig, command_line: CommandLine) -> DictConfig:
     """Return the configuration of a job, before the search chooses anything, as Hydra composes it."""
-    return context.config_loader.load_sweep_config(config, list(command_line.words))
+    return context.config_loader.load_sweep_config(config, list(command_line.overrides))
 
 
 def without_hydra(composed: DictConfig) -> Mapping[str, Any]:
     """Return a configuration's values but Hydra's own, interpolations as they are written."""
-    found = cast("dict[str, Any]", OmegaConf.to_container(composed))
-    return {key: value for key, value in found.items() if key != "hydra"}
+    plain = cast("dict[str, Any]", OmegaConf.to_container(composed))
+    return {key: value for key, value in plain.items() if key != "hydra"}
 
 
 def groups_of(context: HydraContext, names: Iterable[str], command_line: CommandLine) -> dict[str, str]:
@@ -158,9 +160,13 @@ def groups_of(context: HydraContext, names: Iterable[str], command_line: Command
     loader = context.config_loader
     groups = {name: name.partition("@")[0] for name in names}
     listed = {parent: loader.list_groups(parent) for parent in {_parent(group) for group in groups.values()}}
-    found = [name for name, group in groups.items() if group.rpartition("/")[2] in listed[_parent(group)]]
+    group_names = [
+        name for name, group in groups.items() if group.rpartition("/")[2] in listed[_parent(group)]
+    ]
     return {
-        name: command_line.signs.get(name, "") for name in found if loader.get_group_options(groups[name])
+        name: command_line.signs.get(name, "")
+        for name in group_names
+        if loader.get_group_options(groups[name])
     }
 
 
@@ -168,14 +174,17 @@ def _parent(group: str) -> str:
     return group.rpartition("/")[0]
 
 
-def places(settings: Settings) -> list[dict[str, Any]]:
+def folds_and_seeds(settings: Settings) -> list[dict[str, Any]]:
     """Return what to set for each job: the fold and the seed, all folds of the first seed first.
 
     A keyword that the sweep is not to average over is left alone.
     """
     keywords = [(settings.seed_keyword, settings.seeds), (settings.fold_keyword, settings.folds)]
     given = [(keyword, values) for keyword, values in keywords if values]
-    return [dict(zip([k for k, _ in given], each, strict=True)) for each in product(*(v for _, v in given))]
+    return [
+        dict(zip([k for k, _ in given], combination, strict=True))
+        for combination in product(*(v for _, v in given))
+    ]
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,7 @@ class Jobs:
 
     Attributes:
         launcher: Who carries them out.
-        words: What the command line sets.
+        overrides: What the command line sets.
         chosen: What the search has chosen.
         groups: Which of that are configuration groups, see :func:`groups_of`.
         settings: The sweep's.
@@ -195,7 +204,7 @@ class Jobs:
     """
 
     launcher: Launcher | InProcess
-    words: Sequence[str]
+    overrides: Sequence[str]
     chosen: Mapping[str, Any]
     groups: Mapping[str, str]
     settings: Settings
@@ -206,22 +215,24 @@ class Jobs:
 
     def results(self, run: tracking.Run) -> Iterator[tuple[dict[str, Any], JobResult]]:
         """Yield each job's place and what it gave, in order; one by one where they share this process."""
-        every = places(self.settings)
+        every = folds_and_seeds(self.settings)
         size = 1 if isinstance(self.launcher, InProcess) else len(every)
         for start in range(0, len(every), size):
             batch = every[start : start + size]
-            words = [self._words(place, start + k, len(every)) for k, place in enumerate(batch)]
-            for k, result in enumerate(self._launched(words, start)):
-                yield batch[k], self._value(result, words[k], start + k, run)
+            job_overrides = [
+                self._overrides(fold_and_seed, start + k, len(every)) for k, fold_and_seed in enumerate(batch)
+            ]
+            for k, result in enumerate(self._launched(job_overrides, start)):
+                yield batch[k], self._value(result, job_overrides[k], start + k, run)
 
-    def _launched(self, words: Sequence[Sequence[str]], start: int) -> Sequence[JobReturn]:
+    def _launched(self, job_overrides: Sequence[Sequence[str]], start: int) -> Sequence[JobReturn]:
         """Return what jobs gave.
 
         Raises:
             UsageError: The function ended the program.
         """
         try:
-            return self.launcher.launch(words, initial_job_idx=start)
+            return self.launcher.launch(job_overrides, initial_job_idx=start)
         except tracking.Stopped:
             raise
         except SystemExit as ended:
@@ -231,19 +242,19 @@ class Jobs:
             )
             raise UsageError(sentence) from ended
 
-    def _words(self, place: Mapping[str, Any], at: int, n: int) -> list[str]:
+    def _overrides(self, fold_and_seed: Mapping[str, Any], at: int, n: int) -> list[str]:
         folder = self.number if n == 1 else f"{self.number}/{at}"
-        told = {**self.chosen, **self.smaller, **place, **self.checkpoints.words(at)}
-        return [*self.words, *overrides_of(told, self.groups), f"hydra.sweep.subdir={folder}"]
+        values = {**self.chosen, **self.smaller, **fold_and_seed, **self.checkpoints.overrides(at)}
+        return [*self.overrides, *overrides_of(values, self.groups), f"hydra.sweep.subdir={folder}"]
 
-    def _value(self, result: JobReturn, words: list[str], at: int, run: tracking.Run) -> JobResult:
+    def _value(self, result: JobReturn, overrides: list[str], at: int, run: tracking.Run) -> JobResult:
         """Return what a job gave; one that ran out of memory is tried again with less, if that is wanted."""
         if result.status == JobStatus.COMPLETED:
             return job_result(result)
         error: Any = cast("Any", result)._return_value
         if type(error).__name__ not in MEMORY_ERRORS:
             raise error
-        smaller = self._smaller(words)
+        smaller = self._smaller(overrides)
         config = {**dict(flat_values(self.base)), **self.chosen}
         if smaller is None:
             run.summary[OUT_OF_MEMORY] = f"job {at}: {error}"
@@ -258,13 +269,15 @@ class Jobs:
         again = self._launched([smaller], at)[0]
         return self._value(again, smaller, at, run)
 
-    def _smaller(self, words: list[str]) -> list[str] | None:
-        """Return the words with the memory's parameter halved; None when that is not wanted."""
+    def _smaller(self, overrides: list[str]) -> list[str] | None:
+        """Return the overrides with the memory's parameter halved; None when that is not wanted."""
         _, _, name = self.settings.on_oom.partition(":")
-        written = next((word for word in reversed(words) if word.lstrip("+").startswith(f"{name}=")), None)
+        written = next(
+            (word for word in reversed(overrides) if word.lstrip("+").startswith(f"{name}=")), None
+        )
         now = typed_value(written.partition("=")[2]) if written else dict(flat_values(self.base)).get(name)
         less = halved(self.settings.on_oom, {name: now})
-        return None if less is None else [*words, override(name, less[name])]
+        return None if less is None else [*overrides, override(name, less[name])]
 
 
 def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig) -> Launcher:
