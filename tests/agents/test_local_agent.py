@@ -117,6 +117,10 @@ def test_an_exit_without_the_metric_is_a_failure_with_that_reason(shop: Workshop
         (("${interpreter}", "missing.py"), "missing.py': [Errno 2] No such file or directory"),
         (("/", "x"), "cannot start /: [Errno 13] Permission denied"),
         (("echo", "a\0b"), "cannot start echo: embedded null byte"),
+        (
+            ("echo", "a" * 200_000),
+            "longer than the system passes on (131,071 bytes): let the values be shorter",
+        ),
     ],
 )
 def test_a_program_that_cannot_be_started_fails_with_the_reason(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,8 @@ from pyarrow import parquet
 
 from sharpen.overfit import expected_max_sharpe, moments, pbo, probability_above
 from sharpen.report import lockbox_figures
+from sharpen.report.cautions import about_best
+from sharpen.space import Int, Space
 from sharpen.store import schema
 from sharpen.store.queries import Reader
 
@@ -359,6 +362,15 @@ def test_the_best_value_at_the_end_of_its_range_is_named(lab) -> None:
         lab.run([(1, {"val/sharpe": score})])
     texts = {c.topic: c.sentence for c in lab.analysis().cautions}
     assert "max_depth = 3" in texts["At the end of a range"]
+
+
+def test_of_many_parameters_at_an_end_the_first_are_named() -> None:
+    space = Space({f"p{n}": Int(1, 9) for n in range(300)})
+    best = SimpleNamespace(run=SimpleNamespace(config=dict.fromkeys(space.dimensions, 9)))
+    (caution,) = about_best(best, space)  # pyright: ignore[reportArgumentType]
+    assert caution.sentence.startswith(
+        "The best run has p0 = 9, p1 = 9, p2 = 9, p3 = 9, p4 = 9, and 295 more: "
+    )
 
 
 def test_looks_at_the_lockbox_are_counted_with_what_they_found(lab) -> None:

@@ -75,6 +75,11 @@ def test_zero_and_hexadecimal_numbers_are_what_they_look_like() -> None:
         ("{x: {values: [3, 3, 4]}}", "x.values[1]", "add probabilities"),
         ('{"a\\e[31m": {value: 1}}', "", "holds control characters"),
         ('{"": {value: 1}}', "", "has an empty name"),
+        (
+            f"{{? {'k' * 1001} : {{value: 1}}}}",
+            "",
+            "kkk'… has 1,001 letters, and the limit is 1,000: shorten it",
+        ),
     ],
 )
 def test_habits_get_their_hint(parameters: str, path: str, says: str) -> None:

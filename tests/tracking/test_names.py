@@ -77,6 +77,12 @@ def test_a_step_that_no_store_holds_is_refused_and_moves_nothing(run, tmp_path, 
     assert capsys.readouterr().out == "step 1  a=1\nstep 2  a=2\n"
 
 
+def test_there_is_no_step_after_the_largest(run):
+    run.log({"a": 1}, step=LARGEST_STEP)
+    with pytest.raises(UsageError, match=rf"log\(step={LARGEST_STEP + 1}\): a step is a whole number from 0"):
+        run.log({"a": 2})
+
+
 def nested(n: int) -> list:
     """Return a list in a list, and so on."""
     found: list = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -68,6 +69,12 @@ class ProgramSpec:
         return {**DEFAULT_ENVIRONMENT, **os.environ, **self.environment}
 
 
+TOO_LONG = (
+    "its words or its configuration are longer than the system passes on (131,071 bytes): "
+    "let the values be shorter, such as names of files"
+)
+
+
 class ColdProcess:
     """A process that starts from nothing.
 
@@ -81,16 +88,21 @@ class ColdProcess:
     """
 
     def __init__(self, program_spec: ProgramSpec, stdout: int) -> None:
-        self._process = subprocess.Popen(
-            program_spec.argv,
-            cwd=program_spec.workdir,
-            env=program_spec.full_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes two system calls
-        )
+        try:
+            self._process = subprocess.Popen(
+                program_spec.argv,
+                cwd=program_spec.workdir,
+                env=program_spec.full_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - it makes two system calls
+            )
+        except OSError as problem:
+            if problem.errno == errno.E2BIG:
+                raise OSError(problem.errno, TOO_LONG) from problem
+            raise
         self.session: int | None = self._process.pid
 
     def poll(self) -> int | None:

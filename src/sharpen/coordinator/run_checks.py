@@ -82,9 +82,9 @@ def check_rows(session: Session, run_id: str, rows: Sequence[Any]) -> None:
                 raise UsageError(f"{run_id}: a step is a whole number from 0 to {LARGEST}")
             case _:
                 raise UsageError(f"{run_id}: a row is a step and metrics, not {describe(row)}")
-    if session.writer.n_names(run_id) + len(names) <= MOST_NAMES_A_RUN:
-        return
-    n = len(names.union(session.writer.names_logged(run_id)))
+    n = session.writer.n_names(run_id) + len(names)
+    if n > MOST_NAMES_A_RUN:
+        n -= session.writer.n_names_logged(run_id, names)
     if n > MOST_NAMES_A_RUN:
         raise UsageError(
             f"{run_id}: {n:,} names of metrics, and the limit is {MOST_NAMES_A_RUN:,}: log what is numbered "

@@ -209,7 +209,9 @@ def about_best(best: Entry | None, space: Space) -> list[Caution]:
     ]
     if not ends:
         return []
-    text = f"The best run has {', '.join(ends)}: better values may lie outside what was searched."
+    more = f", and {len(ends) - SHOWN} more" if len(ends) > SHOWN else ""
+    shown = f"{', '.join(ends[:SHOWN])}{more}"
+    text = f"The best run has {shown}: better values may lie outside what was searched."
     return [Caution("At the end of a range", text)]
 
 

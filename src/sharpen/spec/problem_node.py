@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from sharpen.hints import Problem, describe
 
+LONGEST_KEY = 1000  # letters
+SHOWN = 60
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -45,7 +47,10 @@ class Node:
         entries: dict[str, Node] = {}
         for key, value in cast("dict[Any, Any]", self.value).items():
             if isinstance(key, str) and CONTROL.search(key):
-                self.wrong(f"the key {key!r} holds control characters: take them out")
+                self.wrong(f"the key {key!r:.{SHOWN}} holds control characters: take them out")
+            elif isinstance(key, str) and len(key) > LONGEST_KEY:
+                n, most = f"{len(key):,}", f"{LONGEST_KEY:,}"
+                self.wrong(f"the key {key[:SHOWN]!r}… has {n} letters, and the limit is {most}: shorten it")
             elif isinstance(key, str) and key:
                 entries[key] = self.child(key, value)
             else:

@@ -7,7 +7,7 @@ Rows are mappings of column names to values, as :mod:`~sharpen.store.schema` has
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -114,6 +114,10 @@ class Writer(Protocol):
 
     def names_logged(self, run_id: str) -> list[str]:
         """Return the names of all metrics that a run has logged and that count, in order."""
+        ...
+
+    def n_names_logged(self, run_id: str, names: Collection[str]) -> int:
+        """Return how many of some names of metrics a run has logged that count."""
         ...
 
     def put_console(self, row: Row) -> None:

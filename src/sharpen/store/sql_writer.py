@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from typing import Any
@@ -209,6 +209,14 @@ class SqlWriter:
         v = schema.last_values.c
         query = sa.select(v.name).where(v.run_id == run_id).order_by(v.name)
         return list(self._connection.execute(query).scalars())
+
+    def n_names_logged(self, run_id: str, names: Collection[str]) -> int:
+        """Return how many of some names a run has logged that count."""
+        v = schema.last_values.c
+        asked = list(names)
+        parts = [asked[first : first + AT_ONCE] for first in range(0, len(asked), AT_ONCE)]
+        queries = [sa.select(sa.func.count()).where(v.run_id == run_id, v.name.in_(part)) for part in parts]
+        return sum(self._connection.execute(query).scalar_one() for query in queries)
 
     def put_console(self, row: Row) -> None:
         """Write what a program printed."""

@@ -115,6 +115,7 @@ def a_report_takes_the_place_of_one_of_its_step(store: Any) -> None:
         writer.keep_last("s-1", [(3, {"loss": 0.5, "acc": 1}), (4, {"loss": 0.25}), (2, {"loss": 9.0})])
         writer.keep_last("s-1", [(3, {"loss": 8.0}), (3, {"acc": 2})])
         assert writer.names_logged("s-1") == ["acc", "loss"]
+        assert writer.n_names_logged("s-1", {"acc", *(f"m{n}" for n in range(1500))}) == 1
     assert store.reader().tracked.last_values("s-1") == {"acc": 2, "loss": 0.25}
     assert store.reader().takeover.last_logged(["s-1"]) == {"s-1": {"acc": (3, 2), "loss": (4, 0.25)}}
     assert store.reader().long_runs.last_metrics("s-1") == {"acc": 2, "loss": 0.25}

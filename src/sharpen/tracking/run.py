@@ -179,7 +179,7 @@ class Run:
         """
         self._refuse_when_finished("log")
         self._refuse_search_again()
-        step = self._step + 1 if step is None else _whole("log", step, self._step)
+        step = _whole("log", self._step + 1) if step is None else _whole("log", step, self._step)
         metrics = plain_metrics(metrics)
         with self._until_refused():
             self.stopped = self._sink.report(step, metrics)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -32,6 +33,7 @@ from sharpen.views.trials import FiguresCache, SweepTrials, trials_of
 
 LEARNS_NOT = ("random", "grid", "queued")  # the last as far as nobody queues by what came out
 QUEUED = "queued"  # the origin of a run that somebody asked for
+N_KEPT = 64  # sweep files that were read
 MAX_MARKETS = 20  # of a sweep, that are compared with those of another
 
 
@@ -272,8 +274,14 @@ def _program(sweep: SweepRow) -> tuple[str, str]:
 
 
 def _parsed(sweep: SweepRow) -> Sweep | None:
+    return _read(sweep.spec, sweep.source)
+
+
+@lru_cache(maxsize=N_KEPT)
+def _read(text: str, source: str) -> Sweep | None:
+    """Return what a sweep file says; a verdict asks several times, and a long one takes seconds to read."""
     try:
-        return spec.parse(sweep.spec, where=sweep.source)
+        return spec.parse(text, where=source)
     except SpecError:
         return None
 
