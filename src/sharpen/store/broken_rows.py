@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from sharpen.errors import StoreError
+from sharpen.sweep.status import SweepStatus
 from sharpen.trial import TrialState
 
 LATEST_S = 1e11  # Unix seconds, in the year 5138
 DATES = ("created_at", "started_at", "ended_at", "deleted_at")
 BROKEN = "broken"
 STATES = frozenset(state.value for state in TrialState)
+STATUSES = frozenset(status.value for status in SweepStatus)
 PLACES = {"runs": ("id",), "sweeps": ("id",), "artifacts": ("run_id", "name")}
 JSON_COLUMNS: Mapping[str, Mapping[str, type]] = {
     "runs": {"config": dict, "program_config": dict, "summary": dict, "tags": list, "scores": list}
@@ -54,7 +56,7 @@ def readable(row: Mapping[str, Any]) -> Generator[None]:
 
 
 def check_columns(row: Mapping[str, Any]) -> None:
-    """Refuse dates that are none, and a state that is none.
+    """Refuse dates that are none, and a state or a status that is none.
 
     Raises:
         ValueError: One is so.
@@ -64,6 +66,8 @@ def check_columns(row: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} {row[name]!r:.60} is no date")
     if "state" in row and row["state"] not in STATES:
         raise ValueError(f"state {row['state']!r:.60} is none")
+    if "status" in row and row["status"] not in STATUSES:
+        raise ValueError(f"status {row['status']!r:.60} is none")
 
 
 def is_date(value: Any) -> bool:
