@@ -56,6 +56,8 @@ def test_an_empty_database_beside_files_of_runs_is_refused(tmp_path: Path) -> No
         ("UPDATE sweeps SET tags = '{' WHERE name = 'one'", "cannot be read"),
         ("UPDATE sweeps SET created_at = 1e300 WHERE name = 'one'", "created_at 1e+300 is no date"),
         ("UPDATE sweeps SET status = 'zzz' WHERE name = 'one'", "status 'zzz' is none"),
+        ("UPDATE sweeps SET elapsed_s = 'zzz' WHERE name = 'one'", "elapsed_s 'zzz' is no number"),
+        ("UPDATE sweeps SET source = x'ff' WHERE name = 'one'", r"source b'\xff' is no text"),
     ],
 )
 def test_one_row_that_cannot_be_read_hides_no_other(tmp_path: Path, statement: str, why: str) -> None:

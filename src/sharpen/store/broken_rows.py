@@ -14,6 +14,9 @@ from sharpen.trial import TrialState
 LATEST_S = 1e11  # Unix seconds, in the year 5138
 DATES = ("created_at", "started_at", "ended_at", "deleted_at")
 BROKEN = "broken"
+SWEEP_NUMBERS = frozenset(
+    {"seed", "run_cap", "n_forgiven", "max_failures", "time_cap_s", "elapsed_s", *DATES}
+)
 STATES = frozenset(state.value for state in TrialState)
 STATUSES = frozenset(status.value for status in SweepStatus)
 PLACES = {"runs": ("id",), "sweeps": ("id",), "artifacts": ("run_id", "name")}
@@ -68,6 +71,18 @@ def check_columns(row: Mapping[str, Any]) -> None:
         raise ValueError(f"state {row['state']!r:.60} is none")
     if "status" in row and row["status"] not in STATUSES:
         raise ValueError(f"status {row['status']!r:.60} is none")
+
+
+def check_kinds(row: Mapping[str, Any]) -> None:
+    """Refuse what is of another kind than its column of a sweep: SQLite keeps anything anywhere.
+
+    Raises:
+        ValueError: A number is none, or a text.
+    """
+    for name, value in row.items():
+        is_number = name in SWEEP_NUMBERS
+        if value is not None and not isinstance(value, (int, float) if is_number else str):
+            raise ValueError(f"{name} {value!r:.60} is no {'number' if is_number else 'text'}")
 
 
 def is_date(value: Any) -> bool:

@@ -99,7 +99,7 @@ class Reader:
         """
         s = schema.sweeps.c
         query = sa.select(s.id).order_by(s.created_at)
-        ids = [row.id for row in self._all(query if deleted else query.where(s.deleted_at.is_(None)))]
+        ids = [str(row.id) for row in self._all(query if deleted else query.where(s.deleted_at.is_(None)))]
         matches = [name] if name in ids else [id for id in ids if name and id.startswith(name)]
         if name == "last" and not matches:
             matches = ids[-1:]

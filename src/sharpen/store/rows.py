@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 from sharpen.errors import StoreError
 from sharpen.facts import LOCKBOX_HASH, PROPOSED
 from sharpen.run_ids import split_last_dash
-from sharpen.store.broken_rows import BROKEN, STATES, check_columns, read_json, readable, stand_in
+from sharpen.store.broken_rows import (
+    BROKEN,
+    STATES,
+    check_columns,
+    check_kinds,
+    read_json,
+    readable,
+    stand_in,
+)
 from sharpen.trial import TrialState
 
 
@@ -265,6 +273,7 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
     """Return a sweep from its columns."""
     values: dict[str, Any] = {k: v for k, v in row.items() if k != "key"}
     with readable(row):
+        check_kinds(row)
         values["tags"] = tuple(read_json(row, "tags", list))
     n_by_state: dict[str, int] = {}
     for state, n in n_runs.items():
