@@ -119,6 +119,17 @@ def test_a_full_device_is_a_sentence(evil, words):
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_changes_nothing(evil, closed):
+    """As under cron, or a supervisor that closes them."""
+    for words in (("ls",), ("note", "last", closed)):
+        command = [sys.executable, "-m", "sharpen", "--home", str(evil.home), *words]
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+        done = subprocess.run(shell, check=False, capture_output=True, text=True, env=evil.environment)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert ask(evil, "note", "last").stdout == f"{closed}\n"
+
+
 def test_a_home_that_is_no_name_is_a_usage_error(tmp_path):
     for home, words in (("h" * 5000, "File name too long"), ("h" * 300, "File name too long")):
         done = subprocess.run(

@@ -126,6 +126,7 @@ class Root(click.Group):
         """Run the command; words that cannot be written, those of ``--help`` too, end as a sentence."""
         if not (args or more):
             _begin_in_utf8()
+            _open_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="backslashreplace")  # a locale without the letters of a name
@@ -176,6 +177,15 @@ def _refuse(ctx: click.Context, problem: SharpenError) -> int:
         untie(ctx)
     is_call = isinstance(problem, UsageError) or problem.facts.get("is_lasting", False)
     return exit_codes.USAGE if is_call else exit_codes.FAILED
+
+
+def _open_streams() -> None:
+    """Open the null device for streams that are closed: the store's files would take their numbers."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: the stream's
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
 def _begin_in_utf8() -> None:
