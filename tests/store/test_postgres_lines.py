@@ -337,3 +337,27 @@ def test_a_call_that_meets_a_conflict_twice_is_carried_out_once(
         client.call("exit", **lease, exit_code=0, last_words="")
     assert rows(url, "SELECT step, value FROM reports") == [(1, 0.5)]
     assert rows(url, "SELECT number, state, token, lost, score FROM runs") == [(1, "finished", 1, 0, 0.5)]
+
+
+@pytest.mark.parametrize("lock", ["SELECT FROM store_state FOR UPDATE", "LOCK TABLE sweeps"])
+def test_who_has_locked_the_tables_is_named_and_nobody_hangs(
+    url: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    """As an editor does in which somebody has left a transaction open."""
+    PostgresStore(home).close()
+    monkeypatch.setitem(module.PATIENT, "lock_timeout", "50ms")
+    with psycopg.connect(url, application_name="an editor") as busy:
+        busy.execute(lock.encode())
+        words = f"session {busy.info.backend_pid} .an editor. of the database has locked the store's tables"
+        leader = None
+        with pytest.raises(StoreError, match=words) as told:  # noqa: PT012
+            leader = PostgresStore(home)
+            with leader.transaction() as writer:
+                writer.create_sweep(ROW)
+        assert not told.value.facts["is_lasting"]
+    if leader is None:
+        leader = PostgresStore(home)
+    assert leader.holds()
+    with leader.transaction() as writer:
+        writer.create_sweep(ROW)
+    leader.close()

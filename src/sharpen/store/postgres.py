@@ -31,7 +31,7 @@ from sharpen.store.location import database_url, without_password
 from sharpen.store.permissions import own_folder
 from sharpen.store.postgres_address import parameters
 from sharpen.store.postgres_fitness import refuse_unfit
-from sharpen.store.postgres_lock import Holder, elsewhere, find_holder, try_lock
+from sharpen.store.postgres_lock import Holder, elsewhere, find_holder, in_the_way, try_lock
 from sharpen.store.postgres_refusals import mend
 from sharpen.store.postgres_schema import bring_up_to_date, files, state
 from sharpen.store.postgres_silence import SilenceWatch
@@ -44,6 +44,7 @@ PATIENCE_S = 60.0
 PAUSE_S = 0.2
 SILENCE_S = 20.0  # a third of what a client waits
 STATEMENTS = Statements(dialects.dialect(paramstyle="pyformat"), postgresql.insert)  # pyright: ignore[reportUnknownMemberType]
+LOCK_WAIT = "10s"  # for what another session has locked: less than a silence
 PATIENT = {
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
@@ -53,16 +54,18 @@ PATIENT = {
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
-    "lock_timeout": "0",
+    "lock_timeout": LOCK_WAIT,
 }
 """What the server shall think of the leader's session, whatever its defaults are."""
 LATER = ("08", "25006", "40", "53", "55", "57", "58")
 """What may succeed later, as SQLSTATE begins: lost connections, conflicts, full disks, a server that ends."""
+LOCKED = "55P03"
+"""What a server says that has waited long enough for what another session has locked."""
 READ_ONLY = "25006"
 """What a server says that has become a replica: a new connection may find the first elsewhere."""
 CHANGE_COUNT = "SELECT CAST(pg_current_wal_insert_lsn() AS text)"
-EVERY_DIGIT = "SET extra_float_digits = 3"
-"""Whatever the database says, for a number must be read as it was written."""
+ALWAYS = f"SET extra_float_digits = 3; SET lock_timeout = '{LOCK_WAIT}'"
+"""Whatever the database says: numbers must be read as they were written, and nobody hangs at a lock."""
 GONE = "the connection to the database was lost: whoever holds the store next goes on"
 
 
@@ -330,7 +333,7 @@ def _engine(home: Path, *, only_reads: bool = False, **more: Any) -> sa.Engine:
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.adapters.register_dumper(str, WithoutNul)
-        connection.execute(EVERY_DIGIT)
+        connection.execute(ALWAYS)
         connection.commit()
         if only_reads:  # not from the first: target_session_attrs=read-write would find no host then
             connection.execute("SET default_transaction_read_only = on")
@@ -359,6 +362,23 @@ def _sqlstate(problem: BaseException | None) -> str | None:
     return getattr(getattr(problem, "orig", None), "sqlstate", None)
 
 
+def _in_the_way(home: Path) -> str:
+    """Return who has locked the store's tables, as the end of a sentence."""
+    engine = _engine(home)
+    try:
+        with engine.connect() as connection:
+            sessions = in_the_way(connection)
+    except DBAPIError:
+        return ""
+    finally:
+        engine.dispose()
+    return (
+        f": session {sessions} of the database has locked the store's tables: let it commit or end"
+        if sessions
+        else ""
+    )
+
+
 @contextmanager
 def _at(home: Path) -> Generator[None]:
     """Turn what may succeed later into errors of the store."""
@@ -371,5 +391,5 @@ def _at(home: Path) -> Generator[None]:
         message = " ".join(str(problem.orig).split())
         shown = without_password(database_url(home) or "")
         fix = mend(message)
-        message += f": {fix}" if fix else ""
+        message += f": {fix}" if fix else _in_the_way(home) if sqlstate == LOCKED else ""
         raise StoreError(f"the store at {shown} cannot be used: {message}", is_lasting=bool(fix)) from problem

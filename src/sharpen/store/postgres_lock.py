@@ -25,6 +25,16 @@ HOLDS = sa.text(
 ).bindparams(key=KEY)
 
 
+IN_THE_WAY = sa.text(
+    "SELECT pid, min(application_name) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " JOIN pg_class ON pg_class.oid = relation"
+    " WHERE pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND relnamespace = current_schema()::regnamespace"
+    " AND granted AND mode <> 'AccessShareLock' AND pid <> pg_backend_pid()"
+    " GROUP BY pid ORDER BY min(xact_start)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who leads at a database.
@@ -53,6 +63,12 @@ def find_holder(connection: sa.Connection) -> Holder | None:
         description = connection.execute(sa.select(state.c.holder)).scalar()
     is_whole = name.startswith(AT) and len(name.encode()) < LONGEST_NAME
     return Holder(description or "another process", name.removeprefix(AT) if is_whole else None)
+
+
+def in_the_way(connection: sa.Connection) -> str:
+    """Return which sessions have locked tables of the store; empty for none."""
+    sessions = connection.execute(IN_THE_WAY).all()
+    return ", ".join(f"{pid} ({name})" if name else str(pid) for pid, name in sessions)
 
 
 def elsewhere(home: Path, holder: Holder | None) -> str:
