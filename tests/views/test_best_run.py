@@ -169,6 +169,11 @@ def of_snapshot(reader: Reader, metric: spec.Metric) -> int | None:
     return found and found.number
 
 
+def of_best_alone(reader: Reader, metric: spec.Metric) -> int | None:
+    found = Snapshot.of_best(reader, "some").best
+    return found and found.number
+
+
 def number_of(reader: Reader, score: float | None) -> int | None:
     """Return the first run of a score, for what tells no more than that."""
     return next((run.number for run in reader.runs("some") if score is not None and run.score == score), None)
@@ -192,6 +197,7 @@ Asked = Callable[[Reader, spec.Metric], int | None]
         of_report,
         of_history_of_report,
         of_snapshot,
+        of_best_alone,
     ],
 )
 def test_each_that_names_the_best_run_names_the_same(tmp_path: Path, ask: Asked) -> None:

@@ -15,7 +15,7 @@ from sharpen.cli.terminal import echo
 from sharpen.facts import BEST_TRADES, RETURNS, SAVED
 from sharpen.jsonable import number
 from sharpen.permutation_null import PermutationTest
-from sharpen.store.configurations import Configuration, seed_of
+from sharpen.store.configurations import Configuration, configurations, seed_of
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow
 from sharpen.sweep.out_of_memory import less
@@ -160,7 +160,8 @@ def _scrutiny(
     series = ensembles(read_series(files, numbers)[0], [configuration])[0].get(configuration.row.number)
     if series is None:
         return None
-    near = neighbours_of(configuration, now.configurations, now.spec.space, now.metric)
+    tried = configurations(reader.runs(now.sweep.id, deleted=True), now.repeats)
+    near = neighbours_of(configuration, tried, now.spec.space, now.metric)
     return scrutinise(series, configuration, math.nan if trades_share is None else trades_share, near)
 
 
@@ -175,4 +176,5 @@ def _metrics(reader: Reader, runs: Sequence[RunRow]) -> dict[str, Any]:
 
 
 def _print_table(rows: Iterable[Mapping[str, str]]) -> None:
-    stdout().print(table([dict(row) for row in rows]))
+    if shown_rows := [dict(row) for row in rows]:
+        stdout().print(table(shown_rows))

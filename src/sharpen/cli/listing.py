@@ -84,7 +84,7 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
       sharpen best last --run 7
     """
     reader = Reader(home)
-    now = Snapshot.read(reader, sweep)
+    now = Snapshot.of_best(reader, sweep) if run is None else Snapshot.read(reader, sweep)
     if run is None and now.why_none:
         raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see 'sharpen runs {now.sweep.id}'")
     if run is None and now.has_several:

@@ -41,7 +41,7 @@ from sharpen.report.model import (
 from sharpen.report.policies import find_policy
 from sharpen.report.returns import ReturnsVerdict, estimated, find, performance, yearly
 from sharpen.spec import Metric, Sweep
-from sharpen.store.configurations import Configuration, configurations
+from sharpen.store.configurations import Configuration, configurations, undeleted
 from sharpen.store.queries import Reader
 from sharpen.store.rows import OpeningRow, ReportRow, RunRow, SweepRow
 from sharpen.trial import FAILURES, TrialState, leaders, ranked, spent
@@ -161,9 +161,10 @@ def _finding(
 ) -> tuple[ReturnsVerdict, PermutedSearch | None]:
     """Return the verdict, on returns or on what a policy saved, and the whole search on permuted bars."""
     search = permuted_search(reader.home, sweep, parsed.metric, None if best is None else best.run.score)
-    tried = family(reader, sweep)
-    on_policy = None if by_run else find_policy(reader, best, ever, parsed, tried)
-    return on_policy or find(best, *_tried(ever, by_run, parsed), tried, search), search
+    tried = family(reader, sweep, ever)
+    if by_run:
+        return find(best, *_tried(ever, by_run, parsed), tried, search), search
+    return find_policy(reader, best, ever, parsed, tried) or find(best, (), {}, tried, search), search
 
 
 def _scrutiny(
@@ -214,7 +215,7 @@ def _tried(
 
     The verdict is drawn from these: to delete the losers does not undo that they were tried.
     """
-    groups = configurations([replace(run, deleted_at=None) for run in ever], parsed.repeats)
+    groups = configurations(undeleted(ever), parsed.repeats)
     entries = [_entry(group, {}, parsed.metric.name, parsed) for group in groups]
     return _ranked(entries, parsed.metric), ensembles(by_run, groups)[0]
 
@@ -241,9 +242,8 @@ def _entry(
     parsed: Sweep,
     last: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Entry:
-    last = last or {}
     logged_of = [
-        _figures(reports, fold_metric, last.get(run.id, {}))
+        _figures(reports, fold_metric, (last or {}).get(run.id, {}))
         for run in group.runs
         if (reports := logged.get(run.id))
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,7 +17,8 @@ from sharpen.arrays import Floats, Ints
 from sharpen.report import tradeoff
 from sharpen.report.cautions import varying
 from sharpen.report.formatting import setting
-from sharpen.report.model import Analysis, Entry
+from sharpen.report.model import Analysis, Entry, HistoryPoint
+from sharpen.report.thinning import MAX_DOTS, N_BEST, thinned
 from sharpen.space import Choice, Float, Int
 from sharpen.trial import TrialState
 
@@ -50,8 +52,11 @@ def figures(analysis: Analysis, mattered: Importances | None = None) -> dict[str
     if mattered is not None:
         charts["importance"] = _importance(mattered)
     if len(analysis.ranked) > 1:
+        drawn = thinned(analysis.ranked, N_BEST)
+        scores = [e.run.score for e in analysis.ranked if e.run.score is not None]
+        span = min(scores), max(scores)
         for index, name in enumerate(varying(analysis.spec.space)):
-            charts[f"slice-{index}"] = _slice(analysis, name)
+            charts[f"slice-{index}"] = _slice(analysis, drawn, span, name)
     return {index: _plain(figure) for index, figure in charts.items()}
 
 
@@ -89,7 +94,7 @@ def _plain(value: Any) -> Any:
 
 
 def _history(analysis: Analysis) -> Figure:
-    points = analysis.history
+    points = thinned(analysis.history)
     metric = analysis.spec.metric.name
     feasible = [p for p in points if not p.broke]
     traces = [
@@ -105,7 +110,7 @@ def _history(analysis: Analysis) -> Figure:
     if broke:
         names = [f"run {p.number}, broke a constraint" for p in broke]
         traces.append(tradeoff.crosses([p.order for p in broke], [p.score for p in broke], names))
-    led = [p for p in points if p.best is not None]
+    led = _led(analysis.history)
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -117,6 +122,15 @@ def _history(analysis: Analysis) -> Figure:
     }
     layout = {"xaxis": {"title": {"text": "runs ended"}, "rangemode": "tozero"}, "yaxis": _titled(metric)}
     return {"data": [*traces, line], "layout": layout}
+
+
+def _led(points: Sequence[HistoryPoint]) -> Sequence[HistoryPoint]:
+    """Return the points of the line of the best; of very many only where it steps, and the last."""
+    led = [p for p in points if p.best is not None]
+    if len(led) <= MAX_DOTS:
+        return led
+    steps = [p for before, p in pairwise(led) if p.best != before.best]
+    return [led[0], *steps, led[-1]]
 
 
 def _gap(analysis: Analysis) -> Figure:
@@ -134,7 +148,7 @@ def _gap(analysis: Analysis) -> Figure:
     }
     traces = [diagonal]
     for state in (TrialState.STOPPED, TrialState.FINISHED):
-        points = [p for p in analysis.gap if p.state is state]
+        points = [p for p in thinned(analysis.gap, N_BEST) if p.state is state]
         names = [f"run {p.number}, {state}" for p in points]
         traces.append(_dots([p.train for p in points], [p.validation for p in points], names, state))
     best = [p for p in analysis.gap if analysis.best and p.number == analysis.best.number]
@@ -171,7 +185,7 @@ def _growth(returns: Floats) -> Floats:
     return np.multiply.accumulate(1.0 + returns, dtype=np.float64)
 
 
-def _slice(analysis: Analysis, name: str) -> Figure:
+def _slice(analysis: Analysis, drawn: Sequence[Entry], span: tuple[float, float], name: str) -> Figure:
     dimension = analysis.spec.space.dimensions[name]
     axis: Figure = {"title": {"text": name}, "nticks": 5, "tickangle": 0}
     if isinstance(dimension, Float | Int):
@@ -183,14 +197,13 @@ def _slice(analysis: Analysis, name: str) -> Figure:
         axis |= {"type": "category", "categoryorder": "array", "categoryarray": options}
     traces: list[Figure] = []
     for state in (TrialState.STOPPED, TrialState.FINISHED):
-        entries = [e for e in analysis.ranked if e.state is state and name in e.run.config]
+        entries = [e for e in drawn if e.state is state and name in e.run.config]
         traces.append(_slice_dots(entries, name, state, is_category="categoryarray" in axis))
     best = analysis.best
     if best is not None and name in best.run.config:
         value = best.run.config[name]
         traces.append(_ring([setting(value) if "categoryarray" in axis else value], [best.run.score]))
-    scores = [e.run.score for e in analysis.ranked if e.run.score is not None]
-    low, high = min(scores), max(scores)
+    low, high = span
     pad = 0.08 * (high - low) or 0.1
     layout = {"xaxis": axis, "yaxis": {"range": [low - pad, high + pad], "nticks": 5}, "showlegend": False}
     return {"data": traces, "layout": layout}

@@ -19,6 +19,7 @@ from sharpen.report.blocks import SHOWN_RUNS, board, commands, ruler, settings, 
 from sharpen.report.cautions import varying
 from sharpen.report.figures import figures
 from sharpen.report.model import Analysis
+from sharpen.report.thinning import MAX_DOTS
 from sharpen.report.tradeoff import front_table
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def render(analysis: Analysis, mattered: Importances | None = None) -> str:
         board=board(analysis),
         front=front_table(analysis),
         shown=SHOWN_RUNS,
+        max_dots=MAX_DOTS,
         decimals=formatting.decimals_for(e.run.score for e in analysis.ranked[:SHOWN_RUNS]),
         broken_decimals=_decimals_of_broken(analysis),
         settings=settings(analysis),

@@ -13,6 +13,7 @@ from typing import Any
 from sharpen.report.cautions import varying
 from sharpen.report.formatting import decimals_for, fixed, setting
 from sharpen.report.model import Analysis, Entry
+from sharpen.report.thinning import N_BEST, thinned
 from sharpen.spec import Metric
 from sharpen.trial import TrialState
 
@@ -80,8 +81,9 @@ def n_scored(analysis: Analysis) -> int:
 
 def _plane(analysis: Analysis) -> Figure:
     across, up = analysis.spec.metrics
-    traces = [_points(_others(analysis), analysis, "finished", {"size": 7, "color": "--stopped"})]
-    if broken := [entry for entry in analysis.broken if _is_known(entry)]:
+    others = thinned(_others(analysis), N_BEST)
+    traces = [_points(others, analysis, "finished", {"size": 7, "color": "--stopped"})]
+    if broken := thinned([entry for entry in analysis.broken if _is_known(entry)], N_BEST):
         points = _points(broken, analysis, "", {})
         marks = crosses(points["x"], points["y"], points["text"])
         traces.append(marks | {"hovertemplate": points["hovertemplate"]})

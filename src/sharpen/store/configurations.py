@@ -56,6 +56,11 @@ def configurations(runs: Sequence[RunRow], repeats: int) -> list[Configuration]:
     ]
 
 
+def undeleted(runs: Iterable[RunRow]) -> list[RunRow]:
+    """Return runs as if none of them had been deleted: what was tried stays tried."""
+    return [run if run.deleted_at is None else replace(run, deleted_at=None) for run in runs]
+
+
 def winner(candidates: Iterable[Configuration], metric: Metric) -> Configuration | None:
     """Return the configuration whose row is :func:`sharpen.trial.best`; None without one."""
     groups = {one.row.number: one for one in candidates}

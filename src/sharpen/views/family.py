@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
@@ -23,7 +23,7 @@ from sharpen.facts import BarsFacts, RunFacts
 from sharpen.overfit import RelatedSweep
 from sharpen.space import Constant
 from sharpen.spec import Sweep
-from sharpen.store.configurations import configurations, winner
+from sharpen.store.configurations import configurations, undeleted, winner
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
 from sharpen.views.market_cache import MarketCache
@@ -122,8 +122,7 @@ class Family:
     def _has_winner(self, trials: SweepTrials, best: RunRow | None) -> bool:
         if best is None or (read := _parsed(trials.sweep)) is None:
             return False
-        alive = [replace(run, deleted_at=None) for run in trials.runs]
-        won = winner(configurations(alive, read.repeats), read.metric)
+        won = winner(configurations(undeleted(trials.runs), read.repeats), read.metric)
         if won is None:
             return False
         ours, theirs = self.own.figures.get(best.id), trials.figures.get(won.row.id)
@@ -131,7 +130,7 @@ class Family:
         return is_same_file or won.row.config == best.config
 
 
-def family(reader: Reader, sweep: SweepRow) -> Family:
+def family(reader: Reader, sweep: SweepRow, ever: Sequence[RunRow] | None = None) -> Family:
     """Return a sweep with all others of the store that were tried on its bars.
 
     Each returns file is read once in its life: what the verdict needs of it is kept in the store's folder.
@@ -139,9 +138,10 @@ def family(reader: Reader, sweep: SweepRow) -> Family:
     Args:
         reader: The store.
         sweep: Which sweep.
+        ever: All of its runs, deleted ones too, where they have been read.
     """
     cache = FiguresCache(reader.home)
-    own = trials_of(reader, sweep, cache)
+    own = trials_of(reader, sweep, cache, ever)
     others = [
         trials_of(reader, other, cache) for other in reader.sweeps(deleted=True) if other.id != sweep.id
     ]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from sharpen.facts import SAVED
 from sharpen.overfit import Comparison, are_comparable, compare
 from sharpen.spec import Sweep
 from sharpen.store.blobs import check_file
-from sharpen.store.configurations import Configuration, configurations
+from sharpen.store.configurations import Configuration, configurations, undeleted
 from sharpen.store.queries import Reader
 from sharpen.store.rows import ArtifactRow, RunRow, SweepRow
 from sharpen.views.family import Family
@@ -94,10 +93,10 @@ def comparisons_of(
         tried: What the sweep and the others on its bars have tried.
     """
     sweep = tried.own.sweep
-    alive = [replace(run, deleted_at=None) for run in ever]
-    by_configuration = of_configurations(
-        _savings(reader, sweep, alive), configurations(alive, parsed.repeats)
-    )
+    by_run = _savings(reader, sweep, ever)
+    if not by_run:
+        return []
+    by_configuration = of_configurations(by_run, configurations(undeleted(ever), parsed.repeats))
     if number not in by_configuration:
         return []
     elsewhere = [one for other in tried.others for one in _savings(reader, other.sweep, other.runs).values()]

@@ -47,6 +47,17 @@ class Snapshot:
         return cls._of(reader, reader.sweep(sweep_id))
 
     @classmethod
+    def of_best(cls, reader: Reader, sweep_id: str) -> Snapshot:
+        """Return a sweep of which only the best run is read; all of it where no single score says which."""
+        sweep = reader.sweep(sweep_id)
+        parsed = spec.parse(sweep.spec, where=sweep.source)
+        if len(parsed.metrics) == 1 and parsed.repeats == 1:
+            best = reader.best(sweep.id, parsed.metric)
+            if best is not None:
+                return cls(sweep, parsed, [best], [], {}, {})
+        return cls._of(reader, sweep)
+
+    @classmethod
     def _of(cls, reader: Reader, sweep: SweepRow) -> Snapshot:
         parsed = spec.parse(sweep.spec, where=sweep.source)
         ever = reader.runs(sweep.id, deleted=True)

@@ -89,15 +89,18 @@ def was_tried(run: RunRow, has_reported: bool) -> bool:
     return run.started_at is not None and (has_reported or TrialState(run.state).is_final)
 
 
-def trials_of(reader: Reader, sweep: SweepRow, cache: FiguresCache) -> SweepTrials:
+def trials_of(
+    reader: Reader, sweep: SweepRow, cache: FiguresCache, ever: Sequence[RunRow] | None = None
+) -> SweepTrials:
     """Return what a sweep has tried, in the order of its runs.
 
     Args:
         reader: The store.
         sweep: Which sweep; a deleted one, too.
         cache: Figures that are known already; new ones are added.
+        ever: All of its runs, deleted ones too, where they have been read.
     """
-    ever = reader.runs(sweep.id, deleted=True)
+    ever = reader.runs(sweep.id, deleted=True) if ever is None else ever
     reported = reader.progress(sweep.id) if any(run.state == TrialState.RUNNING for run in ever) else {}
     runs = tuple(run for run in ever if was_tried(run, run.id in reported))
     files = returns_files(reader.artifacts(sweep_id=sweep.id, deleted=True))
