@@ -239,9 +239,8 @@ def test_where_no_agent_can_begin_run_says_why_and_resume_goes_on(home):
     lines = said(home, "run", "sweep.yaml", *words, "--hosts", "bad1", code=2).splitlines()
     sweep_id = lines[0].split()[1]
     assert "bad1: Permission denied (publickey)" in lines[1]
-    assert lines[-1].startswith(
-        f"sharpen: nobody works on it: resume with: sharpen resume {sweep_id} --launcher ssh --hosts bad1"
-    )
+    way_on = f"sharpen --home {home} resume {sweep_id} --launcher ssh --hosts bad1"
+    assert lines[-1].startswith(f"sharpen: nobody works on it: resume with: {way_on}")
     said(home, "resume", sweep_id, *words, "--hosts", "gpu1")
     assert [run.state for run in Reader(home).runs(sweep_id)] == ["finished"] * 2
 

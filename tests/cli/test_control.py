@@ -97,7 +97,10 @@ def test_pause_and_resume_without_agents(bench, sharpen):
     for _ in range(2):
         said = sharpen("pause", sweep_id, home=bench.home)
         assert (said.exit_code, said.stdout) == (0, "")
-        assert said.stderr == f"sweep {sweep_id} is paused; go on: sharpen resume {sweep_id}\n"
+        assert (
+            said.stderr
+            == f"sweep {sweep_id} is paused; go on: sharpen --home {bench.home} resume {sweep_id}\n"
+        )
     [row] = json_of(sharpen("ls", "--json", home=bench.home))
     assert row["status"] == "paused"
     said = sharpen("resume", "last", "--agents", "0", home=bench.home)
@@ -223,12 +226,12 @@ def test_a_file_of_points_that_is_off_adds_none(bench, sharpen, tmp_path, name, 
 def test_a_finished_sweep_is_rerun_extended_and_resumed(bench, sharpen):
     bench.write_sweep(1)
     assert bench.call("run", "sweep.yaml", "--agents", "1").returncode == 0
-    sweep_id = Reader(bench.home).sweep("last").id
+    sweep_id, here = Reader(bench.home).sweep("last").id, f"sharpen --home {bench.home}"
     said = sharpen("rerun", "last-1", home=bench.home)
     assert said.stdout == f"{sweep_id}-2\n"
     assert said.stderr.splitlines() == [
         "the run cap grew from 1 to 2",
-        f"sweep {sweep_id} is idle; an agent would take it: sharpen agent {sweep_id}",
+        f"sweep {sweep_id} is idle; an agent would take it: {here} agent {sweep_id}",
     ]
     assert sharpen("edit", "last", "--run-cap", "3", "--name", "more", home=bench.home).exit_code == 0
     assert bench.call("resume", "last", "--agents", "1").returncode == 0
@@ -246,7 +249,7 @@ def test_a_finished_sweep_is_rerun_extended_and_resumed(bench, sharpen):
     )
     assert said.stderr.splitlines() == [
         f"sweep {sweep_id}: run cap 9, max failures none, time cap 5400.0",
-        f"sweep {sweep_id} was finished and is running now; work on it: sharpen resume {sweep_id}",
+        f"sweep {sweep_id} was finished and is running now; work on it: {here} resume {sweep_id}",
     ]
 
 

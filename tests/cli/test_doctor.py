@@ -34,7 +34,7 @@ def test_a_store_that_is_well(home):
     assert found["store"][1].endswith("1 sweep, 0 runs")
     assert "answers in" in found["writer"][1]
     assert found["agents"][0] == "warning"
-    assert "start one with 'sharpen agent" in found["agents"][1]
+    assert f"start one with 'sharpen --home {home} agent" in found["agents"][1]
 
 
 def test_nobody_is_made_the_writer(home):

@@ -85,8 +85,8 @@ def test_a_run_of_a_dead_agent_waits_in_every_listing(sharpen, store):
 def test_the_queue_of_a_finished_sweep_names_the_cap(sharpen, store):
     said = sharpen("queue", "last", home=store).stderr.splitlines()[-1]
     assert said == (
-        f"sweep {sweep_id(store)} is finished: nothing begins until 'sharpen resume {sweep_id(store)} "
-        "--trials N', where N is above its run cap of 4, which is reached"
+        f"sweep {sweep_id(store)} is finished: nothing begins until 'sharpen --home {store} resume "
+        f"{sweep_id(store)} --trials N', where N is above its run cap of 4, which is reached"
     )
 
 
@@ -108,7 +108,10 @@ def test_info_of_a_run_that_did_not_finish(sharpen, store):
     assert facts["host"] in facts["agent"]
     assert facts["time_s"] > 0
     text = sharpen("info", "last-2", home=store)
-    assert (text.exit_code, text.stderr) == (0, f"\nwhat it printed: sharpen logs {facts['run']}\n")
+    assert (text.exit_code, text.stderr) == (
+        0,
+        f"\nwhat it printed: sharpen --home {store} logs {facts['run']}\n",
+    )
     lines = [line.rstrip().split(maxsplit=1) for line in text.stdout.splitlines()]
     assert ["state", "failed"] in lines
     assert ["reason", why] in lines
@@ -139,14 +142,14 @@ def test_best(sharpen, store):
     text = sharpen("best", "last", home=store)
     assert text.exit_code == 0
     assert f"repeat it alone: {facts['command']}" in text.stdout
-    assert "sharpen validate" in text.stderr
-    assert "sharpen validate" not in text.stdout
+    assert f"sharpen --home {store} validate" in text.stderr
+    assert " validate " not in text.stdout
 
 
 def test_a_run_without_returns_is_not_recommended_to_other_bars(sharpen, store):
     sql(store, "delete from artifacts")
     said = sharpen("best", "last", home=store)
-    assert said.stderr == f"is it real?      sharpen report {sweep_id(store)}\n"
+    assert said.stderr == f"is it real?      sharpen --home {store} report {sweep_id(store)}\n"
 
 
 def test_runs(sharpen, store):

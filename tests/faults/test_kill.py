@@ -132,7 +132,7 @@ def test_an_interrupted_driver_gives_its_runs_back_and_says_how_to_go_on(tmp_pat
         until(bench.acknowledged, "a step")
         driver.send_signal(with_signal)
         assert driver.wait(20) == 130, bench.said()[-2000:]
-        assert f"resume with: sharpen resume {sweep_id}" in bench.said()
+        assert f"resume with: sharpen --home {bench.home} resume {sweep_id}" in bench.said()
         bench.assert_nothing_left()
         assert bench.states()["running"] == 0
         assert bench.states()["pending"] >= 1
@@ -160,7 +160,7 @@ def test_interrupts_at_bad_times_end_in_the_same_way(tmp_path):
             driver.send_signal(signal.SIGINT)
             time.sleep(0.01)
         assert driver.wait(20) == 130, bench.said()[-2000:]
-        assert bench.said().count(f"resume with: sharpen resume {sweep_id}") == 2
+        assert bench.said().count(f"resume with: sharpen --home {bench.home} resume {sweep_id}") == 2
         assert "Traceback" not in bench.said()
         bench.assert_nothing_left()
         again = bench.call("resume", sweep_id, "--agents", "2")

@@ -11,6 +11,7 @@ from sharpen import spec
 from sharpen.cli.live import of_seeds
 from sharpen.cli.pareto_front import headline, scores
 from sharpen.cli.printing import print_json, shown, stdout, table
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.facts import BEST_TRADES, RETURNS, SAVED
 from sharpen.jsonable import number
@@ -98,11 +99,12 @@ class BestRun:
         for what, compared in (("permuted bars", self.test), ("whole search", self.search)):
             if compared:
                 echo(f"{what + ':':<16} {compared.summary}")
-        next_steps = f"is it real?      sharpen report {now.sweep.id}"
+        look = same_store(f"sharpen validate {top.id}")
+        next_steps = f"is it real?      {same_store(f'sharpen report {now.sweep.id}')}"
         if self.scrutiny:  # a program that keeps no returns knows of no other bars
-            next_steps += f", sharpen permute {now.sweep.id}, then, once: sharpen validate {top.id}"
+            next_steps += f", {same_store(f'sharpen permute {now.sweep.id}')}, then, once: {look}"
         elif self.beside:
-            next_steps += f", then, once: sharpen validate {top.id}"
+            next_steps += f", then, once: {look}"
         echo(next_steps, err=True)
 
     def _print_evidence(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sharpen.cli.resolve import check_cap, opened, target
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo, one_line
 from sharpen.errors import NotFound, UsageError
 from sharpen.spec.readers import seconds_of
@@ -55,7 +56,10 @@ def pause(home: Path, sweep: str) -> None:
     with opened(home) as (client, reader):
         sweep_id = reader.sweep(sweep).id
         answer = client.call("pause", sweep_id=sweep_id)
-    echo(f"sweep {sweep_id} is paused{_going_on(answer)}; go on: sharpen resume {sweep_id}", err=True)
+    echo(
+        f"sweep {sweep_id} is paused{_going_on(answer)}; go on: {same_store(f'sharpen resume {sweep_id}')}",
+        err=True,
+    )
 
 
 @click.command()
@@ -147,7 +151,7 @@ def edit(home: Path, sweep: str, name: str | None, **limits: float | str | None)
     echo(f"sweep {row.id}: {done}", err=True)
     if answer["status"] != row.status:
         goes_on = answer["status"] == SweepStatus.RUNNING
-        next_step = f"; work on it: sharpen resume {row.id}" if goes_on else ""
+        next_step = f"; work on it: {same_store(f'sharpen resume {row.id}')}" if goes_on else ""
         echo(f"sweep {row.id} was {row.status} and is {answer['status']} now{next_step}", err=True)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sharpen.cli.printing import when
+from sharpen.cli.same_store import same_store
 from sharpen.errors import SharpenError
 from sharpen.hints import count, duration
 from sharpen.store.queries import Reader
@@ -60,7 +61,7 @@ def _of_sweep(home: Path, reader: Reader, sweep_id: str) -> tuple[bool, str]:
             "the run goes back as soon as somebody writes"
         )
     if not live and not heard and not unheard:
-        return False, f"{summary}; start one with 'sharpen agent {sweep_id}'"
+        return False, f"{summary}; start one with '{same_store(f'sharpen agent {sweep_id}')}'"
     return True, summary
 
 

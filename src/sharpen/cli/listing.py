@@ -20,6 +20,7 @@ from sharpen.cli.printing import (
     when,
 )
 from sharpen.cli.project_runs import print_project
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, SharpenError, UsageError
 from sharpen.store.configurations import Configuration, configurations, seed_of, winner
@@ -86,7 +87,8 @@ def best(home: Path, sweep: str, run: str | None, as_json: bool) -> None:
     reader = Reader(home)
     now = Snapshot.of_best(reader, sweep) if run is None else Snapshot.read(reader, sweep)
     if run is None and now.why_none:
-        raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see 'sharpen runs {now.sweep.id}'")
+        runs_of = same_store(f"sharpen runs {now.sweep.id}")
+        raise NotFound(f"sweep {now.sweep.id}: {now.why_none}; see '{runs_of}'")
     if run is None and now.has_several:
         print_front(now, as_json)
         return

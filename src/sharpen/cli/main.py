@@ -18,6 +18,7 @@ import click
 from sharpen import __version__
 from sharpen.cli import exit_codes
 from sharpen.cli.options import tie, untie
+from sharpen.cli.same_store import is_from_environment
 from sharpen.cli.terminal import echo
 from sharpen.cli.wandb_verbs import in_own_verbs
 from sharpen.errors import SharpenError, StoreHeld, UsageError
@@ -215,13 +216,9 @@ def _server_option() -> click.Option:
 def _use_server(ctx: click.Context, _option: click.Parameter, url: str | None) -> None:
     if url is None:
         return
-    if ctx.find_root().params.get("home") is not None and not _is_from_environment(ctx.find_root(), "home"):
+    if ctx.find_root().params.get("home") is not None and not is_from_environment(ctx.find_root(), "home"):
         raise UsageError("--home and --server: a verb works on one store, so give one of them")
     ctx.obj = folder_of(url)
-
-
-def _is_from_environment(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT
 
 
 def _write_no_more() -> None:
@@ -289,11 +286,11 @@ def main(ctx: click.Context, home: Path | None, server: str | None, store: str |
     """
     ctx.obj = _folder(home or Path(".sharpen"))
     if server and not (
-        home is not None and not _is_from_environment(ctx, "home") and _is_from_environment(ctx, "server")
+        home is not None and not is_from_environment(ctx, "home") and is_from_environment(ctx, "server")
     ):  # a folder that was given wins over a server that was set for every command
         verb = ctx.invoked_subcommand or ""
         if verb in NO_SERVER:
-            how = "unset SHARPEN_SERVER" if _is_from_environment(ctx, "server") else "leave --server out"
+            how = "unset SHARPEN_SERVER" if is_from_environment(ctx, "server") else "leave --server out"
             raise UsageError(f"{NO_SERVER[verb]}; {how}")
         if store:
             raise UsageError(

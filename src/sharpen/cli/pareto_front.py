@@ -7,6 +7,7 @@ from typing import Any
 
 from sharpen import spec
 from sharpen.cli.printing import print_json, shown, stdout, table
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.store.configurations import seed_of
@@ -30,7 +31,7 @@ def print_front(now: Snapshot, as_json: bool) -> None:
     stdout().print(table(rows))
     choice = shlex.join(["sharpen", "best", now.sweep.id, "--run", runs[0].id])
     echo(f"\none of them, and the command that repeats it: {choice}")
-    echo(f"are they real? sharpen report {now.sweep.id}", err=True)
+    echo(f"are they real? {same_store(f'sharpen report {now.sweep.id}')}", err=True)
 
 
 def scores(now: Snapshot, run: RunRow) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from sharpen.agents.permuted import history_seeds
 from sharpen.agents.permuted_search import search_permuted
 from sharpen.cli import exit_codes
 from sharpen.cli.printing import print_json, shown, stdout, table
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.errors import UsageError
 from sharpen.hints import duration
@@ -101,7 +102,7 @@ def _search(
             if signals:
                 break
     if signals:
-        echo(f"interrupted; go on: sharpen permute {sweep.id} -n {call.n}", err=True)
+        echo(f"interrupted; go on: {same_store(f'sharpen permute {sweep.id} -n {call.n}')}", err=True)
         sys.exit(exit_codes.INTERRUPTED)
 
 

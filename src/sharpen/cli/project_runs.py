@@ -16,6 +16,7 @@ from sharpen.cli.printing import (
     print_values,
     when,
 )
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.errors import NotFound, UsageError
 from sharpen.hints import duration
@@ -77,7 +78,7 @@ def print_tracked_run(reader: Reader, run: TrackedRun, as_json: bool) -> None:
     for heading, values in tables.items():
         print_values(heading, values)
     print_files(files)
-    echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
+    echo(f"\nwhat it printed: {same_store(f'sharpen logs {run.id}')}", err=True)
 
 
 def _facts(reader: Reader, run: TrackedRun) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import click
 from sharpen.cli.options import FiniteRange
 from sharpen.cli.printing import json_option, print_json, stdout, table, when
 from sharpen.cli.resolve import opened
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
 from sharpen.errors import UsageError
@@ -68,7 +69,7 @@ def register(home: Path, run: str, name: str, as_json: bool) -> None:
         echo("the program was changed or moved since this run, so the record has no hash of it", err=True)
     if known_figures.get("headline"):
         echo(known_figures["headline"], err=True)
-    echo(f"next: sharpen promote {word} candidate", err=True)
+    echo(f"next: {same_store(f'sharpen promote {word} candidate')}", err=True)
 
 
 @click.command()
@@ -202,7 +203,7 @@ def _print(result: PromotionResult, force: bool) -> None:
         echo(f"{name} is {alias} already")
     elif result.state == "requested":
         echo(f"{name} waits for a second person until {when(result.expires_at)}: they run")
-        echo(f"  sharpen promote {name} {alias} --approve")
+        echo(f"  {same_store(f'sharpen promote {name} {alias} --approve')}")
     else:
         echo(f"{name} does not become {alias}:")
         for reason in result.reasons:

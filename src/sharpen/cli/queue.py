@@ -13,6 +13,7 @@ import click
 from sharpen import spec
 from sharpen.cli.printing import json_option, print_rows
 from sharpen.cli.resolve import opened
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.errors import SharpenError, UsageError
 from sharpen.hints import join, refuse
@@ -138,9 +139,13 @@ def _say(reader: Reader, before: SweepRow, answer: Mapping[str, Any], as_json: b
     if before.run_cap is not None and cap > before.run_cap:
         echo(f"the run cap grew from {before.run_cap} to {cap}", err=True)
     if status != SweepStatus.RUNNING:
-        echo(f"sweep {before.id} is {status}; work on it: sharpen resume {before.id}", err=True)
+        echo(
+            f"sweep {before.id} is {status}; work on it: {same_store(f'sharpen resume {before.id}')}",
+            err=True,
+        )
     elif not has_agents(reader, before.id):
-        echo(f"sweep {before.id} is idle; an agent would take it: sharpen agent {before.id}", err=True)
+        to_take_it = same_store(f"sharpen agent {before.id}")
+        echo(f"sweep {before.id} is idle; an agent would take it: {to_take_it}", err=True)
 
 
 def _show(reader: Reader, sweep: SweepRow, as_json: bool) -> None:
@@ -161,7 +166,8 @@ def _next(sweep: SweepRow, n_waiting: int) -> str:
     """Return what comes when the queue is empty."""
     n_left = None if sweep.run_cap is None else sweep.run_cap - sweep.n_created
     if sweep.status != SweepStatus.RUNNING:
-        sentence = f"sweep {sweep.id} is {sweep.status}: nothing begins until 'sharpen resume {sweep.id}'"
+        way_on = same_store(f"sharpen resume {sweep.id}")
+        sentence = f"sweep {sweep.id} is {sweep.status}: nothing begins until '{way_on}'"
         if n_waiting or n_left is None or n_left > 0:
             return sentence
         return (

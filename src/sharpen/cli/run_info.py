@@ -14,6 +14,7 @@ from sharpen.cli.printing import (
     shown,
     when,
 )
+from sharpen.cli.same_store import same_store
 from sharpen.cli.terminal import echo
 from sharpen.facts import RunFacts
 from sharpen.hints import duration
@@ -42,7 +43,7 @@ def print_run(reader: Reader, run_id: str, as_json: bool) -> None:
     print_values("parameter", run.config)
     print_values("metric", details.metrics)
     print_files(details.artifacts)
-    echo(f"\nwhat it printed: sharpen logs {run.id}", err=True)
+    echo(f"\nwhat it printed: {same_store(f'sharpen logs {run.id}')}", err=True)
 
 
 def _facts(details: RunDetails) -> dict[str, Any]:

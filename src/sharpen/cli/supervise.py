@@ -12,6 +12,7 @@ from sharpen.agents.agent_process import AgentProcess
 from sharpen.cli.conclude import get_ready
 from sharpen.cli.live import View
 from sharpen.cli.missing_metrics import Warnings
+from sharpen.cli.same_store import same_store
 from sharpen.errors import UsageError
 from sharpen.store.queries import Reader
 from sharpen.sweep import SweepStatus
@@ -84,7 +85,7 @@ def way_on(sweep_id: str, more: Sequence[str]) -> str:
     >>> way_on("k3v9x2aq", ["--ray", "auto", "--agents", "8"])
     'resume with: sharpen resume k3v9x2aq --ray auto --agents 8'
     """
-    return f"resume with: sharpen resume {shlex.join([sweep_id, *more])}"
+    return f"resume with: {same_store(f'sharpen resume {shlex.join([sweep_id, *more])}')}"
 
 
 def n_cores() -> int:

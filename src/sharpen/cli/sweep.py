@@ -19,6 +19,7 @@ from sharpen.cli.live import view
 from sharpen.cli.options import population_option, store_options
 from sharpen.cli.remote_options import Remote, remote_options
 from sharpen.cli.resolve import check_cap, opened
+from sharpen.cli.same_store import same_store
 from sharpen.cli.supervise import drive, n_cores, way_on
 from sharpen.cli.terminal import echo
 from sharpen.cli.user_name import person
@@ -312,6 +313,6 @@ def _conclude(home: Path, sweep_id: str, report_path: Path) -> None:
     now = Snapshot.read(reader, sweep_id)
     why = now.why_none if now.spec.has_metric else ""
     if why and row.status != SweepStatus.CANCELED:
-        failure = f"{why}; see 'sharpen runs {sweep_id}' and 'sharpen logs RUN'"
+        failure = f"{why}; see '{same_store(f'sharpen runs {sweep_id}')}' and 'sharpen logs RUN'"
         echo(f"sharpen: {failure}", err=True, fg="red")
         sys.exit(exit_codes.FAILED)
