@@ -17,6 +17,7 @@ from proxy import Proxy
 from sharpen.coordinator import connect
 from sharpen.errors import StoreError, Unreachable
 from sharpen.store import postgres as module
+from sharpen.store.backends import one_moment
 from sharpen.store.location import link
 from sharpen.store.postgres import PostgresStore
 from sharpen.store.queries import Reader
@@ -361,3 +362,13 @@ def test_who_has_locked_the_tables_is_named_and_nobody_hangs(
     with leader.transaction() as writer:
         writer.create_sweep(ROW)
     leader.close()
+
+
+def test_limits_of_a_role_do_not_end_who_reads_a_whole_store(url: str, home: Path) -> None:
+    PostgresStore(home).close()
+    name = url.rpartition("/")[2]
+    execute(url, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = 50")
+    with one_moment(home) as connection:
+        time.sleep(0.2)  # as who writes what was read to a slow disk
+        connection.exec_driver_sql("SELECT count(*) FROM runs")
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"

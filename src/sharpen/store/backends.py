@@ -24,6 +24,8 @@ BACKENDS: Mapping[str, str] = {
     "server": "sharpen.store.server_rows",
 }
 DEFAULT = "sqlite"
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+"""What a server may set for everybody, and what a whole store takes longer than."""
 
 
 class Backend(Protocol):
@@ -78,9 +80,12 @@ def one_moment(home: Path) -> Generator[sa.Connection]:
     engine = backend_of(home).open_reader(home)
     try:
         with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
+            is_postgres = engine.dialect.name == "postgresql"
+            if is_postgres:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
+                for limit in LIMITS if is_postgres else ():
+                    connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
                 yield connection
     except DBAPIError as problem:
         where = without_password(database_url(home) or str(home))
