@@ -31,3 +31,11 @@ def test_many_rows_stand_in_columns_as_few_do(capsys, monkeypatch):
     monkeypatch.setattr(printing, "MANY", 2)
     print_rows(rows, False, "")
     assert capsys.readouterr().out.splitlines() == [line.rstrip() for line in few.splitlines()]
+
+
+@pytest.mark.parametrize("values", [[], [1], [{"a": [1, {"b": "x\ny"}], "c": {}}, {"a": float("nan")}, []]])
+def test_a_list_is_printed_value_by_value_as_at_once(capsys, values):
+    printing.print_json(values)
+    at_once = capsys.readouterr().out
+    printing.print_json_list(iter(values))
+    assert capsys.readouterr().out == at_once

@@ -15,7 +15,7 @@ from sharpen.cli.live import table_row
 from sharpen.cli.pareto_front import chosen, print_front
 from sharpen.cli.printing import (
     json_option,
-    print_json,
+    print_json_list,
     print_rows,
     when,
 )
@@ -141,7 +141,7 @@ def _runs_of_sweep(
     if states:
         listed = [run for run in listed if run.state in states]
     if as_json:
-        print_json([_facts(now, run) for run in listed])
+        print_json_list(_facts(now, run) for run in listed)
         return
     is_tagged = any(run.tags for run in listed)
     rows = [

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,19 @@ def print_json(value: Any) -> None:
     echo(json.dumps(null_for_nan(value), indent=2))
 
 
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print values as one JSON list; each is written out before the next is wanted.
+
+    >>> print_json_list([])
+    []
+    """
+    before = "["
+    for value in values:
+        echo(f"{before}\n{textwrap.indent(json.dumps(null_for_nan(value), indent=2), '  ')}", nl=False)
+        before = ","
+    echo("[]" if before == "[" else "\n]")
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
     """Print rows of the same columns as a table, or as a JSON list.
 
@@ -67,7 +81,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> 
         empty: What to say on stderr when there are no rows.
     """
     if as_json:
-        print_json(list(rows))
+        print_json_list(rows)
     elif not rows:
         echo(empty, err=True)
     elif len(rows) > MANY:
