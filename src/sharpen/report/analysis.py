@@ -15,12 +15,9 @@ from sharpen.arrays import Floats
 from sharpen.facts import (
     BEST_TRADES,
     FOLD_BASELINE,
-    SHARPE,
-    TRAIN_SHARPE,
     BarsFacts,
     DataNote,
     RunFacts,
-    train_name,
 )
 from sharpen.jsonable import number as as_number
 from sharpen.overfit import Judgement
@@ -33,13 +30,13 @@ from sharpen.report.model import (
     DataFacts,
     Entry,
     Estimate,
-    GapPoint,
     HistoryPoint,
     Look,
     Performance,
 )
 from sharpen.report.policies import find_policy
 from sharpen.report.returns import ReturnsVerdict, estimated, find, performance, yearly
+from sharpen.report.training_gap import gap_metrics, training_gap
 from sharpen.spec import Metric, Sweep
 from sharpen.store.configurations import Configuration, configurations, undeleted
 from sharpen.store.queries import Reader
@@ -99,7 +96,7 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
     lockboxes = {facts.lockbox.digest for facts in run_facts if facts.lockbox.digest}
     looks, elsewhere = _looks(reader, sweep, lockboxes)
     steps = tuple(sorted({step for entry in ranked for step in entry.steps}))
-    gap_metrics = _gap_metrics(parsed.metric.name)
+    gap_names = gap_metrics(parsed.metric.name)
     warnings = [
         *cautions.about_sweep(sweep, sum(TrialState(run.state).is_final for run in runs), len(runs)),
         *cautions.about_repeats(sweep, unfinished, len(runs) - sum(len(g.runs) for g in groups), differing),
@@ -134,8 +131,8 @@ def analyse(reader: Reader, sweep: SweepRow) -> Analysis:
         fold_values=_matrix(ranked, steps),
         baseline_steps=_baseline_steps(best, logged),
         history=_history(entries, parsed.metric),
-        gap=_gap(ranked, gap_metrics),
-        gap_metrics=gap_metrics,
+        gap=training_gap(ranked, gap_names),
+        gap_metrics=gap_names,
         series=series,
         scrutiny=_scrutiny(best, groups, series, parsed),
         bars_per_year=yearly(_series_of(best, series)),
@@ -359,19 +356,6 @@ def _history(entries: Sequence[Entry], metric: Metric) -> tuple[HistoryPoint, ..
         for order, (entry, leader) in enumerate(zip(ended, so_far, strict=True), start=1)
         if (score := entry.run.score) is not None and entry.state in ENDED
     )
-
-
-def _gap_metrics(metric: str) -> tuple[str, str]:
-    prefix, _, leaf = metric.partition("/")
-    return (train_name(leaf), metric) if prefix == "val" and leaf else (TRAIN_SHARPE, SHARPE)
-
-
-def _gap(ranked: Sequence[Entry], names: tuple[str, str]) -> tuple[GapPoint, ...]:
-    points = [
-        GapPoint(e.number, e.state, e.metrics.get(names[0], math.nan), e.metrics.get(names[1], math.nan))
-        for e in ranked
-    ]
-    return tuple(p for p in points if math.isfinite(p.train) and math.isfinite(p.validation))
 
 
 def _series_of(best: Entry | None, series: Mapping[int, Series]) -> Series | None:
