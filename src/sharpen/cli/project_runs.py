@@ -25,6 +25,7 @@ from sharpen.store.rows import TrackedRun, shown_state
 from sharpen.trial import TrialState
 from sharpen.wire.processes import is_dead
 
+SHOWN_TO_PROGRAMS = ("n_lines", "n_reports", "is_broken")
 HIDDEN = ("lease_key", "pid", "born", "heartbeat_at", "token", "stop")
 
 
@@ -74,6 +75,9 @@ def print_tracked_run(reader: Reader, run: TrackedRun, as_json: bool) -> None:
     tables = {name: facts.pop(name) for name in ("config", "metrics", "summary")}
     files: dict[str, str] = facts.pop("artifacts")
     facts["time_s"] = "" if facts["time_s"] is None else duration(facts["time_s"])
+    facts |= {"rows": run.n_lines}
+    for name in SHOWN_TO_PROGRAMS:
+        del facts[name]
     print_pairs(facts | {"tags": first_names(run.tags)})
     for heading, values in tables.items():
         print_values(heading, values)
