@@ -109,6 +109,9 @@ BROKEN = [
     ("created_at = 1e300", "created_at 1e+300 is no date"),
     ("ended_at = 'soon'", "ended_at 'soon' is no date"),
     ("summary = ''", "summary is no JSON"),
+    ("score = 'zzz'", "score 'zzz' is no number"),
+    ("violation = 'zzz'", "violation 'zzz' is no number"),
+    ("fidelity = 'zzz'", "fidelity 'zzz' is no number"),
     ("scores = '[null]'", ""),
 ]
 

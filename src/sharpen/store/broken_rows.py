@@ -17,6 +17,7 @@ BROKEN = "broken"
 SWEEP_NUMBERS = frozenset(
     {"seed", "run_cap", "n_forgiven", "max_failures", "time_cap_s", "elapsed_s", *DATES}
 )
+RUN_NUMBERS = ("score", "violation", "fidelity")
 STATES = frozenset(state.value for state in TrialState)
 STATUSES = frozenset(status.value for status in SweepStatus)
 PLACES = {"runs": ("id",), "sweeps": ("id",), "artifacts": ("run_id", "name")}
@@ -59,7 +60,7 @@ def readable(row: Mapping[str, Any]) -> Generator[None]:
 
 
 def check_columns(row: Mapping[str, Any]) -> None:
-    """Refuse dates that are none, and a state or a status that is none.
+    """Refuse dates and numbers that are none, and a state or a status that is none.
 
     Raises:
         ValueError: One is so.
@@ -67,6 +68,9 @@ def check_columns(row: Mapping[str, Any]) -> None:
     for name in DATES:
         if row.get(name) is not None and not is_date(row[name]):
             raise ValueError(f"{name} {row[name]!r:.60} is no date")
+    for name in RUN_NUMBERS:
+        if row.get(name) is not None and not isinstance(row[name], int | float):
+            raise ValueError(f"{name} {row[name]!r:.60} is no number")
     if "state" in row and row["state"] not in STATES:
         raise ValueError(f"state {row['state']!r:.60} is none")
     if "status" in row and row["status"] not in STATUSES:

@@ -300,6 +300,7 @@ def run_row(row: dict[str, Any]) -> RunRow:
             "checkpoint": None,
             "resumed": None,
             "violation": 0.0,
+            "fidelity": None,
         }
         return RunRow(**values | empty | stand_in(row, problem))
     return RunRow(**values)
