@@ -43,6 +43,12 @@ def test_bars_that_do_not_fit_are_refused_before_they_are_read(tmp_path, monkeyp
             files.read_file(str(tmp_path / name))
 
 
+def test_where_nobody_counts_idle_pages_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(free_memory.os, "sysconf_names", {"SC_PAGE_SIZE": 30})  # as on macOS
+    monkeypatch.setattr(free_memory, "_free_of_process", lambda: None)
+    assert available_bytes(tmp_path / "none", tmp_path / "none") == sys.maxsize
+
+
 def test_memory_that_only_caches_files_is_free(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemFree:  1 kB\nMemAvailable:   7 kB\n")
     assert available_bytes(tmp_path / "meminfo", tmp_path / "none") == 7 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import sys
 from pathlib import Path
 
 from sharpen.errors import DataError
@@ -24,7 +25,7 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), cgroups: Path = Path(
         cgroups: The folder that holds a container's own limit.
     """
     match = re.search(r"^MemAvailable:\s*(\d+) kB", _text(meminfo), re.MULTILINE)
-    of_machine = int(match[1]) * 1024 if match else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    of_machine = int(match[1]) * 1024 if match else _idle_bytes()
     limits = [_free_of_group(cgroups, *names) for names in _CGROUP_FILES] + [_free_of_process()]
     return min([of_machine, *(free for free in limits if free is not None)])
 
@@ -49,6 +50,13 @@ def refuse_without_room(path: str, n_bytes: int) -> None:
             f"{path}: reading it takes {n_bytes / 1e9:,.1f} GB of memory at least, and "
             f"{free / 1e9:,.1f} GB are free. Fix: keep the rows and columns that are needed"
         )
+
+
+def _idle_bytes() -> int:
+    """Return the bytes of idle pages; on a system that does not count them, more than there can be."""
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return sys.maxsize
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _free_of_process() -> int | None:
