@@ -105,7 +105,7 @@ class Run:
         self._is_finished = False
         self._is_member = given.is_member
         self.stopped = ""
-        self._step = given.step
+        self._step: int = given.step
         self._stage: Stage = stage
         self._permutation_seed = given.permutation_seed
         self._asked_stage = self._asked_permutation = False
