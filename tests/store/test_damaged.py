@@ -157,3 +157,35 @@ def test_a_store_with_a_broken_run_goes_on_with_others(home: Path) -> None:
         place = {"source": "s.yaml", "workdir": "/"}
         other = client.call("create_sweep", key="o", text=SWEEP, place=place)["sweep_id"]
     assert Reader(home).sweep(other).created_at < 1e11  # the broken date is nobody else's
+
+
+@pytest.mark.parametrize(
+    ("statement", "which"),
+    [
+        ("UPDATE runs SET id = x'ff'", r"a row of runs has b'\xff' for its id"),
+        ("UPDATE runs SET number = 'zzz'", "a row of runs has 'zzz' for its number"),
+        ("UPDATE artifacts SET digest = x'ff'", r"a row of artifacts has b'\xff' for its digest"),
+    ],
+)
+def test_a_row_without_a_name_is_said_in_every_verb_that_meets_it(
+    tmp_path: Path, statement: str, which: str
+) -> None:
+    with connect(tmp_path) as client:
+        place = {"source": "s.yaml", "workdir": "/"}
+        sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
+        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
+        run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="k")["run"]
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        client.call("report", **lease, rows=[[1, {"s": 0.5}]])
+        about = {"name": "m", "type": "model", "digest": "ab" * 32, "n_bytes": 1, "metadata": {}}
+        client.call("artifact", **lease, **about)
+        client.call("exit", **lease, exit_code=0, last_words="")
+    change(tmp_path, "PRAGMA foreign_keys = OFF", statement)
+    n_said = 0
+    for words in (["runs"], ["runs", "--json"], ["best"], ["info"], ["report"], ["export"], ["ls"]):
+        name = [] if words == ["ls"] else ["last"]
+        done = CliRunner().invoke(main, ["--home", str(tmp_path), words[0], *name, *words[1:]])
+        assert done.exception is None or isinstance(done.exception, SystemExit), (words, done.exception)
+        n_said += "the store is damaged: " + which in done.stderr
+        assert done.exit_code == 0 or which in done.stderr, (words, done.output, done.stderr)
+    assert n_said >= 1

@@ -89,6 +89,22 @@ def check_kinds(row: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} {value!r:.60} is no {'number' if is_number else 'text'}")
 
 
+def check_keys(table: str, **keys: Any) -> None:
+    """Refuse a row that says neither which it is nor of what: nothing can stand for it.
+
+    Args:
+        table: Whose row.
+        keys: The value of each column that says so: ``number`` is one, the others are texts.
+
+    Raises:
+        StoreError: One is of another kind.
+    """
+    for name, value in keys.items():
+        if not isinstance(value, int if name == "number" else str):
+            row = f"a row of {table} has {value!r:.60} for its {name}"
+            raise StoreError(f"the store is damaged: {row}: put a backup in its place")
+
+
 def is_date(value: Any) -> bool:
     """Return whether a value can be shown as a time."""
     return isinstance(value, int | float) and 0 <= value < LATEST_S

@@ -19,7 +19,7 @@ from sharpen.store import schema
 from sharpen.store.backends import backend_of
 from sharpen.store.best_query import best_of_each_fidelity
 from sharpen.store.blobs import blob_path
-from sharpen.store.broken_rows import LATEST_S, metadata_of
+from sharpen.store.broken_rows import LATEST_S, check_keys, metadata_of
 from sharpen.store.configurations import configurations, winner
 from sharpen.store.console import overlaid
 from sharpen.store.long_runs import LongRuns
@@ -304,14 +304,15 @@ class Reader:
             query = query.where(r.deleted_at.is_(None))
         of_run = r.sweep_id.is_(None) if run_id is None else r.id == run_id
         query = query.where(r.sweep_id == sweep_id if sweep_id else of_run)
-        return [
-            ArtifactRow(
-                *(row.run_id, row.name, row.type, row.digest, row.n_bytes),
-                metadata=metadata_of(row.metadata),
-                path=blob_path(self.home, row.digest),
-            )
-            for row in self._all(query.order_by(r.number, a.name))
-        ]
+        return [self._artifact(row) for row in self._all(query.order_by(r.number, a.name))]
+
+    def _artifact(self, row: Any) -> ArtifactRow:
+        check_keys("artifacts", run=row.run_id, name=row.name, digest=row.digest)
+        return ArtifactRow(
+            *(row.run_id, row.name, row.type, row.digest, row.n_bytes),
+            metadata=metadata_of(row.metadata),
+            path=blob_path(self.home, row.digest),
+        )
 
     def lockbox_openings(self, sweep_id: str) -> list[OpeningRow]:
         """Return every opening of a sweep's lockbox, the oldest first."""

@@ -16,6 +16,7 @@ from sharpen.store.broken_rows import (
     BROKEN,
     STATES,
     check_columns,
+    check_keys,
     check_kinds,
     read_json,
     readable,
@@ -285,6 +286,7 @@ def sweep_row(row: dict[str, Any], n_runs: dict[str, int], n_deleted: int) -> Sw
 def run_row(row: dict[str, Any]) -> RunRow:
     """Return a run of a sweep from its columns; a broken one where they cannot be read."""
     values = {name: row[name] for name in RUN_COLUMNS}
+    check_keys("runs", id=row["id"], number=row["number"])
     try:
         check_columns(row)
         values["config"] = read_json(row, "config", dict)
@@ -309,6 +311,7 @@ def run_row(row: dict[str, Any]) -> RunRow:
 def tracked_run(row: dict[str, Any]) -> TrackedRun:
     """Return a run from its columns; a broken one where they cannot be read."""
     read: dict[str, Any] = {name: row[name] for name in TRACKED_COLUMNS}
+    check_keys("runs", id=row["id"])
     try:
         check_columns(row)
         # what the sweep chose wins

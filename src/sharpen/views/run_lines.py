@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sharpen.spec import Metric
 from sharpen.store import schema
-from sharpen.store.broken_rows import check_columns
+from sharpen.store.broken_rows import check_columns, check_keys
 from sharpen.store.queries import Reader
 from sharpen.store.rows import RunRow
 from sharpen.trial import TrialState, best, leaders
@@ -58,6 +58,7 @@ def run_lines(reader: Reader, sweep_id: str) -> list[RunLine]:
     try:
         configs = json.loads(f"[{','.join(row['config'] for row in rows)}]")  # one parse is ten times cheaper
         for row in rows:
+            check_keys("runs", id=row["id"], number=row["number"])
             check_columns(row)
         is_whole = all(isinstance(config, dict) for config in configs)
     except (ValueError, TypeError):
