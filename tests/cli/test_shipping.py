@@ -146,3 +146,10 @@ def test_what_cannot_be_shipped_is_said(repository, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     assert "commit them first" in said("sweep", "sweep.yaml", "--ship", code=2)[1]
     assert len(Reader(tmp_path / "store").sweeps()) == 1
+
+
+def test_an_agent_without_the_option_says_that_it_runs_the_folder_as_it_is(repository):
+    sweep_id, _ = said("sweep", "sweep.yaml", "--ship")
+    warning = f"sweep {sweep_id} was made with --ship; without it its programs run in {repository}"
+    assert warning not in said("agent", sweep_id, "--ship", "--count", "1")[1]
+    assert warning in said("agent", sweep_id, "--count", "1")[1]

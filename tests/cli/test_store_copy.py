@@ -76,6 +76,10 @@ def test_a_store_goes_to_a_database_and_comes_back_with_the_same_digest(home, tm
     assert back.exit_code == 0, back.output
     assert json.loads(back.stdout)["digest"] == json.loads(there.stdout)["digest"]
     assert everything(tmp_path / "back") == everything(home)
+    same = ask("store", "copy", tmp_path / "back", url, "--json")
+    assert json.loads(same.stdout)["digest"] == json.loads(there.stdout)["digest"]
+    with connect(tmp_path / "back") as client:
+        client.call("note", target=Reader(home).sweep("last").id, text="another")
     again = ask("store", "copy", tmp_path / "back", url)
     assert again.exit_code == 2
     assert "is not empty" in again.stderr
@@ -133,3 +137,30 @@ def test_a_store_at_work_is_not_switched(home, postgres):
     assert done.exit_code == 2
     assert "works with the store" in done.stderr
     assert database_url(home) is None
+
+
+@pytest.mark.postgres
+def test_a_copy_whose_files_were_damaged_is_taken_up_again_once_they_are_mended(home, tmp_path, postgres):
+    url = postgres.new_database()
+    (blob,) = [path for path in (home / "blobs").glob("??/*") if path.read_text() == "model 1"]
+    blob.chmod(0o600)
+    blob.write_text("damaged")
+    first = ask("store", "copy", home, url, "--switch")
+    assert first.exit_code == 1
+    assert f"{home} keeps its own store: mend what is named above and type the same again" in first.stderr
+    assert database_url(home) is None
+    before = everything(home)
+    blob.write_text("model 1")
+    again = ask("store", "copy", home, url, "--switch")
+    assert again.exit_code == 0, again.stderr
+    assert database_url(home) == url
+    assert everything(home)[:3] == before[:3]
+
+
+@pytest.mark.postgres
+def test_a_database_plans_by_what_was_copied_there(home, postgres):
+    url = postgres.new_database()
+    assert ask("store", "copy", home, url).exit_code == 0
+    with psycopg.connect(url) as connection:
+        counted = "SELECT reltuples FROM pg_class WHERE relname = 'runs'"
+        assert connection.execute(counted).fetchone() == (3.0,)

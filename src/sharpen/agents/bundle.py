@@ -19,12 +19,11 @@ from sharpen import spec
 from sharpen.errors import NotFound, UsageError
 from sharpen.http import cache_folder
 from sharpen.store.blobs import Blobs, digest_of, open_blobs
-from sharpen.store.collection_rows import VersionRow, versions
+from sharpen.store.collection_rows import BUNDLE, VersionRow, bundle_of, versions
 from sharpen.store.queries import Reader
 from sharpen.store.version_contents import StoredFile, check_file_name
 from sharpen.wire import Client, address_of
 
-TYPE = "bundle"
 MOST_DATA_BYTES = 2 << 30
 NEVER_SENT = frozenset({".git", ".sharpen"})  # a store has keys in it
 LINK = b"120000"  # as git writes the mode of one
@@ -149,7 +148,7 @@ def keep_bundle(
         executables += [data] if os.access(path, os.X_OK) else []
     record = {"commit": commit.id, "subfolder": commit.subfolder, "executables": executables}
     content: dict[str, Any] = {"files": [asdict(file) for file in files], "record": record, "run_id": None}
-    client.call("register", collection=_collection(sweep_id), type=TYPE, content=content, who=who)
+    client.call("register", collection=bundle_of(sweep_id), type=BUNDLE, content=content, who=who)
     return commit, len(files)
 
 
@@ -162,7 +161,7 @@ def shipped_folder(home: Path, sweep_id: str) -> Path:
         NotFound: The sweep was made without one.
         StoreError: A file is missing or damaged.
     """
-    rows = versions(Reader(home), _collection(sweep_id))
+    rows = versions(Reader(home), bundle_of(sweep_id))
     if not rows:
         raise NotFound(
             f"sweep {sweep_id} was made without --ship: 'sharpen sweep FILE --ship' keeps its files"
@@ -228,10 +227,6 @@ def _move(new: Path, folder: Path, rename: Callable[[Path, Path], object] = os.r
     except OSError:
         if not folder.is_dir():  # another agent has written the same
             raise
-
-
-def _collection(sweep_id: str) -> str:
-    return f"{TYPE}/{sweep_id}"
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -56,6 +56,10 @@ class LocalAgent:
             the bars as they are.
         say: Is told what people should know; standard error by default.
         news: Is told the id of a run that begins, and once more when its end has been written down.
+
+    Attributes:
+        id: Its own.
+        interrupted_by: The signal that told it to give its runs back; 0 for none.
     """
 
     def __init__(  # noqa: PLR0913 - each is a word of the command line
@@ -81,7 +85,7 @@ class LocalAgent:
         self._over: str | None = None
         self._ask_at = 0.0
         self._beat_at = 0.0
-        self._interrupted = 0
+        self.interrupted_by = 0
         self._is_draining = False
         self._selector = selectors.DefaultSelector()
         home = scratch_folder(client.channel.address)
@@ -125,11 +129,6 @@ class LocalAgent:
             finally:
                 self._give_back()
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether a signal has told it to give its runs back."""
-        return bool(self._interrupted)
-
     def _join(self) -> None:
         adopt_orphans(True)
         self._starter.prepare()
@@ -137,10 +136,12 @@ class LocalAgent:
         process = {"host": hostname(), "pid": pid, "born": process_identity(pid)}
         answer = self._client.call("join", sweep_id=self._row.id, agent_id=self.id, **process)
         self._n_new = answer.get("n_left")
+        if answer.get("bundle", "") not in (folder := self._row.workdir):
+            self._tell(f"sweep {self._row.id} was made with --ship; without it its programs run in {folder}")
         self._idle_since = time.monotonic()
 
     def _work(self) -> str:
-        while not self._interrupted:
+        while not self.interrupted_by:
             self._fill()
             if self._slots:
                 self._idle_since = time.monotonic()
@@ -169,7 +170,7 @@ class LocalAgent:
                 yield
 
     def _interrupt(self, number: int, frame: Any) -> None:
-        self._interrupted = number
+        self.interrupted_by = number
 
     def _drain(self, number: int, frame: Any) -> None:
         self._is_draining = True

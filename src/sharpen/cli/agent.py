@@ -186,7 +186,7 @@ def agent(  # noqa: PLR0913 - each is a word of the command line
             news=news,
         )
         ending = worker.work()
-    _leave(f"agent done: {ending}", worker.is_interrupted)
+    _leave(f"agent done: {ending}", bool(worker.interrupted_by))
 
 
 def _refuse_function(file: SweepFile) -> None:

@@ -72,8 +72,9 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
     """Copy the store SOURCE to TARGET, which must be empty; each is a folder or postgresql://….
 
     Rows are copied in one transaction, and compared one by one before it ends: a copy is whole, or is not
-    there. Files that they name are checked by their SHA-256. The store may be at work; the copy is of one
-    moment. The same digest of all rows is printed for the same rows, wherever they are.
+    there. A database that has these rows already is compared alone. Files that they name are checked by
+    their SHA-256. The store may be at work; the copy is of one moment. The same digest of all rows is printed
+    for the same rows, wherever they are.
 
     The files of a store in a database lie in a bucket or in a folder. Towards a database they stay where
     they are; --files copies them to another folder, which then stands for the database, and --blobs to
@@ -100,6 +101,12 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
     if switch and not copied.damaged:
         aside = Path(source, SET_ASIDE)
         echo(f"{source} uses {without_password(target)} from now on; what it was is {aside}", err=True)
+    elif switch:
+        echo(
+            f"{source} keeps its own store: mend what is named above and type the same again; the rows are in"
+            f" {without_password(target)} and are compared then, not copied",
+            err=True,
+        )
     elif places.files_to == places.files_from:
         message = f"the files stay in {bucket_of(places.files_from) or places.files_from}"
         more = "" if _is_url(source) else "; --switch lets that folder use the database"

@@ -23,6 +23,7 @@ from sharpen.jsonable import dumps
 from sharpen.run_ids import run_id, split_run_id
 from sharpen.seeds import repeat_seed
 from sharpen.spec import Metric
+from sharpen.store.collection_rows import bundle_of
 from sharpen.store.replaced_checkpoints import note
 from sharpen.store.rows import SweepFile
 from sharpen.sweep import SweepState, SweepStatus, leads
@@ -82,7 +83,9 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
         session.writer.add_agent(values | {"started_at": session.clock.time()})
         session.agents[agent_id] = JoinedAgent(pid, born)
     n_left = session.sweep(sweep_id).state.n_left
-    return {} if n_left is None else {"n_left": n_left}
+    bundle = session.writer.version(bundle_of(sweep_id), session.writer.newest_version(bundle_of(sweep_id)))
+    answer: Reply = {} if n_left is None else {"n_left": n_left}
+    return answer if bundle is None else answer | {"bundle": bundle["digest"]}
 
 
 def _lease(session: Session, sweep_id: str, agent_id: str, key: str) -> Reply:

@@ -14,6 +14,14 @@ from sharpen.store import schema
 from sharpen.store.queries import Reader
 from sharpen.store.version_contents import NEWEST, VERSION_WORD, StoredFile
 
+BUNDLE = "bundle"
+"""The type of what ``--ship`` keeps: the files that a sweep's programs need."""
+
+
+def bundle_of(sweep_id: str) -> str:
+    """Return the collection that has what was shipped with a sweep."""
+    return f"{BUNDLE}/{sweep_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:

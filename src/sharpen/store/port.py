@@ -247,6 +247,10 @@ class Store(Protocol):
         """
         ...
 
+    def analyze(self) -> None:
+        """Let the database plan its queries by what is in it now, after many rows were added at once."""
+        ...
+
     def holds(self) -> bool:
         """Return whether this process is still the one that may write; after False it never is again."""
         ...

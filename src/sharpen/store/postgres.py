@@ -33,7 +33,7 @@ from sharpen.store.postgres_address import parameters
 from sharpen.store.postgres_fitness import refuse_unfit
 from sharpen.store.postgres_lock import Holder, elsewhere, find_holder, in_the_way, try_lock
 from sharpen.store.postgres_refusals import mend
-from sharpen.store.postgres_schema import bring_up_to_date, files, state
+from sharpen.store.postgres_schema import analyze, bring_up_to_date, files, state
 from sharpen.store.postgres_silence import SilenceWatch
 from sharpen.store.queries import Reader
 from sharpen.store.sql_writer import SqlWriter
@@ -143,6 +143,11 @@ class PostgresStore:
         self._is_lost = True
         if self._watch is not None:
             self._watch.close()
+
+    def analyze(self) -> None:
+        """Let the database plan by what its tables hold now."""
+        with self.transaction():
+            analyze(self._open_connection()[0])
 
     def holds(self) -> bool:
         """Return whether this process still leads; asks the database when it has not lately."""

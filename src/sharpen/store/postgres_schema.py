@@ -102,3 +102,12 @@ def _add(connection: sa.Connection, table: sa.Table, column: sa.Column[Any]) -> 
     for key in column.foreign_keys:
         if key.constraint is not None:
             connection.execute(AddConstraint(key.constraint))
+
+
+def analyze(connection: sa.Connection) -> None:
+    """Let the database count what the store's tables hold now, which it does by itself only after a while.
+
+    Source: a query that took 0.8 s took 84 s until then, after 20,000 runs had been copied there.
+    """
+    for table in schema.metadata.sorted_tables:
+        connection.exec_driver_sql(f"ANALYZE {connection.dialect.identifier_preparer.format_table(table)}")

@@ -59,45 +59,61 @@ class Copied:
 def copy_rows(source: Path, target: Path) -> Copied:
     """Copy all rows of a store into an empty one, and compare what is there then with what was read.
 
+    Where a database has all these rows already, as after a copy whose files were damaged, nothing is written.
+
     Args:
         source: The folder of a store, which may be at work: the copy is of one moment.
-        target: A folder whose store is empty, or not made yet.
+        target: A folder whose store is empty or not made yet, or in a database that may have these rows.
 
     Raises:
         NotFound: There is no store.
-        UsageError: The target has rows.
+        UsageError: The target has other rows.
         StoreError: One cannot be read or written, or a row is not there as it was: nothing has been copied.
     """
     copied = Copied()
     store = backend_of(target).open_store(target)
     try:
         with one_moment(source) as connection, store.transaction() as writer:
-            _refuse_rows(writer, target)
+            is_there = _has_rows(writer)
+            if is_there and database_url(target) is None:  # its other files would be overwritten
+                raise _not_empty(target)
             for table in schema.metadata.sorted_tables:
-                _write(writer, table, connection, copied)
-            for table in schema.metadata.sorted_tables:
-                _compare(writer, table, connection, copied)
+                _take(table, connection, copied, None if is_there else writer)
+            try:
+                for table in schema.metadata.sorted_tables:
+                    _compare(writer, table, connection, copied)
+            except StoreError as problem:
+                if not is_there:
+                    raise
+                raise _not_empty(target) from problem
+        store.analyze()
     finally:
         store.close()
     tighten(target)
     return copied
 
 
-def _refuse_rows(writer: Writer, target: Path) -> None:
+def _has_rows(writer: Writer) -> bool:
     for name in schema.metadata.tables:
         with contextlib.closing(writer.every_row(name)) as rows:
-            is_empty = next(rows, None) is None
-        if not is_empty:
-            shown = without_password(database_url(target) or str(target))
-            raise UsageError(
-                f"{shown} has a store that is not empty ({name}): name another database or folder"
-            )
+            if next(rows, None) is not None:
+                return True
+    return False
 
 
-def _write(writer: Writer, table: sa.Table, connection: sa.Connection, copied: Copied) -> None:
+def _not_empty(target: Path) -> UsageError:
+    shown = without_password(database_url(target) or str(target))
+    return UsageError(f"{shown} has another store, which is not empty: name another database or folder")
+
+
+def _take(table: sa.Table, connection: sa.Connection, copied: Copied, writer: Writer | None) -> None:
+    """Read a table of the source, and write it unless it is there already."""
     with contextlib.closing(every_row(connection, table)) as rows:
         while some := list(islice(rows, AT_ONCE)):
-            copied.damaged += _add(writer, table.name, some)
+            problems = [problem for row in some if (problem := problem_of(table.name, row))]
+            copied.damaged += problems
+            if writer is not None:
+                _add(writer, table.name, some, problems)
             if table.name in WITHOUT:
                 continue
             for row in some:
@@ -106,13 +122,12 @@ def _write(writer: Writer, table: sa.Table, connection: sa.Connection, copied: C
                 copied.needed |= {row["digest"] for row in some}
 
 
-def _add(writer: Writer, table: str, rows: list[Row]) -> list[str]:
-    """Write rows; return what is wrong with each that cannot be read.
+def _add(writer: Writer, table: str, rows: list[Row], problems: list[str]) -> None:
+    """Write rows, of which some cannot be read.
 
     Raises:
         StoreError: One is none that the target can keep: it has text where a number belongs.
     """
-    problems = [problem for row in rows if (problem := problem_of(table, row))]
     try:
         writer.add_rows(table, rows)
     except StatementError as problem:
@@ -120,7 +135,6 @@ def _add(writer: Writer, table: str, rows: list[Row]) -> list[str]:
             raise
         causes = "; ".join(problems) or f"{table}: {problem.orig}"
         raise StoreError(f"a row cannot be copied: {causes}: nothing was copied") from problem
-    return problems
 
 
 def _digests_in(row: Row) -> set[str]:

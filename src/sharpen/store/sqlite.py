@@ -173,6 +173,9 @@ class SqliteStore:
         """Return what reads the store, outside of transactions."""
         return Reader(self.home, self.engine)
 
+    def analyze(self) -> None:
+        """Do nothing: SQLite plans the store's queries well without."""
+
     def close(self) -> None:
         """Close the database."""
         self.connection.close()
