@@ -46,8 +46,8 @@ class SlurmCluster:
         lose(self.folder, number, state)
 
     def close(self):
-        """Kill all jobs."""
-        for number in self.jobs():
+        """Kill all jobs, those too that did not end when they were cancelled."""
+        for number in (*self.jobs(), *self.jobs("CANCELLED")):
             self.lose(number, "CANCELLED")
 
 
