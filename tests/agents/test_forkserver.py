@@ -351,8 +351,9 @@ def test_a_program_changed_while_its_server_gets_ready_is_not_run_as_it_was(
     forge: Forge, wait_until: WaitUntil
 ) -> None:
     forge.write("print('old')")
+    n_before = len(psutil.Process().children())  # other tests' servers
     forge.launcher.prepare(ProgramSpec([sys.executable, "train.py"], forge.folder, {}))
-    wait_until(lambda: len(psutil.Process().children()) == 2, "a process to stand by, unheard")
+    wait_until(lambda: len(psutil.Process().children()) == n_before + 2, "a process to stand by, unheard")
     forge.write("print('new')")
     assert forge.run() == (0, "new\n")
 

@@ -72,9 +72,9 @@ def copy(  # noqa: PLR0913 - each is a word of the command line
     """Copy the store SOURCE to TARGET, which must be empty; each is a folder or postgresql://….
 
     Rows are copied in one transaction, and compared one by one before it ends: a copy is whole, or is not
-    there. A database that has these rows already is compared alone. Files that they name are checked by
-    their SHA-256. The store may be at work; the copy is of one moment. The same digest of all rows is printed
-    for the same rows, wherever they are.
+    there. Files that they name are checked by their SHA-256; where some are damaged, --switch waits until
+    they are mended and the same is typed again. The store may be at work; the copy is of one moment. The same
+    digest of all rows is printed for the same rows, wherever they are.
 
     The files of a store in a database lie in a bucket or in a folder. Towards a database they stay where
     they are; --files copies them to another folder, which then stands for the database, and --blobs to
@@ -138,8 +138,8 @@ class Places:
     is_passing: bool
 
 
-def _copy(places: Places, files_to: Path) -> Copied:
-    copied = copy_rows(places.rows_from, places.rows_to)
+def _copy(places: Places, files_to: Path, *, may_be_there: bool = False) -> Copied:
+    copied = copy_rows(places.rows_from, places.rows_to, may_be_there=may_be_there)
     if places.bucket is not None:  # not before: a store that is there, and is refused, must not get it
         link_bucket(places.rows_to, places.bucket)
     store_copy.copy_files(places.files_from, files_to, copied, is_passing=places.is_passing)
@@ -162,7 +162,7 @@ def _take_over(places: Places, target: str, blobs: str | None) -> Copied:
     if blobs is not None and bucket_of(home) not in (None, blobs):
         raise UsageError(f"--switch: the files of {home} stay in {bucket_of(home)}: leave --blobs out")
     with store_copy.alone(home), keeping_replaced(home):
-        copied = _copy(places, home)
+        copied = _copy(places, home, may_be_there=True)
         if not copied.damaged:
             if blobs is not None:
                 use_bucket(home, blobs)

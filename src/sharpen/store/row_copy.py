@@ -56,14 +56,14 @@ class Copied:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def copy_rows(source: Path, target: Path) -> Copied:
+def copy_rows(source: Path, target: Path, *, may_be_there: bool = False) -> Copied:
     """Copy all rows of a store into an empty one, and compare what is there then with what was read.
-
-    Where a database has all these rows already, as after a copy whose files were damaged, nothing is written.
 
     Args:
         source: The folder of a store, which may be at work: the copy is of one moment.
-        target: A folder whose store is empty or not made yet, or in a database that may have these rows.
+        target: A folder whose store is empty, or not made yet.
+        may_be_there: Whether the target may have all these rows already, as after a copy whose files were
+            damaged: they are compared then, and nothing is written.
 
     Raises:
         NotFound: There is no store.
@@ -75,7 +75,7 @@ def copy_rows(source: Path, target: Path) -> Copied:
     try:
         with one_moment(source) as connection, store.transaction() as writer:
             is_there = _has_rows(writer)
-            if is_there and database_url(target) is None:  # its other files would be overwritten
+            if is_there and not may_be_there:
                 raise _not_empty(target)
             for table in schema.metadata.sorted_tables:
                 _take(table, connection, copied, None if is_there else writer)
