@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from postgres_server import PostgresServer
@@ -49,6 +48,7 @@ def test_a_connection_that_was_lost_counts_as_a_change(postgres: PostgresServer,
     backends.backend_of(tmp_path).open_store(tmp_path).close()
     counter = ChangeCounter(tmp_path)
     before = counter.read()
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
     with psycopg.connect(database_url(tmp_path) or "", autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
