@@ -9,7 +9,8 @@ SharpenError                what is wrong, where, and the fix
 │   ├── NotFound            no such sweep, run, model or file
 │   └── MissingExtra        an optional dependency is absent; says what to install
 ├── StoreError              the store cannot be opened, migrated, read or written
-│   └── StoreHeld           another process writes to it, and cannot be reached from here
+│   ├── StoreHeld           another process writes to it, and cannot be reached from here
+│   └── StoreDamaged        it holds something that cannot be read: waiting does not help
 ├── InternalError           a fault of sharpen's own in the process that holds the store; its log has the rest
 ├── Refused                 the coordinator refused a request: stale token, ended run, illegal state
 └── Unreachable             no coordinator answered within the time allowed
@@ -107,6 +108,10 @@ class StoreError(SharpenError):
 
 class StoreHeld(StoreError):
     """Another process may write to the store, and this one cannot reach it."""
+
+
+class StoreDamaged(StoreError):
+    """The store holds something that cannot be read; to wait and ask again does not help."""
 
 
 class InternalError(SharpenError):

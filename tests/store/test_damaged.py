@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from click.testing import CliRunner
 
 from sharpen.cli import main
 from sharpen.coordinator import connect
-from sharpen.errors import StoreError
+from sharpen.errors import StoreDamaged, StoreError
 from sharpen.store.location import FILE
 from sharpen.store.queries import Reader
 from sharpen.store.sqlite import open_reader, open_writer
 from sharpen.views.run_lines import run_lines
+from sharpen.wire import Client
 
 SWEEP = "{program: t.py, method: random, metric: {name: s}, parameters: {x: {min: 0.0, max: 1.0}}}"
 
@@ -25,6 +27,21 @@ def change(home: Path, *statements: str) -> None:
     with closing(sqlite3.connect(home / FILE)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def sweep_runs(client: Client, name: str, *scores: float) -> None:
+    """Make a sweep with a run a score, each with a model, that have ended."""
+    text = SWEEP.replace("{program", f"{{name: {name}, program", 1)
+    place = {"source": "s.yaml", "workdir": "/"}
+    sweep_id = client.call("create_sweep", key=name, text=text, place=place)["sweep_id"]
+    client.call("join", sweep_id=sweep_id, agent_id=name, host="h", pid=1, born="")
+    for n, score in enumerate(scores):
+        run = client.call("lease", sweep_id=sweep_id, agent_id=name, key=f"{name}-{n}")["run"]
+        lease = {"run_id": run["run_id"], "token": run["token"]}
+        client.call("report", **lease, rows=[[1, {"s": score}]])
+        about = {"name": "m", "type": "model", "digest": "ab" * 32, "n_bytes": 1, "metadata": {}}
+        client.call("artifact", **lease, **about)
+        client.call("exit", **lease, exit_code=0, last_words="")
 
 
 @pytest.mark.parametrize("open_it", [open_writer, open_reader])
@@ -63,14 +80,7 @@ def test_an_empty_database_beside_files_of_runs_is_refused(tmp_path: Path) -> No
 def test_one_row_that_cannot_be_read_hides_no_other(tmp_path: Path, statement: str, why: str) -> None:
     with connect(tmp_path) as client:
         for name in ("one", "two"):
-            text = SWEEP.replace("{program", f"{{name: {name}, program", 1)
-            place = {"source": "s.yaml", "workdir": "/"}
-            sweep_id = client.call("create_sweep", key=name, text=text, place=place)["sweep_id"]
-            client.call("join", sweep_id=sweep_id, agent_id=name, host="h", pid=1, born="")
-            run = client.call("lease", sweep_id=sweep_id, agent_id=name, key=name)["run"]
-            lease = {"run_id": run["run_id"], "token": run["token"]}
-            client.call("report", **lease, rows=[[1, {"s": 0.5}]])
-            client.call("exit", **lease, exit_code=0, last_words="")
+            sweep_runs(client, name, 0.5)
     ids = {row.name: row.id for row in Reader(tmp_path).sweeps()}
     change(tmp_path, statement.replace("LIKE 'one%'", f"= '{ids['one']}'"))
     said = CliRunner().invoke(main, ["--home", str(tmp_path), "ls", "--json"])
@@ -85,14 +95,7 @@ def home(tmp_path: Path) -> Path:
     """Give a store with a sweep of three runs that have ended."""
     home = tmp_path / "home"
     with connect(home) as client:
-        place = {"source": "s.yaml", "workdir": "/"}
-        sweep_id = client.call("create_sweep", key="s", text=SWEEP, place=place)["sweep_id"]
-        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
-        for n in (1, 2, 3):
-            run = client.call("lease", sweep_id=sweep_id, agent_id="a", key=str(n))["run"]
-            lease = {"run_id": run["run_id"], "token": run["token"]}
-            client.call("report", **lease, rows=[[1, {"s": 4.0 - n}]])
-            client.call("exit", **lease, exit_code=0, last_words="")
+        sweep_runs(client, "s", 3.0, 2.0, 1.0)
     return home
 
 
@@ -152,8 +155,10 @@ def test_a_store_with_a_broken_run_goes_on_with_others(home: Path) -> None:
     change(home, "UPDATE runs SET config = '{bad', created_at = 1e300 WHERE number = 3")
     sweep_id = Reader(home).sweep("last").id
     with connect(home) as client:
-        with pytest.raises(StoreError, match="can be read and cannot go on: the row of its run 3"):
-            client.call("lease", sweep_id=sweep_id, agent_id="a", key="x")
+        asked_at = time.monotonic()
+        with pytest.raises(StoreDamaged, match="can be read and cannot go on: the row of its run 3"):
+            client.call("lease", sweep_id=sweep_id, agent_id="s", key="x")
+        assert time.monotonic() - asked_at < client.patience_s  # it does not ask again and again
         place = {"source": "s.yaml", "workdir": "/"}
         other = client.call("create_sweep", key="o", text=SWEEP, place=place)["sweep_id"]
     assert Reader(home).sweep(other).created_at < 1e11  # the broken date is nobody else's
@@ -171,15 +176,7 @@ def test_a_row_without_a_name_is_said_in_every_verb_that_meets_it(
     tmp_path: Path, statement: str, which: str
 ) -> None:
     with connect(tmp_path) as client:
-        place = {"source": "s.yaml", "workdir": "/"}
-        sweep_id = client.call("create_sweep", key="k", text=SWEEP, place=place)["sweep_id"]
-        client.call("join", sweep_id=sweep_id, agent_id="a", host="h", pid=1, born="")
-        run = client.call("lease", sweep_id=sweep_id, agent_id="a", key="k")["run"]
-        lease = {"run_id": run["run_id"], "token": run["token"]}
-        client.call("report", **lease, rows=[[1, {"s": 0.5}]])
-        about = {"name": "m", "type": "model", "digest": "ab" * 32, "n_bytes": 1, "metadata": {}}
-        client.call("artifact", **lease, **about)
-        client.call("exit", **lease, exit_code=0, last_words="")
+        sweep_runs(client, "k", 0.5)
     change(tmp_path, "PRAGMA foreign_keys = OFF", statement)
     n_said = 0
     for words in (["runs"], ["runs", "--json"], ["best"], ["info"], ["report"], ["export"], ["ls"]):

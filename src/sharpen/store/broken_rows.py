@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sharpen.errors import StoreError
+from sharpen.errors import StoreDamaged
 from sharpen.sweep.status import SweepStatus
 from sharpen.trial import TrialState
 
@@ -53,7 +53,7 @@ def readable(row: Mapping[str, Any]) -> Generator[None]:
         check_columns(row)
         yield
     except (ValueError, TypeError, RecursionError) as problem:
-        raise StoreError(
+        raise StoreDamaged(
             f"the store is damaged: what it has of sweep {row.get('id')} cannot be read ({problem}): "
             "put a backup in its place"
         ) from problem
@@ -97,12 +97,12 @@ def check_keys(table: str, **keys: Any) -> None:
         keys: The value of each column that says so: ``number`` is one, the others are texts.
 
     Raises:
-        StoreError: One is of another kind.
+        StoreDamaged: One is of another kind.
     """
     for name, value in keys.items():
         if not isinstance(value, int if name == "number" else str):
             row = f"a row of {table} has {value!r:.60} for its {name}"
-            raise StoreError(f"the store is damaged: {row}: put a backup in its place")
+            raise StoreDamaged(f"the store is damaged: {row}: put a backup in its place")
 
 
 def is_date(value: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sharpen.errors import StoreError
+from sharpen.errors import StoreDamaged
 from sharpen.facts import LOCKBOX_HASH, PROPOSED
 from sharpen.run_ids import split_last_dash
 from sharpen.store.broken_rows import (
@@ -330,7 +330,7 @@ def report_row(row: Any) -> ReportRow:
     try:
         metrics = json.loads(row.metrics)
     except ValueError:
-        raise StoreError(
+        raise StoreDamaged(
             f"the store is damaged: what run {row.run_id} logged at step {row.step} is no JSON: "
             "put a backup in its place"
         ) from None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from sharpen.errors import StoreError
+from sharpen.errors import StoreDamaged
 from sharpen.facts import PROPOSED
 from sharpen.store import schema
 from sharpen.store.broken_rows import STATES
@@ -166,7 +166,7 @@ def _configs(sweep_id: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the configurations of runs.
 
     Raises:
-        StoreError: A row is broken: who goes on without it would search as if it had not been.
+        StoreDamaged: A row is broken: who goes on without it would search as if it had not been.
     """
     broken = next((row for row in rows if row[1] not in STATES), None)
     try:
@@ -174,7 +174,7 @@ def _configs(sweep_id: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
             return json.loads(f"[{','.join(row[2] for row in rows)}]")
     except ValueError:
         broken = next(row for row in rows if not _is_json(row[2]))
-    raise StoreError(
+    raise StoreDamaged(
         f"sweep {sweep_id} can be read and cannot go on: the row of its run {broken[0]} in the store is "
         "broken: put a backup in the store's place"
     )

@@ -43,7 +43,8 @@ class Client:
 
         Raises:
             Unreachable: Nobody answered within ``patience_s``.
-            StoreError: For as long as that, the store could not be written (a full disk, say).
+            StoreError: For as long as that, the store could not be written (a full disk, say); or, at once,
+                what it holds cannot be read.
             SharpenError: Whatever the coordinator answered with.
         """
         (answer,) = self._ask([{"op": op, "args": args}])
@@ -70,8 +71,10 @@ class Client:
             try:
                 replies = decode_replies(self.channel.exchange(message, self.patience_s), len(requests))
                 answers = [_answer(reply) for reply in replies]
-                are_kept = not any(isinstance(answer, errors.StoreError) for answer in answers)
-                if are_kept or time.monotonic() - began > self.patience_s:
+                if (
+                    not any(_may_pass(answer) for answer in answers)
+                    or time.monotonic() - began > self.patience_s
+                ):
                     return answers
             except ProtocolError as problem:
                 raise errors.UsageError(problem.message + self.channel.holder()) from problem
@@ -97,6 +100,11 @@ class Client:
     def close(self) -> None:
         """Close the channel; the next call opens it again."""
         self.channel.close()
+
+
+def _may_pass(answer: Any) -> bool:
+    """Return whether an answer is a hindrance that may be gone in a while, as a full disk is."""
+    return isinstance(answer, errors.StoreError) and not isinstance(answer, errors.StoreDamaged)
 
 
 def _answer(reply: Mapping[str, Any]) -> Any:
