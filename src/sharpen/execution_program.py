@@ -20,10 +20,10 @@ from sharpen.objectives.rl.execution.options import add_options
 from sharpen.objectives.rl.execution.settings import ExecutionSettings
 from sharpen.objectives.rl.one_thread import import_torch
 from sharpen.population_program import run_each
+from sharpen.walk_forward import read_bars
 
 if TYPE_CHECKING:
     from sharpen.bars import Panel
-    from sharpen.data import Dataset
     from sharpen.facts import RunFacts
     from sharpen.objectives.rl.execution.book_data import Book
     from sharpen.objectives.rl.execution.training import Evaluation
@@ -119,7 +119,7 @@ def _recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | Non
 
     config = run.config
     if settings.market == "bars":
-        bars = _bars_of(config["data"] or "stocks")
+        bars = read_bars(config["data"] or "stocks")
         return bars.panel, bars_facts(bars, round(LOCKBOX.start * len(bars.panel)))
     if settings.market == "book":
         from sharpen.objectives.rl.execution.book_data import read_book
@@ -130,17 +130,8 @@ def _recorded(settings: ExecutionSettings, run: Run) -> tuple[Panel | Book | Non
         return book, book_facts(book, Path(config["book"]).stem)
     panel, rules = None, {**settings.market_settings, "data": config["data"]}
     if settings.market == "propagator" and config["data"]:
-        panel = _bars_of(config["data"]).panel
+        panel = read_bars(config["data"]).panel
     return panel, drawn_facts(settings.market, rules, run.seed)
-
-
-def _bars_of(data: Any) -> Dataset:
-    """Return the bars that ``--data`` names."""
-    from sharpen.data import load
-    from sharpen.read_options import DataSource
-
-    source = DataSource.of(data)
-    return load(source.name, source.options)
 
 
 def _report(run: Run, evaluation: Evaluation) -> bool:

@@ -174,7 +174,7 @@ class _Candidate(Generic[S, C]):
 
     def restore(self) -> None:
         """Take up what its checkpoint holds, and report the folds that its sweep does not know of."""
-        checkpoint, step = self.run.checkpoint, -1
+        checkpoint = self.run.checkpoint
         path = self._own_file if checkpoint is None else checkpoint.path
         if self.files is None or path is None:
             return

@@ -250,8 +250,20 @@ def load_bars(
 ) -> tuple[_LoadedBars, int]:
     """Return the bars that a configuration names and the first bar of the lockbox.
 
+    Raises:
+        UsageError: There are no such bars, they cannot be used, or what reads them is not installed.
+    """
+    from sharpen.folds import lockbox_start
+
+    bars = read_bars(config["data"], meanwhile)
+    return bars, lockbox_start(len(bars.panel), config["lockbox_share"])
+
+
+def read_bars(data: object, meanwhile: Callable[[], object] | None = None) -> _LoadedBars:
+    """Return the bars that ``--data`` names; in this process they are read once.
+
     Args:
-        config: What names them.
+        data: A name, a path or a mapping.
         meanwhile: What to do while they are read in a process apart, for reading leaves threads behind; None
             to read them here.
 
@@ -260,23 +272,19 @@ def load_bars(
     """
     require("polars", "data")
 
-    from sharpen.folds import lockbox_start
     from sharpen.objectives.process_cache import PROCESS_CACHE, run_in_fork
     from sharpen.read_options import DataSource
 
     def read() -> tuple[str, tuple[str, ...], Panel]:
         from sharpen.data import load
 
-        data = load(name, source.options)
-        return data.name, tuple(data.notes), data.panel
+        loaded = load(source.name, source.options)
+        return loaded.name, tuple(loaded.notes), loaded.panel
 
-    source = DataSource.of(config["data"])
-    name = source.name
-    path = Path(name)
+    source = DataSource.of(data)
+    path = Path(source.name)
     version_of_file = (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
     parts = PROCESS_CACHE.get(
-        ("bars", str(config["data"]), version_of_file),
-        lambda: run_in_fork(read, meanwhile) if meanwhile else read(),
+        ("bars", str(data), version_of_file), lambda: run_in_fork(read, meanwhile) if meanwhile else read()
     )
-    bars = _LoadedBars(*parts)
-    return bars, lockbox_start(len(bars.panel), config["lockbox_share"])
+    return _LoadedBars(*parts)

@@ -83,8 +83,11 @@ def _join(session: Session, sweep_id: str, agent_id: str, host: str, pid: int, b
         session.writer.add_agent(values | {"started_at": session.clock.time()})
         session.agents[agent_id] = JoinedAgent(pid, born)
     n_left = session.sweep(sweep_id).state.n_left
-    bundle = session.writer.version(bundle_of(sweep_id), session.writer.newest_version(bundle_of(sweep_id)))
     answer: Reply = {} if n_left is None else {"n_left": n_left}
+    newest = session.writer.newest_version(bundle_of(sweep_id))
+    if newest < 0:
+        return answer
+    bundle = session.writer.version(bundle_of(sweep_id), newest)
     return answer if bundle is None else answer | {"bundle": bundle["digest"]}
 
 

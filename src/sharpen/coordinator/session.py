@@ -194,7 +194,7 @@ class Session:
             keep_reports(self.writer, sweep_id, sweep.spec.metric, reports)
         for effect in effects:
             write(self.writer, sweep_id, sweep.spec, effect, self.clock.time())
-        self.open[sweep_id] = replace(sweep, state=state)
+        self.open[sweep_id] = OpenSweep(sweep.spec, state, sweep.read_at)
         return effects[-1] if effects else None
 
     def n_at_work(self, project: str) -> int:
