@@ -22,7 +22,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sharpen.errors import StoreError, UsageError
+from sharpen.errors import StoreDamaged, StoreError, UsageError
 from sharpen.regular_file import open_file
 from sharpen.store.blobs import blob_path
 from sharpen.store.broken_rows import JSON_COLUMNS, problem_of
@@ -190,7 +190,7 @@ def copy_database(source: Path, target: Path) -> None:
         writer.execute("PRAGMA journal_mode = DELETE")
         verdict = writer.execute("PRAGMA integrity_check").fetchone()[0]
     if verdict != "ok":
-        raise StoreError(f"{source} is damaged: {verdict}")
+        raise StoreDamaged(f"{source} is damaged: {verdict}")
 
 
 def _private(entry: tarfile.TarInfo) -> tarfile.TarInfo:

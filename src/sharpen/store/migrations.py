@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sharpen.errors import StoreError
+from sharpen.errors import StoreDamaged, StoreError
 from sharpen.jsonable import dumps
 from sharpen.store.schema_versions import (
     VERSION_1,
@@ -111,7 +111,7 @@ def _unchecked(engine: sa.Engine) -> Generator[sa.Connection]:
                 yield connection
                 wrong = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if wrong is not None:
-                    raise StoreError(
+                    raise StoreDamaged(
                         f"a row of {wrong[0]} refers to none of {wrong[2]}: the store is damaged"
                     )
         finally:
