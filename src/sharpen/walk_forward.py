@@ -248,7 +248,7 @@ class _LoadedBars(NamedTuple):
 def load_bars(
     config: Mapping[str, Any], meanwhile: Callable[[], object] | None = None
 ) -> tuple[_LoadedBars, int]:
-    """Return the bars that a configuration names and the first bar of the lockbox.
+    """Return the bars that a configuration names, by :func:`read_bars`, and the first bar of the lockbox.
 
     Raises:
         UsageError: There are no such bars, they cannot be used, or what reads them is not installed.

@@ -44,11 +44,12 @@ def test_it_differs_after_a_commit_and_only_then(home: Path) -> None:
 
 @pytest.mark.postgres
 def test_a_connection_that_was_lost_counts_as_a_change(postgres: PostgresServer, tmp_path: Path) -> None:
+    import psycopg
+
     link(tmp_path, postgres.new_database())
     backends.backend_of(tmp_path).open_store(tmp_path).close()
     counter = ChangeCounter(tmp_path)
     before = counter.read()
-    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
     with psycopg.connect(database_url(tmp_path) or "", autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
